@@ -85,11 +85,7 @@ class AnswerLog:
         self.turns += 1
 
     def end_items(self, kind: type[Delta] | None = None) -> None:
-        """End the items of the words so far: what comes later, even in the same part, is another item.
-
-        Args:
-            kind: The class of the deltas whose words end; None for the words of all kinds.
-        """
+        """End the items of the words so far: what comes later, even in the same part, is another item."""
         if not self._runs:
             return
         mark = _MARKS.get(kind, ENDED)
@@ -117,13 +113,6 @@ class AnswerLog:
         """Return the number of runs, and the words that a reader lacks: for each run its part and the text.
 
         Where items of these kinds end, `ENDED` takes the place of the part, with an empty text.
-
-        Args:
-            begin: The index of the first run that may have something new.
-            read: For each part, the number of characters that the reader has; changed in place.
-            kinds: The classes of the deltas whose words are read.
-            most: For each part, the number of characters up to which to read; None for all.
-            last: The last delta of its part, whose text need not be looked up; None if it is not known.
         """
         count = len(self._runs)
         found: list[tuple[int, str]] = []

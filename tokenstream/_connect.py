@@ -216,16 +216,7 @@ def aconnect(
 def _take_route(
     route: Route, retry: Retry | None, asked: Asked, format: FormatName | type[Format] | Format | None
 ) -> tuple[Route, Retry, Asked, FormatName | type[Format] | Format | None]:
-    """Return the route, and the arguments of `connect` with those of the route's request in their place.
-
-    Args:
-        retry: The rules for further attempts that the caller has passed; None to make one attempt.
-        asked: The arguments of the request that the caller has passed; only the deadlines are allowed.
-        format: The format that the caller has passed; it must be None.
-
-    Raises:
-        MisuseError: The caller has passed a part of the request, although the route has its own request.
-    """
+    """Return the route, and the arguments of `connect` with those of the route's request in their place."""
     from tokenstream._request.again import asked_of
     from tokenstream.recovery import Retry
 
@@ -240,11 +231,7 @@ def _take_route(
 
 
 def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:
-    """Refuse positional arguments other than the address.
-
-    Raises:
-        MisuseError: There is a second positional argument, or the first one is an HTTP method.
-    """
+    """Refuse positional arguments other than the address."""
     if isinstance(url, str) and url.isalpha() and url.isupper():
         raise MisuseError(
             f"{name}() takes the address first, not the method {url}: write {name}(url, method={url!r})"
@@ -257,15 +244,7 @@ def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) ->
 
 
 def _refuse_socket(url: object, session: str, module: str) -> None:
-    """Refuse the address of a WebSocket, which takes messages while it is open instead of one request.
-
-    Args:
-        session: The name of the class that asks questions over a WebSocket, for the error.
-        module: The module that opens one.
-
-    Raises:
-        MisuseError: The address is ws:// or wss://.
-    """
+    """Refuse the address of a WebSocket, which takes messages while it is open instead of one request."""
     if str(url)[:6].lower().startswith(("ws://", "wss://")):
         raise MisuseError(
             f"{str(url).partition(':')[0]}:// is a WebSocket, and not a request with one answer: write "

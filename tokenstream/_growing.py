@@ -300,11 +300,7 @@ class ChoiceState:
         return is_followed or ended_itself(self.finish_reason, self.ending)
 
     def get_or_begin_part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
-        """Return a part that is about to change; create the part if no event has started it.
-
-        Args:
-            start: Creates the empty part.
-        """
+        """Return a part that is about to change; create the part if no event has started it."""
         parts = self.parts
         if len(parts) <= index:
             # All steps of a run share one numbering of parts, so this step's indexes may have gaps.
@@ -320,11 +316,7 @@ class ChoiceState:
         return part
 
     def begin_writing(self, index: int, part: GrowingPart, kind: type[Delta]) -> PartWords:
-        """Return the log to which the words of a part are appended; they belong to a run of that part.
-
-        Args:
-            kind: The class of the deltas that bring the words.
-        """
+        """Return the log to which the words of a part are appended; they belong to a run of that part."""
         log = part.log
         if log is None:
             log = part.log = PartWords(kind)
@@ -343,11 +335,7 @@ class ChoiceState:
         return sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change the id of a call or of a result; return the application's call if it has ended, else None.
-
-        Args:
-            delivered: Ids of the calls that were delivered to the reader; changed in place.
-        """
+        """Change the id of a call or of a result; return the application's call if it has ended, else None."""
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
         start = part.start
@@ -368,11 +356,6 @@ class ChoiceState:
         """Restore the choice from a message, and return the number of characters in it.
 
         Its tool calls count as already delivered to the reader, so no view returns them again.
-
-        Args:
-            message: The choice as it was.
-            shared: Receives the fields that all choices share.
-            names: The names of the fields that all choices share.
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message, self.joined = message.finish_message, message.joined

@@ -50,11 +50,7 @@ class GrowingUsage:
         return merged
 
     def build(self, *, final: bool) -> Usage:
-        """Return the counts as they are now; if none were reported, a `Usage` that is false as a condition.
-
-        Args:
-            final: True if the counts will no longer change: their source is then "reported", else "partial".
-        """
+        """Return the counts as they are now; if none were reported, a `Usage` that is false as a condition."""
         if not self.counts and not self.report:
             return make_value(Usage, {"source": "none", "provider_data": {}})
         source = "reported" if final else "partial"
@@ -66,12 +62,6 @@ class GrowingUsage:
         """Return the counts including those of attempts that were given up.
 
         If there are no counts at all, the `Usage` is false as a condition.
-
-        Args:
-            spent: The counts of the attempts that were given up; None if there were none.
-            final: True if the counts of this attempt will no longer change.
-            choices: The choices whose size is used to estimate an unknown final count of output
-                tokens; None for no estimate.
         """
         usage = self.build(final=final)
         if spent is not None:
@@ -80,11 +70,7 @@ class GrowingUsage:
 
 
 def estimate(usage: Usage, choices: dict[int, ChoiceState]) -> Usage:
-    """Return a usage with an estimate in place of an unknown final count of output tokens.
-
-    Args:
-        choices: The choices whose size is used for the estimate.
-    """
+    """Return a usage with an estimate in place of an unknown final count of output tokens."""
     output_tokens = usage.output_tokens or 0
     is_final_count = output_tokens and usage.source == "reported"
     # A copy, because another thread may add a choice.

@@ -119,10 +119,6 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
 def word_for(kind: str, words: Mapping[Any, WordT], otherwise: WordT) -> WordT:
     """Return a protocol's word for a kind of error, or for the kind that stands in for it.
 
-    Args:
-        words: The protocol's words, by kind.
-        otherwise: The word for all other kinds.
-
     Example:
         >>> word_for("rate_limited", {"overloaded": "busy"}, "failed")
         'busy'

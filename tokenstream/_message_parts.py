@@ -112,11 +112,6 @@ def make_value(kind: type[ValueT], values: dict[str, Any], fields_set: set[str] 
     """Return an object with these values, unchecked, and with defaults for the other fields.
 
     The same as pydantic's own `model_construct` does, in a twentieth of its time.
-
-    Args:
-        kind: A class of this library whose objects have no attributes but their fields.
-        values: The values by the names of the fields; all of those that have no default.
-        fields_set: The names of the fields that count as given; None for those of `values`.
     """
     plan: Any = _PLANS[kind]
     made = _new(kind)
@@ -589,11 +584,7 @@ class Usage(Value):
 
 
 def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:
-    """Return the counts that a server's report has, which are known to be numbers.
-
-    Args:
-        report: The report; without any count if it is empty.
-    """
+    """Return the counts that a server's report has, which are known to be numbers."""
     source = "reported" if report else "none"
     values = {**counts, "provider_data": report.copy(), "source": source}
     return make_value(Usage, values, {*counts, "provider_data"})

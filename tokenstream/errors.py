@@ -103,11 +103,7 @@ def store_progress(
     *,
     tail: bytes | None,
 ) -> None:
-    """Store on an error how much of the answer has arrived, as its attributes describe it.
-
-    Args:
-        tail: The bytes of an event that has not arrived completely; None to keep those of the error.
-    """
+    """Store on an error how much of the answer has arrived, as its attributes describe it."""
     error.partial, error.checkpoint, error.origin = partial, checkpoint, origin
     error.tool_calls_delivered = checkpoint.tool_calls_delivered
     error.events_seen, error.bytes_seen = origin.events, origin.bytes

@@ -97,11 +97,7 @@ class Deadlines:
     """The longest time from the request to the end of the answer."""
 
     def __post_init__(self) -> None:
-        """Check the bounds; `not value > 0` also refuses NaN.
-
-        Raises:
-            ValueError: A bound is neither None nor a number above 0.
-        """
+        """Check the bounds; `not value > 0` also refuses NaN."""
         for name in self.__slots__:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | float) or not value > 0):
@@ -118,15 +114,7 @@ for _kind in (Limits, Deadlines):
 
 
 def check_option(name: str, value: object, kind: type) -> None:
-    """Check that an option has the right class; None, for an option that was not passed, is accepted.
-
-    Args:
-        name: The option's name, for the error.
-        kind: The right class.
-
-    Raises:
-        MisuseError: The option has another class.
-    """
+    """Check that an option has the right class; None, for an option that was not passed, is accepted."""
     if value is not None and not isinstance(value, kind):
         raise MisuseError(f"{name}= takes a tokenstream.{kind.__name__} or None, not {value!r}")
 
@@ -139,18 +127,7 @@ def check_names(
     others: str,
     noun: str,
 ) -> tuple[str, ...]:
-    """Return the names that an option was given; none for False.
-
-    Args:
-        name: The option's name, for the error.
-        value: One name, or several.
-        known: All names that there are.
-        others: The other values that the option takes, for the error.
-        noun: The word for what has the names, for the error.
-
-    Raises:
-        MisuseError: One of the names is not known.
-    """
+    """Return the names that an option was given; none for False."""
     if value in (False, ()):
         return ()
     is_single = isinstance(value, str | bytes) or not hasattr(value, "__iter__")
@@ -164,36 +141,20 @@ def check_names(
 
 
 def check_seconds(name: str, value: object, *, unit: str = "seconds") -> float:
-    """Return the value of an option as a float, after checking that it is a number above 0.
-
-    Args:
-        name: The option's name, for the error.
-        unit: The word for what the number counts, for the error.
-
-    Raises:
-        MisuseError: The value is not a finite number above 0.
-    """
+    """Return the value of an option as a float, after checking that it is a number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise MisuseError(f"{name}= takes a number of {unit} above 0, not {value!r}")
     return float(value)
 
 
 def check_whole(name: str, value: object, *, least: int = 1) -> int:
-    """Return the value of an option, after checking that it is a whole number of at least `least`.
-
-    Raises:
-        MisuseError: The value is not a whole number, or is less than `least`.
-    """
+    """Return the value of an option, after checking that it is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise MisuseError(f"{name}= takes a whole number of at least {least}, not {value!r}")
     return value
 
 
 def check_wait(name: str, value: object) -> None:
-    """Check that the value of an option is a number of seconds of at least 0.
-
-    Raises:
-        MisuseError: The value is not a finite number, or is less than 0.
-    """
+    """Check that the value of an option is a number of seconds of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise MisuseError(f"{name}= takes a number of seconds of at least 0, not {value!r}")

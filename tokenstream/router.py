@@ -350,19 +350,11 @@ class Router:
     # -- within ------------------------------------------------------------
 
     def _begin(self, cursors: CursorMaker) -> HandlerRun:
-        """Return a run of the handlers over one stream; `stream.run` calls this.
-
-        Args:
-            cursors: Creates the stream's cursors, with a method for each view.
-        """
+        """Return a run of the handlers over one stream; `stream.run` calls this."""
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
     def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
-        """Add a handler to the table, and return its function.
-
-        Raises:
-            MisuseError: The handler is not a function, or does not take the right number of arguments.
-        """
+        """Add a handler to the table, and return its function."""
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
         # A function whose own signature is the schema takes any number of arguments, by keyword.
@@ -379,14 +371,7 @@ class Router:
         view: Callable[[Any], Any] | None = None,
         source: str | None = None,
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Return a decorator that registers a handler.
-
-        Args:
-            purpose: A description, for errors, of the items that the handler takes.
-            events: The classes of events that the handler takes, or after which its view may have a new item.
-            view: Returns a cursor over the items that the handler takes; None if it takes events.
-            source: The tool whose arguments the view reads; None if the view reads the text.
-        """
+        """Return a decorator that registers a handler."""
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             """Register a function as a handler, and return it."""
@@ -397,17 +382,7 @@ class Router:
     def _make_view_decorator(
         self, what: str, at: At, tool: str | None, view: Callable[[Any], Any]
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Return a decorator that registers a handler for the items of a view.
-
-        Args:
-            what: The kind of items, for errors.
-            at: The path of the items.
-            tool: The tool whose arguments the view reads; None if the view reads the text.
-            view: Returns a cursor over the items.
-
-        Raises:
-            MisuseError: `at` is not a path.
-        """
+        """Return a decorator that registers a handler for the items of a view."""
         from tokenstream.partial_json._events import Pattern
 
         # Refuses an invalid path now instead of when the router is run.
@@ -425,17 +400,7 @@ class Router:
         *,
         result: ResultOf = "return",
     ) -> Callable[..., Any]:
-        """Add a tool to the table, and return its function unchanged.
-
-        Args:
-            function: The function that runs the tool's calls.
-            name: The tool's name for the model.
-            arguments: The type of the arguments; None to use the function's signature.
-            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-            made: A ready-made checker of the tool's calls; None to create one: now for a function inside
-                another function, otherwise when it is needed.
-            result: The place of the tool's result if it is a generator.
-        """
+        """Add a tool to the table, and return its function unchanged."""
         purpose = f"tool {name!r}"
         if name in self._tools:
             raise MisuseError(f"the router already has a {purpose}: {self._tools[name].name!r}")

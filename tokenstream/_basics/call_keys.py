@@ -120,11 +120,7 @@ class AnswerCalls:
         self._first_id = self._first_id or id
 
     def add(self, choice: int, call: ToolCall) -> None:
-        """Add a call that has ended, and store its `CallPlace` in it.
-
-        Args:
-            choice: The index of the choice that the call belongs to.
-        """
+        """Add a call that has ended, and store its `CallPlace` in it."""
         if self._find_journal_id is None:
             # These calls were read by another stream, which has given them their keys.
             return
@@ -191,12 +187,7 @@ class CallPlace:
         return self._key
 
     def find_key_as(self, describe: Describe) -> str:
-        """Return a key that is the same for all calls whose arguments have the same description.
-
-        Args:
-            describe: Returns the description of a call from its name and arguments; None if it has none, so
-                that its arguments count as they are written.
-        """
+        """Return a key that is the same for all calls whose arguments have the same description."""
         return self.key if self.calls is None else self.calls.find_key(self.number, describe)
 
     def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, int, str]]:
@@ -229,21 +220,12 @@ class ChoiceCalls:
         return CallPlace(self._identity, self, number)
 
     def describe(self, describe: Describe | None, *, start: int = 0) -> list[str]:
-        """Return each call as a text with its name and its arguments, such as `pay({"usd":5})`.
-
-        Args:
-            describe: Describes the arguments; see `CallPlace.find_key_as`.
-            start: The number of the first call to describe.
-        """
+        """Return each call as a text with its name and its arguments, such as `pay({"usd":5})`."""
         calls = self._calls[start:]
         return [f"{name}({_describe(describe, type_, name, text)[1]})" for type_, name, text in calls]
 
     def find_entry_key(self, number: int) -> str:
-        """Return the key under which a store keeps an entry of the list of these calls.
-
-        Args:
-            number: The number of the entry, which is that of a call, or of the place behind the last one.
-        """
+        """Return the key under which a store keeps an entry of the list of these calls."""
         return _hash(["list of calls", self._identity.id, self._choice, number])
 
     def find_key(self, number: int, describe: Describe | None) -> str:
@@ -287,11 +269,7 @@ def set_place(call: ToolCall, place: CallPlace | None) -> None:
 
 
 def identity_of_caller(answer_id: object) -> AnswerIdentity:
-    """Check the caller's own id for an answer (`answer_id`), and return it as the answer's identity.
-
-    Raises:
-        MisuseError: The id is not a text, or is empty.
-    """
+    """Check the caller's own id for an answer (`answer_id`), and return it as the answer's identity."""
     if not isinstance(answer_id, str) or not answer_id:
         raise MisuseError(
             f"answer_id= takes an id of yours for this answer, such as a uuid, not {answer_id!r}"
@@ -313,12 +291,7 @@ def _describe(describe: Describe | None, type_: str, name: str, text: str) -> tu
 
 
 def _canonical(type_: str, text: str) -> tuple[str, str]:
-    """Return a call's arguments in a form that is the same for equal arguments: "json" or "text", and a text.
-
-    Args:
-        type_: The type of the call; "custom" for free text.
-        text: The arguments as the model wrote them.
-    """
+    """Return a call's arguments in a form that is the same for equal arguments: "json" or "text", and a text."""
     if type_ == "custom":
         return "text", text
     try:

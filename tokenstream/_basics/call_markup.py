@@ -52,11 +52,6 @@ def find_call_markup(text: str, offered: Container[str] | None = None) -> str | 
 
     Markup in a code fence, or behind a backtick, is a text about the markup. The text is read once.
 
-    Args:
-        text: The whole text of an answer.
-        offered: The names of the tools that the request offers; an answer that is nothing but JSON may be a
-            call of one of these alone.
-
     Example:
         >>> find_call_markup('Let me see. <tool_call>{"name": "now"}'), find_call_markup("`<tool_call>{`")
         ('hermes', None)

@@ -181,19 +181,12 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks, but that users may expect from other libraries.
 
     Without this, Python's own error says that the argument is unexpected, and no more.
-
-    Args:
-        **hints: The names of the options, each with the end of the error: what to use here instead.
     """
     return _explain(hints, names_all=False)
 
 
 def explain_all_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
-    """Do what `explain_options` does, and answer any other unknown option with those that there are.
-
-    Args:
-        **hints: As for `explain_options`.
-    """
+    """Do what `explain_options` does, and answer any other unknown option with those that there are."""
     return _explain(hints, names_all=True)
 
 
@@ -235,9 +228,6 @@ def explain_names(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Kind
 
     `dir` and `help` do not show these names, as they would if each were a descriptor. Each access to an
     attribute of a stream takes some 60 ns longer, but no loop over a stream or a view accesses one.
-
-    Args:
-        hints: The names, each with the end of the error: what to use here instead.
     """
 
     def explain(kind: type[KindT]) -> type[KindT]:
@@ -264,11 +254,7 @@ explain_names_of_messages = explain_names(_MESSAGE_HINTS)
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:
-    """Make a stream class explain the mistake when it is used in the wrong kind of `with` statement.
-
-    Args:
-        is_async: True if the class supports `async with`, False if it supports `with`.
-    """
+    """Make a stream class explain the mistake when it is used in the wrong kind of `with` statement."""
     right, wrong = ("async with", "with") if is_async else ("with", "async with")
     alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"
     message = f"supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"

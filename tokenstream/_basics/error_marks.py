@@ -51,11 +51,7 @@ def mark_reported(error: TokenStreamError) -> bool:
 
 
 def mark_cause(error: ErrorT, cause: Cause) -> ErrorT:
-    """Note on an error why it was raised, so that the command line can give advice; return the error.
-
-    Args:
-        cause: The cause, such as "redirect", by which the command line chooses the advice.
-    """
+    """Note on an error why it was raised, so that the command line can give advice; return the error."""
     vars(error)["_cause"] = cause
     return error
 

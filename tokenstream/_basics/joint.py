@@ -155,25 +155,11 @@ class Joint:
         return words.find(words[:shortest], 1) < 0 or _length_repeated_at_end(words) < shortest
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide `dropped` and `confidence` if the text allows it; return True if they are decided.
-
-        Args:
-            beyond: The continuation's text after the echo (its repetition of the answer's beginning);
-                all of its text if there is no echo.
-            ended: True if no more text will arrive.
-        """
+        """Decide `dropped` and `confidence` if the text allows it; return True if they are decided."""
         raise NotImplementedError
 
     def _decide(self, length: int, following: str, confidence: float, *, ended: bool) -> bool:
-        """Decide to drop the first `length` characters of the continuation, and repeated space after them.
-
-        Args:
-            following: The text after these characters.
-            ended: True if no more text will arrive.
-
-        Returns:
-            True if it is decided; False if more white space may follow, which may have to be dropped.
-        """
+        """Decide to drop the first `length` characters of the continuation, and repeated space after them."""
         may_repeat_more_space = len(following) < len(self._space) and self._space.startswith(following)
         if may_repeat_more_space and not ended:
             return False
@@ -281,9 +267,6 @@ class AskedJoint(Joint):
         1. An echo: the continuation begins with the whole answer.
         2. The anchor: the continuation has the answer's last words at its beginning, or after a preamble.
         3. An overlap: a beginning of the continuation, of any other length, ends the answer.
-
-        Returns:
-            True if `dropped` and `confidence` are decided; False if more text is needed.
         """
         if self._echoed_all:
             confidence = self._confidence_in(self._compared_text, self._is_echo_distinct)
@@ -312,11 +295,7 @@ class AskedJoint(Joint):
         return True
 
     def _find_repetition(self, text: str, anchor_at: int) -> int:
-        """Return the number of characters at the beginning of `text` that repeat the answer's end; 0 if none.
-
-        Args:
-            anchor_at: The position of the anchor in the text; -1 if the text does not contain it.
-        """
+        """Return the number of characters at the beginning of `text` that repeat the answer's end; 0 if none."""
         through_anchor = text[: anchor_at + len(self._anchor)]
         if anchor_at >= 0 and self._base.endswith(through_anchor):
             return len(through_anchor)
@@ -327,9 +306,6 @@ class AskedJoint(Joint):
 
         A model that was asked to begin with the anchor, and does, is believed. Other repetitions may also be
         new text, if the answer repeats itself.
-
-        Args:
-            is_distinct: True if the repeated words occur nowhere else in the answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
             return UNKNOWN
@@ -348,13 +324,6 @@ class AskedJoint(Joint):
 
         The white space before them is dropped in any case, the white space after them only if it is a
         repetition.
-
-        Args:
-            text: The continuation's text, without the white space before its first word.
-            ended: True if no more text will arrive.
-
-        Returns:
-            True if it is decided; False if more white space may follow, which may have to be dropped.
         """
         following = text[length : length + len(self._space)]
         return self._decide(len(self._leading_space) + length, following, confidence, ended=ended)

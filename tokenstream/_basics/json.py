@@ -33,11 +33,6 @@ _AT_ONCE = 1 << 16
 def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
     """Return the value of a JSON payload.
 
-    Raises:
-        ProtocolError: The payload is not JSON; `offset` is the position of the fault in bytes.
-        LimitExceeded: The payload is nested deeper than `limits.depth`, or contains an
-            integer with more than `limits.digits` digits.
-
     Example:
         >>> decode(b'{"text": "Hel"}')
         {'text': 'Hel'}
@@ -57,11 +52,6 @@ def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> 
     """Return the value of a JSON payload that pydantic_core refuses, but that `json.loads` accepts.
 
     Examples are payloads with lone surrogates in escapes, or with invalid UTF-8, which becomes U+FFFD.
-
-    Raises:
-        ProtocolError: The payload is not JSON for `json.loads` either.
-        LimitExceeded: The payload is nested too deeply, or contains too long an integer, before its first
-            fault.
     """
     text = _as_text(payload)
     value: Json = None
@@ -93,9 +83,6 @@ def check_bounds(payload: bytes | str, limits: Limits) -> None:
     """Check a payload that pydantic_core accepted against limits narrower than those of pydantic_core.
 
     For other limits, there is nothing to check: the defaults are the limits of pydantic_core.
-
-    Raises:
-        LimitExceeded: The payload is nested too deeply, or contains too long an integer.
     """
     if limits.depth < DEFAULT_LIMITS.depth or limits.digits < DEFAULT_LIMITS.digits:
         _check_bounds(_as_text(payload), limits)
@@ -127,12 +114,7 @@ _STRICT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
-    """Return compact JSON: no spaces, and only the necessary escapes.
-
-    Args:
-        payload: The value.
-        allow_nan: True to write NaN and infinities as Python does; if False, they raise a `ValueError`.
-    """
+    """Return compact JSON: no spaces, and only the necessary escapes."""
     text = (_COMPACT if allow_nan else _STRICT).encode(payload)
     try:
         return text.encode()

@@ -100,10 +100,6 @@ def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> 
     """Return an error that is equal to another one and its causes, without tracebacks.
 
     An error that cannot be copied is returned itself, without the frames of this library.
-
-    Args:
-        error: The other error; None has no equal.
-        known: The results so far by the ids of their originals: causes may refer to one another.
     """
     if error is None or id(error) in known:
         return known.get(id(error))
@@ -115,11 +111,7 @@ def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> 
 
 
 def _copied(error: BaseException, known: dict[int, BaseException]) -> BaseException:
-    """Return a copy of an error, made as Python makes it and by none of the methods of its class.
-
-    Raises:
-        Exception: The class makes its objects in a way of its own.
-    """
+    """Return a copy of an error, made as Python makes it and by none of the methods of its class."""
     classes = type(error).__mro__
     if any(vars(each).get("__slots__") for each in classes):
         raise TypeError("the error may have more than what is copied")

@@ -16,11 +16,6 @@ def make_lazy_loader(
 
     `dir()` lists the public names, and names such as `__doc__`; helpers that the package
     imports, and its private modules, are left out.
-
-    Args:
-        package: The package's globals.
-        homes: Maps each name to the submodule that defines it; a submodule's name is mapped to itself. A
-            home that begins with a dot is relative to the package above.
     """
     name = package["__name__"]
 

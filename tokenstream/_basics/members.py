@@ -225,9 +225,6 @@ def show_members_like(twin: type) -> Callable[[T], T]:
 
     To a docstring with the sentence "The arguments and errors are those of `Stream.result`.",
     the decorator adds these sections of the other docstring.
-
-    Args:
-        twin: The other class, such as `Stream` for `AsyncStream`.
     """
 
     def show(kind: T) -> T:
@@ -335,9 +332,6 @@ def _complete_docstring(function: FunctionType, twin: type) -> None:
 
     A docstring without such a pointer, or with sections of its own, stays unchanged. The sections
     of the other docstring, such as "Args:", go before the example, if there is one.
-
-    Args:
-        twin: The class with the method to whose docstring this one points.
     """
     text = function.__doc__ or ""
     pointer = _POINTER.search(text) if "those of `" in text else None

@@ -42,14 +42,6 @@ def wait_before(
     that exceeds *maximum*: an earlier attempt would only fail. Up to a tenth is added at random,
     so that clients that were told the same time do not all come back at once.
 
-    Args:
-        number: The number of the attempt; the first attempt has number 1 and needs no wait.
-        error: The error of the previous attempt.
-        initial: The longest back-off before the second attempt, in seconds.
-        maximum: The longest back-off before any attempt.
-        random: A random number from 0 to 1.
-        maximum_asked: The longest wait that a server may ask for.
-
     Example:
         >>> [wait_before(n, error=None, initial=0.5, maximum=5.0, random=1.0) for n in (1, 2, 3, 4, 9)]
         [0.0, 0.5, 1.0, 2.0, 5.0]
@@ -74,9 +66,6 @@ def clamp_reconnect(milliseconds: int | None) -> float:
     A server's `retry:` is limited to 0.1 to 300 s: with zero, every client would reconnect
     without a pause, and no timer accepts 10^30.
 
-    Args:
-        milliseconds: The value of the server's `retry:`; None if the server sent none, which means 3 s.
-
     Example:
         >>> clamp_reconnect(None), clamp_reconnect(1_500), clamp_reconnect(0), clamp_reconnect(10**30)
         (3.0, 1.5, 0.1, 300.0)
@@ -91,12 +80,6 @@ def last_event_id_header(value: str) -> bytes:
     Leading and trailing spaces and tabs are removed, because HTTP strips them from a header's
     value (RFC 9110, 5.5), and h11 refuses to send them. If nothing is left, the
     header must not be sent.
-
-    Args:
-        value: The id of the last event.
-
-    Raises:
-        MisuseError: The id contains a line break, NUL or half a surrogate pair, which no header can contain.
 
     Example:
         >>> last_event_id_header("é7 ")
@@ -152,10 +135,6 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
     (`retry-after`). A date is compared with the server's own `date`, or with
     `received_at` if the server sends no `date`. More than a day counts as a day.
 
-    Args:
-        headers: The response's headers, by lower-case name.
-        received_at: Time at which the response arrived, in seconds since the epoch.
-
     Example:
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
         (2.0, 0.15)
@@ -179,12 +158,6 @@ def reset_of(
     The limit that refused the request is the one of which nothing remains. If there are several
     such limits, the one that resets last counts. If something remains of every limit, the request
     was too large for one of them: then the longest wait counts, except for daily limits.
-
-    Args:
-        headers: The response's headers, by lower-case name.
-        received_at: Time at which the response arrived, in seconds since the epoch.
-        limited: True if a rate limit is known to have refused the request; False to
-            consider only limits with nothing remaining.
 
     Example:
         >>> told = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
@@ -222,11 +195,7 @@ def duration_of(value: str) -> float | None:
 
 
 def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each rate limit that the headers state.
-
-    Yields:
-        The name of the limit's header, the remaining count or None, and the time of the reset as text.
-    """
+    """Yield each rate limit that the headers state."""
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
@@ -246,10 +215,6 @@ def _seconds_until(reset: str, now: float | None) -> float | None:
     """Return the seconds until a reset, in any of its notations.
 
     The result is None if the text is malformed, or is a point in time while `now` is unknown.
-
-    Args:
-        reset: Seconds, a duration such as "6m0s", or a point in time.
-        now: The server's time, in seconds since the epoch; None if unknown.
     """
     if _NUMBER.fullmatch(reset):
         number = float(reset)

@@ -209,9 +209,6 @@ class Connection:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
 
         The text so far is in the message, or in events that the message does not contain yet.
-
-        Args:
-            told: The part, with its whole text as the server repeats it.
         """
         arrived = "" if self._find_text is None else self._find_text(told)
         return arrived + added_by(self._last_events, told)
@@ -222,12 +219,7 @@ class Connection:
         return isinstance(self.format, Undetected) and not self.format.has_frames and self.left_frame is None
 
     def serves(self, format: object, make_stage: StageFactory | None) -> bool:
-        """Return True if this connection, which was given nothing, is as good as a new one.
-
-        Args:
-            format: The expected format; None to detect it.
-            make_stage: Creates the stage that the format's events pass through; None for no stage.
-        """
+        """Return True if this connection, which was given nothing, is as good as a new one."""
         is_undetected = isinstance(self.format, Undetected)
         return format is None and is_undetected and make_stage is self._make_stage
 
@@ -383,11 +375,7 @@ class Connection:
         return None if payload_shortcut is None else framing.shortcut(*payload_shortcut)
 
     def end(self, *, broken: bool = False) -> list[Event]:
-        """End the input, and return the remaining events; set `error` if the answer is not complete.
-
-        Args:
-            broken: True if the connection broke, so that the format must not judge the ending.
-        """
+        """End the input, and return the remaining events; set `error` if the answer is not complete."""
         if self._is_over and not broken:
             # The usual end, to which what follows would add nothing.
             events, self.error = self.format.end(), self.format.error
@@ -415,17 +403,7 @@ class Connection:
     def cut_short(
         self, cause: StreamError | None, *, leaves_unfinished: bool = False
     ) -> tuple[list[Event], StreamError | None]:
-        """End the framing, but not the format, which may go on with another connection.
-
-        Args:
-            cause: The error that broke off the input; None if the input ended cleanly.
-            leaves_unfinished: True to leave a last frame without its end unread, because the server can
-                be asked for it again; `read_left_frame` reads it after all.
-
-        Returns:
-            The events of the last frames; and the error of the answer, if no other connection continues it.
-            The error is None if the answer is complete, or if only the end of the format can decide that.
-        """
+        """End the framing, but not the format, which may go on with another connection."""
         events = self._end_framing(leaves_unfinished=leaves_unfinished)
         return events, self._find_error_if_cut_short(cause)
 
@@ -433,9 +411,6 @@ class Connection:
         """Return the error of the answer if its input ends here; None if it is complete, or may be.
 
         Only the end of the format can decide in some cases whether the answer is complete.
-
-        Args:
-            cause: The error that broke off the input; None if the input ended cleanly.
         """
         error = self.error or self._find_unreported_error()
         is_lost = cause is not None and self.format.parts.finish_waits
@@ -471,10 +446,6 @@ class Connection:
         """Store the position that the answer has reached, before the end closes its open parts.
 
         Nothing is stored for a finished answer, or for a format that cannot resume.
-
-        Args:
-            events_left: Number of events before this position that the caller has not got yet: those of the
-                last frames, which the end of the framing returned.
         """
         if self.format.resumes and not self.format.finished:
             self.last_position = self.find_position()._replace(events_left=events_left)
@@ -594,11 +565,7 @@ class Connection:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self._body.replaced)
 
     def abandon(self) -> list[Event]:
-        """Close all open parts after the connection broke.
-
-        Returns:
-            The events that were held back, and those that end the parts.
-        """
+        """Close all open parts after the connection broke."""
         if self.last_position is None:
             self._store_position(0)
         parts = self.format.parts
@@ -626,15 +593,7 @@ class Connection:
         reorder: Any,  # noqa: ANN401 - a stage, from a higher layer
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
-        """Read the frames that are still held back at the end of the input, because earlier ones are missing.
-
-        Args:
-            reorder: The `Reorder` that has put the frames in order, and holds some of them.
-            now: A clock reading, in seconds.
-
-        Returns:
-            The events of the frames; and the error, or None.
-        """
+        """Read the frames that are still held back at the end of the input, because earlier ones are missing."""
         events = self._read_frames(reorder.end(now=now))
         # Counts the frames that were repeated or out of order.
         reorder.note(self._departures, self.frames_seen)

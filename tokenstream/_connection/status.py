@@ -57,10 +57,6 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> 
 def find_keys(request: object, status: int) -> tuple[str, ...]:
     """Return the keys in the headers of a request that was refused; none of any other request.
 
-    Args:
-        request: The request, as its library has it; None if there is none.
-        status: The status of the response.
-
     Example:
         >>> import httpx
         >>> request = httpx.Request("GET", "http://a.test", headers={"x-api-key": "sk-0123456789abcdef"})
@@ -105,15 +101,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return the target of a redirect for a message, and True if it has the origin of the request.
-
-    Args:
-        url: The address of the response.
-        location: The value of its header `Location`.
-
-    Returns:
-        The target without the parts that may be secret; and True if it has the same origin as `url`.
-    """
+    """Return the target of a redirect for a message, and True if it has the origin of the request."""
     try:
         from urllib.parse import urljoin, urlsplit
 
@@ -133,12 +121,7 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
 def make_status_error(
     head: ResponseHead, body: bytes, limits: Limits, expected: Format | None = None
 ) -> StatusError:
-    """Return the error for an error status, with the details from the body and the headers.
-
-    Args:
-        body: The response's body, as far as it has arrived.
-        expected: The format that the caller expects, which may know the provider's errors better.
-    """
+    """Return the error for an error status, with the details from the body and the headers."""
     text = str(body, "utf-8", "replace")
     if head.keys:
         text = SecretMask(head.keys).mask_text(text)
@@ -164,15 +147,7 @@ def make_status_error(
 def _classify(
     head: ResponseHead, reported: ProviderError | None, expected: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of the error for an error status, and whether a retry may help.
-
-    Args:
-        reported: The provider's error in the body; None if the body contains none.
-        expected: The format that the caller expects; None if unknown.
-
-    Returns:
-        The kind; and True or False, or None if the kind decides whether a retry may help.
-    """
+    """Return the kind of the error for an error status, and whether a retry may help."""
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
     exception = _aws_exception_of(head)
@@ -202,12 +177,7 @@ def _classify(
 
 
 def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict[str, Any]) -> float | None:
-    """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask.
-
-    Args:
-        reported: The provider's error in the body; None if the body contains none.
-        payload: The JSON object in the body; empty if there is none.
-    """
+    """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask."""
     wait = retry_after_of(head.headers, head.received_at)
     if wait is None and reported is not None:
         wait = reported.retry_after
@@ -227,12 +197,7 @@ def _aws_exception_of(head: ResponseHead) -> str | None:
 
 
 def _words_of(text: str, reported: ProviderError | None) -> str:
-    """Return the part of the error's message that describes the body; "" if nothing can be said.
-
-    Args:
-        text: The start of the body.
-        reported: The provider's error in the body; None if the body contains none.
-    """
+    """Return the part of the error's message that describes the body; "" if nothing can be said."""
     if reported is not None:
         return f"; {reported.message}"
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
@@ -247,12 +212,7 @@ def _words_of(text: str, reported: ProviderError | None) -> str:
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:
-    """Return advice on what to do about an error status, for the end of the error's message.
-
-    Args:
-        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
-        retryable: True if a retry may help, False if not; None if the kind decides.
-    """
+    """Return advice on what to do about an error status, for the end of the error's message."""
     if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
     row = ERROR_KINDS[kind]

@@ -155,14 +155,7 @@ class Unframed:
         return []
 
     def _decide(self, *, ended: bool) -> Framing | None:
-        """Choose the framing by the bytes that are held, and pass the framing to `found`.
-
-        Args:
-            ended: True if no more bytes will arrive.
-
-        Returns:
-            The framing; None if the bytes do not decide yet, or if the body cannot be read.
-        """
+        """Choose the framing by the bytes that are held, and pass the framing to `found`."""
         kind = sniff(self.tail, self.content_type, over=ended)
         if kind == "aws-eventstream" and not ended and begins_with_part(self.tail) is None:
             # The first message tells what the others have.
@@ -230,12 +223,7 @@ class Unframed:
         return self._format.reads_bare_text and "text/plain" in (self.content_type or "").lower()
 
     def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
-        """Collect the start of an unreadable body; return no frames. Once it is long enough, set `error`.
-
-        Args:
-            chunk: The next bytes of the body.
-            refused: The kind of the body, which the error describes.
-        """
+        """Collect the start of an unreadable body; return no frames. Once it is long enough, set `error`."""
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:
             self.error = self._describe(refused)
@@ -250,12 +238,6 @@ class Unframed:
 
 def begins_with_part(start: bytes) -> bool | None:
     """Return whether the first message of a binary event stream has a piece of another body.
-
-    Args:
-        start: The bytes that have arrived.
-
-    Returns:
-        None if its headers have not arrived.
 
     Example:
         >>> begins_with_part(bytes.fromhex("00000010 00000000 05c248eb 7d98c8ff"))

@@ -9,17 +9,14 @@ from tokenstream.errors import StreamInterrupted
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
-
     from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamError
+
 
 def make_difference_error(accumulator: Accumulator) -> StreamError:
     """Return the error that ends a stream whose answer was requested again and came out differently.
 
     The result is the error that broke off the first answer, if there was one; otherwise a new error.
-
-    Args:
-        accumulator: Holds the second answer, and the first one as given up.
     """
     restarted = None if accumulator.given_up is None else accumulator.given_up.event
     error = None if restarted is None else restarted.error

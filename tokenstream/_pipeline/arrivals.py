@@ -48,11 +48,7 @@ class Arrivals:
         """True to yield `SLICE_END` between two slices of a compressed chunk; set by drivers."""
 
     def remember(self, log: EventLog | None = None) -> None:
-        """Remember events from now on, because another connection may repeat some.
-
-        Args:
-            log: The events that are remembered already; None for none.
-        """
+        """Remember events from now on, because another connection may repeat some."""
         self.log = EventLog() if log is None else log
 
     def forget(self) -> None:
@@ -79,11 +75,6 @@ class Arrivals:
         """Yield the frames in a chunk that is compressed, or whose frames may be repeated or out of order.
 
         Compressed data may grow a thousandfold, so it is decompressed and read slice by slice.
-
-        Args:
-            coding: Decompresses the chunk; None if the chunk is not compressed.
-            connection: Cuts the chunk into frames.
-            now: A clock reading, in seconds.
         """
         meter, reorder = self._meter, self.reorder
         # At its end, the connection may read more frames, which it then logs itself.
@@ -135,13 +126,7 @@ class Arrivals:
         return repeated
 
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
-        """Prepare for another connection, which resumes the answer, or begins a new one.
-
-        Args:
-            kept_format: The format object that has read the answer so far, if this connection resumes that
-                answer; None for a new answer.
-            skips_ids: True if the server may skip numbers in its ids, so that a gap does not mean a loss.
-        """
+        """Prepare for another connection, which resumes the answer, or begins a new one."""
         self.lost, self.ready = None, []
         if self.reorder is not None:
             if kept_format is None or self.reorder.position is None:

@@ -57,11 +57,7 @@ class AskedFacts:
         """The requested model; None if it is not known."""
 
     def take_request(self, asked: tuple[str, object] | None) -> None:
-        """Note the request that is sent next, or whose response arrives.
-
-        Args:
-            asked: Its address and its JSON; None if they are not known.
-        """
+        """Note the request that is sent next, or whose response arrives."""
         if asked is not self._asked:
             self._asked = asked
             self._url, payload = ("", None) if asked is None else asked
@@ -75,14 +71,7 @@ class AskedFacts:
     def make_origin(
         self, machine: Machine, now: float | None = None, error: StreamError | None = None
     ) -> Origin:
-        """Return the origin of a machine's answer.
-
-        Args:
-            now: The clock reading up to which the seconds count, unless the input has ended before; None for
-                the time of the last input.
-            error: The error with which the answer has failed, and whose `request_id` is taken; None if the
-                answer has not failed.
-        """
+        """Return the origin of a machine's answer."""
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
         from tokenstream._origin import Origin

@@ -50,21 +50,7 @@ def with_pause(checkpoint: Checkpoint, finish: Finish) -> Checkpoint:
 def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event], EventLog | None]:
-    """Restore an answer from a checkpoint: its messages into the accumulator, its position into a new format.
-
-    Args:
-        accumulator: Receives the answer as the stream had returned it.
-        limits: Bounds for the format.
-        pings: True to return heartbeats as events.
-
-    Returns:
-        The new format object; the events that were decoded before the checkpoint, but are still to be
-        returned; and the log, which recognises events that the server repeats. The log is None if the format
-        itself recognises them.
-
-    Raises:
-        MisuseError: The answer cannot be continued from this checkpoint.
-    """
+    """Restore an answer from a checkpoint: its messages into the accumulator, its position into a new format."""
     name, state = _check_resumable(checkpoint)
     format = registry.create(name, limits=limits, pings=pings)
     try:
@@ -102,11 +88,7 @@ def _read_usages(state: dict[str, Any]) -> tuple[Usage, Usage] | None:
 
 
 def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
-    """Check that an answer can be continued from a checkpoint; return its format's name and stored state.
-
-    Raises:
-        MisuseError: The answer cannot be continued from this checkpoint.
-    """
+    """Check that an answer can be continued from a checkpoint; return its format's name and stored state."""
     if not isinstance(cast("object", checkpoint), Checkpoint):
         kind = type(checkpoint).__qualname__
         raise MisuseError(

@@ -25,11 +25,7 @@ def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:
 
 
 def make_offered(tools: ToolsOption) -> OfferedTools | None:
-    """Return the names and schemas of the tools that a caller names; None if there are none.
-
-    Raises:
-        MisuseError: An object is no tool, or a name is used twice.
-    """
+    """Return the names and schemas of the tools that a caller names; None if there are none."""
     if tools is None:
         return None
     from tokenstream.schemas._build import offered_by
@@ -45,10 +41,6 @@ def make_stage_factory(
     """Return a function that creates the stage which splits texts into reasoning, calls, citations and text.
 
     The result is None if texts stay as they are.
-
-    Raises:
-        MisuseError: `reasoning_tags` is not a list of tag names, `tool_tags` names no dialect, or
-            `citation_markers` no marker.
     """
     if reasoning_tags in (False, ()) and tool_tags in (False, ()) and citation_markers in (False, ()):
         return None
@@ -58,11 +50,7 @@ def make_stage_factory(
 
 
 def looks_for_calls(make_stage: StageFactory | None) -> bool:
-    """Return True if the stage that a function creates looks for calls in texts.
-
-    Args:
-        make_stage: A result of `make_stage_factory`.
-    """
+    """Return True if the stage that a function creates looks for calls in texts."""
     if make_stage is None:
         return False
     from tokenstream._pipeline.split_texts import wanted_of
@@ -75,16 +63,7 @@ def change_stage_factory(
     tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
     citation_markers: CitationMarkers | None,
 ) -> StageFactory | None:
-    """Return a function like another one, whose stage looks for other calls and markers.
-
-    Args:
-        make_stage: A result of `make_stage_factory`.
-        tool_tags: The dialects; None for the same.
-        citation_markers: The markers; None for the same.
-
-    Raises:
-        MisuseError: `tool_tags` names no dialect, or `citation_markers` no marker.
-    """
+    """Return a function like another one, whose stage looks for other calls and markers."""
     if tool_tags is None and citation_markers is None:
         return make_stage
     from tokenstream._pipeline.split_texts import change_split_factory

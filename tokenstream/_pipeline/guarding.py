@@ -109,12 +109,7 @@ class Guarding:
         return None if event is None else self.show(event)
 
     def _show_finish(self, event: Finish) -> Event | None:
-        """Pass the end of a choice to the guards.
-
-        Returns:
-            `event` if the guards allow the end; None while they decide; the `Stopped` event if a guard
-            has stopped the answer.
-        """
+        """Pass the end of a choice to the guards."""
         machine, guards = self._machine, self.guards
         self._call(lambda: guards.finish(event))
         if machine.guarding is None:
@@ -131,9 +126,6 @@ class Guarding:
 
         Before the end of the input, only the guards that count what arrives are asked, so that no more input
         is read than they allow. At the end, all guards are asked for their last verdict.
-
-        Returns:
-            The `Stopped` event if a guard stops the answer; otherwise None.
         """
         machine = self._machine
         needs_more_input = machine.continues or (
@@ -193,11 +185,7 @@ class Guarding:
             self._stop_if_wanted()
 
     def take_verdict(self, record: Callable[[], object]) -> None:
-        """Accept the verdict of a guard whose function was awaited.
-
-        Args:
-            record: Records the verdict, or raises the exception of the guard's function.
-        """
+        """Accept the verdict of a guard whose function was awaited."""
         self._call(record)
 
     def fail(self, error: StreamError) -> None:

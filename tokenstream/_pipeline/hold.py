@@ -115,11 +115,7 @@ class Hold:
             self.keep(event)
 
     def release(self, *, failed: bool) -> None:
-        """Move the held events to `ready`, from which they are returned next.
-
-        Args:
-            failed: True if the input failed before any of the answer was visible.
-        """
+        """Move the held events to `ready`, from which they are returned next."""
         # Called once: it belongs to a recovery that has this hold.
         on_release, self._on_release = self._on_release, None
         announcements = [] if on_release is None else on_release(failed)

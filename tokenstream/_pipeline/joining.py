@@ -33,6 +33,7 @@ class Joining:
     1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
     2. `seam` changes the events of a continuation into events of the whole answer.
     3. The message takes the event; with guards, a `Finish` only after step 4.
+
     Args:
         machine: The machine, which reads the events.
     """
@@ -80,22 +81,12 @@ class Joining:
         return () if self.hold is None else (*self.hold.ready, *self.hold.held)
 
     def hold_back(self, hold: Hold) -> None:
-        """Hold back the next events; the message does not contain them before they are returned.
-
-        Args:
-            hold: Keeps the events, and says when they may be returned.
-        """
+        """Hold back the next events; the message does not contain them before they are returned."""
         self.hold = hold
         self._machine.settle()
 
     def begin(self, hold: Hold, seam: Seam | None, *, shows_held: bool) -> None:
-        """Begin another attempt.
-
-        Args:
-            hold: Holds back the first events.
-            seam: Joins a continuation to the answer; None if the attempt resumes or restarts it.
-            shows_held: True if guards receive each event while it is held back.
-        """
+        """Begin another attempt."""
         self.shows_held = shows_held
         self.seam, self.refusal, self._format_name = seam, None, ""
         self._cleaned.clear()
@@ -190,12 +181,7 @@ class Joining:
     # -- what is held back -------------------------------------------------
 
     def _fill(self, hold: Hold) -> _Held | None:
-        """Hold back the events that the available input contains; release them once the hold is complete.
-
-        Returns:
-            None once the held-back events were released, to `hold.ready`; `_Held` while they stay held back,
-            or if the continuation was refused.
-        """
+        """Hold back the events that the available input contains; release them once the hold is complete."""
         machine, event = self._machine, None
         is_complete = hold.is_met and not self._is_extended
         while not is_complete and (event := machine.read()) is not None:
@@ -221,11 +207,7 @@ class Joining:
         return _Held() if self.refusal is not None else None
 
     def _release(self, hold: Hold, *, failed: bool) -> None:
-        """Release held-back events, unless that shows that the continuation does not join the answer.
-
-        Args:
-            failed: True if the input has failed before the hold was complete.
-        """
+        """Release held-back events, unless that shows that the continuation does not join the answer."""
         machine = self._machine
         hold.release(failed=failed)
         # The release has called `on_release`, which may have refused the continuation.
@@ -259,12 +241,7 @@ class Joining:
         return self.hold is not None
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived so far for a part, including text that is held back.
-
-        Args:
-            told: The part's whole text, which the server has repeated at its end. The caller compares it
-                with the result, and reports an end that is missing.
-        """
+        """Return the text that has arrived so far for a part, including text that is held back."""
         machine, hold, seam = self._machine, self.hold, self.seam
         if hold is not None:
             # While the events of a new answer are held back, the message may still be that of the old answer.

@@ -369,12 +369,7 @@ class Machine:
         return self.joining
 
     def guard(self, guards: Guards, stops: Stops) -> None:
-        """Pass all further events to these guards.
-
-        Args:
-            guards: The rules that check the answer.
-            stops: The stream, which is ended if a guard wants that.
-        """
+        """Pass all further events to these guards."""
         self.guarding = Guarding(self, guards, stops)
         if self.kept_format is not None:
             # The answer was restored, so what arrives and is held back is only the rest of it.
@@ -394,11 +389,7 @@ class Machine:
         return self.resumption
 
     def make_pausing(self, withholds: Callable[[Finish], bool]) -> Pausing:
-        """Return `pausing`, which lets further connections go on with the answer after its pauses.
-
-        Args:
-            withholds: Returns True for a finish that is a pause after which the answer may go on.
-        """
+        """Return `pausing`, which lets further connections go on with the answer after its pauses."""
         # Only a stream that goes through pauses needs this module.
         from tokenstream._pipeline.pausing import Pausing
 
@@ -456,12 +447,7 @@ class Machine:
     def expect_format(
         self, format: str | type[Format] | Format | None, make_stage: StageFactory | None
     ) -> None:
-        """Expect another format from the next connection on.
-
-        Args:
-            format: The format's name or a format object; None to detect it.
-            make_stage: Creates the stage that its events pass through; None for no stage.
-        """
+        """Expect another format from the next connection on."""
         self.wanted, self.make_stage = format, make_stage
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -519,20 +505,11 @@ class Machine:
         return None if self.holds_back else self.connection.format.late_usage()
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived so far for a part, including text that is held back.
-
-        Args:
-            told: The part's whole text, which the server has repeated at its end. The caller compares it
-                with the result, and reports an end that is missing.
-        """
+        """Return the text that has arrived so far for a part, including text that is held back."""
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     def find_own_text(self, told: Told) -> str:
-        """Return the text that the message has for a part.
-
-        Args:
-            told: The whole text of that part, which the server has repeated; it has the part's index.
-        """
+        """Return the text that the message has for a part."""
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
         return told.find_in(content)
@@ -550,11 +527,7 @@ class Machine:
         return self.connection.format.answer_id if named is None else unquote(named)
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
-        """Accept the head of a response; its status decides whether the body is an answer or an error.
-
-        Args:
-            coding: The body's content coding, such as "gzip".
-        """
+        """Accept the head of a response; its status decides whether the body is an answer or an error."""
         self.head = head
         if head.refuses:
             self.refusal, self.unit = ErrorBody(head, limits=self.limits, expected=self.wanted), bytes
@@ -574,11 +547,7 @@ class Machine:
         self.resting = self.connection.format.resting
 
     def note_departure(self, name: str) -> None:
-        """Count a departure (a deviation from the protocol) that is visible outside the payloads.
-
-        Args:
-            name: The name of the rule that was applied.
-        """
+        """Count a departure (a deviation from the protocol) that is visible outside the payloads."""
         self.departures.note(name, event=self.connection.frames_seen)
 
     @property
@@ -622,10 +591,6 @@ class Machine:
         """Accept the next input, and return its event if the fast path can read the input.
 
         If the result is None, `pull` has to be called, which reads the input.
-
-        Args:
-            chunk: The input, of the class that the attribute `unit` names: bytes, or str for decoded text.
-            now: A clock reading, in seconds.
         """
         if self.shortcut is not None:
             return self.shortcut(chunk, now)
@@ -634,11 +599,7 @@ class Machine:
         return None
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
-        """Accept the next input in any form; `pull` then returns its events.
-
-        Raises:
-            MisuseError: The input is neither bytes, nor text, nor a dict whose keys are text.
-        """
+        """Accept the next input in any form; `pull` then returns its events."""
         if chunk.__class__ is dict:
             if self._read_at_a_glance(chunk, now):
                 return
@@ -667,11 +628,7 @@ class Machine:
         self.connection.take_payloads()
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Try to read a decoded payload on the fast path, and store its event for `pull` in `glanced_event`.
-
-        Returns:
-            True if the event is stored; False if `pull` has to read the payload itself.
-        """
+        """Try to read a decoded payload on the fast path, and store its event for `pull` in `glanced_event`."""
         # Not with guards: the event would wait in `glanced_event`, where a guard cannot stop it.
         if self.shortcut is None or not self.connection.takes_payloads or self.guarding is not None:
             return False
@@ -706,9 +663,6 @@ class Machine:
 
         After a chunk, this method itself is the `shortcut`, until the next chunk arrives. So no fast path is
         created after the last chunk of an answer.
-
-        Returns:
-            The chunk's event; None if `pull` has to read the chunk.
         """
         # None if the format has no fast way to read a chunk like the last one.
         read_like_last, guarding = self.connection.shortcut(), self.guarding
@@ -734,12 +688,6 @@ class Machine:
         """Forget everything of the last connection, except for the answer so far.
 
         `drop_unread` must follow, unless the connection is unused.
-
-        Args:
-            hold: Gets the events of the last connection that were not returned, if the answer is resumed.
-            kept_format: The format object that has read the answer so far, if the next connection resumes
-                that answer; None for a new format.
-            now: A clock reading, in seconds.
         """
         self.error = self.chunk = self.glanced_event = self.head = self.current_frame = None
         self.refusal = self.coding = None
@@ -766,11 +714,7 @@ class Machine:
         self.read()
 
     def read_refusal(self, refusal: ErrorBody, chunk: bytes, *, is_last: bool) -> None:
-        """Read a piece of the body of a response that is an error, which has no events.
-
-        Args:
-            is_last: True if nothing more of it may be read.
-        """
+        """Read a piece of the body of a response that is an error, which has no events."""
         for piece in (chunk,) if self.coding is None else self.coding.slices(chunk):
             refusal.feed(piece)
             if refusal.error is not None:
@@ -800,12 +744,7 @@ class Machine:
         self.current_events = [*self.events_left], self.returned_count
 
     def finish(self, cause: StreamError | None, now: float) -> None:
-        """End the input; `pull` then returns the remaining events.
-
-        Args:
-            cause: The error that broke off the input; None if the input ended cleanly.
-            now: A clock reading, in seconds.
-        """
+        """End the input; `pull` then returns the remaining events."""
         if self.input_ended:
             return
         self.end_input(now)
@@ -839,11 +778,7 @@ class Machine:
             self.meter.mark(now, frame=True)
 
     def _end_connection(self, cause: StreamError | None) -> bool:
-        """End the framing and the format, whose last events go to `events_left`; set `error` if there is one.
-
-        Returns:
-            True if the end is broken, by the transport or by malformed bytes.
-        """
+        """End the framing and the format, whose last events go to `events_left`; set `error` if there is one."""
         connection = self.connection
         if self.error is not None:
             self.events_left += connection.abandon()
@@ -890,11 +825,7 @@ class Machine:
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
-        """Set the ending, and store the partial answer on the error.
-
-        Args:
-            ending: The ending if the caller decides it, such as "stopped"; None to derive it.
-        """
+        """Set the ending, and store the partial answer on the error."""
         error = self.error
         if self.accumulator.ending == "streaming":
             self._note_calls_in_text()
@@ -934,11 +865,7 @@ class Machine:
         self.input_ended = False
 
     def end_for_guard(self, stopped: Stopped | None) -> None:
-        """End the answer because a guard wants that: drop the guards, and all input and events that are left.
-
-        Args:
-            stopped: The event that ends the answer; None if the guard has failed.
-        """
+        """End the answer because a guard wants that: drop the guards, and all input and events that are left."""
         self.guarding = None
         self.drop_all()
         if stopped is not None:
@@ -947,11 +874,7 @@ class Machine:
             self.give_again(stopped)
 
     def end_with(self, finish: Finish, now: float) -> None:
-        """End the answer here without an error; parts that are still open end as they are.
-
-        Args:
-            finish: The end of the answer.
-        """
+        """End the answer here without an error; parts that are still open end as they are."""
         self.error = None
         if not self.input_ended:
             self.end_input(now)

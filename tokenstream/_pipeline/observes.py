@@ -18,8 +18,4 @@ class Observes(Protocol):
         """
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
-        """Return a function that creates, for each call, the context manager in which a router runs the tool.
-
-        Args:
-            within: Creates the context manager to enter inside this one; None if there is none.
-        """
+        """Return a function that creates, for each call, the context manager in which a router runs the tool."""

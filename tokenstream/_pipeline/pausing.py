@@ -36,11 +36,7 @@ class Pausing:
         """The answer before its last pause, if the next format reads a leg behind that; otherwise None."""
 
     def begin(self, paused: Message | None) -> None:
-        """Begin another connection.
-
-        Args:
-            paused: The paused answer whose rest the connection brings; None if it brings something else.
-        """
+        """Begin another connection."""
         self._paused = paused
 
     def adapt(self, format: Format) -> None:

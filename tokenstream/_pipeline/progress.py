@@ -125,12 +125,7 @@ class Progress:
         self.last = _without_position(self.checkpoint())
 
     def store_on(self, error: StreamError, ending: Ending | None = None) -> None:
-        """Store the partial answer, a checkpoint and further details on an error.
-
-        Args:
-            ending: The ending to store for an attempt that has failed, as if the answer had ended with this
-                error; None for the answer's own.
-        """
+        """Store the partial answer, a checkpoint and further details on an error."""
         machine = self._machine
         if error.request_id is None and machine.head is not None:
             error.request_id = machine.head.request_id

@@ -171,11 +171,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
 
 
 def _count_late_content(machine: Machine, event: Event, *, is_first: bool) -> None:
-    """Count an event with content in the metrics, if only the end of the input has produced the event.
-
-    Args:
-        is_first: True for the first such event.
-    """
+    """Count an event with content in the metrics, if only the end of the input has produced the event."""
     if is_first:
         machine.meter.mark_content(machine.now)
     machine.meter.count_deltas(1)
@@ -193,9 +189,6 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
 
     It adds the chunk's delta to the message, and returns the delta. When it returns None for a chunk,
     `Machine.pull` has to read that chunk, and the function must not be called again.
-
-    Args:
-        read: Reads a chunk that is like the last one; returns None for any other chunk.
     """
     meter, accumulator = machine.meter, machine.accumulator
     max_bytes, max_text = machine.limits.body, machine.limits.text
@@ -268,14 +261,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
 
 
 def _sample(machine: Machine, chunk: object, now: float) -> Event | None:
-    """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes.
-
-    Args:
-        now: A clock reading, in seconds.
-
-    Returns:
-        The chunk's event; None if the fast path cannot read the chunk.
-    """
+    """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes."""
     # Not a variable of `glance` itself, which would then refer to itself.
     timer, glance = machine.timer, machine.glance or machine.give
     if timer is None:

@@ -107,11 +107,6 @@ class Resumption:
         | `Continue`           | a new one | goes on     | judge what is joined            |
         | `GoOn`               | a new one | goes on     | judge on, from where they are   |
         | `Restart`            | a new one | a new one   | judge the new answer            |
-
-        Args:
-            hold: Holds back the first events.
-            now: A clock reading, in seconds.
-            renewal: What the connection is for.
         """
         machine, joining = self.machine, self.joining
         kept_format = renewal.format if isinstance(renewal, Resume) else None
@@ -149,11 +144,7 @@ class Resumption:
             machine.connect()
 
     def _reset_guards(self, guards: Guards, renewal: Renewal, *, is_from_start: bool) -> None:
-        """Prepare the guards for the events of the next connection.
-
-        Args:
-            is_from_start: True if the reader gets a new answer from its start.
-        """
+        """Prepare the guards for the events of the next connection."""
         if not isinstance(renewal, Resume):
             # Another answer arrives next, also if it continues the text of this one.
             guards.count_again()
@@ -162,12 +153,7 @@ class Resumption:
             guards.hold_again()
 
     def _keep_from_last_connection(self, kept_format: Format | None) -> None:
-        """Store what the next connection needs to know about those before.
-
-        Args:
-            kept_format: The format object that has read the answer so far, if the next connection resumes
-                that answer; None for a new answer.
-        """
+        """Store what the next connection needs to know about those before."""
         machine = self.machine
         self._retry_before = self.reconnect_after
         # The order matters: `progress.checkpoint` and `progress.last_event_id` read these attributes, too.
@@ -184,11 +170,7 @@ class Resumption:
             self._old_checkpoint = None
 
     def note_release(self, *, continued: bool) -> None:
-        """Note that events of this attempt are returned now.
-
-        Args:
-            continued: True if they continue the answer of another request.
-        """
+        """Note that events of this attempt are returned now."""
         # The old checkpoint is no longer valid.
         self._old_checkpoint = None
         self.continued = continued
@@ -214,15 +196,7 @@ class Resumption:
     # -- the end of a connection -------------------------------------------
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """End the framing of a connection that broke off, but not the format, which may read on from another.
-
-        Args:
-            cause: The error that broke off the input; None if the input ended cleanly.
-
-        Returns:
-            The error of the connection; None if the answer is complete, or if only the end of the format
-            shows if it is.
-        """
+        """End the framing of a connection that broke off, but not the format, which may read on from another."""
         machine = self.machine
         connection = machine.connection
         cause = machine.end_coding(cause, machine.now)
@@ -242,9 +216,6 @@ class Resumption:
         """Read the frame that `cut_short` left unread, if no later connection has brought it again.
 
         Such a frame ended without a blank line, and may be the last one of the answer.
-
-        Returns:
-            True if the answer is finished with that frame.
         """
         machine = self.machine
         unread, self._unread = self._unread, None

@@ -267,21 +267,13 @@ class Seam:
         return joined
 
     def _cut_overlap(self, delta: TextDelta, to_drop: int) -> str:
-        """Return a delta's text without the overlap at its beginning, and count what was cut off.
-
-        Args:
-            to_drop: Number of characters of the overlap that are still to be dropped.
-        """
+        """Return a delta's text without the overlap at its beginning, and count what was cut off."""
         repeated = min(to_drop, len(delta.text))
         self._dropped[delta.part] += repeated
         return delta.text[repeated:]
 
     def _join_start(self, event: object) -> bool:
-        """Join the continuation's first text to the answer's unfinished text when the event starts it.
-
-        Returns:
-            True if the event starts the text that was joined.
-        """
+        """Join the continuation's first text to the answer's unfinished text when the event starts it."""
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
@@ -329,12 +321,7 @@ class Seam:
         return located
 
     def find_text(self, told: Told, in_answer: str) -> str:
-        """Return the text that has arrived so far for a part of the continuation.
-
-        Args:
-            told: The part's whole text, which the server repeats; the caller compares it with the result.
-            in_answer: The part's text in the answer, with what it had before the continuation.
-        """
+        """Return the text that has arrived so far for a part of the continuation."""
         if told.part in self._left_out:
             # The answer leaves the part out, so the comparison has to find nothing missing.
             return told.text
@@ -364,22 +351,14 @@ class Seam:
         return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined_part
 
     def _join_text(self, event: TextDelta | PartStart) -> bool:
-        """Join the continuation's first text to the answer's unfinished text.
-
-        Returns:
-            True if the event belongs to the text that was joined.
-        """
+        """Join the continuation's first text to the answer's unfinished text."""
         if self._open_part is not None and self._joined_part is None:
             self._joined_part = event.part
             self._indexes[event.part] = self._open_part
         return event.part == self._joined_part
 
     def _end_open_text(self, event: Event) -> bool:
-        """Stop waiting for more of the answer's unfinished text if an event shows that none will follow.
-
-        Returns:
-            True if this event is the first that shows it: the caller then adds the event that ends the text.
-        """
+        """Stop waiting for more of the answer's unfinished text if an event shows that none will follow."""
         if self._open_part is None or self._joined_part is not None:
             return False
         # `Resumed` is our own announcement, not an event of the continuation.

@@ -48,27 +48,14 @@ def make_split_factory(
     tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
     citation_markers: CitationMarkers,
 ) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are.
-
-    Args:
-        reasoning_tags: Names of tags, or True for the known ones.
-        tool_tags: Names of dialects, True for all that need not be named, or "auto".
-        citation_markers: Names of markers, True for all, or a `Citations` that says what to do with them.
-
-    Raises:
-        MisuseError: `reasoning_tags` is not a list of tag names, or a name is not one of a dialect or marker.
-    """
+    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are."""
     return change_split_factory(
         partial(SplitTexts, Wanted(choose_tags(reasoning_tags))), tool_tags, citation_markers
     )
 
 
 def wanted_of(make_stage: StageFactory | None) -> Wanted:
-    """Return what a stage looks for.
-
-    Args:
-        make_stage: A result of `make_split_factory`.
-    """
+    """Return what a stage looks for."""
     wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
     return wanted
 
@@ -78,13 +65,7 @@ def change_split_factory(
     tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
     citation_markers: CitationMarkers | None,
 ) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` like another one, but for other calls and markers.
-
-    Args:
-        make_stage: A result of `make_split_factory`.
-        tool_tags: As there; None for the same.
-        citation_markers: As there; None for the same.
-    """
+    """Return a function that creates a `SplitTexts` like another one, but for other calls and markers."""
     wanted = wanted_of(make_stage)
     if tool_tags is not None:
         is_auto = tool_tags == "auto"
@@ -157,11 +138,7 @@ class SplitTexts:
         """Choice and index in the format of each part that was cut off since the last events."""
 
     def cut(self, choice: int, part: int) -> None:
-        """Note that a part was cut off; the next call of `feed` releases the text that is held back for it.
-
-        Args:
-            part: The part's index in the format.
-        """
+        """Note that a part was cut off; the next call of `feed` releases the text that is held back for it."""
         self._parts_cut.append((choice, part))
 
     def end(self) -> None:
@@ -178,11 +155,7 @@ class SplitTexts:
         return out
 
     def _replace(self, events: Sequence[Event], out: list[Event]) -> None:
-        """Add the events that replace a payload's events.
-
-        Raises:
-            LimitExceeded: There are more calls than `Limits.tool_calls`, or no room for another part.
-        """
+        """Add the events that replace a payload's events."""
         for event in events:
             if event.part is None:
                 out.append(self._calls.finish(event, out) if isinstance(event, Finish) else event)
@@ -227,9 +200,6 @@ class SplitTexts:
         """Return the index that the format gave to a part before this stage renumbered it.
 
         The part must not be a text, because a text may have become several parts.
-
-        Args:
-            index: The part's index in the message.
         """
         return self._format_indexes.get((choice, index), index)
 
@@ -238,11 +208,6 @@ class SplitTexts:
 
         The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls the
         callback with each. The callback returns False if the payload has to be decoded after all.
-
-        Args:
-            delta: The delta that was decoded last.
-            inner: The callback of the format itself (see `Format.follow`), which is called, too; None if it
-                has none.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
@@ -288,13 +253,7 @@ class SplitTexts:
         return text
 
     def _start(self, text: TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
-        """Begin a text part of the format, or update the start of a part that has begun.
-
-        Args:
-            text: The part if it has begun; None otherwise.
-            content: The part's content at its start; its text is split at the tags like all text.
-            out: Receives the events.
-        """
+        """Begin a text part of the format, or update the start of a part that has begun."""
         start = content.model_copy(update={"text": ""}) if content.text else content
         if text is None:
             text = self._begin(event, start)
@@ -314,11 +273,6 @@ class SplitTexts:
 
         A `Told` that this adds to `out` is compared once more, with the text in the message. That text lacks
         the tags, so for a text with tags this comparison fails, and the difference becomes an error.
-
-        Args:
-            text: The open text of that part; None if the part has ended, or is not a text.
-            told: A `Told`: the whole text of the part, which the server has repeated.
-            out: Receives the events.
         """
         if text is None:
             self._compare_other(told, out)
@@ -352,23 +306,14 @@ class SplitTexts:
             out.append(self._renumber(told))
 
     def _write(self, text: TaggedText, event: TextDelta, out: list[Event]) -> None:
-        """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part.
-
-        Raises:
-            LimitExceeded: More characters are held back than `Limits.text` allows.
-        """
+        """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
         self._add_pieces(text, text.feed(event.text), event, out)
         if text.held > self._parts.limits.text:
             # The message counts only what it gets.
             raise LimitExceeded(limit="text", value=self._parts.limits.text)
 
     def _add_pieces(self, text: TaggedText, pieces: list[SplitPiece], event: Event, out: list[Event]) -> None:
-        """Add pieces of a text.
-
-        Args:
-            event: The event that the pieces are from.
-            out: Receives the events.
-        """
+        """Add pieces of a text."""
         for piece in pieces:
             if isinstance(piece, CallBegun | Written | CallEnded):
                 self._add_call(text, piece, event, out)
@@ -384,13 +329,7 @@ class SplitTexts:
     def _add_piece(
         self, text: TaggedText, piece: str, event: Event, out: list[Event], *, within: bool
     ) -> None:
-        """Add a piece of a text; begin another part if the piece changes between text and reasoning.
-
-        Args:
-            event: The event that the piece is from.
-            out: Receives the events.
-            within: True if the piece is within tags, and so is reasoning.
-        """
+        """Add a piece of a text; begin another part if the piece changes between text and reasoning."""
         if text.within is not within:
             self._begin_next_part(text, event, out, within=within)
         text.note_written(len(piece))
@@ -403,12 +342,7 @@ class SplitTexts:
         out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
-        """End the part to which a text goes, and begin the next part.
-
-        Args:
-            out: Receives the events.
-            within: True if the next part is reasoning.
-        """
+        """End the part to which a text goes, and begin the next part."""
         choice = event.choice
         self._begin_receiver(text, event, out, within=within)
         if not within:
@@ -419,13 +353,7 @@ class SplitTexts:
     def _begin_receiver(
         self, text: TaggedText, event: Event, out: list[Event], *, within: bool | None = None
     ) -> None:
-        """End the part to which a text goes, and count another one.
-
-        Args:
-            event: The event that the text is from.
-            out: Receives the events.
-            within: True for reasoning, False for text, None for a call.
-        """
+        """End the part to which a text goes, and count another one."""
         if text.within is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
         self._by_receiver.pop((event.choice, text.receiver), None)
@@ -480,15 +408,7 @@ class SplitTexts:
     # -- citations in a text ---------------------------------------------------
 
     def _add_citation(self, text: TaggedText, piece: Cited, event: Event, out: list[Event]) -> None:
-        """Add a citation of the last words of a text.
-
-        Args:
-            event: The event that its marker is from.
-            out: Receives the events.
-
-        Raises:
-            LimitExceeded: There is no room for another part.
-        """
+        """Add a citation of the last words of a text."""
         if text.within is not False:
             self._begin_next_part(text, event, out, within=False)
         if self._count >= self._max_parts:
@@ -502,15 +422,7 @@ class SplitTexts:
     def _add_call(
         self, text: TaggedText, piece: CallBegun | Written | CallEnded, event: Event, out: list[Event]
     ) -> None:
-        """Add what happens to a call in a text.
-
-        Args:
-            event: The event that it is from.
-            out: Receives the events.
-
-        Raises:
-            LimitExceeded: There are more calls than `Limits.tool_calls`, or no room for another part.
-        """
+        """Add what happens to a call in a text."""
         if isinstance(piece, CallBegun):
             if self._count >= self._max_parts:
                 raise LimitExceeded(limit="parts", value=self._max_parts)

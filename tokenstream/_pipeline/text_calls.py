@@ -57,11 +57,7 @@ class CallsInText:
         return choice in self._own
 
     def begin(self, begun: CallBegun, choice: int, part: int) -> TextCall:
-        """Return a new call.
-
-        Raises:
-            LimitExceeded: There are more calls than `Limits.tool_calls`.
-        """
+        """Return a new call."""
         parts = self._parts
         if parts.calls_seen >= parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=parts.limits.tool_calls)
@@ -72,11 +68,7 @@ class CallsInText:
         return TextCall(id, begun, choice, part)
 
     def end(self, call: TextCall | None, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
-        """Add the end of a call, unless the finish reason has to tell first if the answer was cut off.
-
-        Args:
-            out: Receives the event.
-        """
+        """Add the end of a call, unless the finish reason has to tell first if the answer was cut off."""
         if call is None:
             return
         if ended.how in ("open", "cut"):
@@ -95,11 +87,7 @@ class CallsInText:
             self._settle(choice, None, out, is_whole=True)
 
     def _settle(self, choice: int, raw: Any, out: list[Event], *, is_whole: bool) -> None:  # noqa: ANN401 - a payload
-        """End the calls of a choice whose markup has no end.
-
-        Args:
-            is_whole: True if the answer ended by itself; else these calls are not handed out.
-        """
+        """End the calls of a choice whose markup has no end."""
         for call, ended in self._unsettled.pop(choice, ()):
             if is_whole and ended.how == "open":
                 self.end(call, ended._replace(how="closed"), raw, out)

@@ -30,11 +30,7 @@ SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Ci
 
 
 def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give it
-    """Return the names of the tags of reasoning.
-
-    Raises:
-        MisuseError: The value is not a list of tag names.
-    """
+    """Return the names of the tags of reasoning."""
     if tags is False:
         return ()
     is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
@@ -208,12 +204,7 @@ class TaggedText:
         """Number of characters that the receiving part has."""
 
     def turn_to(self, receiver: int, *, within: bool | None) -> None:
-        """Let what follows go to another part of the message.
-
-        Args:
-            receiver: The part's index in the message; -1 for none.
-            within: True if the part is reasoning, False if it is text, None if it is a call, or none.
-        """
+        """Let what follows go to another part of the message."""
         self.receiver, self.within, self.has_parts = receiver, within, True
         self.written = 0
         if self.passes_to != _NOWHERE:

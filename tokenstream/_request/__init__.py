@@ -87,11 +87,7 @@ class _Redirects:
             self.sending["auth"] = options["auth"]
 
     def find_next_request(self, response: FromHTTPX) -> FromHTTPX:
-        """Return the request to send after a redirect; None if the response is not a redirect to follow.
-
-        Raises:
-            ConnectError: There were too many redirects.
-        """
+        """Return the request to send after a redirect; None if the response is not a redirect to follow."""
         next_request = response.next_request
         if not self._following or next_request is None or next_request.url.scheme not in ("http", "https"):
             return None
@@ -124,14 +120,7 @@ class _SocketTrace:
         """True once `socket` was called, because the request is to be given up."""
 
     def __call__(self, step: str, info: dict[str, Any]) -> object:
-        """Handle a step of the request: keep the socket if the step has created one.
-
-        Args:
-            info: The step's details, such as its result.
-
-        Returns:
-            The result of the caller's own trace function; None if there is none.
-        """
+        """Handle a step of the request: keep the socket if the step has created one."""
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = info["return_value"]
             if self._shutdown_requested:
@@ -302,11 +291,7 @@ class HTTPRequest:
         return Deferred(open_source, prepare=lambda: self._prepare(kind), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
-        """Import modules and create the client in advance, because the first time in a process takes long.
-
-        Args:
-            kind: The name of the client's class: "Client", "AsyncClient" or, for aiohttp, "ClientSession".
-        """
+        """Import modules and create the client in advance, because the first time in a process takes long."""
         # A failure here happens again when the request is sent, and is reported then.
         with suppress(Exception):
             import_module("httpx_sse")
@@ -325,11 +310,7 @@ class HTTPRequest:
                 current_time()
 
     def _make_client(self, kind: str) -> Any:  # noqa: ANN401 - as of `_new_client`
-        """Return a new client; raise an error of this library if the environment allows none.
-
-        Raises:
-            MisuseError: An environment variable names a proxy or certificates that cannot be used.
-        """
+        """Return a new client; raise an error of this library if the environment allows none."""
         try:
             return self._new_client(kind)
         except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
@@ -338,11 +319,7 @@ class HTTPRequest:
             raise failed from failed.__cause__
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
-        """Return a new client with the read timeout that the deadlines allow.
-
-        Args:
-            kind: The name of the client's class, "Client" or "AsyncClient".
-        """
+        """Return a new client with the read timeout that the deadlines allow."""
         import httpx
 
         # The deadlines end the stream in time; this timeout must not fire before either of them.
@@ -374,11 +351,7 @@ class HTTPRequest:
 
 
 def _find_library(client: object) -> str:
-    """Return the name of the library that a client belongs to; "" for None.
-
-    Raises:
-        MisuseError: It is not a client, or not the name of one.
-    """
+    """Return the name of the library that a client belongs to; "" for None."""
     if client is None:
         return ""
     if isinstance(client, str):
@@ -404,11 +377,7 @@ def _is_session(client: object) -> bool:
 
 
 def _default_library() -> str:
-    """Return the name of the library that sends the requests of `aconnect` in this process.
-
-    Raises:
-        MisuseError: The environment names another.
-    """
+    """Return the name of the library that sends the requests of `aconnect` in this process."""
     library = os.environ.get(_CLIENT_VARIABLE) or "httpx"
     if library not in _LIBRARIES:
         raise MisuseError(f"{_CLIENT_VARIABLE} must be httpx or aiohttp, not {library[:40]!r}")
@@ -416,11 +385,7 @@ def _default_library() -> str:
 
 
 def _import_aiohttp_client() -> ModuleType:
-    """Return the module that sends requests with aiohttp.
-
-    Raises:
-        MisuseError: aiohttp is not installed.
-    """
+    """Return the module that sends requests with aiohttp."""
     try:
         from tokenstream._request import aiohttp_client
     except ImportError as error:
@@ -446,12 +411,7 @@ def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, A
 
 
 def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
-    """Return a request's headers, except those with certain names.
-
-    Args:
-        options: The request's options for httpx.
-        names: The names of the headers to leave out, in lower case.
-    """
+    """Return a request's headers, except those with certain names."""
     headers: Any = options.get("headers") or {}
     # httpx's headers may contain a name several times.
     items: Any = getattr(headers, "multi_items", None) or getattr(headers, "items", None)

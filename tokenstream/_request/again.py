@@ -50,16 +50,7 @@ _CANCEL_SECONDS = 5.0
 def request_again(
     kind: type[StreamT], retry: Retry, asked: Asked, options: Options, route: Route | None = None
 ) -> StreamT:
-    """Return a stream that sends a request, and further ones if attempts at the answer fail.
-
-    Args:
-        kind: `Stream` or `AsyncStream`.
-        retry: Rules for further attempts.
-        asked: The arguments of the first request.
-        options: Options for reading the answer.
-        route: The caller's `Route` (a request at one of several providers) that the first request is sent
-            for; None for a request that is not a route.
-    """
+    """Return a stream that sends a request, and further ones if attempts at the answer fail."""
     stream_class: Any = kind
     is_async = stream_class is AsyncStream
     retry = check_retry(retry, is_async=is_async)
@@ -75,13 +66,7 @@ def request_again(
 
 
 def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
-    """Return the object that sends a route's request for the attempts of one stream.
-
-    Args:
-        route: The caller's request at one of several providers.
-        deadlines: The stream's bounds on silence; None for the defaults.
-        is_async: True for an `AsyncStream`.
-    """
+    """Return the object that sends a route's request for the attempts of one stream."""
     kind: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     opener = kind(asked_of(route, deadlines), route.format)
     opener.take_route(route)
@@ -89,11 +74,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
 
 
 def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
-    """Return the arguments of the request that a caller has described as a `Route`.
-
-    Args:
-        deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
-    """
+    """Return the arguments of the request that a caller has described as a `Route`."""
     options = {"json": route.json, "headers": route.headers, "params": route.params}
     given = {name: value for name, value in options.items() if value is not None}
     return "POST", route.url, route.client, route.deadlines or deadlines, given
@@ -135,12 +116,7 @@ class _RepeatedRequests(SourceOpener):
         self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
-        """Find out the request's format and JSON before an attempt, because `why_not` and others need them.
-
-        Args:
-            attempt: The attempt that may be made, which the caller's function for the JSON gets.
-            is_other: True if the attempt before was made with another opener.
-        """
+        """Find out the request's format and JSON before an attempt, because `why_not` and others need them."""
         if is_other:
             # The answer so far may be from another API, so its format need not be that of this request.
             self._continued.format = format_of_request(self.arguments[1], self.format) or ""
@@ -152,9 +128,6 @@ class _RepeatedRequests(SourceOpener):
 
         The numbers in the idempotency keys go on from those of the previous opener. If the server still
         writes the previous answer in the background, the next request first cancels it at that server.
-
-        Args:
-            previous: The opener of the attempt before, which may be this one.
         """
         self._previous = None
         if isinstance(previous, _RepeatedRequests) and previous is not self:
@@ -199,22 +172,14 @@ class _RepeatedRequests(SourceOpener):
         return source if attempt.abandoned is None else self._cancel_before(source, attempt.abandoned)
 
     def _find_payload_or_fail(self, attempt: Attempt) -> Json:
-        """Return the JSON of an attempt's request, as `_find_payload` does.
-
-        Raises:
-            FunctionFailed: The caller's function has raised an exception; the stream raises that exception.
-        """
+        """Return the JSON of an attempt's request, as `_find_payload` does."""
         try:
             return self._find_payload(attempt)
         except Exception as error:
             raise FunctionFailed(error) from error
 
     def _cancel_before(self, source: Deferred, answer_id: str) -> Deferred:
-        """Return a source that, when it is opened, cancels an abandoned answer and then opens `source`.
-
-        Args:
-            answer_id: The id of the answer, which the server may still be writing in the background.
-        """
+        """Return a source that, when it is opened, cancels an abandoned answer and then opens `source`."""
         # The response may still run where it was begun, which may be the server of another route.
         previous = None if self._previous is None else self._previous()
         cancelling = (previous or self).cancel(answer_id)
@@ -230,12 +195,7 @@ class _RepeatedRequests(SourceOpener):
         return replace(source, open=self._open_after(cancelling, source.open), limit_open=limit_open)
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return the reason why an answer cannot be continued; None if it can be continued.
-
-        Args:
-            message: The answer so far.
-            limit_left: Number of tokens left until the output limit; None if no limit is known.
-        """
+        """Return the reason why an answer cannot be continued; None if it can be continued."""
         if self.arguments[0].upper() != "POST":
             return "the request is not a POST"
         if self._continued.format == "":
@@ -285,12 +245,7 @@ class _RepeatedRequests(SourceOpener):
         raise NotImplementedError
 
     def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that opens and closes one source, to send its request, and then opens another.
-
-        Args:
-            first: The source whose request is sent first; a failure is only logged.
-            then: Opens the other source.
-        """
+        """Return a function that opens and closes one source, to send its request, and then opens another."""
         raise NotImplementedError
 
 
@@ -424,9 +379,6 @@ def _fetching_arguments(attempt: Attempt, asked: Asked, parameter: str) -> Asked
     """Return the arguments of a request that fetches an answer from its own address.
 
     The answer is fetched from the attempt's position on; without a position, the finished answer is.
-
-    Args:
-        parameter: The name of the query parameter for the position.
     """
     _, url, client, deadlines, options = asked
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
@@ -441,11 +393,7 @@ def _fetching_arguments(attempt: Attempt, asked: Asked, parameter: str) -> Asked
 
 
 def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
-    """Return the arguments of a request that cancels an answer, which the server writes in the background.
-
-    Args:
-        asked: The arguments of the request that began the answer.
-    """
+    """Return the arguments of a request that cancels an answer, which the server writes in the background."""
     _, url, client, deadlines, options = asked
     other_options = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
     other_options["headers"] = headers_without(options, {"idempotency-key"})
@@ -455,14 +403,7 @@ def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
 
 
 def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
-    """Return the address of a stored answer.
-
-    Args:
-        url: The address of the endpoint to which the original request was sent.
-
-    Returns:
-        The endpoint's address without its query, followed by the id; and the query.
-    """
+    """Return the address of a stored answer."""
     parts = urlsplit(url)
     path, ending = parts.path.rstrip("/"), f"/{quote(answer_id, safe='')}"
     # A GET may have asked for the answer at its own address already.
@@ -475,12 +416,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
-    """Return a request's query parameters, except those that ask for a stream or for a position in it.
-
-    Args:
-        options: The request's options for httpx, which may contain `params`.
-        query: The query of the address, used if the options contain no `params`.
-    """
+    """Return a request's query parameters, except those that ask for a stream or for a position in it."""
     from httpx import QueryParams
 
     replaced = {"stream", *[api.replay_parameter for api in all_apis()]}

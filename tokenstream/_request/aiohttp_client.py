@@ -78,9 +78,6 @@ def settings_of_environment(url: httpx.URL) -> dict[str, Any]:
     """Return the TLS context and the proxy for a request, as arguments of aiohttp.
 
     As with httpx, they come from environment variables such as `SSL_CERT_FILE` and `HTTPS_PROXY`.
-
-    Raises:
-        MisuseError: An environment variable names a proxy or certificates that cannot be used.
     """
     proxy = _find_proxy(url)
     settings: dict[str, Any] = {} if proxy is None else {"proxy": proxy}
@@ -122,14 +119,7 @@ _UNBOUNDED_ANSWER = aiohttp.ClientTimeout(sock_connect=30)
 
 
 async def make_client(session: aiohttp.ClientSession | None, options: dict[str, Any]) -> httpx.AsyncClient:
-    """Return an httpx client that sends one request, and those of its redirects, with an aiohttp session.
-
-    Args:
-        session: The caller's session, which stays open; None for the library's own.
-
-    Raises:
-        MisuseError: An option has no counterpart in aiohttp, or the event loop is not asyncio's.
-    """
+    """Return an httpx client that sends one request, and those of its redirects, with an aiohttp session."""
     extensions: dict[str, Any] = options.get("extensions") or {}
     unknown = sorted(extensions.keys() - {"timeout"})
     if unknown:
@@ -157,12 +147,7 @@ def source_of(response: FromHTTPX) -> AsyncSource:
 
 
 def full_url(session: aiohttp.ClientSession | None, url: str) -> str:
-    """Return the whole address of a request: a relative one is joined to the session's `base_url`.
-
-    Args:
-        session: The caller's session; None for the library's own, which has no `base_url`.
-        url: The address as the caller passed it.
-    """
+    """Return the whole address of a request: a relative one is joined to the session's `base_url`."""
     base: URL | None = getattr(session, "_base_url", None)
     return url if base is None else str(base.join(URL(url)))
 

@@ -108,16 +108,7 @@ class TimeoutsLeft(dict[str, Any]):
 def find_timeouts(
     client: FromHTTPX, options: dict[str, Any], find_left: Callable[[], float] | None
 ) -> TimeoutsLeft | None:
-    """Return the timeouts of the caller's client for a request, limited by the stream's deadlines.
-
-    Args:
-        client: The caller's client; None for one of the library's own, which has other limits.
-        options: The request's options for httpx.
-        find_left: Returns the seconds for which the request may still wait; None for no limit.
-
-    Returns:
-        The timeouts; None without a limit, or for a client without httpx's timeouts.
-    """
+    """Return the timeouts of the caller's client for a request, limited by the stream's deadlines."""
     build = getattr(client, "build_request", None)
     if find_left is None or build is None:
         return None

@@ -39,14 +39,7 @@ _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 def check_continuable(
     method: str, options: dict[str, Any], format: str | type[Format] | Format | None
 ) -> None:
-    """Check that a request can be turned into one that continues an answer.
-
-    Args:
-        format: The answer's format; None to detect it.
-
-    Raises:
-        MisuseError: The payload is not passed as `json`, or its format cannot contain a partial answer.
-    """
+    """Check that a request can be turned into one that continues an answer."""
     payload: Any = options.get("json")
     if method.upper() != "POST" or not is_dict(payload):
         raise MisuseError(
@@ -103,13 +96,7 @@ class ContinuationRequests:
         return (message.format if self.format is None else self.format) or ""
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
-        """Return the reason why an answer cannot be continued; None if it can be continued.
-
-        Args:
-            message: The answer so far.
-            limit_left: Number of tokens left until the output limit; None if no limit is known.
-            prefill: True if the answer so far is sent as a prefix.
-        """
+        """Return the reason why an answer cannot be continued; None if it can be continued."""
         payload, name = self._payload, self._name_format(message)
         shape = _SHAPES.get(name)
         if shape is None:
@@ -138,12 +125,6 @@ class ContinuationRequests:
         """Return the request fields for sending the answer so far as a prefix, which the server continues.
 
         The result is None if a user's turn asks the model to continue the answer instead.
-
-        Args:
-            message: The answer so far.
-            asked: The caller's `prefill` setting; None to send a prefix only to servers that are known to
-                continue it.
-            refused: True if the server has refused a prefix in this stream.
         """
         payload, name = self._payload, self._name_format(message)
         shape = _SHAPES.get(name)
@@ -171,12 +152,7 @@ class ContinuationRequests:
         remember_refusal(self._host, self._model)
 
     def limit(self, format: str | None) -> int | None:
-        """Return the output limit of the request, in tokens; None if it has no limit.
-
-        Args:
-            format: The format of the answer so far, which decides where the limit is in the request if the
-                request's own is not set.
-        """
+        """Return the output limit of the request, in tokens; None if it has no limit."""
         shape = _SHAPES.get((format if self.format is None else self.format) or "")
         if shape is None or not is_dict(self._payload):
             return None

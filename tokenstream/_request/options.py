@@ -91,15 +91,7 @@ _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "d
 
 
 def check_options(function: Callable[..., object], options: Mapping[str, object], client: object) -> None:
-    """Check the options of a request before it is sent.
-
-    Args:
-        function: The called function; a misspelt option may mean one of its own parameters.
-        client: The caller's client, which may accept further options; None for a new client.
-
-    Raises:
-        MisuseError: An option is unknown.
-    """
+    """Check the options of a request before it is sent."""
     for option in options:
         if option in OPTIONS or _is_accepted_by(client, option):
             continue
@@ -145,9 +137,6 @@ def find_mistake(options: Mapping[str, Any]) -> str:
     """Return a description of a header or of a value in the payload that cannot be sent; "" if all can.
 
     The description names the header, or the path to the value, but never the value, which may be a key.
-
-    Args:
-        options: The options of the request, for httpx.
 
     Example:
         >>> find_mistake({"headers": {"Authorization": None}})
@@ -206,11 +195,7 @@ def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
 
 
 def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
-    """Return the reason why a value is not JSON, apart from what it contains; "" if there is no reason.
-
-    Args:
-        within: The ids of the containers that the value is in.
-    """
+    """Return the reason why a value is not JSON, apart from what it contains; "" if there is no reason."""
     if _is_container(value):
         if id(value) in within:
             return "contains itself"

@@ -48,12 +48,7 @@ def _outlives_answer(source: object) -> bool:
 
 
 def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters a context manager, and leaves it when the source is closed.
-
-    Args:
-        source: A context manager that returns an object to read.
-        make_source: Converts any object to a source.
-    """
+    """Return a source that enters a context manager, and leaves it when the source is closed."""
 
     def open_source() -> SyncSource:
         """Enter the context manager, and open the object that it returns."""
@@ -79,12 +74,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred
 
 
 def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters an asynchronous context manager, and leaves it when the source is closed.
-
-    Args:
-        source: A context manager that returns an object to read.
-        make_source: Converts any object to a source.
-    """
+    """Return a source that enters an asynchronous context manager, and leaves it when the source is closed."""
 
     async def open_source() -> AsyncSource:
         """Enter the context manager, and open the object that it returns."""
@@ -113,9 +103,6 @@ def from_awaitable(
 
     A future that has finished is not awaited later: its result may be an open response, which has to
     be closed even if the stream is never read. So the source is made from that result at once.
-
-    Args:
-        make_source: Converts any object to a source.
     """
     if _has_result(source):
         return make_source(source.result())
@@ -147,12 +134,7 @@ async def open_result(result: object, make_source: Callable[[Any], AsyncSource |
 def discard_unread(
     source: object, make_source: Callable[[Any], AsyncSource | Deferred] | None = None
 ) -> None:
-    """Discard an object that will never be awaited, so that Python does not warn about it.
-
-    Args:
-        source: An awaitable, or a context manager.
-        make_source: Converts any object to a source; used to close the result of a finished future.
-    """
+    """Discard an object that will never be awaited, so that Python does not warn about it."""
     if make_source is not None and _has_result(source):
         _close_later(source, make_source)
         return

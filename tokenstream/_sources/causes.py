@@ -166,9 +166,6 @@ def without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
     """Return an exception's message with "…" in place of quoted text, which may contain a secret.
 
     The messages of some libraries quote a header with a key, or a part of the payload.
-
-    Args:
-        harmless: Words that stay even if they are quoted.
     """
     return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in harmless else "…", message)
 
@@ -215,12 +212,7 @@ def find_advice(error: Exception) -> str:
 
 
 def _find_tls_advice(reason: str) -> str:
-    """Return advice for a TLS handshake that failed; "" if the failure has another reason.
-
-    Args:
-        reason: The words of OpenSSL, in upper case. If they name an alert, the server has sent it; an alert
-            about a certificate is then about the client's.
-    """
+    """Return advice for a TLS handshake that failed; "" if the failure has another reason."""
     if "CERTIFICATE REQUIRED" in reason:
         return (
             "the server asks for a certificate of the client: "
@@ -236,11 +228,7 @@ def _find_tls_advice(reason: str) -> str:
 
 
 def find_pool_advice(names: set[str]) -> str:
-    """Return advice if no connection of the client's pool became free in time; "" for other failures.
-
-    Args:
-        names: The names of the classes of an exception and of its causes.
-    """
+    """Return advice if no connection of the client's pool became free in time; "" for other failures."""
     if not names & _POOL_TIMEOUTS:
         return ""
     return "all connections in the client's pool were in use: close streams sooner, or allow it more"
@@ -251,9 +239,6 @@ def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseEr
 
     The message contains no quoted values, because one of them may be a key. If the message of
     the client's exception contains any, that exception does not become the `__cause__`.
-
-    Args:
-        names: Names of the request's options, which the message may quote.
     """
     message = without_quotes(message_of(error), frozenset(names))
     if not any(map(str.isalpha, message)):

@@ -89,10 +89,6 @@ def reading_error(
     """Convert an exception that a source raised while it was read.
 
     The exception becomes the `__cause__` of the returned error.
-
-    Args:
-        read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
-        begun: True if a first event has arrived.
     """
     if isinstance(error, StreamError | MisuseError):
         return mark_given(error)
@@ -182,10 +178,6 @@ def opening_error(
     """Convert an exception that was raised while a source was opened, before there was a response.
 
     The exception becomes the `__cause__` of the returned error.
-
-    Args:
-        server: The host of the request, or "the server".
-        read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
     """
     if isinstance(error, StreamError | MisuseError):
         return mark_given(error)

@@ -50,16 +50,7 @@ _ACCEPTED = (
 def sync_source(
     source: object, make_threaded: Callable[[object], Deferred | None] | None = None
 ) -> SyncSource | Deferred:
-    """Return the source with which a `Stream` reads an object.
-
-    Args:
-        make_threaded: Converts an asynchronous object that is not bound to an event loop; returns None if
-            it cannot be read here. None to refuse all asynchronous objects.
-
-    Raises:
-        MisuseError: The object cannot be read, or only in the event loop to which it belongs.
-        FileNotFoundError: The object is a path, and there is no such file.
-    """
+    """Return the source with which a `Stream` reads an object."""
     kind: type = source.__class__
     if kind in _IN_PIECES:
         # None of the checks below can apply.
@@ -87,12 +78,7 @@ def sync_source(
 
 
 def async_source(source: object) -> AsyncSource | Deferred:
-    """Return the source with which an `AsyncStream` reads an object.
-
-    Raises:
-        MisuseError: The object cannot be read, or only by a `Stream`.
-        FileNotFoundError: The object is a path, and there is no such file.
-    """
+    """Return the source with which an `AsyncStream` reads an object."""
     if _is_async_generator(source):
         # A generator is nothing but an asynchronous iterable, so the checks below are not needed.
         return plain.from_async_iterable(source)
@@ -130,11 +116,7 @@ def _find_async_source(source: object) -> AsyncSource | Deferred:
 
 
 def _find_body(source: object) -> SyncSource | None:
-    """Return the source of a whole body or of a path; None for any other object.
-
-    Raises:
-        MisuseError: The object is a stream already, or a str that is an address or a file name.
-    """
+    """Return the source of a whole body or of a path; None for any other object."""
     # The class is checked, because an instance of a mock has any attribute.
     if all(hasattr(source.__class__, name) for name in _STREAM_ATTRIBUTES):
         raise MisuseError(
@@ -191,14 +173,7 @@ def _find_async_response(source: object) -> AsyncSource | None:
 
 
 def _find_socket(source: object, *, is_async: bool) -> OpenWebSocket | None:
-    """Return the WebSocket connection that an object is or wraps; None for any other object.
-
-    Args:
-        is_async: True if the connection must be asynchronous, False if the connection must be sync.
-
-    Raises:
-        MisuseError: The connection is not of the required kind.
-    """
+    """Return the WebSocket connection that an object is or wraps; None for any other object."""
     socket = socket_of(source)
     if socket is None or socket.is_async is is_async:
         return socket

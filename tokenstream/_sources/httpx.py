@@ -40,16 +40,7 @@ def from_response(
     read_deadlines: Deadlines | None = None,
     asked: tuple[str, object] | None = None,
 ) -> SyncSource:
-    """Return the source through which a `Stream` reads an httpx or httpx2 response.
-
-    Args:
-        close: Closes the response, and what was opened for it; None to close only the response.
-        read_deadlines: The deadlines from which the read timeout was derived; None if it was not.
-        asked: The address and the JSON of the request, if this library sent it.
-
-    Raises:
-        MisuseError: The response is asynchronous.
-    """
+    """Return the source through which a `Stream` reads an httpx or httpx2 response."""
     head = _head_of(response)
     if _was_read(response):
         # httpx has decoded this body, so the source has no content coding.
@@ -70,11 +61,7 @@ def from_response(
 
 
 def from_async_response(response: FromHTTPX) -> AsyncSource:
-    """Return the source through which an `AsyncStream` reads an asynchronous httpx or httpx2 response.
-
-    Raises:
-        MisuseError: The response is not asynchronous.
-    """
+    """Return the source through which an `AsyncStream` reads an asynchronous httpx or httpx2 response."""
     head = _head_of(response)
     if _was_read(response):
         return read_at_once(from_response(response))
@@ -131,11 +118,7 @@ class _LimitedRead:
         self._limit = limit
 
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return the next bytes of the connection.
-
-        Args:
-            timeout: The client's own timeout in seconds; None for no timeout.
-        """
+        """Return the next bytes of the connection."""
         stream, response = self._stream(), self._response()
         # A connection whose response is closed is in its pool again, and belongs to another response.
         if response is not None and not response.is_closed:
@@ -268,11 +251,7 @@ def from_async_holder(source: object, response: FromHTTPX) -> AsyncSource:
 
 
 def _refuse_begun(source: object, response: FromHTTPX) -> None:
-    """Raise for an object that was partly read, because the response's beginning cannot be read again.
-
-    Raises:
-        MisuseError: The object was partly read. It stays open, so that it can still be iterated.
-    """
+    """Raise for an object that was partly read, because the response's beginning cannot be read again."""
     is_half_read = response.is_stream_consumed and not response.is_closed
     has_whole_body = hasattr(response, "_content")
     if not is_half_read or has_whole_body:

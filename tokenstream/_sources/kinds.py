@@ -43,24 +43,10 @@ class SupportsReadLimit(Protocol):
     """Limits the seconds for which the reads of a source wait for its connection."""
 
     def seconds(self, own: float | None) -> float | None:
-        """Return the timeout for the next wait, in seconds, which is at most `own`; None for no limit.
-
-        Args:
-            own: The timeout that the caller's client has set; None if it has none.
-        """
+        """Return the timeout for the next wait, in seconds, which is at most `own`; None for no limit."""
 
     def wait(self, stream: object, own: float | None) -> float | None:
-        """Wait until a connection that several HTTP/2 answers share has data to read.
-
-        Args:
-            own: The timeout that the caller's client has set; None if it has none.
-
-        Returns:
-            The timeout with which the client then reads the data, in seconds; None for no limit.
-
-        Raises:
-            TimeoutError: No data came in time.
-        """
+        """Wait until a connection that several HTTP/2 answers share has data to read."""
 
 
 @dataclass(slots=True)
@@ -108,12 +94,7 @@ class SyncSource:
         return not self.messages and (is_list or self.limit_read is not None or self.keep_limit is not None)
 
     def next_chunk(self, chunks: Iterator[Any], end: object) -> object:
-        """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out.
-
-        Args:
-            chunks: The source's chunks, or an iterator that wraps them.
-            end: The value to return if there are no more chunks.
-        """
+        """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out."""
         for item in chunks:
             if item.__class__ is bytes or self.convert is None:
                 return item
@@ -217,12 +198,7 @@ class Deferred:
 
 
 def is_response_like(source: object, names: Iterable[str], status: str = "status") -> bool:
-    """Return True if an object has the attributes of a library's responses, and a status that is an int.
-
-    Args:
-        names: The names of attributes of the library's responses.
-        status: The name of the attribute with the status.
-    """
+    """Return True if an object has the attributes of a library's responses, and a status that is an int."""
     # A mock has any attribute, but its status is not an int.
     return all(hasattr(source, name) for name in names) and isinstance(getattr(source, status, None), int)
 

@@ -116,10 +116,6 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     An SDK object becomes the payload from which the SDK has created it. An unknown object
     is returned unchanged.
 
-    Returns:
-        The converted item; None for an event that the server has not sent, because a helper
-        of the SDK or the run of a framework has added it.
-
     Example:
         >>> payload_of(b"data: a"), payload_of({"choices": []})
         (b'data: a', {'choices': []})
@@ -144,10 +140,6 @@ def as_received(items: object, item: object) -> object:
 
     If the provider's stream ends without a finish reason, a litellm stream adds "stop". The
     attributes of that stream show that it has received no reason.
-
-    Args:
-        items: The iterator that has yielded the item.
-        item: An SDK object, or any other item.
     """
     stream = _stream_in_router(items)
     # Iterators of other libraries do not have the first attribute, so its default is not None.
@@ -254,12 +246,6 @@ def _check_server_value(payload: object, items: object) -> object:
     """Refuse a JSON value from an SDK's stream that cannot be a payload; return any other converted item.
 
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
-
-    Args:
-        items: The iterator that has yielded the item.
-
-    Raises:
-        ProtocolError: The server sent a JSON value that is not an object.
     """
     if type(payload) in _VALUE_NAMES and _package_of(items) in _SDKS:
         name = _VALUE_NAMES[type(payload)]
@@ -295,11 +281,7 @@ class Converter:
         self._items = items
 
     def __call__(self, item: object) -> object:
-        """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item.
-
-        Raises:
-            ProtocolError: The server sent a JSON value that is not an object.
-        """
+        """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item."""
         if item.__class__ is str:
             return item
         payload = payload_of(as_received(self._items, item))

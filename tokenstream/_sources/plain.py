@@ -28,11 +28,7 @@ def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memo
 
 
 def from_path(path: os.PathLike[Any]) -> SyncSource:
-    """Return a source that opens a file at the first read, and closes it.
-
-    Raises:
-        FileNotFoundError: There is no such file; raised at once, not at the first read.
-    """
+    """Return a source that opens a file at the first read, and closes it."""
     # `fspath` is called only once, since its result may change.
     name = os.fspath(path)
     # If there is no such file, this raises in the line that creates the stream, not at the first read.
@@ -67,9 +63,6 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
 
     A pipe is read as its data arrive. If a text file has an underlying binary file, that file
     is read, so that the encoding of the text file does not matter.
-
-    Raises:
-        MisuseError: The file cannot be read, is non-blocking, or is a text file over which a loop has begun.
     """
     if getattr(file, "closed", False) or not file.readable():
         raise MisuseError("the file is closed, or not open for reading; pass it open, or pass its path")

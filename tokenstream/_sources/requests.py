@@ -281,11 +281,7 @@ def _had_body(raw: Urllib3Response) -> bool:
 
 
 def _read_chunks(raw: Urllib3Response) -> Iterator[bytes]:
-    """Yield the bytes of a body as they arrive, without decoding the content coding.
-
-    Raises:
-        MisuseError: The body has been read already, or a part of it.
-    """
+    """Yield the bytes of a body as they arrive, without decoding the content coding."""
     if _has_begun(raw):
         raise MisuseError(_ALREADY_READ)
     if hasattr(raw, "read1"):
@@ -383,11 +379,7 @@ def is_boto3_response(source: object) -> bool:
 
 
 def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a botocore exception; return None if the exception is not about a response of AWS.
-
-    Args:
-        names: The names of the exception's class and base classes.
-    """
+    """Convert a botocore exception; return None if the exception is not about a response of AWS."""
     if names & _DAMAGED_STREAM:
         return ProtocolError(
             f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way; "

@@ -81,11 +81,7 @@ class OpenWebSocket:
 
 
 def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
-    """Return the WebSocket connection that an object is or wraps; None for any other object.
-
-    Raises:
-        MisuseError: The object is a google-genai session whose connection cannot be found.
-    """
+    """Return the WebSocket connection that an object is or wraps; None for any other object."""
     # The methods of the class are checked, because an instance of a mock has any attribute.
     if _is_connection(source):
         return OpenWebSocket(_find_receive(source), getattr(source, "close", None) or source.aclose, source)

@@ -198,11 +198,7 @@ class MemoryCallStore:
         return CallState("running" if is_running else "unknown")
 
     def _make_room(self) -> None:
-        """Forget the call that ended first if the store is full, so that another one can be added.
-
-        Raises:
-            CallStoreUnavailable: The store is full, and no call in it has ended.
-        """
+        """Forget the call that ended first if the store is full, so that another one can be added."""
         if len(self._begun) + len(self._ended) < self._max_calls:
             return
         if not self._ended:

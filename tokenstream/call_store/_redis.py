@@ -366,11 +366,7 @@ class AsyncRedisCallStore:
 
 
 def _client_classes() -> tuple[type, type]:
-    """Return the classes of redis-py's clients: the plain one, and the asynchronous one.
-
-    Raises:
-        MisuseError: redis-py is not installed.
-    """
+    """Return the classes of redis-py's clients: the plain one, and the asynchronous one."""
     try:
         from redis import Redis
         from redis.asyncio import Redis as AsyncRedis

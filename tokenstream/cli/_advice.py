@@ -98,11 +98,7 @@ def is_of_agent(error: StreamError) -> bool:
 
 
 def advise_on_error(error: StreamError, origin: Origin) -> str:
-    """Return a sentence of advice about an error.
-
-    Args:
-        origin: Source of the answer; a request can be sent again, a file stays the same.
-    """
+    """Return a sentence of advice about an error."""
     if isinstance(error, NotAStream):
         return _advise_on_body(error, origin)
     if isinstance(error, LimitExceeded):
@@ -115,12 +111,7 @@ def advise_on_error(error: StreamError, origin: Origin) -> str:
 
 
 def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> str:
-    """Return the advice to send the request again.
-
-    Args:
-        retry_after: Seconds that the server asked the client to wait; None if it did not ask.
-        tool_calls: Ids of the tool calls that the stream has delivered; a second answer may repeat them.
-    """
+    """Return the advice to send the request again."""
     time = f"in {retry_after:g} seconds" if retry_after else "again"
     if tool_calls:
         return f"ask {time}, but mind the tool calls that were handed out: {', '.join(tool_calls)}"
@@ -128,11 +119,7 @@ def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> st
 
 
 def _advise_on_body(error: NotAStream, origin: Origin) -> str:
-    """Return a sentence of advice about a body that is not a stream.
-
-    Args:
-        origin: Source of the body: a request, a file or a pipe.
-    """
+    """Return a sentence of advice about a body that is not a stream."""
     if is_of_agent(error):
         return (
             "inspect shows the run of an agent from a file or a pipe, without --format; "

@@ -43,11 +43,7 @@ class JSONLines:
         self._raw = raw
 
     def print_event(self, seconds: float, event: Event) -> None:
-        """Print an event as a JSON object.
-
-        Args:
-            seconds: Seconds from the start to the event.
-        """
+        """Print an event as a JSON object."""
         line: dict[str, Any] = {
             "t": round(seconds, 6),
             "event": type(event).__name__,
@@ -111,15 +107,7 @@ def follow_agent(
     origin: Origin,
     exit_code: int | None = None,
 ) -> int:
-    """Print the run of an agent while its lines are read; return the exit status of the command.
-
-    Args:
-        pieces: The bytes of the lines.
-        printer: Prints the events.
-        clock: The clock that measures the times.
-        origin: The kind of source that is read.
-        exit_code: The exit code of the agent's process; None if it is not known.
-    """
+    """Print the run of an agent while its lines are read; return the exit status of the command."""
     started_at = clock()
     run = Steps("run", clock=clock)
     events = run.events()
@@ -199,12 +187,7 @@ def _print_run(run: Steps, waits: dict[str, StepWaiting]) -> None:
 
 
 def list_plans_and_questions(run: Steps, waits: dict[str, StepWaiting]) -> list[tuple[str, str]]:
-    """Return rows of a label and a text: the last plans of the steps of a run, then the agent's requests.
-
-    Args:
-        run: The run.
-        waits: The requests of the agent, by their ids.
-    """
+    """Return rows of a label and a text: the last plans of the steps of a run, then the agent's requests."""
     rows = [
         (one_line(kind[:_LONGEST_KIND]), f"{one_line(step.name)}: {to_compact_json(data)}")
         for step in _iterate(run)

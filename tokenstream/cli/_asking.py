@@ -33,11 +33,7 @@ class RequestParts(NamedTuple):
 
 
 def add_request(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add the options of a request to a command's parser.
-
-    Args:
-        about: The title above these options in the help.
-    """
+    """Add the options of a request to a command's parser."""
     request = parser.add_argument_group(about)
     request.add_argument("--method", metavar="NAME", help="by default GET, and POST with data")
     request.add_argument(
@@ -70,11 +66,7 @@ def has_request_options(options: argparse.Namespace) -> bool:
 
 
 def build_request(options: argparse.Namespace) -> RequestParts:
-    """Return the request that the command line describes.
-
-    Raises:
-        CommandFailed: The body cannot be read or is not JSON, or an environment variable is missing.
-    """
+    """Return the request that the command line describes."""
     from_command_line: list[tuple[str, str]] = options.header
     from_environment = [read_env_header(header) for header in options.header_env]
     headers = [*from_command_line, *from_environment]
@@ -98,15 +90,7 @@ def list_secrets(options: argparse.Namespace) -> list[str]:
 
 
 def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
-    """Open a file named on the command line.
-
-    Args:
-        stack: Closes the file.
-        hint: Text added to the error message.
-
-    Raises:
-        CommandFailed: The file cannot be read.
-    """
+    """Open a file named on the command line."""
     try:
         return stack.enter_context(Path(name).open("rb"))
     except OSError as error:
@@ -118,14 +102,7 @@ def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
 
 
 def open_standard_input(stack: ExitStack) -> BufferedReader:
-    """Return standard input as another file object, so that closing that object leaves `sys.stdin` open.
-
-    Args:
-        stack: Closes the object.
-
-    Raises:
-        CommandFailed: The process has no standard input.
-    """
+    """Return standard input as another file object, so that closing that object leaves `sys.stdin` open."""
     if sys.stdin is None:
         raise CommandFailed("there is no standard input")
     return stack.enter_context(os.fdopen(sys.stdin.fileno(), "rb", closefd=False))
@@ -161,11 +138,7 @@ def _check_name(name: str) -> str:
 
 
 def read_env_header(header: tuple[str, str]) -> tuple[str, str]:
-    """Return a header's name and value, the value read from an environment variable.
-
-    Args:
-        header: The names of the header and of the variable.
-    """
+    """Return a header's name and value, the value read from an environment variable."""
     name, variable = header
     value = os.environ.get(variable, "").strip()
     if not value:

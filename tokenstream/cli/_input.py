@@ -12,6 +12,7 @@ from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
 from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.file_format import EXTENSION, RecordingInvalid, is_recording
+from tokenstream.testing._recordings.files import CASSETTE_EXTENSIONS
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -86,11 +87,7 @@ class FilePieces:
 
 
 def open_file_pieces(options: argparse.Namespace) -> FilePieces | None:
-    """Return an iterator over the file or the standard input that the command line names; None for a URL.
-
-    Raises:
-        CommandFailed: The file cannot be opened, or options of a request stand beside it.
-    """
+    """Return an iterator over the file or the standard input that the command line names; None for a URL."""
     source: str = options.source
     if not source:
         raise CommandFailed("no source is given: give a file, an http or https URL, or -", status=MISUSE)
@@ -103,11 +100,7 @@ def open_file_pieces(options: argparse.Namespace) -> FilePieces | None:
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
-    """Return a stream of the source that the command line names; no request is sent yet.
-
-    Raises:
-        CommandFailed: The file cannot be opened, or the options contradict each other.
-    """
+    """Return a stream of the source that the command line names; no request is sent yet."""
     pieces = open_file_pieces(options)
     if pieces is None:
         return open_url(options)
@@ -117,12 +110,7 @@ def open_stream(options: argparse.Namespace) -> Stream:
 
 
 def stream_of_pieces(pieces: FilePieces, options: argparse.Namespace) -> Stream:
-    """Return a stream of a file, which it closes.
-
-    Args:
-        pieces: The pieces of the file.
-        options: The command line.
-    """
+    """Return a stream of a file, which it closes."""
     from tokenstream.stream import Stream
 
     with ExitStack() as stack:
@@ -138,16 +126,13 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
 
     A recording is a file whose first line identifies it, a file with the extension of recordings, or a
     cassette of VCR. Named pipes are not read.
-
-    Raises:
-        CommandFailed: The recording is damaged, or cannot be read.
     """
     name: str = options.source
     path = Path(name)
     # `open_stream` then reports a file that is missing, and options of a request beside a file.
     if origin_of(name) != "file" or "\0" in name or not path.is_file() or has_request_options(options):
         return None
-    if path.suffix.lower() not in {EXTENSION}:
+    if path.suffix.lower() not in {EXTENSION, *CASSETTE_EXTENSIONS}:
         with ExitStack() as stack:
             if not is_recording(open_file(name, stack).read(_FIRST_LINE)):
                 return None
@@ -161,13 +146,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
 
 
 def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock, *, pings: bool) -> Stream:
-    """Return a stream that reads a recording at the recorded times, without waiting for them.
-
-    Args:
-        options: The command line, which may name the format.
-        clock: The clock, which moves to the time of each chunk.
-        pings: True to show heartbeats.
-    """
+    """Return a stream that reads a recording at the recorded times, without waiting for them."""
     deadlines: Deadlines | None = _NO_DEADLINES
     if recording.breaks == "stall":
         # A recording that stalls for ever needs a deadline that ends it: the library's defaults (None). On a
@@ -179,12 +158,7 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
 
 
 def play_pieces(recording: Recording, clock: VirtualClock) -> Iterator[bytes]:
-    """Yield the chunks of a recording, at its own times.
-
-    Args:
-        recording: The recording.
-        clock: The clock, which moves to the time of each chunk.
-    """
+    """Yield the chunks of a recording, at its own times."""
     for at, data in recording.arrivals:
         clock.until(at)
         yield data

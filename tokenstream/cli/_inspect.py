@@ -138,18 +138,7 @@ def _print_events(
     started_at: float,
     pieces: FilePieces | None,
 ) -> StreamError | None:
-    """Print the events of a stream as they arrive.
-
-    Args:
-        stream: The stream, which is closed at the end.
-        clock: The clock that measures the times of the events.
-        started_at: The clock's reading at the start.
-        pieces: The file that the stream reads; None for another source. It stays open if it has the lines
-            of an agent.
-
-    Returns:
-        The error that ended the stream; None if it ended without one, or was stopped by Ctrl-C.
-    """
+    """Print the events of a stream as they arrive."""
     failure: StreamError | None = None
     try:
         with stream:

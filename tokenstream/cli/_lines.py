@@ -125,11 +125,6 @@ def _to_json(value: object) -> object:
 def to_compact_json(value: object, *, ascii_only: bool = False) -> str:
     r"""Return `value` as JSON on one line.
 
-    Args:
-        value: Any JSON value; it may also contain bytes, and pydantic models such as parts.
-        ascii_only: True to escape all characters that are not ASCII, so that any program can read
-            the text; False to escape only characters that are not safe on a terminal.
-
     Example:
         >>> print(to_compact_json({"city": "Malmö"}), to_compact_json("ö", ascii_only=True))
         {"city":"Malmö"} "\u00f6"
@@ -149,11 +144,7 @@ class TextLines:
         self._raw = raw
 
     def print_event(self, seconds: float, event: Event) -> None:
-        """Print an event on one line, and its payload on the next if `raw` is True.
-
-        Args:
-            seconds: Seconds from the start to the event.
-        """
+        """Print an event on one line, and its payload on the next if `raw` is True."""
         pairs: dict[str, str] = {}
         if event.step is not None:
             pairs["step"] = quote_text(event.step)

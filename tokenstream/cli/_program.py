@@ -26,9 +26,6 @@ def find_name(arguments: Sequence[str] | None) -> str:
     """Return the name under which the program was called: a script's name, or `python -m tokenstream`.
 
     `python -m tokenstream` is also the result if a program has called `main`.
-
-    Args:
-        arguments: The arguments that a program has passed to `main`; None for those of this process.
     """
     called = Path(sys.argv[0]).name if sys.argv else ""
     if arguments is not None or called in {"", "-c", "-m", "__main__.py"}:
@@ -65,15 +62,7 @@ class PrintVersion(argparse.Action):
 
 
 def parse_number(argument: str, expected: str, *, zero: bool = False) -> float:
-    """Return a number from the command line.
-
-    Args:
-        expected: The description of a valid argument, for the message.
-        zero: True to allow 0, in addition to numbers above 0.
-
-    Raises:
-        argparse.ArgumentTypeError: The argument is not a number, is too small, or is infinite.
-    """
+    """Return a number from the command line."""
     try:
         number = float(argument)
     except ValueError:

@@ -64,11 +64,7 @@ class RecordingFile:
 
     @property
     def content_type(self) -> str:
-        """Content type of the body: as recorded, or else from the file's extension or content.
-
-        Raises:
-            RecordingInvalid: The file should be a whole recording, and is damaged.
-        """
+        """Content type of the body: as recorded, or else from the file's extension or content."""
         if self.is_whole:
             return type_of_recording(Recording.load(self.file))
         with self.file.open("rb") as file:
@@ -107,9 +103,6 @@ class Folder:
         The beginning of the path must name a file, with or without the file's extension. The
         rest of the path is ignored, since libraries of clients add text such as
         `/v1/chat/completions`.
-
-        Args:
-            route: The path, percent-encoded, without the query.
         """
         names = [unquote(name, errors="surrogateescape") for name in route.split("/") if name]
         return self._find_within(self._root, (), names)
@@ -118,10 +111,6 @@ class Folder:
         """Return the recording, in a folder or its sub-folders, to which the first names of a path lead.
 
         The result is None if they lead to none.
-
-        Args:
-            parents: Names of the folders from the root to this folder.
-            names: The rest of the URL's path.
         """
         if not names:
             return None
@@ -169,10 +158,6 @@ def _make_recording(parents: tuple[str, ...], name: str, files: dict[str, Path])
     """Return a file as a recording, with the path at which requests find it.
 
     The path has no extension, unless it would lead to another file without it.
-
-    Args:
-        parents: The names of the folders around the file, the outermost first.
-        files: The recordings in the same folder, by name.
     """
     stem = Path(name).stem
     # Without an extension, `Folder.find` tries the name itself, then each extension in order.
@@ -233,13 +218,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def answer_from_folder(
     folder: Path, *, rate: float | None = None, first: float = 0.0
 ) -> Callable[[Request], Reply]:
-    """Return a function that answers requests with the recordings of a folder.
-
-    Args:
-        folder: The folder, which is read again at each request.
-        rate: Number of events per second; None for no pauses.
-        first: Seconds before the first event.
-    """
+    """Return a function that answers requests with the recordings of a folder."""
     return _FolderAnswers(Folder(folder), rate=rate, first=first)
 
 

@@ -172,7 +172,7 @@ class Format(Resuming, ABC):
             "__weakref__",
             "_fast_path",
             "_replay",
-                "decoded_before",
+            "decoded_before",
             "departures",
             "doubt",
             "dropped",
@@ -659,11 +659,7 @@ class Format(Resuming, ABC):
             self._read_object(data, event)
 
     def _read_bare(self, payload: bytes) -> bool:
-        """Skip bare data that say nothing, or read the frames that are wrapped in them.
-
-        Returns:
-            False if the data are anything else.
-        """
+        """Skip bare data that say nothing, or read the frames that are wrapped in them."""
         inner = unwrap(payload)
         if inner is not None:
             self.note("frame_wrapped")
@@ -725,12 +721,7 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event as a ping if its name says so, such as "heartbeat", and otherwise as unknown.
-
-        Args:
-            event: The SSE event's name, which this format does not know.
-            payload: The event's data, which are not a JSON object.
-        """
+        """Report an event as a ping if its name says so, such as "heartbeat", and otherwise as unknown."""
         if event in PING_NAMES:
             self.ping()
         else:

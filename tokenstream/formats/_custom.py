@@ -57,13 +57,6 @@ COMMON_REASONS: dict[str, FinishReason | None] = {
 def compile_path(option: str, path: object) -> Path:
     """Compile a path.
 
-    Args:
-        option: The option's name, for the error.
-        path: Keys and list indexes with dots between them.
-
-    Raises:
-        MisuseError: `path` is not a path.
-
     Example:
         >>> compile_path("text", "choices.0.text"), compile_path("text", "$")
         (('choices', 0, 'text'), ())
@@ -127,11 +120,6 @@ def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Pa
 
     A path that may lead to several places, because it contains `"*"`, is left out, as is the path of the
     whole payload. A number in a path may be an index or an object's key, so such a path gives two places.
-
-    Args:
-        paths: The paths to text.
-        others: The paths to other values. A place that overlaps with one of them is left out, because the
-            fast path would not read that value.
 
     Example:
         >>> list_single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
@@ -219,27 +207,14 @@ class Mapped:
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
     def may_hold_text(self, data: object, event: str) -> bool:
-        """Return True if a payload meets the mapping's conditions for text, so that text is looked for in it.
-
-        Args:
-            data: The decoded payload.
-            event: The SSE event's name, "" if it has none.
-        """
+        """Return True if a payload meets the mapping's conditions for text, so that text is looked for in it."""
         if self.events is not None and event not in self.events:
             return False
         return all(find(data, path) in allowed for path, allowed in self.where)
 
 
 def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path, ...]:
-    """Return the compiled paths of an option; () if the option was not set.
-
-    Args:
-        option: The option's name, for the error.
-        value: A path, or several, of which the first that leads to a value is used; None for no path.
-
-    Raises:
-        MisuseError: The value, or one of several, is not a path.
-    """
+    """Return the compiled paths of an option; () if the option was not set."""
     if value is None:
         return ()
     paths = _list_of(value)
@@ -253,13 +228,6 @@ def check_event_names(option: str, value: str | Collection[str] | None) -> froze
     """Return the names of SSE events that an option lists; None if the option was not set.
 
     The name "message", the SSE standard's name for an event without a name, becomes "".
-
-    Args:
-        option: The option's name, for the error.
-        value: A name, or several; None if the option was not set.
-
-    Raises:
-        MisuseError: A value is not a name, or the list of names is empty.
     """
     if value is None:
         return None
@@ -277,16 +245,7 @@ def _list_of(value: object) -> list[Any]:
 
 
 def _check_dict(option: str, value: object, example: str) -> list[tuple[Any, Any]]:
-    """Return the pairs of a dict, or an empty list if the option was not set.
-
-    Args:
-        option: The option's name.
-        value: Its value; None if it was not set.
-        example: A valid value, for the error message.
-
-    Raises:
-        MisuseError: The value is not a dict.
-    """
+    """Return the pairs of a dict, or an empty list if the option was not set."""
     if value is None:
         return []
     if not _is_mapping(value):
@@ -300,11 +259,7 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def check_sentinel(value: object) -> bytes | None:
-    """Return the data that mark the end of the answer, as bytes; None if the option was not set.
-
-    Raises:
-        MisuseError: The data are not text, or the text is empty.
-    """
+    """Return the data that mark the end of the answer, as bytes; None if the option was not set."""
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip():
@@ -314,11 +269,7 @@ def check_sentinel(value: object) -> bytes | None:
 
 
 def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
-    """Return the paths to token counts as pairs: the name of a count in `Usage`, and its path.
-
-    Raises:
-        MisuseError: The option is not a dict, or `Usage` has no field with one of the names.
-    """
+    """Return the paths to token counts as pairs: the name of a count in `Usage`, and its path."""
     paths: list[tuple[str, Path]] = []
     for name, path in _check_dict("usage", value, '{"output_tokens": "usage.out"}'):
         if name not in COUNTS:
@@ -329,11 +280,7 @@ def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Pat
 
 
 def check_reasons(value: Mapping[str, FinishReason | None] | None) -> dict[str, FinishReason | None]:
-    """Return a table from the server's words to finish reasons: the caller's entries and the usual ones.
-
-    Raises:
-        MisuseError: The option is not a dict, or one of its values is not a finish reason.
-    """
+    """Return a table from the server's words to finish reasons: the caller's entries and the usual ones."""
     reasons = get_args(FinishReason)
     meanings = _check_dict("finish_reasons", value, '{"eos": "stop", "not_finished": None}')
     for word, reason in meanings:
@@ -347,11 +294,7 @@ def check_reasons(value: Mapping[str, FinishReason | None] | None) -> dict[str, 
 
 
 def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
-    """Return the option `retryable` as a dict: whether a retry may help, by an error's code or type.
-
-    Raises:
-        MisuseError: The option is not a dict, or one of its values is neither True nor False.
-    """
+    """Return the option `retryable` as a dict: whether a retry may help, by an error's code or type."""
     meanings = _check_dict("retryable", value, '{"warming_up": True, "no_such_bird": False}')
     for word, is_retryable in meanings:
         if not isinstance(is_retryable, bool):
@@ -361,11 +304,7 @@ def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
 
 
 def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
-    """Return the conditions under which a payload has text: pairs of a path and the values allowed there.
-
-    Raises:
-        MisuseError: The option is not a dict, a key is not a path, or a path has no allowed value.
-    """
+    """Return the conditions under which a payload has text: pairs of a path and the values allowed there."""
     conditions: list[tuple[Path, tuple[Any, ...]]] = []
     for path, values in _check_dict("where", value, '{"type": "delta"}'):
         allowed = tuple(_list_of(values))

@@ -35,11 +35,7 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> type[Format]:
-    """Return a format's class: one of this library, or one installed by another distribution.
-
-    Raises:
-        MisuseError: No format has this name, or an installed one is broken.
-    """
+    """Return a format's class: one of this library, or one installed by another distribution."""
     api = api_named(name)
     # A dialect is read by the format of another name.
     home = None if api is None or not api.takes_name else _READERS.get(api.dialect_of or name)
@@ -55,12 +51,7 @@ def load(name: str) -> type[Format]:
 
 
 def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) -> Format:
-    """Return a new format for one connection.
-
-    Args:
-        format: A name, a class, or a format object to take the options from.
-        pings: True to return heartbeats as events.
-    """
+    """Return a new format for one connection."""
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
     if isinstance(format, type):
@@ -91,9 +82,6 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     """Return the name of a payload's format, and True if a later payload may decide.
 
     The name is None if no format recognises the payload for certain.
-
-    Args:
-        event: The SSE event's name, "" if it has none.
     """
     wait = False
     for name in _READERS:
@@ -106,11 +94,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
 
 
 def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
-    """Return the names of the formats that a payload may belong to, but not for certain.
-
-    Args:
-        event: The SSE event's name, "" if it has none.
-    """
+    """Return the names of the formats that a payload may belong to, but not for certain."""
     return {name for name in _READERS if load(name).recognises(payload, event) is None}
 
 
@@ -126,9 +110,6 @@ def path_patterns() -> list[tuple[re.Pattern[str], str]]:
 def format_of_path(path: str) -> str | None:
     """Return the format that providers use at a path; None if the path is not known.
 
-    Args:
-        path: The path, without a query.
-
     Example:
         >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages"), format_of_path("/")
         ('openai-chat', 'anthropic', None)
@@ -143,9 +124,6 @@ def format_of_request(url: str, format: str | type[Format] | Format | None) -> s
     """Return the name of a request's format: the one that the caller gave, or else the usual one at its path.
 
     The result is None if the caller gave none and the path is not known.
-
-    Args:
-        format: The format as the caller gave it; None if the caller has not named one.
     """
     if format is None:
         from tokenstream._basics.url import split_url
@@ -182,11 +160,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 @cache
 def _load_installed(name: str) -> type[Format] | None:
-    """Return the class of an installed format; None if no distribution has a format of this name.
-
-    Raises:
-        MisuseError: The entry point cannot be imported, or is not a format.
-    """
+    """Return the class of an installed format; None if no distribution has a format of this name."""
     point = _entry_points().get(name)
     if point is None:
         return None
@@ -201,16 +175,7 @@ def _load_installed(name: str) -> type[Format] | None:
 
 
 def _check(loaded: object, name: str, description: str) -> type[Format]:
-    """Check that a loaded object is a usable format of the right name, and return it.
-
-    Args:
-        loaded: The object that the entry point names.
-        name: The name of the entry point.
-        description: The words that name the format in an error.
-
-    Raises:
-        MisuseError: The object is not a format, has another name, or lacks a method.
-    """
+    """Check that a loaded object is a usable format of the right name, and return it."""
     from tokenstream.formats._base import Format
 
     if not (isinstance(loaded, type) and issubclass(loaded, Format)):
@@ -236,9 +201,6 @@ def _detect_installed(payload: dict[str, Any], event: str) -> tuple[str | None, 
     The name is None if no installed format recognises the payload.
 
     A broken format counts as recognising no payload, so that streams of other formats still work.
-
-    Args:
-        event: The SSE event's name, "" if it has none.
     """
     wait = False
     for name in installed_names():

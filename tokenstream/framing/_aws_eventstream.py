@@ -281,11 +281,6 @@ class AWSEventStreamParser:
         """Return the error for the lengths of a message; None if they are allowed.
 
         If only a limit forbids them, the error is a `LimitExceeded`, which is a `ProtocolError`, too.
-
-        Args:
-            total: The length of the message.
-            start: The position of the message in the chunk.
-            verified: True if the checksum of the lengths is right.
         """
         if not verified:
             return self._make_fault(start, f"has a wrong CRC of its lengths: {_BODY_WAS_CHANGED}")
@@ -301,22 +296,13 @@ class AWSEventStreamParser:
         return LimitExceeded(limit="event", value=limits.event) if payload_size > limits.event else None
 
     def _make_fault(self, start: int, predicate: str) -> ProtocolError:
-        """Return the error for a faulty message.
-
-        Args:
-            start: The position of the message in the chunk.
-            predicate: The end of the error message, after "the message at byte …".
-        """
+        """Return the error for a faulty message."""
         # The bytes that the reader of single messages has read are not in `_offset`.
         offset = self._offset + start + (0 if self._reader is None else self._reader.bytes_read)
         return ProtocolError(f"the message at byte {offset} {predicate}", offset=offset)
 
     def _read_headers(self, data: bytes, start: int) -> _HeaderContent:
-        """Return the content of a message's headers; set `error` if they cannot be parsed.
-
-        Args:
-            start: The position of the message in the chunk.
-        """
+        """Return the content of a message's headers; set `error` if they cannot be parsed."""
         try:
             headers = read_headers(data)
         except ValueError as error:
@@ -391,12 +377,7 @@ class _OneMessage:
         return result
 
     def _verify_start(self, chunk: bytes) -> tuple[bytes, int]:
-        """Verify a message's prelude, its known headers, and the expected beginning of its payload.
-
-        Returns:
-            These bytes and their checksum; (b"", 0) if the chunk is not one message that starts like this, or
-            is too long.
-        """
+        """Verify a message's prelude, its known headers, and the expected beginning of its payload."""
         size = self._size
         start = chunk[:size]
         # The last 4 bytes are the checksum of the message.
@@ -413,12 +394,6 @@ class _OneMessage:
 
 def read_headers(data: bytes) -> dict[str, Any]:
     r"""Return the headers of a message, as a dict from names to values.
-
-    Args:
-        data: All bytes between the message's prelude and its payload.
-
-    Raises:
-        ValueError: The protocol does not allow these headers.
 
     Example:
         >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
@@ -438,16 +413,7 @@ def read_headers(data: bytes) -> dict[str, Any]:
 
 
 def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
-    """Return a header's value, and the position after it.
-
-    Args:
-        kind: The number of the header's type.
-        data: The bytes of all headers.
-        position: The position in `data` after the byte with the header's type.
-
-    Raises:
-        ValueError: There is no such type, or the data ends before the value does.
-    """
+    """Return a header's value, and the position after it."""
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position
     if kind in _INTEGERS:
@@ -463,25 +429,13 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
 
 
 def _read_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    """Return bytes that follow their own length, and the position after them.
-
-    Args:
-        position: The position of the length.
-        size: The number of bytes in which the length is written.
-
-    Raises:
-        ValueError: The data ends before these bytes do.
-    """
+    """Return bytes that follow their own length, and the position after them."""
     length, position = _read_bytes(data, position, size)
     return _read_bytes(data, position, int.from_bytes(length, "big"))
 
 
 def _read_bytes(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    """Return the next `size` bytes, and the position after them.
-
-    Raises:
-        ValueError: The data ends before these bytes do.
-    """
+    """Return the next `size` bytes, and the position after them."""
     end = position + size
     if end > len(data):
         raise ValueError("a header is longer than all headers together")

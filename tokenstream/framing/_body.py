@@ -113,14 +113,7 @@ class JSONBody:
         return self._framing.longest_alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return a function that reads a chunk faster than `feed`, if the chunk is the next array element.
-
-        Args:
-            reader: Makes the function that reads the element; see `JSONArrayParser.shortcut`.
-
-        Returns:
-            The function; None if the body is not an array, or if the last chunk was not one element.
-        """
+        """Return a function that reads a chunk faster than `feed`, if the chunk is the next array element."""
         return self._framing.shortcut(reader) if isinstance(self._framing, JSONArrayParser) else None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
@@ -176,11 +169,7 @@ class JSONBody:
             self._is_single = True
 
     def _refuse_if_too_large(self, size: int) -> bool:
-        """Set the error and return True if a document is too large.
-
-        Args:
-            size: The number of bytes that belong to one document, as far as is known.
-        """
+        """Set the error and return True if a document is too large."""
         if size <= self._limits.event:
             return False
         self._error = LimitExceeded(limit="event", value=self._limits.event)

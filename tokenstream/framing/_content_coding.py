@@ -51,11 +51,7 @@ class Decompressor(ABC):
 
     @abstractmethod
     def decompress(self, data: bytes) -> Iterator[bytes]:
-        """Yield the pieces that `data` completes, none of them empty.
-
-        Raises:
-            ProtocolError: The data is broken; the pieces before the fault have been yielded.
-        """
+        """Yield the pieces that `data` completes, none of them empty."""
 
     def make_broken_error(self) -> ProtocolError:
         """Return the error for data that the coding does not allow."""
@@ -260,11 +256,7 @@ class _Zstd(Decompressor):
 
 
 def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
-    """Return a function that makes a reader of one zstd frame.
-
-    Args:
-        module: The standard library's module, or `zstandard`; the readers of both work alike.
-    """
+    """Return a function that makes a reader of one zstd frame."""
     # Only the standard library's module has this name.
     if hasattr(module, "DecompressionParameter"):
         options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
@@ -343,12 +335,7 @@ class ContentDecoder:
         )
 
     def feed(self, data: bytes | bytearray | memoryview, *, now: float = 0.0) -> list[bytes]:
-        """Return the bytes that can be decompressed with this chunk, in pieces.
-
-        Args:
-            data: Bytes of the body as the server sent them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the bytes that can be decompressed with this chunk, in pieces."""
         return list(self.pieces(data))
 
     def pieces(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
@@ -356,9 +343,6 @@ class ContentDecoder:
 
         This way only one piece is in memory at a time, however large the decompressed
         bytes are. Read all pieces before the next call.
-
-        Args:
-            data: Bytes of the body as the server sent them.
         """
         chunk = self._accept(data)
         return iter(()) if self.error is not None or not chunk else self._decode_pieces(chunk)
@@ -368,9 +352,6 @@ class ContentDecoder:
 
         Few compressed bytes may be a whole second of work for the reader, who can look at the clock between
         two slices.
-
-        Args:
-            data: Bytes of the body as the server sent them.
         """
         for piece in self.pieces(data):
             if len(piece) <= _SLICE:
@@ -391,11 +372,7 @@ class ContentDecoder:
             self.error = error.with_traceback(None)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input, and return []; if an end marker is missing, the body was cut, and `error` is set.
-
-        Args:
-            now: Not used; every stage has this parameter.
-        """
+        """End the input, and return []; if an end marker is missing, the body was cut, and `error` is set."""
         self._input_ended = True
         for decompressor in self._decompressors:
             if self.error is None and decompressor.has_input and not decompressor.ended:
@@ -416,11 +393,7 @@ class ContentDecoder:
         return bytes(data)
 
     def _make_decompressors(self) -> list[Decompressor]:
-        """Return the decoders of the body's codings, in the order in which they are undone.
-
-        Raises:
-            ProtocolError: A coding is unknown or not available, or there are too many.
-        """
+        """Return the decoders of the body's codings, in the order in which they are undone."""
         if len(self._names) > _MOST_CODINGS:
             raise ProtocolError(f"the body has more than {_MOST_CODINGS} content codings; {WAY_OUT}")
         decompressors: list[Decompressor] = []
@@ -432,15 +405,7 @@ class ContentDecoder:
         return decompressors
 
     def _decompress(self, depth: int, data: bytes) -> Iterator[bytes]:
-        """Yield the pieces that result from undoing all codings from `depth` on.
-
-        Args:
-            depth: The index of the first of these codings.
-            data: The output of the coding before it, or the bytes of the body.
-
-        Raises:
-            StreamError: The data is broken, or a coding's output is larger than `Limits.body`.
-        """
+        """Yield the pieces that result from undoing all codings from `depth` on."""
         if depth == len(self._decompressors):
             yield data
             return

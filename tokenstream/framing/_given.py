@@ -180,9 +180,6 @@ class TextBody:
 
         The replaced characters are counted as the difference between two decoders, since a
         server may send U+FFFD itself.
-
-        Args:
-            final: True if no more bytes will arrive.
         """
         text = self._replacing.decode(chunk, final)
         self.replaced += text.count("\ufffd") - self._ignoring.decode(chunk, final).count("\ufffd")

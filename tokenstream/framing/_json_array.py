@@ -84,11 +84,6 @@ class ElementReader(Protocol[MadeT_co]):
 
         The function must return None for a chunk that is longer than `max_size`, or is not exactly
         `before`, one element, and `after`.
-
-        Args:
-            max_size: The maximum size of a chunk, in bytes.
-            before: The comma and white space in front of the element, if the server sends them there.
-            after: The comma and white space behind the element.
         """
 
 
@@ -302,12 +297,7 @@ class JSONArrayParser(LineFraming[bytes]):
     def _read_nested(
         self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None
     ) -> int:
-        """Continue an object, an array or a string up to its end; return the position at which reading ended.
-
-        Args:
-            frames: Receives the element once it is complete.
-            start: Start of the element in this chunk; by default, `position`.
-        """
+        """Continue an object, an array or a string up to its end; return the position at which reading ended."""
         start = position if start is None else start
         size = len(text)
         while position < size:
@@ -378,14 +368,7 @@ class JSONArrayParser(LineFraming[bytes]):
     # -- elements ----------------------------------------------------------
 
     def _complete(self, text: bytes, start: int, end: int, frames: list[bytes]) -> int:
-        """Add an element to `frames`, together with its part in earlier chunks; return `end`.
-
-        Args:
-            text: The text with the element's end.
-            start: The position at which the element, or the rest of it, begins in the text.
-            end: The position after the element.
-            frames: Receives the element.
-        """
+        """Add an element to `frames`, together with its part in earlier chunks; return `end`."""
         element = text[start:end]
         if self._line:
             self._line += element
@@ -411,12 +394,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._limits.line, "line"
 
     def _refuse(self, expected: str, position: int) -> int:
-        """Set `error`, because the text is not a JSON array; return the position.
-
-        Args:
-            expected: The description of the text that is allowed at the position, for the error.
-            position: The position of the fault in the text.
-        """
+        """Set `error`, because the text is not a JSON array; return the position."""
         offset = self._offset + position
         self.error = ProtocolError(f"{expected}, at byte {offset} of the body", offset=offset)
         return position

@@ -126,12 +126,7 @@ class JSONFrames:
         return self._payloads_in([unfinished.payload])
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> Iterator[list[bytes]]:
-        """Yield the payloads that a chunk completes, in lists; each is of the framing known at its time.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Yield the payloads that a chunk completes, in lists; each is of the framing known at its time."""
         framing = self._framing
         if isinstance(framing, NDJSONParser) and self._is_certain:
             # The way of most chunks.
@@ -161,11 +156,7 @@ class JSONFrames:
             raise raised_anew(self.error)
 
     def begin_lines(self, *, is_certain: bool = False) -> list[bytes]:
-        """Read lines from here on, although there were lines of SSE; return the data in the last of them.
-
-        Args:
-            is_certain: True if a line was JSON, so that no later line changes the framing.
-        """
+        """Read lines from here on, although there were lines of SSE; return the data in the last of them."""
         payloads = self.unfinished
         self._is_certain = self._is_certain or is_certain
         self._framing, self._start = NDJSONParser(limits=self._limits), b""
@@ -181,9 +172,6 @@ class JSONFrames:
 
         The result is b"" as long as there is no such line; an undecided beginning of a line is then in
         `_start`.
-
-        Args:
-            text: The next bytes; they begin with a line, or within a line of the banner (`_is_in_banner`).
         """
         self._start = b""
         while text:

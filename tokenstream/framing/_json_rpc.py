@@ -178,12 +178,6 @@ class JSONRPCParser:
 def encode_json_rpc(message: dict[str, Any]) -> bytes:
     r"""Return the bytes of a message: as a line, or with a header that has its length.
 
-    Args:
-        message: The message, without `jsonrpc`.
-
-    Raises:
-        MisuseError: The message has values that cannot be written as JSON.
-
     Example:
         >>> encode_json_rpc({"method": "initialized"})
         b'{"jsonrpc":"2.0","method":"initialized"}\n'

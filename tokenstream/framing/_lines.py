@@ -31,15 +31,6 @@ UTF8 = getincrementaldecoder("utf-8")
 def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> bytes:
     """Return a chunk as immutable bytes.
 
-    Args:
-        chunk: The argument of `feed`.
-        parser: The name of the parser's class.
-        ended: True if the input has already ended.
-        advice: Text to add to the error message for a chunk that is not bytes.
-
-    Raises:
-        MisuseError: The chunk is not bytes, or was fed after the end of the input.
-
     Example:
         >>> as_bytes(bytearray(b"data"), "SSEParser", ended=False)
         b'data'
@@ -148,12 +139,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return chunk.removeprefix(BOM)
 
     def _stop_if_outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
-        """Set `error` if a line is longer than a limit allows; return True in that case.
-
-        Args:
-            line: The line, or as much of it as has arrived.
-            whole: True if this is the whole line.
-        """
+        """Set `error` if a line is longer than a limit allows; return True in that case."""
         longest, limit = self._find_bound(line, whole=whole)
         if len(line) <= longest:
             return False
@@ -198,10 +184,6 @@ class LineFraming(ABC, Generic[FrameT]):
 
         The result must not depend on how much of the line has arrived; otherwise the
         error would depend on how the chunks were cut.
-
-        Args:
-            line: The line, or as much of it as has arrived.
-            whole: True if this is the whole line.
         """
 
 

@@ -30,29 +30,15 @@ class PlainNDJSONParser(LineFraming[bytes]):
         super().__init__(limits=limits)
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the payloads of the lines that this chunk completes.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the payloads of the lines that this chunk completes."""
         return self.frames(chunk, now=now)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the same as `feed`; every framing has a method of this name.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the same as `feed`; every framing has a method of this name."""
         return self._feed(chunk)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; an unfinished line remains in `unfinished`.
-
-        Args:
-            now: Not used; every stage has this parameter.
-        """
+        """End the input; an unfinished line remains in `unfinished`."""
         self._finish()
         return []
 

@@ -22,11 +22,6 @@ _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     """Return the kind of the body that begins with `start`.
 
-    Args:
-        start: The bytes that have arrived.
-        content_type: The server's Content-Type; it is used only if the bytes do not decide.
-        over: True if no more bytes will arrive.
-
     Example:
         >>> sniff(b"data: Hel", None, over=False), sniff(b"{", "text/event-stream", over=False)
         ('sse', 'json')

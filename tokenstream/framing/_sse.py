@@ -90,12 +90,7 @@ class PlainSSEParser(LineFraming[Frame]):
         return b""
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[ServerSentEvent]:
-        """Return the events that this chunk completes.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the events that this chunk completes."""
         return [
             ServerSentEvent(frame) if isinstance(frame, bytes) else frame
             for frame in self.frames(chunk, now=now)
@@ -106,11 +101,7 @@ class PlainSSEParser(LineFraming[Frame]):
         return self._feed(chunk)
 
     def end(self, *, now: float = 0.0) -> list[ServerSentEvent]:
-        """End the input; an unfinished event is not returned.
-
-        Args:
-            now: Not used; every stage has this parameter.
-        """
+        """End the input; an unfinished event is not returned."""
         self._finish()
         return []
 
@@ -453,10 +444,6 @@ class SSEParser(PlainSSEParser):
         """Add events that are one data line each to `frames`, and return True.
 
         If any line is something else, nothing is read, and the result is False.
-
-        Args:
-            lines: The lines, without the blank lines between them.
-            frames: Receives the events.
         """
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         # Once an id was sent (`_id`), every event has the last id, so that none is a bare payload.
@@ -469,11 +456,7 @@ class SSEParser(PlainSSEParser):
         return True
 
     def _make_frame(self, payload: bytes, name: str) -> Frame:
-        """Return the frame of an event that sets no reconnection time.
-
-        Args:
-            name: The event's name; "" if it has none.
-        """
+        """Return the frame of an event that sets no reconnection time."""
         if not payload.isascii():
             self.replaced += count_malformed(payload)
         if name or self._id:

@@ -95,9 +95,6 @@ def parameters_of(payload: object) -> Attributes:
 
     They contain no text of the question.
 
-    Args:
-        payload: The JSON of the request.
-
     Example:
         >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
         {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
@@ -128,11 +125,7 @@ def _objects_in(payload: object) -> Iterator[dict[str, Any]]:
 
 
 def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
-    """Yield the output types that a request asks for, by their names in the conventions.
-
-    Args:
-        request_object: The payload of the request, or one of the objects in it.
-    """
+    """Yield the output types that a request asks for, by their names in the conventions."""
     # A word, or an object with a `type`, as OpenAI and Ollama have it.
     for name in ("response_format", "format"):
         requested: Any = request_object.get(name)
@@ -195,13 +188,7 @@ def report_attempt(
     provider: str | None,
     model: str | None,
 ) -> SpanReport:
-    """Return the data of an attempt's span.
-
-    Args:
-        error: The operation's error, or None; it also counts for an attempt that was still running then.
-        provider: The provider's name, if the caller gave it; otherwise None.
-        model: The requested model, if the caller gave it; otherwise None.
-    """
+    """Return the data of an attempt's span."""
     # An attempt that has its duration has ended by itself, before the operation.
     if attempt.seconds is not None:
         error = attempt.error

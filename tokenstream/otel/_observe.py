@@ -155,11 +155,7 @@ def observe(
 
 
 def _observe_run(run: Steps, observer: RunObserver) -> None:
-    """Report a run from now on.
-
-    Raises:
-        MisuseError: The run is observed already, or has begun.
-    """
+    """Report a run from now on."""
     if run.observer is not None:
         raise MisuseError("the run is observed already; once is enough")
     if run.steps or run.ended is not None:
@@ -232,9 +228,6 @@ class OperationObserver:
         """Return a function that, for a tool call, returns a context manager in which a router runs the call.
 
         The context manager reports the run of the tool to OpenTelemetry.
-
-        Args:
-            within: Returns, for a tool call, another context manager to enter inside this one; or None.
         """
         return around_tools(self._receivers, within)
 
@@ -265,12 +258,7 @@ class OperationObserver:
     def _build_report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
     ) -> OperationReport | None:
-        """Return the report of the operation; None if the stream was never read and has sent no request.
-
-        Args:
-            machine: The machine with the answer; None if the stream was dropped.
-            driver: The stream's driver; None for a tap, or if the stream was dropped.
-        """
+        """Return the report of the operation; None if the stream was never read and has sent no request."""
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
         head = None if machine is None else machine.head
@@ -314,15 +302,7 @@ class OperationObserver:
         times_ns: tuple[int, int],
         first_chunk_seconds: float | None,
     ) -> SpanReport:
-        """Return the data of the operation's span.
-
-        Args:
-            machine: The machine with the answer; None if the stream was dropped.
-            attempts: The attempts at the answer; None for a stream that makes only one.
-            error: The error with which the operation ended; None if there is none.
-            times_ns: The times at which the operation began and ended, in nanoseconds since the epoch.
-            first_chunk_seconds: Seconds to the first chunk; None if they are not known.
-        """
+        """Return the data of the operation's span."""
         started_ns, ended_ns = times_ns
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else None
@@ -361,12 +341,7 @@ class OperationObserver:
     def _describe_request(
         self, machine: Machine | None, last: AttemptReport | None
     ) -> tuple[str | None, str | None, Attributes]:
-        """Return the format of the answer, the requested model, and the attributes of the server.
-
-        Args:
-            machine: The machine with the answer; None if the stream was dropped.
-            last: The attempt whose answer the reader got; None if there are no attempts.
-        """
+        """Return the format of the answer, the requested model, and the attributes of the server."""
         if last is not None and last.route is not None:
             # Each route has its own server and model, of which the last one asked has failed or answered.
             return last.format, self._model or last.requested_model, server_attributes(last.host, last.port)

@@ -230,11 +230,7 @@ _PROCESS = _Process()
 
 
 def instruments_of(provider: MeterProvider | None) -> _Instruments:
-    """Return the histograms of a meter provider.
-
-    Args:
-        provider: The provider; None for the process's global provider.
-    """
+    """Return the histograms of a meter provider."""
     from opentelemetry import metrics
 
     # `_PROCESS` stands for the global provider.
@@ -249,11 +245,7 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
 
 
 def _record_metrics(report: OperationReport, receivers: Receivers, context: Context) -> None:
-    """Record the metrics of an operation.
-
-    Args:
-        context: A context with the operation's span, so that exemplars refer to it.
-    """
+    """Record the metrics of an operation."""
     instruments, span = instruments_of(receivers.meters), report.span
     shared_attributes = span.shared_attributes
     instruments.duration.record(report.seconds, _with_error(span, shared_attributes), context)
@@ -291,10 +283,6 @@ def format_at(url: str | None) -> str | None:
 def provider_of(host: str | None, format: str | None) -> str:
     """Return the provider's name in the GenAI conventions; "_OTHER" for an unknown provider.
 
-    Args:
-        host: The host to which the request was sent; None if it is not known.
-        format: The name of the answer's format; None if it is not known.
-
     Example:
         >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
         ('gcp.vertex_ai', 'ollama')
@@ -325,11 +313,7 @@ def first_chunk_attribute(seconds: float | None) -> Attributes:
 
 
 def answer_attributes(messages: Sequence[Message]) -> Attributes:
-    """Return the attributes with the answer's id and with the finish reasons, as far as they are known.
-
-    Args:
-        messages: The messages of the answer; the id is taken from the first message.
-    """
+    """Return the attributes with the answer's id and with the finish reasons, as far as they are known."""
     attributes: Attributes = {}
     if messages and messages[0].id:
         attributes["gen_ai.response.id"] = messages[0].id
@@ -340,11 +324,7 @@ def answer_attributes(messages: Sequence[Message]) -> Attributes:
 
 
 def origin_attributes(origin: Origin | None) -> Attributes:
-    """Return the attributes by which an answer is found in the provider's log and in our own one.
-
-    Args:
-        origin: The origin of the answer; None if it is not known.
-    """
+    """Return the attributes by which an answer is found in the provider's log and in our own one."""
     if origin is None:
         return {}
     ids = {"tokenstream.request.id": origin.request_id, "tokenstream.answer.id": origin.answer_id}

@@ -97,14 +97,7 @@ class RunObserver:
             waiting.extend((below, context) for below in reversed(step.steps))
 
     def _record(self, data: _SpanData, error: dict[str, str], seconds: float, context: Context) -> None:
-        """Record the metrics of a span.
-
-        Args:
-            data: The data of the span.
-            error: The attribute with the type of the error, if there was one.
-            seconds: The duration of the span.
-            context: A context with the span.
-        """
+        """Record the metrics of a span."""
         instruments, attributes = instruments_of(self._receivers.meters), data.attributes
 
         def those(*names: str) -> Attributes:
@@ -127,12 +120,7 @@ class RunObserver:
                 instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)
 
     def _describe(self, step: Step, turn: Turn | None) -> list[_SpanData]:
-        """Return the data of the spans of a step, the outer one first: two for a tool that is an agent.
-
-        Args:
-            step: The step.
-            turn: The turn whose step it is; None for any other step.
-        """
+        """Return the data of the spans of a step, the outer one first: two for a tool that is an agent."""
         run = step.run
         session = run.session if turn is None else turn.session
         conversation: Attributes = {} if session is None else {"gen_ai.conversation.id": session}
@@ -160,13 +148,7 @@ class RunObserver:
         return spans or [_SpanData(step.name, conversation, None)]
 
     def _describe_agent(self, step: Step, turn: Turn | None, name: str | None) -> Attributes:
-        """Return the attributes of a turn or of a subagent.
-
-        Args:
-            step: The step.
-            turn: The turn whose step it is; None for a subagent.
-            name: The agent's name; None if it is not known.
-        """
+        """Return the attributes of a turn or of a subagent."""
         run, message = step.run, step.message
         usage: Usage = step.total_usage if turn is None or not turn.usage else turn.usage
         known: dict[str, Any] = {
@@ -211,9 +193,6 @@ def around_tools(receivers: Receivers, inner: Around | None) -> Around:
     """Return a function that, for a tool call, returns the context manager in which to run the call.
 
     Inside the context manager, the span of the tool is the current span.
-
-    Args:
-        inner: Returns, for a tool call, another context manager, which is entered inside this one; or None.
     """
 
     @contextmanager

@@ -155,13 +155,7 @@ class Document:
         self.fail(offset, f"the text is not JSON: at character {offset:,} {expected} was expected{advice}")
 
     def exceed(self, why: str, limit: str, value: int) -> None:
-        """Set the error for a document that exceeds a limit.
-
-        Args:
-            why: The error's message.
-            limit: The name of the limit.
-            value: The maximum that the document exceeds.
-        """
+        """Set the error for a document that exceeds a limit."""
         self.error = LimitExceeded(why, limit=limit, value=value)
 
     def exceed_digits(self, number: str, offset: int) -> None:
@@ -226,13 +220,7 @@ class Document:
             container[self.key] = value
 
     def open(self, container: dict[str, Any] | list[Any], offset: int, out: list[JSONEvent]) -> bool:
-        """Begin an object or array; return False, with an error set, if it is nested too deeply.
-
-        Args:
-            container: The empty dict or list.
-            offset: Position of the opening bracket.
-            out: Receives the event.
-        """
+        """Begin an object or array; return False, with an error set, if it is nested too deeply."""
         if len(self.frames) >= self.max_depth:
             self.exceed(
                 f"the JSON document is nested more than {self.max_depth:,} deep at character {offset:,}; "

@@ -347,11 +347,7 @@ class PathMatcher:
 
 
 def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
-    """Return the keys that match at each position of a path; None at a position where any key matches.
-
-    Args:
-        at: The path as text; the caller takes care of paths that are tuples.
-    """
+    """Return the keys that match at each position of a path; None at a position where any key matches."""
     if not isinstance(at, str):
         raise MisuseError(
             f'{at!r} is not a path into a document; pass text, such as "recipe.steps" or '

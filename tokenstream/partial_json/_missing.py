@@ -42,11 +42,7 @@ class Missing(Enum):
 
 
 def _explain(asked: str) -> str:
-    """Return the message of the error for reading an attribute or an item of MISSING.
-
-    Args:
-        asked: The attribute or item as it is written, such as `.title` or `[0]`.
-    """
+    """Return the message of the error for reading an attribute or an item of MISSING."""
     return (
         f"{asked} was read on MISSING, a value that has not arrived yet; ask the draft for the whole path: "
         'draft.get("a", "b") returns MISSING then, and draft.get(lambda r: r.a.b) returns None'

@@ -35,16 +35,7 @@ _DEFAULT_ALLOW = STR | ARR | OBJ
 
 
 def check_choice(document: object, *, lenient: object, typed: bool = False) -> None:
-    """Raise an error if `document=` has an unknown value or contradicts the other options.
-
-    Args:
-        document: The choice, or None.
-        lenient: The `lenient=` option; only lenient reading allows several documents.
-        typed: True if the type of the whole document is known; the choice "matching" needs the type.
-
-    Raises:
-        MisuseError: The value is unknown, `lenient` is off, or "matching" is used without a type.
-    """
+    """Raise an error if `document=` has an unknown value or contradicts the other options."""
     if document is None:
         return
     allowed: Any = _CHOICES_WITH_TYPE if typed else _CHOICES
@@ -61,11 +52,7 @@ def check_choice(document: object, *, lenient: object, typed: bool = False) -> N
 
 
 def _check_allow(allow: object) -> int:
-    """Return the bits of the `allow=` option.
-
-    Raises:
-        ValueError: The value is not flags of `Allow`.
-    """
+    """Return the bits of the `allow=` option."""
     if allow is None:
         return _DEFAULT_ALLOW
     if not isinstance(allow, int) or isinstance(allow, bool) or allow < 0:
@@ -75,11 +62,7 @@ def _check_allow(allow: object) -> int:
 
 
 def _check_at_least_0(name: str, value: object) -> int:
-    """Return the value of an option if it is a whole number of at least 0, and not a bool.
-
-    Raises:
-        ValueError: The value is something else.
-    """
+    """Return the value of an option if it is a whole number of at least 0, and not a bool."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{name} takes a whole number of at least 0, not {value!r}")
     return value
@@ -93,14 +76,7 @@ def _make_reader(
     *,
     may_be_array: bool = True,
 ) -> StrictReader | LenientReader | ChoosingReader:
-    """Return the reader that the options call for: strict, lenient, or one that chooses a document.
-
-    Args:
-        document: Receives the values.
-        choice: The document to read if there are several, or None.
-        accepts: Returns True if a document fits the type; for "matching", and for None.
-        may_be_array: False if no array fits the type.
-    """
+    """Return the reader that the options call for: strict, lenient, or one that chooses a document."""
     closed = check_lenient(lenient) == "closed"
     # The lenient readers are imported only when needed.
     if choice in {"last", "matching"}:
@@ -387,10 +363,6 @@ def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceede
 
 def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
     """Repair almost-JSON; return it as JSON, with the repairs.
-
-    Raises:
-        InvalidJSON: The text cannot be repaired, or its end is missing and `lenient` is "closed".
-        LimitExceeded: The text is nested too deeply, or contains too long a number.
 
     Example:
         >>> mend("{'city': 'Oslo',}", True, max_depth=9)[0]

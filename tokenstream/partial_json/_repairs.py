@@ -61,11 +61,7 @@ REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
 
 
 def check_lenient(lenient: object) -> Lenient:
-    """Return the value of the option `lenient=`, if it is valid.
-
-    Raises:
-        MisuseError: The value is not True, False or "closed".
-    """
+    """Return the value of the option `lenient=`, if it is valid."""
     if isinstance(lenient, bool):
         return lenient
     if lenient == "closed":

@@ -75,11 +75,7 @@ class Show:
 
 
 def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
-    """Return the value of the option `show=`, if it is valid.
-
-    Raises:
-        MisuseError: The value is not "characters", "words" or "values".
-    """
+    """Return the value of the option `show=`, if it is valid."""
     if how not in _UNITS:
         raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')
     found: ShowUnit = how
@@ -128,12 +124,7 @@ class WordLog(TextLog):
 
 
 def make_log(unit: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
-    """Return an empty `TextLog` to collect a growing string; None if only the finished string is visible.
-
-    Args:
-        unit: The unit in which the string becomes visible.
-        words: Makes an object that cuts text into words; without it, "words" is the same as "values".
-    """
+    """Return an empty `TextLog` to collect a growing string; None if only the finished string is visible."""
     if unit == "characters":
         return TextLog()
     return WordLog(words()) if unit == "words" and words is not None else None

@@ -121,13 +121,7 @@ class CurrentAttempt:
         return self.counted + self.uncounted + 1
 
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, polls: bool) -> None:
-        """Replace the current attempt with the next one.
-
-        Args:
-            now: A clock reading, in seconds.
-            is_uncounted: True if this attempt does not count towards `Retry.attempts`.
-            polls: True if this attempt polls for an answer that the server writes in the background.
-        """
+        """Replace the current attempt with the next one."""
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
         self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
         self.goes_on, self.polls = attempt.mode == "pause", polls
@@ -147,11 +141,6 @@ class CurrentAttempt:
         """Note which opener opens the source of this attempt; its bounds on silence apply from now on.
 
         The message gets the name of its route.
-
-        Args:
-            index: The index of the opener.
-            now: The clock reading at which the attempt begins, in seconds; None if the attempt does not count
-                towards the attempts of its route.
         """
         self.opener_index, self.opener = index, self.itinerary.openers[index]
         self._silence.apply(self.opener.deadlines)
@@ -167,9 +156,6 @@ class CurrentAttempt:
         """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
 
         Reports contain the cost from then on.
-
-        Raises:
-            Exception: The caller's `price` function has raised it; this happens only once.
         """
         price = self.itinerary.prices[self.opener_index]
         # If the function raises an exception, the cost is unknown.
@@ -180,13 +166,7 @@ class CurrentAttempt:
         return self._cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
-        """Note how this attempt has ended, and let its route remember that.
-
-        Args:
-            error: The error that ended the attempt; None if it succeeded.
-            now: A clock reading, in seconds.
-            is_last: True if the stream has ended with this attempt.
-        """
+        """Note how this attempt has ended, and let its route remember that."""
         cost = self.find_cost()
         if self._spending is not None:
             self._spending.end(cost)
@@ -201,14 +181,7 @@ class CurrentAttempt:
     def note_hedge(
         self, loser: AttemptReport, wait: float, first_began_at: float, *, second_won: bool
     ) -> None:
-        """Note that a second attempt, a hedge, was made beside the first; the winner becomes the current one.
-
-        Args:
-            loser: The report on the attempt that lost.
-            wait: Seconds from the first attempt's request to the second one's.
-            first_began_at: The clock reading at which the first attempt began.
-            second_won: True if the second attempt is the winner.
-        """
+        """Note that a second attempt, a hedge, was made beside the first; the winner becomes the current one."""
         # Both attempts count.
         self.counted = 2
         self._kept_reports.append(loser)
@@ -224,11 +197,7 @@ class CurrentAttempt:
         self._silence.apply(replace(self._silence.deadlines, first_event=None))
 
     def end_race(self, content_at: float | None) -> None:
-        """Note that one of two attempts has won, and is read from now on.
-
-        Args:
-            content_at: The clock reading at which its content came; None if it has failed.
-        """
+        """Note that one of two attempts has won, and is read from now on."""
         self.content_at = content_at
         self._silence.apply(self.opener.deadlines)
 
@@ -241,12 +210,7 @@ class CurrentAttempt:
         self.accepted = self.hold if accepted else None
 
     def note_discarded(self, *, always: bool = False) -> None:
-        """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens.
-
-        Args:
-            always: True if the model has certainly written something, so that the attempt counts as one with
-                an unknown usage even if the server has reported no tokens.
-        """
+        """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens."""
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
         if usage or always:
@@ -259,11 +223,7 @@ class CurrentAttempt:
             self.machine.accumulator.spend(self.hold.usage)
 
     def begin_content(self, now: float | None) -> None:
-        """Note that the events of this attempt are delivered from now on; the message gets its route.
-
-        Args:
-            now: The clock reading at which the attempt's first content was read; None if it has failed.
-        """
+        """Note that the events of this attempt are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
         route = self.opener.route
@@ -390,9 +350,6 @@ class CurrentAttempt:
         """Return the id of the answer if the server may still be writing it, at the caller's cost.
 
         The result is None if the answer has ended, or if its server does not go on writing.
-
-        Args:
-            error: The error that ended the current attempt; None if it was stopped.
         """
         if isinstance(error, ProviderError) or self.machine.connection.format.ended:
             return None

@@ -171,10 +171,6 @@ def choose(broken: Broken, opener: OpenerFacts) -> ModeChoice:
     | can be continued, but not by this opener | no               | no               |           |          |
     | can be continued                         | continue         | continue         |           |          |
     | (any other)                              | no               | restart          |           |          |
-
-    Args:
-        broken: The facts about the answer.
-        opener: The facts about the opener. Without `depends_on_opener`, only `is_paused` counts.
     """
     if opener.is_paused:
         return ModeChoice("pause")
@@ -202,11 +198,6 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
     | (any other)                   | the error is retried                         | the back-off            |
 
     In each row, no attempt is made if it would begin later than a bound allows.
-
-    Args:
-        broken: The facts about the attempt that has failed.
-        opener: The facts about the opener. With `choice`, only `index` and `is_other` count.
-        choice: The mode of the attempt; None to choose it.
     """
     error = broken.error
     mode, why_not = choice or choose(broken, opener)
@@ -241,11 +232,7 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
 
 
 def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
-    """Return the reason why an attempt would begin too late; None if it may begin then.
-
-    Args:
-        begin: The clock reading at which the attempt would begin.
-    """
+    """Return the reason why an attempt would begin too late; None if it may begin then."""
     for bound in bounds:
         if begin - bound.since > bound.seconds:
             allowed = f"{bound.option} allows ({bound.seconds:g} s)"

@@ -45,13 +45,6 @@ async def run_race(
 
     Two attempts run side by side until one brings content. The second one is made with the next opener, if
     there are routes.
-
-    Args:
-        current: The current attempt, which becomes the winner.
-        deadlines: The stream's own bounds on silence, for attempts whose routes have none.
-        open_first: Opens the first attempt's source.
-        attempt: The first attempt.
-        clock: Returns the time in seconds.
     """
     openers = current.itinerary.openers
     after, began_at = current.retry.hedge_after or 0.0, clock()
@@ -91,14 +84,7 @@ def _make_contender(
     open_source: Callable[[], Awaitable[AsyncSource]],
     clock: Callable[[], float],
 ) -> Contender:
-    """Return one of the two attempts, ready to run, with the format and the deadlines of its opener.
-
-    Args:
-        deadlines: The stream's own bounds on silence, for an opener that has none.
-        opener: The opener that made `open_source`.
-        open_source: Opens the attempt's source, once the attempt runs.
-        clock: Returns the time in seconds.
-    """
+    """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
     # The total is over all attempts, so the stream keeps it.
     own = replace(opener.deadlines or deadlines, total=None)
     return Contender(open_source, opener.format, current.machine.limits, own, clock)
@@ -110,12 +96,6 @@ def _note_loser(
     """Add a report on the losing attempt, and make the winner the current attempt.
 
     The loser's usage is a minimum, because the provider may have gone on writing.
-
-    Args:
-        rival: The index of the second attempt's opener.
-        second_won: True if the winner is the second attempt.
-        began_at: The clock reading at which the first attempt began.
-        now: A clock reading, in seconds.
     """
     # The second attempt began when the first had brought no content for that long.
     wait = current.retry.hedge_after or 0.0
@@ -214,11 +194,7 @@ class Contender:
         on_end()
 
     async def _read(self, scope: CancelScope) -> None:
-        """Read until content arrives or the attempt fails.
-
-        Args:
-            scope: Surrounds the reading, and ends it at the next deadline.
-        """
+        """Read until content arrives or the attempt fails."""
         try:
             self._set_deadline(scope)
             source = self._source = await self._open_source()
@@ -263,11 +239,7 @@ class Contender:
         return reading_error(self._error, read_deadlines=None, begun=False)
 
     def make_source(self) -> AsyncSource:
-        """Return the source, which first yields the chunks that were already read.
-
-        Raises:
-            Exception: The source could not be opened.
-        """
+        """Return the source, which first yields the chunks that were already read."""
         source = self._source
         if source is None:
             raise self._error or RuntimeError("the attempt was not begun")
@@ -330,11 +302,6 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
     """Return the attempt that brings content earlier, and close the other attempt.
 
     If neither brings content, the winner is the first attempt, unless only the first has failed.
-
-    Args:
-        first: The attempt that begins at once.
-        second: The attempt that begins if the first attempt brings no content for a while.
-        after: The seconds after which the second attempt begins.
     """
     winner: Contender | None = None
     try:

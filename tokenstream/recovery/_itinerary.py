@@ -95,12 +95,7 @@ class Itinerary:
         return change_stage_factory(self._make_stage, route.tool_tags, route.citation_markers)
 
     def note_attempt(self, index: int, now: float) -> None:
-        """Note that an attempt which counts towards the attempts of its opener is made now.
-
-        Args:
-            index: The index of its opener.
-            now: A clock reading, in seconds.
-        """
+        """Note that an attempt which counts towards the attempts of its opener is made now."""
         self._used[index] += 1
         if self.openers[index].serves_once:
             self._skipped.add(index)
@@ -109,12 +104,7 @@ class Itinerary:
             route.health.begin_attempt(now)
 
     def describe(self, index: int, format: str | None) -> RouteFacts:
-        """Return the fields of a report that depend on the opener.
-
-        Args:
-            index: The index of the opener.
-            format: The format in which the server has answered; None if it is not known.
-        """
+        """Return the fields of a report that depend on the opener."""
         opener = self.openers[index]
         # Of a request that the library does not make, nothing is known.
         url, payload = opener.asked or ("", None)
@@ -132,9 +122,6 @@ class Itinerary:
 
         It is the next opener if there are routes, and otherwise the first one again. The result is None if no
         second attempt may be made.
-
-        Args:
-            now: The clock reading at which the hedge would begin.
         """
         following = self.find_following(0, now) if self.has_routes else []
         return next((index for index in [*following, 0] if self.has_left(index)), None)
@@ -151,12 +138,7 @@ class Itinerary:
         return self._used[index] if self.has_routes else sum(self._used)
 
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
-        """Return True if another attempt may be made with an opener.
-
-        Args:
-            index: The index of the opener.
-            is_free: True if the attempt would not count towards `Retry.attempts`.
-        """
+        """Return True if another attempt may be made with an opener."""
         if index in self._skipped:
             return False
         if is_free:
@@ -171,10 +153,6 @@ class Itinerary:
         Without routes, that is at most the next one. With routes, the openers behind the current one come
         first, then those before it, which were passed over or have lost a race. Within both groups, routes
         that are out, because they have failed too often, come last: to try them is better than to give up.
-
-        Args:
-            current: The index of the opener.
-            now: A clock reading, in seconds.
         """
         if not self.has_routes:
             return [*filter(self.has_left, range(current + 1, len(self.openers)))][:1]

@@ -34,9 +34,6 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     """Return a function that returns True for an event after which the answer cannot be rejected any more.
 
     Such an event has content that the caller can see, and that none of the outcomes rejects.
-
-    Args:
-        outcomes: The reasons for which a complete answer is rejected and retried, such as "refusal".
     """
     if "invalid" in outcomes:
         # Only the whole answer can be judged.
@@ -68,12 +65,7 @@ def _is_never_final(_: Event) -> bool:
 def find_outcome(
     message: Message, outcomes: frozenset[str], accept: Accept | None = None
 ) -> AnswerRejected | None:
-    """Return the error for a finished but useless answer; None if the answer is acceptable.
-
-    Args:
-        outcomes: The outcomes to reject.
-        accept: The caller's rule for answers; None if there is none.
-    """
+    """Return the error for a finished but useless answer; None if the answer is acceptable."""
     rejected = next(filter(outcomes.__contains__, _outcomes_in(message)), None)
     if rejected is None:
         return None if accept is None else find_fault(message, accept)
@@ -105,12 +97,7 @@ _NO_CONTENT = 204
 
 
 def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -> StreamError | None:
-    """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
-
-    Args:
-        cause: The error that ended the input; None after a clean end, or if the machine has the error.
-        now: A clock reading, in seconds.
-    """
+    """Return the error of the current attempt, whose input has ended or failed; None if it succeeded."""
     machine = current.machine
     if current.resumption.joining.refusal is not None:
         return current.resumption.joining.refusal

@@ -34,11 +34,6 @@ def log_next(
     """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)".
 
     A poll, or a request after a pause, is not a retry: it is logged at the level DEBUG.
-
-    Args:
-        error: The error that ended the attempt before; None for a pause.
-        find_last: Returns the facts about the attempt before.
-        other: The name of the opener of the attempt, if that is another one than before.
     """
     level = DEBUG if error is None or plan.polls else INFO
     if not is_shown(level):
@@ -62,12 +57,7 @@ def log_next(
 
 
 def log_hedge(machine: Machine, name: str, after: float, open_source: Callable[[], T]) -> T:
-    """Log that a hedge begins, then open its source, and return it.
-
-    Args:
-        name: The name of the opener of the hedge.
-        after: The seconds for which the first attempt has brought nothing.
-    """
+    """Log that a hedge begins, then open its source, and return it."""
     inform("hedge to %s after %.1f s: the first attempt has brought no content", name, after, of=machine)
     return open_source()
 
@@ -82,9 +72,6 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
     """Add a note to an error about the continuations that were refused at their seams, if there were any.
 
     It says how many were tried, why each was refused, and which option would have taken them.
-
-    Args:
-        reports: The reports on all attempts.
     """
     refused = [report for report in reports if _is_refused_at_seam(report.error)]
     if not refused:

@@ -95,10 +95,6 @@ class SourceOpener(ABC):
 
         There is nothing to prepare here; an opener that makes the request itself finds out its format and
         payload.
-
-        Args:
-            attempt: The attempt, with the answer so far.
-            is_other: True if the attempt before was made with another opener.
         """
 
     def succeed(self, previous: SourceOpener) -> None:  # noqa: B027 - nothing, by default
@@ -109,12 +105,7 @@ class SourceOpener(ABC):
         """
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return the reason why no request can continue an answer; None if a request can.
-
-        Args:
-            message: The answer so far.
-            limit_left: Number of tokens left until the output limit; None if no limit is known.
-        """
+        """Return the reason why no request can continue an answer; None if a request can."""
         return None if self.takes_attempt else "open takes no attempt, and so does not get the answer so far"
 
     def why_paused(self, paused: PausedAnswer) -> str | None:
@@ -140,20 +131,11 @@ class SourceOpener(ABC):
         return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
 
     def stop_prefixes(self, *, known: bool) -> None:
-        """Stop sending prefixes, because the server has refused one.
-
-        Args:
-            known: True if the server's message is a known, permanent refusal. Unused here; an opener that
-                makes the requests itself then remembers the refusal for other streams.
-        """
+        """Stop sending prefixes, because the server has refused one."""
         self._prefix_refused = True
 
     def limit(self, format: str | None) -> int | None:
-        """Return the output limit of the first request, in tokens; None if no limit is known.
-
-        Args:
-            format: The format of the answer so far; None if it is not known.
-        """
+        """Return the output limit of the first request, in tokens; None if no limit is known."""
         # The limit is in the request, which only an opener that makes the requests itself knows.
         return None
 
@@ -165,11 +147,7 @@ class SourceOpener(ABC):
         """
 
     def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
-        """Call the caller's function, and return its source.
-
-        Raises:
-            MisuseError: The function returned the same source as before, which was already read.
-        """
+        """Call the caller's function, and return its source."""
         source: Any = self._opens(attempt) if self.takes_attempt else self._opens()
         if source is self._last_source and type(source) not in _REREADABLE:
             raise MisuseError(
@@ -253,12 +231,7 @@ class AsyncOpener(SourceOpener):
         )
 
     async def open(self, attempt: Attempt) -> AsyncSource:
-        """Open the source of an attempt.
-
-        Raises:
-            StreamError: The source cannot be opened.
-            MisuseError: `open` did not return a source.
-        """
+        """Open the source of an attempt."""
         try:
             source: Any = self._call_open(attempt)
             while not isinstance(source, AsyncSource):
@@ -290,12 +263,7 @@ def find_async_source(opened: object) -> AsyncSource | Deferred:
 
 
 def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
-    """Return True if a relay was asked to resume an answer, and responds with another one.
-
-    Args:
-        head: The head of the response; None if the source has none.
-        attempt: The attempt to resume, with the answer's id in the relay's journal.
-    """
+    """Return True if a relay was asked to resume an answer, and responds with another one."""
     if attempt.answer_id is None or head is None or head.refuses:
         return False
     named = head.headers.get("x-answer-id")
@@ -306,23 +274,12 @@ def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
-    """Return the prefix to send to a server about which only the caller's `prefill` option is known.
-
-    Args:
-        prefill: The option: True or "echo", which says that the server continues a prefix.
-    """
+    """Return the prefix to send to a server about which only the caller's `prefill` option is known."""
     return Prefix(echoes=True if prefill == "echo" else None, known=False)
 
 
 def takes_attempt(opens: Opens, *, is_async: bool) -> bool:
-    """Return True if the caller's function takes the attempt as its argument.
-
-    Args:
-        is_async: True if it opens sources of an `AsyncStream`, and so may be an `async def`.
-
-    Raises:
-        MisuseError: `opens` is not a function, needs more than one argument, or is an `async def`.
-    """
+    """Return True if the caller's function takes the attempt as its argument."""
     function: Any = opens
     if not callable(function):
         raise MisuseError(
@@ -362,13 +319,7 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
 
 
 def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None) -> tuple[SourceOpener, ...]:
-    """Return the opener of the first request, and an opener for each route and each fallback.
-
-    Args:
-        first: The opener of the first request.
-        retry: The caller's options, with the routes and the fallbacks.
-        deadlines: The stream's bounds on silence; None for the defaults.
-    """
+    """Return the opener of the first request, and an opener for each route and each fallback."""
     kind = AsyncOpener if first.is_async else SyncOpener
     routes = [route.make_opener(deadlines, is_async=first.is_async) for route in retry.routes]
     return (first, *routes, *[_make_fallback_opener(kind, each) for each in retry.fallback])

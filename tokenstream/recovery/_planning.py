@@ -76,12 +76,7 @@ class Planner:
         """Seconds after the first request in which the answer has to end; None for no deadline."""
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
-        """Return the plan for the next attempt; None if no further attempt is to be made.
-
-        Args:
-            error: The error that ended the current attempt.
-            now: A clock reading, in seconds.
-        """
+        """Return the plan for the next attempt; None if no further attempt is to be made."""
         poll = self._plan_poll(error, now)
         if poll is not None:
             return poll
@@ -131,12 +126,7 @@ class Planner:
         )
 
     def _plan_to_go_on(self, broken: Broken, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
-        """Return the plan for an attempt that goes on with the answer, or begins one that has no content yet.
-
-        Args:
-            failed: Gets the result of each opener that must not make the attempt.
-            has_left: True if another attempt may be made with the current opener.
-        """
+        """Return the plan for an attempt that goes on with the answer, or begins one that has no content yet."""
         if not (has_left and (broken.fetches or self._resumes(broken.error))):
             indexes = self._find_next_openers(broken.now, has_left=has_left)
             return self._plan_first(indexes, broken, failed)
@@ -152,13 +142,7 @@ class Planner:
     def _plan_first(
         self, indexes: list[int], broken: Broken, failed: list[NoPlan], choice: ModeChoice | None = None
     ) -> AttemptPlan | None:
-        """Return the plan for an attempt with the first opener that can make one; None if none can.
-
-        Args:
-            indexes: The indexes of the openers.
-            failed: Gets the result of each opener that must not make the attempt.
-            choice: The mode of the attempt; None to choose it.
-        """
+        """Return the plan for an attempt with the first opener that can make one; None if none can."""
         for index in indexes:
             if choice is None:
                 facts = self._find_opener_facts(index, broken)
@@ -180,12 +164,7 @@ class Planner:
         return needed and self._may_resume(error)
 
     def _find_next_openers(self, now: float, *, has_left: bool) -> list[int]:
-        """Return the indexes of the openers that may make the next attempt, in order.
-
-        Args:
-            now: A clock reading, in seconds.
-            has_left: True if another attempt may be made with the current opener.
-        """
+        """Return the indexes of the openers that may make the next attempt, in order."""
         current, itinerary = self._current.opener_index, self._itinerary
         same = [current] if has_left else []
         following = itinerary.find_following(current, now)
@@ -193,11 +172,7 @@ class Planner:
         return [*same, *following] if itinerary.has_routes else [*following, *same]
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
-        """Return True if the caller wants the error of an attempt to be retried, as `Retry.on` decides.
-
-        Args:
-            otherwise: True if the error is retried by default.
-        """
+        """Return True if the caller wants the error of an attempt to be retried, as `Retry.on` decides."""
         if self._itinerary.has_routes and is_filtered(error):
             # Another provider may answer what one has filtered, but it is only asked if the caller says so.
             is_named = not callable(self._retry.on) and "content_filter" in self._retry.outcomes
@@ -207,12 +182,7 @@ class Planner:
         return self._retry.wants(error, otherwise=otherwise)
 
     def _plan_poll(self, error: StreamError, now: float) -> AttemptPlan | None:
-        """Return the plan for the next poll; None if the answer is not polled.
-
-        Args:
-            error: The error that ended the current attempt; for a poll, that the answer is not complete.
-            now: A clock reading, in seconds.
-        """
+        """Return the plan for the next poll; None if the answer is not polled."""
         reader, index = self._machine.connection.format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
         has_answered = (reader.frames > self._frames or reader.dropped > 0) and self._machine.refusal is None
@@ -238,12 +208,7 @@ class Planner:
         return AttemptPlan("resume", index, wait, fetches=True, polls=has_answered, brings_whole=brings_whole)
 
     def _find_backoff(self, error: StreamError, number: int, *, longest: float) -> float | None:
-        """Return the seconds to wait before another request to this server; None if it wants too long a wait.
-
-        Args:
-            number: The number of the request, which sets the length of the back-off.
-            longest: The longest back-off, in seconds.
-        """
+        """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
         initial = self._retry.wait
         return wait_before(
             number,
@@ -264,14 +229,7 @@ class Planner:
         return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
-        """Stop sending prefixes if the server has refused a prefix.
-
-        Args:
-            continuation: The continuation that was requested, and has brought nothing.
-
-        Returns:
-            True if a prefix was refused, and the next request can do without one.
-        """
+        """Stop sending prefixes if the server has refused a prefix."""
         opener = self._current.opener
         if continuation.prefix is None:
             return False
@@ -282,11 +240,7 @@ class Planner:
         return opener.prefix(self._machine.accumulator.message) is None
 
     def _find_opener_facts(self, index: int, broken: Broken) -> OpenerFacts:
-        """Return the facts about an opener that may make the next attempt.
-
-        Args:
-            index: The index of the opener.
-        """
+        """Return the facts about an opener that may make the next attempt."""
         current = self._current
         opener, is_other = self._openers[index], index != current.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
@@ -314,12 +268,7 @@ class Planner:
         return NOT_JOINED if is_refused else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
-        """Return the reason why an opener cannot continue the answer; None if it can.
-
-        Args:
-            index: The index of the opener.
-            error: The error that broke off the answer.
-        """
+        """Return the reason why an opener cannot continue the answer; None if it can."""
         opener = self._openers[index]
         attempt = Attempt(
             number=self._current.number + 1,
@@ -347,12 +296,7 @@ class Planner:
     def make_attempt(
         self, plan: AttemptPlan, error: StreamError, paused: PausedAnswer | None
     ) -> Attempt | None:
-        """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it.
-
-        Args:
-            error: The error that ended the current attempt.
-            paused: The answer at its last pause; None if it was not paused.
-        """
+        """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it."""
         machine, wait, current = self._machine, self._retry.wait, self._current
         opener = self._openers[plan.opener_index]
         continuation = make_continuation(current, opener) if plan.mode == "continue" else None
@@ -394,13 +338,7 @@ class Planner:
         return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
     def ask_about(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
-        """Return the decision on a planned attempt, mostly by `Retry.on_retry`; None to make the attempt.
-
-        Args:
-            attempt: The attempt, as the caller's functions get it.
-            now: A clock reading, in seconds.
-            notes: Gets the reason if the attempt must not be made because it would begin too late.
-        """
+        """Return the decision on a planned attempt, mostly by `Retry.on_retry`; None to make the attempt."""
         if callable(self._retry.wait):
             late = why_late(self._find_bounds(), now + attempt.wait)
             if late is not None:

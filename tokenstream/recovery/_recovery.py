@@ -109,11 +109,7 @@ class Recovery:
         return self._pauses.legs
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
-        """Return the source of the first attempt; with hedging, that of the winner of the first two attempts.
-
-        Args:
-            clock: Returns the time in seconds.
-        """
+        """Return the source of the first attempt; with hedging, that of the winner of the first two attempts."""
         self._current.begin_route(0, clock())
         attempt = Attempt(
             number=1,
@@ -134,12 +130,7 @@ class Recovery:
     # -- the end of an attempt ---------------------------------------------
 
     def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source with which to continue, or None if the stream ends here.
-
-        Args:
-            cause: The error that ended the input; None after a clean end, or if the machine has the error.
-            now: The time, in seconds.
-        """
+        """Return the source with which to continue, or None if the stream ends here."""
         is_final = self._has_given_up
         error = None if is_final else find_error(self._current, cause, now)
         current, refusal = self._current, self._joining.refusal
@@ -168,13 +159,7 @@ class Recovery:
         return None
 
     def _give_up(self, error: StreamError, cause: StreamError | None, now: float) -> None:
-        """End the stream, because no further attempt is made.
-
-        Args:
-            error: The error that ended the last attempt.
-            cause: The error that ended its input; None after a clean end, or if the machine has the error.
-            now: A clock reading, in seconds.
-        """
+        """End the stream, because no further attempt is made."""
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
         if refusal is not None and current.is_at_limit:
@@ -219,21 +204,12 @@ class Recovery:
         return None if answer_id is None else self._current.opener.cancel(answer_id)
 
     def find_cost(self) -> None:
-        """Compute the cost of the last attempt, which has ended, for its report.
-
-        Raises:
-            Exception: The function `Route.price` has raised it; this happens only once.
-        """
+        """Compute the cost of the last attempt, which has ended, for its report."""
         if not self._current.ended:
             self._current.find_cost()
 
     def record_end(self, error: Exception | None, now: float) -> None:
-        """Record how the last attempt ended, unless that was recorded before.
-
-        Args:
-            error: The error with which the stream ends, or None.
-            now: The time, in seconds.
-        """
+        """Record how the last attempt ended, unless that was recorded before."""
         current = self._current
         if not current.ended:
             failed = error if isinstance(error, StreamError) else None
@@ -254,12 +230,7 @@ class Recovery:
     # -- the next attempt --------------------------------------------------
 
     def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
-        """Return the source of the next attempt; None if no further attempt is made.
-
-        Args:
-            error: The error that ended the current attempt.
-            now: A clock reading, in seconds.
-        """
+        """Return the source of the next attempt; None if no further attempt is made."""
         current = self._current
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
@@ -296,13 +267,7 @@ class Recovery:
     def _follow_plan(
         self, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, now: float
     ) -> Deferred:
-        """Prepare the planned attempt, and return its source.
-
-        Args:
-            attempt: The attempt, as the caller's functions get it.
-            error: The error that ended the current attempt; None if it has ended with a pause.
-            now: A clock reading, in seconds.
-        """
+        """Prepare the planned attempt, and return its source."""
         current = self._current
         opener = self._openers[plan.opener_index]
         is_other = plan.opener_index != current.opener_index
@@ -380,11 +345,7 @@ class Recovery:
     # -- the first events of an attempt ------------------------------------
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
-        """Return the events to deliver before the first events of an attempt; None to discard the attempt.
-
-        Args:
-            failed: True if the attempt failed before it brought content.
-        """
+        """Return the events to deliver before the first events of an attempt; None to discard the attempt."""
         machine, current = self._machine, self._current
         if failed and current.has_content:
             # The answer is still the content that was delivered before.
@@ -404,11 +365,7 @@ class Recovery:
         return [] if is_first_content else self._announce_change(restart_cause)
 
     def _announce_change(self, restart_cause: StreamError | None) -> list[Event] | None:
-        """Return the events that say how an attempt goes on with content that was delivered before.
-
-        Args:
-            restart_cause: The error of the delivered answer that is restarted; None if none is.
-        """
+        """Return the events that say how an attempt goes on with content that was delivered before."""
         machine = self._machine
         if self._current.settles:
             # The attempt has announced itself before.
@@ -426,11 +383,7 @@ class Recovery:
         return [restarted]
 
     def _announce_continuation(self, seam: Seam) -> list[Event] | None:
-        """Return the event to deliver before a continuation; None to discard it, because it does not join.
-
-        Args:
-            seam: The seam between the answer and the continuation.
-        """
+        """Return the event to deliver before a continuation; None to discard it, because it does not join."""
         machine, current, least = self._machine, self._current, self._retry.least
         announced = seam.make_announcement()
         confidence = announced.confidence

@@ -177,17 +177,7 @@ def aresilient(
 def make_stream(
     kind: type[StreamT], openers: tuple[SourceOpener, ...], retry: Retry, options: Options
 ) -> StreamT:
-    """Return a stream that recovers with these openers.
-
-    Args:
-        kind: `Stream` or `AsyncStream`.
-        openers: The opener of the first request, then those of the routes and of the fallbacks.
-        retry: The errors to retry, and how often and how.
-
-    Raises:
-        MisuseError: The mode is "resume" or "continue", but the first opener's function has no parameter
-            for the attempt; or there are too few attempts for the fallbacks.
-    """
+    """Return a stream that recovers with these openers."""
     if retry.mode in ("resume", "continue") and not openers[0].takes_attempt:
         part = "the position" if retry.mode == "resume" else "the turns of the answer so far"
         raise MisuseError(
@@ -221,15 +211,7 @@ def _open_placeholder() -> None:
 
 
 def check_retry(retry: object, *, is_async: bool) -> Retry:
-    """Check the `retry` argument, and return it or the default.
-
-    Args:
-        retry: A `Retry`; None for the default.
-        is_async: True if the stream is an `AsyncStream`.
-
-    Raises:
-        MisuseError: `retry` is not a `Retry`, or has `hedge_after` for a sync stream.
-    """
+    """Check the `retry` argument, and return it or the default."""
     if retry is None:
         return Retry()
     if not isinstance(retry, Retry):

@@ -310,11 +310,7 @@ def _check_continuation(retry: Retry) -> None:
 
 
 def _check_conditions(on: object) -> tuple[Any, ...]:
-    """Return the `on` option as a tuple, and refuse an invalid value.
-
-    Args:
-        on: The option's value: a class of errors or a word, or several.
-    """
+    """Return the `on` option as a tuple, and refuse an invalid value."""
     if isinstance(on, str) or not isinstance(on, Iterable):
         on = (on,)
     conditions: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -330,11 +326,7 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
 
 
 def _check_routes(routes: object) -> tuple[Route, ...]:
-    """Return the routes as a tuple, and refuse anything else.
-
-    Args:
-        routes: The option's value: one route, or several.
-    """
+    """Return the routes as a tuple, and refuse anything else."""
     given: Any = routes
     checked: tuple[Any, ...] = tuple(given if isinstance(routes, Iterable) else (given,))
     for each in checked:
@@ -361,11 +353,7 @@ def _check_choice(retry: Retry) -> None:
 
 
 def _check_fallbacks(fallback: object) -> tuple[Fallback, ...]:
-    """Return the fallbacks as a tuple, and refuse invalid ones.
-
-    Args:
-        fallback: The option's value: one fallback, or several.
-    """
+    """Return the fallbacks as a tuple, and refuse invalid ones."""
     given: Any = fallback
     # A str is not a fallback, but counts as one here, so that the error names all of it, not one character.
     is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback) or is_stream(fallback)

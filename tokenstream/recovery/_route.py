@@ -72,20 +72,13 @@ class RouteHealth:
         """Clock reading at which an attempt succeeded last."""
 
     def is_out(self, now: float) -> bool:
-        """Return True if no attempt may be made now.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Return True if no attempt may be made now."""
         return self._out_until is not None and now < self._out_until
 
     def begin_attempt(self, now: float) -> bool:
         """Begin an attempt if one may be made now; return False if none may.
 
         An attempt on trial keeps other streams out until the route has worked, or `pause` has passed.
-
-        Args:
-            now: A clock reading, in seconds.
         """
         with self._lock:
             is_out = self.is_out(now)
@@ -100,21 +93,13 @@ class RouteHealth:
             self.latency = before + _SHARE_OF_LAST * (seconds - before)
 
     def note_success(self, now: float) -> None:
-        """Note that an attempt has brought an answer to its end.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Note that an attempt has brought an answer to its end."""
         with self._lock:
             self._failed_at.clear()
             self._out_until, self.worked_at = None, now
 
     def note_failure(self, error: StreamError, now: float) -> None:
-        """Note that an attempt has failed; an error that the request has caused does not count.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Note that an attempt has failed; an error that the request has caused does not count."""
         if isinstance(error, AnswerRejected) or error.kind in _CALLERS_FAULTS:
             return
         with self._lock:

@@ -65,11 +65,6 @@ _BAD_REQUEST = (400, 422)
 def reason_against(messages: Sequence[Message], error: StreamError | None, *, prefill: bool) -> str | None:
     """Return the reason not to continue an answer; None if the answer may be continued.
 
-    Args:
-        messages: The messages of the choices so far.
-        error: The error that broke off the answer; None if it has reached its output limit.
-        prefill: True if the answer would be sent as a prefix.
-
     Example:
         >>> from tokenstream.errors import StreamTruncated
         >>> from tokenstream.message import Message, TextPart
@@ -145,11 +140,7 @@ def is_filtered(error: StreamError) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    """Return True if a broken answer's text is JSON, as far as it goes, or ends inside of a ```json block.
-
-    Args:
-        text: The text, without white space before it; not empty.
-    """
+    """Return True if a broken answer's text is JSON, as far as it goes, or ends inside of a ```json block."""
     in_code_block = text.count("```") % 2 == 1
     if in_code_block and text[text.rindex("```") :].lower().startswith(_FENCE):
         return True
@@ -170,13 +161,7 @@ _MIN_TOKENS = 16
 
 
 def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOpener) -> str | None:
-    """Return the reason not to continue the answer; None if the answer may be continued.
-
-    Args:
-        error: The error that broke off the answer; None if it has reached its output limit, which the
-            next request has once more.
-        opener: The opener that would request the rest.
-    """
+    """Return the reason not to continue the answer; None if the answer may be continued."""
     if current.machine.connection.format.gap == "possible":
         return MAY_LACK
     accumulator = current.machine.accumulator

@@ -26,10 +26,6 @@ _refused: dict[tuple[str, str], None] = {}
 def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool) -> Prefix | None:
     """Return the request fields that make a provider continue a prefix; None if no fields are known.
 
-    Args:
-        confirmed: True if the caller has confirmed that the provider continues a prefix.
-        json: True if the request asks for JSON.
-
     Example:
         >>> find_prefix("api.mistral.ai", "/v1/chat/completions", "m", confirmed=False, json=False).echoes
         True

@@ -34,12 +34,7 @@ class Price:
         self._cost = 0.0
 
     def of(self, usage: Usage) -> float | None:
-        """Return the cost of token counts; None if it is unknown.
-
-        Raises:
-            MisuseError: The function has returned NaN, or something that is not a number.
-            Exception: The function has raised it.
-        """
+        """Return the cost of token counts; None if it is unknown."""
         if self.function is None or not usage:
             return None
         if usage != self._usage:
@@ -74,22 +69,13 @@ class Spending:
         """The rule that stops the answer."""
 
     def begin(self, price: Price, *, goes_on: bool) -> None:
-        """Begin to count the costs of another attempt.
-
-        Args:
-            price: The price of its route.
-            goes_on: True if it resumes the answer, so that its token counts include those before.
-        """
+        """Begin to count the costs of another attempt."""
         if not goes_on:
             self.spent, self._now = self.spent + self._now, 0.0
         self._price = price
 
     def end(self, cost: float | None) -> None:
-        """Note the cost of the attempt that has ended.
-
-        Args:
-            cost: The cost of the token counts that the server reported; None if it is unknown.
-        """
+        """Note the cost of the attempt that has ended."""
         # The server may have counted less than what has arrived, or what has arrived may not be visible.
         self._now = max(cost or 0.0, self._now)
 
@@ -98,20 +84,11 @@ class Spending:
         self.spent += cost or 0.0
 
     def is_used_up(self, cost: float | None) -> bool:
-        """Return True if nothing is left for another attempt.
-
-        Args:
-            cost: The cost of the token counts that the server reported for the attempt in progress; None if
-                it is unknown.
-        """
+        """Return True if nothing is left for another attempt."""
         return self.spent + max(cost or 0.0, self._now) >= self.most
 
     def _add_up(self, usage: Usage) -> float:
-        """Return the cost of all attempts.
-
-        Args:
-            usage: The token counts of the answer that arrives now.
-        """
+        """Return the cost of all attempts."""
         self._now = self._price.of(usage) or 0.0
         return self.spent + self._now
 

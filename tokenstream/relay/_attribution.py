@@ -42,23 +42,14 @@ def find_origin(source: object) -> Origin | None:
 
 
 def name_answer(source: object, id: str | None) -> None:
-    """Give a stream the id that its readers get, so that its lines in the log have that id, too.
-
-    Args:
-        source: The stream; any other source of events has no lines in the log.
-        id: The id; None if the readers get none.
-    """
+    """Give a stream the id that its readers get, so that its lines in the log have that id, too."""
     stream: Any = source
     if id is not None and isinstance(source, StreamBase):
         find_driver(stream).machine.asked.name_answer(id)
 
 
 def find_broken(ending: Ending | None) -> StreamError | None:
-    """Return the error to report for an answer that ended without one; None unless it has broken off.
-
-    Args:
-        ending: The ending of the answer; None if it is not known.
-    """
+    """Return the error to report for an answer that ended without one; None unless it has broken off."""
     error_class = None if ending is None else _BROKEN.get(ending)
     return None if error_class is None else error_class("the answer broke off")
 
@@ -75,10 +66,6 @@ def report_broken(error: StreamError, id: str | None, *, status: int | None = No
 
     Whatever turns a verdict into an error event calls this first: the encoders for one reader, the producers
     of journals, and the refusals. Readers that follow the answer of a journal log nothing.
-
-    Args:
-        id: The answer's id, if its readers get one.
-        status: The HTTP status that the reader gets; None once the answer has begun.
     """
     if not mark_reported(error):
         return

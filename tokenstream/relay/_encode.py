@@ -55,11 +55,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_end(self._ending))
 
     def _encode_error(self, error: StreamError) -> None:
-        """Encode the error that ends the answer, and queue its pieces.
-
-        Raises:
-            StreamError: The protocol has no event for errors; `error` itself is raised.
-        """
+        """Encode the error that ends the answer, and queue its pieces."""
         self._ended = True
         if not self._sending.protocol.has_errors:
             self._sending.report_broken(error)
@@ -305,15 +301,7 @@ def payloads(
 
 
 def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
-    """Return the iterator over the encoded events of a source; sync or async, like the source.
-
-    Args:
-        source: The stream or other iterable that yields the events.
-        joins: True to join the chunks for one event, so that the iterator returns one piece for each event.
-
-    Raises:
-        MisuseError: The source is not iterable.
-    """
+    """Return the iterator over the encoded events of a source; sync or async, like the source."""
     if isinstance(source, RunEvents):
         # The events of a run can be read in a loop of either kind.
         return EncodedRun[Any](source, sending, joins=joins)

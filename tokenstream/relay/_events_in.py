@@ -70,11 +70,7 @@ class EventsIn:
         """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
 
     async def __aenter__(self) -> Self:
-        """Enter the source of the events.
-
-        Raises:
-            StreamError: The source cannot be opened.
-        """
+        """Enter the source of the events."""
         if self._is_stream:
             # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
             with suppress(StreamConsumed, StreamClosed):  # `next` raises them
@@ -99,12 +95,7 @@ class EventsIn:
         await close_stream(self.source)
 
     def next(self) -> Awaitable[Event]:
-        """Return an awaitable for the next event.
-
-        Raises:
-            StopAsyncIteration: The events have ended.
-            StreamError: The answer failed.
-        """
+        """Return an awaitable for the next event."""
         if self._events is None:
             if self._error is not None:
                 # `take_arrived` has met the end already.
@@ -136,11 +127,7 @@ class EventsIn:
         return self.source.message.ending if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
-        """Stop the source, if it is a stream.
-
-        Returns:
-            True if the events now end by themselves; False if the source is not a stream, or has ended.
-        """
+        """Stop the source, if it is a stream."""
         if self._error is None and isinstance(self.source, AsyncStream):
             self.source.stop(reason)
             return True
@@ -148,12 +135,7 @@ class EventsIn:
 
 
 def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]] | None:
-    """Return a function that returns the next event if it has arrived, else None.
-
-    Args:
-        driver: The driver of the source. The result is None unless it is the driver of an `AsyncStream` or of
-            one reader of a shared stream.
-    """
+    """Return a function that returns the next event if it has arrived, else None."""
     if isinstance(driver, AsyncDriver):
         return driver.step_now
     if isinstance(driver, ReaderDriver):
@@ -181,12 +163,7 @@ class BatchReader:
         """True if the last send was slow, so that events may have arrived meanwhile."""
 
     async def next(self) -> Iterable[Event]:
-        """Wait for the next event, and return it; after a slow send, with all events that have arrived.
-
-        Raises:
-            StopAsyncIteration: The events have ended.
-            StreamError: The answer failed.
-        """
+        """Wait for the next event, and return it; after a slow send, with all events that have arrived."""
         if self._is_behind:
             self._is_behind = False
             return await self.next_batch()

@@ -87,12 +87,6 @@ class Protocol:
 def find_protocol(name: str) -> Protocol:
     """Return the properties of a protocol.
 
-    Args:
-        name: The name of a protocol; see `ProtocolName`.
-
-    Raises:
-        MisuseError: The protocol is unknown.
-
     Example:
         >>> find_protocol("tokenstream").has_ids
         True

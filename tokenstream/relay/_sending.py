@@ -77,11 +77,7 @@ class ToldEnding:
         """The state of the step without a parent that ended last."""
 
     def note(self, event: AnyEvent) -> None:
-        """Remember what an event implies about the ending.
-
-        Args:
-            event: The start or end of a step, or a stop of the answer: an event of a class in `TELLING`.
-        """
+        """Remember what an event implies about the ending."""
         if isinstance(event, Stopped):
             self._stopped = True
             return
@@ -94,12 +90,7 @@ class ToldEnding:
             self._last_state = event.state
 
     def choose(self, ending: Ending | None) -> Ending:
-        """Return the ending of the answer.
-
-        Args:
-            ending: The ending of the source's message; if it is None (not known) or "streaming", the
-                events imply the ending.
-        """
+        """Return the ending of the answer."""
         if ending is None and self.is_run:
             endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
             # The run ends as the last step without a parent; any state but these two means "complete".
@@ -112,10 +103,6 @@ class ToldEnding:
 
 def strip_private(event: Event, id: str | None) -> Event | None:
     """Return an event without the provider's private ids and fields; None if nothing is left.
-
-    Args:
-        event: The event; it is not changed. If nothing is private in it, the result is the same object.
-        id: The id of the answer, which replaces the provider's id.
 
     Example:
         >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
@@ -242,13 +229,7 @@ class Sending:
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
     def encode_event(self, event: Event) -> list[Any]:
-        """Return the chunks for an event: bytes, or JSON objects.
-
-        Raises:
-            NotExpressible: The protocol cannot express the event, and `drop` does not allow leaving it out.
-            MisuseError: `event` is not an event.
-            Exception: A function in `shape` has raised it, such as the one that makes a replacement.
-        """
+        """Return the chunks for an event: bytes, or JSON objects."""
         if not isinstance(event, _EVENT_CLASSES):
             raise MisuseError(
                 f"a relay sends events, not {type(event).__qualname__}: pass the stream itself, "
@@ -270,17 +251,7 @@ class Sending:
         return b"".join(self.encode_event(event)) if chunk is None else chunk
 
     def encode_end(self, ending: Ending | None = None) -> list[Any]:
-        """Return the chunks that end an answer whose events ended without an error.
-
-        Args:
-            ending: The stream's ending; None if the source of the events does not know it. It then
-                follows from the events: "complete", "stopped", or the ending of the run.
-
-        Raises:
-            NotExpressible: The protocol cannot express how the answer has ended, and `drop` does not allow
-                the loss.
-            Exception: A function in `shape` has raised it; see `encode_event`.
-        """
+        """Return the chunks that end an answer whose events ended without an error."""
         held_back = self._flush_shape()
         ending = self._told.choose(ending)
         broken = find_broken(ending)
@@ -300,15 +271,7 @@ class Sending:
         return [*held_back, *chunks]
 
     def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
-        """Return the chunks that report an error.
-
-        Args:
-            ending: The stream's ending; None for the ending that the error implies.
-
-        Raises:
-            NotExpressible: The protocol has no event for errors.
-            Exception: A function in `shape` has raised it; see `encode_event`.
-        """
+        """Return the chunks that report an error."""
         self.report_broken(error)
         held_back = self._flush_shape()
         self._report_losses()
@@ -355,9 +318,6 @@ class Sending:
         """Return the chunks of an event, with the event's id in the last one.
 
         A reader that has lost the last chunk does not know the id, and so asks for the whole event again.
-
-        Args:
-            counts: False for an event that is not part of the answer, and gets no id.
         """
         if self._position is None or not counts:
             return chunks
@@ -388,13 +348,7 @@ class Sending:
 
 
 def report_losses(format: str, lost: str, id: str | None) -> None:
-    """Log a warning that readers of a format do not get everything in an answer as it was.
-
-    Args:
-        format: The format's name.
-        lost: A list of what was left out, as text.
-        id: The answer's id, if its readers get one.
-    """
+    """Log a warning that readers of a format do not get everything in an answer as it was."""
     about = None if id is None else KnownById(id)
     warn(
         "the format %s cannot express everything in an answer; left out or changed: %s",
@@ -406,20 +360,12 @@ def report_losses(format: str, lost: str, id: str | None) -> None:
 
 @lru_cache(maxsize=1024)
 def _report_losses_of(id: str, format: str, lost: str) -> None:
-    """Call `report_losses`, but only once for each answer, which many readers may follow.
-
-    Args:
-        id: The answer's id.
-    """
+    """Call `report_losses`, but only once for each answer, which many readers may follow."""
     report_losses(format, lost, id)
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced
-    """Make an encoder return JSON objects instead of bytes.
-
-    Raises:
-        MisuseError: The payloads of the protocol are not objects.
-    """
+    """Make an encoder return JSON objects instead of bytes."""
     if isinstance(encoder, TokenStreamEncoder):
         encoder.frame_record = _to_numbered_object  # type: ignore[assignment]
         return

@@ -70,12 +70,6 @@ class _EmptyStream:
 def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
     """Return the functions that create the stages which a shape applies to a text.
 
-    Args:
-        shape: Takes a text view, and returns a transformed view.
-
-    Raises:
-        MisuseError: The shape does not return a text view that produces text piece by piece.
-
     Example:
         >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
         [['Hel']]
@@ -153,11 +147,7 @@ class Shaping:
         """The error of a stage that has failed."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
-        """Return the events that replace an event.
-
-        Args:
-            now: Clock reading in seconds, for stages that pace their output.
-        """
+        """Return the events that replace an event."""
         if self.error is not None:
             return []
         match event:
@@ -277,12 +267,7 @@ def _choice_and_step(event: Event) -> _ChoiceAndStep:
 
 
 def _set_step(event: Event, step: str | None) -> Event:
-    """Return an event after assigning it to a step.
-
-    Args:
-        event: The event, which is changed.
-        step: The id of the step; None to leave the event as it is.
-    """
+    """Return an event after assigning it to a step."""
     if step is not None:
         event.step = step
     return event

@@ -113,11 +113,7 @@ class _UntitledSchemas(GenerateJsonSchema):
 
 
 def describe(tool: Tool) -> SchemaDescription:
-    """Return the description of a tool and the schema of its arguments.
-
-    Raises:
-        SchemaRefused: No schema can describe the tool's arguments.
-    """
+    """Return the description of a tool and the schema of its arguments."""
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
         described = _describe_function(tool.signature)
@@ -134,11 +130,7 @@ def describe(tool: Tool) -> SchemaDescription:
 
 
 def describe_type(type_: object) -> SchemaDescription:
-    """Return the description and the schema of a type.
-
-    Raises:
-        SchemaRefused: No schema can describe the type.
-    """
+    """Return the description and the schema of a type."""
     schema = _make_type_schema(type_)
     definitions = schema.pop("$defs", {})
     while definition_name(schema.get("$ref", "")) in definitions:
@@ -151,11 +143,7 @@ def describe_type(type_: object) -> SchemaDescription:
 
 
 def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
-    """Return the schema of a type, as msgspec or pydantic writes it.
-
-    Raises:
-        SchemaRefused: No schema can describe the type.
-    """
+    """Return the schema of a type, as msgspec or pydantic writes it."""
     if is_struct_type(type_):
         from msgspec.json import schema as schema_of
 
@@ -176,9 +164,6 @@ def _describe_function(signature: Signature) -> SchemaDescription:
 
     The description beside the schema is empty, unless the function takes a single object: then it is that of
     the object's type. A parameter whose type has no schema is left out if it has a default.
-
-    Raises:
-        SchemaRefused: A parameter whose type has no schema has no default either.
     """
     if signature.only is not None:
         # The only parameter is an object: the model writes that object, without the parameter's name.
@@ -203,12 +188,7 @@ def _describe_function(signature: Signature) -> SchemaDescription:
 
 
 def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
-    """Return True if a parameter must keep its default because its type has no JSON schema.
-
-    Raises:
-        SchemaRefused: The parameter has no default; or it is `**kwargs: Unpack[…]`, and one of its
-            fields has no schema.
-    """
+    """Return True if a parameter must keep its default because its type has no JSON schema."""
     if is_unpacked(signature.types[name]):
         field_name = _find_unsupported_field(get_args(signature.types[name])[0])
         if field_name:
@@ -266,11 +246,7 @@ def _to_json(default: object) -> Json:
 
 
 def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
-    """Add descriptions, taken from a docstring, to the properties of a schema that have none.
-
-    Args:
-        schema: The schema of a function's arguments; modified.
-    """
+    """Add descriptions, taken from a docstring, to the properties of a schema that have none."""
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):
         # This saves the slow parsing of the docstring.
@@ -287,12 +263,6 @@ def _add_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dic
 
 def offered_by(tools: ToolsOption) -> OfferedTools | None:
     """Return the names and schemas of the tools that a caller names; None if there are none.
-
-    Args:
-        tools: `Tools`; or functions, types, `Tools` and names of tools; None if the caller names no tools.
-
-    Raises:
-        MisuseError: An object is no tool, or a name is used twice.
 
     Example:
         >>> tools = offered_by(["now", "get_weather"])

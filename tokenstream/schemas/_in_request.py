@@ -203,15 +203,7 @@ class Tools(ToolTable):
     # -- within ------------------------------------------------------------
 
     def _declare(self, rules: Rules, key: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the declaration of each tool.
-
-        Args:
-            key: The key under which the API expects the schema.
-            more: Further keys of each declaration.
-
-        Raises:
-            MisuseError: The rules do not allow the schema of a tool.
-        """
+        """Return the declaration of each tool."""
         written: list[dict[str, Any]] = []
         for name, (description, schema) in self._described.items():
             description_field = {"description": description} if description else {}
@@ -226,11 +218,7 @@ class Tools(ToolTable):
 
 
 def _describe(tool: Tool) -> SchemaDescription:
-    """Return the description and the schema of a tool.
-
-    Raises:
-        MisuseError: The tool's name is not allowed, or its parameters have no schema.
-    """
+    """Return the description and the schema of a tool."""
     if not _NAME.fullmatch(tool.name):
         raise MisuseError(
             f"no API takes the tool's name {tool.name!r}: a name has up to 64 letters of ASCII, digits, _ "
@@ -247,12 +235,7 @@ def _describe(tool: Tool) -> SchemaDescription:
 
 
 def _describe_refusal(name: str, refused: SchemaRefused) -> str:
-    """Return the beginning of an error message: the name of the tool or parameter, and the fault in it.
-
-    Args:
-        name: The tool's name.
-        refused: The fault, with the name of the parameter if a parameter has the fault.
-    """
+    """Return the beginning of an error message: the name of the tool or parameter, and the fault in it."""
     where = f"the parameter {refused.path!r} of the tool {name!r}" if refused.path else f"the tool {name!r}"
     return f"{where} {refused.why}"
 
@@ -366,23 +349,12 @@ class ResponseFormat:
     # -- within ------------------------------------------------------------
 
     def _write_named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
-        """Return an object with the type's name, its description, its converted schema, and further keys.
-
-        Args:
-            api: The API's name, for error messages.
-        """
+        """Return an object with the type's name, its description, its converted schema, and further keys."""
         spec = {"description": self._description} if self._description else {}
         return {"name": self._name, **spec, "schema": self._write_object(rules, api), **more}
 
     def _write_object(self, rules: Rules, api: str) -> dict[str, Any]:
-        """Return the schema, converted for an API that answers only with objects.
-
-        Args:
-            api: The API's name, for the error message.
-
-        Raises:
-            MisuseError: The type is not an object, or the rules do not allow its schema.
-        """
+        """Return the schema, converted for an API that answers only with objects."""
         if self._schema.get("type") != "object":
             raise MisuseError(
                 f"{self._title} is not an object, and {api} answers only with objects: make it a field "
@@ -391,11 +363,7 @@ class ResponseFormat:
         return self._write_schema(rules)
 
     def _write_schema(self, rules: Rules) -> dict[str, Any]:
-        """Return the schema, converted to the part of JSON Schema that an API supports.
-
-        Raises:
-            MisuseError: The schema cannot be converted; the message names the type.
-        """
+        """Return the schema, converted to the part of JSON Schema that an API supports."""
         try:
             return rules.apply(self._schema)
         except SchemaRefused as refused:

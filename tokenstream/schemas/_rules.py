@@ -76,14 +76,7 @@ class Rules:
     """True if at least one property must be required."""
 
     def apply(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return a schema converted to these rules.
-
-        Args:
-            schema: The schema, which is not modified.
-
-        Raises:
-            SchemaRefused: The rules do not allow a part of the schema.
-        """
+        """Return a schema converted to these rules."""
         written = _SchemaWriter(self, schema.get("$defs", {})).write(schema)
         if self.some_required and not written.get("required"):
             raise SchemaRefused("", f"has no required field, and {self.name} asks for one")
@@ -163,12 +156,7 @@ class _SchemaWriter:
         return {**written, "$defs": self._written} if self._written else written
 
     def _write_node(self, part: object, path: str) -> Json:
-        """Return a part of the schema, converted to the API's rules.
-
-        Args:
-            part: The part, which is a schema itself; `True` is a schema, too, which allows any value.
-            path: The path of the field that the part describes, for error messages.
-        """
+        """Return a part of the schema, converted to the API's rules."""
         schema: dict[str, Any] = part if is_dict(part) else {}
         rules = self._rules
         if not _is_writable(schema.get("default")):
@@ -195,12 +183,7 @@ class _SchemaWriter:
         return written
 
     def _write_inner(self, key: str, value: object, path: str) -> Json:
-        """Return the value of a keyword, with the schemas in it converted.
-
-        Args:
-            key: The keyword.
-            path: The path of the field that the keyword's schema describes; "" for the whole document.
-        """
+        """Return the value of a keyword, with the schemas in it converted."""
         if key in _SCHEMAS_BY_NAME and is_dict(value):
             return {
                 name: self._write_node(each, f"{path}.{name}".lstrip(".")) for name, each in value.items()
@@ -269,9 +252,6 @@ class _SchemaWriter:
 
         That is a recursive definition inside of another one, or of itself: definitions that refer to each
         other would be inlined in each other again and again.
-
-        Args:
-            enclosing: The names of the definitions in which the reference is, and which are being inlined.
         """
         return name in self._recursive and any(each in self._recursive for each in enclosing)
 
@@ -279,9 +259,6 @@ class _SchemaWriter:
         """Return part of a schema with each reference replaced by its definition.
 
         The result becomes part of a description, in which the model could not look up a reference.
-
-        Args:
-            enclosing: The names of the definitions in which this part stands, and which are being written.
         """
         if is_list(value):
             return [self._spell_out(each, enclosing) for each in value]
@@ -326,11 +303,7 @@ def _find_referenced_names(schema: object) -> set[str]:
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Return True if a keyword that an API does not support belongs in the description that the model reads.
-
-    Args:
-        schema: The schema that contains the keyword.
-    """
+    """Return True if a keyword that an API does not support belongs in the description that the model reads."""
     if key == "default":
         # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema
@@ -355,15 +328,7 @@ def _is_writable(default: object) -> bool:
 
 
 def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
-    """Check that a schema says the type of every value, as some APIs require.
-
-    Args:
-        path: The path of the field that the schema describes.
-
-    Raises:
-        SchemaRefused: The schema has no type; or it describes an object with arbitrary keys, or an
-            array whose elements have no type.
-    """
+    """Check that a schema says the type of every value, as some APIs require."""
     if not _TYPE_KEYWORDS & schema.keys():
         raise SchemaRefused(path, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")

@@ -91,11 +91,7 @@ NOBODY = Addressee(is_discarded=True)
 
 
 def place_aside(open_exchanges: Sequence[AskedExchange]) -> Addressee:
-    """Return the place of what the user has said: the answer that is read, or else the next one.
-
-    Args:
-        open_exchanges: The exchanges that have not ended.
-    """
+    """Return the place of what the user has said: the answer that is read, or else the next one."""
     return Addressee(next((each for each in open_exchanges if not each.dropped), None), begins=False)
 
 
@@ -148,14 +144,7 @@ class SessionAPI(ABC):
         """Return the API's list of tools."""
 
     def greet(self, *, is_set_up: bool) -> list[Payload]:
-        """Return the first messages on a new connection, and forget the state of the one before.
-
-        Args:
-            is_set_up: True if an SDK has set the session up.
-
-        Raises:
-            MisuseError: The session has options that only the SDK could have sent.
-        """
+        """Return the first messages on a new connection, and forget the state of the one before."""
         self.connections += 1
         self.owners.clear()
         self.must_rotate = False
@@ -170,27 +159,14 @@ class SessionAPI(ABC):
 
     @abstractmethod
     def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
-        """Return the messages that ask a question.
-
-        Args:
-            exchange: The question, and turns that follow it.
-            rounds: The rounds before it.
-        """
+        """Return the messages that ask a question."""
 
     def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
         return []
 
     def write_steer(self, exchange: AskedExchange, steer: SentSteer) -> list[Payload]:
-        """Return the messages that steer an answer in progress.
-
-        Args:
-            exchange: The answer.
-            steer: The input.
-
-        Raises:
-            MisuseError: The API has no such message.
-        """
+        """Return the messages that steer an answer in progress."""
         raise MisuseError(f"{self.format} cannot steer an answer: interrupt() it, and ask anew")
 
     def refuse_steer(self, exchange: AskedExchange) -> Payload | None:
@@ -209,42 +185,21 @@ class SessionAPI(ABC):
         return None
 
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
-        """Return True if a request can only be written after further messages of another answer.
-
-        Args:
-            other: The exchange of the other answer, which has not ended.
-            exchange: The exchange whose request is to be written.
-        """
+        """Return True if a request can only be written after further messages of another answer."""
         return False
 
     def write_truncation(self, exchanges: Sequence[AskedExchange], played_ms: float) -> list[Payload]:
-        """Return the messages that shorten an answer to the audio that was played; none by default.
-
-        Args:
-            exchanges: The exchanges of the answer, several if tools were run.
-            played_ms: The milliseconds of the answer's audio that were played.
-        """
+        """Return the messages that shorten an answer to the audio that was played; none by default."""
         return []
 
     @abstractmethod
     def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
-        """Return the place of a received message, and learn what it says about the connection.
-
-        Args:
-            payload: The message.
-            open_exchanges: The exchanges whose answers have not ended, in the order of their requests.
-        """
+        """Return the place of a received message, and learn what it says about the connection."""
 
     def write_missing(
         self, rounds: Sequence[Round], last_known: Round | None, question: Question
     ) -> list[Payload]:
-        """Return the turns of the rounds that the server lacks, before a question.
-
-        Args:
-            rounds: The rounds so far.
-            last_known: The last of them that the server has; None if it has none.
-            question: The question that follows them.
-        """
+        """Return the turns of the rounds that the server lacks, before a question."""
         turns = write_history(rounds_after(rounds, last_known), self.turn_method, question)
         self.resent += bool(turns and last_known is None)
         return turns
@@ -254,11 +209,7 @@ class SessionAPI(ABC):
 
     @abstractmethod
     def make_format(self, asked: HasRounds) -> Format:
-        """Return the format that reads an answer.
-
-        Args:
-            asked: The question, whose answer may go on with further answers of the API.
-        """
+        """Return the format that reads an answer."""
 
     def make_tool_format(self) -> Format | str:
         """Return the format that reads the calls of an answer whose tools are run, or its name."""

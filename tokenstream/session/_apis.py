@@ -27,17 +27,7 @@ def make_api(
     tools: Any,  # noqa: ANN401 - tools, a router or a list, checked by the session
     settings: Mapping[str, Any],
 ) -> SessionAPI:
-    """Return the state of a conversation with an API.
-
-    Args:
-        format: The name of the API's format.
-        model: The model's name; None if the URL names it.
-        tools: A list in the form of the API, or an object with a method that writes it; None without tools.
-        settings: Further fields of the request, or of the session's setup.
-
-    Raises:
-        MisuseError: A session does not speak the API.
-    """
+    """Return the state of a conversation with an API."""
     kind = APIS.get(format)
     if kind is None:
         raise MisuseError(f"a session speaks {', '.join(sorted(APIS))}, and not {format!r}")
@@ -46,11 +36,7 @@ def make_api(
 
 
 def find_format(path: str | None) -> str:
-    """Return the name of the format of the API at a path.
-
-    Raises:
-        MisuseError: The path is not known, or is of another API.
-    """
+    """Return the name of the format of the API at a path."""
     format = None if path is None else format_of_path(path.partition("?")[0])
     if format not in APIS:
         raise MisuseError(

@@ -124,20 +124,12 @@ class Asked:
         self._find_answer = ref(answer)
 
     def begin(self, attempt: Attempt | None) -> Steps[AskedExchange]:
-        """Send the question.
-
-        Args:
-            attempt: The attempt at the answer; None if there is only one.
-        """
+        """Send the question."""
         exchange = self.exchange = yield from self.conversation.ask(self.round, self.write_turns(attempt))
         return exchange
 
     def check_no_post(self) -> None:
-        """Refuse to ask by a POST, whose answer cannot begin with what came over the connection.
-
-        Raises:
-            StreamTruncated: The current attempt begins with rounds whose tools were run.
-        """
+        """Refuse to ask by a POST, whose answer cannot begin with what came over the connection."""
         if self._repeated:
             raise StreamTruncated(_UNANSWERED)
         # Its source has a single answer.
@@ -162,13 +154,6 @@ class Asked:
         """Return the next message of the answer; None at its end.
 
         With a router, the answer ends only once the model calls no more tools.
-
-        Args:
-            exchange: The exchange with which the attempt began.
-            seconds: The longest wait; None for no limit.
-
-        Raises:
-            TimeoutError: No message has arrived in time.
         """
         if self.router is None:
             return (yield from self.conversation.read(exchange, seconds))
@@ -209,15 +194,7 @@ class Asked:
             self._messages.append(message)
 
     def _answer_calls(self, router: Router, answered: AskedExchange) -> Steps[bool]:
-        """Run the tools that the answer has called, and ask on with their results.
-
-        Args:
-            router: Runs the tools.
-            answered: The exchange whose answer has called them.
-
-        Returns:
-            False if the answer has no calls.
-        """
+        """Run the tools that the answer has called, and ask on with their results."""
         messages, self._messages = self._messages, []
         if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
             return False
@@ -252,11 +229,7 @@ class Asked:
         yield from self.conversation.release(current)
 
     def interrupt(self, played_ms: float | None) -> Steps[None]:
-        """Stop the answer at the server, and shorten it to the audio that was played.
-
-        Args:
-            played_ms: The milliseconds of its audio that were played; None if that is not known.
-        """
+        """Stop the answer at the server, and shorten it to the audio that was played."""
         if self.exchange is not None:
             yield from self.conversation.release(self.exchange, played_ms, self._earlier)
 

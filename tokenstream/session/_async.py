@@ -230,11 +230,7 @@ class AsyncSession(SessionBase):
     # -- answers -------------------------------------------------------------
 
     async def _open_answer(self, asked: Asked, attempt: Attempt | None) -> AsyncSource | Deferred:
-        """Send a question, and return the source of its answer.
-
-        Args:
-            attempt: The attempt at the answer; None if there is only one.
-        """
+        """Send a question, and return the source of its answer."""
         if not self._is_falling_back:
             try:
                 exchange = await self._line.run(asked.begin(attempt))
@@ -298,11 +294,7 @@ class AsyncLine(Line):
             await leave_group(tasks)
 
     async def run(self, steps: Steps[T]) -> T:
-        """Take the steps that a generator yields, and return the generator's result.
-
-        Args:
-            steps: The generator.
-        """
+        """Take the steps that a generator yields, and return the generator's result."""
         try:
             step = next(steps)
             while True:
@@ -346,11 +338,7 @@ class AsyncLine(Line):
         return None
 
     def _open_socket(self) -> OpenWebSocket:
-        """Return the connection.
-
-        Raises:
-            StreamClosed: The session was closed while an answer was read.
-        """
+        """Return the connection."""
         if self._socket is None:
             raise StreamClosed(CLOSED_MEANWHILE)
         return self._socket
@@ -457,11 +445,7 @@ class AsyncMessages:
 
 
 async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
-    """Return the result of an awaitable.
-
-    Raises:
-        TimeoutError: It is not there within a number of seconds.
-    """
+    """Return the result of an awaitable."""
     if seconds is None:
         return await awaited
     from anyio import move_on_after

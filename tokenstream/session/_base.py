@@ -137,15 +137,6 @@ class SessionBase:
 
         What was spoken is a text there. Questions that got no answer are left out, and so are tool calls
         without a result.
-
-        Args:
-            format: The name of the request's format, such as "openai-chat"; None for the format of the API.
-                Items that you have written yourself stay in the form of the session's API.
-            lane: The name of the lane; None for the default one.
-
-        Raises:
-            MisuseError: Requests in that format have no turns.
-            NotExpressible: The format cannot express a part of an answer.
         """
         if format is None or format == self.format:
             method = self._conversation.known_api.turn_method
@@ -161,12 +152,7 @@ class SessionBase:
     # -- asking --------------------------------------------------------------
 
     def _make_asked(self, content: object, router: object, lane: object) -> Asked:
-        """Check the arguments of `ask`, and return the question.
-
-        Raises:
-            MisuseError: An argument is invalid, or the session is not open.
-            ConcurrentRead: The answer before is still in progress.
-        """
+        """Check the arguments of `ask`, and return the question."""
         lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
@@ -191,22 +177,14 @@ class SessionBase:
         return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)
 
     def _make_steer(self, content: object, lane: object) -> Steps[Steer]:
-        """Check the arguments of `steer`, and return the steps that send the input.
-
-        Raises:
-            MisuseError: An argument is invalid, or the session is not open.
-        """
+        """Check the arguments of `steer`, and return the steps that send the input."""
         question, lane = Question(content), self._check_lane(lane)
         if question.results is not None:
             raise MisuseError("session.steer() takes what the user says: pass results of tools to ask()")
         return steer_answer(self._conversation, question, lane)
 
     def _check_lane(self, lane: object) -> str:
-        """Return the name of a lane, "" for the default one.
-
-        Raises:
-            MisuseError: The session is not open, or has no such lane.
-        """
+        """Return the name of a lane, "" for the default one."""
         if self._is_closed:
             raise StreamClosed("the session is closed, and asks nothing more")
         if not self._is_open:
@@ -220,23 +198,14 @@ class SessionBase:
     # -- sending POSTs instead -------------------------------------------------
 
     def _falls_back(self, error: Exception, line: Line) -> bool:
-        """Return True if questions are sent as POSTs from now on, since no connection could be opened.
-
-        Args:
-            error: The exception that opening a connection or asking has raised.
-            line: The object that has tried to open one.
-        """
+        """Return True if questions are sent as POSTs from now on, since no connection could be opened."""
         is_unopened = error is line.opening_failure and not isinstance(error, MisuseError)
         if is_unopened and self._fallback is not None:
             self._is_falling_back = True
         return self._is_falling_back
 
     def _send_post(self, asked: Asked, attempt: Attempt | None) -> object:
-        """Send a question as a POST, with the caller's function; return what the function returns.
-
-        Args:
-            attempt: The attempt at the answer; None if there is only one.
-        """
+        """Send a question as a POST, with the caller's function; return what the function returns."""
         turns = asked.write_turns(attempt)
         asked.check_no_post()
         asked.exchange, payload = self._conversation.write_post(asked.round, turns)

@@ -38,15 +38,7 @@ class FairLock:
         self.is_taken = False
 
     def take(self, seconds: float | None = None, exchange: AskedExchange | None = None) -> Steps[bool]:
-        """Wait for the turn, and take it; return False without it if something has come for an exchange.
-
-        Args:
-            seconds: The longest wait; None for no limit.
-            exchange: The exchange whose messages another run may receive meanwhile; None for the turn alone.
-
-        Raises:
-            TimeoutError: Neither has come in time.
-        """
+        """Wait for the turn, and take it; return False without it if something has come for an exchange."""
         if not self.is_taken:
             self.is_taken = True
             return True
@@ -147,19 +139,7 @@ class RenewedConnection:
         return self._reading.is_taken
 
     def receive(self, until: float | None, exchange: AskedExchange | None = None) -> Steps[object]:
-        """Return the next message, once no other run reads the connection.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-            exchange: The exchange that is being read; None if any message is waited for.
-
-        Returns:
-            The message; None if another run has received something for the exchange, or if the connection was
-            closed or replaced meanwhile.
-
-        Raises:
-            TimeoutError: No message has arrived in time.
-        """
+        """Return the next message, once no other run reads the connection."""
         number = self.number
         if not (yield from self._reading.take(self._seconds_until(until), exchange)):
             return None
@@ -257,13 +237,7 @@ class AskedExchange:
         """True once the server was told how much of the audio was heard."""
 
     def put(self, message: bytes, *, held_until: float | None = None) -> None:
-        """Add a message of the answer, unless nobody reads it any more.
-
-        Args:
-            message: The message.
-            held_until: For the end of a response that another one may follow, which waits until that is
-                known: time until which to wait for the first word about the input. None for other messages.
-        """
+        """Add a message of the answer, unless nobody reads it any more."""
         if held_until is not None:
             self.held, self._held_until = message, held_until
         elif not self.dropped:
@@ -325,11 +299,7 @@ class AskedExchange:
         self._ring()
 
     def end(self, error: Exception | None = None) -> None:
-        """Note that no more messages can arrive.
-
-        Args:
-            error: The exception with which the connection broke; None if it did not.
-        """
+        """Note that no more messages can arrive."""
         self.ended, self.error = True, error
         if self.completed:
             self.release_held()

@@ -95,12 +95,7 @@ class SessionConversation:
     # -- connections ---------------------------------------------------------
 
     def connect(self) -> Steps[None]:
-        """Open a connection, unless a usable one is open.
-
-        Raises:
-            MisuseError: The URL does not tell the API.
-            StreamStalled: The server does not set the session up.
-        """
+        """Open a connection, unless a usable one is open."""
         connection = self._connection
         must_rotate = self.api is not None and self.api.must_rotate
         if connection.is_open and (connection.is_half_written or must_rotate):
@@ -144,21 +139,13 @@ class SessionConversation:
         yield from self._connection.close()
 
     def _lose(self, error: Exception, number: int) -> Steps[None]:
-        """Note that a connection has broken, with its exception, unless that is known already.
-
-        Args:
-            number: The number of the connection.
-        """
+        """Note that a connection has broken, with its exception, unless that is known already."""
         if self._connection.is_current(number):
             self._end_exchanges(error)
             yield from self._connection.close()
 
     def _is_gone(self, error: Exception, number: int) -> bool:
-        """Return True if an exception means that a connection is gone, or if another run has noted that.
-
-        Args:
-            number: The number of the connection.
-        """
+        """Return True if an exception means that a connection is gone, or if another run has noted that."""
         is_lost = isinstance(error, OSError) and not isinstance(error, TimeoutError)
         return is_lost or is_socket_closed(error) or not self._connection.is_current(number)
 
@@ -187,11 +174,7 @@ class SessionConversation:
     # -- asking --------------------------------------------------------------
 
     def check_free(self, lane: str) -> None:
-        """Refuse a question while an answer is in progress that leaves no room for another one.
-
-        Raises:
-            ConcurrentRead: Such an answer is in progress.
-        """
+        """Refuse a question while an answer is in progress that leaves no room for another one."""
         has_lanes = self.api is not None and self.api.has_lanes
         # Another thread may ask in another lane meanwhile.
         for exchange in list(self.latest.values()):
@@ -204,12 +187,7 @@ class SessionConversation:
                 )
 
     def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[AskedExchange]:
-        """Send a question, on another connection if need be; return the exchange that gets the answer.
-
-        Args:
-            asked: The question.
-            turns: Turns that follow it, with which the model continues a broken answer.
-        """
+        """Send a question, on another connection if need be; return the exchange that gets the answer."""
         self.check_free(asked.lane)
         exchange = AskedExchange(asked, turns)
         try:
@@ -221,12 +199,7 @@ class SessionConversation:
         return exchange
 
     def write_post(self, asked: Round, turns: list[dict[str, Any]]) -> tuple[AskedExchange, Payload]:
-        """Return the exchange and the payload of a question that is sent as a POST, without a connection.
-
-        Args:
-            asked: The question.
-            turns: Turns that follow it, with which the model continues a broken answer.
-        """
+        """Return the exchange and the payload of a question that is sent as a POST, without a connection."""
         self.check_free(asked.lane)
         exchange = AskedExchange(asked, turns)
         exchange.is_post = True
@@ -246,11 +219,7 @@ class SessionConversation:
             self._asking.give()
 
     def _write_in_turn(self, exchange: AskedExchange, earlier: Sequence[Round]) -> Steps[None]:
-        """Send the question of an exchange; a connection that turns out to be closed is replaced.
-
-        Args:
-            earlier: The rounds before it.
-        """
+        """Send the question of an exchange; a connection that turns out to be closed is replaced."""
         while True:
             yield from self._catch_up()
             yield from self._drain_cancelled(exchange)
@@ -318,11 +287,7 @@ class SessionConversation:
         return other is not exchange and other.is_open and self.known_api.waits_for(other, exchange)
 
     def _take_next(self, until: float) -> Steps[bool]:
-        """Take the next message, or note that the connection is gone; return False if nothing came in time.
-
-        Args:
-            until: Time at which to stop waiting.
-        """
+        """Take the next message, or note that the connection is gone; return False if nothing came in time."""
         number = self._connection.number
         try:
             message = yield from self._connection.receive(until)
@@ -339,15 +304,7 @@ class SessionConversation:
     # -- reading -------------------------------------------------------------
 
     def read(self, exchange: AskedExchange, seconds: float | None) -> Steps[bytes | None]:
-        """Return the next message of an exchange; None at the end of its answer.
-
-        Args:
-            exchange: The exchange.
-            seconds: The longest wait; None for no limit.
-
-        Raises:
-            TimeoutError: No message has arrived in time.
-        """
+        """Return the next message of an exchange; None at the end of its answer."""
         until = None if seconds is None else self._clock() + seconds
         held_up_until = self._clock() + _DRAIN_SECONDS
         while not exchange.messages:
@@ -364,16 +321,7 @@ class SessionConversation:
         return exchange.take()
 
     def _receive_for(self, exchange: AskedExchange, until: float | None, held_up_until: float) -> Steps[None]:
-        """Read a message from the connection, of this exchange or of another one.
-
-        Args:
-            exchange: The exchange that is being read.
-            until: Time at which to stop waiting; None for no limit.
-            held_up_until: Time until which to wait for the end of a cancelled answer before this one.
-
-        Raises:
-            TimeoutError: No message has arrived in time.
-        """
+        """Read a message from the connection, of this exchange or of another one."""
         is_held_up = not exchange.begun and self._is_held_up(exchange)
         limits = (until, exchange.held_until, held_up_until if is_held_up else None)
         number = self._connection.number
@@ -462,13 +410,7 @@ class SessionConversation:
         played_ms: float | None = None,
         earlier: Sequence[AskedExchange] = (),
     ) -> Steps[None]:
-        """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
-
-        Args:
-            exchange: The exchange that the answer has come to.
-            played_ms: The milliseconds of its audio that were played; None if that is not known.
-            earlier: The exchanges of the answer before, after which tools were run.
-        """
+        """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late."""
         was_open = exchange.is_open and not exchange.dropped
         if not exchange.is_read:
             exchange.drop()

@@ -78,9 +78,6 @@ class RunTools(NamedTuple):
         """Return the tools, and the handlers of their progress, for a stream of the messages.
 
         The stream is stopped once the answer is stopped.
-
-        Args:
-            stream: The stream that the tools are run for.
         """
         tools = self.router.tools_only(ToolProgress)
 
@@ -123,11 +120,7 @@ class Line:
         return Opened(path if isinstance(path, str) else None, socket.is_set_up)
 
     def check_open(self) -> None:
-        """Refuse to go on after the session was closed.
-
-        Raises:
-            StreamClosed: The session was closed.
-        """
+        """Refuse to go on after the session was closed."""
         if self._is_closed:
             raise StreamClosed(CLOSED_MEANWHILE)
 

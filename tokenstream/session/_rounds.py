@@ -81,11 +81,7 @@ class Question:
             self.items = _items_of(content)
 
     def write_turns(self, method: str) -> list[dict[str, Any]]:
-        """Return the turns of the question in the form of one API.
-
-        Args:
-            method: The name of the method of `Message` that makes turns in that form.
-        """
+        """Return the turns of the question in the form of one API."""
         if self.results is not None:
             return _write_results(self.results, method)
         if self.text is not None:
@@ -189,11 +185,7 @@ class Round:
         return self._answer if self._find_answer is None else self._find_answer()
 
     def be_answered_by(self, answer: ReadsAnswer | None) -> None:
-        """Take the answer from a stream, which is kept for the history even if the application drops it.
-
-        Args:
-            answer: The driver of the stream; None if that is gone.
-        """
+        """Take the answer from a stream, which is kept for the history even if the application drops it."""
         self._answer = answer
 
     @property
@@ -220,11 +212,7 @@ class Round:
         return bool(message.parts) or message.complete
 
     def keep(self, message: Message | None = None) -> None:
-        """Keep the message, and forget the stream, from which nothing more comes.
-
-        Args:
-            message: The message to keep; None for that of the stream.
-        """
+        """Keep the message, and forget the stream, from which nothing more comes."""
         self._message = self.message if message is None else message
         self._answer = self._asked = self._find_answer = None
 
@@ -242,12 +230,7 @@ class Round:
 def write_history(
     rounds: Sequence[Round], method: str, following: Question | None = None
 ) -> list[dict[str, Any]]:
-    """Return the turns of the rounds in which the model has said anything, in the form of one API.
-
-    Args:
-        method: The name of the method of `Message` that makes turns in that form.
-        following: The question that comes after these rounds; None if there is none.
-    """
+    """Return the turns of the rounds in which the model has said anything, in the form of one API."""
     turns: list[dict[str, Any]] = []
     said = [each for each in rounds if each.is_answered]
     for index, each in enumerate(said):
@@ -298,11 +281,7 @@ def _is_written_in(dialect: str, part: Part) -> bool:
 
 
 def find_turn_method(format: str) -> str:
-    """Return the name of the method that makes turns in the form of an API.
-
-    Raises:
-        MisuseError: Requests of the API have no turns.
-    """
+    """Return the name of the method that makes turns in the form of an API."""
     method = turn_method(format)
     if method is None:
         names = ", ".join(formats_with_turns())

@@ -40,11 +40,7 @@ class SentSteer(Steer):
         return self.id is not None or self.error is not None
 
     def write_turns(self, method: str) -> list[dict[str, Any]]:
-        """Return the turns of the input in the form of one API.
-
-        Args:
-            method: The name of the method of `Message` that makes turns in that form.
-        """
+        """Return the turns of the input in the form of one API."""
         return self.question.write_turns(method)
 
     def take(self, payload: dict[str, Any]) -> None:
@@ -76,21 +72,13 @@ class SentSteer(Steer):
         self.error = provider_error({"error": dict_of(payload, "error") or payload})
 
     def lose(self, *, is_pending: bool = False) -> None:
-        """Note that nothing more will be said about the input.
-
-        Args:
-            is_pending: True if no response can begin with it, although it waits for one.
-        """
+        """Note that nothing more will be said about the input."""
         if not self.is_settled or (is_pending and self.state == "pending"):
             self.state = "lost"
 
 
 def steer_answer(conversation: SessionConversation, question: Question, lane: str) -> Steps[Steer]:
-    """Send input for the answer in progress in a lane; return what tells what becomes of it.
-
-    Raises:
-        MisuseError: The API cannot steer, or nothing was asked in the lane.
-    """
+    """Send input for the answer in progress in a lane; return what tells what becomes of it."""
     exchange = conversation.latest.get(lane)
     if exchange is None:
         raise MisuseError("there is no answer to steer: ask a question first")

@@ -225,11 +225,7 @@ class Session(SessionBase):
     # -- answers -------------------------------------------------------------
 
     def _open_answer(self, asked: Asked, attempt: Attempt | None) -> SyncSource | Deferred:
-        """Send a question, and return the source of its answer.
-
-        Args:
-            attempt: The attempt at the answer; None if there is only one.
-        """
+        """Send a question, and return the source of its answer."""
         if not self._is_falling_back:
             try:
                 exchange = self._line.run(asked.begin(attempt))
@@ -290,11 +286,7 @@ class SyncLine(Line):
         """Held while steps run, but not while one is taken: they all change the same conversation."""
 
     def run(self, steps: Steps[T]) -> T:
-        """Take the steps that a generator yields, and return the generator's result.
-
-        Args:
-            steps: The generator.
-        """
+        """Take the steps that a generator yields, and return the generator's result."""
         advance: Callable[[], Step] = partial(next, steps)
         try:
             while True:
@@ -319,12 +311,7 @@ class SyncLine(Line):
                 steps.close()
 
     def _take(self, step: Step, current: _Current | None) -> object:
-        """Take one step, and return its result.
-
-        Args:
-            step: The step.
-            current: The connection; None if there is none.
-        """
+        """Take one step, and return its result."""
         match step:
             case Receive(seconds):
                 recv: Any = _find_open(current).recv
@@ -383,11 +370,7 @@ class SyncLine(Line):
 
 
 def _find_open(current: _Current | None) -> OpenWebSocket:
-    """Return the connection.
-
-    Raises:
-        StreamClosed: The session was closed while an answer was read.
-    """
+    """Return the connection."""
     if current is None:
         raise StreamClosed(CLOSED_MEANWHILE)
     return current.socket

@@ -217,11 +217,6 @@ class Chain(Generic[InT_contra, OutT]):
         If a stage fails, the later stages still receive what it returned before that, and one of them may
         fail, too. Such a failure is at an earlier place of the input, so the error of the last stage that
         has failed becomes the chain's `error`.
-
-        Args:
-            index: The index of the stage that returned the items; -1 for the chain's own input.
-            items: The output.
-            now: A clock reading.
         """
         stages = self.stages
         failed = index if index >= 0 and stages[index].error is not None else None

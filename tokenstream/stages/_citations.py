@@ -95,14 +95,7 @@ TAIL = "tail"
 
 
 def choose_markers(names: Any) -> tuple[Marker, ...]:  # noqa: ANN401 - as callers give it
-    """Return the markers that a caller asks for; a marker that is named needs no source of the API.
-
-    Args:
-        names: The name of a marker, several names, or True for all; False for none.
-
-    Raises:
-        MisuseError: A name is not one of a marker.
-    """
+    """Return the markers that a caller asks for; a marker that is named needs no source of the API."""
     if names is True:
         return MARKERS
     found = check_names(
@@ -141,11 +134,7 @@ class MarkerSearch:
 
 
 def _pattern_of(marker: Marker, *, ended: bool) -> str:
-    """Return a pattern of a whole marker, with a group of its name, and one of its source.
-
-    Args:
-        ended: True if the text has ended, and no parenthesis may follow any more.
-    """
+    """Return a pattern of a whole marker, with a group of its name, and one of its source."""
     # Of the two groups, the marker's own is the outer one, which closes last.
     source = f"{marker.before}(?P<{marker.name}_source>{marker.source}){marker.rest}"
     whole = f"(?P<{marker.name}>{re.escape(marker.opening)}{source}{re.escape(marker.end)})"
@@ -177,12 +166,7 @@ class Cited(NamedTuple):
     """The source, if it is known."""
 
     def make_citation(self, end: int, part: int) -> Citation:
-        """Return the citation.
-
-        Args:
-            end: The number of characters of the part so far.
-            part: The index of the part with these words.
-        """
+        """Return the citation."""
         known = self.known or Citation()
         return Citation(
             url=known.url,
@@ -430,11 +414,7 @@ class WantedMarkers(NamedTuple):
 
 
 def read_markers(given: Any) -> WantedMarkers:  # noqa: ANN401 - as callers give it
-    """Return the markers that a caller asks for.
-
-    Raises:
-        MisuseError: A name is not one of a marker.
-    """
+    """Return the markers that a caller asks for."""
     if isinstance(given, Citations):
         return WantedMarkers(choose_markers(given.markers or True), given.keep, given.sources)
     return WantedMarkers(choose_markers(given))

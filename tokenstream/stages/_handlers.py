@@ -182,12 +182,7 @@ class WorkFinder(ABC):
 
     @abstractmethod
     def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the handler calls to make for all items that can be read without waiting, in order.
-
-        Args:
-            read_first: Reads the first item, and returns None if there is none. The items after it
-                are read with the cursor's `ready`.
-        """
+        """Return the handler calls to make for all items that can be read without waiting, in order."""
 
 
 class ViewWorkFinder(WorkFinder):
@@ -231,12 +226,7 @@ class ViewWorkFinder(WorkFinder):
     def _read_items(
         self, read_first: Callable[[], Any], read_next: Callable[[], Any] | None = None
     ) -> list[Work]:
-        """Return the handler calls to make for all available items; store the first error in `error`.
-
-        Args:
-            read_first: Returns the first item, or None.
-            read_next: Returns each further item, or None; the cursor's `ready` by default.
-        """
+        """Return the handler calls to make for all available items; store the first error in `error`."""
         entry, read = self.entry, read_first
         work: list[Work] = []
         last_error: Exception | None = None
@@ -373,11 +363,7 @@ class HandlerRun:
             self._table.setdefault(event, []).append(find_work)
 
     def refuse_async(self) -> None:
-        """Refuse asynchronous handlers, for a stream that cannot await them.
-
-        Raises:
-            MisuseError: A handler is asynchronous.
-        """
+        """Refuse asynchronous handlers, for a stream that cannot await them."""
         for entry in self._entries:
             if entry.is_async():
                 raise entry.make_async_error()
@@ -387,11 +373,7 @@ class HandlerRun:
         return [work for finder in self._finders for work in finder.catch_up()]
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
-        """Return the calls to make for an event: first to handlers, in their order, then to tools.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
+        """Return the calls to make for an event: first to handlers, in their order, then to tools."""
         functions = self._table.get(event.__class__)
         # A router reads only the first choice of an answer.
         if functions is None or event.choice:
@@ -405,65 +387,37 @@ class HandlerRun:
         return [work for finder in self._finders for work in finder.end(message)]
 
     def show_progress(self, work: Work, output: object) -> list[Work]:
-        """Return the calls of the handlers for a value that a running tool has yielded.
-
-        Args:
-            work: The call of the tool.
-            output: The value.
-        """
+        """Return the calls of the handlers for a value that a running tool has yielded."""
         return self.feed(ToolProgress(work.item.id, work.item.name, output))
 
     def store_result(self, work: Work, value: object) -> list[Work]:
-        """Store a tool's return value as the result of its call; ignore the value of any other handler.
-
-        Returns:
-            The calls of the handlers for the tool's result.
-        """
+        """Store a tool's return value as the result of its call; ignore the value of any other handler."""
         if not work.is_tool:
             return NO_WORK
         self._values[work.item.id] = value
         return self.feed(ToolResult(work.item.id, value))
 
     def store_failure(self, work: Work, error: BaseException) -> list[Work] | None:
-        """Store a message for the model about a tool that raised `ToolFailed` or `CallUncertain`.
-
-        Returns:
-            The calls of the handlers for the tool's result; None for any other exception, or a handler that
-            is not a tool, of which nothing is stored.
-        """
+        """Store a message for the model about a tool that raised `ToolFailed` or `CallUncertain`."""
         if not (work.is_tool and isinstance(error, ToolFailed | CallUncertain)):
             return None
         words = error.words_for_model if isinstance(error, CallUncertain) else str(error)
         return self._store_error(work.item, words)
 
     def _refuse_call(self, call: ToolCall) -> list[Work]:
-        """Answer a call that cannot be run with its error.
-
-        Returns:
-            The calls of the handlers for this result.
-        """
+        """Answer a call that cannot be run with its error."""
         if self.on_refusal is not None:
             self.on_refusal(call)
         return self._store_error(call, call.error_for_model)
 
     def _store_error(self, call: ToolCall, words: str) -> list[Work]:
-        """Store a message for the model about a tool's failure, as the result of the call.
-
-        Returns:
-            The calls of the handlers for the tool's result.
-        """
+        """Store a message for the model about a tool's failure, as the result of the call."""
         self._values[call.id] = words
         self._errors.append(call.id)
         return self.feed(ToolResult(call.id, error=words))
 
     def finish(self, message: Message) -> ToolResults:
-        """Return the results of the tools once all work is done.
-
-        Raises:
-            OutputInvalid: The output that a view reads does not fit its type.
-            OutputIncomplete: The output that a view reads was cut off.
-            LimitExceeded: The output that a view reads is nested too deeply, or has too long a number.
-        """
+        """Return the results of the tools once all work is done."""
         for finder in self._view_finders:
             if finder.error is not None:
                 self.put_results_on(finder.error, message)
@@ -477,11 +431,7 @@ class HandlerRun:
         self._view_finders.clear()
 
     def put_results_on(self, error: BaseException, message: Message) -> None:
-        """Attach the tools' results to an error, because tools that have run cannot be undone.
-
-        Args:
-            error: The exception that ended the run, of any class, even one of a tool's own classes.
-        """
+        """Attach the tools' results to an error, because tools that have run cannot be undone."""
         error_with_results: Any = error
         # The application's own exception class may refuse new attributes.
         with suppress(AttributeError):

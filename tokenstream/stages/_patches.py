@@ -59,12 +59,7 @@ class PatchOperations:
         """The path of that string."""
 
     def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
-        """Return the operations that turn a snapshot into a later one; empty if nothing has changed.
-
-        Args:
-            before: The snapshot after the last patch; None for the first patch.
-            after: The later snapshot.
-        """
+        """Return the operations that turn a snapshot into a later one; empty if nothing has changed."""
         new_state, old_state = get_state(after), None if before is None else get_state(before)
         is_finished = new_state.outcome is not MISSING
         if old_state is None or old_state.document is not new_state.document:
@@ -135,11 +130,7 @@ class PatchOperations:
         after: Any,  # noqa: ANN401 - a view of the same
         type_names: TypeNames,
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one view into the other, except for a value in it that grows in both.
-
-        Returns:
-            The path of that value, and the value before and after; None if there is no such value.
-        """
+        """Add the operations that turn one view into the other, except for a value in it that grows in both."""
         if isinstance(after, GrowingObject):
             return self._compare_objects(path, before, after, type_names)
         return self._compare_arrays(path, before, after)
@@ -160,11 +151,7 @@ class PatchOperations:
     def _compare_objects(
         self, path: str, before: GrowingObject, after: GrowingObject, type_names: TypeNames
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one object into the other, except for a field that grows in both.
-
-        Returns:
-            The path, the old value and the new value of that field; None if there is no such field.
-        """
+        """Add the operations that turn one object into the other, except for a field that grows in both."""
         open_child = None
         # The fields that may have changed: finished since, shown in place of others, or growing.
         names = dict.fromkeys(after.log.names[before.length : after.length])
@@ -197,11 +184,7 @@ class PatchOperations:
     def _compare_arrays(
         self, path: str, before: GrowingArray, after: GrowingArray
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one array into the other, except for an element that grows in both.
-
-        Returns:
-            The path, the old value and the new value of that element; None if there is no such element.
-        """
+        """Add the operations that turn one array into the other, except for an element that grows in both."""
         open_child = None
         # `length` is the number of finished elements; `len` also counts the growing one, if it is visible.
         for index in range(before.length, len(after)):

@@ -69,11 +69,7 @@ class TimedStage(Stage[InT_contra, OutT], Protocol[InT_contra, OutT]):
         """The clock reading at which to call `tick`; None while `tick` has nothing to do."""
 
     def tick(self, now: float) -> list[OutT]:
-        """Return the items that are due; none are due before `deadline`.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Return the items that are due; none are due before `deadline`."""
         ...
 
 

@@ -258,11 +258,7 @@ class Reorder:
             return None
 
     def _take_numbered(self, number: int, frame: Frame, now: float) -> list[Frame]:
-        """Return a numbered frame and the held frames after it; none if the frame is too early or repeated.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Return a numbered frame and the held frames after it; none if the frame is too early or repeated."""
         is_first_to_arrive = not (self._started or self._held)
         if is_first_to_arrive and number > self._first + self._window:
             # More frames are missing than could be held: the stream was joined in the middle, at this frame.
@@ -305,11 +301,7 @@ class Reorder:
         return []
 
     def _release_frames(self, gap_since: float) -> list[Frame]:
-        """Return the held frames that come next in the order, up to the next gap.
-
-        Args:
-            gap_since: The clock reading from which on that gap, if there is one, counts as open.
-        """
+        """Return the held frames that come next in the order, up to the next gap."""
         frames: list[Frame] = []
         while (group := self._held.pop(self._next_number, None)) is not None:
             frames += group
@@ -324,14 +316,7 @@ class Reorder:
         self._held_count = 0
 
     def _hold(self, number: int, frame: Frame) -> list[Frame]:
-        """Hold a frame, and return no frames; give up waiting if too many frames are held.
-
-        Args:
-            number: The frame's number; for a frame without a number, the highest number that is held.
-
-        Returns:
-            An empty list; or the frames that are released by giving up.
-        """
+        """Hold a frame, and return no frames; give up waiting if too many frames are held."""
         self._held[number].append(frame)
         self._held_count += 1
         if self._held_count > self._window:
@@ -339,11 +324,7 @@ class Reorder:
         return []
 
     def _give_up(self, why: str) -> list[Frame]:
-        """Stop waiting for the missing frame: release the held frames if it is the first one, otherwise fail.
-
-        Args:
-            why: The reason for not waiting any longer, for the error message.
-        """
+        """Stop waiting for the missing frame: release the held frames if it is the first one, otherwise fail."""
         missing = self._next_number
         only_first_is_missing = not self._started and min(self._held) == missing + 1
         if only_first_is_missing:
@@ -354,12 +335,7 @@ class Reorder:
         return self._fail(missing, f"frame number {missing} never came ({why})")
 
     def _fail(self, number: int, what: str) -> list[Frame]:
-        """Set `error`, drop the held frames, and return no frames.
-
-        Args:
-            number: The number of the frame that is missing or wrong.
-            what: A description of the fault, for the error message.
-        """
+        """Set `error`, drop the held frames, and return no frames."""
         self._drop_held()
         self.error = ProtocolError(f"{what}; what came before it is in .partial", event=number)
         # The server has the missing frame and may send it if asked to continue from there.

@@ -108,15 +108,7 @@ class Attachment:
         return True
 
     def wait_after(self, error: BaseException | None) -> float | None:
-        """Return the seconds to wait before the events are opened again; None if they have ended.
-
-        Args:
-            error: The exception that has ended the events; None if the server has closed them.
-
-        Raises:
-            StreamError: The events cannot be opened again, or have failed too often. The exception
-                itself is raised if it does not concern the connection.
-        """
+        """Return the seconds to wait before the events are opened again; None if they have ended."""
         if error is None and self._is_resting:
             return None
         if error is not None and not (is_connection(error) or isinstance(error, StreamInterrupted)):

@@ -65,11 +65,7 @@ class PatientPipe:
         return self
 
     def __next__(self) -> bytes:
-        """Return the next chunk.
-
-        Raises:
-            TimeoutError: No data came in time.
-        """
+        """Return the next chunk."""
         milliseconds = None if self._seconds is None else self._seconds * 1000
         if not self._has_buffered and not self._pipe.closed and not self._poll.poll(milliseconds):
             raise TimeoutError
@@ -139,15 +135,7 @@ class SyncChunks:
         return self._thread is not None
 
     def read(self, seconds: float | None) -> object:
-        """Return the next chunk or item.
-
-        Args:
-            seconds: Longest time to wait; None for no limit. Only a pipe has one.
-
-        Raises:
-            StopIteration: There is no more.
-            ReadTimeout: Nothing came in time.
-        """
+        """Return the next chunk or item."""
         if self._thread is not None:
             self._thread.limit_read(seconds)
         return next(self._items)
@@ -276,12 +264,7 @@ class AsyncChunks:
         return self._items is None
 
     async def read(self) -> object:
-        """Return the next chunk or item.
-
-        Raises:
-            StopAsyncIteration: There is no more.
-            StreamInterrupted: An earlier read was cancelled, and the source did not survive it.
-        """
+        """Return the next chunk or item."""
         if self._items is None:
             return await self._read_chunk()
         if self._is_broken:

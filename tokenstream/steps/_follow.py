@@ -65,11 +65,7 @@ class _Follower:
         """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
-        """Build the run further from an event; events of an unknown framework are only counted.
-
-        Raises:
-            MisuseError: The item is a piece of a model's answer and not an event of a run.
-        """
+        """Build the run further from an event; events of an unknown framework are only counted."""
         self.item_count += 1
         if self._has_ended:
             return
@@ -116,11 +112,7 @@ class _Follower:
         return False
 
     def end(self) -> None:
-        """End the steps that are still open, since the events have ended.
-
-        Raises:
-            StreamError: The last turn of an agent has no end.
-        """
+        """End the steps that are still open, since the events have ended."""
         self._end(None)
         if self._agent.has_lines:
             raise self._agent.make_unknown_error()
@@ -131,12 +123,7 @@ class _Follower:
             )
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """End the open steps with an exception that was raised while the events were read.
-
-        Args:
-            error: The exception; the code that reads the events gets it, too.
-            final: True if reading cannot go on; otherwise, a cancellation or an interrupt ends no steps.
-        """
+        """End the open steps with an exception that was raised while the events were read."""
         # After a cancellation or an interrupt that is not final, the events may be read further.
         if isinstance(error, Exception) or final:
             self._end(error)
@@ -218,11 +205,7 @@ class _AgentLines:
         self._agent.read(event)
 
     def end(self, error: BaseException | None) -> None:
-        """End the turn that is open; without an exception, it is truncated.
-
-        Raises:
-            StreamError: No line has ended the turn.
-        """
+        """End the turn that is open; without an exception, it is truncated."""
         failure = None
         if error is None:
             failure = self._agent.end(None)

@@ -240,11 +240,7 @@ def follow_agent(
     until: object,
     deadlines: Deadlines,
 ) -> FollowedItems[Any] | AsyncFollowedItems[Any]:
-    """Return an iterable over what an agent prints or sends; reading it builds the run.
-
-    Raises:
-        MisuseError: The source cannot be read, or an option is of another kind.
-    """
+    """Return an iterable over what an agent prints or sends; reading it builds the run."""
     check_option("deadlines", deadlines, Deadlines)
     if isinstance(source, Peer | AsyncPeer):
         if stdin is not None:
@@ -266,14 +262,7 @@ def follow_agent(
 
 
 def make_line_writer(stdin: object) -> LineWriter:
-    """Return a function that writes the JSON of a line to an agent.
-
-    Args:
-        stdin: The pipe, for bytes or text, or a `StreamWriter` of asyncio, which is written in its loop.
-
-    Raises:
-        MisuseError: It cannot be written without waiting.
-    """
+    """Return a function that writes the JSON of a line to an agent."""
     pipe: Any = stdin
     write_some = getattr(pipe, "write", None)
     if not callable(write_some) or inspect.iscoroutinefunction(write_some):

@@ -254,11 +254,7 @@ class FollowedItems(_Base[ItemT]):
         self.close()
 
     def _read(self) -> None:
-        """Read a chunk or an item.
-
-        Raises:
-            StreamStalled: Nothing came in time.
-        """
+        """Read a chunk or an item."""
         if self._source.is_instant:
             try:
                 self._builder.feed(self._source.read(None))
@@ -283,11 +279,7 @@ class FollowedItems(_Base[ItemT]):
             self._source.release()
 
     def _finish(self) -> None:
-        """End the run's turns, with the exit code of the process.
-
-        Raises:
-            StreamError: A turn has no end, or the process has failed.
-        """
+        """End the run's turns, with the exit code of the process."""
         if self._builder.has_ended:
             return
         self._source.release()
@@ -349,11 +341,7 @@ class AsyncFollowedItems(_Base[ItemT]):
         await self.aclose()
 
     async def _read(self) -> None:
-        """Read a chunk or an item, and drain the standard error meanwhile.
-
-        Raises:
-            StreamStalled: Nothing came in time.
-        """
+        """Read a chunk or an item, and drain the standard error meanwhile."""
         from anyio import move_on_after
 
         # A limit of 0 would end the read before it could take what is there.
@@ -374,11 +362,7 @@ class AsyncFollowedItems(_Base[ItemT]):
         self._note(item)
 
     async def _finish(self) -> None:
-        """End the run's turns, with the exit code of the process.
-
-        Raises:
-            StreamError: A turn has no end, or the process has failed.
-        """
+        """End the run's turns, with the exit code of the process."""
         if self._builder.has_ended:
             return
         ended = await ask_async(self._exit_code)

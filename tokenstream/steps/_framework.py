@@ -41,18 +41,10 @@ class RunOfAFramework(ABC):
 
     @abstractmethod
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers that are in progress.
-
-        Returns:
-            The error of each answer, by the key of the answer's step; None for a complete answer.
-        """
+        """End the answers that are in progress."""
 
     def end(self, error: BaseException | None) -> None:
-        """End all open steps after the last event.
-
-        Args:
-            error: The exception that ended the events; None if they ended regularly.
-        """
+        """End all open steps after the last event."""
         # After an exception, the open answers end with their steps, which get that exception.
         answer_errors: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
         for key, step in reversed(self._open.items()):
@@ -68,16 +60,7 @@ class RunOfAFramework(ABC):
     def _begin_tool(
         self, key: str, name: str, parent: Step | Steps, *, id: str | None, arguments: object = None
     ) -> None:
-        """Begin the step of a tool.
-
-        Args:
-            key: The key that the framework uses for the step.
-            name: The tool's name.
-            parent: The step or run that the new step belongs to.
-            id: The id of the call that started the tool; None to take the first call with the same
-                name and arguments.
-            arguments: The tool's arguments; used only to find the call.
-        """
+        """Begin the step of a tool."""
         matching_calls = [
             call
             for call in self._calls
@@ -295,13 +278,7 @@ class LangChainRun(RunOfAFramework):
         return next((step for step in parents if step.ended is None), self._run)
 
     def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """Begin a step for a LangChain chain that is a node of a graph; other chains become no steps.
-
-        Args:
-            id: The chain's `run_id`.
-            event: The event that says that the chain has started.
-            data: The event's data.
-        """
+        """Begin a step for a LangChain chain that is a node of a graph; other chains become no steps."""
         call = dict_of(dict_of(data, "input"), "tool_call")
         if text_of(call, "id") is not None:
             # The node runs a tool, which will begin inside it.
@@ -324,13 +301,7 @@ class LangChainRun(RunOfAFramework):
             answer.read_piece(_as_message(chunk))
 
     def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """End the answer of a model, and its step.
-
-        Args:
-            id: The model's `run_id`.
-            event: The event that says that the model has ended.
-            data: The event's data.
-        """
+        """End the answer of a model, and its step."""
         answer = self._model_answers.pop(id, None)
         if answer is None:
             # The start of this model was not seen, or it has ended already.
@@ -341,13 +312,7 @@ class LangChainRun(RunOfAFramework):
         self._end_step(id, error=answer.end())
 
     def _begin_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """Begin the step of a tool; the id of its call is in the event, or known for one of its parents.
-
-        Args:
-            id: The tool's `run_id`.
-            event: The event that says that the tool has started.
-            data: The event's data.
-        """
+        """Begin the step of a tool; the id of its call is in the event, or known for one of its parents."""
         call_id = text_of(data, "tool_call_id") or next(
             (self._call_ids[each] for each in self._parent_ids(event) if each in self._call_ids), None
         )
@@ -425,12 +390,7 @@ class GraphMessages(RunOfAFramework):
         return {key: answer.end() for key, answer in self._model_answers.items()}
 
     def _key_of(self, id: object, node_key: str) -> str:
-        """Return the key of an answer: the id of the model's run, or the node until the id is known.
-
-        Args:
-            id: The id of a message; it identifies the model's run if it begins with "lc_" or "run-".
-            node_key: The node, in its namespace.
-        """
+        """Return the key of an answer: the id of the model's run, or the node until the id is known."""
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
             return node_key
         # The id is known from now on: move the node's answer and its step to that key.

@@ -54,12 +54,7 @@ class Names:
         """Maps an id that several answers have used to the number of its last new id: 2 for "call_1-2"."""
 
     def make_run_id(self, answer: int, id: str) -> str:
-        """Return the id that a tool call has in the run.
-
-        Args:
-            answer: The answer's number in the run.
-            id: The call's id in the answer; "" stays "".
-        """
+        """Return the id that a tool call has in the run."""
         if not id:
             return id
         run_id = self._ids.get((answer, id))
@@ -90,13 +85,7 @@ class Names:
         )
 
     def renumber_event(self, event: Event, answer: int, step: str) -> Event:
-        """Return an event of an answer with the part numbers and call ids of the run.
-
-        Args:
-            event: The event; it is changed in place, since no other reader has the same object.
-            answer: The answer's number in the run.
-            step: The id of the answer's step.
-        """
+        """Return an event of an answer with the part numbers and call ids of the run."""
         changed: Any = event
         match event:
             case Restarted():
@@ -288,32 +277,19 @@ class Log:
         """Functions that wake the waiting tasks."""
 
     def make_step_id(self) -> str:
-        """Return the id for a new step.
-
-        Raises:
-            LimitExceeded: The run has too many steps.
-        """
+        """Return the id for a new step."""
         if self._steps >= self._most_steps:
             raise LimitExceeded(limit="steps", value=self._most_steps)
         self._steps += 1
         return str(self._steps)
 
     def add_event(self, event: StepEvent, step: str) -> None:
-        """Add an event of a step.
-
-        Args:
-            step: The id of the step.
-        """
+        """Add an event of a step."""
         event.step = step
         self.entries.append(event)
 
     def find_cause(self, call: ToolCall, parent_answers: list[StepAnswer]) -> ToolCall:
-        """Return a copy of the tool call that started a step, with the id that the call has in the run.
-
-        Args:
-            call: The call, with the id that it has in its answer.
-            parent_answers: The answers of the parent step, which are searched before all others.
-        """
+        """Return a copy of the tool call that started a step, with the id that the call has in the run."""
         self._name_calls()
         last_answer = self._answers_by_call.get(call.id)
         last_answers = [] if last_answer is None else [last_answer]
@@ -343,11 +319,7 @@ class Log:
     # -- waiting -------------------------------------------------------------
 
     def wake_readers(self, answer: StepAnswer | None = None) -> None:
-        """Wake all waiting readers.
-
-        Args:
-            answer: The answer that has grown; None if a step has begun or ended.
-        """
+        """Wake all waiting readers."""
         if answer is not None:
             answer.version += 1
         # Increase the version before looking for waiting readers: a reader compares it before it waits.
@@ -360,11 +332,7 @@ class Log:
                 wake()
 
     def wait(self, version: int) -> None:
-        """Block this thread until something has happened in the run.
-
-        Args:
-            version: The value of `Log.version` up to which the caller knows the run.
-        """
+        """Block this thread until something has happened in the run."""
         with self._changed:
             self._sleepers += 1
             try:
@@ -374,16 +342,7 @@ class Log:
                 self._sleepers -= 1
 
     def wake_by(self, wake: Callable[[], object], version: int) -> bool:
-        """Register a function to be called, once, when something happens in the run.
-
-        Args:
-            wake: The function.
-            version: The value of `Log.version` up to which the caller knows the run.
-
-        Returns:
-            False if something has happened since that version, so that there is no need to wait; the
-            function is registered all the same, and the caller cancels it.
-        """
+        """Register a function to be called, once, when something happens in the run."""
         with self._changed:
             self._wakers.append(wake)
             return self.version == version

@@ -164,13 +164,7 @@ class TextAnswer:
         step.feed(MessageStart(model=model, another=step.has_answer))
 
     def add(self, kind: str, text: str, *, is_whole: bool) -> None:
-        """Add text to the open part of a kind, or begin a part.
-
-        Args:
-            kind: The kind of the part: "text" or "reasoning".
-            text: The text.
-            is_whole: True if it is a whole part.
-        """
+        """Add text to the open part of a kind, or begin a part."""
         if self._kind != kind or is_whole:
             self.close_part()
             self._part += 1
@@ -200,12 +194,7 @@ class TextAnswer:
         self.step.feed(event)
 
     def end(self, reason: FinishReason, usage: Usage | None) -> None:
-        """End the answer.
-
-        Args:
-            reason: The reason for its end.
-            usage: Its token counts; None, or false, if they are not known.
-        """
+        """End the answer."""
         self.close_part()
         if usage:
             self.step.feed(UsageUpdate(usage))
@@ -213,11 +202,7 @@ class TextAnswer:
         self.step.conclude("failed" if reason == "error" else "complete")
 
     def break_off(self, usage: Usage | None) -> None:
-        """End the answer in its middle, since nothing more of it comes.
-
-        Args:
-            usage: Its token counts; None, or false, if they are not known.
-        """
+        """End the answer in its middle, since nothing more of it comes."""
         if usage:
             self.step.feed(UsageUpdate(usage))
         self.step.conclude("truncated")
@@ -277,23 +262,14 @@ class ClaudeAnswer:
         self.reader.read_piece({"type": "content_block_stop", "index": index})
 
     def end_call(self, content: Json) -> None:
-        """End the block of a call whose whole line has come: its result may come before the block's end.
-
-        Args:
-            content: The blocks in the line.
-        """
+        """End the block of a call whose whole line has come: its result may come before the block's end."""
         open_id = text_of(dict_of(self.block, "content_block"), "id")
         if open_id is not None and open_id in [block.get("id") for block in dicts_of(content)]:
             self.reader.read_piece({"type": "content_block_stop", "index": self.block.get("index")})
             self.block = {}
 
     def end(self, usage: Json = None, reason: str | None = None) -> None:
-        """End the answer; one of whole lines has no event that ends it.
-
-        Args:
-            usage: Its token counts, if it is of whole lines; None if they are not known.
-            reason: The reason for its end, if it is of whole lines; None if it is not known.
-        """
+        """End the answer; one of whole lines has no event that ends it."""
         if self.blocks:
             delta = {"stop_reason": reason or ("tool_use" if self.has_called else "end_turn")}
             self.reader.read_piece({"type": "message_delta", "delta": delta, "usage": usage or {}})

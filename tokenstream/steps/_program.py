@@ -40,14 +40,7 @@ class Exit(NamedTuple):
 
 
 def ask(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
-    """Return the exit of a process that has closed its output.
-
-    Args:
-        exit_code: The code; or a function that returns it, such as `Popen.wait`, which gets a timeout.
-
-    Raises:
-        MisuseError: It is neither.
-    """
+    """Return the exit of a process that has closed its output."""
     if not callable(exit_code):
         return _read(exit_code)
     if iscoroutinefunction(exit_code):
@@ -63,11 +56,7 @@ def ask(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
 
 
 async def ask_async(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
-    """Return the exit of a process that has closed its output; the code or function may be asynchronous.
-
-    Raises:
-        MisuseError: It is no code.
-    """
+    """Return the exit of a process that has closed its output; the code or function may be asynchronous."""
     if not callable(exit_code):
         return _read(exit_code)
     from anyio import move_on_after, to_thread
@@ -102,11 +91,7 @@ def _call_in_thread(function: Callable[[], object]) -> Exit:
 
 
 def _read(code: object) -> Exit:
-    """Return the exit for a code.
-
-    Raises:
-        MisuseError: It is no code.
-    """
+    """Return the exit for a code."""
     if code is not None and (isinstance(code, bool) or not isinstance(code, int)):
         raise MisuseError(
             f"exit_code= is a number or a function that returns it, and not {type(code).__name__}"
@@ -144,15 +129,7 @@ class Patience:
         """Seconds of waiting since the last line or message."""
 
     def begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
-        """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
-
-        Args:
-            is_resting: True if the agent has nothing to do, or waits for an answer: no silence is too long.
-            grace: Seconds for which to wait past a deadline, over all waits, to read what is there already.
-
-        Raises:
-            StreamStalled: The whole time is over, although the agent is not silent.
-        """
+        """Begin to wait; return the longest time in seconds for which to wait, or None for no limit."""
         now = self._wait_began = self._clock()
         if self._started is None:
             self._started = now
@@ -166,11 +143,7 @@ class Patience:
         return max(left, min(left, 0.0) + grace, 0.0) if waits else None
 
     def end_wait(self, *, has_bytes: bool) -> None:
-        """Record the end of a wait.
-
-        Args:
-            has_bytes: True if bytes have come; False after a cancellation.
-        """
+        """Record the end of a wait."""
         waited = self._clock() - self._wait_began
         self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
         self._without_content += waited
@@ -254,11 +227,7 @@ class RunBuilder(ABC):
 
     @abstractmethod
     def take(self) -> object:
-        """Return the next item for the loop, and build the run from it; `NOTHING` if there is none yet.
-
-        Raises:
-            StreamError: The input is malformed, or too large.
-        """
+        """Return the next item for the loop, and build the run from it; `NOTHING` if there is none yet."""
 
     @property
     def is_resting(self) -> bool:
@@ -278,11 +247,7 @@ class RunBuilder(ABC):
         self._turns_before = 0 if self._reader is None else self._reader.turns_ended
 
     def finish(self, ended: Exit) -> StreamError | None:
-        """End the run's turns; return the error of the run, or None.
-
-        Args:
-            ended: How the agent's process ended.
-        """
+        """End the run's turns; return the error of the run, or None."""
         if self.has_ended:
             return None
         self.has_ended = True
@@ -316,12 +281,7 @@ class RunBuilder(ABC):
     # -- within ------------------------------------------------------------
 
     def _read(self, item: object, payload: object) -> None:
-        """Build the run further from an item that the loop gets now.
-
-        Args:
-            item: The item.
-            payload: Its object.
-        """
+        """Build the run further from an item that the loop gets now."""
         if not self.has_ended:
             self._agent.read(payload)
         if self._until is not None:
@@ -336,13 +296,7 @@ class RunBuilder(ABC):
             self.must_stop = reader.turns_ended > self._turns_before
 
     def _call_reader(self, method: str, shown: dict[str, Any], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
-        """Call a method of the reader; keep the call until the agent is known.
-
-        Args:
-            method: The method.
-            shown: The message that may tell which agent it is.
-            arguments: The method's arguments.
-        """
+        """Call a method of the reader; keep the call until the agent is known."""
         if not self.has_ended:
             self._agent.call(method, shown, *arguments)
 
@@ -373,11 +327,7 @@ class ReadBeside:
         """A piece that could not be returned, because a cancellation came after its read; else `NOTHING`."""
 
     async def read(self, read: Callable[[], Awaitable[object]]) -> object:
-        """Return the next piece of the input; run the other coroutines until it was read.
-
-        Args:
-            read: Reads the next piece.
-        """
+        """Return the next piece of the input; run the other coroutines until it was read."""
         if not self._beside:
             return await read()
         from anyio import create_task_group

@@ -128,11 +128,6 @@ class Ledger:
 
         Totals only grow, so one that is smaller than before shows that each turn is counted by itself.
 
-        Args:
-            session: The session.
-            counts: The counts.
-            is_beyond: True if the turn alone cannot have that much.
-
         Example:
             >>> ledger = Ledger()
             >>> ledger.take_either("s1", {"input_tokens": 500}, is_beyond=False)

@@ -97,12 +97,7 @@ class RunNode:
         return _sum_usage(step.usage for step in self._iterate_steps())
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the run or step, and stop its sub-steps that are still open; a `with` block calls this.
-
-        Args:
-            error: The reason for the end. It determines `state`: "failed" for an `Exception`,
-                "stopped" for any other `BaseException`, "done" for None.
-        """
+        """End the run or step, and stop its sub-steps that are still open; a `with` block calls this."""
         with self._log.lock:
             if self.ended is not None:
                 return
@@ -125,11 +120,7 @@ class RunNode:
         raise NotImplementedError
 
     def _iterate_steps(self, *, running: bool = False) -> Iterator[Step]:
-        """Yield all sub-steps at every depth, each before its own sub-steps.
-
-        Args:
-            running: True to yield only the sub-steps that have not ended.
-        """
+        """Yield all sub-steps at every depth, each before its own sub-steps."""
         # Not recursive: runs may nest deeper than Python's recursion limit.
         waiting = [*reversed(self._steps)]
         while waiting:
@@ -156,17 +147,7 @@ class RunNode:
         agent: str | None,
         cause: ToolCall | None,
     ) -> Step:
-        """Begin a step in the run or in a step, and add its start to the log.
-
-        Args:
-            parent: The enclosing step; None at the top level of the run.
-            what: The step's name, or the tool call that started it.
-            agent: The name of the agent that executes the step; None for the parent's agent.
-            cause: The tool call that started the step; None if there is none, or if `what` is that call.
-
-        Raises:
-            MisuseError: This run or step has ended, or an argument has a wrong type.
-        """
+        """Begin a step in the run or in a step, and add its start to the log."""
         name: Any = what
         if isinstance(what, ToolCall):
             call: Any = name
@@ -559,11 +540,7 @@ class Step(RunNode):
     # -- within ------------------------------------------------------------
 
     def _refuse_if_ended(self, action: str) -> None:
-        """Raise MisuseError if the step has ended.
-
-        Args:
-            action: What the caller wants to do, for the error.
-        """
+        """Raise MisuseError if the step has ended."""
         if self.ended is not None:
             raise MisuseError(f"{self._title} has already ended: {action} before its end")
 

@@ -122,13 +122,7 @@ class Requests:
             return tuple(each.event for each in self._requests.values() if _is_open(each))
 
     def add(self, step: Step, id: str, request: object, send: Callable[[Any], object] | None) -> StepWaiting:
-        """Add a request and return its event; a request that comes again is left as it is.
-
-        Args:
-            step: The step that waits.
-            id: The id of the request.
-            send: Sends an answer to the agent; None if the run cannot do that.
-        """
+        """Add a request and return its event; a request that comes again is left as it is."""
         with self._log.lock:
             known = self._requests.get(id)
             if known is not None:
@@ -141,11 +135,7 @@ class Requests:
         return event
 
     def find_free_id(self, id: str) -> str:
-        """Return the id that the request of an agent has in the run, with a suffix if the id is in use.
-
-        Args:
-            id: The id that the agent has given the request.
-        """
+        """Return the id that the request of an agent has in the run, with a suffix if the id is in use."""
         with self._log.lock:
             run_id, number = id, self._last_numbers.get(id, 1)
             while run_id in self._used_ids:
@@ -156,12 +146,7 @@ class Requests:
         return run_id
 
     def answer(self, id: str, answer: object) -> None:
-        """Send the answer to a request, and mark the request as answered.
-
-        Raises:
-            MisuseError: There is no such request, it was answered before, its step has ended, or
-                nothing can send the answer.
-        """
+        """Send the answer to a request, and mark the request as answered."""
         with self._log.lock:
             request = self._requests.get(id)
             if request is None:
@@ -233,12 +218,7 @@ class AgentSteer(Steer):
             self._turn.step.update({"type": "steer", "state": state, "text": self.text})
 
     def refuse(self, message: str, code: str | None = None) -> None:
-        """Note that the agent does not use the input.
-
-        Args:
-            message: Why.
-            code: The agent's code for the reason; None if it has none.
-        """
+        """Note that the agent does not use the input."""
         self.become("refused", ProviderError(message, code=code))
 
 
@@ -264,12 +244,7 @@ class Steering:
         return [*self._waiting.values()]
 
     def request(self, steer: AgentSteer, method: str, params: dict[str, Json]) -> dict[str, Json] | None:
-        """Send input as a request; return the answer to it if another thread has read that meanwhile.
-
-        Raises:
-            MisuseError: The agent is only read.
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Send input as a request; return the answer to it if another thread has read that meanwhile."""
         if self.ask is None:
             raise MisuseError("this agent is only read: follow a Peer or an AsyncPeer to steer it")
         id = str(self.ask(method, params))
@@ -278,17 +253,7 @@ class Steering:
             return self._early.pop(id, None)
 
     def send(self, steer: AgentSteer, id: str, line: dict[str, Json]) -> None:
-        """Write input as a line.
-
-        Args:
-            steer: The input.
-            id: The id of the line.
-            line: The line.
-
-        Raises:
-            MisuseError: The agent is only read.
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Write input as a line."""
         if self.write is None:
             raise MisuseError(
                 "this agent is only read: pass its standard input, as in "
@@ -303,12 +268,7 @@ class Steering:
             raise
 
     def find(self, id: object, answer: dict[str, Json] | None = None) -> AgentSteer | None:
-        """Return the input with an id, of which the agent has spoken; None if there is none.
-
-        Args:
-            id: The id of the request or line.
-            answer: The agent's answer, which is kept if the input is not known yet.
-        """
+        """Return the input with an id, of which the agent has spoken; None if there is none."""
         with self._lock:
             steer = self._waiting.get(str(id))
             if steer is None and answer is not None and len(self._early) < _MAX_EARLY:
@@ -321,11 +281,7 @@ class Steering:
             self._waiting = {id: each for id, each in self._waiting.items() if not each.is_settled}
 
     def lose(self, turn_id: str | None = None) -> None:
-        """Note that the agent will say no more.
-
-        Args:
-            turn_id: The turn that has ended; None for all.
-        """
+        """Note that the agent will say no more."""
         for steer in self.waiting:
             if turn_id in (None, steer.target):
                 steer.become("lost")
@@ -338,17 +294,7 @@ class Steering:
 
 
 def steer_agent(reader: AgentReader | None, text: object, *, is_over: bool) -> Steer:
-    """Say something to the agent that a run follows.
-
-    Args:
-        reader: Reads the agent's events; None if there is none.
-        text: The words.
-        is_over: True if the run has ended.
-
-    Raises:
-        MisuseError: No agent is followed, it takes no input while it works, or it is only read.
-        StreamInterrupted: The agent no longer reads.
-    """
+    """Say something to the agent that a run follows."""
     if not isinstance(text, str) or not text:
         raise MisuseError(f"run.steer() takes the words to say, not {text!r:.80}")
     if is_over:

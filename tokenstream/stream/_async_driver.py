@@ -76,12 +76,7 @@ class AsyncDriver(Driver):
     async def next_event(self, until: float | None, *, pauses: bool) -> Event | None: ...
     # Not keyword-only, as Python looks up the default of such a parameter in a dict for each call.
     async def next_event(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: C901, FBT001, FBT002 - what runs for every token
-        """Return the next event; raise the stream's error or StopAsyncIteration at the end.
-
-        Args:
-            until: Time at which to return None if no event has arrived; None to wait for the next event.
-            pauses: True to return None also once only the rest of the connection is left to be read.
-        """
+        """Return the next event; raise the stream's error or StopAsyncIteration at the end."""
         pump, machine = self.pump, self.machine
         if pump.busy:
             raise concurrent_read_error()
@@ -132,12 +127,7 @@ class AsyncDriver(Driver):
         return self._step_after_end() if self.phase is ENDED else self.__anext__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event for a view, or None if none has arrived by the time `until`.
-
-        Args:
-            until: The time; None for no limit.
-            pauses: True to return None also once only the rest of the connection is left to be read.
-        """
+        """Return the next event for a view, or None if none has arrived by the time `until`."""
         return self._step_after_end() if self.phase is ENDED else self.next_event(until, pauses=pauses)
 
     async def step_now(self) -> Event | None:
@@ -147,11 +137,7 @@ class AsyncDriver(Driver):
         return self.poll_fast() or await self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event, or None if none has arrived, for a loop that also reads other streams.
-
-        Args:
-            bell: Wakes that loop: it is set when something may have arrived.
-        """
+        """Return the next event, or None if none has arrived, for a loop that also reads other streams."""
         if self.verdict.end_request is not None:
             # `stop` or `close` was called, perhaps in another thread; the events that are left follow.
             self.end()
@@ -179,9 +165,6 @@ class AsyncDriver(Driver):
         """Read until the answer has begun, or raise the answer's error.
 
         A later loop still delivers every event.
-
-        Args:
-            first: "head" to read the head of the response, "event" to read up to the first event.
         """
         while not has_begun(self, first):
             try:
@@ -256,22 +239,13 @@ class AsyncDriver(Driver):
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams.
-
-        Args:
-            bell: Set when something has arrived, to wake that loop. For a source that never waits, it is set
-                only if the stream has guards that are awaited.
-        """
+        """Begin to read for a loop that also reads other streams."""
         if self.phase is not ENDED and not self.pump.begun:
             self._begin()
             self.pump.listen(bell, even_if_instant=self.awaited_guards is not None)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which a deadline passes if nothing arrives before then; None for no deadline.
-
-        Args:
-            since: Time since which nothing has arrived.
-        """
+        """Return the time at which a deadline passes if nothing arrives before then; None for no deadline."""
         if self._waits_for_guards:
             return self.chain.deadline  # the earliest of the stages, one of which waits for guards
         has_input_ended = self.machine.input_ended or self.phase is ENDED
@@ -305,11 +279,7 @@ class AsyncDriver(Driver):
         raise StopAsyncIteration
 
     async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
-        """Return the next event; None if the chunk read has produced no event.
-
-        Args:
-            advance: Reads a chunk, and returns its event if the machine's fast path produced one.
-        """
+        """Return the next event; None if the chunk read has produced no event."""
         if self.pump.busy:
             raise concurrent_read_error()
         try:
@@ -345,12 +315,7 @@ class AsyncDriver(Driver):
         self.pump.call_soon(self.end)
 
     def add_awaitable_guard(self, rule: AskedRule, *, awaited: bool) -> None:
-        """Let a guard's function be awaited in separate tasks, if it returns awaitables.
-
-        Args:
-            rule: The rule that calls the guard's function.
-            awaited: True if the function is known to return awaitables.
-        """
+        """Let a guard's function be awaited in separate tasks, if it returns awaitables."""
         from tokenstream.stream._awaited_guards import AwaitedGuards
 
         if self.awaited_guards is None:
@@ -368,11 +333,7 @@ class AsyncDriver(Driver):
                 self.pump.stop()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source; the message keeps the content read so far.
-
-        Args:
-            failed: True if another error is being raised: closing must neither replace nor delay it.
-        """
+        """Close the source; the message keeps the content read so far."""
         self.record_closing()
         try:
             self.cut_short("stopped", "closed")
@@ -384,12 +345,7 @@ class AsyncDriver(Driver):
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
-        """Close the source, if no other caller has; a second caller waits until the source is closed.
-
-        Args:
-            failed: True if another error is being raised: closing must neither replace nor delay it.
-            quiet: If closing fails, log the error instead of raising it: the caller did not ask to close.
-        """
+        """Close the source, if no other caller has; a second caller waits until the source is closed."""
         error = await self.pump.close(failed=failed)
         if (cancelling := self.take_cancelling()) is not None:
             await send(cancelling, self)
@@ -466,11 +422,7 @@ class AsyncDriver(Driver):
             self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
-        """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most.
-
-        Args:
-            until: Time at which the caller stops waiting; None for no limit.
-        """
+        """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most."""
         until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
         self.pump.busy = True
         try:
@@ -494,12 +446,7 @@ class AsyncDriver(Driver):
         self._next_source = source  # the next read closes the current source first
 
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
-        """Return the next item from the source, with the time of its arrival; `END` after a stop.
-
-        Args:
-            until: Time at which the caller stops waiting.
-            timed: True to apply the deadlines.
-        """
+        """Return the next item from the source, with the time of its arrival; `END` after a stop."""
         pump = self.pump
         if pump.busy:
             raise concurrent_read_error()
@@ -523,15 +470,7 @@ class AsyncDriver(Driver):
         return item
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
-        """Wait for the next item with the timer of an earlier wait, so that no deadline has to be computed.
-
-        Args:
-            until: Time at which the caller stops waiting.
-
-        Returns:
-            The item, which is `NOTHING` if the time `until` has come. None if there is no such timer, or if
-            the timer has rung; the caller then waits with `pump.read`, which applies the deadlines.
-        """
+        """Wait for the next item with the timer of an earlier wait, so that no deadline has to be computed."""
         limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
         pump, reader = self.pump, self.pump.reader
         arrival = None if reader is None else reader.begin_steady_wait(self._steady_deadline, limit)

@@ -42,30 +42,17 @@ class AwaitedGuards:
         """Set once a guard has returned its verdict; None unless somebody waits for that."""
 
     def add(self, rule: AskedRule, *, awaited: bool) -> None:
-        """Let a guard function be awaited in separate tasks, if it returns awaitables.
-
-        Args:
-            rule: The rule that calls the guard function.
-            awaited: True if the function is known to return awaitables.
-        """
+        """Let a guard function be awaited in separate tasks, if it returns awaitables."""
         self._needs_task = self._needs_task or awaited
         rule.ask_async = self._ask_guard
 
     def check(self) -> None:
-        """Refuse to begin to read if a guard needs a task, and no task can be started.
-
-        Raises:
-            MisuseError: The stream is read outside of `async with`.
-        """
+        """Refuse to begin to read if a guard needs a task, and no task can be started."""
         if self._needs_task:
             self._check_task_group()
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until a guard has returned its verdict; return at once if no guard is running.
-
-        Args:
-            seconds: Longest wait; None for no limit.
-        """
+        """Wait until a guard has returned its verdict; return at once if no guard is running."""
         from anyio import Event, move_on_after
 
         if self._running:
@@ -120,13 +107,7 @@ class AwaitedGuards:
         self._pump.spawn(self._run_guard, rule, result, scope)
 
     async def _run_guard(self, rule: AskedRule, awaitable: Awaitable[object], scope: CancelScope) -> None:
-        """Await a guard's verdict and pass it to the machine, unless the answer was restarted meanwhile.
-
-        Args:
-            rule: The rule that has called the guard's function.
-            awaitable: The awaitable that the function has returned.
-            scope: Cancels the function.
-        """
+        """Await a guard's verdict and pass it to the machine, unless the answer was restarted meanwhile."""
         # A restart begins another answer, for which the guard is asked again.
         answer_number = rule.answer_number
         record_verdict: Callable[[], object] | None = None

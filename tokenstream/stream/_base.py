@@ -127,11 +127,7 @@ else:
 
 
 def find_driver(stream: object) -> Driver | Onlooker:
-    """Return the driver of a stream, or the onlooker that builds the message of a tap; for internal use.
-
-    Args:
-        stream: A stream, sync or async, or a tap.
-    """
+    """Return the driver of a stream, or the onlooker that builds the message of a tap; for internal use."""
     argument: Any = stream
     driver: Driver | Onlooker
     driver = argument._driver if isinstance(stream, StreamBase) else argument._onlooker  # noqa: SLF001 - ours

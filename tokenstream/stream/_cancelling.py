@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 
 def send_now(cancelling: Deferred, of: HasOrigin | None = None) -> None:
-    """Open and close a source, to send its request; a failure is only logged.
-
-    Args:
-        of: The answer that is cancelled, for the log; None if it is not known.
-    """
+    """Open and close a source, to send its request; a failure is only logged."""
     try:
         source = cancelling.open()
         _check(source, of)

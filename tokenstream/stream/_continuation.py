@@ -63,11 +63,7 @@ class Continuation:
 
     @property
     def question(self) -> str:
-        """The text of the user's turn that asks the model to continue.
-
-        Raises:
-            MisuseError: The option `ask`, or the function that it names, gives no text.
-        """
+        """The text of the user's turn that asks the model to continue."""
         # The default text quotes the last words, and says if white space follows them.
         last_words = anchor_of(self.message.text)
         if self.ask is None:
@@ -83,11 +79,7 @@ class Continuation:
         return question
 
     def write_request(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Return the request for the rest of the answer, made from the first one; see `Attempt.request`.
-
-        Raises:
-            MisuseError: The request has no turns to which others can be added.
-        """
+        """Return the request for the rest of the answer, made from the first one; see `Attempt.request`."""
         api = api_named(self.message.format)
         field = None if api is None or api.request is None or api.request.is_text else api.request.turns
         turns: Any = None if field is None else payload.get(field)
@@ -99,14 +91,7 @@ class Continuation:
         return {**payload, field: [*turns, *self.write_turns()], **extra}
 
     def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
-        """Return the turns of a request for the rest of the answer; see `Attempt.continuation`.
-
-        Args:
-            format: The name of the request's format; by default, that of the answer's format.
-
-        Raises:
-            MisuseError: Requests in that format cannot contain an unfinished answer.
-        """
+        """Return the turns of a request for the rest of the answer; see `Attempt.continuation`."""
         name = format if format is not None else self.message.format
         # The method of `Message` that returns its turns in this format.
         method = turn_method(name)
@@ -125,12 +110,7 @@ class Continuation:
         return [*turns, write_user_turn(self.question, method)]
 
     def _note_left_out(self, accepted: Message, method: str) -> None:
-        """Add to `left_out` the kinds of parts that the turns lack, such as reasoning signed by another API.
-
-        Args:
-            accepted: The message with only those parts that providers accept.
-            method: The name of the method of `Message` that writes the turns.
-        """
+        """Add to `left_out` the kinds of parts that the turns lack, such as reasoning signed by another API."""
         kept = [part.kind for part in accepted.parts]
         self.left_out.update(
             part.kind for part in self.message.parts if kept.count(part.kind) < self._count(part.kind)

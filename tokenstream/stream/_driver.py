@@ -358,12 +358,7 @@ class Driver(UncopyableObject):
         return not machine.input_ended and machine.error is None
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
-        """Return the time at which a read has to stop waiting; None for no limit.
-
-        Args:
-            since: Time at which the read began, from which its silence is counted; None for now.
-            until: Time at which the caller stops waiting.
-        """
+        """Return the time at which a read has to stop waiting; None for no limit."""
         if self.machine.answered or self.machine.error is not None:
             # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
@@ -375,15 +370,7 @@ class Driver(UncopyableObject):
         return until
 
     def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
-        """Process an item of the pump, and return its event if the machine produces one at once.
-
-        Args:
-            item: A chunk, or an item of `_reading.items`, such as `WAITED` after a wait in vain.
-            now: Time of its arrival.
-
-        Raises:
-            MisuseError: The calling code made a mistake; the stream has ended.
-        """
+        """Process an item of the pump, and return its event if the machine produces one at once."""
         machine = self.machine
         if self.phase is ENDED:
             # The stream was stopped while it was being read.
@@ -514,12 +501,7 @@ class Driver(UncopyableObject):
     # -- ending ------------------------------------------------------------
 
     def fail(self, error: Exception) -> None:
-        """End the input because the source raised an exception.
-
-        Raises:
-            MisuseError: The calling code made a mistake.
-            Exception: A function of the application's has raised it.
-        """
+        """End the input because the source raised an exception."""
         if isinstance(error, FunctionFailed):
             self._end_for_function()
             try:
@@ -537,14 +519,7 @@ class Driver(UncopyableObject):
         self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:
-        """End the stream, once all its events are delivered.
-
-        Args:
-            ending: The ending; None to let the machine decide.
-
-        Returns:
-            True if events may be left: the caller pulls and delivers these, and then calls this method again.
-        """
+        """End the stream, once all its events are delivered."""
         machine = self.machine
         if not machine.input_ended or self._is_end_unread:
             # End the input first, which may release events that were held back.
@@ -588,12 +563,7 @@ class Driver(UncopyableObject):
         return self.error
 
     def cut_short(self, ending: Ending, reason: str | None) -> None:
-        """End the stream here, without reading the rest of the source.
-
-        Args:
-            ending: The ending, unless the answer is already complete.
-            reason: The reason, for the log.
-        """
+        """End the stream here, without reading the rest of the source."""
         if self.phase is not ENDED:
             decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
@@ -617,11 +587,7 @@ class Driver(UncopyableObject):
                 recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with the answer of the previous attempt, because the new answer differs from it.
-
-        Args:
-            error: The error that a view has raised; ignored if the stream has already ended.
-        """
+        """End the stream with the answer of the previous attempt, because the new answer differs from it."""
         if self.phase is ENDED:
             return
         self.error = error
@@ -662,9 +628,6 @@ class Driver(UncopyableObject):
 
         A `MisuseError` becomes a note on the stream's error, or on the error that was being raised when
         the closing began. If there is neither, the `MisuseError` is raised.
-
-        Args:
-            failed: True if another error is being raised, which the `MisuseError` must not replace.
         """
         if isinstance(error, MisuseError):
             main_error = self.error or error.__context__

@@ -63,20 +63,7 @@ def guard(
     field: At | None,
     counts: bool = False,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
-    """Add a guard to a stream, and return the object that applies the guard's rule.
-
-    Args:
-        rule: The rule, as the caller passed it.
-        first_tokens: Number of content pieces after which a rule that is a function is first
-            called; also after which held-back events are delivered without a decision.
-        every: Number of content pieces between further calls of the function; None for no more calls.
-        hold: True to hold back events until the rule has decided.
-        field: Path to the output field whose value the function gets; None to pass the message.
-        counts: True if the rule counts all that arrives, even what never becomes part of the answer.
-
-    Raises:
-        MisuseError: The argument is not a rule, or reading has begun.
-    """
+    """Add a guard to a stream, and return the object that applies the guard's rule."""
     internal_rule = make_rule(rule, first_tokens, every, field)
     machine = driver.machine
     has_begun = machine.input_ended or machine.meter.chunks > 0

@@ -31,13 +31,6 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
 
     The answer is read with the format and the `reasoning_tags` of the stream; its other options are
     those of the stream that reads the answer in its place.
-
-    Args:
-        stream: The stream, which must not have been opened.
-        kind: The class of the stream that reads the answer.
-
-    Raises:
-        MisuseError: The stream is of the other class, was opened, or has guards.
     """
     is_async = kind is AsyncStream
     if not isinstance(stream, kind):

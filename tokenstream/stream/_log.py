@@ -44,9 +44,6 @@ def tell(level: int, message: str, *details: object, of: HasOrigin | None = None
     """Log a message, and the origin of the answer that it is about, if the level is enabled.
 
     The message must never contain the answer or the request.
-
-    Args:
-        of: The answer that the message is about; None for no answer.
     """
     # A warning is shown also by a program that has not imported `logging`.
     if level < WARNING and "logging" not in sys.modules:

@@ -41,13 +41,7 @@ class Recovers(Protocol):
         ...
 
     def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source with which to continue, or None if the stream ends here.
-
-        Args:
-            cause: The error that ended the input; None after a clean end, or if the machine,
-                which decodes the input, has the error.
-            now: A clock reading, in seconds.
-        """
+        """Return the source with which to continue, or None if the stream ends here."""
         ...
 
     def make_cancelling(self) -> Deferred | None:
@@ -55,20 +49,11 @@ class Recovers(Protocol):
         ...
 
     def find_cost(self) -> None:
-        """Compute the cost of the last attempt, which has ended, for its report.
-
-        Raises:
-            Exception: A function of the application's has raised it; this happens only once.
-        """
+        """Compute the cost of the last attempt, which has ended, for its report."""
         ...
 
     def record_end(self, error: Exception | None, now: float) -> None:
-        """Record how the last attempt ended.
-
-        Args:
-            error: The error of the stream; None for an end without an error.
-            now: A clock reading, in seconds.
-        """
+        """Record how the last attempt ended."""
         ...
 
 
@@ -79,11 +64,7 @@ def is_failure(head: ResponseHead) -> bool:
 
 
 def has_begun(driver: Driver, first: First) -> bool:
-    """Return True once the answer of a stream has begun, or can no longer begin.
-
-    Args:
-        first: "head" if the head of the response is enough, "event" for the first event.
-    """
+    """Return True once the answer of a stream has begun, or can no longer begin."""
     if driver.phase is Phase.ENDED:
         return True
     if driver.is_unopened:
@@ -99,12 +80,7 @@ def has_begun(driver: Driver, first: First) -> bool:
 
 
 def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> None:
-    """Import the modules that a request and its answer need, so that loading is not part of the timing.
-
-    Args:
-        deferred: Sends the request.
-        format: The answer's format; None to detect it from the first payload.
-    """
+    """Import the modules that a request and its answer need, so that loading is not part of the timing."""
     deferred.prepare()
     # `asked` has the address and the JSON of a request; None if other code sends the request.
     if deferred.asked is None:
@@ -119,12 +95,7 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
 
 
 def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
-    """Make a machine ready for the bytes of a source that was just opened.
-
-    Args:
-        machine: The machine, which has read nothing of the source.
-        source: The source. Its own options for reading count where the machine has none.
-    """
+    """Make a machine ready for the bytes of a source that was just opened."""
     if source.reading is not None:
         format, make_stage, offered = source.reading
         machine.offered = offered if machine.offered is None else machine.offered
@@ -148,22 +119,14 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
 
 
 def check_first(first: First) -> First:
-    """Check the `first` argument of `wait_open` and return it.
-
-    Raises:
-        MisuseError: `first` is neither "head" nor "event".
-    """
+    """Check the `first` argument of `wait_open` and return it."""
     if first not in ("head", "event"):
         raise MisuseError(f'wait_open waits for first="head" or first="event", and not {first!r}')
     return first
 
 
 def claim_reorder(reorder: Reorder) -> Reorder:
-    """Claim a `Reorder` stage for one stream and return it.
-
-    Raises:
-        MisuseError: `reorder` is not a `Reorder`, or another stream uses it.
-    """
+    """Claim a `Reorder` stage for one stream and return it."""
     from tokenstream.stages import Reorder
 
     check_option("reorder", reorder, Reorder)

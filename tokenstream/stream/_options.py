@@ -42,22 +42,14 @@ class Options(NamedTuple):
     """The tools that the caller names; None to take them from the request, if it is known."""
 
     def restore(self, machine: Machine) -> None:
-        """Give a new machine the answer's identity, and the answer so far if there is a checkpoint.
-
-        Raises:
-            MisuseError: The identity is not a text, or the checkpoint cannot be continued.
-        """
+        """Give a new machine the answer's identity, and the answer so far if there is a checkpoint."""
         if self.answer_id is not None:
             machine.accumulator.calls.identify(identity_of_caller(self.answer_id))
         if self.checkpoint is not None:
             machine.restore(self.checkpoint)
 
     def find_start(self, now: float) -> float:
-        """Return the time from which the metrics count: that of the request, or `now` if it is unknown.
-
-        Raises:
-            MisuseError: The time of the request is later than `now`.
-        """
+        """Return the time from which the metrics count: that of the request, or `now` if it is unknown."""
         if self.started_at is None:
             return now
         if self.started_at > now:

@@ -63,11 +63,7 @@ class PausedAnswer:
     """The token with which the last leg was requested; None if it needed none."""
 
     def why_not(self, payload: object) -> str | None:
-        """Return the reason why no request goes on after this pause; None if one does.
-
-        Args:
-            payload: The first request; None if it is not known.
-        """
+        """Return the reason why no request goes on after this pause; None if one does."""
         api = api_named(self.message.format)
         if api is None or api.pause is None:
             return f"answers of {self.message.format} do not go on after a pause"

@@ -36,12 +36,7 @@ if TYPE_CHECKING:
 
 
 def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
-    """Read a stream to its end and call a router's handlers, one after the other.
-
-    Args:
-        cursors: The cursors of the first choice, which follow aspects such as its text.
-        router: The handlers, by the events, tools and fields that they are for.
-    """
+    """Read a stream to its end and call a router's handlers, one after the other."""
     run = _begin_run(driver, cursors, router, Once)
     run.refuse_async()
     try:
@@ -186,12 +181,7 @@ class _Tasks:
             self._waiting.append(work)
 
     async def _run_tools(self, work: Work, begun: Event) -> None:
-        """Run a tool, then the tools that are waiting for a free slot.
-
-        Args:
-            work: The call of the first tool.
-            begun: Set at once, to show that the task runs.
-        """
+        """Run a tool, then the tools that are waiting for a free slot."""
         begun.set()
         await self._finish_work(work)
         while self._waiting and not self._must_end:
@@ -231,11 +221,7 @@ class _Tasks:
                 await self._finish_work(each)
 
     async def _call(self, work: Work, step: Any = None) -> object:  # noqa: ANN401 - a step, which stands above
-        """Call a handler, or return the stored result of a tool's call that has run before.
-
-        Args:
-            step: The step that surrounds the tool, and shows its progress; None if there is none.
-        """
+        """Call a handler, or return the stored result of a tool's call that has run before."""
         if not work.is_tool:
             value = work.call()
             return await value if value is not None and isawaitable(value) else value
@@ -327,16 +313,7 @@ class _Tasks:
 def _begin_run(
     driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router, kind: type[Once]
 ) -> HandlerRun:
-    """Return the object that decides, event by event, which of the router's handlers to call.
-
-    Args:
-        cursors: Makes a cursor for each view that the handlers read.
-        router: The handlers, by the events, tools and fields that they are for.
-        kind: The class that runs calls at most once, if the router has a store.
-
-    Raises:
-        MisuseError: `router` is not a `Router`.
-    """
+    """Return the object that decides, event by event, which of the router's handlers to call."""
     from tokenstream.router import Router
 
     argument: Any = router
@@ -434,11 +411,7 @@ def _call_tool(driver: SyncDriver, run: HandlerRun, work: Work, step: Any) -> ob
 
 
 def _show(driver: SyncDriver, run: HandlerRun, work: Work, step: Any, output: object) -> None:  # noqa: ANN401 - as above
-    """Show a value that a running tool has yielded.
-
-    Raises:
-        ToolStopped: The tool is not to go on.
-    """
+    """Show a value that a running tool has yielded."""
     _show_in_step(step, output)
     try:
         _call_all(driver, run, run.show_progress(work, output))

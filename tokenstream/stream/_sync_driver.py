@@ -140,12 +140,7 @@ class SyncDriver(Driver):
         return self.__next__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Event | None:
-        """Return the next event for a view that limits its wait, or None at the end of that wait.
-
-        Args:
-            until: Time at which to stop waiting, if the source's reads can be limited; None for no limit.
-            pauses: True to stop waiting also once only the rest of the connection is left to be read.
-        """
+        """Return the next event for a view that limits its wait, or None at the end of that wait."""
         if self.phase is ENDED:
             return self.step()  # raises the stream's error or StopIteration
         if until is None:
@@ -158,11 +153,7 @@ class SyncDriver(Driver):
         return self.step() if self.phase is ENDED else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
-        """Return the next event, or None if none has arrived, for a loop that also reads other streams.
-
-        Args:
-            bell: Wakes that loop: it is set when something may have arrived.
-        """
+        """Return the next event, or None if none has arrived, for a loop that also reads other streams."""
         return self._step(partial(self._advance_without_waiting, bell))
 
     @property
@@ -186,9 +177,6 @@ class SyncDriver(Driver):
 
         Deadlines apply if the source's reads can be limited, before the source is open, and after the
         terminal event.
-
-        Args:
-            until: Time at which the caller stops waiting.
         """
         pump = self.pump
         if pump.limit_read is not None:
@@ -219,9 +207,6 @@ class SyncDriver(Driver):
         """Read until the answer has begun, or raise the answer's error.
 
         A later loop still delivers every event.
-
-        Args:
-            first: "head" to read the head of the response, "event" to read up to the first event.
         """
         while not has_begun(self, first):
             try:
@@ -266,22 +251,14 @@ class SyncDriver(Driver):
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Let a thread read the source, for a loop that also reads other streams.
-
-        Args:
-            bell: Wakes that loop: it is set when something has arrived.
-        """
+        """Let a thread read the source, for a loop that also reads other streams."""
         pump = self.pump
         if not pump.begun and isinstance(pump.source, Deferred):
             self.begin_request(pump.source)
         pump.listen(bell)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before then; None for never.
-
-        Args:
-            since: Time since which nothing has arrived.
-        """
+        """Return the time at which to call `expire` if nothing arrives before then; None for never."""
         return None if self.machine.input_ended or self.phase is ENDED else self.find_read_limit(since)
 
     def expire(self) -> None:
@@ -300,13 +277,7 @@ class SyncDriver(Driver):
     def _step(
         self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
     ) -> Event | None:
-        """Return the next event; None if the chunks read have produced no event.
-
-        Args:
-            advance: Reads a chunk, and returns its event if the machine's fast path produced one.
-            until: Time at which to stop reading; None to read a single chunk.
-            pauses: True to stop also before the rest of the connection.
-        """
+        """Return the next event; None if the chunks read have produced no event."""
         if not self.pump.begin_read():
             raise self._busy_error()
         try:
@@ -346,11 +317,7 @@ class SyncDriver(Driver):
         self.end(quiet=True)
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the source; the message keeps the content read so far.
-
-        Args:
-            quiet: True to log errors instead of raising them.
-        """
+        """Close the source; the message keeps the content read so far."""
         self.record_closing()
         self.end(quiet=quiet)
 
@@ -369,12 +336,7 @@ class SyncDriver(Driver):
             pump.lock.release()
 
     def close_source(self, *, quiet: bool = False) -> None:
-        """Close the source, unless it is closed already.
-
-        Args:
-            quiet: True to log errors instead of raising them, because another error is being
-                raised, or because the caller did not ask to close.
-        """
+        """Close the source, unless it is closed already."""
         try:
             self.pump.close()
         except Exception as error:
@@ -439,11 +401,7 @@ class SyncDriver(Driver):
         return event
 
     def _process_unless_stopped(self, item: object) -> Event | None:
-        """Process an item of the pump, or end the stream if it was stopped meanwhile.
-
-        Returns:
-            The item's event, if the machine's fast path produced one; else None.
-        """
+        """Process an item of the pump, or end the stream if it was stopped meanwhile."""
         if self.verdict.end_request is not None and item.__class__ is not SourceOpened:
             # Somebody called `stop` meanwhile. (An opened source is stored first, so that it can be closed.)
             self._end_with_lock(quiet=True)

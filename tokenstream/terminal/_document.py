@@ -66,9 +66,6 @@ class MarkdownDocument(Markdown):
 
         Colours begin and end in each line. Invisible spaces at the end of a line are removed: if
         a terminal draws a character wider than rich expects, they would wrap to another line.
-
-        Args:
-            columns: Number of columns; None for that of the console.
         """
         width = console.width if columns is None else min(columns, console.width)
         # rich would fail on blocks that are nested too deeply: they are drawn as the lines of their source.
@@ -112,12 +109,7 @@ def _describe_image(title: str, address: str) -> str:
 
 
 def _flatten_deep_blocks(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
-    """Yield the tokens, but replace each block that is nested too deeply by the lines of its source.
-
-    Args:
-        text: The source of the document.
-        room: Number of columns by which blocks may be indented.
-    """
+    """Yield the tokens, but replace each block that is nested too deeply by the lines of its source."""
     lines: list[str] = []
     block: list[Token] = []
     depth = 0

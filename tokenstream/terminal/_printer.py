@@ -30,11 +30,6 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
     The place at which the text is cut moves only once for each screenful of new text, so that
     the colours of code seldom change.
 
-    Args:
-        text: The text of the block so far.
-        rows: Rows of the screen.
-        columns: Columns of the screen.
-
     Example:
         >>> cut_to_recent("fence", "~~~\n" + "a line\n" * 1000 + "~~~", rows=2, columns=10)
         '~~~\na line\na line\na line\n~~~'
@@ -59,10 +54,6 @@ def _cut_code(text: str, rows: int, cells: int) -> str:
     """Return a fenced block of code without its middle: its first line, and the last screens of its code.
 
     The first line names the language. A block of a few screens is returned whole.
-
-    Args:
-        rows: Rows of the screen.
-        cells: Number of characters that fit on a screen.
     """
     opening_end, lines = text.find("\n") + 1, text.count("\n")
     if lines <= 3 * rows and len(text) <= 4 * cells:
@@ -79,9 +70,6 @@ def _cut_offset(text: str, cells: int) -> int:
     """Return the offset at which to cut a text: at least two screens of text follow the offset.
 
     The offset is a multiple of a screen's size, so that it moves only once for each screen of new text.
-
-    Args:
-        cells: Number of characters that fit on a screen.
     """
     return (len(text) // cells - 2) * cells
 
@@ -92,11 +80,7 @@ def _next_line_start(text: str, start: int) -> int:
 
 
 def _find_line_from_end(text: str, lines: int) -> int:
-    """Return the offset at which the last lines of a text begin; 0 if the text has fewer lines.
-
-    Args:
-        lines: Number of line ends that these lines contain.
-    """
+    """Return the offset at which the last lines of a text begin; 0 if the text has fewer lines."""
     position = len(text)
     # One more line end precedes these lines.
     for _ in range(lines + 1):

@@ -289,12 +289,7 @@ class Timeline:
 
 
 def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
-    """Return the timeline of a script: each event, raw payload and error with its time.
-
-    Args:
-        start: The event that begins the answer.
-        rate: Number of deltas per second; None for no time between deltas.
-    """
+    """Return the timeline of a script: each event, raw payload and error with its time."""
     # Ids that are made up for other calls must differ from those in the script.
     script_ids = frozenset(step.id for step in steps if isinstance(step, AddToolCall) and step.id is not None)
     maker, timeline = _EventMaker(script_ids), Timeline([])
@@ -318,11 +313,7 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
 
 
 def check_texts(name: str, values: Iterable[object]) -> None:
-    """Raise `MisuseError` if a value is not text.
-
-    Args:
-        name: Name of the method or argument, for the message.
-    """
+    """Raise `MisuseError` if a value is not text."""
     for item in values:
         if not isinstance(item, str):
             raise MisuseError(f"{name} takes text, and not a value of type {type(item).__name__}")
@@ -346,12 +337,7 @@ def check_bytes(name: str, value: object) -> None:
 
 
 def check_number(name: str, value: object, *, zero: bool) -> None:
-    """Raise `MisuseError` unless a value is a finite number above 0, or 0 if that is allowed.
-
-    Args:
-        name: The argument's name, for the message.
-        zero: True to allow 0.
-    """
+    """Raise `MisuseError` unless a value is a finite number above 0, or 0 if that is allowed."""
     # True and False are ints, too, but no numbers.
     if isinstance(value, int | float) and not isinstance(value, bool):
         is_allowed_zero = zero and value == 0
@@ -384,15 +370,7 @@ def check_kind(value: object) -> None:
 
 
 def json_of(name: str, value: object, *, strict: bool = True) -> str:
-    """Return a value as JSON text.
-
-    Args:
-        name: The argument's name, for the message.
-        strict: True to refuse NaN and the infinities.
-
-    Raises:
-        MisuseError: The value cannot be written as JSON.
-    """
+    """Return a value as JSON text."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=not strict)
     except (TypeError, ValueError, RecursionError) as error:
@@ -400,15 +378,7 @@ def json_of(name: str, value: object, *, strict: bool = True) -> str:
 
 
 def fragments_of(arguments: object) -> tuple[str, ...]:
-    """Return the arguments of a tool call as fragments of JSON text.
-
-    Args:
-        arguments: A mapping, its JSON text, or fragments of that text; an empty sequence means an empty
-            object.
-
-    Raises:
-        MisuseError: The value is none of these.
-    """
+    """Return the arguments of a tool call as fragments of JSON text."""
     if isinstance(arguments, tuple | list):
         fragments = tuple(cast("Iterable[str]", arguments))
         check_texts("a fragment of arguments", fragments)
@@ -422,11 +392,7 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
 
 
 def usage_of(counts: dict[str, Any]) -> Usage:
-    """Return token counts as a `Usage`.
-
-    Raises:
-        MisuseError: A value is not a token count.
-    """
+    """Return token counts as a `Usage`."""
     for name, count in counts.items():
         is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
         if count is not None and not is_count:

@@ -139,14 +139,6 @@ def _record_source(source: Callable[[], object], path: Path, **options: object) 
     """Read a live stream to its end and write the recording to a file.
 
     If the stream fails, an existing file stays unchanged.
-
-    Args:
-        source: Opens the stream; returns any object that a `Stream` or an `AsyncStream` can read.
-        **options: `replace` and `filter` of `record`, applied before writing.
-
-    Raises:
-        StreamError: The stream failed.
-        RecordingRefused: The recording contains something that looks like a secret.
     """
     # Several processes may run the tests and record the same stream at once.
     temporary = path.with_name(f"new-{os.getpid()}-{path.name}")
@@ -158,12 +150,7 @@ def _record_source(source: Callable[[], object], path: Path, **options: object) 
 
 
 def _read_to_end(source: Callable[[], object], start_recording: Callable[[object], Any]) -> None:
-    """Open a live stream and read it to its end, in an event loop if it is asynchronous.
-
-    Args:
-        source: Opens the stream.
-        start_recording: Starts the recording of an opened stream; returns the object to read instead.
-    """
+    """Open a live stream and read it to its end, in an event loop if it is asynchronous."""
     if inspect.iscoroutinefunction(source):
         run_apart(partial(_read_to_end_async, source, start_recording))
         return
@@ -226,12 +213,7 @@ def _find_recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def _play_recording(request: pytest.FixtureRequest, play: Callable[..., _StreamT]) -> _StreamT:
-    """Return the stream of a test's recording, with the options that the test's marker sets.
-
-    Args:
-        request: The test's request, which has the marker.
-        play: The method of the recording that makes the stream; it gets the options as arguments.
-    """
+    """Return the stream of a test's recording, with the options that the test's marker sets."""
     marker = request.node.get_closest_marker("recording")
     if marker is None:
         return play()

@@ -50,11 +50,7 @@ class _AnthropicTurn(AssistantTurn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text as a block, with its citations; leave out text that is only white space.
-
-        Returns:
-            None, since every text can be sent.
-        """
+        """Write text as a block, with its citations; leave out text that is only white space."""
         citations = self.cited.get(index)
         # The API refuses a block that is only white space.
         if not citations and (not part.text or part.text.isspace()):
@@ -66,12 +62,7 @@ class _AnthropicTurn(AssistantTurn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block.
-
-        Returns:
-            The reason not to send it if the reasoning is incomplete, made by another API, or lacks a
-            signature that it needs; else None.
-        """
+        """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
         if not self.is_own:
             return "reasoning"
         if not part.complete:
@@ -94,11 +85,7 @@ class _AnthropicTurn(AssistantTurn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call as a `tool_use` block.
-
-        Returns:
-            None, since the caller leaves out each call that cannot be sent.
-        """
+        """Write a call as a `tool_use` block."""
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
         return None
@@ -158,11 +145,7 @@ class _BedrockTurn(AssistantTurn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text as a block, with its citations; leave out text that is only white space.
-
-        Returns:
-            None, since every text can be sent.
-        """
+        """Write text as a block, with its citations; leave out text that is only white space."""
         citations = self.cited.get(index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}
@@ -173,12 +156,7 @@ class _BedrockTurn(AssistantTurn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as text with its signature, or as the encrypted bytes.
-
-        Returns:
-            The reason not to send it if another API has made the reasoning, or if it is incomplete or wrongly
-            encoded; else None.
-        """
+        """Write reasoning as text with its signature, or as the encrypted bytes."""
         if not self.is_own:
             return "reasoning"
         if not part.complete:
@@ -201,12 +179,7 @@ class _BedrockTurn(AssistantTurn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a server tool, which Converse distinguishes from other calls by its type.
-
-        Returns:
-            The reason not to send it if another API has made the call, or if Converse cannot express it;
-            else None.
-        """
+        """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
@@ -221,12 +194,7 @@ class _BedrockTurn(AssistantTurn):
         return bool(part.id and part.name) and object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a server tool, with the type and the status that the API has sent.
-
-        Returns:
-            The reason not to send it if another API has made the result, or if Converse cannot express it;
-            else None.
-        """
+        """Write the result of a server tool, with the type and the status that the API has sent."""
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
@@ -311,11 +279,7 @@ class _CohereTurn(AssistantTurn):
         self._citations: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
-        """Return the turn with the parts that were written.
-
-        Raises:
-            NotExpressible: Nothing of the message remains.
-        """
+        """Return the turn with the parts that were written."""
         plan = self.message.provider_data.get("tool_plan") if self.is_own else None
         # The format keeps the plan as the list of its pieces.
         plan_pieces = plan if is_list(plan) else []
@@ -341,12 +305,7 @@ class _CohereTurn(AssistantTurn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` element.
-
-        Returns:
-            The reason not to send it if the reasoning is signed, encrypted, or made by another API;
-            else None.
-        """
+        """Write reasoning as a `thinking` element."""
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
@@ -361,12 +320,7 @@ class _CohereTurn(AssistantTurn):
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a citation, with the index that the cited text has in the turn.
-
-        Returns:
-            The reason not to send it if the cited text is not sent, or if Cohere has sent no source in the
-            form of API v2; else None.
-        """
+        """Write a citation, with the index that the cited text has in the turn."""
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.
         if "sources" not in citation:
@@ -421,11 +375,7 @@ class _GeminiTurn(AssistantTurn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call as a `functionCall`, with the fields that Gemini has sent with it.
-
-        Returns:
-            None, since the caller leaves out each call that cannot be sent.
-        """
+        """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
         sent_id = fields.pop("id", None)
@@ -449,24 +399,14 @@ class _GeminiTurn(AssistantTurn):
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
-        """Write a part exactly as the API has sent it; return None, or `obstacle` if that is impossible.
-
-        Args:
-            obstacle: The result if the part has no provider fields, so that it cannot be written.
-            fields: The part's provider fields.
-        """
+        """Write a part exactly as the API has sent it; return None, or `obstacle` if that is impossible."""
         if not fields:
             return obstacle
         self.written.append(fields)
         return None
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write a medium as `fileData` with its URL, or as `inlineData` with its content.
-
-        Returns:
-            The reason not to send it if the URL is of another provider, or if the content or its type is
-            missing; else None.
-        """
+        """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}

@@ -80,11 +80,7 @@ class _OpenAIChatTurn(AssistantTurn):
         """Fields of the message that belong to no list of pieces, such as `audio`."""
 
     def build(self) -> dict[str, Any]:
-        """Return the turn with the parts that were written.
-
-        Raises:
-            NotExpressible: Nothing of the message remains.
-        """
+        """Return the turn with the parts that were written."""
         # Only a server that has sent such items takes a list.
         is_list = any(item.keys() != _PLAIN_ITEM for item in self._items)
         text = self._items if is_list else "".join([item["text"] for item in self._items])
@@ -123,10 +119,6 @@ class _OpenAIChatTurn(AssistantTurn):
         Plain text goes to the field for reasoning. Reasoning that is encrypted, that has both text and a
         signature, or that came with a type becomes a typed piece. A signature without text goes to Gemini's
         field `extra_content`.
-
-        Returns:
-            The reason not to send it if another API has made the reasoning, or if its signature may be cut
-            off; else None.
         """
         if not self.is_own:
             return "reasoning"
@@ -149,11 +141,7 @@ class _OpenAIChatTurn(AssistantTurn):
         return None
 
     def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
-        """Add reasoning as a typed piece to the list that OpenRouter or LiteLLM uses for such pieces.
-
-        Args:
-            fields: The part's provider fields, which become the piece; modified.
-        """
+        """Add reasoning as a typed piece to the list that OpenRouter or LiteLLM uses for such pieces."""
         is_redacted = part.redacted is not None
         kind = fields.setdefault("type", "reasoning.encrypted" if is_redacted else "reasoning.text")
         name = "thinking_blocks" if kind in _THINKING_BLOCKS else "reasoning_details"
@@ -250,11 +238,7 @@ class _MistralTurn(AssistantTurn):
         """The tool calls, which are not content: the turn has a field of their own for them."""
 
     def build(self) -> dict[str, Any]:
-        """Return the turn with the parts that were written.
-
-        Raises:
-            NotExpressible: Nothing of the message remains.
-        """
+        """Return the turn with the parts that were written."""
         self.check_has_content(self.written or self._calls)
         turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
         if self._calls:
@@ -341,11 +325,7 @@ class _OllamaTurn(AssistantTurn):
         self._calls: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
-        """Return the turn with the parts that were written.
-
-        Raises:
-            NotExpressible: Nothing of the message remains.
-        """
+        """Return the turn with the parts that were written."""
         text, thinking = "".join(self._text), "".join(self._thinking)
         turn: dict[str, Any] = {"role": "assistant", "content": text}
         if thinking:
@@ -373,11 +353,7 @@ class _OllamaTurn(AssistantTurn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call, with its id unless this library made the id up.
-
-        Returns:
-            None; the caller has already left out each call that the API would refuse.
-        """
+        """Write a call, with its id unless this library made the id up."""
         # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
         fields = self.fields(part)
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}

@@ -72,9 +72,6 @@ _NAMES = frozenset((*get_args(Kind), "all"))
 def names_of(drop: Drop) -> frozenset[str]:
     """Return the names in the option `drop`, which may be a single name or several, as a set.
 
-    Raises:
-        MisuseError: One of the names is unknown.
-
     Example:
         >>> sorted(names_of("all")), sorted(names_of(("citation", "reasoning")))
         (['all'], ['citation', 'reasoning'])
@@ -121,10 +118,6 @@ def formats_with_turns() -> list[str]:
 
 def write_user_turn(text: str, method: str) -> dict[str, Any]:
     """Return a user's turn with a text, in the form of the APIs whose turns a method of `Message` makes.
-
-    Args:
-        text: The text.
-        method: The name of the method.
 
     Example:
         >>> write_user_turn("Hi", "to_anthropic"), write_user_turn("Hi", "to_gemini")

@@ -144,11 +144,7 @@ MARKUPS: dict[str, CallMarkup] = {
 
 
 def find_markup(tool_tags: object) -> CallMarkup:
-    """Return the markup of a dialect that can be written.
-
-    Raises:
-        MisuseError: It is not the name of such a dialect.
-    """
+    """Return the markup of a dialect that can be written."""
     if not isinstance(tool_tags, str) or tool_tags not in MARKUPS:
         raise MisuseError(
             f"calls are written in one of the dialects {', '.join(sorted(MARKUPS))}, and not in {tool_tags!r}"
@@ -166,16 +162,6 @@ def put_calls_in_text(
     """Return a message whose whole calls are text, and what is still to be left out of it.
 
     Each part keeps its index. A call that was cut off stays, and can only be left out.
-
-    Args:
-        message: The message.
-        tool_tags: The name of the dialect.
-        drop: The kinds of parts to leave out.
-        is_meant: Returns True for a call that becomes text; all do by default.
-
-    Raises:
-        MisuseError: Calls cannot be written in that dialect, or `drop` contains an unknown name.
-        NotExpressible: The dialect cannot express a call that `drop` does not name.
     """
     markup, names = find_markup(tool_tags), names_of(drop)
     if "tool_call" in names:
@@ -201,12 +187,7 @@ def put_calls_in_text(
 
 
 def _write(call: ToolCall, markup: CallMarkup, names: frozenset[str], obstacles: dict[Kind, int]) -> str:
-    """Return a call's markup; "" if it has none.
-
-    Args:
-        names: The names of what may be left out.
-        obstacles: Receives the reason why a call that may not be left out cannot be sent.
-    """
+    """Return a call's markup; "" if it has none."""
     text = markup.write_call(call) if call.type in FUNCTIONS else None
     obstacle: Kind | None = None
     if text is None:

@@ -68,10 +68,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
         """Return the ids of the reasoning items to leave out, because the API would refuse them.
 
         The API refuses reasoning that was cut off, and reasoning without the finished item that followed it.
-
-        Returns:
-            The ids; and those of them that belong to reasoning before a text of which the server never
-            finished the item, because another request has continued the text.
         """
         unfinished: set[str] = set()
         before_continued_text: set[str] = set()
@@ -133,11 +129,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
     # -- messages ----------------------------------------------------------
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text into its message item, or into a message without an id if that item is unfinished.
-
-        Returns:
-            None, since every text can be sent.
-        """
+        """Write text into its message item, or into a message without an id if that item is unfinished."""
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:
@@ -180,11 +172,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
         message["content"] += part.text
 
     def _find_item(self, type: str, first_fields: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
-        """Return the item with a type and id; add it to the turn if this is its first part.
-
-        Args:
-            first_fields: The item's fields at its start; they include the id.
-        """
+        """Return the item with a type and id; add it to the turn if this is its first part."""
         key = (type, first_fields["id"])
         item = self._items.get(key)
         if item is None:
@@ -204,12 +192,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
     # -- reasoning ---------------------------------------------------------
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write a part of a reasoning item: a summary, a text, or the encrypted content.
-
-        Returns:
-            The reason not to send it if the part belongs to no item, or to an item that the API refuses;
-            else None.
-        """
+        """Write a part of a reasoning item: a summary, a text, or the encrypted content."""
         fields = self.fields(part)
         id = text_of(fields, "id")
         if id is None:
@@ -240,12 +223,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write the item of a call.
-
-        Returns:
-            The reason not to send it if the item must be sent unchanged, but the reasoning before it is left
-            out; else None.
-        """
+        """Write the item of a call."""
         fields = self._find_fields(part, index)
         if "type" in fields:
             # The call of a computer or a shell, or an approval request: its item is sent unchanged. The first
@@ -289,15 +267,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
     def _write_unchanged(
         self, obstacle: Obstacle, item: dict[str, Any], index: int | None
     ) -> Obstacle | None:
-        """Write an item unchanged, with its id.
-
-        Args:
-            obstacle: The result if the item cannot be written.
-            index: The index of the part; None for a part that needs no reasoning before it.
-
-        Returns:
-            `obstacle` if the item has no type, or if the reasoning before it is left out; otherwise None.
-        """
+        """Write an item unchanged, with its id."""
         if text_of(item, "type") is None or index in self._orphans:
             return obstacle
         self.written.append(item)

@@ -386,12 +386,7 @@ class ToolResults(Mapping[str, Any]):
     # -- within ------------------------------------------------------------
 
     def _write_in_text(self, method: str, tool_tags: str) -> list[dict[str, Any]]:
-        """Return a user's turn with the results in a dialect, and about calls that it cannot express.
-
-        Args:
-            method: The name of the method that makes turns of the API.
-            tool_tags: The name of the dialect.
-        """
+        """Return a user's turn with the results in a dialect, and about calls that it cannot express."""
         markup = find_markup(tool_tags)
         self._check_answered()
         text = write_in_text(self, markup)
@@ -403,14 +398,7 @@ class ToolResults(Mapping[str, Any]):
         write_result: Callable[[_Result], dict[str, Any]],
         make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
-        """Return the results of the calls that the API can express, then messages about all other calls.
-
-        Args:
-            make_turn: Returns the assistant's turn for a message, with a value of `drop`.
-            write_result: Returns the API's form of the result of a call that can be sent back.
-            make_user_turn: Makes a user's message, or content for one, from a sentence about any other call.
-                The API would refuse the result of a call that is not in the assistant's turn.
-        """
+        """Return the results of the calls that the API can express, then messages about all other calls."""
         self._check_answered()
         results = [
             _Result(
@@ -429,12 +417,7 @@ class ToolResults(Mapping[str, Any]):
 
 
 def write_in_text(results: ToolResults, markup: CallMarkup | None) -> str:
-    """Return the text of a user's turn with results; "" if there are none.
-
-    Args:
-        results: The results.
-        markup: The markup of a dialect; None to tell all in words, as those of calls that it cannot express.
-    """
+    """Return the text of a user's turn with results; "" if there are none."""
     each = [
         _Result(call, markup and markup.write_call(call), results[call.id], call.id in results.errors)
         for call in results.message.tool_calls
@@ -463,15 +446,7 @@ def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Mes
 
 
 def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
-    """Return a tool's return value as JSON.
-
-    Args:
-        call: The call of the tool, for the error message.
-        nan: "constants" to write NaN and infinities as Python's `json` does, "strings" to write strings.
-
-    Raises:
-        MisuseError: The value cannot be written as JSON.
-    """
+    """Return a tool's return value as JSON."""
     from pydantic_core import PydanticSerializationError, to_json
 
     try:

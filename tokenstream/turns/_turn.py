@@ -122,11 +122,7 @@ class AssistantTurn(ABC):
     # -- for all APIs ----------------------------------------------------------
 
     def write(self) -> None:
-        """Write every part that `drop` does not leave out.
-
-        Raises:
-            NotExpressible: The API cannot express one of these parts.
-        """
+        """Write every part that `drop` does not leave out."""
         # Some APIs take the call of a server tool only together with its result.
         self._unpaired_ids = frozenset(
             part.id
@@ -174,21 +170,13 @@ class AssistantTurn(ABC):
         return is_dropped or (self.is_own and obstacle in self.silently_dropped)
 
     def write_content(self) -> list[dict[str, Any]]:
-        """Write the message, and return the list of its pieces.
-
-        Raises:
-            NotExpressible: The API cannot express a part that `drop` does not name, or no part remains.
-        """
+        """Write the message, and return the list of its pieces."""
         self.write()
         self.check_has_content(self.written)
         return self.written
 
     def check_has_content(self, content: object) -> None:
-        """Check that a turn has content.
-
-        Raises:
-            NotExpressible: No part of the message remains.
-        """
+        """Check that a turn has content."""
         if not content:
             what = "has nothing" if not self.message.parts else "has nothing left"
             # No kind is to blame: leaving out more parts would not help.
@@ -225,11 +213,7 @@ class AssistantTurn(ABC):
         return True
 
     def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return a citation's source in the form of a request; empty if another API has sent the citation.
-
-        Args:
-            data: The citation's provider fields.
-        """
+        """Return a citation's source in the form of a request; empty if another API has sent the citation."""
         # The APIs that use this method name the type of each citation.
         return deepcopy(data) if "type" in data else {}
 
@@ -322,12 +306,7 @@ def text_arguments(call: ToolCall) -> str:
 
 
 def is_signed(value: object, depth: int = 0) -> bool:
-    """Return True if there is a signature in a part's fields, or in the objects in them.
-
-    Args:
-        value: The fields, or one of the objects.
-        depth: The number of levels above the value; the search ends at `_DEPTH`.
-    """
+    """Return True if there is a signature in a part's fields, or in the objects in them."""
     if not is_dict(value) or depth > _DEPTH:
         return False
     return any(

@@ -51,11 +51,7 @@ class RecordedAnswer:
     """The recording that answers the second request, if there is one."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
-        """Return the server's replies, in order.
-
-        Args:
-            fast: True to send the recordings without pauses.
-        """
+        """Return the server's replies, in order."""
         replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
         if self.ends_inside is not None:
             size = _read(self.recording).index(self.ends_inside) + len(self.ends_inside) // 2
@@ -232,12 +228,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(*, program: str, fast: bool = False) -> int:
-    """Play the parts; return the exit status, 0 if every answer ends as it should.
-
-    Args:
-        program: The name under which the program was called.
-        fast: True to send the recordings without pauses.
-    """
+    """Play the parts; return the exit status, 0 if every answer ends as it should."""
     import httpx
 
     screen = open_screen(MAX_WIDTH)
@@ -344,12 +335,7 @@ class _DemoPlayer:
             stream.close()
 
     def _open(self, part: Part, answer: RecordedAnswer) -> None:
-        """Print and run the line of the demo's code that opens the stream of an answer.
-
-        Args:
-            part: The part of the demo, which contains the line.
-            answer: The answer; the line uses its address and its request.
-        """
+        """Print and run the line of the demo's code that opens the stream of an answer."""
         self._names |= {"url": self._url + answer.path, "payload": answer.payload}
         # The usual line is shown only once, in the introduction.
         if part.opening != OPENING:
@@ -374,12 +360,7 @@ class _DemoPlayer:
             self._screen.print_caption(caption)
 
     def _print(self, text: str, *, end: str = "\n", flush: bool = False) -> None:
-        """Print a text; this method replaces `print` in the demo's code.
-
-        Args:
-            end: Text to print after it.
-            flush: Not used: the screen flushes each piece.
-        """
+        """Print a text; this method replaces `print` in the demo's code."""
         self._screen.print_answer(f"{text}{end}")
 
 

@@ -66,11 +66,7 @@ _MARKS = {
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the agents' run; return the exit status, which is 0 if no step failed.
-
-    Args:
-        fast: True to leave out the pauses of the server and of the tools.
-    """
+    """Play the agents' run; return the exit status, which is 0 if no step failed."""
     screen = open_screen()
     screen.print_line(
         "A planner asks two agents at once, and each calls its tools. The answers are recordings, sent over "
@@ -210,11 +206,7 @@ async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
 
 
 def run_coding(*, fast: bool = False) -> int:
-    """Play the run; return the exit status, which is 0 if all turns are done.
-
-    Args:
-        fast: True to leave out the pauses between the lines.
-    """
+    """Play the run; return the exit status, which is 0 if all turns are done."""
     screen = open_screen()
     screen.print_caption("A program starts Claude Code, and follows what it does:")
     for line in _CODE:
@@ -344,9 +336,6 @@ def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
     """Add a line to a tree for each step, and for the steps inside it.
 
     The line ends with the step's error or the end of its text, as far as there is room.
-
-    Args:
-        width: Number of columns for a line.
     """
     from rich.text import Text
 

@@ -91,12 +91,7 @@ class Screen:
         self._write(f"\n{heading}\n\n", "title")
 
     def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
-        """Print a table.
-
-        Args:
-            heads: The column heads, each of one or two lines.
-            rows: Rows of cells; a cell is a text and its style.
-        """
+        """Print a table."""
         # Pairs of the upper line of a head, which may be empty, and the lower one.
         head_lines = [head.rpartition("\n")[::2] for head in heads]
         rows_of_text = [[first for first, _ in head_lines], [last for _, last in head_lines]]
@@ -109,12 +104,7 @@ class Screen:
             self._write("  ".join(padded).rstrip() + "\n", style="")
 
     def _print(self, text: str, style: str, *, margin: str = "", free_columns: int = 0) -> None:
-        """Print a text, and begin a new line before a word that does not fit.
-
-        Args:
-            margin: Text to put before each line.
-            free_columns: Number of columns to leave free after each word.
-        """
+        """Print a text, and begin a new line before a word that does not fit."""
         wrapped: list[str] = []
         for word in _WORD.findall(text):
             if word == "\n":
@@ -161,12 +151,7 @@ class RichScreen(Screen):
         self.print_line()
 
     def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
-        """Print a table.
-
-        Args:
-            heads: The column heads, each of one or two lines.
-            rows: Rows of cells; a cell is a text and its style.
-        """
+        """Print a table."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -299,11 +284,7 @@ class _EventPrinter:
                 return
 
     def _change_kind(self, event: Event) -> bool:
-        """Begin a new line if an event is of another kind than the event before.
-
-        Returns:
-            True if the event is of another kind.
-        """
+        """Begin a new line if an event is of another kind than the event before."""
         last_kind, self._kind = self._kind, type(event)
         if last_kind is not self._kind:
             self._screen.end_line()

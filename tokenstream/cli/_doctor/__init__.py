@@ -81,15 +81,7 @@ def _parse_seconds(argument: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Request answers from a server, and print the diagnosis of the path to it, through proxies.
-
-    Returns:
-        The exit status: 0 only if answers arrive piece by piece, as the server writes them.
-
-    Raises:
-        CommandFailed: The argument is not the address of a web server.
-        MisuseError: The format is unknown.
-    """
+    """Request answers from a server, and print the diagnosis of the path to it, through proxies."""
     if not _URL.match(options.url):
         # The message does not quote the argument, which may contain a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)

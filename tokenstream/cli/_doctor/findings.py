@@ -90,12 +90,7 @@ class Diagnosis:
 
 
 def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
-    """Return the diagnosis of the path to a server (with its proxies) from the answers to one request.
-
-    Args:
-        probes: The answer to a client that accepts no compression; after it, if there was a
-            second request, the answer to a client that accepts compression, as browsers do.
-    """
+    """Return the diagnosis of the path to a server (with its proxies) from the answers to one request."""
     first, *others = probes
     recognised = find_hops(header for probe in probes for header in probe.headers.items())
     hops = [hop for hop, _ in recognised.values()]
@@ -122,12 +117,7 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
 
 
 def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, str]:
-    """Return the verdict on the path from the server to this program, and the reason for the verdict.
-
-    Args:
-        probe: The first answer.
-        findings: The findings of all answers, the grave ones first.
-    """
+    """Return the verdict on the path from the server to this program, and the reason for the verdict."""
     grave = next((finding for finding in findings if finding.grave), None)
     if grave is not None:
         return "does not stream", grave.what
@@ -239,9 +229,6 @@ def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[
     2. If no hop was recognised, and limits of any known hops fit, the advice names these, as guesses.
     3. Otherwise, the advice first names the times that are close to a round number, which somebody may have
        set as a limit, and then the limits of any known hops that fit, as guesses.
-
-    Args:
-        times: The measured seconds, for each kind of limit.
     """
     limits_met = find_limits(times, hops)
     if limits_met:

@@ -251,9 +251,6 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
     Each comes with a description of the sign: the header that reveals the hop.
 
-    Args:
-        headers: Pairs of a lower-case name and a value.
-
     Example:
         >>> {name: sign for name, (_, sign) in find_hops([("server", "nginx/1.22.1")]).items()}
         {'nginx': 'its header server: nginx/1.22.1'}
@@ -279,22 +276,13 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
 
 def _matches_sign(sign: str, name: str, expected: str, words: str) -> bool:
-    """Return True if a header of a response has the name and the words of a hop's sign.
-
-    Args:
-        sign: The header's name in the sign, which may end in "*".
-        expected: Words that the header's value must contain; "" for any value.
-        words: The words of the header's value in lower case, each with a space on both sides.
-    """
+    """Return True if a header of a response has the name and the words of a hop's sign."""
     has_name = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
     return has_name and (not expected or f" {expected} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:
     """Return the limits that may have cut an answer, each with its hop.
-
-    Args:
-        times: The measured seconds, for each kind of limit.
 
     Example:
         >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]

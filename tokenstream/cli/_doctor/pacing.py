@@ -131,12 +131,7 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
 
 
 def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
-    """Return the verdict on an answer's pace: do its events arrive one by one, in bursts, or all at once?
-
-    Args:
-        arrivals: The chunks that complete an event.
-        buffer: Size of the buffer that seems to fill up; None if there is none.
-    """
+    """Return the verdict on an answer's pace: do its events arrive one by one, in bursts, or all at once?"""
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
     events = sum(moment.events for moment in moments)
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
@@ -161,11 +156,7 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
 
 
 def _count_bursts(moments: Sequence[Moment], events: int) -> int:
-    """Return the number of bursts if most events arrive many at a time, after a silence; else 0.
-
-    Args:
-        events: Number of all events of the answer.
-    """
+    """Return the number of bursts if most events arrive many at a time, after a silence; else 0."""
     bursts = [moment for moment in moments if moment.events >= _MIN_BURST]
     silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MIN_BURST]
     mostly_bursts = sum(moment.events for moment in bursts) >= _MIN_BURST_SHARE * events

@@ -104,19 +104,7 @@ def probe(
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> ProbedAnswer:
-    """Send a request; return its answer, recorded up to the end, or until Ctrl-C.
-
-    Args:
-        request_parts: The request without its address.
-        coding: The Accept-Encoding to send.
-        format: The answer's format; None if the user has not named it.
-        timeout: Seconds of silence after which the probe gives up.
-        clock: Source of the times, in seconds.
-
-    Raises:
-        CommandFailed: The certificates to trust cannot be read.
-        MisuseError: The request is invalid.
-    """
+    """Send a request; return its answer, recorded up to the end, or until Ctrl-C."""
     recorder = _AnswerRecorder(clock)
     with ExitStack() as stack:
         client = stack.enter_context(_make_client(timeout, recorder))
@@ -142,11 +130,7 @@ def _is_proxied(url: str) -> bool:
 
 
 def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
-    """Return an httpx client whose hook passes the head of the response to the recorder.
-
-    Raises:
-        CommandFailed: The certificates to trust cannot be read.
-    """
+    """Return an httpx client whose hook passes the head of the response to the recorder."""
     import httpx
 
     try:
@@ -189,11 +173,7 @@ class _AnswerRecorder:
         self._version = response.http_version
 
     def watch(self, open_source: Callable[[], SyncSource]) -> None:
-        """Open the answer and record its body up to the end.
-
-        Args:
-            open_source: Sends the request and returns the answer's source.
-        """
+        """Open the answer and record its body up to the end."""
         from httpx import HTTPError
 
         try:
@@ -221,12 +201,7 @@ class _AnswerRecorder:
         return self._clock() - self._started_at
 
     def build_answer(self, coding: str, format: str | None) -> ProbedAnswer:
-        """Return the recorded answer; if the recorded body cannot be read as an answer, with the error.
-
-        Args:
-            coding: The Accept-Encoding that was sent.
-            format: The answer's format; None if the user has not named it.
-        """
+        """Return the recorded answer; if the recorded body cannot be read as an answer, with the error."""
         counter = _EventCounter(self._head)
         arrivals = [TimedChunk(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
         departures, error = self._read_answer(format)
@@ -246,11 +221,7 @@ class _AnswerRecorder:
         )
 
     def _read_answer(self, format: str | None) -> tuple[Mapping[str, Departure], StreamError | None]:
-        """Read the recorded body with a `Stream`.
-
-        Returns:
-            The departures of the body; and the error that reading it raised, None if there was none.
-        """
+        """Read the recorded body with a `Stream`."""
         if isinstance(self._failure, StreamError):
             return Departures(), self._failure
         if self._head is None:

@@ -37,11 +37,7 @@ _BAR_LENGTH = 40
 
 
 def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
-    """Yield the lines of a report: verdict, evidence, hops, findings and advice.
-
-    Args:
-        address: The address, without the parts that may be secret.
-    """
+    """Yield the lines of a report: verdict, evidence, hops, findings and advice."""
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
     yield f"{one_line(address)}: {verb}{diagnosis.verdict}"
     yield f"  {one_line(diagnosis.reason)}"
@@ -105,11 +101,7 @@ def write_row(label: str, text: str) -> str:
 
 
 def as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: SecretMask) -> str:
-    """Return the diagnosis as a JSON object on one line.
-
-    Args:
-        address: The address, without the parts that may be secret.
-    """
+    """Return the diagnosis as a JSON object on one line."""
     report: dict[str, Any] = {
         "url": address,
         "verdict": diagnosis.verdict,

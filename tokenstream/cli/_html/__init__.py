@@ -34,16 +34,7 @@ _MIN_SECRET = 8
 
 
 def write_page(options: argparse.Namespace) -> int:
-    """Write the page of an answer; return the exit status for the answer's ending.
-
-    Args:
-        options: The command line, with the page's name in `html` and the answer in `source`, or
-            the other way round.
-
-    Raises:
-        CommandFailed: The answer cannot be read, it seems to contain a secret, or the page cannot
-            be written.
-    """
+    """Write the page of an answer; return the exit status for the answer's ending."""
     path = _order_names(options)
     _refuse_other_file(path)
     reading = read(options)

@@ -259,11 +259,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def build_page(reading: PageReading, command: str) -> str:
-    """Return the page that shows a reading.
-
-    Args:
-        command: The command that made the page, without secrets.
-    """
+    """Return the page that shows a reading."""
     unknown = "lines of an agent" if reading.has_agent_lines else "unknown format"
     format = reading.report.stream.format or unknown
     gaps = list_gaps(reading)
@@ -283,12 +279,7 @@ def build_page(reading: PageReading, command: str) -> str:
 
 
 def build_run_page(reading: RunReading, command: str) -> str:
-    """Return the page that shows the run of an agent.
-
-    Args:
-        reading: The run.
-        command: The command that made the page, without secrets.
-    """
+    """Return the page that shows the run of an agent."""
     return _build(
         reading.run.agent or "agent",
         reading.ending,
@@ -304,13 +295,7 @@ def build_run_page(reading: RunReading, command: str) -> str:
 
 
 def _build(title: str, ending: str, *sections: Markup | None) -> str:
-    """Return a page.
-
-    Args:
-        title: What the page is about.
-        ending: How that has ended.
-        sections: The sections in order; None for one that is left out.
-    """
+    """Return a page."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -356,12 +341,7 @@ def _list_facts(reading: PageReading) -> Markup:
 
 
 def _describe_content(reading: PageReading | RunReading, what: str) -> Markup:
-    """Return a note for the person who may share the page, on the private content that it shows.
-
-    Args:
-        reading: The answer or the run.
-        what: What the page shows of it, beside its events.
-    """
+    """Return a note for the person who may share the page, on the private content that it shows."""
     shown = len(reading.events)
     events = (
         "all its events"

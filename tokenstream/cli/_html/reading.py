@@ -118,9 +118,6 @@ def read(options: argparse.Namespace) -> PageReading:
     A recording of this library, or a cassette, is played at its own times on a virtual clock; a
     file that only has a body has no times, and its frames stand for chunks. A server's answer
     and standard input are recorded in memory while they arrive.
-
-    Raises:
-        CommandFailed: The source cannot be read.
     """
     recording = load_recording(options)
     if recording is None:
@@ -186,13 +183,7 @@ def _read_stream(
     start: float = 0.0,
     recording: Recording | None = None,
 ) -> PageReading:
-    """Read a stream to its end, and close it; return the reading.
-
-    Args:
-        clock: The clock that measures the times of chunks and events.
-        start: The clock's reading at the request.
-        recording: The recording that is played; None to collect the chunks while they arrive.
-    """
+    """Read a stream to its end, and close it; return the reading."""
     # The page needs the chunks with their times, as a recording has them, but no recording is written.
     terms = Terms(
         path=_NO_PATH,
@@ -251,12 +242,7 @@ class Collected:
         """Maps the number of a chunk, from 1, to the index of its kind."""
 
     def add(self, event: Event, at: float, chunk: int) -> None:
-        """Add an event.
-
-        Args:
-            at: Seconds since the request.
-            chunk: Number of chunks that were read so far; the event belongs to the last of these.
-        """
+        """Add an event."""
         self.count += 1
         self.counts[type(event).__name__] += 1
         seen = SeenEvent(self.count, at, event)
@@ -264,12 +250,7 @@ class Collected:
         self.mark_chunk(chunk, kind_of(event))
 
     def mark_chunk(self, chunk: int, kind: Kind) -> None:
-        """Set the kind of a chunk, unless the chunk already has a more important kind.
-
-        Args:
-            chunk: Number of the chunk, from 1.
-            kind: The kind; the order of importance is that of `KINDS`.
-        """
+        """Set the kind of a chunk, unless the chunk already has a more important kind."""
         self._kinds[chunk] = max(KINDS.index(kind), self._kinds.get(chunk, 0))
 
     def list_chunks(self, recording: Recording) -> list[Chunk]:

@@ -184,10 +184,6 @@ class _ShownPayloads:
         """Return the text of an event as an element that opens to show the payload.
 
         If the payload was shown at an earlier event, or exceeds the bound, a note says so instead.
-
-        Args:
-            text: The event's fields.
-            raw: The payload; None if there is none.
         """
         if raw is None:
             return escape(text)
@@ -206,11 +202,7 @@ class _ShownPayloads:
 
 
 def metrics_tables(reading: PageReading, gaps: list[Gap]) -> Markup:
-    """Return the part of the page with the stream's longest gaps and its metrics.
-
-    Args:
-        gaps: All gaps, the longest first.
-    """
+    """Return the part of the page with the stream's longest gaps and its metrics."""
     metrics = metrics_of(reading.report)
     if not reading.has_times:
         note = element("p", "The file has no times: gaps and all metrics in seconds are unknown.")
@@ -286,11 +278,7 @@ class RunReading:
 
 
 def read_run(reading: PageReading) -> RunReading:
-    """Follow the lines of an agent to their end, at their own times; return the reading.
-
-    Args:
-        reading: The reading that showed that the lines are an agent's.
-    """
+    """Follow the lines of an agent to their end, at their own times; return the reading."""
     recording, clock = reading.recording, VirtualClock()
     run = Steps("run", clock=clock)
     events, collected = run.events(), Collected()

@@ -45,11 +45,6 @@ def escape(text: str) -> Markup:
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """Return an element.
 
-    Args:
-        children: The element's content; text is escaped.
-        attributes: The element's attributes; one that is None is left out. "_" in a name stands for "-", and
-            a "_" at its end is dropped.
-
     Example:
         >>> print(element("p", "1 < 2", element("b", "!"), class_="note"))
         <p class="note">1 &lt; 2<b>!</b></p>
@@ -177,13 +172,7 @@ class Axis:
 
 
 def _interpolate(value: float, given: list[float], wanted: list[float]) -> float:
-    """Convert a value from one scale to another, by linear interpolation between points known on both.
-
-    Args:
-        value: The value on the first scale.
-        given: The points on the first scale, in ascending order.
-        wanted: The same points on the second scale.
-    """
+    """Convert a value from one scale to another, by linear interpolation between points known on both."""
     # The index of the point after the value, within bounds so that both it and the one before exist.
     after = min(max(1, bisect_left(given, value)), len(given) - 1)
     low, high = given[after - 1], given[after]
@@ -212,12 +201,7 @@ def list_gaps(reading: PageReading) -> list[Gap]:
 
 
 def draw_timeline(reading: PageReading, gaps: list[Gap]) -> Markup:
-    """Return a picture of an answer's chunks in the order of their arrival, with a scale and a legend.
-
-    Args:
-        reading: The answer as it was read, with the arrival times of its chunks.
-        gaps: All silences between chunks, the longest first.
-    """
+    """Return a picture of an answer's chunks in the order of their arrival, with a scale and a legend."""
     chunks = reading.chunks
     if not chunks:
         return element("p", "No byte arrived.", class_="none")
@@ -306,11 +290,7 @@ def _title_of(reading: PageReading, bar: _Bar) -> str:
 
 
 def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:
-    """Return bands behind the bars: for the longest gaps, and for all stalls, but at most `_MAX_STALLS`.
-
-    Args:
-        gaps: All gaps, the longest first.
-    """
+    """Return bands behind the bars: for the longest gaps, and for all stalls, but at most `_MAX_STALLS`."""
     marked = [gap for index, gap in enumerate(gaps[:_MAX_STALLS]) if gap.is_stall or index < _MAX_GAPS]
     drawn: list[Markup] = []
     for gap in marked:
@@ -391,9 +371,5 @@ def _draw_legend(reading: PageReading, gaps: list[Gap]) -> Markup:
 
 
 def list_longest(gaps: list[Gap]) -> list[Gap]:
-    """Return the longest gaps, as many as a page lists.
-
-    Args:
-        gaps: All gaps, the longest first.
-    """
+    """Return the longest gaps, as many as a page lists."""
     return gaps[:_MAX_GAPS]

@@ -74,11 +74,7 @@ class RouteTrial(NamedTuple):
 
 
 def try_route(candidate: RouteCandidate, timeout: float) -> RouteTrial:
-    """Send a route's question; return the result of the trial, which ends at the first content.
-
-    Args:
-        timeout: Seconds to wait for the first content.
-    """
+    """Send a route's question; return the result of the trial, which ends at the first content."""
     if candidate.missing is not None:
         # Without its key, the request would only be refused, so it is not sent.
         return RouteTrial(
@@ -145,13 +141,7 @@ def _list_cells(trial: RouteTrial) -> tuple[str, ...]:
 
 
 def _write_cells(seconds: str, cells: Sequence[str], widths: Sequence[int], answer: str) -> str:
-    """Return a line of the table.
-
-    Args:
-        seconds: The first cell.
-        cells: The cells that name the route.
-        answer: The last cell.
-    """
+    """Return a line of the table."""
     padded = (f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
     return f"{seconds:>10}  {'  '.join(padded)}  {answer}"
 
@@ -216,15 +206,7 @@ def _parse_seconds(argument: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Send a tiny question to each route, and print which routes answer, and so would serve a program.
-
-    Returns:
-        The exit status: 0 if at least one route answers.
-
-    Raises:
-        CommandFailed: A route or its file is invalid.
-        MisuseError: A format is unknown.
-    """
+    """Send a tiny question to each route, and print which routes answer, and so would serve a program."""
     candidates = find_candidates(options.routes, options.model)
     trials = list(_try_all(candidates, options.timeout))
     mask = SecretMask(secret for candidate in candidates for secret in candidate.secrets)
@@ -237,11 +219,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _try_all(candidates: Sequence[RouteCandidate], timeout: float) -> Iterator[RouteTrial]:
-    """Yield the trial of each route; if standard error is a terminal, print there which route is tried.
-
-    Args:
-        timeout: Seconds to wait for the first content of each answer.
-    """
+    """Yield the trial of each route; if standard error is a terminal, print there which route is tried."""
     shows = sys.stderr is not None and sys.stderr.isatty()
     for number, candidate in enumerate(candidates, 1):
         if shows:

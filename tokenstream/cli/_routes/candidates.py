@@ -82,16 +82,7 @@ class KeyMissing(Exception):
 
 
 def make_payload(format: str | None, model: str | None, place: str) -> dict[str, Any]:
-    """Return the payload of a request with a tiny question, in the words of the format's API.
-
-    Args:
-        format: The format of the answer; None if it is not known.
-        model: The model; None if the user has not named one.
-        place: The address, without the parts that may be secret.
-
-    Raises:
-        CommandFailed: The format is not known, has no question here, or needs the name of a model.
-    """
+    """Return the payload of a request with a tiny question, in the words of the format's API."""
     if format in _PAYLOADS_WITHOUT_MODEL:
         return _PAYLOADS_WITHOUT_MODEL[format]
     if format not in _PAYLOADS:
@@ -105,14 +96,7 @@ def make_payload(format: str | None, model: str | None, place: str) -> dict[str,
 
 
 def find_headers(host: str | None, format: str | None) -> list[tuple[str, str]]:
-    """Return the headers that a request to a host needs: the API key and, for Anthropic's API, a version.
-
-    Args:
-        format: The format of the answer; None if it is not known.
-
-    Raises:
-        KeyMissing: The environment has no key for this host.
-    """
+    """Return the headers that a request to a host needs: the API key and, for Anthropic's API, a version."""
     headers: list[tuple[str, str]] = [_VERSION] if format == "anthropic" else []
     key = next((key for end, key in _KEYS.items() if _is_at(host or "", end)), None)
     if key is None:
@@ -147,15 +131,7 @@ class RouteCandidate(NamedTuple):
 
 
 def find_candidates(arguments: Sequence[str], model: str | None) -> list[RouteCandidate]:
-    """Return the routes that the command line names.
-
-    Args:
-        arguments: Each is `URL`, `MODEL=URL`, or `@FILE` with a JSON list of routes.
-        model: The model of the routes that name none; None if there is none.
-
-    Raises:
-        CommandFailed: An argument or a file is invalid.
-    """
+    """Return the routes that the command line names."""
     fields = [each for argument in arguments for each in _read_argument(argument)]
     return [_make_candidate(each, model) for each in fields]
 
@@ -177,11 +153,7 @@ def _read_argument(argument: str) -> Iterator[dict[str, Any]]:
 
 
 def _read_file(name: str) -> Iterator[dict[str, Any]]:
-    """Yield the fields of the routes in a file.
-
-    Raises:
-        CommandFailed: The file cannot be read, or is not a list of routes.
-    """
+    """Yield the fields of the routes in a file."""
     with ExitStack() as stack:
         content = open_file(name, stack).read()
     try:
@@ -197,15 +169,7 @@ def _read_file(name: str) -> Iterator[dict[str, Any]]:
 
 
 def _check_route(route: object, place: str) -> dict[str, Any]:
-    """Return a route of a file if its fields are valid.
-
-    Args:
-        route: The JSON value that should be a route.
-        place: Its place in the file, for messages, such as "route 2 in routes.json".
-
-    Raises:
-        CommandFailed: The value is not a route.
-    """
+    """Return a route of a file if its fields are valid."""
     if not is_dict(route) or not str(route.get("url", "")).lower().startswith(_SCHEMES):
         msg = f"{place} is not an object with a url that begins with http:// or https://"
         raise CommandFailed(msg, status=MISUSE)
@@ -225,12 +189,7 @@ def _check_route(route: object, place: str) -> dict[str, Any]:
 
 
 def _make_candidate(fields: dict[str, Any], model: str | None) -> RouteCandidate:
-    """Return the route with these fields.
-
-    Args:
-        fields: The fields, as in a file.
-        model: The model, if the route names none; None if there is none.
-    """
+    """Return the route with these fields."""
     url: str = fields["url"]
     # An unknown format raises here.
     Decoder(fields.get("format"))
@@ -252,19 +211,7 @@ def _make_candidate(fields: dict[str, Any], model: str | None) -> RouteCandidate
 def _find_headers(
     fields: dict[str, Any], host: str | None, format: str | None
 ) -> tuple[list[tuple[str, str]], list[str], str | None]:
-    """Return the headers of a route, with what the report needs to know about them.
-
-    Returns:
-        The headers; those of their values that are secret, to be hidden in the report; and the environment
-        variable that should have a key, but has none. It is None if no key is missing.
-
-    Args:
-        fields: The fields of the route. If they contain headers, no key is added from the environment.
-        format: The format of the answer; None if it is not known.
-
-    Raises:
-        CommandFailed: A header's environment variable is missing.
-    """
+    """Return the headers of a route, with what the report needs to know about them."""
     given = [*fields.get("headers", {}).items()]
     from_environment = [read_env_header(each) for each in fields.get("header_env", {}).items()]
     secrets = [value for name, value in given if is_secret(name, value)]

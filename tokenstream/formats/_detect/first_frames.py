@@ -85,21 +85,13 @@ class FirstFrames:
         """Return the error for frames that are of another format; None if they may be of this one.
 
         The result is also None once the format has read content.
-
-        Args:
-            format: The format that was to read the frames.
-            certain: True if the other format has to be known for certain.
         """
         if self.enough:
             return None
         return self._compare(format, certain=certain or bool(format.parts.choices))
 
     def find_nothing_read(self, format: Format) -> ProtocolError | NotAStream | None:
-        """Return the error for an answer whose payloads were all unknown; None for any other answer.
-
-        Args:
-            format: The format that has read the frames.
-        """
+        """Return the error for an answer whose payloads were all unknown; None for any other answer."""
         # A format that has read another connection before may know the answer from there.
         if self.enough or not self.are_unknown or format.parts.has_parts or format.parts.finished:
             return None
@@ -113,10 +105,6 @@ class FirstFrames:
         If the answer seems truncated only because it is of another format, the result is the error that says
         so. If it seems whole although nothing of it was read, the result is the error that says that.
         Otherwise, `error` is returned unchanged.
-
-        Args:
-            error: The error at the end of the input; None if there is none.
-            format: The format that was to read the frames.
         """
         if error is None:
             return self.find_nothing_read(format)
@@ -136,12 +124,7 @@ class FirstFrames:
 
 
 def truncation_error(frames: int, open_calls: int) -> StreamTruncated:
-    """Return the error for input that ended before the answer did.
-
-    Args:
-        frames: Number of frames that arrived.
-        open_calls: Number of tool calls that had not ended.
-    """
+    """Return the error for input that ended before the answer did."""
     if not frames:
         return add_code_hint(StreamTruncated("the input ended without a single event"), EMPTY_INPUT_HINT)
     # "s" * True is a plural "s".

@@ -73,9 +73,6 @@ def payload_of(frame: Frame) -> bytes | dict[str, Any]:
 def is_whole(frame: Frame, limits: Limits) -> bool:
     """Return whether the last frame has a whole payload, although the mark that ends a frame is missing.
 
-    Raises:
-        LimitExceeded: The payload exceeds one of the limits.
-
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> is_whole(b'{"done": true}', DEFAULT_LIMITS), is_whole(b'{"done": tr', DEFAULT_LIMITS)
@@ -99,9 +96,6 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
 
 def is_malformed(document: bytes) -> bool:
     """Return whether an incomplete document has a syntax error, so that it was not merely cut off.
-
-    Args:
-        document: The bytes that arrived; `is_whole` has checked them against the limits.
 
     Example:
         >>> is_malformed(b'{"done": tr'), is_malformed(b'{"done": <'), is_malformed(b'{"done": true} <')
@@ -132,9 +126,6 @@ def is_nothing(payload: bytes) -> bool:
     These are: JSON's null, booleans and numbers, an array of one of them or of none, a comment or another
     line of SSE without data, one word in brackets, in capitals or with underscores, a word such as "ping" or
     "connected", and a time; and a JSON string of one of these, or of any one word.
-
-    Args:
-        payload: The data of a frame without a name, without the white space around them.
 
     Example:
         >>> [is_nothing(data) for data in (b"null", b"[START]", b": hi", b"PROCESSING", b"ping 3", b"09:30")]
@@ -169,9 +160,6 @@ def unwrap(payload: bytes) -> list[ServerSentEvent] | None:
     r"""Return the SSE events in the data of an SSE event; None if the data are not wrapped objects.
 
     A server that passes whole SSE events to a library, which adds `data:` to each line, sends such data.
-
-    Args:
-        payload: The data of a frame, without the white space around them.
 
     Example:
         >>> [event.data for event in unwrap(b'data: {"a": 1}') or []]

@@ -44,24 +44,7 @@ BARE = "bare data that say nothing"
 def recognise(
     frame: Frame, limits: Limits, *, document: bool, decoded: dict[bytes, Any] | None = None
 ) -> str | StreamError | None:
-    """Find the format that a frame proves.
-
-    Args:
-        document: True if the frame is from a JSON body and so cannot be bare text.
-        decoded: Gets the object that is decoded, by its payload, unless it may hold half a surrogate pair.
-
-    Returns:
-        The name of the format. Or, if the frame proves none:
-
-        - `PING` for a ping, and `END` for the sentinel, which several formats have;
-        - `BARE` for bare data that say nothing;
-        - `UNCLAIMED` for an object that no format claims, and `WAIT` for anything else;
-        - the error that the frame reports, or that names what the frame is if it is known not to be read;
-        - None for text in a JSON body.
-
-    Raises:
-        ProtocolError: The frame begins like a JSON object but is not JSON.
-    """
+    """Find the format that a frame proves."""
     event = ""
     if isinstance(frame, EventStreamMessage) and frame.kind != "event":
         return exception_error(frame.event, frame.payload, frame.headers)
@@ -91,11 +74,7 @@ def recognise(
 
 
 def _classify_bare(frame: Frame, value: object, limits: Limits) -> str | StreamError | None:
-    """Classify data that are no object: as text, as `BARE`, or by the frames that are wrapped in them.
-
-    Args:
-        value: The decoded data; None if they are not JSON.
-    """
+    """Classify data that are no object: as text, as `BARE`, or by the frames that are wrapped in them."""
     payload = frame.strip() if isinstance(frame, bytes) else b""
     inner = unwrap(payload)
     if inner:
@@ -112,9 +91,6 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
     The format is None if no format fits, or several do. It is as good as proven if frames of several kinds
     fit it. The function is called for a body that has ended before any frame proved a format. A body that
     consists of `[DONE]` alone may be a chat completion.
-
-    Args:
-        frames: The frames, none of which proved a format.
     """
     candidates: set[str] | None = None
     kinds: set[object] = set()
@@ -137,13 +113,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
 
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
-    """Classify a payload by its first bytes.
-
-    Returns:
-        "json" if the payload must be decoded to find its format. Otherwise the result that `recognise`
-        returns for the payload: `PING`, `END`, `WAIT`, or the error that the payload reports; or "bare" for
-        data that are no object.
-    """
+    """Classify a payload by its first bytes."""
     if not payload or event in PING_NAMES or event == INITIAL_RESPONSE:
         return PING
     if payload == b"[DONE]" and not event:
@@ -157,15 +127,7 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
 
 
 def _decode_loosely(payload: bytes, limits: Limits) -> object:
-    """Decode a payload that begins with a brace or a bracket.
-
-    Returns:
-        The value, or the first object of an array. None if the payload begins with a bracket but is not
-        JSON: it is text then.
-
-    Raises:
-        ProtocolError: The payload begins with a brace but is not JSON.
-    """
+    """Decode a payload that begins with a brace or a bracket."""
     try:
         data: object = decode(payload, limits)
     except ProtocolError:
@@ -189,11 +151,7 @@ def whole_object(chunk: bytes, limits: Limits) -> dict[str, Any] | None:
 
 
 def is_websocket_message(payload: dict[str, Any], format: Format) -> bool:
-    """Return whether an object, which is the whole first chunk, is of a format used on WebSockets.
-
-    Args:
-        format: The connection's format; as long as it is not detected, its `framing` is empty.
-    """
+    """Return whether an object, which is the whole first chunk, is of a format used on WebSockets."""
     if format.framing:
         # The caller has named the format, so it need not be detected.
         return format.framing == "messages"
@@ -216,12 +174,6 @@ def find_mismatch(
 
     The result is None if a frame is in the named format, or may be and was not unknown to it. Frames without
     a payload, such as pings and `[DONE]`, are of any format.
-
-    Args:
-        format: The format that was named; it has read no content.
-        frames: The first frames of the connection.
-        later: Number of frames after these.
-        certain: True if the other format has to be known for certain.
 
     Example:
         >>> from tokenstream.formats._wire.anthropic import Anthropic
@@ -271,11 +223,6 @@ def find_nothing_read(
     """Return the error for an answer that seems whole, but of which the format has read nothing.
 
     The result is None if a frame proves the format: it is an answer without content.
-
-    Args:
-        format: The format that has read the frames.
-        frames: The first frames of the connection.
-        later: Number of frames after these.
     """
     if any(_is_of(format, frame) for frame in frames):
         return None
@@ -333,12 +280,7 @@ def _is_unknown(format: Format, frame: Frame) -> bool:
 
 
 def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
-    """Return the error for `count` payloads of another format than the one that was named.
-
-    Args:
-        name: The format that was named.
-        likely: The format that they look like; None if that is unknown.
-    """
+    """Return the error for `count` payloads of another format than the one that was named."""
     other = likely or "an unknown one"
     if name == "custom":
         error = ProtocolError(f"none of the events ({count}) fits a path of custom(); they look like {other}")

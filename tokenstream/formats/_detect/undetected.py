@@ -198,13 +198,7 @@ class Undetected(Format):
     def _give_way(
         self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None
     ) -> list[Event]:
-        """Replace this format by another one, and return the events of the held frames.
-
-        Args:
-            name: The name of the other format; None if there is none, which sets `error`.
-            is_proven: False if the frames only fit the other format, so that they are no whole answer.
-            decoded: The object in the last frame, by its payload, which is not decoded again.
-        """
+        """Replace this format by another one, and return the events of the held frames."""
         held, self._held = self._held, []
         if name is None:
             self.error = self.doubt or describe_unknown_format([frame for frame, _ in held], self.limits)

@@ -47,13 +47,7 @@ _FOLLOWED = {HARNESS: "agentcore-harness", INVOKE_AGENT: "bedrock-agent"}
 
 
 def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
-    """Return the error for a body in no known format.
-
-    Args:
-        kind: The body's kind, judging by its first bytes.
-        start: The start of the body, as text.
-        text: True if the source yields strings and not bytes.
-    """
+    """Return the error for a body in no known format."""
     if kind == "html":
         title = title_of(start)
         with_title = f" titled {title!r}" if title else ""
@@ -93,9 +87,6 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
 def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
     r"""Return the error for a body without line ends or blank lines; None if the body has them.
 
-    Args:
-        tail: The start of the body's only event, which has not ended.
-
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> for tail in (b"data: {}data: {}", b"data: {}\ndata: {}\n", b"data: {\ndata: }"):
@@ -122,13 +113,7 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
 
 
 def _lost_line_ends_error(symptom: str, cause: str, tail: bytes) -> NotAStream:
-    """Return the error for a body without line ends or blank lines.
-
-    Args:
-        symptom: The fault in the body.
-        cause: The reason for the fault.
-        tail: The start of the body.
-    """
+    """Return the error for a body without line ends or blank lines."""
     error = NotAStream(f"{symptom}: {cause}", body=str(tail, "utf-8", "replace"))
     hint = ". Hand over the response itself or its bytes, not its lines (iter_lines)"
     return add_code_hint(error, hint)
@@ -195,13 +180,7 @@ def _agent_error(name: str, frame: Frame, limits: Limits) -> NotAStream:
 
 
 def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
-    """Return the error for a body or events of no known format.
-
-    Args:
-        message: The description of the body or events.
-        hint: Advice that applies only to code, not to the command line; added to the message.
-        body: The start of the body.
-    """
+    """Return the error for a body or events of no known format."""
     return mark_cause(add_code_hint(NotAStream(message, body=body), hint), "unknown_format")
 
 
@@ -278,12 +257,7 @@ def refusal(name: str) -> NotAStream:
 
 
 def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
-    """Return the error that names what a payload is of; None if it is of nothing that is known.
-
-    Args:
-        payload: A payload that no format recognises.
-        event: The SSE event's or AWS message's name, "" if it has none.
-    """
+    """Return the error that names what a payload is of; None if it is of nothing that is known."""
     name = next((name for name, is_of in _KNOWN.items() if is_of(payload, event)), None)
     return None if name is None else refusal(name)
 

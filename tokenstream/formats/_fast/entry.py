@@ -133,14 +133,7 @@ class ShapeEntry:
         return self.create_read()
 
     def is_same(self, name: str | None, payload: Payload, event: AnyEvent, text: str) -> bool:
-        """Return True if this entry would make the same delta of a payload as decoding has, and so suffices.
-
-        Args:
-            name: The name of the payload's SSE event.
-            payload: The payload as it arrived.
-            event: The delta that the format decoded from the payload.
-            text: The text of the delta.
-        """
+        """Return True if this entry would make the same delta of a payload as decoding has, and so suffices."""
         means_the_same = (name, event.__class__, event.choice, event.part) == (
             self.name,
             self.kind,
@@ -155,12 +148,6 @@ class ShapeEntry:
 
         The function is stored for the next call with these pieces. The result is None if a payload of this
         shape cannot be in such a chunk, because it arrives decoded or takes several lines.
-
-        Args:
-            before: The bytes before the payload.
-            after: The bytes after the payload.
-            max_size: The longest chunk that may be read this way, in bytes.
-            lines: True if a payload may take several lines.
         """
         key = (before, after, max_size)
         reader = self._framed.get(key)
@@ -178,10 +165,6 @@ class ShapeEntry:
         The tuple contains the name of the payloads' SSE events, the first bytes of each payload, and a
         function that makes the event from the bytes after them. The tuple is stored for the next call. The
         result is None if payloads arrive decoded.
-
-        Args:
-            multiple: The number of first bytes is a multiple of this number, such as 3 if the caller
-                compares them as base64.
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
@@ -198,15 +181,7 @@ def make_reader(
     max_size: int | None = None,
     start: bytes = b"",
 ) -> Read:
-    """Return a function that turns each payload of a shape into a delta like an earlier one.
-
-    Args:
-        entry: The shape, and what the earlier delta means.
-        match: Returns the text in a payload.
-        payload: The payload's place in the bytes; None if the bytes are the payload.
-        max_size: The maximum number of bytes that may be read this way; None for `Limits.event`.
-        start: The beginning of the payload, if the bytes do not include it.
-    """
+    """Return a function that turns each payload of a shape into a delta like an earlier one."""
     format, follow, log = entry.format, entry.follow, entry.log
     kind, choice, part, call_id = entry.kind, entry.choice, entry.part, entry.call_id
     is_text, is_reasoning = kind in TEXT_DELTAS, kind is ReasoningDelta
@@ -310,17 +285,7 @@ class DecodedShape:
         padding: Collection[str] = (),
         depth: int = DEFAULT_LIMITS.depth,
     ) -> DecodedShape | None:
-        """Return the shape of a payload, or None if it is too large or holds a value that is not JSON.
-
-        Args:
-            value: The payload.
-            path: The place of the text.
-            changing: Places of numbers and codes that may change and have no meaning.
-            counts: The changing places that must hold whole numbers.
-            asides: Fields that contain nothing of the answer.
-            padding: Meaningless fields that hide the length of the text.
-            depth: The limit on nesting.
-        """
+        """Return the shape of a payload, or None if it is too large or holds a value that is not JSON."""
         if value.__class__ is not dict or depth <= _MOST_DEEP:
             # With so low a limit on nesting, each payload has to be checked against it.
             return None
@@ -353,10 +318,6 @@ class _ShapeLearner:
         """Return a function that compares a value with an object or array of the learnt payload.
 
         Returns None if the learnt payload is too large or too deep, or holds a value that is not JSON.
-
-        Args:
-            value: The object or array.
-            path: Its place in the learnt payload.
         """
         self._values_left -= len(value)
         if self._values_left < 0 or len(path) > _MOST_DEEP:
@@ -387,14 +348,7 @@ class _ShapeLearner:
 def _make_comparison(
     size: int, constant: list[tuple[Any, type, Json]], others: list[tuple[Any, type, Fits | None]]
 ) -> Fits:
-    """Return a function that compares objects or arrays with an object or array of the learnt payload.
-
-    Args:
-        size: The number of values in the learnt object or array.
-        constant: Key or index, type and value of each value that must stay equal.
-        others: Key or index and type of each other value, and the function that checks the value; None if
-            any value of the type will do.
-    """
+    """Return a function that compares objects or arrays with an object or array of the learnt payload."""
 
     def fits(value: Json) -> bool:
         """Return True if a value has the learnt keys, types and constants, and passes all further checks."""

@@ -50,12 +50,7 @@ class Hole(bytes, Enum):
 
 
 def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
-    """Return the function that finds the text in payloads of a shape.
-
-    Args:
-        pieces: The constant bytes before, between and after the holes, which are the places that differ.
-        holes: The kinds of the holes between the pieces.
-    """
+    """Return the function that finds the text in payloads of a shape."""
     if not _GIVES_BACK:
         # On this interpreter, `removeprefix` and `removesuffix` return a copy even if they cut off nothing.
         # So the functions below cannot tell whether a piece was cut off, and every payload is decoded.
@@ -99,12 +94,7 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 
 
 def _make_text_match(prefix: bytes, tail: bytes) -> Match:
-    """Return a function that returns the text between two constant pieces of a payload, or None.
-
-    Args:
-        prefix: All bytes before the text.
-        tail: All bytes after it.
-    """
+    """Return a function that returns the text between two constant pieces of a payload, or None."""
 
     def match(payload: bytes) -> str | None:
         """Return the text between `prefix` and `tail`; None if the payload has other bytes, or no text."""
@@ -127,13 +117,7 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
 
 
 def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text in payloads with padding, which hides the text's length.
-
-    Args:
-        prefix: The bytes before the text.
-        between: The bytes between the text and the padding, which is in a later field.
-        tail: The bytes after the padding.
-    """
+    """Return the function that finds a text in payloads with padding, which hides the text's length."""
     # Without the closing quote of the text, at which `partition` cuts.
     middle = between[1:]
 
@@ -168,11 +152,6 @@ def _match_escaped(after_prefix: bytes, between: bytes, tail: bytes) -> str | No
     """Return the decoded text of a payload with padding, in which escaped quotes may be in the text.
 
     Return None if the text is empty or malformed, or not followed by `between`, padding and `tail`.
-
-    Args:
-        after_prefix: The payload from the beginning of the text on.
-        between: The bytes between the text and the padding.
-        tail: The bytes after the padding.
     """
     # The first quote is inside the text. Padding cannot contain the bytes before it.
     inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
@@ -234,10 +213,6 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     """Return the function that finds a text in payloads of a shape where other places differ, too.
 
     The function cuts off the places (holes) before the text, then those after the text.
-
-    Args:
-        pieces: The constant bytes before, between and after the holes.
-        holes: The kinds of the holes between the pieces; one of them is the text.
     """
     prefix, *inner, tail = pieces
     text_index = holes.index(Hole.TEXT)

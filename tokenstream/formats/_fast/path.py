@@ -233,9 +233,6 @@ class FastPath:
         A frame with anything but exactly one delta, or with a departure from the documentation, cannot be
         learnt. It drops all learnt entries, because a payload that matches one of them may mean something
         else from now on.
-
-        Args:
-            events: The events that the format decoded from the frame.
         """
         if self._misses > _MOST_MISSES and self._deltas_to_wait > 1 and not self.entries:
             # The shapes keep differing, so only count the delta: to examine each payload for its shape would
@@ -278,13 +275,7 @@ class FastPath:
         self._learnt_at = format.frames
 
     def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
-        """Return a payload's shape (all but its text), learnt before or, if that may pay off, now; else None.
-
-        Args:
-            payload: The payload as it arrived.
-            value: The payload, decoded.
-            text: The text of the delta in the payload.
-        """
+        """Return a payload's shape (all but its text), learnt before or, if that may pay off, now; else None."""
         kind = DecodedShape if is_dict(payload) else Shape
         for shape in self._shapes:
             match: Callable[[Any], str | None] = shape.match
@@ -314,14 +305,7 @@ class FastPath:
     def _prove(
         self, payload: Payload, value: dict[str, Any], path: Path | None, changing: Sequence[Path]
     ) -> AnyShape | None:
-        """Return a payload's shape; None if nothing proves where the values that change are.
-
-        Args:
-            payload: The payload as it arrived.
-            value: The payload, decoded.
-            path: The place of the text.
-            changing: The places whose values the shape must not compare.
-        """
+        """Return a payload's shape; None if nothing proves where the values that change are."""
         fast = self._fast
         learn: Any = (
             partial(Shape.learn, payload)
@@ -364,12 +348,6 @@ class FastPath:
         """Return a function that reads chunks with payloads like the learnt ones, without decoding them.
 
         The result is None if no payload was learnt that such a chunk can contain.
-
-        Args:
-            unit: The kind of each chunk.
-            max_size: The longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload in a chunk; unused for SSE events.
-            after: The bytes after the payload in a chunk; unused for SSE events.
         """
         # A payload that arrives decoded has no bytes around it; the format names the other possible chunks.
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
@@ -388,13 +366,6 @@ class FastPath:
         """Return a function that reads chunks with payloads like one learnt payload, without decoding them.
 
         The result is None if such chunks cannot contain that payload.
-
-        Args:
-            entry: What was learnt from the payload.
-            unit: The kind of each chunk.
-            max_size: The longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload in a chunk; unused for SSE events.
-            after: The bytes after the payload in a chunk; unused for SSE events.
         """
         if entry.name is None:
             # The entry is for payloads that arrive decoded.
@@ -424,10 +395,6 @@ class FastPath:
         They are for a caller that compares the beginning of a payload itself, in another encoding, for
         example. The tuple contains the name of the payloads' SSE events, the first bytes of each payload,
         and a function that makes the event from the bytes after them, or returns None.
-
-        Args:
-            multiple: The number of first bytes is a multiple of this number, such as 3 if the caller
-                compares them as base64.
         """
         if not self.entries:
             return None

@@ -95,12 +95,7 @@ class Shape:
         return Shape((head + first, *inner, last + foot), self.holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
-        """Return the first bytes of payloads, and the shape of the rest.
-
-        Args:
-            multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
-                are base64, of which three bytes are a group.
-        """
+        """Return the first bytes of payloads, and the shape of the rest."""
         first, *rest = self.pieces
         # The text's opening quote is left, so that the rest has a first piece.
         size = (len(first) - 1) // multiple * multiple
@@ -118,16 +113,7 @@ class Shape:
         asides: Collection[str] = (),
         padding: frozenset[str] = PADDING,
     ) -> Shape | None:
-        """Return the shape of a payload; None if its bytes do not prove where the values that change are.
-
-        Args:
-            value: The payload, decoded.
-            path: The place of the text.
-            changing: Places of numbers and codes that may change and have no meaning.
-            counts: The changing places that must hold whole numbers.
-            asides: Fields that contain nothing of the answer, or repeat the text.
-            padding: Meaningless fields that hide the length of the text.
-        """
+        """Return the shape of a payload; None if its bytes do not prove where the values that change are."""
         text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
         if len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
@@ -181,9 +167,6 @@ def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[in
     """Yield the start and end of each string in a payload that equals the text and has the right key.
 
     The string's quotes are not included.
-
-    Args:
-        path: The place of the text, whose last step is the key.
     """
     key = b'"%b"' % str(path[-1]).encode()
     # The server may have written characters outside of ASCII directly, or as escapes.
@@ -206,14 +189,7 @@ def _find_holes(
     *,
     again: bool,
 ) -> list[_HoleSpan]:
-    """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted.
-
-    Args:
-        text_span: Start and end of the text, without its quotes.
-        changing: Names of the fields that may change; True for a field that must hold a whole number.
-        padding: Names of the fields that hide the length of the text.
-        again: True if a field of the payload may repeat the text.
-    """
+    """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted."""
     start, end = text_span
     holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
     for found in _field_pattern(padding.union(changing)).finditer(payload):
@@ -269,15 +245,7 @@ def _is_proved(
     changing: list[Path],
     ignored: frozenset[str],
 ) -> bool:
-    """Return True if putting other values in the holes changes only the places that may change.
-
-    Args:
-        pieces: The constant bytes before, between and after the holes.
-        kinds: The kinds of the holes.
-        value: The payload, decoded.
-        changing: The place of the text, and then the other places that may change.
-        ignored: Names of the fields that need not be compared.
-    """
+    """Return True if putting other values in the holes changes only the places that may change."""
     if Hole.AGAIN in kinds and kinds != (Hole.TEXT, Hole.AGAIN):
         # `make_matcher` has no function for other holes beside a text that occurs twice.
         return False

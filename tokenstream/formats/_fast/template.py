@@ -88,11 +88,7 @@ class Template:
         self._text_group = shape.holes.index(Hole.TEXT) + 1
 
     def fit(self, payload: bytes, text: str) -> Shape | None:
-        """Return the shape of a payload; None if it differs in more than its values, or has another text.
-
-        Args:
-            text: The text of the delta that was decoded from the payload.
-        """
+        """Return the shape of a payload; None if it differs in more than its values, or has another text."""
         found = self.pattern.fullmatch(payload)
         if found is None or parse_string(found[self._text_group]) != text:
             return None
@@ -117,11 +113,7 @@ class Templates:
         return sum(len(known.templates) for known in self._known.values())
 
     def find(self, key: Key, payload: bytes, text: str) -> Shape | None:
-        """Return the shape of a payload if an earlier answer has proved it, else None.
-
-        Args:
-            text: The text of the delta that was decoded from the payload.
-        """
+        """Return the shape of a payload if an earlier answer has proved it, else None."""
         known = self._known.get(key)
         if known is None or len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
             return None

@@ -56,9 +56,6 @@ class EventStage(Protocol):
         """Return the index that the format gave to a part before this stage renumbered it.
 
         The method is called only for parts that are not text.
-
-        Args:
-            index: The part's index in the message.
         """
         ...
 
@@ -71,11 +68,6 @@ class EventStage(Protocol):
 
         Such a delta is made without decoding its payload, so that it does not reach `feed`. If the function
         returns False, the payload must be decoded after all.
-
-        Args:
-            delta: A delta that was decoded.
-            inner: The format's function for the same purpose, which the new function calls, too; None if the
-                format has none.
         """
 
 
@@ -298,13 +290,7 @@ class AnswerEvents:
             event.another = False
 
     def usage(self, usage: Usage, replaced: Collection[str] = ()) -> None:
-        """Report token counts; a zero after a positive count is left out, as not reported.
-
-        Args:
-            usage: The counts; their `provider_data` should hold the report that the provider sent.
-            replaced: Names of the counts whose zero the format documents as the count: it then replaces an
-                earlier one. After the finish reason "refusal", a zero of output tokens does so in any format.
-        """
+        """Report token counts; a zero after a positive count is left out, as not reported."""
         usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
         self._add(UsageUpdate).usage = mend_surrogates(usage) if self.may_hold_surrogates else usage
 
@@ -316,12 +302,7 @@ class AnswerEvents:
         return ()
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field that has no event of its own as `Unknown`, unless its value was reported before.
-
-        Args:
-            name: The field's name.
-            choice: The choice that the field belongs to; None for the answer as a whole.
-        """
+        """Report a field that has no event of its own as `Unknown`, unless its value was reported before."""
         if self.may_hold_surrogates:
             name, value = mend_surrogates(name), mend_surrogates(value)
         key = name if choice is None else (self.choice(choice).index, name)
@@ -333,25 +314,13 @@ class AnswerEvents:
     def report_unknown_fields(
         self, payload: dict[str, Any], known: Collection[str], choice: int | None = None
     ) -> None:
-        """Report the fields of a JSON object that its format does not know, unless they are null or empty.
-
-        Args:
-            payload: The object.
-            known: Names of the fields that the format reads elsewhere, or ignores.
-            choice: The choice that the object belongs to; None for the answer as a whole.
-        """
+        """Report the fields of a JSON object that its format does not know, unless they are null or empty."""
         for name, value in payload.items():
             if name not in known and not says_nothing(value):
                 self.field(name, value, choice)
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Report new items of a list that grows, such as log probabilities, as an `Unknown` event.
-
-        Args:
-            name: The list's name.
-            values: The items that follow those reported before.
-            choice: The index of the choice that the list belongs to.
-        """
+        """Report new items of a list that grows, such as log probabilities, as an `Unknown` event."""
         # Creates the choice, or refuses its index.
         self.choice(choice)
         if self.may_hold_surrogates:
@@ -359,12 +328,7 @@ class AnswerEvents:
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
-        """Report a payload that has no event of its own, as an `Unknown` event.
-
-        Args:
-            name: The payload's type, or the name of its SSE event.
-            data: The payload.
-        """
+        """Report a payload that has no event of its own, as an `Unknown` event."""
         self._out.append(Unknown(name, data, raw=self.raw))
 
     def input_transcript(
@@ -376,15 +340,7 @@ class AnswerEvents:
         transcript: str | None = None,
         error: str | None = None,
     ) -> None:
-        """Report a piece of the transcript of the user's speech, which is not part of the answer.
-
-        Args:
-            text: The added text.
-            id: The id of what was said; None if there is none.
-            done: True if no more follows for this id.
-            transcript: The whole transcript; None if it is not known.
-            error: The provider's word for a failure; None if there is none.
-        """
+        """Report a piece of the transcript of the user's speech, which is not part of the answer."""
         event = InputTranscript(text, id, done, transcript, error, raw=self.raw)
         if self.may_hold_surrogates:
             event.text, event.id = mend_surrogates(text), mend_surrogates(id)
@@ -394,12 +350,7 @@ class AnswerEvents:
     # -- choices -----------------------------------------------------------
 
     def choice(self, index: object) -> OpenChoice:
-        """Return the state of a choice; the state is created on first use.
-
-        Raises:
-            ProtocolError: `index` is not a whole number of at least 0.
-            LimitExceeded: There are more choices than `Limits.choices`.
-        """
+        """Return the state of a choice; the state is created on first use."""
         if not isinstance(index, int) or isinstance(index, bool) or index < 0:
             msg = "a choice's index must be a whole number of at least 0"
             raise ProtocolError(msg)
@@ -411,23 +362,12 @@ class AnswerEvents:
         return choice
 
     def check_room(self, count: int) -> None:
-        """Check that there may be one more item than there are, also if it never becomes a part.
-
-        Args:
-            count: Number of the items that there are.
-
-        Raises:
-            LimitExceeded: There are as many items as `Limits.parts` allows.
-        """
+        """Check that there may be one more item than there are, also if it never becomes a part."""
         if count >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
 
     def _take_part_index(self, choice: OpenChoice) -> int:
-        """Return the index of a choice's next part, and count that part.
-
-        Raises:
-            LimitExceeded: There are more parts than `Limits.parts`.
-        """
+        """Return the index of a choice's next part, and count that part."""
         self.check_room(self.first_part + self._parts_seen)
         self._parts_seen += 1
         index = self.first_part + choice.next_part

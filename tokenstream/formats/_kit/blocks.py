@@ -79,13 +79,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self._closed.pop(key, None)
 
     def _is_start_of_open(self, key: KeyT, id: str | None, name: str | None, arguments: object) -> bool:
-        """Return True if a start is that of the open call with its key, again; count a departure for it.
-
-        Args:
-            id: The id of the call in the start; None if it has none.
-            name: The name of the call's tool; None if the start has none.
-            arguments: The arguments in the start, with which it would begin anew; empty if it has none.
-        """
+        """Return True if a start is that of the open call with its key, again; count a departure for it."""
         block = self._open.get(key)
         call = None if block is None else block.part
         if not isinstance(call, OpenCall) or call.closed or not id or arguments:
@@ -111,10 +105,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """Return the index of a block that a payload names; without one, that of the newest or a new block.
 
         A missing index is counted as a departure from the documentation.
-
-        Args:
-            index: The index, if the payload has one; some servers send text or a float.
-            new: True if the payload starts a block.
         """
         number = index if type(index) is int else whole_number(index_of(index))
         if number is not None:
@@ -128,12 +118,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self._closed.pop(key, None)
 
     def _read_unmatched(self, key: KeyT, arguments: object, *, is_arguments: bool = True) -> None:
-        """Read a piece that belongs to no open block: arguments may repeat those of a closed call.
-
-        Args:
-            arguments: The piece of arguments, as text or as a JSON value; None if there is none.
-            is_arguments: False if the piece is of another kind.
-        """
+        """Read a piece that belongs to no open block: arguments may repeat those of a closed call."""
         if is_arguments and key in self._closed:
             self.add_late(0, self._closed[key], arguments)
             return

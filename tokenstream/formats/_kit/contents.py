@@ -80,11 +80,7 @@ class ContentParts(AnswerEvents):
         """The part written to last, if the format calls `record_written_part`."""
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part, report its start, and return the part.
-
-        Args:
-            content: The part as it is before any text is added.
-        """
+        """Open a part, report its start, and return the part."""
         state = self.choice(choice)
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
@@ -121,20 +117,12 @@ class ContentParts(AnswerEvents):
 
         Media are sent in base64. These are not valid base64, which is counted as a departure from the
         documentation.
-
-        Args:
-            type: The server's word for the type of the media.
-            data: The media and the fields sent along with them.
         """
         self.note("media_invalid")
         self.whole(choice, OpaquePart(type=type, data=data))
 
     def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
-        """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
-
-        Args:
-            start: The part without its text, used if a new part is opened; blank by default.
-        """
+        """Add text to the open part of this kind, or to a new one; for formats that do not mark parts."""
         state = self.choices.get(choice) or self.choice(choice)
         part = state.current_part
         # A signature ends its block: it is about the text before it, and only that.
@@ -213,17 +201,7 @@ class ContentParts(AnswerEvents):
         earlier: tuple[int, ...] = (),
         repeats_mark: bool = False,
     ) -> None:
-        """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
-
-        Args:
-            part: The part: a text, reasoning, a refusal, media with a transcript, or a server's own call.
-            length: Number of characters that were added to the part so far, after which `whole` goes on; used
-                only if there is no message to compare with. A caller that does not know the number passes the
-                length of `whole`, so that nothing is added.
-            rewritten: True if the provider documents that it changes the text when it repeats it.
-            earlier: Indexes of ended parts that have the beginning of `whole`.
-            repeats_mark: True if `whole` is as long as the text was when the server told it before.
-        """
+        """Compare the whole text of a part, which the server repeats, with the message; add what is missing."""
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
         if whole:
@@ -276,13 +254,7 @@ class ContentParts(AnswerEvents):
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
-        """Add data or a transcript to a media part; half a surrogate pair waits for its other half.
-
-        Args:
-            part: The part, opened with a `MediaPart`.
-            data: Bytes of the media, without base64.
-            transcript: Words spoken in the media.
-        """
+        """Add data or a transcript to a media part; half a surrogate pair waits for its other half."""
         if transcript and (part.held or not transcript.isascii()):
             transcript = join_halves(part, transcript, self.note)
         if data or transcript:
@@ -304,24 +276,13 @@ class ContentParts(AnswerEvents):
     def result_of_call(
         self, id: str, output: Json, error: str | None = None, *, provider_executed: bool = False
     ) -> None:
-        """Report a tool's result that is no part, because the application called the tool.
-
-        Args:
-            id: The id of the call.
-            output: What the tool has returned.
-            error: A description of the tool's failure; None if it has succeeded.
-            provider_executed: True if the server has run the tool itself.
-        """
+        """Report a tool's result that is no part, because the application called the tool."""
         if self.may_hold_surrogates:
             id, output, error = mend_surrogates(id), mend_surrogates(output), mend_surrogates(error)
         self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:
-        """Close a part and report its end; do nothing if the part is already closed.
-
-        Args:
-            content: The part's whole content, if its deltas do not add up to that.
-        """
+        """Close a part and report its end; do nothing if the part is already closed."""
         if part.closed:
             return
         # Before the end, because this may add the last piece of text.
@@ -338,12 +299,7 @@ class ContentParts(AnswerEvents):
             self._out.append(make_result_of_part(part.choice, self.raw))
 
     def withdraw(self, index: int, kind: str) -> None:
-        """Close a part of the first choice, if it is open, and replace its content by an empty one.
-
-        Args:
-            index: The index of the part, which the server has withdrawn.
-            kind: The kind of the part.
-        """
+        """Close a part of the first choice, if it is open, and replace its content by an empty one."""
         state = self.choice(0)
         part = state.opened.pop(index, None)
         if part is not None:
@@ -385,10 +341,6 @@ def make_result_of_part(choice: int, raw: Json) -> ToolResult:
     """Return the `ToolResult` that follows the end of a `ServerToolResult`; the accumulator fills it in.
 
     Only the accumulator has the whole content of a part whose result arrived in pieces.
-
-    Args:
-        choice: The choice of the part.
-        raw: The payload that has ended the part.
     """
     result = ToolResult("", provider_executed=True, choice=choice, raw=raw)
     result.told_before = True

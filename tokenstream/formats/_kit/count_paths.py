@@ -24,11 +24,6 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
     which is read like a zero. A total that was summed up with zeros gets the counts that they stand for.
     The `provider_data` stay as sent.
 
-    Args:
-        usage: The report.
-        known: The positive counts before it, by the names of `Usage`; updated from the report.
-        replaced: Names of the counts whose zero the report proves.
-
     Example:
         >>> from tokenstream.message import Usage
         >>> known = {"input_tokens": 12}
@@ -114,13 +109,7 @@ class Counts:
         return type(self)(element=self._element, apart=self._apart, **places)
 
     def read(self, report: dict[str, Any], remembered: dict[str, int] | None = None) -> Usage:
-        """Return a report as `Usage`; counts that the server did not send are None.
-
-        Args:
-            report: The report.
-            remembered: Holds the last counts of the output and the reasoning, if a report may lack one of the
-                two; updated from the report.
-        """
+        """Return a report as `Usage`; counts that the server did not send are None."""
         counts: dict[str, Any] = {name: self._find(report, place) for name, place in self._places.items()}
         if self._apart:
             _add_up_output(counts, {} if remembered is None else remembered)
@@ -155,12 +144,7 @@ class Counts:
 
 
 def _add_up_output(counts: dict[str, Any], remembered: dict[str, int]) -> None:
-    """Add the reasoning to the output, which a report may count apart.
-
-    Args:
-        counts: The counts of a report; the sum replaces that of the output.
-        remembered: The last values of both; updated from the report.
-    """
+    """Add the reasoning to the output, which a report may count apart."""
     sent = {name: counts[field] for name, field in _OUTPUT.items() if counts[field] is not None}
     # A zero after a positive count is not a count.
     known = {name: count or remembered.get(name, 0) for name, count in sent.items()}

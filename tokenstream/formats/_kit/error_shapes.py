@@ -51,9 +51,6 @@ def find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | 
 
     Providers put the error in different places, which are checked in a fixed order.
 
-    Args:
-        event: The SSE event's name, "" if it has none.
-
     Example:
         >>> find_details({"error": "busy"}, ""), find_details({"detail": "busy"}, "")
         ('busy', {'detail': 'busy'})
@@ -110,11 +107,7 @@ def _find_sole_details(payload: dict[str, Any]) -> dict[str, Any] | str | None:
 
 
 def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
-    """Return True if a field of a payload beside the reason says that a request has failed.
-
-    Args:
-        reasons: The names of the fields with the reason.
-    """
+    """Return True if a field of a payload beside the reason says that a request has failed."""
     statuses = [payload.get(name) for name in STATUS_FIELDS]
     if any(isinstance(status, int) and status >= LOWEST_ERROR_STATUS for status in statuses):
         return True

@@ -155,10 +155,6 @@ def is_final(status: int) -> bool:
 def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
     """Set `retryable` and `kind` of an error by a format's own table; return True if the table has the error.
 
-    Args:
-        error: The error; any other than a `ProviderError` stays unchanged.
-        retryable: The table: for a code or type, True if a retry may help, else False.
-
     Example:
         >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
         >>> classify_error(error, {"bio_policy": False}), classify_error(error, {"moulting": True})
@@ -183,9 +179,6 @@ def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> 
 
 def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
     """Return the kind of a provider's error, and whether it is retryable (None: the kind decides).
-
-    Args:
-        words: The error's type, code, status and message; the most specific of them first.
 
     Example:
         >>> error_kind("overloaded_error"), error_kind(429), error_kind(501)
@@ -223,9 +216,6 @@ def _specific_kind_of(word: object) -> ErrorKind | None:
 
 def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
     """Return the error in a payload, or None if the payload contains no error.
-
-    Args:
-        event: The SSE event's name, "" if it has none.
 
     Example:
         >>> error = provider_error({"error": {"message": "busy", "type": "overloaded_error"}})
@@ -271,10 +261,6 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
 
     A payload that is nothing but an error, and an event that is named "error", are about the answer.
 
-    Args:
-        payload: A payload with an error.
-        event: The SSE event's name, "" if it has none.
-
     Example:
         >>> is_aside({"type": "tool.failed", "error": {"message": "no"}}, "")
         True
@@ -295,11 +281,6 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
 
 def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
     """Return the error for an exception message of a binary event stream; it is never None.
-
-    Args:
-        name: The exception's type, or the error's code.
-        payload: A JSON object with a message, or nothing.
-        headers: The message's headers, which contain the text of an error.
 
     Example:
         >>> error = exception_error("throttlingException", b'{"message": "slow down"}', {})
@@ -357,10 +338,6 @@ def _find_wait(details: dict[str, Any], listed: list[dict[str, Any]]) -> float |
 
     Google's APIs send the wait in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
     Other APIs repeat HTTP headers in the error; only waits are read from them, not times of day.
-
-    Args:
-        details: The error object.
-        listed: The objects in its field `details`.
     """
     for detail in listed:
         delay = text_of(detail, "retryDelay")
@@ -393,11 +370,7 @@ def text_error(payload: bytes) -> ProviderError | None:
 
 
 def _first_text(details: dict[str, Any], *names: str, most: int | None = None) -> str | None:
-    """Return the first of the named fields that is text and not empty; None if there is none.
-
-    Args:
-        most: The number of characters to which the text is cut; None to leave it as it is.
-    """
+    """Return the first of the named fields that is text and not empty; None if there is none."""
     for name in names:
         value = details.get(name)
         if isinstance(value, str) and value:

@@ -109,22 +109,14 @@ class HostedSession(Format):
     # -- for the formats -----------------------------------------------------
 
     def is_repeated(self, id: str | None) -> bool:
-        """Return True if an event with this id was read before; count a departure for it.
-
-        Args:
-            id: The event's id; None for an event without one, which never counts as repeated.
-        """
+        """Return True if an event with this id was read before; count a departure for it."""
         if id is None or self._ids.add(id):
             return False
         self.note("frame_repeated")
         return True
 
     def drop_earlier(self, ids: RecentIds) -> None:
-        """Count events as read before: if the server sends them again, they are dropped.
-
-        Args:
-            ids: The ids of the events of earlier answers, which must not count for the answer to read.
-        """
+        """Count events as read before: if the server sends them again, they are dropped."""
         self._earlier_ids = ids
         self._ids = ids.copy()
 
@@ -133,12 +125,7 @@ class HostedSession(Format):
         return id in self._ids
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
-        """Begin an answer.
-
-        Args:
-            id: The answer's id; None if it has none.
-            model: The name of the model; None if it is not known.
-        """
+        """Begin an answer."""
         self.answer_is_open = True
         # The errors of the answer before do not concern this one.
         self._failure = self._last_error = None
@@ -152,14 +139,7 @@ class HostedSession(Format):
         failure: StreamError | None = None,
         awaits_results: bool = False,
     ) -> None:
-        """End the answer.
-
-        Args:
-            reason: The finish reason.
-            word: The provider's word for it.
-            failure: The error with which the answer failed; None if it did not.
-            awaits_results: True if the agent waits for the results of the answer's calls.
-        """
+        """End the answer."""
         self.answer_is_open = False
         self._failure = failure
         self.session_parts.end_answer(reason, word, awaits_results=awaits_results)

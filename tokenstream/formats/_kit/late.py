@@ -33,11 +33,6 @@ def choose_arguments(arrived: str, spellings: list[str], *, is_json: bool) -> st
     (earendil-works/pi#917). Of two different values, none is chosen, because gateways have mixed up the
     arguments of several calls (Soju06/codex-lb#542).
 
-    Args:
-        arrived: The pieces.
-        spellings: What the end tells; several texts if it tells a JSON value.
-        is_json: False for a tool that takes free text.
-
     Example:
         >>> choose_arguments('{"a": ', ['{"a": 1}'], is_json=True)
         '{"a": 1}'
@@ -86,11 +81,7 @@ class LateArguments:
         self._brackets = Wholeness()
 
     def contradicts(self, fragment: str) -> bool:
-        """Return True if the fragments so far are other arguments than those that were handed out.
-
-        Args:
-            fragment: The next fragment.
-        """
+        """Return True if the fragments so far are other arguments than those that were handed out."""
         if not self._length and self._is_json:
             fragment = fragment.lstrip()
             if fragment[:1] not in OPENING:
@@ -126,14 +117,6 @@ class EndedCalls(ContentParts):
         """Read a fragment for a call that is closed: it may repeat the arguments, but not change them.
 
         A fragment for a call that was not handed out is dropped.
-
-        Args:
-            choice: The choice of the call.
-            sent_id: The id that the server sent with the call.
-            fragment: The fragment, as text or as a JSON value; None if there is none.
-
-        Raises:
-            ProtocolError: The fragment is of other arguments than those that were handed out.
         """
         text = _text_of(fragment)
         if not text or text.isspace():
@@ -151,16 +134,7 @@ class EndedCalls(ContentParts):
         self.note("call_after_done")
 
     def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
-        """Compare all arguments of a call, which the server sends again, with those that were handed out.
-
-        Args:
-            choice: The choice of the call.
-            sent_id: The id that the server sent with the call.
-            arguments: JSON text, or a JSON value; nothing is compared with None, an empty text or object.
-
-        Raises:
-            ProtocolError: The arguments are others than those that were handed out.
-        """
+        """Compare all arguments of a call, which the server sends again, with those that were handed out."""
         text = _text_of(arguments)
         finished = self.choice(choice).handed_out.get(sent_id)
         if says_no_arguments(text) or not finished:

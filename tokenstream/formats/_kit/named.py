@@ -67,10 +67,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Open a part and return it; a part with the same id that is still open is closed before that.
 
         If that has no content yet, its start has come again: it is returned, with the new data.
-
-        Args:
-            id: The part's id on the wire.
-            data: The part's `provider_data`; None if it has none.
         """
         if (begun := self._find_begun((kind, id))) is not None:
             self.merge_data(begun, kind, data)
@@ -99,20 +95,11 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Return True if a call is the client's, so that its result is no part.
 
         The call may be of an earlier answer; a result that the server has produced itself then is a part.
-
-        Args:
-            id: The id of the call.
-            executed: True if the payload says that the server has run the tool itself.
         """
         return id in self.own_calls or not (executed or id in self.server_calls)
 
     def progress_of_call(self, id: str, output: Json) -> bool:
-        """Report what a tool shows while it runs; return False, and do nothing, if its call has a result.
-
-        Args:
-            id: The id of the call.
-            output: What the tool shows.
-        """
+        """Report what a tool shows while it runs; return False, and do nothing, if its call has a result."""
         if id in self._answered:
             return False
         if self.may_hold_surrogates:
@@ -124,10 +111,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Record that a call has its result; return False if it had one before, which counts.
 
         The payload with another result is reported as unknown.
-
-        Args:
-            id: The id of the call.
-            payload: The payload with the result.
         """
         if id in self._answered:
             self.note("result_repeated")
@@ -137,11 +120,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return True
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
-        """Return a part without its text.
-
-        Args:
-            data: The part's `provider_data`; None if it has none.
-        """
+        """Return a part without its text."""
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
@@ -173,9 +152,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Return the id of the text or reasoning that a payload belongs to.
 
         If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
-
-        Args:
-            new: True if the payload starts a part.
         """
         id = payload.get(self.id_field)
         if isinstance(id, str):
@@ -188,9 +164,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Return True if the documentation promises an id in a payload of this type.
 
         By default, the documentation promises an id in all of them; other formats override this method.
-
-        Args:
-            payload: A payload of a text or of reasoning.
         """
         return True
 
@@ -206,11 +179,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             super()._note_closed(key, part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Add fields to the `provider_data` of an open part; if they change, report the part's start again.
-
-        Args:
-            data: The fields, as a payload has them; None if it has none.
-        """
+        """Add fields to the `provider_data` of an open part; if they change, report the part's start again."""
         if data is None:
             return
         merged = {**(self.data_of(part) or {}), **data}
@@ -232,14 +201,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         *,
         type: str = "function",  # noqa: A002 - the field's name
     ) -> OpenCall | None:
-        """Open a call of one of the application's tools; return None if it has no name or is not new.
-
-        Args:
-            id: The call's id on the wire; "" if it has none.
-            name: The tool's name.
-            data: The call's `provider_data`; None if it has none.
-            type: "function", or "custom" if the input is free text.
-        """
+        """Open a call of one of the application's tools; return None if it has no name or is not new."""
         key, handed_out = (CALL, id), self.choice(0).handed_out.get(id)
         # A call that was handed out may be sent again; `open_call` then compares the two.
         if key in self._open or (key in self._closed and not handed_out):
@@ -274,15 +236,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return part
 
     def add_to_call(self, id: str, fragment: str) -> bool:
-        """Add a fragment to the arguments of the open call with this id.
-
-        Returns:
-            False if there was never a call with this id; otherwise True. A fragment of a closed call
-            is dropped.
-
-        Raises:
-            ProtocolError: The call was handed out, and the fragment is of other arguments.
-        """
+        """Add a fragment to the arguments of the open call with this id."""
         part = self._open.get((CALL, id))
         if part is None:
             if (CALL, id) in self._closed:
@@ -294,12 +248,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return self.add_fragment(part, fragment)
 
     def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
-        """Add the piece of arguments in a payload to its call; without a call, report the payload as unknown.
-
-        Args:
-            payload: The payload, which has the call's id in `toolCallId`.
-            field: The name of the field with the piece.
-        """
+        """Add the piece of arguments in a payload to its call; without a call, report the payload as unknown."""
         fragment = fragment_text(payload.get(field), self.note)
         if fragment is None:
             self.note("delta_misfits")
@@ -309,11 +258,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.unknown(text_of(payload, "type") or field, payload)
 
     def remove_call(self, id: str) -> OpenPart | None:
-        """Remove the call with this id from the open calls and return it, for the caller to close it.
-
-        Returns:
-            The call; None if no call with this id is open.
-        """
+        """Remove the call with this id from the open calls and return it, for the caller to close it."""
         part = self._open.pop((CALL, id), None)
         # Also if no call was open: `add_to_call` then drops later fragments with this id.
         self._note_closed((CALL, id), part)

@@ -199,9 +199,6 @@ class OpenCall(OpenPart):
         """Drop an empty object that stands in place of the arguments, which follow it.
 
         No event can take it back, but the call will be handed out without it.
-
-        Args:
-            note: Counts a departure of the server from its documentation.
         """
         text = self.arguments.join() if self.arguments.length <= LONGEST_PLACEHOLDER else ""
         if text and not text.isspace() and self.type != "custom" and says_no_arguments(text):
@@ -209,12 +206,7 @@ class OpenCall(OpenPart):
             self.drop_arguments()
 
     def as_content(self, text: str, *, complete: bool) -> ToolCall:
-        """Return the call in the form in which the message has it once the call has ended.
-
-        Args:
-            text: The arguments, as JSON text.
-            complete: True if the arguments are whole.
-        """
+        """Return the call in the form in which the message has it once the call has ended."""
         return ToolCall(
             id=self.id,
             name=self.name,
@@ -269,16 +261,7 @@ class OpenChoice:
 
 
 def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
-    """Join halves of surrogate pairs; hold back a first half at the end, and replace unpaired halves.
-
-    Args:
-        part: The part that the text belongs to; it keeps the half held back.
-        text: The text; not empty.
-        note: Counts a departure of the server from its documentation.
-
-    Returns:
-        The text to report now: no half of a pair is left in it. "" if all of it is held back.
-    """
+    """Join halves of surrogate pairs; hold back a first half at the end, and replace unpaired halves."""
     if part.held:
         text, part.held = part.held + text, ""
     if _has_no_halves(text):

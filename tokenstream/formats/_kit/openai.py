@@ -131,9 +131,6 @@ def finish_reason(word: str) -> FinishReason:
 def usage_of(report: dict[str, Any]) -> Usage:
     """Return a report of token counts as `Usage`, which also contains the report itself.
 
-    Args:
-        report: The `usage` of a payload, a choice or an extension.
-
     Example:
         >>> usage_of({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}).cached_tokens
         4
@@ -163,11 +160,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def _counts(details: str) -> Counts:
-    """Return the places of the token counts in OpenAI's Responses API and newer ones.
-
-    Args:
-        details: The end of the names of the two fields with details.
-    """
+    """Return the places of the token counts in OpenAI's Responses API and newer ones."""
     return Counts(
         input_tokens="input_tokens|prompt_tokens",
         cached_tokens=f"input_{details}.cached_tokens",
@@ -186,12 +179,7 @@ COUNTS, SESSION_COUNTS = _counts("tokens_details"), _counts("token_details")
 
 
 def report_usage(parts: Parts, counts: Counts, payload: dict[str, Any], holder: dict[str, Any]) -> None:
-    """Report the token counts in an object of a payload, or those beside it, if only these say something.
-
-    Args:
-        payload: The payload.
-        holder: The object in it that should have the counts, such as a response.
-    """
+    """Report the token counts in an object of a payload, or those beside it, if only these say something."""
     report, beside = dict_of(holder, "usage"), dict_of(payload, "usage")
     usage = counts.read(report)
     if beside and not (usage.input_tokens or usage.output_tokens or usage.total_tokens):
@@ -214,11 +202,7 @@ def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts:
 
 
 def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None:
-    """Report log probabilities of a choice: a list, or an object with several lists.
-
-    Args:
-        name: The field's name.
-    """
+    """Report log probabilities of a choice: a list, or an object with several lists."""
     lists = value.items() if is_dict(value) else [("content", value)]
     for key, items in lists:
         if not says_nothing(items):

@@ -111,13 +111,7 @@ class Parts(EndedCalls):
         event.reason, event.raw_reason, event.message = finish.reason, finish.raw_reason, finish.message
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
-        """Close every part of a choice, except for calls whose arguments may still come.
-
-        Args:
-            complete: True if the choice ended by itself. If it was cut off, two kinds of
-                open calls are not handed out: the last one, even if it looks whole, and
-                calls without arguments, which may have been cut off before their first piece.
-        """
+        """Close every part of a choice, except for calls whose arguments may still come."""
         last_call = None if complete else next(reversed(choice.open_calls()), None)
         for part in list(choice.opened.values()):
             if not isinstance(part, OpenCall):
@@ -195,16 +189,6 @@ class Parts(EndedCalls):
 
         A call with the id of a finished call may be a repetition. Once its content differs
         from the finished call, it is reported with a new id; if it never differs, it is dropped.
-
-        Args:
-            id: The call's id; None if the server sent none.
-            name: The tool's name.
-            type: "function", or the provider's word for another kind.
-            provider_data: Fields that only this provider has.
-            number: The call's index on the wire; equal ids with different indexes are different calls.
-
-        Raises:
-            LimitExceeded: There are more calls than `Limits.tool_calls`.
         """
         state = self.choice(choice)
         if self.calls_seen >= self.limits.tool_calls:
@@ -315,11 +299,7 @@ class Parts(EndedCalls):
             )
 
     def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add all arguments of a call, in an API that sends arguments as JSON values.
-
-        Args:
-            arguments: The arguments; JSON text is a departure. None stands for no arguments.
-        """
+        """Add all arguments of a call, in an API that sends arguments as JSON values."""
         if isinstance(arguments, str):
             self.note("arguments_unparsed")
             self.add_arguments(call, arguments)
@@ -327,15 +307,7 @@ class Parts(EndedCalls):
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
     def add_fragment(self, part: OpenPart, fragment: object) -> bool:
-        """Add a piece of arguments to a call; return False for any other part, and for what cannot be added.
-
-        Args:
-            part: The call. If it was handed out, the piece may repeat its arguments, but not change them.
-            fragment: The piece, as text or as a JSON value; None if there is none.
-
-        Raises:
-            ProtocolError: The call was handed out, and the piece is of other arguments.
-        """
+        """Add a piece of arguments to a call; return False for any other part, and for what cannot be added."""
         if isinstance(part, OpenCall):
             if part.closed:
                 self.add_late(part.choice, part.sent_id, fragment)
@@ -359,14 +331,6 @@ class Parts(EndedCalls):
         """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
 
         If the call was handed out, the arguments are compared.
-
-        Args:
-            arguments: Text, or a JSON value; None if the server tells none.
-            replaces: The pieces that they replace if they are others: none, because the end may be that of
-                another answer; broken ones, which are no JSON value; or all.
-
-        Raises:
-            ProtocolError: The pieces are other arguments.
         """
         if call.closed or arguments is None:
             self.compare_told(call.choice, call.sent_id, arguments)
@@ -397,21 +361,13 @@ class Parts(EndedCalls):
         return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
 
     def end_at_mark(self, call: OpenCall, *, whole: bool = True) -> None:
-        """Close a call at its own mark; one that lacks arguments waits for the end of the answer.
-
-        Args:
-            whole: False if the answer was cut off inside the call.
-        """
+        """Close a call at its own mark; one that lacks arguments waits for the end of the answer."""
         call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
         if not call.waits:
             self.close_call(call, whole=whole)
 
     def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
-        """Close a call; hand it out if it is whole, and drop it if it repeats a finished call.
-
-        Args:
-            whole: False if the answer was cut off inside the call.
-        """
+        """Close a call; hand it out if it is whole, and drop it if it repeats a finished call."""
         if call.closed:
             return
         # Add the arguments that were held back: `{}`, or U+FFFD for half a surrogate pair.
@@ -464,11 +420,7 @@ class Parts(EndedCalls):
             self.close_call(next_call)
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
-        """Report a finished call, and remember it to recognise repetitions.
-
-        Args:
-            text: The arguments of the call, as JSON text.
-        """
+        """Report a finished call, and remember it to recognise repetitions."""
         finished = call.as_content(text, complete=True)
         self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, finished))
         self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))

@@ -133,10 +133,6 @@ def find_equal(arguments: str, calls: list[ToolCall]) -> str:
     """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
 
     Two texts of the same arguments may differ in white space, but later fragments are compared as text.
-
-    Args:
-        arguments: The whole arguments of a call that may repeat one of the finished calls.
-        calls: The finished calls.
     """
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
     longest = MOST_SPREAD * len(arguments)
@@ -159,13 +155,7 @@ class RepeatedArguments:
         """Number of characters of the arguments that it has read."""
 
     def repeats_whole(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
-        """Return True if a fragment is all arguments of a call again.
-
-        Args:
-            text: The fragment.
-            call: The call, which has arguments.
-            note: Counts a departure of the server from its documentation.
-        """
+        """Return True if a fragment is all arguments of a call again."""
         # Texts of equal values have similar lengths; comparing any others would cost more than was sent.
         similar = call.has_id and looks_whole(text) and call.arguments.length <= MOST_SPREAD * len(text)
         if not similar or not self.are_equal(text, call):
@@ -174,13 +164,7 @@ class RepeatedArguments:
         return True
 
     def repeats_nothing(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
-        """Return True if a fragment is an empty object, and the call's arguments are whole without it.
-
-        Args:
-            text: The fragment.
-            call: The call, which has arguments.
-            note: Counts a departure of the server from its documentation.
-        """
+        """Return True if a fragment is an empty object, and the call's arguments are whole without it."""
         if not says_no_arguments(text):
             return False
         if self._brackets is None:
@@ -192,11 +176,7 @@ class RepeatedArguments:
         return self._brackets.whole
 
     def are_equal(self, arguments: object, call: OpenCall) -> bool:
-        """Return True if arguments are the same JSON value as those of a call.
-
-        Args:
-            arguments: JSON text, or a decoded value.
-        """
+        """Return True if arguments are the same JSON value as those of a call."""
         own = call.arguments.join() + call.placeholder
         # Stored, since any number of fragments may be compared with the call.
         if self._canonical is None or self._canonical[0] != len(own):

@@ -51,12 +51,7 @@ class SessionParts(Parts):
     splits_calls: ClassVar[bool] = False
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
-        """Begin an answer; if there was one before, report the start of another answer.
-
-        Args:
-            id: The answer's id; None if it has none.
-            model: The session's model; None if it is not known.
-        """
+        """Begin an answer; if there was one before, report the start of another answer."""
         state = self.choice(0)
         if state.finish is None:
             # No answer has ended yet.
@@ -76,14 +71,7 @@ class SessionParts(Parts):
         self.end_waiting(choice)
 
     def end_answer(self, reason: FinishReason, word: str | None, *, awaits_results: bool) -> None:
-        """End the answer, with its finish reason.
-
-        Args:
-            reason: The finish reason.
-            word: The provider's word for it.
-            awaits_results: False if all calls of the answer were answered before its end, so that "stop" does
-                not become "tool_calls".
-        """
+        """End the answer, with its finish reason."""
         if not awaits_results:
             self.choice(0).calls_seen = 0
         self.finish(0, reason, word)

@@ -97,11 +97,6 @@ def settle(
     Return the events, and the error or None. A whole text that differs from what arrived is an error, and the
     events after it are left out. White space at the ends of a text makes no difference; it is only counted.
 
-    Args:
-        events: A payload's events.
-        find_text: Returns the text that arrived before these events; None if there is no message.
-        note: Counts a departure of the server from its documentation.
-
     Example:
         >>> settle([Told("Hello", 3)], lambda told: "Hel", print)
         text_completed
@@ -280,13 +275,6 @@ class GrowingTexts:
         Called before the texts of the message are read. If the message has a held-back text's field empty, or
         lacks the text but begins other content, it does not contain all so far, so texts are pieces. If it
         repeats a held-back text beside other content that begins, it contains all so far, so texts grow.
-
-        Args:
-            texts: The texts of the message, by their keys; "" for a text that the server sent empty.
-            begins_other: True if content other than text, such as a tool call, begins in the message.
-
-        Returns:
-            The keys and texts that were held back and are now known to be new; [] if nothing was decided.
         """
         begins_text = any(text and key not in self._latest for key, text in texts.items())
         begins_content = begins_other or begins_text
@@ -305,10 +293,6 @@ class GrowingTexts:
         """Read a text, and return what it adds to the answer: pairs of a key and new text.
 
         The list also contains texts that were held back until now; it is empty while `text` is held back.
-
-        Args:
-            key: Names the text among the texts of the answer.
-            text: The text: all of it so far, or its next piece.
         """
         if self.grows is False:
             return [(key, text)]
@@ -336,11 +320,7 @@ class GrowingTexts:
         return []
 
     def settle(self, *, grows: bool) -> list[tuple[str, str]]:
-        """Record for good whether texts grow (each contains the ones before it) or are pieces.
-
-        Returns:
-            The keys and texts that were held back and are now known to be new.
-        """
+        """Record for good whether texts grow (each contains the ones before it) or are pieces."""
         self.grows = self._has_grown = grows
         if grows:
             owed = [(key, self._latest[key][self._given[key] :]) for key in self._held]

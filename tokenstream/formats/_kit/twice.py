@@ -56,11 +56,7 @@ class LastEvent:
         return self._ids_change and not self._ids_are_shared
 
     def follow(self, field: str) -> Callable[[Event], bool | None]:
-        """Return a callback that has a delta decoded if it may be the one before it again.
-
-        Args:
-            field: The field of the events with what they add.
-        """
+        """Return a callback that has a delta decoded if it may be the one before it again."""
 
         def record_delta(delta: AnyEvent) -> bool | None:
             """Store a delta; return False if it has the text of the one before it, and may be it again."""

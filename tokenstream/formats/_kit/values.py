@@ -52,12 +52,6 @@ def base64_bytes(encoded: object) -> bytes | None:
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:
     """Return a value as JSON text.
 
-    Args:
-        what: Words for the value, in the plural, for the error message.
-
-    Raises:
-        ProtocolError: The value is nested too deeply, or is not a JSON value.
-
     Example:
         >>> json_text({"city": "Zürich"})
         '{"city": "Zürich"}'
@@ -71,11 +65,7 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
 
 
 def fragment_text(value: object, note: Callable[[str], None]) -> str | None:
-    """Return a piece of a call's arguments as text, also if it came as a JSON value; None if it is neither.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Return a piece of a call's arguments as text, also if it came as a JSON value; None if it is neither."""
     if is_dict(value) or is_list(value):
         note("arguments_parsed")
         return json_text(value)
@@ -86,9 +76,6 @@ def spellings_of(value: object) -> list[str]:
     """Return the JSON texts that servers usually write for a value: with and without spaces and escapes.
 
     The caller compares them with the beginning of the text that a server has sent so far.
-
-    Raises:
-        ProtocolError: The value is nested too deeply, or is not a JSON value.
 
     Example:
         >>> spellings_of({"a": "ü"})[:2]
@@ -101,9 +88,6 @@ def spellings_of(value: object) -> list[str]:
 
 def canonical_json(value: object) -> str | None:
     """Return a JSON value as the text that all equal values have in common; None if it is not JSON.
-
-    Args:
-        value: JSON text, or a decoded value.
 
     Example:
         >>> canonical_json('{"b":1, "a":2.0}') == canonical_json({"a": 2, "b": 1})
@@ -139,10 +123,6 @@ def scalar_text(value: object) -> str | None:
 def failure_text(content: object, word: str = "the tool has failed") -> str:
     """Return the description of a tool's failure that its result contains.
 
-    Args:
-        content: The result: text, a list of objects with text, an object with a message, or anything else.
-        word: The description if the result contains no text.
-
     Example:
         >>> failure_text([{"type": "text", "text": "no such city"}]), failure_text({"code": 7})
         ('no such city', 'the tool has failed')
@@ -175,9 +155,6 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
 
 def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:
     """Return the token counts among a payload's fields, or None if the payload has no counts.
-
-    Args:
-        names: Maps each of the server's names for a count to a field of `Usage`.
 
     Example:
         >>> usage = counts_in({"text": "", "eval_count": 3}, {"eval_count": "output_tokens"})

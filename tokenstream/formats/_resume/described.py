@@ -67,11 +67,7 @@ class Ids:
 
     @classmethod
     def restore(cls, saved: dict[str, Any]) -> Ids:
-        """Return the ids that `EventLog.save` has saved.
-
-        Raises:
-            LookupError, TypeError, ValueError: `saved` is something else.
-        """
+        """Return the ids that `EventLog.save` has saved."""
         ids = cls()
         ids.answers.update(str(id) for id in saved["answers"])
         ids.items.update((int(index), str(id)) for index, id in saved.get("items", ()))

@@ -120,17 +120,7 @@ class EventLog:
 
     @classmethod
     def restore(cls, saved: dict[str, Any] | None, format: Format, answer: str | None) -> EventLog:
-        """Return a log for a stream that goes on from a checkpoint.
-
-        Args:
-            saved: What `save` returned; None if the stream had no log: the last numbers or ids are then taken
-                from the format.
-            format: The format that reads the answer.
-            answer: The answer's id; None if it has none.
-
-        Raises:
-            LookupError, TypeError, ValueError: `saved` is not what `save` returned.
-        """
+        """Return a log for a stream that goes on from a checkpoint."""
         log = cls()
         if saved is None:
             saved = {
@@ -149,11 +139,7 @@ class EventLog:
         return log
 
     def save(self, format: Format | None) -> dict[str, Any]:
-        """Return the last events and the ids as JSON values, for a checkpoint.
-
-        Args:
-            format: The format that has read the answer.
-        """
+        """Return the last events and the ids as JSON values, for a checkpoint."""
         self._format = format
         while self._pending:
             self._fold_one()
@@ -181,13 +167,7 @@ class EventLog:
         return self._gapless is True
 
     def begin_replay(self, format: Format | None, *, skips_ids: bool = False) -> None:
-        """Expect a connection that goes on with the answer, from wherever its server begins.
-
-        Args:
-            format: The format that has read the answer so far; None if no event has revealed it, so that
-                only the ids of SSE events say where they stand.
-            skips_ids: True if the server may skip ids that are numbers, so that a gap says nothing.
-        """
+        """Expect a connection that goes on with the answer, from wherever its server begins."""
         self._format = format
         self._skips_ids = skips_ids
         # From now on, events are compared with the log, so those that are only collected must be in it.
@@ -198,17 +178,7 @@ class EventLog:
         self._next, self._from_start, self._is_replayed = None, False, True
 
     def check_or_add(self, frame: Frame, format: Format | None) -> bool:
-        """Return True if an event was read on an earlier connection; otherwise add it to the log.
-
-        Args:
-            frame: The event.
-            format: The format that reads the answer, which knows the positions in its payloads; None if it
-                is not known yet. Events of the first connection then wait undescribed, as they do for the
-                format.
-
-        Raises:
-            PositionLost: The server sends another answer, or events are missing.
-        """
+        """Return True if an event was read on an earlier connection; otherwise add it to the log."""
         self._format = format
         if self._is_replayed:
             return self._check_repeated(frame)
@@ -219,11 +189,7 @@ class EventLog:
         return False
 
     def _check_repeated(self, frame: Frame) -> bool:
-        """Return True if an event was read before; otherwise add it to the log.
-
-        Raises:
-            PositionLost: The server sends another answer, or events are missing.
-        """
+        """Return True if an event was read before; otherwise add it to the log."""
         event = self._describe(frame)
         if not event.is_kept:
             # A heartbeat or an error is never a repetition. Once the replay is over, its number counts, since
@@ -282,13 +248,6 @@ class EventLog:
         """Compare an event with the log; return True if it is repeated, False if it is new.
 
         If the event is in the log, the event after it becomes the next one that is expected.
-
-        Args:
-            expected: The index in the log of the event that should come now; the log's length if all events
-                of the log have been repeated; None if the event is older than the log.
-
-        Raises:
-            PositionLost: The event is another one than the expected one, or events before it are missing.
         """
         if expected is None:
             # The event was read, as were all events up to the first one that is remembered.
@@ -309,9 +268,6 @@ class EventLog:
 
         A server may go back, as when it sends what it has stored and then what is live; it must not skip an
         event.
-
-        Raises:
-            PositionLost: The event is not in the log before the expected one, or has other content there.
         """
         index = None if entry.key is None else self._index.get(entry.key)
         if index is None or index >= expected or not _is_same(entry, self._entries[index]):
@@ -322,9 +278,6 @@ class EventLog:
         """Return True if an event that arrives after the replay was read before; False if it is new.
 
         It was read before if an event of the log has the same number or id, and the same content.
-
-        Raises:
-            PositionLost: An event with the same number or id had other content.
         """
         key = event.entry.key
         index = None if key is None else self._index.get(key)
@@ -347,11 +300,7 @@ class EventLog:
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
     def _refuse_gap(self, event: Description) -> None:
-        """Raise an error if events before a new one are missing.
-
-        Raises:
-            PositionLost: The number is not the next one, although there were no gaps before.
-        """
+        """Raise an error if events before a new one are missing."""
         key, last = event.entry.key, self._last_number
         # If the numbers had gaps before, another gap proves nothing.
         if not isinstance(key, int) or last is None or not self._gapless:
@@ -444,11 +393,7 @@ def _is_same(entry: LoggedEvent, known: LoggedEvent) -> bool:
 
 
 def _checked_key(key: object) -> int | str | None:
-    """Return the number or id of a saved event.
-
-    Raises:
-        TypeError: The value is neither.
-    """
+    """Return the number or id of a saved event."""
     if isinstance(key, bool) or not isinstance(key, int | str | None):
         raise TypeError
     return key

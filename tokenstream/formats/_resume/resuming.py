@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 
-
 class Replay:
     """Detects repeated payloads, up to the first new payload.
 
@@ -47,15 +46,7 @@ class Replay:
         """True once the repetition is over: all later payloads are new."""
 
     def check_repeated(self, position: int | str | None, begun_id: str | None) -> bool:
-        """Return True if a payload was read before, so that it has to be dropped.
-
-        Args:
-            position: The payload's position; None if it has none.
-            begun_id: The id of the answer that the payload begins, "" without an id; None if it begins none.
-
-        Raises:
-            PositionLost: The payload belongs to another answer, or payloads before it are missing.
-        """
+        """Return True if a payload was read before, so that it has to be dropped."""
         if begun_id is not None:
             if begun_id and self._answer and begun_id != self._answer:
                 msg = "the server begins another answer, where it was to go on with this one"
@@ -144,28 +135,17 @@ class Resuming:
         """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 
         By default, the server of a format that can resume answers (`resumes`) does so for every answer.
-
-        Args:
-            message: The answer so far.
         """
         return self.resumes
 
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
-        """Return a payload's position, which is a number or an id; None if it has none, as by default.
-
-        Args:
-            payload: The decoded payload, a JSON object.
-        """
+        """Return a payload's position, which is a number or an id; None if it has none, as by default."""
         return None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the answer that a payload begins, or "" for an answer without an id.
 
         The result is None if the payload begins no answer, and by default.
-
-        Args:
-            payload: The decoded payload, a JSON object.
-            event: The SSE event's name, "" if it has none.
         """
         return None
 
@@ -182,15 +162,7 @@ class Resuming:
         return state_of(cast("Format", self))
 
     def restore(self, state: dict[str, Any], messages: Sequence[Message]) -> None:
-        """Restore the saved state of another format of this class.
-
-        Args:
-            state: The value that `state` returned.
-            messages: The messages at the time when the state was saved.
-
-        Raises:
-            MisuseError: The state was altered, or is from another version of the library.
-        """
+        """Restore the saved state of another format of this class."""
         from tokenstream.formats._resume.state import restore_format
 
         restore_format(cast("Format", self), state, messages)
@@ -216,16 +188,7 @@ class Resuming:
         """
 
     def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
-        """Return True if a payload has to be dropped, because the server repeats it on another connection.
-
-        Args:
-            replay: Knows the last payload that was read.
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
-
-        Raises:
-            PositionLost: The server does not continue the same answer, or payloads are missing.
-        """
+        """Return True if a payload has to be dropped, because the server repeats it on another connection."""
         is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
         if is_error and not self.tolerates(payload, event):
             # An error concerns this connection, even if its number is one that was read before. What

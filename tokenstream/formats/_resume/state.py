@@ -65,11 +65,7 @@ class StateWriter:
         return [self._write_slots(thing) for thing in roots]
 
     def write(self, value: Any) -> Json:  # noqa: ANN401, C901 - one line for each kind of value
-        """Return any value as JSON.
-
-        Raises:
-            TypeError: The value is an object of a class that is not in the layout.
-        """
+        """Return any value as JSON."""
         kind = value.__class__
         if kind in _SCALARS or (kind is str and value.isascii()):
             return value
@@ -140,11 +136,7 @@ class StateReader:
         """The objects that were read, by number."""
 
     def fill_roots(self, roots: list[object], saved: list[Any]) -> None:
-        """Set the slots of existing objects, such as a format, to their saved values.
-
-        Args:
-            saved: For each object, the values of its slots, as `StateWriter.write_roots` returned them.
-        """
+        """Set the slots of existing objects, such as a format, to their saved values."""
         self._objects = [*roots]
         for thing, slots in zip(roots, saved, strict=True):
             self._fill_slots(thing, slots)
@@ -245,16 +237,7 @@ def state_of(format: Format) -> dict[str, Any] | None:
 
 
 def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
-    """Restore the saved state of a format in a new format of the same class.
-
-    Args:
-        format: The new format.
-        state: The value that `state_of` returned.
-        messages: The messages at the time when the state was saved.
-
-    Raises:
-        MisuseError: The state was altered, or is from another version of the library.
-    """
+    """Restore the saved state of a format in a new format of the same class."""
     layout = _layout_of(format)
     body = _check_and_unwrap(state)
     if body["layout"] != _layout_checksum(layout):
@@ -287,11 +270,7 @@ def write_events(events: Iterable[Event]) -> dict[str, Any]:
 
 
 def read_events(saved: dict[str, Any]) -> list[Event]:
-    """Return the events that `write_events` wrote.
-
-    Raises:
-        MisuseError: The saved events were altered.
-    """
+    """Return the events that `write_events` wrote."""
     reader = StateReader(layout={}, calls={})
     return [reader.read(event) for event in _check_and_unwrap(saved)["events"]]
 

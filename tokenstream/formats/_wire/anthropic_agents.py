@@ -92,15 +92,7 @@ class AgentMessages:
         self._previews.clear()
 
     def add(self, id: str, delta: dict[str, Any]) -> bool:
-        """Add a piece of text to a preview.
-
-        Args:
-            id: The id that the message will have.
-            delta: The piece.
-
-        Returns:
-            False if the piece has no text, or if the preview was closed before.
-        """
+        """Add a piece of text to a preview."""
         text = dict_of(delta, "content").get("text")
         if not isinstance(text, str):
             return False
@@ -123,12 +115,7 @@ class AgentMessages:
                 self._parts.close(block.part)
 
     def read(self, id: str, content: object) -> None:
-        """Read a whole message; if it had a preview, complete the preview's parts.
-
-        Args:
-            id: The message's id.
-            content: Its blocks.
-        """
+        """Read a whole message; if it had a preview, complete the preview's parts."""
         blocks = self._previews.pop(id, {})
         for index, data in enumerate(dicts_of(content)):
             text, block = data.get("text"), blocks.pop(index, None)
@@ -148,10 +135,6 @@ class AgentMessages:
         """Close the part of a previewed block, after adding the text that its preview lacks.
 
         If the message has other text than the preview, it replaces the text of the part.
-
-        Args:
-            id: The id of the message.
-            text: The whole text of the block in the message.
         """
         before = block.text.join()
         if text.startswith(before) and not block.part.closed:

@@ -140,12 +140,6 @@ class Text(Format):
         """Return a function that reads a chunk with one piece of text on one line, or None.
 
         The result is None before the first piece of text has arrived, and if `unit` is not "event".
-
-        Args:
-            unit: The content of each chunk; the function needs one SSE event.
-            max_size: The size of the longest chunk that the function may read, in bytes.
-            before: Not used.
-            after: Not used.
         """
         part = self._fast_part
         if part is None or unit != "event":
@@ -184,11 +178,7 @@ class Text(Format):
             self._add_text(text)
 
     def _check_no_proof(self, payload: bytes) -> None:
-        """Raise an error for a payload of another format: the text so far has been no text.
-
-        Raises:
-            ProtocolError: The payload proves another format.
-        """
+        """Raise an error for a payload of another format: the text so far has been no text."""
         from tokenstream.formats._detect.recognise import find_proof
 
         name = find_proof(payload, self.limits)

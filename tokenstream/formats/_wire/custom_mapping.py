@@ -102,11 +102,7 @@ class Custom(Format):
         return is_not_sentinel
 
     def classify_error(self, error: StreamError) -> bool:
-        """Classify an error by the mapping's table `retryable`.
-
-        Returns:
-            True if the table has the error's code or type.
-        """
+        """Classify an error by the mapping's table `retryable`."""
         return classify_error(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -179,11 +175,7 @@ class Custom(Format):
             super().read_sentinel()
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Read a payload, which may be any JSON value.
-
-        Raises:
-            ProtocolError: The payload is not JSON.
-        """
+        """Read a payload, which may be any JSON value."""
         may_have_text = self.mapped.events is None or event in self.mapped.events
         looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
         # The text of an event that the mapping does not name need not be JSON.
@@ -345,11 +337,7 @@ class Custom(Format):
         super().conclude()
 
     def finish_input(self) -> None:
-        """Report the unmapped fields that have changed, and close the open parts, at the end of the input.
-
-        Raises:
-            LimitExceeded: The held-back text exceeds a limit.
-        """
+        """Report the unmapped fields that have changed, and close the open parts, at the end of the input."""
         self._report_changed_fields()
         super().finish_input()
 

@@ -170,11 +170,7 @@ class LlamaIndex(Format):
         self.parts.write(0, "text", text)
 
     def _read_reasoning(self, delta: str | None, blocks: list[dict[str, Any]]) -> None:
-        """Add the new reasoning.
-
-        Args:
-            delta: The new reasoning; None if only the blocks may contain any.
-        """
+        """Add the new reasoning."""
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
         in_blocks = "".join(text_of(block, "content") or "" for block in thinking)
         new = delta or ""
@@ -202,11 +198,7 @@ class LlamaIndex(Format):
         return "" if is_repeated else in_blocks.removeprefix(self._reasoning)
 
     def _read_call(self, index: int, item: dict[str, Any]) -> None:
-        """Read a call, which each response repeats with more of its arguments.
-
-        Args:
-            index: The call's index among the calls of the response; it identifies a call without an id.
-        """
+        """Read a call, which each response repeats with more of its arguments."""
         function = dict_of(item, "function") or item
         id, name = text_of(item, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")
         key = index if id is None else id
@@ -226,11 +218,7 @@ class LlamaIndex(Format):
             call.values = arguments
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
-        """Add the end of a call's arguments that no earlier response has contained.
-
-        Args:
-            text: All arguments so far.
-        """
+        """Add the end of a call's arguments that no earlier response has contained."""
         if call.part.closed:
             return
         if text.startswith(call.text):
@@ -281,9 +269,6 @@ class LlamaIndex(Format):
 
         Also record whether the provider's chunks end with a finish reason; an answer without one is then
         truncated.
-
-        Args:
-            raw: The provider's chunk; empty if the response has none.
         """
         choices = dicts_of(raw.get("choices")) or dicts_of(raw.get("candidates"))
         # Chunks of OpenAI and Gemini, of Ollama, and of OpenAI's Responses API end with a finish reason.

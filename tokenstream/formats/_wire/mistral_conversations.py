@@ -76,12 +76,7 @@ class MistralConversations(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a stream's first payload is an event of a conversation.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
-        """
+        """Return whether a stream's first payload is an event of a conversation."""
         return (text_of(payload, "type") or event) in cls._READERS
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
@@ -186,12 +181,7 @@ class MistralConversations(Format):
         )
 
     def _write(self, payload: dict[str, Any], kind: str, text: str) -> None:
-        """Add text to the part that `_open_part` returns for it, unless the text is empty.
-
-        Args:
-            payload: The event with the text.
-            kind: "text" or "reasoning".
-        """
+        """Add text to the part that `_open_part` returns for it, unless the text is empty."""
         if text:
             self.parts.add(self._open_part(payload, kind), text)
 

@@ -115,11 +115,7 @@ class OpenAICompletions(Format):
         return text_of(payload, "id") or None if dicts_of(payload.get("choices")) else None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events.
-
-        Raises:
-            ProtocolError: A choice is not an object, or an index is not a whole number.
-        """
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         if _is_native(payload):
             self._read_native(payload)
         elif "choices" in payload or is_dict(payload.get("usage")):
@@ -159,11 +155,7 @@ class OpenAICompletions(Format):
             self.parts.field("created", created)
 
     def _read_choices(self, choices: list[Any] | dict[str, Any]) -> None:
-        """Read a list of choices, or a single choice.
-
-        Raises:
-            ProtocolError: A choice is not an object, or an index is not a whole number.
-        """
+        """Read a list of choices, or a single choice."""
         listed: list[Any] = choices if is_list(choices) else [choices]
         for position, choice in enumerate(listed):
             if is_dict(choice):

@@ -69,15 +69,7 @@ class WaitingCalls:
         """The ids of the calls without results, of each response that waits."""
 
     def follow(self, delegation: str, nested: dict[str, Any]) -> bool:
-        """Follow an event of a delegated response.
-
-        Args:
-            delegation: The id of the delegation; "" if the server sent none.
-            nested: The event.
-
-        Returns:
-            True if responses wait from here on, and no open response calls a tool.
-        """
+        """Follow an event of a delegated response."""
         kind, item = text_of(nested, "type"), dict_of(nested, "item")
         if kind in _ITEM_EVENTS and _is_call(item):
             called = self._calling.setdefault(delegation, set())

@@ -53,15 +53,7 @@ class Pieces(Format):
         return False
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events of a piece; none after the end of the answer or an error.
-
-        Args:
-            frame: The piece.
-            now: Unused; all stages have this parameter.
-
-        Raises:
-            MisuseError: The piece is not text.
-        """
+        """Return the events of a piece; none after the end of the answer or an error."""
         part = self._part
         # `held` is half a surrogate pair, which the next piece may complete.
         if part is not None and isinstance(frame, str) and frame and not part.held and _can_be_encoded(frame):

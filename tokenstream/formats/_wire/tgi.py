@@ -89,11 +89,7 @@ class TGI(Format):
         return self._last.follow("text")
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`.
-
-        Raises:
-            LimitExceeded: There are more choices or parts than a limit allows.
-        """
+        """Pass the content of `payload` to `self.parts`."""
         if self._last.is_again(payload):
             self.note("frame_repeated")
             return

@@ -115,12 +115,7 @@ class Transcription(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a stream's first payload is an event of a transcription.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
-        """
+        """Return whether a stream's first payload is an event of a transcription."""
         is_own = (text_of(payload, "type") or event) in _OF_FILES
         return is_own or find_session_kind(payload) == "transcription"
 
@@ -284,12 +279,7 @@ class Transcription(Format):
         return _FILE
 
     def _is_late(self, key: str, departure: str) -> bool:
-        """Return True if an event is of a transcript that has ended, which it must not open again.
-
-        Args:
-            key: The key of the transcript. Without an id, only a repeated end is known to be late.
-            departure: The name of the departure that is counted if the event is late.
-        """
+        """Return True if an event is of a transcript that has ended, which it must not open again."""
         is_repeated = departure == "finish_repeated" and key == self._last
         if key in self._open or not (is_repeated or (key and key in self._ended_items)):
             return False

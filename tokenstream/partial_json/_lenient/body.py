@@ -82,12 +82,6 @@ def open_container(
     """Begin an object or array; return the position after its bracket.
 
     If it is nested too deeply, the document's error is set instead.
-
-    Args:
-        container: The empty dict or list.
-        closer: The closing bracket.
-        position: The position of the opening bracket.
-        out: Receives the event.
     """
     if reader.document.open(container, reader.base + position, out):
         reader.push_bracket(closer)

@@ -161,15 +161,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def begin_object_without_brace(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an object whose opening brace is missing; its first key has been read, and a colon follows.
-
-    Args:
-        position: Position of the colon.
-        out: Receives the event.
-
-    Returns:
-        The position after the colon.
-    """
+    """Begin an object whose opening brace is missing; its first key has been read, and a colon follows."""
     reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
         # The key is in quotes other than JSON's, which is a repair, too.
@@ -276,9 +268,6 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
     A document of brackets around numbers, or `{}`, may belong to prose that continues on the same
     line; a document in quotes may be a quotation in prose that continues on the next line. A digit on
     the same line makes any document doubtful, and so does a mismatched bracket in the document.
-
-    Args:
-        char: The first character after the document that is not white space.
     """
     if reader.gap == FENCE_GAP:
         # The code fence ended together with the document.

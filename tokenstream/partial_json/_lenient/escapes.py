@@ -82,12 +82,6 @@ def is_rest_of_path(
     r"""Return True if a file path extends from a position to the closing quote; None if later text decides.
 
     After a file name, such as `a.txt`, a backslash may begin a line break instead.
-
-    Args:
-        text: The unread text.
-        position: Position of the backslash.
-        before: The last characters of the string before the backslash.
-        is_quote: Matches the quote that would end the string.
     """
     segment = before.rpartition("\\")[2]
     if "." in segment.lstrip("."):
@@ -197,17 +191,7 @@ class EscapeReader:
     def _read_control(
         self, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
     ) -> int:
-        """Read the escape of a control character; it may also be an unescaped backslash and a letter.
-
-        Args:
-            text: The unread text.
-            position: Position of the backslash.
-            pieces: Receives the characters.
-            end: Position after the letter.
-
-        Returns:
-            `end`. If later text decides: `MORE_NEEDED`, or the end of the text if the text has ended.
-        """
+        """Read the escape of a control character; it may also be an unescaped backslash and a letter."""
         letter = text[end - 1]
         is_raw = self._is_raw_backslash(text, end - 1)
         if is_raw is None:
@@ -226,12 +210,7 @@ class EscapeReader:
         return end
 
     def _is_raw_backslash(self, text: str, position: int) -> bool | None:
-        """Return True if the backslash before a letter is a character; None if later text decides.
-
-        Args:
-            text: The unread text.
-            position: Position of the letter.
-        """
+        """Return True if the backslash before a letter is a character; None if later text decides."""
         if text[position] in ALWAYS_KEPT:
             # `\b` or `\f`: valid JSON is read as it is. But after an unescaped backslash in this string they
             # are never meant, and after one in another string of the document not before a letter.

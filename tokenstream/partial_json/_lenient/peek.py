@@ -205,12 +205,7 @@ class Lookahead:
         self._text_ended = text_ended
 
     def get_char(self, position: int) -> str:
-        """Return one character, or "" at the end of the text.
-
-        Raises:
-            MoreTextNeeded: The character has not arrived.
-            LookaheadExceeded: The character is too far away.
-        """
+        """Return one character, or "" at the end of the text."""
         if position >= self._bound:
             raise LookaheadExceeded
         if position < len(self._text):

@@ -126,14 +126,7 @@ class Prose:
         self._introduces_json = self._follows_word = False
 
     def search(self, text: str, position: int, base: int, *, text_ended: bool) -> tuple[int, SearchResult]:
-        """Return the position after the prose, and the result of the search.
-
-        Args:
-            text: The unread text.
-            position: Position at which to continue.
-            base: Offset of `text`.
-            text_ended: True if no text follows `text`.
-        """
+        """Return the position after the prose, and the result of the search."""
         self._base = base
         self._text_ended = text_ended
         while True:
@@ -172,15 +165,7 @@ class Prose:
     # -- brackets --------------------------------------------------------------
 
     def begins_document(self, text: str, position: int, *, text_ended: bool, after: str = "") -> bool | None:
-        """Return True if a bracket begins a document; None if more text is needed.
-
-        Args:
-            text: The unread text.
-            position: Position of the bracket.
-            text_ended: True if no text follows `text`.
-            after: "array" or "object" for the document before the bracket, if only white space is between
-                them; otherwise "".
-        """
+        """Return True if a bracket begins a document; None if more text is needed."""
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
             if text[position] == "[" and self._is_mark(peek, text, position, after=after):
@@ -198,11 +183,7 @@ class Prose:
 
     @under("{[", _STEPS)
     def _read_bracket(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Decide if a bracket in the prose begins a document; otherwise skip the bracket as prose.
-
-        Returns:
-            The position at which to continue, and the result; None as the result if the search goes on.
-        """
+        """Decide if a bracket in the prose begins a document; otherwise skip the bracket as prose."""
         begins = self.begins_document(text, position, text_ended=self._text_ended)
         if begins is None:
             return position, SearchResult.MAYBE
@@ -227,14 +208,7 @@ class Prose:
         return peek.is_key(start)
 
     def is_mark(self, text: str, position: int, *, text_ended: bool, at_once: bool) -> bool | None:
-        """Return True if the bracket at the start of a text begins a mark; None if later text decides.
-
-        Args:
-            text: The unread text.
-            position: Position of the bracket.
-            text_ended: True if no text follows `text`.
-            at_once: True if an array is visible as soon as it may have begun.
-        """
+        """Return True if the bracket at the start of a text begins a mark; None if later text decides."""
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
             begins_array = at_once and self._begins_array(peek, position)
@@ -259,12 +233,6 @@ class Prose:
 
         Such are links, footnotes, times, and the marks of templates, as [TOOL_CALLS]. Where the document
         may be an array, several words or numbers in brackets are not a mark: they may have been meant as one.
-
-        Args:
-            peek: The text from the bracket on.
-            text: The unread text.
-            position: The position of the bracket.
-            after: The document directly before the bracket, as in `begins_document`.
         """
         mark = self._find_mark(peek, text, position + 1)
         if mark is None:
@@ -335,11 +303,7 @@ class Prose:
 
     @under("`~", _STEPS)
     def _read_fence(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Read a run of backticks or tildes: three or more of them begin or end a code fence.
-
-        Returns:
-            The position at which to continue, and the result; None as the result if the search goes on.
-        """
+        """Read a run of backticks or tildes: three or more of them begin or end a code fence."""
         run = _RUN(text, position)
         end: int = run.end()
         length = end - position
@@ -357,16 +321,7 @@ class Prose:
         return self._read_opening_fence(text, position, end)
 
     def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, SearchResult | None]:
-        """Begin a code fence if only a language or the JSON follows on its line; otherwise skip it as prose.
-
-        Args:
-            text: The unread text.
-            position: Position of the fence.
-            end: Position after the backticks or tildes.
-
-        Returns:
-            The position at which to continue, and the result; None as the result if the search goes on.
-        """
+        """Begin a code fence if only a language or the JSON follows on its line; otherwise skip it as prose."""
         language = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
         after: int = language.end()
         may_be_longer = after == len(text) and after < end + _MOST_LANGUAGE
@@ -386,11 +341,7 @@ class Prose:
 
     @under("<", _STEPS)
     def _read_tag(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Read a tag that begins or ends reasoning; skip any other tag as prose.
-
-        Returns:
-            The position at which to continue, and the result; None as the result if the search goes on.
-        """
+        """Read a tag that begins or ends reasoning; skip any other tag as prose."""
         tag = _REASONING(text, position)
         if tag is not None:
             self.found_at = self._base + position

@@ -257,9 +257,6 @@ class QuoteJudge:
         | in an object, the other quote begins a key | ends the string |
         | two quotes of the same kind in a row, in a clean string | unsure |
         | otherwise | inner quote |
-
-        Args:
-            position: Position of the other quote.
         """
         is_doubled = position == self._start and self._peek.find_quote(position) is self._kind
         if self._in_quotation and is_doubled:
@@ -315,12 +312,7 @@ class QuoteJudge:
         return QuoteVerdict.ENDS if self._peek.is_key(position) else QuoteVerdict.INNER
 
     def _judge_next_element(self, position: int, char: str) -> QuoteVerdict:
-        """Return the verdict on a quote before a comma in an array: it ends the string if an element follows.
-
-        Args:
-            position: Position after the comma and white space.
-            char: The character there.
-        """
+        """Return the verdict on a quote before a comma in an array: it ends the string if an element follows."""
         peek = self._peek
         begins_element = char in "{[(" or peek.find_quote(position) is not None
         begins_number = char == "-" or char.isdigit()

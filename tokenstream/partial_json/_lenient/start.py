@@ -171,12 +171,7 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
-    """Return True if the document is `{}`, and only white space separates it from another object.
-
-    Args:
-        reader: The reader; its `empty_end` is the end of a `{}` that may still be replaced, or else -1.
-        opener: The bracket that was read after the document.
-    """
+    """Return True if the document is `{}`, and only white space separates it from another object."""
     return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 

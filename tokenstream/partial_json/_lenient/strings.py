@@ -92,14 +92,7 @@ class QuotedString(EscapeReader):
         return self.kind is PLAIN and not self.has_raw_backslash
 
     def add_if_plain(self, text: str) -> bool:
-        """Accept a piece as text of the string if nothing in it needs a decision; record its last characters.
-
-        Args:
-            text: The piece, which has no backslashes.
-
-        Returns:
-            True if the piece was accepted; False if `read` must examine its characters.
-        """
+        """Accept a piece as text of the string if nothing in it needs a decision; record its last characters."""
         # In a file path, `read` has to examine each character, too.
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:
             return False
@@ -112,15 +105,7 @@ class QuotedString(EscapeReader):
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
-        """Decode a piece with escapes with the fast C functions of `json`; None if only `read` can read it.
-
-        Args:
-            held_back: The unfinished escape at the end of the piece before.
-            text: The piece.
-
-        Returns:
-            The decoded string, and the unfinished escape at the end of this piece.
-        """
+        """Decode a piece with escapes with the fast C functions of `json`; None if only `read` can read it."""
         # The text after a held-back quote must be examined, which only `read` does.
         if self.kind is not PLAIN or self.has_raw_backslash or (held_back and held_back[0] == '"'):
             return None
@@ -191,14 +176,6 @@ class QuotedString(EscapeReader):
         For an accepted piece, record whether an escaped quote in it may be the end of the string, and whether
         its escapes may be unescaped backslashes instead. If the piece is not accepted, the caller discards
         it, and `read` decodes the text character by character.
-
-        Args:
-            string: The decoded piece.
-            text: The text that was decoded, with the escapes.
-            end: The end of the piece in `text`.
-
-        Returns:
-            True if the piece was accepted.
         """
         has_rare_control = "\b" in string or "\f" in string
         if has_rare_control and self.repair_log.has_raw_backslash:
@@ -221,16 +198,7 @@ class QuotedString(EscapeReader):
         return True
 
     def _search_closing(self, string: str, text: str, end: int) -> bool:
-        """Search a decoded piece for an escaped quote before a closing bracket; set `_seems_closed` if found.
-
-        Args:
-            string: The decoded piece.
-            text: The text that was decoded, with the escapes.
-            end: The end of the piece in `text`.
-
-        Returns:
-            False if the search does not decide, and `read` must examine the text.
-        """
+        """Search a decoded piece for an escaped quote before a closing bracket; set `_seems_closed` if found."""
         if self.may_have_ended:
             # Search as if the escaped quote of the piece before were part of this text.
             text, end = '\\"' + text, end + 2
@@ -246,12 +214,6 @@ class QuotedString(EscapeReader):
         """Read the escapes that can only have their JSON meaning; return the position after them.
 
         The result is `start` if the first escape may mean something else.
-
-        Args:
-            text: The unread text.
-            start: Position of the first escape.
-            end: End of the valid JSON escapes, and of the text between them.
-            pieces: Receives the characters.
         """
         # An escaped quote before a bracket may be the end of the string: stop there.
         closing = CLOSING.search(text, start, end)
@@ -268,13 +230,7 @@ class QuotedString(EscapeReader):
         return end
 
     def read(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Continue the string; return the position after its closing quote, or before undecided text.
-
-        Args:
-            text: The unread text.
-            position: Position at which to continue.
-            pieces: Receives the pieces of the string.
-        """
+        """Continue the string; return the position after its closing quote, or before undecided text."""
         self.needs_more = False
         size = len(text)
         # End of the last run of valid JSON escapes.
@@ -307,16 +263,7 @@ class QuotedString(EscapeReader):
         return position
 
     def _read_special(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read a quote, an escape, an entity or a control character.
-
-        Args:
-            text: The unread text.
-            position: Position of the character.
-            pieces: Receives the pieces of the string.
-
-        Returns:
-            The position after the character or escape, or MORE_NEEDED if later text decides.
-        """
+        """Read a quote, an escape, an entity or a control character."""
         quote = self.kind.quote(text, position)
         if quote is not None:
             return self._read_quote(text, position, quote.end(), pieces, context)
@@ -335,17 +282,7 @@ class QuotedString(EscapeReader):
     def _read_quote(
         self, text: str, position: int, after: int, pieces: list[str], context: StringContext
     ) -> int:
-        """Read a quote of the string's own kind: its end, an inner quote, or part of a triple quote.
-
-        Args:
-            text: The unread text.
-            position: Position of the quote.
-            after: Position after the quote.
-            pieces: Receives an inner quote.
-
-        Returns:
-            The position after the quote or quotes, or MORE_NEEDED if later text decides.
-        """
+        """Read a quote of the string's own kind: its end, an inner quote, or part of a triple quote."""
         if context.in_object is None:
             # A key, or a string that is the whole document, ends at its first quote.
             self.is_closed = True

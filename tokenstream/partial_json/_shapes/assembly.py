@@ -82,16 +82,7 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
 
 
 def validate_with_known(validator: SchemaValidator, text: str, known_values: object) -> Any:  # noqa: ANN401 - any value
-    """Return an object or array that a validator assembles from values that were validated before.
-
-    Args:
-        validator: The validator; its schema takes the known values in place of its input.
-        text: JSON of the object or array, in which a number stands for each known value.
-        known_values: The values that were validated before, by key or number.
-
-    Raises:
-        ValidationError: The text and the known values do not fit the validator's schema.
-    """
+    """Return an object or array that a validator assembles from values that were validated before."""
     # The functions in the validator's schema look the values up in this variable.
     token = _known_values.set(known_values)
     try:
@@ -109,9 +100,6 @@ def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     """Return a validator that does only the work of a wrapper around a value, such as calling a constructor.
 
     It does not validate the value again, but takes the value that `validate_with_known` passes.
-
-    Args:
-        schema: The wrapper's schema; the schema in it is replaced.
     """
     return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
@@ -120,12 +108,6 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: object)
     """Return the errors of an object or array that could not be assembled from the values in it.
 
     They equal the errors of validating the object or array as a whole.
-
-    Args:
-        error: pydantic's error of the assembly.
-        entries: The values in the object or array, by the keys that the locations of errors use; an
-            `InvalidEntry` with its errors takes the place of an invalid value.
-        plain_data: The object or array as plain data.
     """
     out: list[dict[str, Any] | NestedErrors] = []
     for item in list_errors(error):
@@ -216,10 +198,6 @@ class AssembledStructure(ValueStructure):
         """Return the object or array made of validated values, after each wrapper around it has validated it.
 
         The wrappers are the layers of `LayeredSchema`, such as a model around its fields.
-
-        Args:
-            entries: The validated values in the object or array, by key; `InvalidEntry` for an invalid one.
-            plain_data: The same object or array as plain data, for the errors.
         """
         try:
             value = self._gather(entries)

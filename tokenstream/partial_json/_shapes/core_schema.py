@@ -307,13 +307,6 @@ def find_schemas_within(
     """Return the schemas that the value at a key may have, to check the next step of a path.
 
     The list is empty if no value can be there. The result is None if any value can be there.
-
-    Args:
-        definitions: The schemas to which `schema` refers.
-        schema: The schema before the step; not a union.
-        config: The config of that schema.
-        key: The step of a path, such as `lambda r: r.steps[0]`: a field's name, a key or an index.
-        attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
     """
     kind = schema["type"]
     if kind in _OBJECTS:

@@ -54,13 +54,7 @@ ValueT = TypeVar("ValueT")
 def make_fields(
     types: PydanticSlots, layered: LayeredSchema, cls: CoreSchema | None = None
 ) -> ValueStructure | None:
-    """Return the structure that reads an object field by field; None if it must be read as a whole.
-
-    Args:
-        types: Makes the slots, which read the values of the fields.
-        layered: The schema of the fields, and the layers around it.
-        cls: The schema of the class; None if there is no class.
-    """
+    """Return the structure that reads an object field by field; None if it must be read as a whole."""
     schema, config = layered.schema, layered.config or {}
     names: dict[str, str] = {}
     for name, field in list_fields(schema):
@@ -270,11 +264,6 @@ class _FieldsStructure(AssembledStructure):
         """Return the validated value of a late field, whose validators receive the fields before it.
 
         The result is `InvalidEntry` or `UnreadEntry` if there is no valid value.
-
-        Args:
-            key: The key under which its value arrived.
-            text: The text of its value.
-            entries_before: The entries of the fields before it, by key.
         """
         known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
         json_text = _write_object([*_list_entry_texts(entries_before), (key, text)])
@@ -308,11 +297,7 @@ class _FieldsStructure(AssembledStructure):
     # -- keys without a field ------------------------------------------------------
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
-        """Validate a key that belongs to no field; return False if the type ignores such keys.
-
-        Raises:
-            InvalidValue: The type forbids the key, or its value is invalid.
-        """
+        """Validate a key that belongs to no field; return False if the type ignores such keys."""
         if self._extra_validator is None:
             return False
         try:
@@ -328,11 +313,7 @@ class _FieldsStructure(AssembledStructure):
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> object:
-        """Return the object assembled from its values; a value that is still unread is read from its text.
-
-        Raises:
-            ContextNeeded: Several keys of one field have arrived, so the object must be read as a whole.
-        """
+        """Return the object assembled from its values; a value that is still unread is read from its text."""
         known_values: dict[str | int, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():
@@ -379,12 +360,7 @@ class _FieldsStructure(AssembledStructure):
         return validator
 
     def _make_validator_with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
-        """Return a validator of the object with other fields.
-
-        Args:
-            fields: The fields, in place of the object's own.
-            extra: True to treat unknown keys as the object does; False to ignore them.
-        """
+        """Return a validator of the object with other fields."""
         # The schema of a dataclass has a list of fields; the schemas of models and typed dicts have a dict.
         has_dict = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if has_dict else [field for _, field in fields]}

@@ -43,11 +43,7 @@ _LOCATION_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 def make_struct_slot(type_: object) -> Slot:
-    """Return the slot that reads the documents of a type; the type is a Struct or contains one.
-
-    Raises:
-        TypeError: msgspec does not support the type.
-    """
+    """Return the slot that reads the documents of a type; the type is a Struct or contains one."""
     slot = _StructSlots().get_slot(type_)
     # An unsupported type raises its error here, and not at the first value.
     slot.make_decoder()
@@ -102,11 +98,7 @@ class _StructSlot(Slot):
             self.type_names = TypeNames(title, field_names, slot=self, aliases=aliases, by_alias=None)
 
     def make_decoder(self) -> None:
-        """Make the msgspec decoder of the type, unless it has been made already.
-
-        Raises:
-            TypeError: msgspec does not support the type.
-        """
+        """Make the msgspec decoder of the type, unless it has been made already."""
         if self._decoder is None:
             self._decoder = msgspec.json.Decoder(self._type)
 
@@ -161,12 +153,7 @@ class _StructSlot(Slot):
         )
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots of the types that a value at a key may have; None if any type is possible there.
-
-        Args:
-            key: The step of a path, such as `lambda r: r.steps[0]`, from a value of this type.
-            attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
-        """
+        """Return the slots of the types that a value at a key may have; None if any type is possible there."""
         found: list[Slot] = []
         for member in _list_members(self._type):
             inner = _list_types_within(member, key, attribute=attribute)
@@ -236,10 +223,6 @@ def _find_maker(
 
     The result is None if a value of the type cannot be an object (an array). The function itself returns
     None if such values are read as a whole.
-
-    Args:
-        slots: The slots of the types.
-        kind: The kind of value: object or array.
     """
     origin, args = get_origin(type_) or type_, get_args(type_)
     struct = _find_struct(type_)
@@ -261,13 +244,7 @@ def _find_maker(
 
 
 def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
-    """Return the types that the value at a key may have; None if it may have any type.
-
-    Args:
-        type_: The type of the object or array.
-        key: The name of a field, a key, or an index.
-        attribute: True if the path has the key as an attribute (`.key`), False if as an item (`["key"]`).
-    """
+    """Return the types that the value at a key may have; None if it may have any type."""
     if _find_struct(type_) is not None:
         # The fields of a Struct are attributes, and not items.
         fields = msgspec.structs.fields(type_) if attribute else ()
@@ -337,11 +314,7 @@ class _StructStructure(ValueStructure):
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
     def assemble(self, entries: Entries, plain_data: Any) -> object:  # noqa: ANN401 - any value
-        """Return the Struct whose fields are the validated `entries`.
-
-        Raises:
-            ContextNeeded: The entries do not fit the Struct; reading the object as a whole gives the error.
-        """
+        """Return the Struct whose fields are the validated `entries`."""
         tag_field, tag = self._config.tag_field, self._config.tag
         if tag_field is not None and plain_data.get(tag_field, tag) != tag:
             # A wrong tag, which only msgspec reports; it accepts an object without one.
@@ -392,11 +365,7 @@ class _DictStructure(_ListStructure):
 
 
 def _copy_valid_entries(entries: Entries) -> Entries:
-    """Return a copy of the entries of a finished list or dict, as its value.
-
-    Raises:
-        ContextNeeded: An entry is invalid, or has not been read; the list or dict is then read as a whole.
-    """
+    """Return a copy of the entries of a finished list or dict, as its value."""
     if any(entry.__class__ in {InvalidEntry, UnreadEntry} for entry in entries.values()):
         raise ContextNeeded
     return dict(entries)

@@ -74,15 +74,7 @@ class PydanticSlots:
         return slot
 
     def make_structure(self, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure that reads, one by one, the values in an object or array.
-
-        Args:
-            layered: The schema of the object or array, with the layers around it.
-            kind: The kind of value: object or array.
-
-        Returns:
-            The structure; None if the object or array must be read as a whole.
-        """
+        """Return the structure that reads, one by one, the values in an object or array."""
         # Go inwards, through the layers that allow it; `unwrap` returns None for one that does not.
         while True:
             schema = self.definitions.resolve(layered.schema)
@@ -216,12 +208,7 @@ class PydanticSlot(Slot):
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots of the types that a value at a key may have; None if any type is possible there.
-
-        Args:
-            key: The step of a path, such as `lambda r: r.steps[0]`, from a value of this type.
-            attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
-        """
+        """Return the slots of the types that a value at a key may have; None if any type is possible there."""
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
             inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)

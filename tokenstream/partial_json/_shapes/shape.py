@@ -91,11 +91,7 @@ class TypeNames(NamedTuple):
         return TypeNames, tuple(self._replace(slot=None))
 
     def find_key(self, name: str, by_alias: ByAlias) -> str | None:
-        """Return the key under which a field is written; None if the field is left out.
-
-        Args:
-            by_alias: True to use the field's alias; None for the type's default.
-        """
+        """Return the key under which a field is written; None if the field is left out."""
         alias = self.aliases.get(name, name)
         # The field is never written, or the type always uses aliases.
         if alias is None or self.by_alias is None:
@@ -138,16 +134,7 @@ class ValueStructure(ABC):
 
     @abstractmethod
     def assemble(self, entries: Entries, plain_data: object) -> object:
-        """Return the validated object or array, made of the values in it.
-
-        Args:
-            entries: Maps each key to a validated value, to `InvalidEntry` or to `UnreadEntry`.
-            plain_data: The value as plain data, for the errors.
-
-        Raises:
-            InvalidValue: The entries do not make a value of the type.
-            ContextNeeded: The value must be read as a whole.
-        """
+        """Return the validated object or array, made of the values in it."""
 
     def find_name(self, key: str | int) -> str | int:
         """Return the name of the field that is read from a key; the key itself if the value has no fields."""
@@ -179,25 +166,12 @@ class ValueStructure(ABC):
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
-        """Return the JSON of one validated value in the object or array; None if the value is left out.
-
-        Args:
-            name: The value's field name, key or index.
-            get_fields: Returns the validated fields up to and including this one.
-            by_alias: True to write fields under their aliases.
-        """
+        """Return the JSON of one validated value in the object or array; None if the value is left out."""
         slot = self.find_slot(name)
         return write_plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
-        """Return True if a key that the type does not define still belongs to the object.
-
-        Args:
-            text: The JSON of the value at the key.
-
-        Raises:
-            InvalidValue: The type forbids unknown keys.
-        """
+        """Return True if a key that the type does not define still belongs to the object."""
         return True
 
 
@@ -217,11 +191,7 @@ class TagChoice(ValueStructure):
 
     @abstractmethod
     def choose(self, value: object) -> ValueStructure | None:
-        """Return the structure that a tag chooses; None if the object must be read as a whole.
-
-        Args:
-            value: The tag, as it stands in the document.
-        """
+        """Return the structure that a tag chooses; None if the object must be read as a whole."""
 
 
 class Slot(ABC):
@@ -238,30 +208,14 @@ class Slot(ABC):
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        """Return the validated value of a JSON text.
-
-        Raises:
-            InvalidValue: The text does not fit the type.
-            ContextNeeded: The value depends on the values around it.
-        """
+        """Return the validated value of a JSON text."""
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure that reads objects or arrays value by value; None if they are read whole.
-
-        Args:
-            kind: The kind of value: object or array.
-        """
+        """Return the structure that reads objects or arrays value by value; None if they are read whole."""
         return None
 
     def write(self, value: object, by_alias: ByAlias) -> str:
-        """Return the JSON of a value that was read.
-
-        Args:
-            by_alias: True to write fields under their aliases.
-
-        Raises:
-            PydanticSerializationError: A serializer of the type failed.
-        """
+        """Return the JSON of a value that was read."""
         return write_plain_json(value, by_alias)
 
     def find_name(self, key: str) -> str:
@@ -292,10 +246,6 @@ class Slot(ABC):
         """Return the slots of the types that a value at a key may have, to check the next step of a path.
 
         The sequence is empty if no value can be there. The result is None if any value can be there.
-
-        Args:
-            key: The step of a path, such as `lambda r: r.steps[0]`, from a value of this type.
-            attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
         """
         return None
 

@@ -21,9 +21,6 @@ def find_schema_options(make: Any) -> dict[str, bool]:  # noqa: ANN401 - SchemaV
 
     Without them, pydantic would use the validator or the serializer that a model already has. The result
     is empty if this version of pydantic does not have the option.
-
-    Args:
-        make: `SchemaValidator` or `SchemaSerializer`.
     """
     option = {"_use_prebuilt": False}
     try:
@@ -81,11 +78,7 @@ def _replace_nonfinite(value: object) -> object:
 
 
 def serialize(serializer: Any, value: object, by_alias: ByAlias, **options: object) -> str:  # noqa: ANN401 - any value
-    """Return the JSON that a serializer writes for a value.
-
-    Raises:
-        PydanticSerializationError: The serializer failed.
-    """
+    """Return the JSON that a serializer writes for a value."""
     alias_option = by_alias if _takes_none() else bool(by_alias)
     made: bytes = serializer.to_json(value, by_alias=alias_option, warnings=False, **options)
     return made.decode()
@@ -103,13 +96,7 @@ def _takes_none() -> bool:
 
 
 def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, use_prebuilt: bool = True) -> object:
-    """Return a serializer of a schema.
-
-    Args:
-        schema: The schema, with all schemas to which it refers.
-        config: The config around the schema.
-        use_prebuilt: True to use the serializers that classes already have, False to follow the schema.
-    """
+    """Return a serializer of a schema."""
     make: Any = SchemaSerializer
     return make(schema, config, **({} if use_prebuilt else find_schema_options(make)))
 
@@ -132,12 +119,7 @@ class FieldWriter:
         self._serializer = serializer
 
     def write(self, name: str, fields_so_far: Mapping[str, Any], by_alias: ByAlias) -> str | None:
-        """Return a field's value as JSON; None if the field is left out.
-
-        Args:
-            fields_so_far: The fields that have arrived, including this one.
-            by_alias: True to write the field under its alias.
-        """
+        """Return a field's value as JSON; None if the field is left out."""
         try:
             text = serialize(self._serializer, self._make_stand_in(fields_so_far), by_alias, include={name})
         except PydanticSerializationError:
@@ -184,9 +166,6 @@ def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
     """Return the schema of a class without its computed fields and the serializers of whole objects.
 
     A serializer of this schema writes single fields, also of an object that is not finished.
-
-    Args:
-        inner: The schema of the fields, which is inside `schema`, or takes the place of the one there.
     """
     layers = {key: value for key, value in schema.items() if key not in _KEYS_TO_STRIP}
     without = _KEYS_TO_STRIP | {"computed_fields"}

@@ -57,10 +57,6 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
 
     The number stops at the end of the text, before a character that does not belong to
     it, or after more digits than a number may have.
-
-    Args:
-        position: Position at which to continue.
-        state: The state of the number at that position.
     """
     # One character more than a number may have, so that the caller can see that it is too long.
     end = min(len(text), position + MOST_LENGTH + 1)
@@ -88,11 +84,6 @@ def is_too_long(number: str) -> bool:
 def parse_number(number: str, *, decimals: bool) -> object:
     """Return the value of a complete number, as `json.loads` does.
 
-    Args:
-        number: The number's text, with at most `MOST_DIGITS` digits.
-        decimals: True to read a number with a fraction or an exponent as a Decimal; the
-            result is None if the exponent is too large for a Decimal.
-
     Example:
         >>> parse_number("20", decimals=True), parse_number("1.10", decimals=True)
         (20, Decimal('1.10'))
@@ -106,10 +97,6 @@ def parse_prefix(number: str, *, decimals: bool) -> object:
     """Return the value of the longest prefix of an unfinished number that is a number, or None.
 
     Prefixes that exceed a limit do not count.
-
-    Args:
-        number: The text so far.
-        decimals: See `parse_number`.
 
     Example:
         >>> [parse_prefix(text, decimals=False) for text in ("1.", "-1e+", "-")]

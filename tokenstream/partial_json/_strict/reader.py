@@ -33,11 +33,7 @@ _SPACE = re.compile(r"[ \t\n\r]*").match
 
 
 def check_text(text: object) -> str:
-    """Return a piece of text as a plain str.
-
-    Raises:
-        MisuseError: The piece is not a str.
-    """
+    """Return a piece of text as a plain str."""
     if not isinstance(text, str):
         raise MisuseError(
             f"PartialJSONParser.feed takes str, not {type(text).__name__}; decode bytes first, with an "
@@ -93,13 +89,7 @@ class StrictReader(ScalarReader):
         return out
 
     def feed_string_end(self, text: str, string: str, end: int) -> list[JSONEvent]:
-        """Return the events of a piece in which the open string ends; the caller has decoded the string.
-
-        Args:
-            text: The piece.
-            string: The last part of the string, with its escapes decoded.
-            end: Position after the closing quote.
-        """
+        """Return the events of a piece in which the open string ends; the caller has decoded the string."""
         out: list[JSONEvent] = []
         size = len(text)
         self.incomplete = ""
@@ -114,10 +104,6 @@ class StrictReader(ScalarReader):
 
         This is the fast way for usual text. The caller reads the rest token by token: it begins with an
         escape, a control character, or something else that is unusual.
-
-        Args:
-            text: The piece.
-            out: Receives the events.
         """
         state: Any = self.state
         document = self.document

@@ -244,12 +244,7 @@ class ScalarReader:
         return end
 
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Continue a string that is a value.
-
-        Returns:
-            The position after the closing quote; beyond the text if the text ends before that quote, or if
-            an error was found. To read on from there is to read nothing.
-        """
+        """Continue a string that is a value."""
         end = text.find('"', position)
         piece = "" if end < 0 else text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
@@ -324,13 +319,7 @@ class ScalarReader:
         return position, "".join(pieces)
 
     def _read_escape(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read an escape, or the rest of one that was cut, and return the position after it.
-
-        Args:
-            text: The piece.
-            position: Position of the escape, or of the rest of it.
-            pieces: Receives the characters.
-        """
+        """Read an escape, or the rest of one that was cut, and return the position after it."""
         cut_length = len(self.incomplete)
         escape = self.incomplete + text[position : position + LONGEST_ESCAPE - cut_length]
         if is_undecided(escape):
@@ -363,13 +352,7 @@ class ScalarReader:
             self.state = AFTER_ELEMENT
 
     def add_whole(self, kind: JSONKind, value: Json, start: int, end: int, out: list[JSONEvent]) -> None:
-        """Add a string, number or literal that has arrived whole.
-
-        Args:
-            start: Offset of its first character.
-            end: Offset after its last character.
-            out: Receives the events.
-        """
+        """Add a string, number or literal that has arrived whole."""
         document = self.document
         frame, key = document.frame, document.key
         out.append(ValueStart(frame, kind, start, key))

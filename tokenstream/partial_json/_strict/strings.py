@@ -137,13 +137,6 @@ def read_string(text: str, position: int) -> tuple[str, int] | None:
 def decode_open_string(text: str) -> tuple[str, int, bool] | None:
     r"""Decode the text of an open string up to its closing quote, or as far as the text decides it.
 
-    Args:
-        text: The text inside the string.
-
-    Returns:
-        The decoded string; the position in the text at which it ends; True if the closing
-        quote is there. None if the text is not JSON.
-
     Example:
         >>> decode_open_string(r"caf\u00e9 \ud8"), decode_open_string(r'\n", "b'), decode_open_string(r"\x")
         (('café ', 10, False), ('\n', 2, True), None)

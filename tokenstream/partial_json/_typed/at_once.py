@@ -46,12 +46,7 @@ def may_have_nan(text: str) -> bool:
 
 
 def read_at_once(slot: Slot, text: str, *, max_depth: int) -> object:
-    """Return the value of a whole text; MISSING if the text must be read value by value.
-
-    Args:
-        slot: The slot of the whole document, a pydantic type.
-        max_depth: The maximum nesting of objects and arrays.
-    """
+    """Return the value of a whole text; MISSING if the text must be read value by value."""
     # Pydantic accepts NaN, and numbers that are too long; the parser does not.
     if may_have_nan(text) or may_be_too_long(text):
         return MISSING
@@ -63,11 +58,7 @@ def read_at_once(slot: Slot, text: str, *, max_depth: int) -> object:
 
 
 def pick_fields(names: Iterable[str], value: object) -> dict[str, Any]:
-    """Return the named fields of a finished object, with their values.
-
-    Args:
-        names: Field names; names that the object lacks are left out.
-    """
+    """Return the named fields of a finished object, with their values."""
     return {name: found for name in names if (found := get_member(value, name)) is not MISSING}
 
 

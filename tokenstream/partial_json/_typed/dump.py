@@ -46,11 +46,7 @@ class DumpCache:
 
 
 def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
-    """Return the cache with the JSON of finished values; there is one for each value of `by_alias`.
-
-    Args:
-        log: The finished fields of an object, or the finished elements of an array.
-    """
+    """Return the cache with the JSON of finished values; there is one for each value of `by_alias`."""
     cache = log.cache.get(by_alias)
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 
@@ -70,12 +66,7 @@ def get_names_and_view(value: object) -> tuple[TypeNames, Any]:
 
 
 def dump_json(value: object, by_alias: ByAlias) -> str:
-    """Return the JSON of a value; of a value that is still growing, the JSON of what a snapshot shows.
-
-    Args:
-        value: A `Partial`, or any value in one.
-        by_alias: True to write fields under their aliases; None for the type's default.
-    """
+    """Return the JSON of a value; of a value that is still growing, the JSON of what a snapshot shows."""
     type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return _dump_text(view)
@@ -85,12 +76,7 @@ def dump_json(value: object, by_alias: ByAlias) -> str:
 
 
 def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
-    """Return the cache key of a finished field, and the field's JSON, which is None to leave it out.
-
-    Args:
-        name: The field, which must be finished.
-        by_alias: True to write fields under their aliases; None for the type's default.
-    """
+    """Return the cache key of a finished field, and the field's JSON, which is None to leave it out."""
     log = view.log
     texts = _get_cache(log, by_alias).texts
     position = log.find_position(name, view.length)
@@ -153,14 +139,7 @@ def _dump_value(
     get_fields: Callable[[], Mapping[str, Any]],
     by_alias: ByAlias,
 ) -> str | None:
-    """Return the JSON of a value in an object or array; None if the value is left out.
-
-    Args:
-        structure: The structure that has read the value; None for plain data.
-        name: The value's field name, key or index.
-        get_fields: Returns the validated fields up to and including this one.
-        by_alias: True to write fields under their aliases.
-    """
+    """Return the JSON of a value in an object or array; None if the value is left out."""
     if structure is None:
         return dump_json(value, by_alias)
     try:
@@ -263,12 +242,7 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
 
 
 def dump_data(value: object, by_alias: ByAlias, *, fresh: bool = False) -> Json:
-    """Return a value as plain data, as far as it is shown; equal to its parsed JSON.
-
-    Args:
-        by_alias: True to write fields under their aliases; None for the type's default.
-        fresh: True for data that the caller may change, because it shares nothing with the cache.
-    """
+    """Return a value as plain data, as far as it is shown; equal to its parsed JSON."""
     type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return str(view)
@@ -316,14 +290,7 @@ def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> l
 
 
 def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Json:
-    """Return the parsed JSON of the text of a value; it is parsed once, and then taken from a cache.
-
-    Args:
-        cache: The parsed values, by position.
-        position: The name or index under which the value is cached.
-        text: The JSON.
-        fresh: True to parse the text again, for a caller that may change the data.
-    """
+    """Return the parsed JSON of the text of a value; it is parsed once, and then taken from a cache."""
     if fresh:
         return json.loads(text)
     if position not in cache:

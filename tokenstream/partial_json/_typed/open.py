@@ -139,13 +139,7 @@ class OpenContainer:
         is_final: bool = True,
         is_plain: bool = False,
     ) -> None:
-        """Add a finished value to the view.
-
-        Args:
-            name: The name under which the value is shown; None if it is hidden.
-            is_final: True if the value is final; False if it has not been validated yet.
-            is_plain: True if it is shown as plain data, False if it was read by its type.
-        """
+        """Add a finished value to the view."""
         if isinstance(name, str):
             self.log.add(name, value, is_final=is_final, is_plain=is_plain)
         elif name is not None:
@@ -165,12 +159,7 @@ class OpenContainer:
         name: str | int | None = None,
         growing: object = MISSING,
     ) -> GrowingObject | GrowingArray:
-        """Return the object or array as far as it has arrived, for a snapshot.
-
-        Args:
-            name: The name of the value in it that is still arriving; None if there is none.
-            growing: As much of that value as is visible, or MISSING.
-        """
+        """Return the object or array as far as it has arrived, for a snapshot."""
         if not self.is_object:
             return GrowingArray(self.values, growing, self.unvalidated)
         # Without the name of a visible field that is arriving, only the finished fields are shown.

@@ -226,11 +226,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return is_final and value is not MISSING
 
     def _get_typed(self, path: RecordedPath) -> object:
-        """Return the value at a path if it has the annotated type; otherwise MISSING.
-
-        Args:
-            path: The keys and, as `slots`, the types that the value there may have.
-        """
+        """Return the value at a path if it has the annotated type; otherwise MISSING."""
         if not path.keys:
             # The whole object.
             if self._state.outcome is not MISSING:

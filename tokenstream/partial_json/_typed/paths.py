@@ -72,11 +72,7 @@ class Snapshot:
 
 
 def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
-    """Return a path unchanged, if it consists of names, keys and indexes.
-
-    Raises:
-        MisuseError: The path contains something other than names, keys and indexes.
-    """
+    """Return a path unchanged, if it consists of names, keys and indexes."""
     if all(isinstance(key, str | int) for key in path):
         return path
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
@@ -97,14 +93,7 @@ def is_as_typed(
     value: object,
     slots: tuple[Slot, ...] | None,
 ) -> bool:
-    """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type.
-
-    Args:
-        holder: The view or finished value that contains the value; None for the whole document.
-        key: The value's key in `holder`.
-        value: The shown value.
-        slots: Slots of the types that the value may have; None accepts any type.
-    """
+    """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type."""
     if value is MISSING or slots is None:
         return value is not MISSING
     if _is_partial(value) or isinstance(value, GrowingObject | GrowingArray):
@@ -258,13 +247,6 @@ for _what, _names in _REFUSED.items():
 def record_path(function: Callable[[Any], object], slot: Slot | None) -> RecordedPath:
     """Return the path that a function reads from its argument.
 
-    Args:
-        function: Receives a value of the type, and returns the value at the path.
-        slot: The slot of the type; if None, the type is unknown, and every step is accepted.
-
-    Raises:
-        MisuseError: The function is not a path, or uses a name that the type does not have.
-
     Example:
         >>> record_path(lambda r: r.steps[0].title, None).keys
         ('steps', 0, 'title')
@@ -311,11 +293,7 @@ def _refuse(recorder: _Recorder, what: str) -> NoReturn:
 
 
 def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorder:
-    """Return a recorder of the path with one more step.
-
-    Raises:
-        MisuseError: The type has no value at `key`.
-    """
+    """Return a recorder of the path with one more step."""
     keys, slots, source_text, tested = _get_trail(recorder)
     source_text = f"{source_text}.{key}" if attribute else f"{source_text}[{key!r}]"
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
@@ -336,11 +314,6 @@ def _find_slots(
 
     A slot reads the values of one type. The result is () if no value can be there, and None if the slots
     are not known.
-
-    Args:
-        slots: The slots that are possible before the step; None if they are not known.
-        key: The step: the name of a field, a key, or an index.
-        attribute: True if the step is written as an attribute, False if as an item.
     """
     inner_slots: list[Slot] = []
     for slot in slots or ():
@@ -352,13 +325,7 @@ def _find_slots(
 
 
 def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
-    """Return the part of an error message that says which fields a type has, instead of the one requested.
-
-    Args:
-        slots: The slots of the type's alternatives.
-        key: The name or key that was requested.
-        attribute: True if it was requested as an attribute, False if as an item.
-    """
+    """Return the part of an error message that says which fields a type has, instead of the one requested."""
     all_type_names = [slot.type_names for slot in slots if slot.type_names is not None]
     names = [name for type_names in all_type_names for name in type_names.field_names or ()]
     if not names:

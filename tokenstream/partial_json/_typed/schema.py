@@ -81,11 +81,7 @@ class Schema(Generic[T]):
 
     @staticmethod
     def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
-        """Return the schema of a type or of a TypeAdapter; return a schema unchanged.
-
-        Raises:
-            MisuseError: No schema can be built for the type.
-        """
+        """Return the schema of a type or of a TypeAdapter; return a schema unchanged."""
         candidate: Any = type_or_adapter
         if candidate.__class__ is Schema:
             schema: Schema[AskedT] = candidate
@@ -107,11 +103,7 @@ class Schema(Generic[T]):
         return describe_invalid(self.title, errors, self.words)
 
     def validate_text(self, json_text: str) -> T:
-        """Return the value of a whole JSON text.
-
-        Raises:
-            OutputInvalid: The text does not fit the type; `InvalidJSON` if it is not JSON.
-        """
+        """Return the value of a whole JSON text."""
         try:
             value: T = self.slot.read(json_text)
         except InvalidValue as invalid:
@@ -300,10 +292,6 @@ def is_struct_type(type_: object) -> bool:
 def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]) -> str:
     """Return the location and the message of the first error, and the number of other errors.
 
-    Args:
-        errors: At least one error, in the form of `ValidationError.errors()`.
-        type_words: The keys that the type itself defines. The model wrote any other key, which is hidden.
-
     Example:
         >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
         >>> describe_first_fault([error, error], {"steps", "minutes"})
@@ -319,22 +307,12 @@ def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collec
 def describe_invalid(
     title: str, errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]
 ) -> str:
-    """Return the message for an invalid output: the first error, with nothing that a model wrote.
-
-    Args:
-        title: The name of the type.
-        errors: The errors, at least one.
-        type_words: The keys that the type itself defines. The model wrote any other key, which is hidden.
-    """
+    """Return the message for an invalid output: the first error, with nothing that a model wrote."""
     return f"the output is not a valid {title}: {describe_first_fault(errors, type_words)}"
 
 
 def collect_words(schema: object) -> frozenset[str]:
-    """Return the words of a type, such as field names, which error messages may quote: no model wrote them.
-
-    Args:
-        schema: The pydantic core schema of the type.
-    """
+    """Return the words of a type, such as field names, which error messages may quote: no model wrote them."""
     words: set[str] = set()
     visited_ids: set[int] = set()
     # Not recursive: a schema may be nested deeply, and a default in it may contain itself.
@@ -364,12 +342,7 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
 
 
 def _describe_location(error: Mapping[str, Any], type_words: Collection[str | int]) -> str:
-    """Return the location of an error as text; keys that the model may have made up are hidden.
-
-    Args:
-        error: The error, in pydantic's form.
-        type_words: The keys that the type itself has, which are shown.
-    """
+    """Return the location of an error as text; keys that the model may have made up are hidden."""
     # msgspec names only fields; it writes "..." for any other key.
     fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else type_words
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]

@@ -55,12 +55,7 @@ class DocumentText:
         """Returns all repairs so far; a snapshot uses only those made before it."""
 
     def parse(self, text: str, *, complete: bool) -> Json:
-        """Return the plain data of a text; MISSING if there is none yet.
-
-        Args:
-            text: The text of the document or of an object in it, or the beginning of that text.
-            complete: True if the text is complete.
-        """
+        """Return the plain data of a text; MISSING if there is none yet."""
         if self.choice in {"last", "matching"} and not complete:
             # The document is chosen only at the end of the text.
             return MISSING

@@ -120,12 +120,7 @@ class ValueTree:
     def make_view(
         self, end: int, error: InvalidJSON | LimitExceeded | None
     ) -> tuple[Any, GrowingObject | GrowingArray | None]:
-        """Return the document as far as it is shown, and the innermost open object or array that is shown.
-
-        Args:
-            end: The length of the text so far.
-            error: The error of the text, or None.
-        """
+        """Return the document as far as it is shown, and the innermost open object or array that is shown."""
         # From the innermost value outwards: each container shows the open value in it.
         growing: Any = MISSING if self._text is None else GrowingText(self._text)
         innermost: GrowingObject | GrowingArray | None = None
@@ -159,14 +154,7 @@ class ValueTree:
         complete: bool = False,
         is_final: bool = True,
     ) -> object:
-        """Return the view of a nested object as a `Partial`; a view without fields, unchanged.
-
-        Args:
-            end: The end of the object, or of the text so far.
-            error: The error of the text, or None.
-            complete: True if the object is complete.
-            is_final: True if the object cannot change once it is complete.
-        """
+        """Return the view of a nested object as a `Partial`; a view without fields, unchanged."""
         type_names = node.slot.type_names
         if type_names is None or not node.is_object:
             return view
@@ -195,11 +183,7 @@ class ValueTree:
     # -- events -------------------------------------------------------------------
 
     def feed(self, events: list[JSONEvent]) -> bool:
-        """Update the values by the events of a piece; return True if something visible has changed.
-
-        Args:
-            events: The events that the parser has returned for the piece, which `document` has as its last.
-        """
+        """Update the values by the events of a piece; return True if something visible has changed."""
         changed = False
         for event in events:
             if isinstance(event, StringDelta):
@@ -291,12 +275,7 @@ class ValueTree:
         return self._store(node, key, name=name, slot=slot, entry=entry, shown=value)
 
     def _close_container(self, node: OpenContainer, plain_data: object, offset: int) -> bool:
-        """Finish an object or array; return True if something visible has changed.
-
-        Args:
-            plain_data: The object or array as the parser has read it.
-            offset: The position after its closing bracket.
-        """
+        """Finish an object or array; return True if something visible has changed."""
         parent, key, name = node.parent, node.key, node.name
         if node.in_whole and parent is not None:
             # Inside a container that is read as a whole: plain data until that one closes.
@@ -387,16 +366,7 @@ class ValueTree:
         entry: object,
         shown: object,
     ) -> bool:
-        """Store a finished value in its container; return True if something visible has changed.
-
-        Args:
-            node: The container; None for the document itself.
-            key: The value's key or index in the container.
-            name: The name under which the value is shown; None if it is hidden.
-            slot: The slot that has read the value.
-            entry: The validated value; `InvalidEntry` or `UnreadEntry` if there is none.
-            shown: The view to show if there is no validated value.
-        """
+        """Store a finished value in its container; return True if something visible has changed."""
         is_value = entry.__class__ not in _WITHOUT_VALUE
         if node is None:
             self.outcome = entry if is_value else MISSING

@@ -91,12 +91,7 @@ class FieldLog:
         """Positions of values that have not been validated yet."""
 
     def add(self, name: str, value: object, *, is_final: bool = True, is_plain: bool = False) -> None:
-        """Add a finished field, which replaces an earlier one of the same name.
-
-        Args:
-            is_final: False if the value has not been validated yet, so that it may change once more.
-            is_plain: True if the value is plain data, not validated by its type.
-        """
+        """Add a finished field, which replaces an earlier one of the same name."""
         if is_plain:
             self.plain_positions = self.plain_positions or set()
             self.plain_positions.add(len(self.names))
@@ -356,11 +351,6 @@ def _join_items(items: Iterator[str], count: int, deepest: int) -> str:
     """Return the reprs of items, joined by commas; "…" if the items are nested too deeply to be shown.
 
     The items beyond the maximum are replaced by their number.
-
-    Args:
-        items: The reprs.
-        count: The number of items.
-        deepest: The number of levels that may still be shown.
     """
     if deepest <= 0:
         return "…" if count else ""

@@ -94,11 +94,7 @@ def _sent_path(scope: Mapping[str, Any]) -> str:
 
 
 def read_header(scope: Mapping[str, Any], name: bytes) -> str:
-    """Return a header of a request; "" if it is absent.
-
-    Args:
-        name: The header's name in lower case.
-    """
+    """Return a header of a request; "" if it is absent."""
     for key, value in scope["headers"]:
         if key.lower() == name:
             text: str = value.decode("latin-1")
@@ -115,18 +111,7 @@ def quote_id(id: object) -> str:
 
 
 def fingerprint(key: str | None, body: object) -> str | None:
-    """Return the hashes of a request's key and body, with which later requests are compared.
-
-    Args:
-        key: The header `Idempotency-Key`; None if it is absent.
-        body: The request's body: bytes, or a JSON value; None if it is not known.
-
-    Returns:
-        Both hashes as one text; the hash of an unknown key or body is empty. None if both are unknown.
-
-    Raises:
-        MisuseError: The body is neither bytes nor a JSON value.
-    """
+    """Return the hashes of a request's key and body, with which later requests are compared."""
     if key is None and body is None:
         return None
     if isinstance(body, bytes):
@@ -143,10 +128,6 @@ def fingerprint(key: str | None, body: object) -> str | None:
 
 def is_same_request(asked: str | None, stored: str | None) -> bool:
     """Return False if two requests have different keys or bodies; an unknown key or body fits every other.
-
-    Args:
-        asked: The fingerprint of the request.
-        stored: The fingerprint of the request that started the answer.
 
     Example:
         >>> is_same_request(fingerprint("7", b"a"), fingerprint(None, b"a"))

@@ -19,11 +19,7 @@ STOP_SECONDS = 1.0
 
 
 def check_send_timeout(seconds: float | None) -> None:
-    """Check the time that a send may wait for its reader.
-
-    Raises:
-        MisuseError: The time is not positive.
-    """
+    """Check the time that a send may wait for its reader."""
     if seconds is not None and not seconds > 0:
         raise MisuseError(f"send_timeout= must be more than 0 seconds, or None, not {seconds!r}")
 
@@ -73,11 +69,7 @@ class Delivery(ABC):
         """True once the connection of a reader that does not read was aborted."""
 
     async def run(self) -> None:
-        """Send until the answer ends, its reader disconnects, or the server shuts down.
-
-        Raises:
-            StreamError: The answer has failed, and its protocol cannot report that to the reader.
-        """
+        """Send until the answer ends, its reader disconnects, or the server shuts down."""
         from anyio import CancelScope, create_task_group
 
         self._sending = CancelScope()
@@ -126,11 +118,7 @@ class Delivery(ABC):
 
     @abstractmethod
     def _stop_source(self, reason: str) -> bool:
-        """Ask the source of the answer to end.
-
-        Returns:
-            True if the source will end by itself; False if the task that reads the source must be cancelled.
-        """
+        """Ask the source of the answer to end."""
 
     @property
     def is_shutting_down(self) -> bool:

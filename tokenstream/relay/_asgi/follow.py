@@ -102,22 +102,13 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
-        """Prepare a refusal if the request names another answer than this outlet follows.
-
-        Returns:
-            No further headers.
-        """
+        """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
             self._refusal = refuse_journal_error(UnknownAnswer("no answer has this id"))
         return {}
 
     async def open(self) -> Refusal | None:
-        """Begin to follow the answer.
-
-        Returns:
-            The response to send instead if the answer cannot be followed, or has ended and the reader has all
-            of it; else None.
-        """
+        """Begin to follow the answer."""
         if self._refusal is not None:
             return self._refusal
         try:
@@ -203,11 +194,7 @@ class FollowOutlet(Outlet):
 
 
 def check_journal(journal: object) -> None:
-    """Check that a value is a journal.
-
-    Raises:
-        MisuseError: The value is something else.
-    """
+    """Check that a value is a journal."""
     if not isinstance(journal, Journal):
         hint = "relay.MemoryJournal(), or relay.RedisJournal(Redis.from_url(…))"
         raise MisuseError(f"journal= is a journal, such as {hint}, and not {type(journal).__name__}")
@@ -215,12 +202,6 @@ def check_journal(journal: object) -> None:
 
 def parse_position(value: str | int | None) -> int:
     """Parse the position that a reader has sent.
-
-    Args:
-        value: The header `Last-Event-ID`, or the position itself; None or empty if absent.
-
-    Raises:
-        UnknownPosition: The header is not a whole number, or has too many digits.
 
     Example:
         >>> parse_position(None), parse_position("17")
@@ -236,13 +217,7 @@ def parse_position(value: str | int | None) -> int:
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | None = None) -> Refusal:
-    """Return the response that reports an error of a journal to a reader.
-
-    Args:
-        error: The error; its class determines the HTTP status.
-        id: The id of the answer, for the log; None if the request names none.
-        as_event: The bytes to send in place of this response if the head of a response was sent already.
-    """
+    """Return the response that reports an error of a journal to a reader."""
     is_temporary = isinstance(error, JournalUnavailable)
     if is_temporary:
         about = None if id is None else KnownById(id)

@@ -49,11 +49,7 @@ def is_cross_site(request: object, *, origins: Iterable[str] = ()) -> bool:
 
 
 def check_origins(origins: Iterable[str]) -> frozenset[str]:
-    """Return origins in the form in which they are compared.
-
-    Raises:
-        MisuseError: One of them is no origin, or a single text was passed.
-    """
+    """Return origins in the form in which they are compared."""
     if isinstance(origins, str):
         raise MisuseError(f"origins= is a list of origins, such as [{origins!r}]")
     listed: list[Any] = list(origins)
@@ -64,12 +60,7 @@ def check_origins(origins: Iterable[str]) -> frozenset[str]:
 
 
 def sent_cross_site(read: Callable[[str], str], origins: frozenset[str]) -> bool:
-    """Return True if a page of another site has sent a request; see `is_cross_site`.
-
-    Args:
-        read: Returns the request's header with a name in lower case; "" if it is absent.
-        origins: The result of `check_origins`.
-    """
+    """Return True if a page of another site has sent a request; see `is_cross_site`."""
     origin, site = read("origin"), read("sec-fetch-site").lower()
     if "*" in origins or (origin and _normalize(origin) in origins):
         return False
@@ -83,11 +74,7 @@ def sent_cross_site(read: Callable[[str], str], origins: frozenset[str]) -> bool
 
 
 def _reader_of(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of several frameworks' types
-    """Return the function that returns a header of a request; "" for an absent header.
-
-    Raises:
-        MisuseError: The object is no request.
-    """
+    """Return the function that returns a header of a request; "" for an absent header."""
     scope: Any = getattr(request, "scope", None)
     if scope is None and not isinstance(request, dict):
         return wrap_socket(request).read_header

@@ -43,11 +43,6 @@ class Refusal:
 def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
     """Return the JSON body of an error response.
 
-    Args:
-        kind: The kind of error, in one word.
-        message: A sentence that describes the error.
-        retryable: True if the same request may succeed later.
-
     Example:
         >>> error_body("not_found", "there is nothing here", retryable=False)
         b'{"error":{"type":"not_found","message":"there is nothing here","retryable":false}}'
@@ -81,13 +76,7 @@ def status_of(error: StreamError) -> int:
 def refuse_failed(
     error: StreamError, encode: Callable[[StreamError], bytes | None] | None = None, id: str | None = None
 ) -> Refusal:
-    """Return the response for an answer that failed before its first event, and log that.
-
-    Args:
-        encode: Returns the error as an event of the protocol, to be sent if the head was sent already, or
-            None if the protocol has no event for errors; None if the head was not sent.
-        id: The answer's id, if its readers get one.
-    """
+    """Return the response for an answer that failed before its first event, and log that."""
     status = status_of(error)
     report_broken(error, id, status=status)
     as_event = None if encode is None else encode(error)
@@ -112,12 +101,7 @@ def hide_not_expressible(error: NotExpressible) -> StreamError:
 
 
 def refuse_not_expressible(error: StreamError, as_event: bytes | None) -> Refusal:
-    """Return the response for an answer that its protocol cannot express.
-
-    Args:
-        as_event: The error as an event of the protocol, to be sent if the head was sent already; None if the
-            protocol has no event for errors.
-    """
+    """Return the response for an answer that its protocol cannot express."""
     message = "The answer contains something that this protocol cannot express."
     body = error_body("not_expressible", message, retryable=False)
     return Refusal(500, body, {}, as_event, error)

@@ -64,11 +64,7 @@ class AnswerOutlet(Outlet):
         """True if only the head was asked for."""
 
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
-        """Set the source of the answer's events.
-
-        Raises:
-            MisuseError: The source is not asynchronous.
-        """
+        """Set the source of the answer's events."""
         self._events = EventsIn(source)
         name_answer(source, self._writer.answer_id)
         self._batches = BatchReader(self._events, merges=not self._writer.sends_payloads)
@@ -77,9 +73,6 @@ class AnswerOutlet(Outlet):
         """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
 
         A GET is not refused, because an application may make the same events for it each time.
-
-        Returns:
-            No further headers.
         """
         if asked.continues and asked.method not in ("GET", "HEAD"):
             from tokenstream.relay._asgi.follow import parse_position, refuse_journal_error
@@ -119,11 +112,7 @@ class AnswerOutlet(Outlet):
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
-        """Wait for the first event of the answer.
-
-        Returns:
-            The response to send instead if the answer failed before its first event; else None.
-        """
+        """Wait for the first event of the answer."""
         if self._refusal is not None:
             return self._refusal
         try:
@@ -139,11 +128,7 @@ class AnswerOutlet(Outlet):
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Prepare for a HEAD request, for which the answer is not made, or is closed unread.
-
-        Returns:
-            The refusal whose head is to be sent in place of the answer's; None if the answer's is sent.
-        """
+        """Prepare for a HEAD request, for which the answer is not made, or is closed unread."""
         self._is_head = True
         return await super().open_head()
 

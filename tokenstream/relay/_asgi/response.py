@@ -125,11 +125,7 @@ class HTTPDelivery(Delivery):
             await self._send_chunk(b"", more=False)
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk of the answer; first wait for a heartbeat that is being sent.
-
-        Args:
-            more: False for the last chunk.
-        """
+        """Send a chunk of the answer; first wait for a heartbeat that is being sent."""
         waited = self._heartbeat_sent is not None
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
@@ -138,11 +134,7 @@ class HTTPDelivery(Delivery):
         self._outlet.is_behind |= waited
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk or a heartbeat; before the first of them, send the head.
-
-        Args:
-            more: False for the last chunk of the response.
-        """
+        """Send a chunk or a heartbeat; before the first of them, send the head."""
         if self._head_begun:
             await self._send_part(None, chunk, more=more)
         else:
@@ -150,12 +142,7 @@ class HTTPDelivery(Delivery):
             await self._send_part(self._head, self._outlet.heartbeat + chunk, more=more)
 
     async def _send_part(self, head: Head | None, body: bytes, *, more: bool) -> None:
-        """Send a part of the response.
-
-        Args:
-            head: The status and the headers; None if they were sent before.
-            more: False for the last part.
-        """
+        """Send a part of the response."""
         self._end_begun = not more
         began = self._send_began = time.monotonic()
         try:
@@ -170,11 +157,7 @@ class HTTPDelivery(Delivery):
         self._note_sent(began)
 
     def _note_sent(self, began: float) -> None:
-        """Note that a part was sent, and whether its reader is slow: more may have arrived meanwhile.
-
-        Args:
-            began: The clock reading at which sending it began.
-        """
+        """Note that a part was sent, and whether its reader is slow: more may have arrived meanwhile."""
         self._send_began, self._sent_at = None, time.monotonic()
         self._outlet.is_behind = self._sent_at - began > SLOW_SEND
 
@@ -229,11 +212,7 @@ class HTTPDelivery(Delivery):
                 await self._send_heartbeat(heartbeat if self._head_begun else b"")
 
     async def _send_heartbeat(self, heartbeat: bytes) -> None:
-        """Send a heartbeat; the task that sends the answer waits meanwhile.
-
-        Args:
-            heartbeat: The bytes of the heartbeat; empty to send only the head.
-        """
+        """Send a heartbeat; the task that sends the answer waits meanwhile."""
         from anyio import Event
 
         self._heartbeat_sent = Event()
@@ -338,17 +317,7 @@ class Response:
         self.background: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - frameworks differ in their types
-        """Send the answer.
-
-        Args:
-            scope: The request's ASGI scope.
-            receive: The ASGI callable `receive`.
-            send: The ASGI callable `send`.
-
-        Raises:
-            MisuseError: The answer was sent already, or the scope is not an HTTP request's.
-            StreamError: The answer has failed, and its protocol cannot report that to the reader.
-        """
+        """Send the answer."""
         outlet, self._outlet = self._outlet, None
         if outlet is None:
             raise MisuseError("this response was sent already: make one for each request")
@@ -383,10 +352,6 @@ class Response:
 
         A header for this request replaces the header of that name in the response object, unless the
         application has set the header of the object itself.
-
-        Args:
-            outlet: The outlet, whose default headers the response object had at first.
-            prepared: The headers for this request, by lower-case name.
         """
         headers = self.raw_headers
         for name, value in prepared.items():
@@ -406,13 +371,7 @@ def make_response(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the response for an outlet; if Starlette is imported, it is also a Starlette `Response`.
-
-    Args:
-        timing: The times for the head, heartbeats and a reader that has gone; None for the default times.
-        status: The HTTP status if the answer begins.
-        headers: Headers that extend or replace those of the protocol; None for no others.
-    """
+    """Return the response for an outlet; if Starlette is imported, it is also a Starlette `Response`."""
     response_class = Response
     if "starlette.responses" in sys.modules:
         from tokenstream.relay._asgi.response_type import Response as StarletteResponse

@@ -168,11 +168,7 @@ class Routes:
         self._origins = origins
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response.
-
-        Raises:
-            MisuseError: The request is not one over HTTP.
-        """
+        """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response."""
         if scope["type"] != "http":
             raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")
         try:
@@ -187,11 +183,7 @@ class Routes:
         await response(scope, receive, send)
 
     async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
-        """Return the response to a request, according to its path and method.
-
-        Raises:
-            _RequestRefused: There is no such path or method, or the request is not allowed or malformed.
-        """
+        """Return the response to a request, according to its path and method."""
         if sent_cross_site(partial(read_all, scope), self._origins):
             raise _RequestRefused(403, "cross_site", CROSS_SITE)
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
@@ -215,11 +207,7 @@ class Routes:
     async def _start_answer(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction, id: str | None
     ) -> Response | _JSONResponse:
-        """Start an answer in the journal; return a response with its id, or one that sends the answer.
-
-        Args:
-            id: The id that the client has made; None for a new one.
-        """
+        """Start an answer in the journal; return a response with its id, or one that sends the answer."""
         owner = await self._find_owner(scope)
         _check_content_type(read_header(scope, b"content-type"))
         request = await self._read_body(receive)
@@ -268,11 +256,7 @@ class Routes:
         return _JSONResponse(200, {"state": state})
 
     async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:
-        """Return the owner on whose behalf a request acts; None for answers without an owner.
-
-        Raises:
-            _RequestRefused: The application's function `owner` has raised `PermissionError`.
-        """
+        """Return the owner on whose behalf a request acts; None for answers without an owner."""
         if self._owner is None:
             return None
         try:
@@ -282,11 +266,7 @@ class Routes:
             raise _RequestRefused(403, "forbidden", "this is not allowed") from None
 
     async def _read_body(self, receive: Receive) -> Json:
-        """Read a request's body, and return its JSON value.
-
-        Raises:
-            _RequestRefused: The body is too large, is not JSON, or was cut off.
-        """
+        """Read a request's body, and return its JSON value."""
         body = bytearray()
         while True:
             message = await receive()
@@ -309,11 +289,7 @@ class Routes:
 
 
 async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:
-    """Return the answer that the application's function makes from a request's body.
-
-    Raises:
-        SourceRefused: The function has raised `ValueError`: it does not accept the body.
-    """
+    """Return the answer that the application's function makes from a request's body."""
     try:
         made = answer(body)
         return await made if isawaitable(made) else made
@@ -353,11 +329,7 @@ def _check_method(method: str, *methods: str) -> None:
 
 
 def _check_content_type(header: str) -> None:
-    """Refuse a body that says that it is not JSON, as does a form of a page of another site.
-
-    Args:
-        header: The header `Content-Type`; "" if it is absent, as a program may leave it out.
-    """
+    """Refuse a body that says that it is not JSON, as does a form of a page of another site."""
     kind = header.partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise _RequestRefused(415, "unsupported_type", "the body must be application/json")

@@ -55,16 +55,7 @@ def shut_down() -> None:
 
 
 def abort_connection(receive: object, send: object) -> bool:
-    """Abort the connection of a reader that does not read, since the server would wait for this reader.
-
-    Args:
-        receive: The ASGI callable `receive`, wrapped or not.
-        send: The ASGI callable `send`, wrapped or not.
-
-    Returns:
-        False if nothing happens, because the connection is not found, as with servers other than uvicorn and
-        hypercorn.
-    """
+    """Abort the connection of a reader that does not read, since the server would wait for this reader."""
     for server_object in _find_bound_objects(receive, send):
         attributes = getattr(server_object, "__dict__", {})
         # The attribute is `transport` in uvicorn, `writer` in hypercorn on asyncio, and `stream` in
@@ -82,14 +73,7 @@ def abort_connection(receive: object, send: object) -> bool:
 def watch_shutdown(
     end: Callable[[], None], receive: object, send: object, *, at_poll: Callable[[], None]
 ) -> Generator[None, None, None]:
-    """Return a context manager that calls a function if the server shuts down while its block runs.
-
-    Args:
-        end: Ends the response; it is called in the event loop's thread.
-        receive: The ASGI callable `receive`, wrapped or not.
-        send: The ASGI callable `send`, wrapped or not.
-        at_poll: Called five times a second, in the event loop's thread, too.
-    """
+    """Return a context manager that calls a function if the server shuts down while its block runs."""
     host = find_host()
     if host is None:
         raise RuntimeError("no event loop is running")
@@ -122,21 +106,13 @@ class _Watch:
         """Ends the polling; None while no response is open."""
 
     def add(self, entry: _Entry) -> None:
-        """Watch the server of a response for a shutdown; with the first response, the polling begins.
-
-        Args:
-            entry: The functions of the response; see `_Entry`.
-        """
+        """Watch the server of a response for a shutdown; with the first response, the polling begins."""
         self._entries[id(entry)] = entry
         if self._cancel_polling is None:
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _Entry) -> None:
-        """Forget a response that has ended; after the last one, servers are no longer polled for a shutdown.
-
-        Args:
-            entry: The value that was passed to `add`.
-        """
+        """Forget a response that has ended; after the last one, servers are no longer polled for a shutdown."""
         self._entries.pop(id(entry), None)
         if not self._entries:
             if self._cancel_polling is not None:
@@ -210,10 +186,6 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
     """Yield a check for the server of one response: a function that returns True once the server shuts down.
 
     Nothing is yielded for a server that is neither uvicorn nor hypercorn.
-
-    Args:
-        receive: The ASGI callable `receive`, wrapped or not.
-        send: The ASGI callable `send`, wrapped or not.
     """
     for server_object in _find_bound_objects(receive, send):
         attributes = getattr(server_object, "__dict__", {})
@@ -230,11 +202,7 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
 
 
 def _is_connection_ending(attributes: dict[str, Any]) -> bool:
-    """Return True if uvicorn will close a connection after the response, as it does on shutdown.
-
-    Args:
-        attributes: The attributes of uvicorn's object for the request.
-    """
+    """Return True if uvicorn will close a connection after the response, as it does on shutdown."""
     return attributes["keep_alive"] is False
 
 

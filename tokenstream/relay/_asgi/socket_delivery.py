@@ -52,14 +52,7 @@ class MessageRefused(Exception):
 
 
 def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
-    """Return the JSON object that a client has sent.
-
-    Args:
-        max_size: The maximum size, in characters or bytes.
-
-    Raises:
-        MessageRefused: The message is too large, or no JSON object.
-    """
+    """Return the JSON object that a client has sent."""
     if len(message) > max_size:
         raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)
     try:

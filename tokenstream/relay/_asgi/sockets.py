@@ -40,18 +40,10 @@ class ServerSocket(ABC):
 
     @abstractmethod
     def read_header(self, name: str) -> str:
-        """Return a header of the request that opened the connection; "" if it is absent.
-
-        Args:
-            name: The header's name in lower case.
-        """
+        """Return a header of the request that opened the connection; "" if it is absent."""
 
     async def open(self) -> None:
-        """Accept the connection, unless the application has accepted it already.
-
-        Raises:
-            Disconnected: The client has disconnected.
-        """
+        """Accept the connection, unless the application has accepted it already."""
         try:
             await self._open()
         except self._disconnect_errors as error:
@@ -61,22 +53,14 @@ class ServerSocket(ABC):
     async def _open(self) -> None: ...
 
     async def receive(self) -> str | bytes:
-        """Wait for the client's next message.
-
-        Raises:
-            Disconnected: The client has disconnected.
-        """
+        """Wait for the client's next message."""
         try:
             return await self._receive()
         except self._disconnect_errors as error:
             raise Disconnected from error
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message.
-
-        Raises:
-            Disconnected: The client has disconnected.
-        """
+        """Send a message."""
         try:
             await self._send(message)
         except self._disconnect_errors as error:
@@ -89,11 +73,7 @@ class ServerSocket(ABC):
     async def _send(self, message: str | bytes) -> None: ...
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection.
-
-        Raises:
-            Disconnected: The connection is closed already.
-        """
+        """Close the connection."""
         try:
             await self._framework_socket.close(code=code, reason=reason)
         except self._disconnect_errors as error:
@@ -155,11 +135,7 @@ class _WebsocketsSocket(ServerSocket):
 
 
 def wrap_socket(websocket: object) -> ServerSocket:
-    """Return the `ServerSocket` for a framework's WebSocket, which is recognised by its methods.
-
-    Raises:
-        MisuseError: The object is not a supported WebSocket.
-    """
+    """Return the `ServerSocket` for a framework's WebSocket, which is recognised by its methods."""
     if all(hasattr(websocket, name) for name in ("accept", "receive", "send", "close", "scope")):
         return _ASGISocket(websocket)
     if all(hasattr(websocket, name) for name in ("recv", "send", "close")):
@@ -173,9 +149,6 @@ def read_all(scope: Mapping[str, Any], name: str) -> str:
     """Return a header of an ASGI request; "" if it is absent.
 
     Several headers with this name are joined, so that together they equal no single one.
-
-    Args:
-        name: The header's name in lower case.
     """
     key = name.encode()
     return b", ".join([value for each, value in scope.get("headers", ()) if each.lower() == key]).decode(

@@ -90,11 +90,7 @@ class StartOutlet(FollowOutlet):
         """True if the request continues an answer, so that none is started."""
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
-        """Choose the answer that the request asks for.
-
-        Returns:
-            The headers with the answer's id and, for a POST or PUT, the answer's address.
-        """
+        """Choose the answer that the request asks for."""
         self.continues = asked.continues
         self._last_event_id = asked.position or None
         try:
@@ -109,11 +105,7 @@ class StartOutlet(FollowOutlet):
         return headers
 
     def _address_of(self, asked: AskedPosition, id: str) -> str:
-        """Return the address of the answer.
-
-        Args:
-            id: The answer's id, quoted.
-        """
+        """Return the address of the answer."""
         if self._location is not None:
             return quote(self._location, safe=_ADDRESS_SAFE).replace("{id}", id)
         # The client understands the address as it has sent it; a decoded path may have "?" and "#".
@@ -132,9 +124,6 @@ class StartOutlet(FollowOutlet):
         3. The id that the journal keeps for the request's Idempotency-Key, if the key was sent before.
         4. The random id that `__init__` has made for a new answer. A request with a position is refused,
            because it does not say to which existing answer the position belongs.
-
-        Returns:
-            The response to a refused request; None if the id is chosen.
         """
         # Without its body, a request cannot be told from another one with the same key.
         key = None if self._body is None else asked.key
@@ -154,24 +143,12 @@ class StartOutlet(FollowOutlet):
         return None
 
     async def open(self) -> Refusal | None:
-        """Start the answer and wait for its first event, unless it exists; begin to follow the answer.
-
-        Returns:
-            The response to send instead if the answer cannot be started or followed; else None.
-        """
+        """Start the answer and wait for its first event, unless it exists; begin to follow the answer."""
         refusal = await self.begin()
         return refusal or await super().open()
 
     async def begin(self, open_within: float | None = math.inf) -> Refusal | None:
-        """Start the answer, unless it exists.
-
-        Args:
-            open_within: Seconds to wait for the answer's first event. The default, no limit, is for an answer
-                that an `HTTPDelivery` sends: it sends the head meanwhile if the first event is late.
-
-        Returns:
-            The response to send instead if the answer cannot be started or continued; else None.
-        """
+        """Start the answer, unless it exists."""
         # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
         if self._refusal is None and not self.continues and not is_valid_id(self.id):
             self._refusal = _refuse_id()
@@ -194,11 +171,7 @@ class StartOutlet(FollowOutlet):
             return refuse_journal_error(error, self._retry, self.id)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
-        """Start the answer; if another request has started it meanwhile, check that the requests are equal.
-
-        Returns:
-            The response to send instead if the requests differ; else None.
-        """
+        """Start the answer; if another request has started it meanwhile, check that the requests are equal."""
         self._is_own = await self.journal.begin(
             await make_source(self._source),
             self.id,
@@ -211,12 +184,7 @@ class StartOutlet(FollowOutlet):
         return None if self._is_own else await self._check_existing(must_exist=True)
 
     async def _check_existing(self, *, must_exist: bool) -> Refusal | None:
-        """Return a refusal if this request differs from the one that has started the answer; else None.
-
-        Raises:
-            JournalError: The answer does not exist, or is another owner's, and `must_exist` is True; or the
-                journal cannot be used.
-        """
+        """Return a refusal if this request differs from the one that has started the answer; else None."""
         try:
             state = await self.journal.read_state(self.id, self.owner)
         except UnknownAnswer:

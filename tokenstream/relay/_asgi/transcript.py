@@ -76,14 +76,7 @@ class Transcript:
         return self._transcoder.error
 
     def chunk_after(self, after: int) -> tuple[bytes, int]:
-        """Return the bytes that follow a position, and the last position that these bytes include.
-
-        Args:
-            after: The position. At least one record must follow it.
-
-        Raises:
-            NotExpressible: The protocol cannot express the next record.
-        """
+        """Return the bytes that follow a position, and the last position that these bytes include."""
         chunks = self._chunks
         if len(chunks) < len(self._feed.records):
             # The first of the readers of a record encodes it.
@@ -112,12 +105,6 @@ class Transcript:
 
         For example, `{"type":"live","at":17,"answer":"7Jx"}` tells a reader that the records up to position
         17 existed before the reader connected, that those after it are new, and the answer's id.
-
-        Args:
-            live_after: The last position that existed when the reader connected.
-
-        Returns:
-            The event's bytes in this protocol; b"" if the protocol has no such events.
         """
         if self.frame_record is None:
             return b""
@@ -127,9 +114,6 @@ class Transcript:
         """Return the error event to send after the last record, because the journal has failed.
 
         The event has no position, so that a reader can continue after the last record that it has.
-
-        Returns:
-            The event's bytes. If the protocol has no event for errors, they are empty, and `error` is set.
         """
         if self._last_event is None:
             # The encoder needs every record before the error.
@@ -146,9 +130,6 @@ class Transcript:
         """Return the event for an error, because of which nothing follows the last chunk.
 
         All readers get the same event.
-
-        Returns:
-            The event's bytes; None if the protocol has no event for errors.
         """
         if self._last_event is None:
             self._last_event = self._transcoder.encode_error(error)

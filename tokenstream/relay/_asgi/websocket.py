@@ -137,11 +137,7 @@ class SessionDelivery(SocketDelivery):
                 pass
 
     async def _act_on(self, message: dict[str, Any]) -> None:
-        """Ask, stop or interrupt, as a message of the client says.
-
-        Raises:
-            MessageRefused: The message is not one of those that are allowed.
-        """
+        """Ask, stop or interrupt, as a message of the client says."""
         from anyio import Event
 
         match message:
@@ -160,11 +156,7 @@ class SessionDelivery(SocketDelivery):
                 raise MessageRefused(_EXPECTED)
 
     async def _interrupt(self, played_ms: float | None) -> None:
-        """Interrupt the latest answer.
-
-        Args:
-            played_ms: The milliseconds of its audio that were heard; None if the client doesn't say.
-        """
+        """Interrupt the latest answer."""
         from anyio import move_on_after
 
         answer, scope = self._answer, self._scope

@@ -51,30 +51,15 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
-        """Prepare for one request; called before all other methods.
-
-        Args:
-            asked: The parts of the request that say which answer it asks for.
-
-        Returns:
-            Further headers of the response, which replace those in `headers`.
-        """
+        """Prepare for one request; called before all other methods."""
         return {}
 
     async def open(self) -> Refusal | None:
-        """Wait until the answer has begun.
-
-        Returns:
-            The response to send instead if the answer failed before it began; else None.
-        """
+        """Wait until the answer has begun."""
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Prepare for a HEAD request, which gets a head without a body; the answer is not read.
-
-        Returns:
-            The refusal whose head is to be sent in place of the answer's; None if the answer's is sent.
-        """
+        """Prepare for a HEAD request, which gets a head without a body; the answer is not read."""
         self.stop("only its head was asked for")
         return None
 
@@ -88,23 +73,11 @@ class Outlet(ABC):
 
     @abstractmethod
     def encode_end(self, error: Exception) -> bytes | None:
-        """Return the last chunk; None if nothing is to be sent at the end.
-
-        Args:
-            error: The `StopAsyncIteration` or the error with which the answer has ended; it is raised if the
-                protocol has no event for it.
-        """
+        """Return the last chunk; None if nothing is to be sent at the end."""
 
     @abstractmethod
     def stop(self, reason: str) -> bool:
-        """Ask the answer to end, since its reader has disconnected; return without waiting.
-
-        Args:
-            reason: The reason, for the answer's ending.
-
-        Returns:
-            True if the chunks now end by themselves; if False, the task that reads them is cancelled.
-        """
+        """Ask the answer to end, since its reader has disconnected; return without waiting."""
 
     async def run_out(self) -> None:  # noqa: B027 - most answers need their reader
         """Wait until the answers that need no reader have ended; called when the server shuts down.
@@ -153,11 +126,7 @@ class ChunkWriter(Sending):
         return [chunk for event in events for chunk in self.encode_event(event)]
 
     def end(self, ending: Ending | None = None) -> list[bytes]:
-        """Return the chunks that end an answer whose events ended without an error.
-
-        Args:
-            ending: The stream's ending; None if the ending is not known.
-        """
+        """Return the chunks that end an answer whose events ended without an error."""
         try:
             return self.encode_end(ending)
         except NotExpressible:
@@ -197,11 +166,7 @@ class MessageWriter(ChunkWriter):
         self.heartbeat = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
 
     def to_messages(self, chunks: Iterable[bytes]) -> list[str | bytes]:
-        """Return chunks as messages, without the framing that events have in a body.
-
-        Args:
-            chunks: Chunks that `feed`, `end` or `fail` returned.
-        """
+        """Return chunks as messages, without the framing that events have in a body."""
         if not self._is_sse or self.protocol.messages:
             # Each chunk already is one message. Some binary ones would pass for text, too.
             return [*chunks] if self._is_binary else [chunk.decode().removesuffix("\n") for chunk in chunks]

@@ -40,11 +40,7 @@ def protocols() -> tuple[ProtocolName, ...]:
 
 @cache
 def load(format: str) -> type[Encoder]:
-    """Return a format's encoder class.
-
-    Raises:
-        MisuseError: The format is unknown, or cannot be written.
-    """
+    """Return a format's encoder class."""
     api = api_named(format)
     if api is None or api.writer is None:
         raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(protocols())}")
@@ -55,13 +51,6 @@ def load(format: str) -> type[Encoder]:
 
 def create(format: str, *, drop: Drop = ()) -> Encoder:
     r"""Return an encoder for one answer.
-
-    Args:
-        format: The name of the format.
-        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
-
-    Raises:
-        MisuseError: The format is unknown, or cannot be written.
 
     Example:
         >>> from tokenstream.events import TextDelta

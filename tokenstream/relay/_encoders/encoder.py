@@ -120,14 +120,7 @@ class Encoder(Vocabulary):
     # -- the stage -----------------------------------------------------------
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunks for an event.
-
-        Args:
-            now: Not used; every stage has this argument.
-
-        Raises:
-            NotExpressible: The format cannot express the event.
-        """
+        """Return the chunks for an event."""
         chunk = self.encode_later_piece(event)
         if chunk is not None:
             return [chunk]
@@ -177,15 +170,7 @@ class Encoder(Vocabulary):
         return self.end()
 
     def finish_without_reason(self, ending: Ending) -> None:
-        """Choose a finish reason for an answer that has none; without one, `end` would send no end.
-
-        Args:
-            ending: "complete", or "stopped".
-
-        Raises:
-            NotExpressible: The answer was stopped, the format has no word for that, and `drop` does not allow
-                the loss.
-        """
+        """Choose a finish reason for an answer that has none; without one, `end` would send no end."""
         is_stopped = ending != "complete"
         if is_stopped and "cancelled" not in self.words:
             self.omit(PHRASES["stopped"], "stopped")
@@ -196,27 +181,11 @@ class Encoder(Vocabulary):
         """Do nothing: an encoder has no input from a remote server that could be invalid."""
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
-        """Return the chunks that report an error in the middle of an answer; no end follows.
-
-        Args:
-            message: The error message; by default a message that fits `kind`.
-            code: The provider's error code; by default the code that the provider uses for `kind`.
-
-        Raises:
-            NotExpressible: The format has no event for errors.
-        """
+        """Return the chunks that report an error in the middle of an answer; no end follows."""
         return [self.frame(name, payload) for name, payload in self.encode_failure(kind, message, code)]
 
     def encode_failure(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
-        """Return the payloads that report an error in the middle of an answer, not yet as chunks.
-
-        Args:
-            message: The error message; by default a message that fits `kind`.
-            code: The provider's error code; by default the code that the provider uses for `kind`.
-
-        Raises:
-            NotExpressible: The format has no event for errors.
-        """
+        """Return the payloads that report an error in the middle of an answer, not yet as chunks."""
         # As in `feed`, the error may change the layout of the next pieces.
         self._writers.clear()
         payloads = list(
@@ -295,12 +264,7 @@ class Encoder(Vocabulary):
         raise NotImplementedError
 
     def keep_usage(self, event: UsageUpdate) -> Payloads:
-        """Keep the token counts, which are sent at the end; return no payloads.
-
-        Raises:
-            NotExpressible: The format cannot express one of the counts, and `drop` does not allow leaving it
-                out.
-        """
+        """Keep the token counts, which are sent at the end; return no payloads."""
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
@@ -314,11 +278,7 @@ class Encoder(Vocabulary):
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads.
-
-        Raises:
-            NotExpressible: The format has no word for the finish reason, and `drop` does not allow losing it.
-        """
+        """Keep the finish reason, which is sent at the end; return no payloads."""
         # Called only for its check: `NotExpressible` is raised now, and not at the end.
         self.choose_reason(event.reason)
         self.finishes[event.choice] = event
@@ -329,11 +289,7 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_restart(self, event: Restarted) -> Payloads:
-        """Begin again with the new answer, or return an error if content of the old answer was sent already.
-
-        Raises:
-            NotExpressible: Content was sent, and the format has no event for errors.
-        """
+        """Begin again with the new answer, or return an error if content of the old answer was sent already."""
         if self._replayable is None:
             self._is_replaced = True
             kind = "network" if event.error is None else event.error.kind
@@ -357,19 +313,11 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """Return no payloads for the start of a step: its parts are parts of the answer like all others.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving steps out.
-        """
+        """Return no payloads for the start of a step: its parts are parts of the answer like all others."""
         return self.lose(event)
 
     def encode_step_end(self, event: StepDone) -> Payloads:
-        """Return no payloads for the end of a step.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving steps out.
-        """
+        """Return no payloads for the end of a step."""
         return self.lose(event)
 
     def encode_unknown(self, event: Unknown) -> Payloads:
@@ -385,12 +333,7 @@ class Encoder(Vocabulary):
         raise make_error(self.name, "an error in the middle of an answer")
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as a chunk: an SSE event, unless the format overrides this method.
-
-        Args:
-            name: The event's name; "" for none.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
+        """Return a payload as a chunk: an SSE event, unless the format overrides this method."""
         # In an SSE event, each line of a text is a field of its own.
         lines = payload.encode().split(b"\n") if isinstance(payload, str) else [to_json_bytes(payload)]
         named = [b"event: %b\n" % name.encode()] if name else []
@@ -408,21 +351,13 @@ class Encoder(Vocabulary):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as a JSON string, with the escapes that the provider uses.
-
-        Raises:
-            ValueError: The text contains an unpaired surrogate.
-        """
+        """Return text as a JSON string, with the escapes that the provider uses."""
         return string(text)
 
     def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made: the whole chunk.
 
         A format whose chunks contain lengths or checksums overrides this method, to leave these out.
-
-        Args:
-            name: The event's name; "" for none.
-            payload: A JSON value.
         """
         return self.frame(name, payload)
 
@@ -430,11 +365,6 @@ class Encoder(Vocabulary):
         """Return a template: a function that takes the text of a later piece, and makes the chunk.
 
         The template must have the same effects on this encoder as the handler of the event.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
         """
         as_json = self.string
         return lambda text: head + as_json(text) + tail
@@ -445,11 +375,6 @@ class Encoder(Vocabulary):
         """Make a template for a part's later pieces, once two of its pieces were sent as one chunk each.
 
         A part with a single piece needs no template, so the first piece is only recorded in `_writers`.
-
-        Args:
-            key: The class of the event, its choice and its part.
-            event: The event with the piece.
-            sent: The payload that was sent for the event.
         """
         if key not in self._writers:
             # This is the part's first piece. In a format that is not `steady`, there are never templates,
@@ -485,10 +410,5 @@ class MessageFrames:
     """A mixin for formats that are sent over a WebSocket, with one message for each payload."""
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as a message, with a line feed, which separates messages in a file.
-
-        Args:
-            name: Not used: a message has no name besides the one in its payload.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
+        """Return a payload as a message, with a line feed, which separates messages in a file."""
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"

@@ -85,17 +85,7 @@ class Losses:
     def add(
         self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> None:
-        """Record that something is left out.
-
-        Args:
-            what: A description, never with text of the answer.
-            kind: The name for `drop=`.
-            details: What is lost of the kind; None for `what`, if that is not all of the kind.
-            part: The part of the answer, for the error message.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving it out.
-        """
+        """Record that something is left out."""
         if not self.may_lose(kind):
             place = "" if part is None else f" (part {part} of the answer)"
             raise make_error(self._format, f"{what}{place}", kind)
@@ -115,13 +105,7 @@ class Losses:
 
 
 def make_error(format: str, what: str, kind: Kind | None = None) -> NotExpressible:
-    """Return the error for content that a format cannot express.
-
-    Args:
-        format: The format's name.
-        what: A description of the content.
-        kind: The name of the content for `drop=`; None if it has no name.
-    """
+    """Return the error for content that a format cannot express."""
     return NotExpressible(
         f"the format {format!r} has no place for {what}: leave it out, or take another format",
         kinds={} if kind is None else {kind: 1},

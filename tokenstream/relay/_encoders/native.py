@@ -71,12 +71,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         return [self._make_line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return a line with the call.
-
-        Raises:
-            NotExpressible: The call's arguments are not a JSON object, and `drop` does not allow leaving the
-                call out.
-        """
+        """Return a line with the call."""
         arguments = self.parse_arguments(event)
         if arguments is None:
             return ()
@@ -94,12 +89,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         return [("", {"error": message})]
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as a line.
-
-        Args:
-            name: Not used: lines have no names.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
+        """Return a payload as a line."""
         if isinstance(payload, str):
             return payload.encode() + b"\n"
         return _escape_like_go(to_json_bytes(payload)) + b"\n"
@@ -166,13 +156,7 @@ class TGIEncoder(Encoder):
         return [self._token_payload(_token_id(event.text), event.text)]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a token, with its number and id.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
-        """
+        """Return a template: a function that makes the chunk of a token, with its number and id."""
         # Of the bytes before the text, those up to the token's number are the same in all chunks.
         before_index = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
@@ -214,14 +198,7 @@ class TGIEncoder(Encoder):
     # -- within ----------------------------------------------------------------
 
     def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Json) -> Payload:
-        """Return the payload of a token, whose event has no name.
-
-        Args:
-            id: The token's id.
-            text: The token's text.
-            special: True if the token is the special end token.
-            **whole: The fields that only the last token has: the whole text and the details.
-        """
+        """Return the payload of a token, whose event has no name."""
         token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
         return "", {
             "index": len(self._pieces),

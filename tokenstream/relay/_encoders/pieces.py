@@ -59,9 +59,6 @@ def is_piece(event: object) -> bool:
 def string(text: str) -> bytes:
     r"""Return text as a JSON string, in the same bytes that `to_json_bytes` returns.
 
-    Raises:
-        ValueError: The text contains an unpaired surrogate.
-
     Example:
         >>> string("größer")
         b'"gr\xc3\xb6\xc3\x9fer"'
@@ -81,12 +78,6 @@ def find_surroundings(
     A probe, which is a fixed text, takes the piece's place; the chunk is then split at the probe. This fails
     if the probe is not in the chunk, or is in it twice because another value equals the piece.
 
-    Args:
-        payload: A JSON value that contains the piece.
-        text: The piece.
-        frame: Makes the chunk of a payload.
-        as_json: Returns a piece as a JSON string, with the escapes of the format.
-
     Example:
         >>> from pydantic_core import to_json
         >>> find_surroundings({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
@@ -101,12 +92,7 @@ def find_surroundings(
 
 
 def make_writer(event: AnyEvent, template: Template) -> Writer:
-    """Return a function that makes the chunks of the later pieces of a part.
-
-    Args:
-        event: A piece of the part, for which `is_piece` is true.
-        template: Makes the chunk of a text.
-    """
+    """Return a function that makes the chunks of the later pieces of a part."""
     kind = event.__class__
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
@@ -124,12 +110,7 @@ def make_writer(event: AnyEvent, template: Template) -> Writer:
 
 
 def add_recording(template: Template, record: Callable[[str], object]) -> Template:
-    """Return a template that makes the chunk of a text and then records the text.
-
-    Args:
-        template: Makes the chunk.
-        record: Records the text.
-    """
+    """Return a template that makes the chunk of a text and then records the text."""
 
     def make_chunk(text: str) -> bytes:
         # The text is recorded only if the chunk could be made.
@@ -144,13 +125,6 @@ def add_number(
     make_template: Callable[[bytes], Template], head: bytes, field: bytes, count: Callable[[], int]
 ) -> Template:
     """Return a template that makes the chunk of a text with the next event number in it.
-
-    Args:
-        make_template: Takes the bytes between the number and the text, and returns the template for
-            the chunk from these bytes on.
-        head: The bytes before the text in a chunk that was sent; they include that chunk's number.
-        field: The bytes just before the number, such as the key of a JSON object.
-        count: Returns the next number.
 
     Example:
         >>> make_template = lambda before_text: lambda text: before_text + string(text)

@@ -37,10 +37,6 @@ class TextEncoder(Encoder):
 
         If `drop` allows the loss, carriage returns become line feeds, and unpaired surrogates become
         replacement characters.
-
-        Raises:
-            NotExpressible: The text contains a carriage return or an unpaired surrogate, and `drop` does not
-                allow replacing it.
         """
         text = event.text
         if "\r" in text:

@@ -123,15 +123,7 @@ def record_piece(event: AnyEvent) -> bytes | None:
 
 @lru_cache(maxsize=1_000)
 def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
-    """Return the bytes before and the bytes after the text, in the records of the pieces of one part.
-
-    Args:
-        cls: The class of the pieces.
-        id: The id of the call; "" if the pieces are not of a tool call.
-        choice: The index of the choice.
-        part: The index of the part.
-        step: The id of the step; None outside a run.
-    """
+    """Return the bytes before and the bytes after the text, in the records of the pieces of one part."""
     piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
@@ -140,9 +132,6 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     """Return the JSON value of an event's record; None if the event is not sent.
-
-    Args:
-        raw: True to include the provider's ids, payloads and unknown fields.
 
     Example:
         >>> payload_of(TextDelta("Hel", part=1))
@@ -190,12 +179,6 @@ def is_recorded(event: AnyEvent) -> bool:
 def read_record(record: bytes) -> Event | End:
     """Return the event of a record, or the answer's end.
 
-    Args:
-        record: A record that `record`, `end_record` or `error_record` returned.
-
-    Raises:
-        ProtocolError: The bytes are not a record.
-
     Example:
         >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
         'Hel'
@@ -218,9 +201,6 @@ def read_record(record: bytes) -> Event | End:
 def end_record(ending: Ending) -> bytes:
     """Return the last record of an answer that ended without an error.
 
-    Args:
-        ending: "complete", "stopped" or "truncated".
-
     Example:
         >>> end_record("stopped")
         b'{"type":"end","ending":"stopped"}'
@@ -230,10 +210,6 @@ def end_record(ending: Ending) -> bytes:
 
 def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
     """Return the last record of an answer that failed.
-
-    Args:
-        raw: True to include the provider's own message, which may be private.
-        ending: The ending; None for the ending that the error implies.
 
     Example:
         >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
@@ -257,9 +233,6 @@ def implied_ending(error: StreamError) -> Ending:
 def frame(position: int | None, record: bytes) -> bytes:
     r"""Return a record as an SSE event.
 
-    Args:
-        position: The event's id; None for none.
-
     Example:
         >>> frame(3, end_record("complete"))
         b'id: 3\ndata: {"type":"end","ending":"complete"}\n\n'
@@ -269,9 +242,6 @@ def frame(position: int | None, record: bytes) -> bytes:
 
 def line(position: int | None, record: bytes) -> bytes:
     r"""Return a record as a JSON line; without the line feed it is a WebSocket message.
-
-    Args:
-        position: The value of the key `at`; None for none.
 
     Example:
         >>> line(3, end_record("complete"))
@@ -321,12 +291,7 @@ def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an
 
 
 def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
-    """Return a message or part as a JSON object, without the fields that have their defaults.
-
-    Args:
-        value: The message or part.
-        raw: True to include the provider's private fields.
-    """
+    """Return a message or part as a JSON object, without the fields that have their defaults."""
     kind = getattr(value, "kind", None)
     plain: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)
@@ -417,12 +382,7 @@ class TokenStreamEncoder(Encoder):
         return self.conclude("complete") if self.finishes else []
 
     def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
-        """Return the last record, but only once: a later call returns no chunks.
-
-        Args:
-            ending: The ending of the answer.
-            error: The error that ended the answer; None if there was none.
-        """
+        """Return the last record, but only once: a later call returns no chunks."""
         if self._end_sent:
             return []
         self._end_sent = True

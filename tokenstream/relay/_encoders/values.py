@@ -23,9 +23,6 @@ _MAX_BITS = 14_284
 def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
     """Return the result of a tool with a JSON value as its output; the event itself is not changed.
 
-    Args:
-        raw: True to keep the message of an exception, which may be private.
-
     Example:
         >>> prepare_result(ToolResult("call_1", (1, b"a"), "KeyError: 'Ann'"), raw=False)
         ToolResult(choice=0, part=None, id='call_1', output=[1, 'YQ=='], error='KeyError', \

@@ -155,11 +155,7 @@ class Vocabulary:
         return not CALLS.isdisjoint(self._kinds.values())
 
     def name_counts(self, names: Mapping[str, str]) -> dict[str, int]:
-        """Return the known token counts under the provider's names.
-
-        Args:
-            names: Maps each field of `Usage` to the provider's name for this count.
-        """
+        """Return the known token counts under the provider's names."""
         counts = {theirs: getattr(self.usage, ours) for ours, theirs in names.items()}
         return {name: count for name, count in counts.items() if count is not None}
 
@@ -174,9 +170,6 @@ class Vocabulary:
         3. The reason itself, if the format has a stand-in for the missing word.
         4. "refusal" in place of "content_filter", or the reverse, if the format has a word for it.
         5. "stop".
-
-        Raises:
-            NotExpressible: None of these rules applies.
         """
         if reason in self.words:
             return reason
@@ -189,11 +182,7 @@ class Vocabulary:
         return related if related is not None and related in self.words else "stop"
 
     def omit_reason(self, reason: FinishReason) -> None:
-        """Require that `drop` allows losing a finish reason; "tool_calls" is lost only without a call.
-
-        Raises:
-            NotExpressible: `drop` does not allow it.
-        """
+        """Require that `drop` allows losing a finish reason; "tool_calls" is lost only without a call."""
         suffix = " without a tool call" if reason == "tool_calls" else ""
         self.omit(f"the finish reason {reason!r}{suffix}", "finish_reason", [f"{reason}{suffix}"])
 
@@ -208,38 +197,19 @@ class Vocabulary:
         self._usage_before, self._last_usage = self.usage, Usage()
 
     def word_for(self, reason: FinishReason) -> str:
-        """Return the provider's word for the finish reason that `choose_reason` chooses.
-
-        Raises:
-            NotExpressible: The format has no word for the reason, and no other reason may replace it.
-        """
+        """Return the provider's word for the finish reason that `choose_reason` chooses."""
         sent = self.choose_reason(reason)
         return self.words[sent] if sent in self.words else self.stand_ins[sent]
 
     def omit(
         self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> tuple[()]:
-        """Return no payloads for content that the format cannot express, if `drop` allows leaving it out.
-
-        Args:
-            what: A description of the content, without text of the answer.
-            kind: The name of the content for `drop=`.
-            details: What is lost of the kind; None for `what`, if that is not all of the kind.
-            part: The index of the part, for the error message.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving the content out.
-        """
+        """Return no payloads for content that the format cannot express, if `drop` allows leaving it out."""
         self.losses.add(what, kind, details, part=part)
         return ()
 
     def lose(self, event: AnyEvent) -> tuple[()]:
-        """Return no payloads for an event of a class for which the format has no place.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving the event out. An event whose class is newer than
-                this encoder is always left out, since `drop` has no name for it.
-        """
+        """Return no payloads for an event of a class for which the format has no place."""
         if event.__class__ in (ToolProgress, InputTranscript):
             # Nothing is lost of the answer: one was for the time until the result, one is the user's.
             return ()
@@ -253,22 +223,11 @@ class Vocabulary:
         """Require that `drop` allows losing a complete tool call.
 
         Because of the finish reason, the reader will think that the call is incomplete, and will not run it.
-
-        Args:
-            reason: The finish reason to send.
-
-        Raises:
-            NotExpressible: `drop` does not allow losing the call.
         """
         self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call_end", ())
 
     def leaves_out(self, event: Event) -> bool:
-        """Return True if an event is to be left out.
-
-        Raises:
-            NotExpressible: The format cannot express the event, and `drop` does not allow leaving it out; or
-                the event's part was of another kind before.
-        """
+        """Return True if an event is to be left out."""
         # Most formats have no place for a second choice.
         if event.choice and not self.choices:
             self.omit(f"a second choice (choice {event.choice})", "choice", ())
@@ -303,11 +262,7 @@ class Vocabulary:
         return "text" if kind == "refusal" and self._says_refusals else kind
 
     def _omit_details(self, event: AnyEvent) -> None:
-        """Leave out the fields of a part for which the format has no place.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving a field out.
-        """
+        """Leave out the fields of a part for which the format has no place."""
         if self.sends_whole_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
             # The call has ended without a `ToolCallDone`, because its arguments are no JSON.
             self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
@@ -322,14 +277,6 @@ class Vocabulary:
 
         A call has one start, one end and one id: a second start, an event after the end, and an event with
         another id do not fit. The method also records the call's end. Events of other parts always fit.
-
-        Args:
-            event: An event of a part that has begun.
-            key: The choice and the index of the part.
-            kind: The kind of the part.
-
-        Raises:
-            NotExpressible: The part was of another kind before.
         """
         # A call may be of a custom tool, which only the start of the call shows.
         own_kind = _kind_of(event)
@@ -353,21 +300,13 @@ class Vocabulary:
         return False
 
     def drop_signature(self, event: ReasoningDelta) -> str:
-        """Return the text of a piece of reasoning, without its signature.
-
-        Raises:
-            NotExpressible: The piece has a signature, and `drop` does not allow leaving it out.
-        """
+        """Return the text of a piece of reasoning, without its signature."""
         if event.signature is not None:
             self.omit(PHRASES["signature"], "signature")
         return event.text
 
     def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
-        """Return a call's arguments as an object; None if they are not an object: the call must be left out.
-
-        Raises:
-            NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
-        """
+        """Return a call's arguments as an object; None if they are not an object: the call must be left out."""
         arguments = parse_object(event.call.arguments_text)
         if arguments is None:
             self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)

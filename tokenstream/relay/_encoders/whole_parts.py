@@ -59,22 +59,13 @@ class Medium:
         self.url = content.url or self.url
 
     def to_fields(self, mime_type: str, url: str) -> dict[str, Any] | None:
-        """Return the medium as fields of an API: the data, or else the URL; None if there is neither.
-
-        Args:
-            mime_type: The name of the API's field for the type.
-            url: The name of the API's field for the URL.
-        """
+        """Return the medium as fields of an API: the data, or else the URL; None if there is neither."""
         data = b"".join(self.pieces)
         content = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
         return {**drop_none(**{mime_type: self.mime_type}), **content} if content else None
 
     def to_url(self, mime_type: str) -> str | None:
-        """Return a data URL with the medium's data, or the medium's own URL; None if there is neither.
-
-        Args:
-            mime_type: The type to put into a data URL.
-        """
+        """Return a data URL with the medium's data, or the medium's own URL; None if there is neither."""
         data = b"".join(self.pieces)
         return f"data:{mime_type};base64,{b64encode(data).decode()}" if data else self.url
 
@@ -112,17 +103,7 @@ class Media:
 def omit_medium(
     encoder: Encoder, event: PartStart | MediaDelta | PartDone, mime_type: str | None, *sent: str
 ) -> tuple[()]:
-    """Return no payloads for a medium of a type that the format cannot express.
-
-    Args:
-        encoder: The encoder, whose `drop` says what may be left out.
-        event: An event of the medium.
-        mime_type: The medium's type; None if it is not known.
-        *sent: The types of the same family, such as images, that the format can express.
-
-    Raises:
-        NotExpressible: `drop` does not allow leaving the medium out.
-    """
+    """Return no payloads for a medium of a type that the format cannot express."""
     if mime_type is None:
         return encoder.omit("media whose type is not known", "media", part=event.part)
     kind = _FAMILIES.get(mime_type.partition("/")[0], "file")
@@ -189,12 +170,7 @@ class UnnamedCalls(Generic[C]):
         """The index of the last call's part."""
 
     def begin(self, part: int, call: C) -> None:
-        """Add a call.
-
-        Args:
-            part: The index of the call's part. If other parts are between it and the last call, that call
-                and those before it get no more results.
-        """
+        """Add a call."""
         if part != self._last_part + 1:
             self._waiting.clear()
         self._last_part = part

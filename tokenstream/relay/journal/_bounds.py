@@ -61,9 +61,6 @@ def check_owner(owner: object) -> None:
     """Check that a value can be an answer's owner: a text, or None.
 
     Another value would be equal to no owner that the journal has read back from its storage.
-
-    Raises:
-        MisuseError: The value is something else, or a text with half a surrogate pair.
     """
     if owner is not None and not (isinstance(owner, str) and _is_utf8(owner)):
         kind = type(owner).__name__

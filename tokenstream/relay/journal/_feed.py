@@ -66,14 +66,7 @@ class AnswerFollower:
         """True if, when following began, the answer had ended and the reader had all of its records."""
 
     async def open(self) -> Feed:
-        """Begin to follow the answer, so that no later record is missed; a repeated call has no effect.
-
-        Returns:
-            The feed that reads the records.
-
-        Raises:
-            JournalError: The answer or the position does not exist, or the journal cannot be used now.
-        """
+        """Begin to follow the answer, so that no later record is missed; a repeated call has no effect."""
         if self._feed is None:
             self._feed, state = await self._journal.attach(self, self._id, self.position, self._owner)
             # The last position so far: up to it, records are replayed; those after it are live.
@@ -82,14 +75,7 @@ class AnswerFollower:
         return self._feed
 
     def has_more(self, feed: Feed) -> bool | None:
-        """Return True if there are records after `position`; False once the answer has ended; else None.
-
-        Args:
-            feed: What `open` has returned.
-
-        Raises:
-            JournalError: The journal no longer has the next records, or no longer works.
-        """
+        """Return True if there are records after `position`; False once the answer has ended; else None."""
         if self.position >= feed.end:
             if feed.error is not None and not feed.is_complete:
                 raise raised_anew(feed.error)
@@ -136,11 +122,7 @@ class Product(Protocol):
     """
 
     def trim(self, count: int) -> None:
-        """Process all records that were not processed yet, then drop the results for the oldest records.
-
-        Args:
-            count: The number of records whose results are dropped.
-        """
+        """Process all records that were not processed yet, then drop the results for the oldest records."""
 
 
 ProductT = TypeVar("ProductT", bound=Product)
@@ -197,10 +179,6 @@ class Feed:
         """Return True if the feed reads the answer with this state, not an earlier answer with the same id.
 
         False also for a feed that has failed: it reads nothing any more.
-
-        Args:
-            state: The answer's state, read from the storage.
-            progress: The feed's `progress` before the state was read.
         """
         end, is_complete = progress
         if self.error is not None or self.owner != state.owner:
@@ -213,13 +191,7 @@ class Feed:
     def take(
         self, first: int, records: Sequence[bytes], size: int, *, owner: str | None, is_last: bool
     ) -> None:
-        """Add records that a producer of this process has written; ignore them if earlier ones are missing.
-
-        Args:
-            records: The records, which are in the storage.
-            size: Their size together, in bytes.
-            is_last: True if these records end the answer.
-        """
+        """Add records that a producer of this process has written; ignore them if earlier ones are missing."""
         # The number of these records that the feed has already; negative if some before them are missing.
         known = self.end + 1 - first
         if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
@@ -240,11 +212,7 @@ class Feed:
         self._must_read.notify()
 
     def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
-        """Return an object made from the records, such as their bytes in a protocol; all followers share it.
-
-        Args:
-            make: Creates the product for the first follower that asks.
-        """
+        """Return an object made from the records, such as their bytes in a protocol; all followers share it."""
         product = self._products.get(key)
         if product is None:
             product = self._products[key] = make(self)
@@ -260,11 +228,7 @@ class Feed:
             self._products.clear()
 
     def fail(self, error: JournalError) -> None:
-        """End the feed with an error, unless it has ended already.
-
-        Args:
-            error: The error; a follower raises it after the last record that was read.
-        """
+        """End the feed with an error, unless it has ended already."""
         if not self.is_complete and self.error is None:
             # The traceback holds the frame that reads, and so this feed.
             self.error = error.with_traceback(None)

@@ -378,11 +378,7 @@ class Journal:
     # -- within ------------------------------------------------------------
 
     def _require_tasks(self) -> TaskGroup:
-        """Return the task group of the journal's `async with` block.
-
-        Raises:
-            MisuseError: The block was not entered.
-        """
+        """Return the task group of the journal's `async with` block."""
         if self._tasks is None:
             raise MisuseError(
                 "a journal must be used inside its `async with` block, in the application's lifespan"
@@ -390,11 +386,7 @@ class Journal:
         return self._tasks
 
     async def _has_failed_early(self, id: str, owner: str | None) -> bool:
-        """Return True if an answer has failed before its first content; False if there is none.
-
-        Raises:
-            JournalUnavailable: The storage is unreachable.
-        """
+        """Return True if an answer has failed before its first content; False if there is none."""
         page = await retry(self._storage, partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
         if page is None or page.state.owner != owner:
             return False
@@ -403,14 +395,7 @@ class Journal:
         return is_whole and has_failed_early(page.records)
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
-        """Create an answer in the storage, even if the client disconnects meanwhile.
-
-        Returns:
-            True if the answer was created; False if an answer with this id exists already.
-
-        Raises:
-            JournalUnavailable: The storage is unreachable, or has not answered within a lease.
-        """
+        """Create an answer in the storage, even if the client disconnects meanwhile."""
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
@@ -484,11 +469,7 @@ class Journal:
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
-    """Wait for the first event of an answer, at most for a number of seconds.
-
-    Raises:
-        StreamError: The answer has failed before its first event.
-    """
+    """Wait for the first event of an answer, at most for a number of seconds."""
     import anyio
 
     with anyio.move_on_after(seconds):

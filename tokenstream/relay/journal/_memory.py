@@ -99,10 +99,6 @@ class MemoryStorage(Storage):
         """Write records, of which the first has the position `first`; end the answer if `over` is True.
 
         From now on, the producer counts as alive for `lease` seconds.
-
-        Raises:
-            Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap
-                before `first`.
         """
         # Without the clean-up of `_find`, which `beat` does often enough: this runs once per token.
         answer = self._answers.get(id)
@@ -138,11 +134,7 @@ class MemoryStorage(Storage):
         return answer.reason
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead.
-
-        Returns:
-            False if nothing was done: the answer is unknown or has ended, or its producer is alive.
-        """
+        """End an answer whose producer is dead."""
         answer = self._find(id)
         if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
@@ -154,11 +146,7 @@ class MemoryStorage(Storage):
         return True
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask the producer of an answer to stop it.
-
-        Returns:
-            "asked"; "ended" if the answer had ended before; "unknown" if no answer has this id.
-        """
+        """Ask the producer of an answer to stop it."""
         answer = self._find(id)
         if answer is None:
             return "unknown"
@@ -198,11 +186,7 @@ class MemoryStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _answer_of_producer(self, id: str, token: str) -> StoredAnswer:
-        """Return the answer with this id, if the producer with this token produces it.
-
-        Raises:
-            Fenced: The answer does not exist, or belongs to another producer.
-        """
+        """Return the answer with this id, if the producer with this token produces it."""
         answer = self._find(id)
         if answer is None or answer.token != token:
             raise Fenced
@@ -267,11 +251,7 @@ class MemoryStorage(Storage):
             del self._shares[answer.owner]
 
     def _admit(self, share: AnswerGroup) -> None:
-        """Make room for a new answer among those of its owner.
-
-        Raises:
-            TooManyAnswers: The owner has too many answers that are still being produced.
-        """
+        """Make room for a new answer among those of its owner."""
         bounds = share.bounds
         if bounds is None:
             return
@@ -284,14 +264,7 @@ class MemoryStorage(Storage):
             self._forget(oldest)
 
     def _make_room(self, share: AnswerGroup) -> None:
-        """Make room for a new answer: forget the answer that ended first, or whose producer is long dead.
-
-        Args:
-            share: The answers of the new answer's owner, who makes room first if these are many.
-
-        Raises:
-            JournalUnavailable: All answers are still being produced.
-        """
+        """Make room for a new answer: forget the answer that ended first, or whose producer is long dead."""
         if self._all.find_oldest() is None:
             self._finish_dead()
         has_many = len(share) * len(self._shares) > len(self._answers)
@@ -303,15 +276,7 @@ class MemoryStorage(Storage):
         self._forget(oldest)
 
     def _make_bytes(self, size: int, share: AnswerGroup) -> None:
-        """Delete the records of the answers that ended first, until some more bytes have room.
-
-        Args:
-            size: The number of bytes that are to be added.
-            share: The answers of the owner of the answer that they are added to.
-
-        Raises:
-            JournalUnavailable: There is no room, and all answers with records are still being produced.
-        """
+        """Delete the records of the answers that ended first, until some more bytes have room."""
         while share.room < size:
             if not share.ended:
                 raise JournalUnavailable(f"an owner has {share.limit:,} bytes of answers that have not ended")
@@ -352,11 +317,7 @@ class MemoryStorage(Storage):
 
 
 def _find_expired(answers: dict[str, StoredAnswer], now: float) -> list[tuple[str, StoredAnswer]]:
-    """Return the answers that have expired.
-
-    Args:
-        answers: Answers by their ids, in order of expiry.
-    """
+    """Return the answers that have expired."""
     expired: list[tuple[str, StoredAnswer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:

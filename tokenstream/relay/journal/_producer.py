@@ -71,13 +71,7 @@ class TellWritten(Protocol):
     """The type of the function that a producer calls after each write to the storage."""
 
     def __call__(self, first: int, records: Sequence[bytes], size: int, /, *, is_last: bool) -> None:
-        """Receive records that are in the storage now, for example to pass them on to followers.
-
-        Args:
-            first: The position of the first record.
-            size: The size of the records together, in bytes.
-            is_last: True if these records end the answer.
-        """
+        """Receive records that are in the storage now, for example to pass them on to followers."""
 
 
 class Producer:
@@ -193,11 +187,7 @@ class Producer:
             self.opened.set()
 
     def stop(self, reason: str) -> None:
-        """End the answer because a stop was requested.
-
-        Args:
-            reason: The reason, which is sent to the answer's readers.
-        """
+        """End the answer because a stop was requested."""
         if self._last_records is None:
             self._last_records = [record(Stopped(reason)), record_ending("stopped")]
             stop = getattr(self._stream, "stop", None)
@@ -207,11 +197,7 @@ class Producer:
         self._reading.cancel()
 
     def interrupt(self, message: str) -> None:
-        """End the answer early, for a reason that is neither the stream's end nor a request to stop.
-
-        Args:
-            message: The error message for the answer's readers.
-        """
+        """End the answer early, for a reason that is neither the stream's end nor a request to stop."""
         self._break_off(message)
         self._reading.cancel()
 
@@ -292,11 +278,7 @@ class Producer:
             self._lost_events.add(type(event).__name__)
 
     def _queue_end(self, records: list[bytes]) -> None:
-        """Queue the records that end the answer, unless they were queued already.
-
-        Args:
-            records: The records that end the answer if `stop` or `interrupt` has not chosen others before.
-        """
+        """Queue the records that end the answer, unless they were queued already."""
         if not self._end_queued:
             if self._last_records is None:
                 self._last_records = records
@@ -388,13 +370,7 @@ class Producer:
         self._is_flushing = False
 
     def _note_written(self, batch: tuple[bytes, ...], size: int, *, is_last: bool) -> None:
-        """Remove records that are in the storage now from the queue, and call `tell_written` with them.
-
-        Args:
-            batch: The records.
-            size: Their size together, in bytes.
-            is_last: True if they end the answer.
-        """
+        """Remove records that are in the storage now from the queue, and call `tell_written` with them."""
         first = self._last_written + 1
         self._last_written += len(batch)
         self._queued_bytes -= size

@@ -24,9 +24,6 @@ _BROKEN = "the answer could not be produced: internal error of the server"
 def ending_of(stream: object) -> Ending | None:
     """Return the ending of a stream's message; None for an iterable of events that has no message.
 
-    Args:
-        stream: The stream, or any iterable of events, read to its end without an error.
-
     Example:
         >>> from tokenstream import Stream
         >>> stream = Stream(["Hi"], format="pieces")
@@ -42,9 +39,6 @@ def ending_of(stream: object) -> Ending | None:
 def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer whose events ended without an error.
 
-    Args:
-        ending: The ending of the answer. For "truncated" and "failed", the record reports an error.
-
     Example:
         >>> record_ending("stopped")
         b'{"type":"end","ending":"stopped"}'
@@ -57,9 +51,6 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     """Return the last record of an answer that failed.
 
     An exception other than `StreamError` is a bug in the server; the record reveals nothing about it.
-
-    Args:
-        raw: True to include the provider's own message.
     """
     if isinstance(error, StreamError):
         return error_record(error, raw=raw)
@@ -68,19 +59,12 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 
 
 def record_interruption(message: str) -> bytes:
-    """Return the last record of an answer whose producer has ended before the answer.
-
-    Args:
-        message: A description of what happened. It contains nothing private, so readers get it unchanged.
-    """
+    """Return the last record of an answer whose producer has ended before the answer."""
     return error_record(StreamInterrupted(message), raw=True)
 
 
 def has_failed_early(records: Sequence[bytes]) -> bool:
     """Return True if the records are those of an answer that has failed before its first content.
-
-    Args:
-        records: All records of an answer that has ended.
 
     Example:
         >>> has_failed_early([b'{"type":"message_start"}', record_interruption("gone")])

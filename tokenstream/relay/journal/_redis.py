@@ -120,11 +120,7 @@ class RedisStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is True; see `Storage.append`.
-
-        Raises:
-            Fenced: The producer may no longer write.
-        """
+        """Write records atomically, and end the answer if `over` is True; see `Storage.append`."""
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         arguments = [self._key(id, "news"), token, first, *options, *records]
         if not await self._appends.run(self._answer_keys(id), arguments):
@@ -133,11 +129,7 @@ class RedisStorage(Storage):
             await self._settle_ended(id)
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        """Renew the producer's lease; return the reason of a stop that was requested, or None.
-
-        Raises:
-            Fenced: The producer may no longer write.
-        """
+        """Renew the producer's lease; return the reason of a stop that was requested, or None."""
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
         if not is_ours:
             raise Fenced
@@ -225,14 +217,7 @@ class RedisStorage(Storage):
     # -- within ------------------------------------------------------------
 
     async def _take(self, id: str, owner: str, bounds: Bounds, lease: float) -> None:
-        """Count a new answer among those of its owner, and forget answers that are too many.
-
-        Args:
-            lease: Seconds for which its producer counts as alive once it has begun, soon after this.
-
-        Raises:
-            TooManyAnswers: Too many answers of the owner are running.
-        """
+        """Count a new answer among those of its owner, and forget answers that are too many."""
         limits = [bounds.running, bounds.kept, bounds.bytes]
         options = [*limits, _to_ms(self._expire), self._keep_ms(_KEEP_SECONDS)]
         for is_second in (False, True):
@@ -253,12 +238,7 @@ class RedisStorage(Storage):
                 await self._settle(id, None)
 
     async def _settle(self, id: str, owner: str | None, *, grace: float = 0.0) -> None:
-        """Note for an answer's owner if the answer runs no more, or was never the owner's.
-
-        Args:
-            owner: The owner among whose answers it is counted; None for the owner that it has.
-            grace: Seconds for which an answer that is not there may still begin after it was counted.
-        """
+        """Note for an answer's owner if the answer runs no more, or was never the owner's."""
         bounds, reply = self._per_owner, await self._run_script(READ, id, 0, 0)
         size, found = "", None
         if reply is not None:
@@ -293,11 +273,7 @@ class RedisStorage(Storage):
         return _to_ms(2 * self._expire + 10 * lease + _KEEP_SECONDS)
 
     async def _run_script(self, script: str, id: str, *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
-        """Run a Lua script on the keys of an answer, and return its reply.
-
-        Raises:
-            JournalUnavailable: Redis is unreachable, or has refused the script.
-        """
+        """Run a Lua script on the keys of an answer, and return its reply."""
         return await self._run(script, self._answer_keys(id), *arguments)
 
     def _answer_keys(self, id: str) -> list[str]:
@@ -305,11 +281,7 @@ class RedisStorage(Storage):
         return [self._key(id, what) for what in ("state", "records", "alive")]
 
     async def _run(self, script: str, keys: list[str], *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
-        """Run a Lua script on some keys, and return its reply.
-
-        Raises:
-            JournalUnavailable: Redis is unreachable, or has refused the script.
-        """
+        """Run a Lua script on some keys, and return its reply."""
         keys_and_arguments = (len(keys), *keys, *arguments)
         run = self._client.execute_command
         try:
@@ -375,11 +347,7 @@ class RedisJournal(Journal):
 
 
 def _check_client(client: object) -> None:
-    """Check that an object is an asyncio client of redis-py.
-
-    Raises:
-        MisuseError: The object is something else, or redis-py is not installed.
-    """
+    """Check that an object is an asyncio client of redis-py."""
     try:
         from redis.asyncio import Redis
     except ImportError as error:

@@ -342,11 +342,7 @@ class ScriptBatches:
         """The runs that wait for the end of this turn of the event loop, and their replies."""
 
     async def run(self, keys: list[str], arguments: Sequence[object]) -> Any:  # noqa: ANN401 - depends on the script
-        """Run the script on some keys, and return its reply.
-
-        Raises:
-            JournalUnavailable: Redis is unreachable, or has refused the run.
-        """
+        """Run the script on some keys, and return its reply."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked.append(((len(keys), *keys, *arguments), reply))
         if len(self._asked) == 1:

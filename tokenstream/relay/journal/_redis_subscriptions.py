@@ -45,11 +45,7 @@ class Subscription:
         """The clock reading when a task last ended its wait."""
 
     def wake(self, last_message: str | None) -> None:
-        """Wake the tasks that wait for a message of the channel.
-
-        Args:
-            last_message: The message that has arrived; None if messages may have been lost.
-        """
+        """Wake the tasks that wait for a message of the channel."""
         self.last_message = last_message
         if last_message is None:
             self.is_current = False
@@ -82,16 +78,7 @@ class Subscriptions:
     async def wait(
         self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Awaitable[bool]]
     ) -> None:
-        """Wait until an answer may have changed.
-
-        Args:
-            channel: The answer's channel.
-            is_new: Returns True if a message reports the awaited change.
-            has_changed: Reads the answer's state, and returns True if the awaited change has happened. Called
-                in two cases: after a new subscription, because a change before it sent no message here; and
-                for a message that has ended an earlier wait, because the message may be about an earlier
-                answer with the same id.
-        """
+        """Wait until an answer may have changed."""
         try:
             subscription = await self._subscribe(channel)
         except self._failures:

@@ -48,11 +48,6 @@ def limit(
 
     A storage that hangs does not break the connection: without a limit, the call would never end. A storage
     that never waits (`Storage.instant`) needs none.
-
-    Args:
-        storage: The storage that is called.
-        seconds: The longest time for the call.
-        shield: True to let nothing else cancel the call.
     """
     if storage.instant:
         return nullcontext()
@@ -62,16 +57,7 @@ def limit(
 
 
 async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
-    """Call a storage, and repeat the call while the storage is unreachable.
-
-    Args:
-        storage: The storage that is called.
-        call: Makes one attempt.
-        seconds: The total time for all attempts; a single attempt is cancelled after half of this time.
-
-    Raises:
-        JournalUnavailable: The storage was unreachable all this time.
-    """
+    """Call a storage, and repeat the call while the storage is unreachable."""
     from anyio import current_time, sleep
 
     until, pause = current_time() + seconds, _FIRST_PAUSE

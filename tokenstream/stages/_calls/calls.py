@@ -199,11 +199,7 @@ class CallScanner:
         return self._search(text, blank, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
-        """Read up to the next opening that counts; return the text behind its calls, "" if there is none.
-
-        Args:
-            blank: The length of the white space at the start of the text, which is dropped before a call.
-        """
+        """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
         marks, noted, position = self._openings.marks, blank, blank
         while True:
             found = marks.pattern.search(text, position)
@@ -225,12 +221,7 @@ class CallScanner:
         return self._open(text[start:], end - start, found[0], out)
 
     def _counts(self, first: str, *, is_whole: bool) -> bool:
-        """Return True if an opening that begins here would be one: neither code nor quoted.
-
-        Args:
-            first: The first character of the opening; a fence must begin its line.
-            is_whole: True if the whole opening has arrived.
-        """
+        """Return True if an opening that begins here would be one: neither code nor quoted."""
         line = self._line
         if self._reasoning is not None and self._reasoning.inside:
             return False
@@ -272,13 +263,7 @@ class CallScanner:
     # -- calls -------------------------------------------------------------------
 
     def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
-        """Begin to read the calls of an opening; return the text behind them, "" if they go on.
-
-        Args:
-            text: The text from the opening on, perhaps with white space before it.
-            position: The position of the opening.
-            mark: The opening.
-        """
+        """Begin to read the calls of an opening; return the text behind them, "" if they go on."""
         self._failed_at = position + 1
         for row in self._openings.rows[mark]:
             # An opening that is the head of the first call is read with it.

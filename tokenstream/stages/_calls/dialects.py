@@ -220,14 +220,7 @@ NAMES = tuple(sorted({dialect.name for dialect in DIALECTS}))
 
 
 def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as callers give it
-    """Return the dialects that a caller asks for.
-
-    Args:
-        names: The name of a dialect, several names, or True for all that need not be named; False for none.
-
-    Raises:
-        MisuseError: A name is not one of a dialect.
-    """
+    """Return the dialects that a caller asks for."""
     if names is True:
         return tuple([dialect for dialect in DIALECTS if not dialect.named_only])
     found = check_names("tool_tags", names, NAMES, others='True, "auto" or', noun="dialects")

@@ -81,11 +81,7 @@ class MarkupCalls(MarkupReader):
         self.is_whole = True
 
     def _members(self, kept: list[str]) -> Reader:
-        """Read the members of an object of a call, up to its closing brace.
-
-        Args:
-            kept: Receives arguments that arrive before the name.
-        """
+        """Read the members of an object of a call, up to its closing brace."""
         while True:
             char = yield from self.space()
             if char == '"':
@@ -415,11 +411,7 @@ class MarkupCalls(MarkupReader):
             self.close("broken")
 
     def _python_stop(self, held: list[str], mark: str) -> Generator[None, None, str]:
-        """Keep the text up to the next quote or bracket, and skip that; return it.
-
-        Args:
-            mark: The quote that ends the string that is being read; "" outside of strings.
-        """
+        """Keep the text up to the next quote or bracket, and skip that; return it."""
         pattern = search_for_texts((mark, "\\")).pattern if mark else _PYTHON_STOP
         while True:
             stop = pattern.search(self.buffer, self.at)

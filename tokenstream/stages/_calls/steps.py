@@ -208,22 +208,14 @@ class MarkupReader:
     # -- calls -------------------------------------------------------------
 
     def begin(self, name: str) -> None:
-        """Report that a call has begun.
-
-        Raises:
-            NoCall: The tools are known, and none has the name.
-        """
+        """Report that a call has begun."""
         self.name = self.find_name(name)
         self.begun = self.is_open = True
         self.is_whole = False
         self.out.append(CallBegun(self.name, self.dialect.name))
 
     def find_name(self, name: str) -> str:
-        """Return the name of the tool, without a namespace.
-
-        Raises:
-            NoCall: The tools are known, and none has the name.
-        """
+        """Return the name of the tool, without a namespace."""
         names = [name, *[name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)]]
         if self.tools:
             found = next((each for each in names if each in self.tools), None)
@@ -263,11 +255,7 @@ class MarkupReader:
     # -- steps ---------------------------------------------------------------
 
     def more(self) -> Reader:
-        """Wait for more text.
-
-        Raises:
-            Over: There is none.
-        """
+        """Wait for more text."""
         if self._ended:
             raise Over
         yield
@@ -300,11 +288,7 @@ class MarkupReader:
             yield from self.more()
 
     def near(self, stop: str, most: int) -> Generator[None, None, str]:
-        """Skip a text and what precedes it, and return that; nothing is skipped if it does not come soon.
-
-        Args:
-            most: The most characters before it.
-        """
+        """Skip a text and what precedes it, and return that; nothing is skipped if it does not come soon."""
         while True:
             end = self.buffer.find(stop, self.at, self.at + most + len(stop))
             if end >= 0:
@@ -382,28 +366,14 @@ class MarkupReader:
                 return
 
     def _end_value(self, first: str, depth: int, use: Callable[[str], object]) -> None:
-        """End a JSON value that lacks its last bracket.
-
-        Args:
-            first: The bracket with which it begins.
-            depth: The number of brackets that are open.
-            use: Receives the last bracket.
-        """
+        """End a JSON value that lacks its last bracket."""
         if depth != 1:
             raise self.fail()
         use("}" if first == "{" else "]")
         self.note_repairs("missing_end")
 
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
-        """Skip a JSON string behind its first quote, and mend what JSON does not have in a string.
-
-        Args:
-            start: The position from which text was not passed on yet.
-            use: Receives text before the string ends.
-
-        Returns:
-            The position from which text was not passed on then.
-        """
+        """Skip a JSON string behind its first quote, and mend what JSON does not have in a string."""
         while True:
             self.at = end_of_string_text(self.buffer, self.at)
             if is_escape_unfinished(self.buffer, self.at):

@@ -48,9 +48,6 @@ def is_escape_unfinished(text: str, position: int) -> bool:
 def mend_escape(text: str) -> Mended:
     r"""Return as JSON what is not JSON at the start of a text that continues a string.
 
-    Args:
-        text: A control character, or a backslash and another character.
-
     Example:
         >>> mend_escape("\n").text, mend_escape(r"\d").text, mend_escape(r"\'").text
         ('\\n', '\\\\', "'")
@@ -174,10 +171,6 @@ def quote(text: str) -> str:
 def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName, ...]]:
     """Return the JSON of a parameter's value, and the repairs if its text was not JSON.
 
-    Args:
-        text: The value as the model wrote it.
-        types: The types that it may have.
-
     Example:
         >>> write_value("42", frozenset({"integer"})), write_value("42", frozenset({"string"}))
         (('42', ()), ('"42"', ()))
@@ -242,10 +235,6 @@ def write_python_arguments(
     text: str, schema: Mapping[str, Any] | None
 ) -> tuple[str | None, tuple[RepairName, ...]]:
     """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs.
-
-    Args:
-        text: The text between the parentheses of the call.
-        schema: The schema of the tool, whose properties positional arguments follow; None if unknown.
 
     Example:
         >>> write_python_arguments("city='Oslo', days=[1, true]", None)

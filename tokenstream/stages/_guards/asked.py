@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_reason(result: object) -> str | None:
-    """Check and return the result of a guard function: the reason to stop the answer, or None.
-
-    Raises:
-        MisuseError: The guard function returned neither text nor None.
-    """
+    """Check and return the result of a guard function: the reason to stop the answer, or None."""
     if result is None or isinstance(result, str):
         # Any text stops the answer, even an empty one.
         return result if result != "" else "a guard has stopped it"
@@ -82,9 +78,6 @@ class AskedRule:
         """Record what the function returned: the reason to stop the answer, or None to let it go on.
 
         The stream calls this method once an async function has returned.
-
-        Raises:
-            MisuseError: The function returned neither text nor None.
         """
         self.pending = False
         self.has_returned = True
@@ -132,12 +125,7 @@ class AnswerRule(AskedRule):
         """True if content has arrived since the last call."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Count an event if it has content; call the function after enough such events.
-
-        Args:
-            message: Returns the answer, including the event.
-            now: A clock reading, in seconds.
-        """
+        """Count an event if it has content; call the function after enough such events."""
         if not has_content(event):
             return
         self._pieces += 1
@@ -152,10 +140,6 @@ class AnswerRule(AskedRule):
         """Call the function with the whole answer, if a call is still due.
 
         No call is due if the last call had all content, or if the only call (without `every`) has been made.
-
-        Args:
-            message: Returns the answer.
-            choice: The choice that has ended, or None for the whole answer; only the first choice is checked.
         """
         wants_more = self._has_new_content and self._every is not None
         # The first choice is 0, so `choice` is false for it and for the whole answer.
@@ -189,11 +173,7 @@ class FieldRule(AskedRule):
         return self.has_returned and not self.pending and not self._waiting
 
     def record_result(self, result: object) -> None:
-        """Record what the function returned, and call the function with the values that have waited for that.
-
-        Raises:
-            MisuseError: The function returned neither text nor None.
-        """
+        """Record what the function returned, and call the function with the values that have waited for that."""
         super().record_result(result)
         self._ask_next()
 
@@ -201,10 +181,6 @@ class FieldRule(AskedRule):
         """Call the function with each value at the path that an event completes.
 
         The values after one whose call is pending wait until the call has returned.
-
-        Args:
-            message: Unused; every rule has this parameter.
-            now: Unused; every rule has this parameter.
         """
         # Only the first choice, which is 0, is checked.
         if isinstance(event, TextDelta) and not event.choice:
@@ -212,12 +188,7 @@ class FieldRule(AskedRule):
             self._ask_next()
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the values that waited for an earlier call to return.
-
-        Args:
-            message: Unused; every rule has this parameter.
-            choice: Unused; every rule has this parameter.
-        """
+        """Call the function with the values that waited for an earlier call to return."""
         self._ask_next()
 
     def _ask_next(self) -> None:

@@ -186,11 +186,7 @@ class Budget:
         self._check_bounds()
 
     def _check_bounds(self) -> None:
-        """Set `stop` if the tokens, the characters or the cost exceed a bound.
-
-        Raises:
-            MisuseError: The function `price` has returned NaN.
-        """
+        """Set `stop` if the tokens, the characters or the cost exceed a bound."""
         used, max_tokens = self._tokens_used, self._tokens
         if self._characters is not None and self._characters_used > self._characters:
             self._stop_for(f"{self._characters:,} characters")
@@ -221,11 +217,7 @@ class Budget:
         return self._tokens_before + self._reported_tokens + estimated
 
     def _build_usage(self, tokens: int) -> Usage:
-        """Return the token counts, estimated if text has arrived since the provider's count.
-
-        Args:
-            tokens: Number of output tokens, including those estimated.
-        """
+        """Return the token counts, estimated if text has arrived since the provider's count."""
         usage = self._usage_before + self._usage.build(final=False)
         if not self._uncounted_bytes:
             return usage

@@ -128,17 +128,7 @@ def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
 
 
 def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> object:  # noqa: ANN401 - any object
-    """Return the rule that a caller's arguments describe.
-
-    Args:
-        rule: A regular expression, a function, a `Budget` or a `Repetition`.
-        first: The number of pieces of content before the first call of the function.
-        every: The number of pieces between further calls; None to call the function only once.
-        field: The path of the values with which to call the function; None for the whole answer.
-
-    Raises:
-        MisuseError: The arguments describe no rule, or contradict each other.
-    """
+    """Return the rule that a caller's arguments describe."""
     check_whole("first_tokens", first)
     if every is not None:
         check_whole("every", every)
@@ -260,15 +250,7 @@ class Guards:
         """The choices of the events that have arrived, for the rules that count them."""
 
     def add(self, rule: object, first: int, *, hold: bool, counts: bool = False) -> None:
-        """Add a rule.
-
-        Args:
-            rule: The rule, as `make_rule` returns it.
-            first: The number of pieces of content after which the rule counts as decided.
-            hold: True if the answer is held back until the rule has decided.
-            counts: True if the rule counts what the answer costs, and so gets each event when it arrives,
-                also if the event is then held back, changed or left out.
-        """
+        """Add a rule."""
         self._guards.append(_Guard(rule, first, hold=hold, counts=counts))
 
         self.can_count = self.can_count or counts
@@ -276,11 +258,7 @@ class Guards:
     # -- arriving events ---------------------------------------------------
 
     def count(self, event: Event, now: float) -> None:
-        """Pass an event that has just arrived to the rules that count.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Pass an event that has just arrived to the rules that count."""
         self._arrived.note(event)
         # After the end of all choices, for example at a last report of tokens, nothing can be saved any more.
         if not self._arrived.all_finished:
@@ -298,12 +276,7 @@ class Guards:
     # -- released events ---------------------------------------------------
 
     def feed(self, event: Event, now: float) -> None:
-        """Pass a released event to the rules, except to those that received it when it arrived.
-
-        Args:
-            event: The event; the message includes it already.
-            now: A clock reading, in seconds.
-        """
+        """Pass a released event to the rules, except to those that received it when it arrived."""
         was_held = self._forget_if_held(event)
         self._released.note(event)
         # After the end of all choices, the rules get no more events.
@@ -313,11 +286,7 @@ class Guards:
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
-        """Pass the end of a choice to the rules.
-
-        Args:
-            event: The event that ends the choice; the message does not include it yet.
-        """
+        """Pass the end of a choice to the rules."""
         was_held = self._forget_if_held(event)
         self._released.note(event)
         for guard in self._guards:
@@ -378,21 +347,13 @@ class Guards:
                 guard.begin_again()
 
     def take_restored(self, messages: Iterable[Message]) -> None:
-        """Let the rules that hold answers back judge the rest of an answer that another stream began.
-
-        Args:
-            messages: The answer so far, one message for each choice.
-        """
+        """Let the rules that hold answers back judge the rest of an answer that another stream began."""
         self._held_answer = Accumulator()
         for message in messages:
             self._held_answer.restore(message)
 
     def feed_held(self, event: Event, now: float) -> None:
-        """Pass a held-back event to the rules that hold it back.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Pass a held-back event to the rules that hold it back."""
         self._unreleased.append(event)
         if isinstance(event, Finish):
             # As in `finish`, the rules see the message as it is before the `Finish`.
@@ -403,11 +364,7 @@ class Guards:
                 guard.feed(event, self._held_message, now)
 
     def end_held(self, choice: int | None = None) -> None:
-        """Pass an end to the rules that hold the answer back, while the answer is still held back.
-
-        Args:
-            choice: The choice that has ended; None for the whole answer.
-        """
+        """Pass an end to the rules that hold the answer back, while the answer is still held back."""
         for guard in self._guards:
             if guard.hold:
                 guard.end(self._held_message, choice)
@@ -442,11 +399,7 @@ class Guards:
         return min((each for each in deadlines if each is not None), default=None)
 
     def start(self, now: float) -> None:
-        """Tell the rules with a budget of seconds when the request was sent.
-
-        Args:
-            now: The clock reading at that time.
-        """
+        """Tell the rules with a budget of seconds when the request was sent."""
         for guard in self._guards:
             if isinstance(guard.rule, _BudgetRule):
                 guard.rule.budget.started_at = now

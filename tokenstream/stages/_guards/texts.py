@@ -33,11 +33,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def compile_pattern(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
-    """Compile and check the pattern of a guard.
-
-    Raises:
-        MisuseError: The pattern is not a regular expression for text, or it matches the empty text.
-    """
+    """Compile and check the pattern of a guard."""
     if isinstance(pattern, str):
         try:
             pattern = re.compile(pattern)
@@ -109,12 +105,7 @@ class Match(TextStage):
         return Match(self._pattern)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the piece, and set `stop` if the pattern is found.
-
-        Args:
-            item: The next piece of the text.
-            now: Unused; every stage has this parameter.
-        """
+        """Return the piece, and set `stop` if the pattern is found."""
         if self._stop is None:
             searched = len(self._tail)
             self._tail += item
@@ -145,12 +136,7 @@ class Match(TextStage):
         return starts.has_matches
 
     def _search(self, searched: int, *, at_end: bool) -> None:
-        """Set `stop` if the tail (the last characters of the text) has a match that no later text can undo.
-
-        Args:
-            searched: The length of the part of the tail that was searched before.
-            at_end: True if the text ends here, so that nothing can undo a match.
-        """
+        """Set `stop` if the tail (the last characters of the text) has a match that no later text can undo."""
         tail, search = self._tail, self._pattern.search
         # A shortened tail is not the start of the text, so `^` and look-behinds must not take it for that.
         first = 0 if self._has_start else self._behind

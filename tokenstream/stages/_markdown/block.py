@@ -248,11 +248,7 @@ def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) ->
 
 
 def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
-    """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line.
-
-    Args:
-        _before: Unused; each function that computes a property has this parameter.
-    """
+    """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line."""
     shape = state[0]
     if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
         return ""
@@ -268,11 +264,7 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
 
 
 def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
-    """Return the labels in a block's text that had no definition at the time of the snapshot.
-
-    Args:
-        _before: Unused; each function that computes a property has this parameter.
-    """
+    """Return the labels in a block's text that had no definition at the time of the snapshot."""
     shape = state[0]
     if shape.kind in _WITHOUT_LINKS:
         return ()

@@ -232,12 +232,7 @@ class MarkdownBlocks:
         return out + self._snapshot_open_block()
 
     def _take_line_piece(self, piece: str, out: list[MarkdownBlock]) -> None:
-        """Take a piece of a line, and assign the line to a block if enough of the line has arrived.
-
-        Args:
-            piece: The piece, without a line ending.
-            out: Receives the blocks that the line closes.
-        """
+        """Take a piece of a line, and assign the line to a block if enough of the line has arrived."""
         if self._decided is not None:
             self._decided.append(piece)
             self._decided_size += len(piece)
@@ -263,13 +258,7 @@ class MarkdownBlocks:
         self._decided_size = len(line)
 
     def _end_line(self, piece: str, ending: str, out: list[MarkdownBlock]) -> None:
-        """Take the rest of a line, and assign the line to a block if that has not been done yet.
-
-        Args:
-            piece: The rest of the line.
-            ending: The line ending.
-            out: Receives the blocks that the line closes.
-        """
+        """Take the rest of a line, and assign the line to a block if that has not been done yet."""
         if self._decided is not None:
             self._decided.append(piece)
             line = "".join(self._decided)
@@ -301,12 +290,7 @@ class MarkdownBlocks:
             self._close_block(out)
 
     def _take_blank_line(self, line: str, out: list[MarkdownBlock]) -> None:
-        """Take a blank line: it closes the open block, or it is kept until the block continues or ends.
-
-        Args:
-            line: The line, with its ending.
-            out: Receives the block if the line closes it.
-        """
+        """Take a blank line: it closes the open block, or it is kept until the block continues or ends."""
         self._offset += len(line)
         # The cached state of the open block is out of date: it was made at the line before.
         self._shape = None
@@ -318,12 +302,7 @@ class MarkdownBlocks:
             self._blank_lines.append(line)
 
     def _apply_effect(self, effect: int, out: list[MarkdownBlock]) -> None:
-        """Continue the open block, begin a new block, or split the open block, because of a line.
-
-        Args:
-            effect: The effect of the line, as `BlockStructure.decide_line` returned it.
-            out: Receives the blocks that are closed.
-        """
+        """Continue the open block, begin a new block, or split the open block, because of a line."""
         self._has_changed = True
         self._shape = None
         structure = self._structure
@@ -378,12 +357,7 @@ class MarkdownBlocks:
     # -- snapshots ---------------------------------------------------------
 
     def _close_block(self, out: list[MarkdownBlock], kind: str = "") -> None:
-        """Close the open block, if there is one, and append its last snapshot to `out`.
-
-        Args:
-            out: The blocks to return.
-            kind: The kind of the block; by default, the kind that the block structure has for it now.
-        """
+        """Close the open block, if there is one, and append its last snapshot to `out`."""
         block = self._block
         if block is None:
             return

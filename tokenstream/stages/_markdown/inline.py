@@ -201,12 +201,7 @@ class InlineCompleter:
         return text[:end] + marks
 
     def _preview_code(self, text: str, openers: list[OpenRun]) -> str:
-        """Return the text to show if it ends in code, which is shown as far as it has arrived.
-
-        Args:
-            text: The content.
-            openers: The runs that are open before the code.
-        """
+        """Return the text to show if it ends in code, which is shown as far as it has arrived."""
         end = _strip_blanks(text, self._code_end)
         # A space keeps two runs of backticks from merging.
         space = " " if text[end - 1] == "`" else ""
@@ -337,9 +332,6 @@ class InlineCompleter:
         """Treat the outermost brackets as text if they can no longer begin a link.
 
         They cannot if they contain a link, or if their text is too long.
-
-        Args:
-            position: The earliest position at which the text of such a link may end.
         """
         while self._brackets:
             outermost = self._brackets[0]
@@ -409,14 +401,7 @@ class InlineCompleter:
         return self._one_line or not _BLOCK_START.match(visible_line)
 
     def _find_shown_end(self, text: str, end: int, openers: list[OpenRun], *, cut: bool) -> int:
-        """Return the end of the text to show: without white space and marks that enclose nothing.
-
-        Args:
-            text: The content.
-            end: The end of the text that may be shown.
-            openers: The runs that are open at `end`; runs that enclose nothing are removed.
-            cut: True if text after `end` is held back.
-        """
+        """Return the end of the text to show: without white space and marks that enclose nothing."""
         # If the rest of a line is held back, what is shown of it could look like another block, such as a
         # lone `-`. So the shown part of that line is tested: from `cut_line_start` on, if it is not None.
         cut_line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else None
@@ -466,13 +451,7 @@ def _strip_blanks(text: str, end: int) -> int:
 
 
 def _apply_edits(text: str, end: int, bracket_at: int | None, escaped: list[int]) -> str:
-    """Return the text up to `end`, without a bracket, and with backslashes before some marks.
-
-    Args:
-        end: The end of the text to return.
-        bracket_at: The position of the bracket to leave out; None to keep all.
-        escaped: The positions of the marks to escape.
-    """
+    """Return the text up to `end`, without a bracket, and with backslashes before some marks."""
     # Each edit replaces the text between two positions.
     edits = [(mark_at, "\\", mark_at) for mark_at in escaped]
     if bracket_at is not None:

@@ -51,10 +51,6 @@ class PossibleRow(NamedTuple):
         """Return the number of containers around the table that begins with this row.
 
         The result is None if no table begins there, and MORE_NEEDED if only the whole second row decides.
-
-        Args:
-            second_row: The line after this row.
-            complete: True if `second_row` is the whole line.
         """
         text, content_at = second_row.text, second_row.content_at
         if not may_be_delimiter(text, content_at):
@@ -79,11 +75,6 @@ def make_possible_row(opening: Opening, level: int, *, is_next_item: bool) -> Po
     """Return a line as a possible first row of a table, with the positions at which the table may begin.
 
     The line may begin other blocks, but markdown-it (a renderer) looks for tables first.
-
-    Args:
-        opening: The blocks that the line begins.
-        level: Number of the containers that the line continues.
-        is_next_item: True if the line begins another item of an open list; a table is then in that item.
     """
     content_starts = opening.content_starts
     if opening.kind == LineKind.CODE:
@@ -134,13 +125,7 @@ def count_columns(text: str) -> int:
 
 
 def continues_formula(mark: str, line: str, size: int) -> bool | None:
-    """Return True if a formula continues after a line, False if it ends there, None if it is not a formula.
-
-    Args:
-        mark: The formula's opening mark.
-        line: The line; for the formula's first line, only the part from the mark on.
-        size: Number of the formula's characters before this line.
-    """
+    """Return True if a formula continues after a line, False if it ends there, None if it is not a formula."""
     continues = _continues_brackets if mark == "\\[" else _continues_dollars
     result = continues(line.strip(" \t"), is_first_line=not size)
     is_too_long = size + len(line) > MOST_MATH
@@ -185,13 +170,7 @@ class OpenTag:
         return self._depth > 0
 
     def follow(self, line: str, leaf: Leaf | None, *, in_html: bool) -> None:
-        """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end.
-
-        Args:
-            line: The line.
-            leaf: The leaf of the line; None if it is in none.
-            in_html: True in an HTML block. The tag is looked for only in one that ends at a blank line.
-        """
+        """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end."""
         kind = None if leaf is None else leaf.kind
         if self.open:
             if kind not in {LineKind.FENCE, LineKind.CODE}:  # in code, tags are text
@@ -302,11 +281,7 @@ class Leaf:
         return HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
     def note_html_offset(self, offset: int = NOWHERE) -> None:
-        """Record the offset of the content in the last line of HTML, after the marks of containers.
-
-        Args:
-            offset: The offset; by default, the line has no content.
-        """
+        """Record the offset of the content in the last line of HTML, after the marks of containers."""
         self.offsets = [offset]
 
 
@@ -320,13 +295,7 @@ def is_underline(line_match: MatchedLine) -> bool:
 
 
 def content_offset(line: str, text: str, content_at: int) -> int:
-    """Convert an offset in the line with expanded tabs to the offset in the original line.
-
-    Args:
-        line: The original line.
-        text: The line with expanded tabs.
-        content_at: The offset of the content in `text`.
-    """
+    """Convert an offset in the line with expanded tabs to the offset in the original line."""
     if len(line) == len(text):
         # No tab was expanded to several spaces.
         return content_at

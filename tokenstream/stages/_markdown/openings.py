@@ -85,13 +85,7 @@ class Containers:
         """The marker of the open top-level list, even between its items; None if no list is open."""
 
     def match(self, text: str, content_at: int, *, complete: bool) -> MatchedLine | None:
-        """Match a line against the open containers; return None if more of the line is needed.
-
-        Args:
-            text: The line so far.
-            content_at: The position of the first character that is not blank; there must be one.
-            complete: True if this is the whole line.
-        """
+        """Match a line against the open containers; return None if more of the line is needed."""
         start, in_doubt, size = 0, False, len(text)
         content_starts = [0]
         for container in self.items:
@@ -145,12 +139,7 @@ class Containers:
         return self._frozen
 
     def continues_list(self, opened: list[Container], level: int) -> bool:
-        """Return True if a line continues an open list: its first new container is the next item of the list.
-
-        Args:
-            opened: The containers that the line opens.
-            level: Number of containers around the list.
-        """
+        """Return True if a line continues an open list: its first new container is the next item of the list."""
         if not opened or opened[0].quote:
             return False
         if level == 0:
@@ -244,12 +233,7 @@ class _OpeningLine:
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
     def make_opening(self, kind: str, size: int = 0) -> Opening:
-        """Return the opening of the line: the containers entered so far, and a leaf of a kind.
-
-        Args:
-            kind: The kind of the leaf, from `LineKind`.
-            size: The fence's length, the heading's level, or the kind of HTML block; 0 for other leaves.
-        """
+        """Return the opening of the line: the containers entered so far, and a leaf of a kind."""
         return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
     def enter(self, container: Container, container_at: int) -> None:
@@ -306,12 +290,7 @@ class _OpeningLine:
         return self.make_opening(LineKind.MATH if written == mark else LineKind.TEXT)
 
     def _make_opening_of_size(self, kind: str, size: int) -> Opening:
-        """Convert the result of a recogniser, such as `find_fence_length`, to an opening.
-
-        Args:
-            kind: The kind of leaf that the recogniser looks for.
-            size: The recogniser's result: a size, 0 if there is no such leaf, or MORE_NEEDED.
-        """
+        """Convert the result of a recogniser, such as `find_fence_length`, to an opening."""
         if size == MORE_NEEDED:
             return _WAIT
         return self.make_opening(kind, size) if size else self.make_opening(LineKind.TEXT)
@@ -354,18 +333,7 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
-        """Enter a list item, whose marker was found; or find out that no item begins here.
-
-        Args:
-            marker: The character that identifies the list.
-            marker_end: The position after the marker.
-            limited: True if the item, because of its number, cannot interrupt a paragraph at the same level.
-
-        Returns:
-            None if the item was entered, and its content on this line is to be read next. An opening if
-            nothing of the line is left to read: the item is empty, or the line is text and no item. `_WAIT`
-            while more of the line is needed.
-        """
+        """Enter a list item, whose marker was found; or find out that no item begins here."""
         text = self.text
         if marker_end == len(text) and not self.complete:
             return _WAIT
@@ -420,17 +388,7 @@ def read_opening(
     same_level: bool = False,
     would_interrupt: bool = False,
 ) -> Opening:
-    """Return the containers and the leaf that a line opens, after the containers that it continues.
-
-    Args:
-        line_match: The line so far.
-        complete: True if this is the whole line.
-        math: The opening mark of displayed formulas; "" if they are not recognised.
-        in_paragraph: True if a paragraph is open, in the continued containers or deeper.
-        same_level: True if that paragraph is directly in the continued containers.
-        would_interrupt: True if a block that begins here would interrupt a paragraph or a table, which
-            a lone HTML tag and a displayed formula must not do.
-    """
+    """Return the containers and the leaf that a line opens, after the containers that it continues."""
     text, content_at = line_match.text, line_match.content_at
     if text[content_at] not in _OPENERS and line_match.indent < CODE_INDENT:
         # Most lines: text, which opens no containers.

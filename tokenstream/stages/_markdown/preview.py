@@ -105,12 +105,7 @@ class _ParagraphLines:
         return len(self.full) == len(self.content)
 
     def restore_prefixes(self, shown: str, last_prefix: str) -> str:
-        """Return the text to show with the marks before each line, which it had in the block.
-
-        Args:
-            shown: The content to show: the first lines of the content, some of them perhaps changed.
-            last_prefix: The part of the unfinished last line before its content.
-        """
+        """Return the text to show with the marks before each line, which it had in the block."""
         # Most lines are shown as they are: they are taken as a whole, with their marks.
         same = (
             len(self.content) if shown.startswith(self.content) else count_common_prefix(self.content, shown)
@@ -177,11 +172,7 @@ class Completion:
         return self._line
 
     def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
-        """Return the lines of a paragraph that have arrived up to their ends, without its link definitions.
-
-        Args:
-            shape: The state of the block whose open leaf is the paragraph.
-        """
+        """Return the lines of a paragraph that have arrived up to their ends, without its link definitions."""
         if not self._paragraph.is_of(shape):
             # The definitions at the paragraph's beginning are not part of its text.
             self._paragraph = _ParagraphLines(shape.lines, shape.leaf_first_line + shape.text_from)
@@ -203,11 +194,7 @@ class Completion:
 
 
 def build_preview(shape: BlockShape, tail: str) -> str:
-    """Return the preview of an open block: its text without half-open syntax.
-
-    Args:
-        tail: The block's unfinished last line.
-    """
+    """Return the preview of an open block: its text without half-open syntax."""
     leaf = shape.leaf
     if leaf == LineKind.TEXT:
         return _preview_paragraph(shape, tail)
@@ -256,9 +243,6 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     """Return the preview of a block whose open leaf is a paragraph.
 
     While the paragraph has no visible text, the preview ends before the paragraph.
-
-    Args:
-        tail: The block's unfinished last line.
     """
     paragraph = shape.completion.read_paragraph(shape)
     before = shape.completion.join_before(shape.lines, min(paragraph.begin, shape.size))
@@ -291,11 +275,6 @@ def _find_content_to_show(
 
     Such a line is shown once the second row has arrived. The result is None if nothing can be shown, because
     the paragraph may begin with a link definition.
-
-    Args:
-        paragraph: The whole lines of the paragraph.
-        tail: The block's unfinished last line.
-        tail_offset: The start of the content in that line.
     """
     content = paragraph.content
     if not tail:
@@ -314,11 +293,7 @@ def _find_content_to_show(
 
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:
-    """Return the preview of a heading; "" while it has no text.
-
-    Args:
-        tail: The line with the heading, as far as it has arrived.
-    """
+    """Return the preview of a heading; "" while it has no text."""
     hashes_start = shape.offsets[-1]
     hashes_end = len(tail) - len(tail[hashes_start:].lstrip("#"))
     content = _without_closing_hashes(tail[hashes_end:]).lstrip(" \t")
@@ -335,11 +310,7 @@ def _without_closing_hashes(heading: str) -> str:
 
 
 def _preview_row(shape: BlockShape, tail: str) -> str:
-    """Return the last row of a table with its last cell completed; "" while the row has no text.
-
-    Args:
-        tail: The row, as far as it has arrived.
-    """
+    """Return the last row of a table with its last cell completed; "" while the row has no text."""
     cell_start = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
     cell = shape.completion.complete(tail[cell_start:], references=shape.definition_count > 0, one_line=True)
     row = tail[:cell_start] + cell
@@ -352,10 +323,6 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
 
     A half-open tag at the end is left out. If the block must end with `-->`, `</script>` or the like,
     and that is missing, it is added.
-
-    Args:
-        before: The block's whole lines.
-        tail: The block's unfinished last line.
     """
     source = before + tail
     kind = shape.html_kind

@@ -129,14 +129,7 @@ def classify_run(text: str, position: int, length: int) -> DelimiterRun:
 
 
 def _make_run(mark: str, position: int, length: int, before: str, after: str) -> DelimiterRun:
-    """Return a run, classified by CommonMark's rules for left-flanking and right-flanking runs.
-
-    Args:
-        mark: The character of the run.
-        length: The number of marks.
-        before: The character before the run, or a space.
-        after: The character after the run, or a space.
-    """
+    """Return a run, classified by CommonMark's rules for left-flanking and right-flanking runs."""
     space_before, space_after = before in WHITE, after in WHITE
     punctuation_before, punctuation_after = _is_punctuation(before), _is_punctuation(after)
     left_flanking = not space_after and (not punctuation_after or space_before or punctuation_before)
@@ -168,15 +161,7 @@ def _is_in_word(character: str) -> bool:
 
 
 def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Take the next run of the text: it closes open runs, and its other marks become an open run.
-
-    Args:
-        openers: The open runs, outermost first; modified.
-        run: The next run of the text.
-
-    Returns:
-        False if the run could only close other runs, and some of its marks closed nothing.
-    """
+    """Take the next run of the text: it closes open runs, and its other marks become an open run."""
     unused = _close_with(openers, run, run.length) if run.closes and openers else run.length
     if run.opens and unused >= _min_marks(run.mark):
         openers.append(OpenRun(run, unused))
@@ -192,13 +177,7 @@ def _min_marks(mark: str) -> int:
 
 
 def _close_with(openers: list[OpenRun], run: DelimiterRun, count: int) -> int:
-    """Close open runs with marks of a run; return the number of marks that closed nothing.
-
-    Args:
-        openers: The open runs, outermost first; modified.
-        run: The closing run.
-        count: The number of its marks to use: the last ones.
-    """
+    """Close open runs with marks of a run; return the number of marks that closed nothing."""
     min_marks = _min_marks(run.mark)
     while count >= min_marks:
         index = len(openers) - 1
@@ -232,11 +211,6 @@ def find_closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[s
 
     Bare runs (marks that are most likely ordinary characters) are not closed. A bare run
     that would take a mark meant for a run around it has to be escaped.
-
-    Args:
-        openers: The open runs, outermost first.
-        before: The last characters before the closing marks.
-        end: The position in the text after the characters in `before`.
     """
     to_close: list[OpenRun] = []
     to_escape: list[OpenRun] = []
@@ -271,13 +245,7 @@ def find_closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[s
 
 
 def _find_left_open(to_close: list[OpenRun], marks: str, before: str) -> int | None:
-    """Return the index of a run that the marks leave open; None if the marks close all runs.
-
-    Args:
-        to_close: The open runs, outermost first.
-        marks: The marks that are appended to the text.
-        before: The last characters of the text.
-    """
+    """Return the index of a run that the marks leave open; None if the marks close all runs."""
     openers = [OpenRun(opener.run, opener.count) for opener in to_close]
     for mark, group in groupby(marks):
         count = len(list(group))
@@ -347,12 +315,6 @@ def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
 
     The result is UNFINISHED if the end has not arrived, and None if the text is something else.
 
-    Args:
-        position: The position after the opening parenthesis.
-        state: State between calls: the end of the scanned part of a bare destination, and the
-            nesting depth there. Pass an empty list first; it is modified, so that a destination
-            that arrives in many pieces is read only once.
-
     Example:
         >>> find_dest_end("(u)", 1, []), find_dest_end("(u 'a", 1, []), find_dest_end("(a b", 1, [])
         (3, -1, None)
@@ -375,9 +337,6 @@ def _find_link_end(text: str, position: int) -> int | None:
     """Return the position after the `)` that follows a destination and its optional title.
 
     The result is UNFINISHED if the `)` may still arrive, and None if something else follows.
-
-    Args:
-        position: The end of the destination.
     """
     start = _skip_blanks(text, position)
     # White space must precede a title.
@@ -394,12 +353,7 @@ def _find_link_end(text: str, position: int) -> int | None:
 
 
 def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -> int | None:
-    """Return UNFINISHED if the text ends inside a span; otherwise None.
-
-    Args:
-        position: The start of the span.
-        match: The match of the span's beginning, as far as it goes; None if no span begins there.
-    """
+    """Return UNFINISHED if the text ends inside a span; otherwise None."""
     if match is None or len(text) - position > LONGEST:
         return None
     # A backslash at the end waits for the character that it escapes.
@@ -410,11 +364,6 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
     """Return the end of a destination without angle brackets.
 
     The result is UNFINISHED if it may go on, and None if it is not a valid destination.
-
-    Args:
-        position: The start of the destination.
-        state: The position up to which an earlier call has searched, and the number of open parentheses
-            there; empty at first. It is updated for the next call.
     """
     index, depth = state or (position, 0)
     while mark := _DEST_MARK.search(text, index):

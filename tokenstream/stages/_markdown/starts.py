@@ -85,13 +85,7 @@ def find_fence_length(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt: bool) -> int:
-    """Return the kind of the HTML block that begins at a position, 1 to 7 as in CommonMark; 0 if none does.
-
-    Args:
-        text: The line so far.
-        complete: True if this is the whole line; if not, the result may be MORE_NEEDED.
-        would_interrupt: True if the block would interrupt a paragraph or a table; kind 7 must not.
-    """
+    """Return the kind of the HTML block that begins at a position, 1 to 7 as in CommonMark; 0 if none does."""
     # The longest beginning that is looked for, `<![CDATA[`, has nine characters.
     start = text[position : position + 9]
     if start.startswith("<!"):
@@ -119,10 +113,6 @@ def _find_declaration_kind(start: str, *, complete: bool) -> int:
     """Return the kind of the HTML block that begins with `<!`: a comment (2), a declaration (4) or CDATA (5).
 
     The result is 0 if none of these begins there, and MORE_NEEDED if undecided.
-
-    Args:
-        start: The first characters of the block.
-        complete: True if the line ends after them.
     """
     if start.startswith("<!--"):
         return 2
@@ -139,12 +129,6 @@ def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bo
     """Return 7, which is a kind of HTML block, if a tag is alone on its line.
 
     The result is 0 if the tag is not alone, and MORE_NEEDED if undecided.
-
-    Args:
-        text: The line so far.
-        position: The start of the tag.
-        name_end: The position after the tag's name.
-        complete: True if this is the whole line.
     """
     # After its name, a tag ends, or goes on with white space or a slash.
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):

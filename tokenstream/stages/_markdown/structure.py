@@ -83,15 +83,7 @@ class BlockStructure:
     # -- a line ------------------------------------------------------------
 
     def decide_line(self, line: str, *, complete: bool) -> int:
-        """Assign a line, or the part of it that has arrived, to a block.
-
-        Args:
-            line: The line so far, without its ending.
-            complete: True if this is the whole line.
-
-        Returns:
-            The effect of the line on the blocks: `UNDECIDED`, `SAME`, `NEW`, `SPLIT` or `BLANK`.
-        """
+        """Assign a line, or the part of it that has arrived, to a block."""
         text = expand_tabs(line)
         content_at = skip_blanks(text, 0)
         if content_at == len(text):
@@ -177,22 +169,14 @@ class BlockStructure:
         return BLANK
 
     def _take_blank_within(self, level: int) -> int:
-        """Take a line that is blank after its quote marks; return `SAME`: the line continues the open block.
-
-        Args:
-            level: Number of the containers that the line continues.
-        """
+        """Take a line that is blank after its quote marks; return `SAME`: the line continues the open block."""
         if self._close_at_blank(level) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
             # The line belongs to the HTML, but has no content of it.
             self.leaf.note_html_offset()
         return SAME
 
     def _close_at_blank(self, level: int) -> bool:
-        """Close the blocks that a blank line ends; return True if the line belongs to the open leaf instead.
-
-        Args:
-            level: Number of the containers that the line continues.
-        """
+        """Close the blocks that a blank line ends; return True if the line belongs to the open leaf instead."""
         self._previous_row = self._open_row = None
         leaf = self.leaf
         continues_all = level == len(self.containers.items)
@@ -211,13 +195,7 @@ class BlockStructure:
     # -- tables ------------------------------------------------------------
 
     def _begin_table(self, level: int, line_match: MatchedLine, *, has_deeper: bool) -> int:
-        """Begin a table at a level of containers; return `SPLIT` if its two rows begin a block, else `SAME`.
-
-        Args:
-            level: The number of containers around the table.
-            line_match: The second row.
-            has_deeper: True if the table could also begin at a deeper level.
-        """
+        """Begin a table at a level of containers; return `SPLIT` if its two rows begin a block, else `SAME`."""
         leaf = self.leaf
         is_text = leaf is not None and leaf.kind == LineKind.TEXT
         # The lines of the open paragraph, the last of which is the first row.
@@ -347,12 +325,7 @@ class BlockStructure:
     def _continue_paragraph(
         self, leaf: Leaf, line: str, line_match: MatchedLine, *, continues_all: bool
     ) -> None:
-        """Add a line to the open paragraph, and note if some parsers see another block in the line.
-
-        Args:
-            leaf: The paragraph.
-            continues_all: True if the line continues all containers around the paragraph.
-        """
+        """Add a line to the open paragraph, and note if some parsers see another block in the line."""
         character = line_match.text[line_match.content_at]
         may_begin_block = character in _MAY_BEGIN_BLOCK
         if leaf.reader is not None and leaf.defines:
@@ -389,13 +362,7 @@ class BlockStructure:
         return self._begin_blocks(opening, line, line_match)
 
     def _begin_blocks(self, opening: Opening, line: str, line_match: MatchedLine) -> int:
-        """Close the blocks that a line ends, and open those that it begins; return the line's effect.
-
-        Args:
-            opening: The blocks that the line begins: containers, the outermost first, and a leaf.
-            line: The original line.
-            line_match: The line and the containers that it continues.
-        """
+        """Close the blocks that a line ends, and open those that it begins; return the line's effect."""
         kind, opened = opening.kind, opening.containers
         if kind == LineKind.UNDECIDED:
             return UNDECIDED

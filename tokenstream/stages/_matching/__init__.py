@@ -87,11 +87,6 @@ class Matcher:
         """Return the first position at which a match may still begin or change.
 
         If there is no such position, the result is the end of the text.
-
-        Args:
-            text: The text so far.
-            position: The position at which to begin the search.
-            was_open: True if the last call returned `position`; that position alone is then tested first.
         """
         if self._partial_only is not None:
             # A test at one position costs the length of its match; a search costs that at every position.
@@ -119,22 +114,13 @@ class Matcher:
 
         The automaton reads each character once, when the caller passes it to `read`. The engine (`re`) is
         faster for short texts, but searches a text again and again while it grows.
-
-        Args:
-            text: The text so far.
-            position: The start of the held-back text.
         """
         if self._automaton is None or len(text) - position < LONG:
             return None
         return Starts(self._automaton, position, text[position - 1 : position], self.limit)
 
     def match_at(self, text: str, position: int, last: int | None = None) -> AnyMatch | None:
-        """Return the match that begins at `position`; None if there is no match.
-
-        Args:
-            text: The text so far.
-            last: The end of the text to look at; None to look at as many characters as may be held back.
-        """
+        """Return the match that begins at `position`; None if there is no match."""
         if last is None:
             last = len(text) if self.limit is None else position + self.limit
         return self.compiled.match(text, position, last)
@@ -145,9 +131,6 @@ class Matcher:
         Mostly, the greatest length is enough. But a pattern that tests the character after a match, such as
         one that ends in `\b`, may match if the text is cut at one position, and not if it is cut at another:
         then the 16 greatest lengths are tried.
-
-        Args:
-            cuts: The possible lengths of the text, the greatest first.
         """
         return cuts[:1] if self.sure_at_end else cuts[:TRIED]
 
@@ -170,11 +153,7 @@ class Matcher:
 
 
 def _compile(stage: str, pattern: object) -> AnyPattern:
-    """Return a caller's pattern, compiled.
-
-    Raises:
-        MisuseError: The pattern is not a regular expression for text.
-    """
+    """Return a caller's pattern, compiled."""
     if isinstance(pattern, str):
         try:
             return re.compile(pattern)
@@ -202,16 +181,7 @@ def _find_literal(compiled: AnyPattern) -> str:
 
 
 def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
-    """Return a variant of a pattern that finds only partial matches, because it fails after each whole match.
-
-    Args:
-        stage: Name of the calling stage, for error messages.
-        compiled: The caller's pattern.
-        watched: The same pattern as rewritten by `watch_end`.
-
-    Raises:
-        MisuseError: The package regex is not installed, or cannot use the pattern.
-    """
+    """Return a variant of a pattern that finds only partial matches, because it fails after each whole match."""
     try:
         regex: Any = import_module("regex")
     except ImportError as error:
@@ -253,15 +223,7 @@ def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
 
 
 def _width_before(stage: str, source: str) -> int:
-    """Return the number of characters before a match that a look-behind may test.
-
-    Args:
-        stage: Name of the calling stage, for error messages.
-        source: The body of the look-behind.
-
-    Raises:
-        MisuseError: The number has no bound.
-    """
+    """Return the number of characters before a match that a look-behind may test."""
     width = width_of(source, 0)
     if width >= _UNBOUNDED:
         raise MisuseError(

@@ -145,13 +145,7 @@ class _Builder:
         """True once a node tests the character after a place."""
 
     def add_all(self, tree: Any, before: list[Node], flags: int) -> list[Node]:  # noqa: ANN401 - of re's parser
-        """Add the nodes of a sequence; return the nodes at which it ends.
-
-        Args:
-            tree: The sequence, as parsed by `re`.
-            before: The nodes after which it begins.
-            flags: The flags that apply.
-        """
+        """Add the nodes of a sequence; return the nodes at which it ends."""
         for kind, argument in tree:
             before = self._add(kind, argument, before, flags)
         return before

@@ -78,12 +78,6 @@ def watch_end(stage: str, compiled: AnyPattern) -> WatchedPattern:
     A repeated group demands a character as well: once regex (2026.11) has recorded that a group
     cannot repeat at the end of the text, its search for partial matches skips that place.
 
-    Args:
-        stage: Name of the calling stage, for error messages.
-
-    Raises:
-        MisuseError: The pattern depends on more than the text around a match.
-
     Example:
         >>> print(watch_end("Redact", re.compile(r"ab\b")).pattern)
         ab(?=(?s:.))\b
@@ -120,12 +114,7 @@ class _Rewriter:
         """True if a match stays a match, whatever follows; look-aheads are not considered."""
 
     def rewrite(self, position: int, *, anonymous: bool) -> tuple[str, int]:
-        """Return the rewritten pattern or group, and the position of its end.
-
-        Args:
-            position: The start of the pattern, or of the group's body.
-            anonymous: True to remove the numbers and names of the groups in it.
-        """
+        """Return the rewritten pattern or group, and the position of its end."""
         source, out = self._source, list[str]()
         while position < len(source) and source[position] != ")":
             sign = source[position]
@@ -155,11 +144,7 @@ class _Rewriter:
         return "".join(out), position
 
     def _rewrite_escape(self, escape: str) -> str:
-        """Return an escape, with a demand for the next character if its result depends on that.
-
-        Raises:
-            MisuseError: The escape depends on more than the text around a match.
-        """
+        """Return an escape, with a demand for the next character if its result depends on that."""
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
         if escape[1] in _BOUNDARIES:
@@ -229,13 +214,6 @@ class _Rewriter:
 
         A positive look-ahead does so by itself, once its body is rewritten. A negative look-ahead gets an
         alternative before it, which demands the text that the look-ahead tests.
-
-        Args:
-            position: The start of the look-ahead in the pattern.
-            anonymous: True to remove the numbers and names of the groups in it.
-
-        Returns:
-            The rewritten look-ahead, and the position after the original one in the pattern.
         """
         source = self._source
         is_negative = source[position + 2] == "!"
@@ -254,9 +232,6 @@ class _Rewriter:
 
         The look-behind itself is not changed. If its body tests the character after it, as in `(?<=a\b)`, a
         demand for that character is put before the look-behind.
-
-        Raises:
-            MisuseError: The look-behind contains a look-ahead.
         """
         # After `(?<=` or `(?<!`.
         body_start = position + 4
@@ -281,11 +256,6 @@ _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+
 def is_verbose_group(source: str, position: int, *, verbose: bool) -> bool:
     """Return True if comments and white space are left out in the group that begins at `position`.
 
-    Args:
-        source: The pattern.
-        position: The position of the group's opening parenthesis.
-        verbose: True if they are left out around the group; flags such as `(?x:` and `(?-x:` change that.
-
     Example:
         >>> is_verbose_group("(?x:a b)", 0, verbose=False), is_verbose_group("(?i:a b)", 0, verbose=True)
         (True, True)
@@ -301,10 +271,6 @@ def as_regex(source: str, flags: int) -> str:
 
     In `regex`, a superscript is not part of a word, but a combining mark is; the separators
     `\x1c` to `\x1f` are not white space; `a{e}` and `[[:alpha:]]` have a special meaning.
-
-    Args:
-        source: The pattern.
-        flags: The pattern's flags.
 
     Example:
         >>> print(as_regex(r"a{i}\s[[:x]", 0))
@@ -349,13 +315,7 @@ def as_regex(source: str, flags: int) -> str:
 
 
 def _translate_set(source: str, position: int, in_set: dict[str, str]) -> tuple[str, int]:
-    """Return the character set at `position` as `regex` writes it, and the position after the set.
-
-    Args:
-        source: The pattern.
-        position: The position of the opening bracket.
-        in_set: Maps escapes to their translations within a set.
-    """
+    """Return the character set at `position` as `regex` writes it, and the position after the set."""
     is_negated = source.startswith("[^", position)
     position += 2 if is_negated else 1
     items: list[str] = []

@@ -208,10 +208,6 @@ class Starts:
         """Record the matches that would exist if the text ended here, if they are about as long as the limit.
 
         They count if the whole match turns out to be longer, because the text is then cut at the limit.
-
-        Args:
-            nodes: The nodes that are reached, each with its places as bits.
-            before: The character before the end of the text.
         """
         # A match that begins at the place of this bit, and ends here, is as long as the limit. Only this
         # place and the `_CUTS` - 1 places after it are near the limit. The number is negative if the place

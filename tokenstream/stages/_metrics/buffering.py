@@ -164,12 +164,7 @@ _MAX_BURST_SHARE = 0.2
 
 
 def proves_nothing(deltas: int, bursts: int) -> bool:
-    """Return True if an answer has too few deltas for a judgement by its times.
-
-    Args:
-        deltas: Number of deltas of the answer.
-        bursts: Number of bursts in which they arrived.
-    """
+    """Return True if an answer has too few deltas for a judgement by its times."""
     return deltas < max(_MIN_DELTAS_PER_BURST * bursts, _MIN_DELTAS)
 
 
@@ -181,12 +176,6 @@ def detect_buffering(
     The times of the answer show it: text that was held back arrives faster than any
     model writes, in bursts with silence between them, or all of it at the end. Short
     answers prove nothing, nor do answers whose reader was busy with something else.
-
-    Args:
-        gaps: The gaps between chunks with content.
-        wait: Seconds until the first content.
-        deltas: Number of events with content.
-        away: Seconds in which the caller was busy with something else, so that nothing was read.
 
     Example:
         >>> from tokenstream.stages import GapHistogram

@@ -142,12 +142,7 @@ class _Excerpt:
         self._start = 0
 
     def close(self, offset: int, value: object) -> str:
-        """End the open element, and return its text.
-
-        Args:
-            offset: The offset after the element.
-            value: The element, which only `_WrittenExcerpt` needs.
-        """
+        """End the open element, and return its text."""
         start, self._start = self._start, None
         text = self._text[start : offset - self._base]
         if self._earlier_text is not None:
@@ -234,25 +229,13 @@ class Items(Search[T | OutputInvalid]):
         return out
 
     def _on_start(self, event: ValueStart, position: int, out: list[T | OutputInvalid]) -> None:
-        """Note where an element begins, and collect its text from there.
-
-        Args:
-            position: The value's depth below the array: 1 for an element.
-            out: Unused: an element has no result before its end.
-        """
+        """Note where an element begins, and collect its text from there."""
         if position == 1:
             self._element_offset = event.offset
             self._excerpt.open(event.offset)
 
     def _on_end(self, event: ValueDone, position: int, out: list[T | OutputInvalid]) -> None:
-        """Validate a finished element, and add its value or its error to the results.
-
-        Args:
-            event: The end of a value.
-            position: The value's depth below the array: 1 for an element; 0 or less for the array and
-                the values around it.
-            out: Receives the result.
-        """
+        """Validate a finished element, and add its value or its error to the results."""
         if position != 1:
             # The value is not an element, but within one, or around the elements.
             return
@@ -267,13 +250,7 @@ class Items(Search[T | OutputInvalid]):
     def _make_element_error(
         self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]
     ) -> OutputInvalid:
-        """Return the error for an element that violates the schema.
-
-        Args:
-            event: The end of the element.
-            text: The element's JSON.
-            errors: The element's errors, as pydantic reports them: located relative to the element.
-        """
+        """Return the error for an element that violates the schema."""
         schema = self._schema
         path = event.path
         errors_in_document = [{**each, "loc": (*path, *each["loc"])} for each in errors]

@@ -360,11 +360,7 @@ class Partials(DocumentStage, Generic[T]):
     # -- errors ------------------------------------------------------------------
 
     def _find_error(self, *, at_end: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
-        """Return the error of the document so far, or None.
-
-        Args:
-            at_end: True at the end of the text, where a missing part of the document is an error, too.
-        """
+        """Return the error of the document so far, or None."""
         fault = self._fault
         if isinstance(fault, LimitExceeded):
             return fault
@@ -408,19 +404,6 @@ def validate_output(
     document: DocumentChoice | None = None,
 ) -> T:
     """Validate a whole output and return its value.
-
-    Args:
-        type: The document's type: a type, or a pydantic `TypeAdapter`.
-        text: The document.
-        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-        document: The document to read if the text holds several, with *lenient*: "first", "last", or
-            "matching" (the document that validates). None refuses a text with two different documents.
-
-    Raises:
-        InvalidJSON: The text is not JSON.
-        OutputInvalid: The document does not fit the type.
-        OutputIncomplete: The text ends before the document does.
-        LimitExceeded: The document is nested too deeply, or has too long a number.
 
     Example:
         >>> validate_output(dict[str, int], '{"eggs": 3}')

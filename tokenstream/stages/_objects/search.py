@@ -135,12 +135,7 @@ class Search(DocumentStage, Generic[OutT]):
         return self._parser.complete
 
     def feed(self, text: str, *, now: float = 0.0) -> list[OutT]:
-        """Return the results that a piece of the document completes.
-
-        Args:
-            text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage has this parameter.
-        """
+        """Return the results that a piece of the document completes."""
         out: list[OutT] = []
         if self.error is None:
             self._length += len(text)
@@ -152,11 +147,7 @@ class Search(DocumentStage, Generic[OutT]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """Signal the end of the text and return the last results; set `error` if the document is invalid.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
+        """Signal the end of the text and return the last results; set `error` if the document is invalid."""
         out: list[OutT] = []
         if self.error is None:
             self._read(self._parser.end(), out)
@@ -167,26 +158,13 @@ class Search(DocumentStage, Generic[OutT]):
     # -- hooks for subclasses --------------------------------------------------------
 
     def _on_start(self, event: ValueStart, position: int, out: list[OutT]) -> None:
-        """Receive the start of each value in the document; subclasses override this hook, which does nothing.
-
-        Args:
-            position: The value's position: negative above the path, 0 at the path, 1 for an element of the
-                value there, more inside an element, `OFF` (far below all others) off the path.
-            out: Receives the results.
-        """
+        """Receive the start of each value in the document; subclasses override this hook, which does nothing."""
 
     def _on_text(self, piece: str, out: list[OutT]) -> None:
         """Receive each piece of a string in the document; a hook, like `_on_start`."""
 
     def _on_end(self, event: ValueDone, position: int, out: list[OutT]) -> None:
-        """Receive the end of each value in the document; a hook, like `_on_start`.
-
-        Args:
-            event: The end, with the value.
-            position: The value's position: negative above the path, 0 at the path, 1 for an element of the
-                value there, more inside an element, `OFF` (far below all others) off the path.
-            out: Receives the results.
-        """
+        """Receive the end of each value in the document; a hook, like `_on_start`."""
 
     def _on_invalid(self, error: OutputInvalid, out: list[OutT]) -> None:
         """Fail because of an invalid value at the path; a subclass may put the error in `out` instead."""
@@ -240,13 +218,7 @@ class Search(DocumentStage, Generic[OutT]):
         self._on_end(event, position, out)
 
     def _note_nearest(self, kind: str, position: int, out: list[OutT]) -> None:
-        """Remember the value nearest to the path, and refuse a value of the wrong kind at the path.
-
-        Args:
-            kind: The kind of the value that was read.
-            position: The value's position; see `PathMatcher.start`.
-            out: Receives the error, if the subclass returns it in place of the value.
-        """
+        """Remember the value nearest to the path, and refuse a value of the wrong kind at the path."""
         # A value above the path has a negative position; one within the value at the path, a positive one.
         if position < self._nearest or position > 0:
             return

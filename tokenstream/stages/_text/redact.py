@@ -178,12 +178,6 @@ class Redact(Searching):
 
         It is extended to a longer match only if that ends within the next `max_length + 1` characters, and so
         on from there. So its end does not depend on how much text arrives at once.
-
-        Args:
-            text: The text so far.
-            position: Start of the match.
-            end: End of the match as far as it is known.
-            tried: The length of the text in which a longer match was looked for before; `end` if none was.
         """
         step = (self._matcher.limit or 0) + 1
         while True:
@@ -195,15 +189,7 @@ class Redact(Searching):
             end = longer.end()
 
     def _find_match_beyond(self, end: int, text: str, position: int, cuts: range) -> AnyMatch | None:
-        """Return a match at `position` that ends beyond `end`; None if there is none.
-
-        Args:
-            end: The end that is known already; `position` for any match.
-            text: The text so far.
-            position: Start of the match.
-            cuts: The lengths to which the text may be cut when a match is tried, the greatest first; see
-                `Matcher.choose_cuts`.
-        """
+        """Return a match at `position` that ends beyond `end`; None if there is none."""
         for cut in self._matcher.choose_cuts(cuts):
             match = self._matcher.match_at(text, position, cut)
             if match is not None and match.end() > end:
@@ -215,11 +201,6 @@ class Redact(Searching):
 
         What is dropped lies between two positions at which the match could have ended, so that the rest
         continues the pattern at the first as it did at the second: of `(?:ab)+`, whole pairs are dropped.
-
-        Args:
-            text: The text so far.
-            position: Start of the match.
-            limit: The most characters that are held back.
         """
         head = self._find_short_match(text, position)
         head_end = position + limit if head is None else int(head.end())
@@ -240,12 +221,7 @@ class Redact(Searching):
         return text if len(text) - position <= 16 * limit else text[:head_end] + text[-2 * limit :]
 
     def _find_last_ends(self, text: str, position: int, count: int) -> list[int | None]:
-        """Match at `position` in the whole text, then in the text without its last character, and so on.
-
-        Returns:
-            The `count` results, in this order: for each, the number of characters from the match's end to the
-            end of the whole text; None if nothing matched.
-        """
+        """Match at `position` in the whole text, then in the text without its last character, and so on."""
         ends: list[int | None] = []
         for last in range(len(text), len(text) - count, -1):
             match = self._matcher.match_at(text, position, last)

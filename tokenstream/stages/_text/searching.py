@@ -44,14 +44,7 @@ class Searching(TextStage):
 
     @abstractmethod
     def _accept(self, text: str, match: AnyMatch, out: list[str], *, is_cut: bool) -> int:
-        """Emit what stands for a match; return the end of the text that it stands for.
-
-        Args:
-            text: The text so far.
-            match: The match.
-            out: Receives the text.
-            is_cut: True if the match is longer, but its first `max_length` characters match, too.
-        """
+        """Emit what stands for a match; return the end of the text that it stands for."""
 
     @abstractmethod
     def _accept_open(self, text: str, match: AnyMatch, out: list[str]) -> int:
@@ -62,12 +55,7 @@ class Searching(TextStage):
         """Return the start of the text to search, or to hold back while no text is emitted."""
 
     def _is_sure(self, start: int, open_at: int) -> bool:
-        """Return True if a match is final although more text may follow.
-
-        Args:
-            start: The start of the match.
-            open_at: The first position at which a match may still begin or change.
-        """
+        """Return True if a match is final although more text may follow."""
         return start < open_at
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
@@ -82,12 +70,7 @@ class Searching(TextStage):
         return not self._rests and len(self._text) > self._pending_at
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that no later text can change.
-
-        Args:
-            item: The next piece of the text.
-            now: Unused; every stage has this parameter.
-        """
+        """Return the text that no later text can change."""
         out: list[str] = []
         for new_text in self._matcher.split(item):
             old_length = len(self._text)
@@ -102,11 +85,7 @@ class Searching(TextStage):
         return _join(out)
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the held-back text; a match in it that has not ended is none.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
+        """Return the held-back text; a match in it that has not ended is none."""
         out: list[str] = []
         text, position = self._text, self._pending_at
         if self._starts is not None and not self._rests:
@@ -138,12 +117,6 @@ class Searching(TextStage):
         1. An automaton reads on, if the held-back text is long.
         2. A search finds the first position at which a match may still begin or change; the text before it is
            emitted. If more than `max_length` characters follow it, that match is decided as it is.
-
-        Args:
-            text: The text so far.
-            position: The start of the text to emit.
-            out: Receives the text.
-            was_open: True if `position` was the start of the text held back before.
         """
         matcher, limit = self._matcher, self._matcher.limit
         # Long text is read by an automaton, each character once; short text is searched, which is faster.

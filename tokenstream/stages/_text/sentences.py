@@ -67,27 +67,13 @@ def ends_line(blanks: str) -> bool:
 
 
 def ends_clause(text: str, mark_at: int, blanks: str) -> bool:
-    """Return True if a comma or a similar mark ends a clause; within a number, it does not.
-
-    Args:
-        text: The text so far.
-        mark_at: Position of the mark.
-        blanks: The white space after the mark.
-    """
+    """Return True if a comma or a similar mark ends a clause; within a number, it does not."""
     # No blank follows the full-width marks in `_UNSPACED`, nor a comma within a number.
     return text[mark_at] in _UNSPACED or bool(blanks)
 
 
 def ends_sentence(text: str, start: int, mark_at: int, marks_end: int, next_at: int) -> bool:
-    """Return True if a sentence ends at a mark, judged by the text up to the first character after it.
-
-    Args:
-        text: The text so far.
-        start: Start of the sentence.
-        mark_at: Position of the sentence's full stop, of a similar mark, or of the line ending.
-        marks_end: End of the marks, quotes and brackets that follow the mark.
-        next_at: Position of the first character after the white space.
-    """
+    """Return True if a sentence ends at a mark, judged by the text up to the first character after it."""
     if _BARE.fullmatch(text, start, marks_end):
         # The mark belongs to the number of a list item, such as "1."
         return False
@@ -116,14 +102,7 @@ def ends_sentence(text: str, start: int, mark_at: int, marks_end: int, next_at: 
 
 
 def _is_abbreviated(text: str, start: int, mark_at: int, following: str) -> bool:
-    """Return True if a full stop belongs to an abbreviation within a sentence.
-
-    Args:
-        text: The text so far.
-        start: Start of the sentence.
-        mark_at: Position of the full stop.
-        following: The first character after the white space.
-    """
+    """Return True if a full stop belongs to an abbreviation within a sentence."""
     before = text[max(start, mark_at - _SEARCHED) : mark_at]
     if not before or before[-1].isspace():
         # No word precedes the full stop directly.
@@ -272,9 +251,6 @@ class Sentences(TextStage):
         Afterwards, the text is scanned up to the first character after the mark and its white
         space: that character decides whether the mark ends the sentence. Each character is
         scanned once, however small the pieces are.
-
-        Returns:
-            The position of the mark; and the end of the marks, quotes and brackets that follow it.
         """
         if self._mark_at is None:
             match = (_END if self._min_first is None else _END_OR_CLAUSE).search(text, self._scanned_to)
@@ -300,10 +276,6 @@ class Sentences(TextStage):
         """Advance past the quotes, brackets and references after a mark; return their end.
 
         The result is None if more of them may come.
-
-        Args:
-            text: The held text and the new piece.
-            mark: The mark; after a line ending, there is nothing to skip.
         """
         if not mark.isspace():
             # After the end of a sentence, further marks may follow, as in "?!".
@@ -316,14 +288,7 @@ class Sentences(TextStage):
         return self._scanned_to
 
     def _is_end(self, text: str, start: int, mark_at: int, marks_end: int) -> bool:
-        """Return True if the sentence, or a clause that may be the first piece, ends at this mark.
-
-        Args:
-            text: The held text.
-            start: Start of the sentence.
-            mark_at: Position of the mark.
-            marks_end: End of the marks, quotes and brackets that follow the mark.
-        """
+        """Return True if the sentence, or a clause that may be the first piece, ends at this mark."""
         next_start = self._scanned_to
         # The next character belongs to the letter before it, so no sentence begins there.
         if is_inside_letter(text, next_start):

@@ -123,11 +123,7 @@ class Smooth(TextStage):
         return pieces if self._whole or not pieces else ["".join(pieces)]
 
     def _take_due(self, before: float) -> list[str]:
-        """Remove and return the text that is due: as much as the pace allows, and all text that is overdue.
-
-        Args:
-            before: A clock reading; text that arrived before it is overdue.
-        """
+        """Remove and return the text that is due: as much as the pace allows, and all text that is overdue."""
         pieces: list[str] = []
         held, whole, offset = self._held, self._whole, self._offset
         while held:

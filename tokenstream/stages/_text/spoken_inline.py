@@ -156,17 +156,7 @@ class InlineSpeech:
 
     @staticmethod
     def _read_link(text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Speak the text of a link or an image, and skip its address; skip the reference of a footnote.
-
-        Args:
-            text: The undecided text.
-            position: The start of the link, or of the image, which is "!".
-            out: Receives the text to be spoken.
-            at_end: True at the end of the input.
-
-        Returns:
-            The position after the link; _WAIT while more text is needed.
-        """
+        """Speak the text of a link or an image, and skip its address; skip the reference of a footnote."""
         open_at = position + (text[position] == "!")
         close_at = _find_closing(text, open_at, _MAX_WAIT)
         if close_at is None:
@@ -195,11 +185,7 @@ class InlineSpeech:
         return link_end + 1
 
     def _read_angle(self, text: str, position: int, out: list[str]) -> int:
-        """Read `<`: skip a tag, a comment, or an address in angle brackets; keep words around it apart.
-
-        Returns:
-            The position after what was read; _WAIT while more text is needed.
-        """
+        """Read `<`: skip a tag, a comment, or an address in angle brackets; keep words around it apart."""
         if text.startswith("<!--", position) and not _EMPTY_COMMENT.match(text, position):
             self._in_comment = True
             if self._last_char.strip():
@@ -218,11 +204,7 @@ class InlineSpeech:
 
     @staticmethod
     def _read_entity(text: str, position: int, out: list[str]) -> int:
-        """Append the character that an entity such as `&amp;` stands for to `out`, or a lone `&` itself.
-
-        Returns:
-            The position after it; _WAIT while more text is needed.
-        """
+        """Append the character that an entity such as `&amp;` stands for to `out`, or a lone `&` itself."""
         if entity := _ENTITY.match(text, position):
             out.append(html.unescape(entity[0]))
             return entity.end()
@@ -233,11 +215,7 @@ class InlineSpeech:
 
     @staticmethod
     def _read_escape(text: str, position: int, out: list[str]) -> int:
-        """Append a punctuation mark without the backslash before it; or a backslash that is only text.
-
-        Returns:
-            The position after what was read; _WAIT while more text is needed.
-        """
+        """Append a punctuation mark without the backslash before it; or a backslash that is only text."""
         if position + 1 == len(text):
             return _WAIT
         following = text[position + 1]
@@ -264,14 +242,7 @@ def _speak_tag(tag: str) -> str:
 
 
 def _is_plain_text(mark: str, count: int, before: str, after: str) -> bool:
-    """Return True if marks are text and not emphasis, as in `2 * 3` and in names_like_this.
-
-    Args:
-        mark: The character of the marks.
-        count: The number of marks.
-        before: The character before the marks; "" at the start of the text.
-        after: The character after the marks; "" at the end of the text.
-    """
+    """Return True if marks are text and not emphasis, as in `2 * 3` and in names_like_this."""
     if mark == "~" and count == 1:
         # Text is struck through only by two tildes.
         return True
@@ -283,25 +254,14 @@ def _is_plain_text(mark: str, count: int, before: str, after: str) -> bool:
 
 
 def _is_address(label: str, address: str) -> bool:
-    """Return True if brackets after the text of a link are its address, or the label of its definition.
-
-    Args:
-        label: The text of the link; two numbers in brackets are references to sources, as in [1][2].
-        address: The text in brackets, with the brackets.
-    """
+    """Return True if brackets after the text of a link are its address, or the label of its definition."""
     if address[:1] == "(":
         return _TARGET.fullmatch(address, 1, len(address) - 1) is not None
     return not (label.isdigit() and address[1:-1].isdigit())
 
 
 def _find_closing(text: str, open_at: int, max_length: int) -> int | None:
-    """Return the position of the closing bracket; _NO_BRACKET if there is none, None if it may follow.
-
-    Args:
-        text: The undecided text.
-        open_at: The position of the opening bracket.
-        max_length: The most characters to search.
-    """
+    """Return the position of the closing bracket; _NO_BRACKET if there is none, None if it may follow."""
     opening = text[open_at]
     depth = 0
     # Most brackets that stay open have no closing bracket at all: a single search finds that out.

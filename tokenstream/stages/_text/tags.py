@@ -15,11 +15,7 @@ _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
-    """Return the tag names that a caller passed, in lower case and each once.
-
-    Raises:
-        MisuseError: One of the names is not a tag name.
-    """
+    """Return the tag names that a caller passed, in lower case and each once."""
     for name in names:
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
             raise MisuseError(f"a tag is given by its name alone, such as 'think', and not as {name!r}")
@@ -117,13 +113,7 @@ class TagScanner:
         return [(self.inside, held)] if held else []
 
     def _read_outside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
-        """Read up to the next opening tag; return the position after it, or the end of the text.
-
-        Args:
-            text: The held-back text and the new piece.
-            position: The position from which to read.
-            out: Receives the text before the tag, with False for "outside".
-        """
+        """Read up to the next opening tag; return the position after it, or the end of the text."""
         if self._drops_space:
             position = end_of_space(text, position)
             self._drops_space = position == len(text)
@@ -141,12 +131,7 @@ class TagScanner:
         return len(text)
 
     def _find_opening(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
-        """Find the next opening tag that counts, or the beginning of one at the end of the text.
-
-        Returns:
-            The position of the tag, and its match. The match is None for the beginning of a tag; and if there
-            is no tag at all, with the end of the text as the position.
-        """
+        """Find the next opening tag that counts, or the beginning of one at the end of the text."""
         while (tag_at := text.find("<", position)) >= 0:
             self._note_outside(text[position:tag_at])
             if self._after_space and not self._code.is_code():
@@ -160,12 +145,7 @@ class TagScanner:
         return len(text), None
 
     def _read_first_tag(self, text: str, position: int) -> int | None:
-        """Read a tag at the start of the text, where only white space may precede the tag.
-
-        Returns:
-            The position after the tag, or the end of the text while a tag may follow; None if the text
-            begins with anything else.
-        """
+        """Read a tag at the start of the text, where only white space may precede the tag."""
         space_end = end_of_space(text, position)
         if space_end - position > MOST_BLANK:
             # No more white space is held back.
@@ -192,13 +172,7 @@ class TagScanner:
         return end
 
     def _read_inside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
-        """Read up to the closing tag; return the position after it, or the end of the text.
-
-        Args:
-            text: The held-back text and the new piece.
-            position: The position from which to read.
-            out: Receives the text before the tag, with True for "inside".
-        """
+        """Read up to the closing tag; return the position after it, or the end of the text."""
         if self._drops_space:
             position = end_of_space(text, position)
             if position == len(text):
@@ -285,11 +259,7 @@ class SplitTags(TextStage):
         return self._take_pieces(self._scanner.end())
 
     def _take_pieces(self, pieces: list[tuple[bool, str]]) -> list[str]:
-        """Return the text outside of tags, joined; keep the text inside.
-
-        Args:
-            pieces: Pieces of text, each after a bool that is True for a piece inside a tag.
-        """
+        """Return the text outside of tags, joined; keep the text inside."""
         outside: list[str] = []
         for inside, text in pieces:
             if inside:

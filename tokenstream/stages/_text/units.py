@@ -104,11 +104,6 @@ def find_last_boundary(text: str, start: int, last: int) -> int:
     """Return the last boundary between letters after `start`, up to `last`; `last` itself if there is none.
 
     Without `regex`, a letter is a character with its marks, which is less exact than UAX #29.
-
-    Args:
-        text: The text, at least one character longer than `last`.
-        start: A boundary between letters.
-        last: The position at which to cut the text, if it is not inside a letter.
     """
     if text[last - 1 : last + 1].isascii():
         # Only CR and LF form one letter of two ASCII characters.
@@ -125,14 +120,7 @@ def find_last_boundary(text: str, start: int, last: int) -> int:
 
 
 def cut_overlong(text: str, start: int, end: int, longest: int, out: list[str]) -> int:
-    """Cut pieces off a part of a text while it is too long; return the start of the rest.
-
-    Args:
-        start: The start of the part.
-        end: The end of the part.
-        longest: The greatest length of a piece, and of the rest.
-        out: Receives the pieces.
-    """
+    """Cut pieces off a part of a text while it is too long; return the start of the rest."""
     while end - start > longest:
         boundary = find_last_boundary(text, start, start + longest)
         out.append(text[start:boundary])
@@ -243,12 +231,7 @@ class Lines(TextStage):
         return [text] if text else []
 
     def _cut(self, text: str, search_from: int) -> list[str]:
-        """Return the lines of a text whose ending is certain, and keep the rest.
-
-        Args:
-            text: The held text and the new piece.
-            search_from: The first position at which a line ending is possible.
-        """
+        """Return the lines of a text whose ending is certain, and keep the rest."""
         out: list[str] = []
         start = 0
         for match in _END.finditer(text, search_from):
@@ -331,12 +314,7 @@ class Words(TextStage):
         return [held] if held else []
 
     def _cut(self, text: str, search_from: int) -> list[str]:
-        """Return the words of a text whose end is certain, and keep the rest.
-
-        Args:
-            text: The held text and the new piece.
-            search_from: The first position at which a boundary is possible.
-        """
+        """Return the words of a text whose end is certain, and keep the rest."""
         out: list[str] = []
         start = 0
         for match in WORD_CUT.finditer(text, search_from):

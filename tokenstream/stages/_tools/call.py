@@ -39,11 +39,7 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 def make_async_error(name: str) -> MisuseError:
-    """Return the error for an asynchronous tool of a `Stream`, which cannot await it.
-
-    Args:
-        name: The name of the tool.
-    """
+    """Return the error for an asynchronous tool of a `Stream`, which cannot await it."""
     return MisuseError(
         f"the tool {name!r} is asynchronous, and a Stream cannot await it: read the calls of an AsyncStream, "
         "or make the tool a plain function"
@@ -67,25 +63,14 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @classmethod
     def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
-        """Return a copy of a call; `accept` or `refuse` then adds the result of the check.
-
-        Args:
-            repairs: The repairs that were made in the call's arguments.
-        """
+        """Return a copy of a call; `accept` or `refuse` then adds the result of the check."""
         checked = cls.model_construct(call.model_fields_set, **dict(call))
         set_repairs(checked, (*call.repairs, *repairs))
         set_place(checked, place_of(call))
         return checked
 
     def accept(self, arguments: object, tool: Tool, describe: Describe, *, may_await: bool = True) -> Self:
-        """Mark the call as valid, and return it.
-
-        Args:
-            arguments: The arguments with which to run the call.
-            tool: The tool that runs the call.
-            describe: Describes this call, and the others of its answer, for stores of calls.
-            may_await: False in a `Stream`, where nothing can be awaited.
-        """
+        """Mark the call as valid, and return it."""
         self._arguments = arguments
         self._tool = tool
         self._describe = describe
@@ -102,11 +87,7 @@ class CheckedCall(ToolCall[Any, Any]):
         return self.key if place is None or self._describe is None else place.find_key_as(self._describe)
 
     def compare(self, same_calls: SameCalls) -> Generator[Step, Any, None]:
-        """Compare this call and those before it with the first answer under the same id.
-
-        Args:
-            same_calls: Compares the calls of the answer.
-        """
+        """Compare this call and those before it with the first answer under the same id."""
         place = place_of(self)
         if place is not None and place.calls is not None and place.identity.kind != "random":
             yield from same_calls.check(place.calls, place.number + 1, self._describe)
@@ -116,44 +97,23 @@ class CheckedCall(ToolCall[Any, Any]):
 
         If the tool is a function, the call is only looked up: it begins when the application calls `run`. If
         the tool is a type, the call begins now, because the application may act on it as soon as it has it.
-
-        Args:
-            run: Runs the call at most once, by means of the store.
-
-        Returns:
-            The steps, which may block; the stream takes each of them, and awaits it if it is async.
         """
         return run.begin() if isinstance(self._tool, TypeTool) else run.look()
 
     def join_store(self, run: CallRun, do: Callable[[Any], Any]) -> None:
-        """Let the methods `run`, `finish` and `fail` of this call use a store, which remembers calls.
-
-        Args:
-            run: Runs the call at most once, and knows the call's state at the store.
-            do: Takes all the steps that a generator of `run` yields, and returns its result; an awaitable of
-                it in an `AsyncStream`.
-        """
+        """Let the methods `run`, `finish` and `fail` of this call use a store, which remembers calls."""
         self._run, self._do = run, do
         self._error = run.make_error(run.state)
 
     def refuse(self, error: OutputInvalid, words: str) -> Self:
-        """Mark the call as a call that cannot be run, and return it.
-
-        Args:
-            error: The error in the call.
-            words: A description of the same error for the model.
-        """
+        """Mark the call as a call that cannot be run, and return it."""
         error.words_for_model = words
         self._error = error
         return self
 
     @property
     def arguments(self) -> Any:  # noqa: ANN401 - what the tool declares
-        """The arguments in the types that the tool declares.
-
-        Raises:
-            OutputInvalid: The arguments do not fit the tool's declaration.
-        """
+        """The arguments in the types that the tool declares."""
         self._check()
         return self._arguments
 
@@ -178,11 +138,6 @@ class CheckedCall(ToolCall[Any, Any]):
 
         With a store, a call that has run before is not run again: its stored result is returned, as JSON
         values. In an `AsyncStream`, the result is then awaited: `await call.run()`.
-
-        Raises:
-            OutputInvalid: The arguments do not fit the tool's declaration.
-            CallUncertain: Nobody knows whether the call has run.
-            ToolFailed: The call has failed before.
         """
         self._check()
         # A tool that is declared by a type has no function: its `run` raises an error that says so. Only a

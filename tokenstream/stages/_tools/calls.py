@@ -53,15 +53,6 @@ def unwrap(
     """Read arguments in which a string holds the JSON of an object or a list that the schema wants.
 
     A string that the schema accepts stays a string.
-
-    Args:
-        text: The arguments, which are JSON.
-        error: The reason why `read` has refused them.
-        read: Validates arguments.
-
-    Returns:
-        The arguments as `read` returns them, their JSON, and the repairs; None if nothing can be unwrapped
-        that helps.
     """
     try:
         value: object = decode(text)
@@ -86,11 +77,7 @@ def unwrap(
 
 
 def _unwrap_once(value: object, error: OutputInvalid) -> tuple[object, list[str]]:
-    """Return arguments with one layer of strings decoded, and the strings.
-
-    Args:
-        error: The error for these arguments, which names the places that want an object or a list.
-    """
+    """Return arguments with one layer of strings decoded, and the strings."""
     if isinstance(value, str):
         inner = _decode_inner(value)
         return (value, []) if inner is None else (inner, [value])
@@ -249,12 +236,7 @@ class ValidatedCalls:
     # -- within ------------------------------------------------------------
 
     def _check_call(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
-        """Return a call with its arguments checked, or with an error; nothing if the answer was cut off.
-
-        Args:
-            call: A finished call.
-            lenient: The leniency with which arguments that are not JSON are read.
-        """
+        """Return a call with its arguments checked, or with an error; nothing if the answer was cut off."""
         text = call.arguments_text
         repairs: tuple[Repair, ...] = ()
         is_free_text = call.type == "custom"
@@ -296,11 +278,7 @@ class ValidatedCalls:
     def _refuse_invalid(
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
     ) -> ToolCall:
-        """Return a call with the error for arguments that are not JSON, or do not fit the tool.
-
-        Args:
-            text: The arguments as they were read.
-        """
+        """Return a call with the error for arguments that are not JSON, or do not fit the tool."""
         if isinstance(error, InvalidJSON):
             reported: OutputInvalid = InvalidJSON(
                 f"the arguments of tool call {call.id!r} are not JSON from character {error.offset:,} on; "

@@ -52,11 +52,7 @@ class ToolStopped(BaseException):
 
 
 def check_result_of(value: Any) -> ResultOf:  # noqa: ANN401 - whatever is given
-    """Return the option `result` of a tool, if it is valid.
-
-    Raises:
-        MisuseError: The option has another value.
-    """
+    """Return the option `result` of a tool, if it is valid."""
     if value not in get_args(ResultOf):
         raise MisuseError(f'result= takes "return" or "last", the last value that it yields, not {value!r}')
     result: ResultOf = value
@@ -84,11 +80,6 @@ def run_generator(
     """Run a generator to its end, and return its result; it is closed if anything ends it early.
 
     An exception that it raises while it is closed is a note on the error that has ended it.
-
-    Args:
-        generator: The generator, which has not begun.
-        show: Called with each value, before the generator goes on.
-        result: Where the result is.
 
     Example:
         >>> def count():
@@ -124,12 +115,7 @@ def run_generator(
 async def run_async_generator(
     generator: AsyncGenerator[Any, Any], show: Callable[[Any], Awaitable[object] | None]
 ) -> Any:  # noqa: ANN401 - what the generator yields
-    """Run an async generator to its end, and return the last value that it has yielded; None without any.
-
-    Args:
-        generator: The generator, which has not begun.
-        show: Called with each value, before the generator goes on; the result is awaited if it is awaitable.
-    """
+    """Run an async generator to its end, and return the last value that it has yielded; None without any."""
     last: Any = None
     async for last in generator:
         try:
@@ -163,13 +149,7 @@ def needs_await(value: object) -> bool:
 
 
 def finish_call(value: Any, show: Callable[[Any], object], result: ResultOf = "return") -> Any:  # noqa: ANN401 - as the tool returns it
-    """Return the result of a tool from what its function has returned: a generator is run to its end.
-
-    Args:
-        value: The value; one that `needs_await` is returned as it is, for `finish_later`.
-        show: Called with each value that a generator yields.
-        result: Where a generator has its result.
-    """
+    """Return the result of a tool from what its function has returned: a generator is run to its end."""
     return run_generator(value, show, result) if is_generator(value) else value
 
 
@@ -178,13 +158,7 @@ async def finish_later(
     show: Callable[[Any], Awaitable[object] | None],
     finish: Callable[[Any], Awaitable[object]] | None = None,
 ) -> Any:  # noqa: ANN401 - as the tool returns it
-    """Return the result of a tool that `needs_await`: an awaitable of it, which may be of a generator.
-
-    Args:
-        value: The value that the tool's function has returned.
-        show: Called with each value that an async generator yields; see `run_async_generator`.
-        finish: Runs a generator that was awaited, if it is not to block the event loop; None to run it here.
-    """
+    """Return the result of a tool that `needs_await`: an awaitable of it, which may be of a generator."""
     if isawaitable(value):
         value = await value
     if is_async_generator(value):

@@ -60,11 +60,7 @@ class TypeTool(_AnyTool):
         return self.schema
 
     def read(self, text: str) -> object:
-        """Validate the arguments' JSON and return them.
-
-        Raises:
-            OutputInvalid: The arguments do not fit the type.
-        """
+        """Validate the arguments' JSON and return them."""
         return self.schema.validate_text(text)
 
     def describe(self, text: str) -> str | None:
@@ -123,11 +119,7 @@ class FunctionTool(_AnyTool):
         return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
-        """Validate the arguments' JSON and return them by parameter name.
-
-        Raises:
-            OutputInvalid: The arguments do not fit the function's signature.
-        """
+        """Validate the arguments' JSON and return them by parameter name."""
         return self.signature.read(text)
 
     def describe(self, text: str) -> str | None:
@@ -177,15 +169,7 @@ class ToolTable:
 
 
 def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, Tool]:
-    """Return all tools by name, including the tools in tables.
-
-    Args:
-        tools: Types, functions, and tables of such tools.
-        named: Types and functions by the name that the model uses.
-
-    Raises:
-        MisuseError: An object is not a tool, a name is missing or used twice, or there is no tool.
-    """
+    """Return all tools by name, including the tools in tables."""
     all_tools: list[Tool] = []
     for each in tools:
         all_tools.extend(each.checks() if isinstance(each, ToolTable) else [make_tool(each)])
@@ -203,15 +187,7 @@ def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, To
 
 
 def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - whatever is given
-    """Return the tool for a type, a `TypeAdapter` or a function.
-
-    Args:
-        tool: The object; a `TypeTool` or `FunctionTool` is returned unchanged.
-        name: The name that the model uses; None for the object's own name.
-
-    Raises:
-        MisuseError: The object is not a type, a `TypeAdapter` or a function, or has no name.
-    """
+    """Return the tool for a type, a `TypeAdapter` or a function."""
     if name is None and isinstance(tool, TypeTool | FunctionTool):
         return tool
     if _is_type(tool):
@@ -247,11 +223,7 @@ def _is_type(tool: object) -> bool:
 
 
 def _name_of(tool: Callable[..., Any]) -> str:
-    """Return the name of a type or function.
-
-    Raises:
-        MisuseError: The object has no name that a tool could use.
-    """
+    """Return the name of a type or function."""
     while isinstance(tool, functools.partial):
         tool = tool.func
     name: str = getattr(tool, "__name__", "")

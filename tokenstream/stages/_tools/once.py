@@ -100,11 +100,7 @@ class CallRun:
             self._check_identity(call)
 
     def _check_identity(self, call: ToolCall) -> None:
-        """Check that other processes would compute the same key for the call, from the answer's id.
-
-        Raises:
-            MisuseError: The answer has only a random id, made in this process.
-        """
+        """Check that other processes would compute the same key for the call, from the answer's id."""
         place = place_of(call)
         kind, id = ("random", "") if place is None else place.identity
         if kind == "random":
@@ -131,9 +127,6 @@ class CallRun:
         """Begin the call at the store, once no other reader is running it; return the store's answer.
 
         Like all generators here, it yields the steps that may block, for a sync or async stream to take.
-
-        Args:
-            token: Identifies this reader to the store.
         """
         store, pause = self._store, _FIRST_PAUSE
         while True:
@@ -152,11 +145,7 @@ class CallRun:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def make_error(self, state: CallState | None) -> CallUncertain | None:
-        """Return the error if nobody knows whether the call has run, or what its result was; else None.
-
-        Args:
-            state: What the store knows about the call.
-        """
+        """Return the error if nobody knows whether the call has run, or what its result was; else None."""
         if state is None or state.status not in ("unknown", "done") or state.result is not None:
             return None
         if state.status == "done":
@@ -179,14 +168,6 @@ class CallRun:
 
         The steps that may block, such as `run` itself, are yielded: the stream takes them, awaits their
         results if it is async, and sends these back. So the same code serves both kinds of streams.
-
-        Args:
-            run: Runs the tool; its result may be an awaitable.
-
-        Raises:
-            CallUncertain: Nobody knows whether the call has run.
-            ToolFailed: The call has failed before.
-            CallsDiffer: The first answer under the same id has other calls.
         """
         if self._is_stuck:
             # Nobody will end the call before its lease is over, so it is not waited for.
@@ -229,11 +210,7 @@ class CallRun:
             raise
 
     def finish(self, value: object) -> Generator[Step, Any, None]:
-        """Store the result of a call that the application has run itself.
-
-        Args:
-            value: The result; one that is too long, or that JSON cannot express, is not kept.
-        """
+        """Store the result of a call that the application has run itself."""
         yield from self._store_result(value, self._tokens[0])
 
     def _store_result(self, value: object, token: str) -> Generator[Step, Any, None]:
@@ -253,12 +230,7 @@ class CallRun:
         yield from self._store_end(CallState("done", result), token)
 
     def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
-        """Store the failure of a call that the application has run itself.
-
-        Args:
-            error: The error, or words for the model. With an error from outside, such as
-                `KeyboardInterrupt`, the call is unknown.
-        """
+        """Store the failure of a call that the application has run itself."""
         if isinstance(error, BaseException) and not isinstance(error, Exception):
             yield from self._abandon(self._tokens[0])
         else:
@@ -278,11 +250,7 @@ class CallRun:
             yield from self._give_up(self._tokens[0], may_have_run=True)
 
     def check_new(self) -> None:
-        """Check that the application may end the call itself.
-
-        Raises:
-            MisuseError: Another reader has run the call, or `run` has ended it.
-        """
+        """Check that the application may end the call itself."""
         status = "not begun" if self.state is None or not self._has_begun else self.state.status
         if status != "new":
             raise MisuseError(
@@ -291,12 +259,7 @@ class CallRun:
             )
 
     def _store_end(self, end: CallState, token: str) -> Generator[Step, Any, None]:
-        """Store the end of a call; if the store cannot be used now, only warn.
-
-        Args:
-            end: The state of the call from now on: "done", or "failed" with words for the model.
-            token: Identifies the reader that has begun the call.
-        """
+        """Store the end of a call; if the store cannot be used now, only warn."""
         self.state = end
         try:
             yield from self._finish(end, token)
@@ -325,15 +288,7 @@ class CallRun:
             self.state, self._is_stuck = CallState("unknown"), not has_told
 
     def _give_up(self, token: str, *, may_have_run: bool) -> Generator[Step, Any, bool]:
-        """Tell the store that this reader will not end a call, so that nobody waits for its lease.
-
-        Args:
-            token: Identifies this reader to the store.
-            may_have_run: True if the call is unknown from now on, False if it is new again.
-
-        Returns:
-            False if the store could not be told.
-        """
+        """Tell the store that this reader will not end a call, so that nobody waits for its lease."""
         store: Any = self._store
         # A store may have been written without the method.
         kind = AsyncCallStore if iscoroutinefunction(store.begin) else CallStore
@@ -356,11 +311,7 @@ def _make_token() -> str:
 
 
 def _make_failed_state(error: BaseException | str) -> CallState:
-    """Return the state of a call that has failed, with a message for the model.
-
-    Args:
-        error: The tool's exception; or the message, if the application has written one.
-    """
+    """Return the state of a call that has failed, with a message for the model."""
     words = (
         str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {message_of(error)}"
     )

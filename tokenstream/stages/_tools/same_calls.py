@@ -42,14 +42,6 @@ def describe_arguments(schema: Schema[Any], text: str) -> str | None:
 
     `100` and `100.0` for a float are equal, as are a default and its absence. The text is that of the
     arguments themselves, with sorted keys, if the model has written them in the usual way.
-
-    Args:
-        schema: The schema of the arguments.
-        text: The arguments as JSON.
-
-    Returns:
-        The text; None if it might be the same for different arguments, or another one for the same: as for
-        a type that hides a secret, or whose default is the current time.
     """
     serializer: Any = getattr(schema.slot, "serializer", None)
     if serializer is None or _has_factory(schema.core, is_in_model=False):
@@ -140,18 +132,7 @@ class SameCalls:
         """The entries of `_calls`, as far as they were needed."""
 
     def check(self, calls: ChoiceCalls, count: int, describe: Describe | None) -> Generator[Step, Any, None]:
-        """Compare the first calls of an answer; store those that no answer under its id had before.
-
-        Args:
-            calls: The calls of the answer that have ended so far.
-            count: How many of them are to be compared.
-            describe: Describes a call, so that calls with equal arguments are the same.
-
-        Raises:
-            CallsDiffer: A call is another one than in the first answer, which had ended there or had
-                another call.
-            CallUncertain: An entry of the list was begun, and not finished.
-        """
+        """Compare the first calls of an answer; store those that no answer under its id had before."""
         entries = self._find_entries(calls, describe)
         # Several calls of an answer may be checked at the same time, each with the calls before it.
         for number in range(self._checked, count):
@@ -160,11 +141,7 @@ class SameCalls:
                 self._checked = max(self._checked, number + 1)
 
     def check_end(self, calls: ChoiceCalls) -> Generator[Step, Any, None]:
-        """Compare all calls of a complete answer, and that no further call follows; see `check`.
-
-        Args:
-            calls: The calls of the answer.
-        """
+        """Compare all calls of a complete answer, and that no further call follows; see `check`."""
         describe = self._describe if calls is self._calls else None
         entries = self._find_entries(calls, describe)
         yield from self.check(calls, len(entries), describe)
@@ -178,12 +155,7 @@ class SameCalls:
         return self._entries
 
     def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[Step, Any, None]:
-        """Compare an entry of the list with the one in the store, or store it if it is the first.
-
-        Args:
-            entries: The entries of the list so far.
-            number: The number of the entry.
-        """
+        """Compare an entry of the list with the one in the store, or store it if it is the first."""
         key, entry = calls.find_entry_key(number), entries[number]
         first = yield from self._store_entry(key, entry)
         if first == entry:
@@ -221,12 +193,7 @@ class SameCalls:
     def _read_entries(
         self, calls: ChoiceCalls, start: int, entry: str | None
     ) -> Generator[Step, Any, list[str]]:
-        """Return the entries of the first answer's list that follow an entry, for an error.
-
-        Args:
-            start: The number of the first entry to read.
-            entry: The entry before.
-        """
+        """Return the entries of the first answer's list that follow an entry, for an error."""
         found: list[str] = []
         while entry not in (None, _END) and start + len(found) < _MAX_CALLS:
             key = calls.find_entry_key(start + len(found))

@@ -109,14 +109,7 @@ class Signature:
         return None if self._only is None else self.types[self._only.name]
 
     def read(self, text: str) -> dict[str, Any]:
-        """Return the arguments by name, with values of the types that the function declares.
-
-        Args:
-            text: The arguments as JSON.
-
-        Raises:
-            OutputInvalid: The arguments do not fit the signature.
-        """
+        """Return the arguments by name, with values of the types that the function declares."""
         only = self._find_unnamed(text)
         if only is not None:
             # The JSON is the value of the parameter, without the parameter's name.
@@ -125,11 +118,7 @@ class Signature:
         return arguments
 
     def describe(self, text: str) -> str | None:
-        """Return a text that is the same for equal arguments, with defaults left out; None if there is none.
-
-        Args:
-            text: The arguments as JSON.
-        """
+        """Return a text that is the same for equal arguments, with defaults left out; None if there is none."""
         from tokenstream.stages._tools.same_calls import describe_arguments
 
         only = self._only
@@ -218,9 +207,6 @@ class _OnlyParameter:
         """Return True if JSON that begins with `start` has the parameter's name as its first key.
 
         The result is None while `start` is too short to tell.
-
-        Args:
-            start: The JSON so far.
         """
         if self.name in self._fields:
             # A key of that name belongs to the value.
@@ -261,10 +247,6 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
     """Return a pydantic adapter for the JSON of a function's arguments: an object with a key per parameter.
 
     The arguments for `**others` are further keys.
-
-    Args:
-        parameters: The function's parameters, by name.
-        types: The types of the parameters, by name.
     """
     fields: dict[str, Any] = {}
     others: Any = None

@@ -199,11 +199,7 @@ AnyCallStore: TypeAlias = CallStore | AsyncCallStore
 
 
 def to_result(result: object) -> str:
-    """Return a result as the JSON that a store keeps.
-
-    Raises:
-        MisuseError: JSON cannot express the result.
-    """
+    """Return a result as the JSON that a store keeps."""
     from pydantic_core import PydanticSerializationError, to_json
 
     try:
@@ -215,11 +211,7 @@ def to_result(result: object) -> str:
 
 
 def check_lease(lease: float) -> float:
-    """Return the option `lease` of a store, if it is valid.
-
-    Raises:
-        MisuseError: The lease is not positive.
-    """
+    """Return the option `lease` of a store, if it is valid."""
     if lease <= 0:
         raise MisuseError("lease= must be more than 0 seconds")
     return lease

@@ -32,10 +32,6 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     """Describe the faults in a call's arguments to the model that wrote them.
 
     The message names places as in JSON, and no class of the program; its length is limited.
-
-    Args:
-        error: The error of the arguments, with all faults.
-        text: The arguments as JSON.
     """
     if isinstance(error, InvalidJSON):
         where = _describe_position(text, error.offset, _WORDS_FOR_ARGUMENTS)
@@ -49,9 +45,6 @@ def words_for_output(error: OutputInvalid) -> str:
     """Describe the faults in a JSON output to the model that wrote it.
 
     The message names places as in JSON, and no class of the program; its length is limited.
-
-    Args:
-        error: The error of the output, with all faults.
     """
     if isinstance(error, InvalidJSON):
         where = f": {_describe_position(error.text, error.offset, _WORDS_FOR_OUTPUT)}" if error.text else ""
@@ -67,21 +60,12 @@ def words_for_output(error: OutputInvalid) -> str:
 
 
 def words_for_place(problem: str) -> str:
-    """Return the message to the model about a value that is missing from its output, or has a wrong kind.
-
-    Args:
-        problem: The fault and its place, without any text that the model wrote.
-    """
+    """Return the message to the model about a value that is missing from its output, or has a wrong kind."""
     return f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
 
 
 def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> str:
-    """Return the part of a message that says where the model's text stops being JSON.
-
-    Args:
-        offset: The offset of the first character that cannot be JSON.
-        words: The words for "it ends", "it is" and "it goes", in the singular or the plural.
-    """
+    """Return the part of a message that says where the model's text stops being JSON."""
     it_ends, it_is, it_goes = words
     if offset >= len(text):
         return f"{it_ends} after {len(text):,} characters, before {it_is} whole"
@@ -106,12 +90,6 @@ def _make_lines(
     """Return the lines of a message that say what is wrong in a value, and where; at most `_MAX_PLACES`.
 
     If there are more, a last line says how many are left out. A place has a line for each problem there.
-
-    Args:
-        errors: pydantic's errors.
-        value: The value that the model wrote.
-        whole: A name for the whole value.
-        path: The path of the value in the document; the place of each error begins with this path.
     """
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
     # By place, such as `steps[0]`; then by member of the union type that the value there has ("" if the type
@@ -137,12 +115,7 @@ def _make_lines(
 
 
 def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> list[str]:
-    """Return the lines of a message that say what is wrong at one place.
-
-    Args:
-        members: For each member of a union type, the problems that the value has as that member. If the
-            type is not a union, the only key is "". The problems are the keys of a dict without values.
-    """
+    """Return the lines of a message that say what is wrong at one place."""
     if len(members) > 1:
         # The value fits no member of the union: it is enough to correct the problems with one of them.
         alternatives = dict.fromkeys("; ".join(of_member) for of_member in members.values())
@@ -159,15 +132,6 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
 
     pydantic's location also contains the names of union members: only keys and indexes
     that exist in the model's value are kept.
-
-    Args:
-        value: The value that the model wrote.
-        error: pydantic's error.
-        above: The number of leading keys of the location to skip.
-
-    Returns:
-        A place, such as `steps[0].title`; the member of a union type as which the value at that place
-        was validated, or ""; and the place of the error inside of that value, or "".
     """
     loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
@@ -240,11 +204,7 @@ def _wrong_tag(context: Mapping[str, Any]) -> str:
 
 
 def _no_tag(context: Mapping[str, Any]) -> str:
-    """Describe the error for an object that lacks the tag which selects one type of a union.
-
-    Args:
-        context: Pydantic's details of the error (`ctx`).
-    """
+    """Describe the error for an object that lacks the tag which selects one type of a union."""
     return f"{_name_of_tag(context)} is missing"
 
 

@@ -71,30 +71,14 @@ class AgentReader(ABC):
     def read_sent(  # noqa: B027 - most agents are only read
         self, method: str, params: Json, id: int | str | None
     ) -> None:
-        """Note a request or a notification that the program has sent to the agent.
-
-        Args:
-            method: Its method.
-            params: Its parameters.
-            id: The id of the request; None for a notification.
-        """
+        """Note a request or a notification that the program has sent to the agent."""
 
     def read_answer(self, method: str, answer: dict[str, Json]) -> None:
-        """Read the agent's answer to a request of the program, like any other message.
-
-        Args:
-            method: The method of the request.
-            answer: The whole message, with its `result` or its `error`.
-        """
+        """Read the agent's answer to a request of the program, like any other message."""
         self.read(answer)
 
     def steer(self, text: str) -> Steer:
-        """Say something to the agent while it works; return what tells what becomes of it.
-
-        Raises:
-            MisuseError: The agent takes no input while it works, or is only read.
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Say something to the agent while it works; return what tells what becomes of it."""
         raise MisuseError(f"{self._agent} takes no input while it works: wait for the end of its turn")
 
     @classmethod
@@ -108,21 +92,13 @@ class AgentReader(ABC):
         return cls.name if cls.recognises(line) else None
 
     def read_reply(self, id: Json) -> None:
-        """Note that a request of the agent was answered.
-
-        Args:
-            id: The id of the request.
-        """
+        """Note that a request of the agent was answered."""
         run_id = self._request_ids.get(str(id))
         if run_id is not None:
             self._run.requests.note_answered(run_id)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the turn that is still open, since no more lines come; return the error of the run, or None.
-
-        Args:
-            exit_code: The exit code of the agent's process; None if it is not known.
-        """
+        """End the turn that is still open, since no more lines come; return the error of the run, or None."""
         self.steering.lose()
         error = self.end_open_turn(exit_code)
         if error is not None:
@@ -138,11 +114,7 @@ class AgentReader(ABC):
         return self._failure(self._last_error) if last is None and self._last_error else None
 
     def end_open_turn(self, exit_code: int | None) -> StreamError | None:
-        """End the turn that is still open, since no more lines come; return its error, or None.
-
-        Args:
-            exit_code: The exit code of the agent's process; None if it is not known.
-        """
+        """End the turn that is still open, since no more lines come; return its error, or None."""
         turn, self._exit_code = self._turn, exit_code
         if turn is None:
             return None
@@ -162,23 +134,14 @@ class AgentReader(ABC):
         return None if turn is None else self._find_partial(turn, "truncated")
 
     def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the lines are not read any further.
-
-        Args:
-            error: The exception.
-        """
+        """End the turn that is open with an exception, because the lines are not read any further."""
         if self._turn is not None:
             self._turn.step.end(error)
             self._turn = None
             self._count_turn()
 
     def fail(self, message: str | None, code: str | None) -> None:
-        """End the turn, because the agent's server says that it failed.
-
-        Args:
-            message: The server's message; None if it gives none.
-            code: The code of the error; None if it has none.
-        """
+        """End the turn, because the agent's server says that it failed."""
         self._open_turn()
         self._end_turn(self._failure(message, code=code))
 
@@ -192,11 +155,7 @@ class AgentReader(ABC):
         return False
 
     def _is_repeated(self, id: str | None) -> bool:
-        """Return True if a line with this id was read before; otherwise remember the id.
-
-        Args:
-            id: The id; None for a line without one, which never counts as repeated.
-        """
+        """Return True if a line with this id was read before; otherwise remember the id."""
         return id is not None and not self._ids.add(id)
 
     def _has_read(self, id: str) -> bool:
@@ -228,11 +187,7 @@ class AgentReader(ABC):
         return turn
 
     def _end_turn(self, error: StreamError | None) -> None:
-        """End the turn in progress with its tools.
-
-        Args:
-            error: The error with which it failed; None if it is done.
-        """
+        """End the turn in progress with its tools."""
         turn, self._turn = self._turn, None
         self._tools.clear()
         if turn is not None:
@@ -265,12 +220,7 @@ class AgentReader(ABC):
         return f": {self._last_error[:_SHOWN]}" if self._last_error else ""
 
     def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
-        """Return the error of a turn whose agent says that it has failed.
-
-        Args:
-            message: The agent's message; None if it gives none.
-            code: The code of the error; None if it has none.
-        """
+        """Return the error of a turn whose agent says that it has failed."""
         text = message or "it gives no reason"
         return ProviderError(f"{self._agent} reports an error: {text[:_SHOWN]}", code=code)
 
@@ -286,10 +236,6 @@ class AgentReader(ABC):
         """Report that a step waits for the answer to a request of the agent.
 
         Each agent numbers its requests from 0, so a request has an id of its own in the run.
-
-        Args:
-            step: The step that waits.
-            message: The request, as the agent sent it.
         """
         id: Any = message.get("id")
         run_id = self._request_ids.get(str(id))
@@ -301,14 +247,7 @@ class AgentReader(ABC):
     # -- tools -------------------------------------------------------------
 
     def _begin_tool(self, id: str, name: str, parent: Step, arguments: str | None = None) -> Step:
-        """Begin the step of a tool; a tool that runs already is left as it is.
-
-        Args:
-            id: The id of the tool's call.
-            name: The tool's name.
-            parent: The step of which it is a sub-step.
-            arguments: The JSON of the arguments; None if there are none.
-        """
+        """Begin the step of a tool; a tool that runs already is left as it is."""
         if id not in self._tools:
             call = ToolCall(id=id, name=name, arguments_text=arguments or "", complete=True)
             step = self._tools[id] = parent.step(name, cause=call)
@@ -316,13 +255,7 @@ class AgentReader(ABC):
         return self._tools[id]
 
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
-        """End the step of a tool.
-
-        Args:
-            id: The id of the tool's call.
-            result: Its result.
-            failure: A description of its failure; None if it has succeeded.
-        """
+        """End the step of a tool."""
         step = self._tools.pop(id, None)
         if step is not None:
             step.result = result
@@ -342,21 +275,12 @@ class TextAgentReader(AgentReader):
         """True if the agent counts the tokens of each answer, and not those of the turn."""
 
     def fail(self, message: str | None, code: str | None) -> None:
-        """End the answer in progress and the turn, because the agent's server says that they failed.
-
-        Args:
-            message: The server's message; None if it gives none.
-            code: The code of the error; None if it has none.
-        """
+        """End the answer in progress and the turn, because the agent's server says that they failed."""
         self._end_answer("error")
         super().fail(message, code)
 
     def _end_turn(self, error: StreamError | None) -> None:
-        """End the turn in progress with its tools, and an answer that no line has ended.
-
-        Args:
-            error: The error with which the turn failed; None if it is done.
-        """
+        """End the turn in progress with its tools, and an answer that no line has ended."""
         if error is None:
             self._end_answer("stop")
         # Without an end, the answer ends as the step does.
@@ -364,13 +288,7 @@ class TextAgentReader(AgentReader):
         super()._end_turn(error)
 
     def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
-        """Add text or reasoning to the answer in progress, and begin one if there is none.
-
-        Args:
-            kind: The kind of the part: "text" or "reasoning".
-            text: The text.
-            is_whole: True if it is a whole part; False if more of the part may follow.
-        """
+        """Add text or reasoning to the answer in progress, and begin one if there is none."""
         if text:
             self._begin_answer().add(kind, text, is_whole=is_whole)
 
@@ -381,12 +299,7 @@ class TextAgentReader(AgentReader):
         return self._answer
 
     def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
-        """End the answer in progress.
-
-        Args:
-            reason: The reason for its end.
-            usage: Its token counts; None if they are not known.
-        """
+        """End the answer in progress."""
         answer, self._answer = self._answer, None
         if usage and not self._counts_each:
             self._open_turn().usage = usage
@@ -403,9 +316,6 @@ class TextAgentReader(AgentReader):
         """End the answer in progress as cut off: the provider's stream has broken, and the agent asks anew.
 
         What had come of it stays, as a message of its own with the ending "truncated"; it is no result.
-
-        Args:
-            usage: Its token counts; None if they are not known.
         """
         answer, self._answer = self._answer, None
         if answer is None and usage:

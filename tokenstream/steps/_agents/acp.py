@@ -258,10 +258,6 @@ class _ACPSession(ConversationReader):
         Quirk (Copilot CLI 1.0.102, 2026-11): its counts are those "across all turns", as the schema calls
         them in one place, and other agents' those "for this turn", as it calls them in another. Each request
         of a turn has at most what the session had before and what has come since: a turn with more is none.
-
-        Args:
-            step: The step of the turn.
-            told: The counts that the agent has told; None without any.
         """
         if not told:
             return told

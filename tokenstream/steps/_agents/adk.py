@@ -75,22 +75,13 @@ class ADK(AgentReader):
             self._read_answer(self._author_named(name), line, said, is_partial=is_partial)
 
     def fail(self, message: str | None, code: str | None) -> None:
-        """End the turn, because the agent's server says that it failed.
-
-        Args:
-            message: The server's message; None if it gives none.
-            code: The code of the error; None if it has none.
-        """
+        """End the turn, because the agent's server says that it failed."""
         self._open_turn()
         self._error = self._failure(message, code=code)
         self._finish()
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the invocation, since no more events come; return the error of the run, or None.
-
-        Args:
-            exit_code: The exit code of the agent's process; None if it is not known.
-        """
+        """End the invocation, since no more events come; return the error of the run, or None."""
         if self._turn is not None and self._is_final:
             self._finish()
         return super().end(exit_code)
@@ -106,14 +97,7 @@ class ADK(AgentReader):
     def _read_answer(
         self, author: _Author, line: dict[str, Json], parts: list[dict[str, Json]], *, is_partial: bool
     ) -> None:
-        """Add a piece of an answer, or what its end has beyond the pieces.
-
-        Args:
-            author: The agent that has answered.
-            line: The event.
-            parts: Its parts, without the results of tools.
-            is_partial: True for a piece.
-        """
+        """Add a piece of an answer, or what its end has beyond the pieces."""
         answer = author.open()
         code, reason = _field(line, "error_code"), _field(line, "finish_reason")
         new = author.find_new(parts) if is_partial else author.find_rest(parts)
@@ -229,12 +213,7 @@ class _Author:
 
 
 def _field(fields: dict[str, Json], name: str) -> Json:
-    """Return a field, whose name is in snake_case in Python and in camelCase on the wire.
-
-    Args:
-        fields: The fields.
-        name: The name in snake_case.
-    """
+    """Return a field, whose name is in snake_case in Python and in camelCase on the wire."""
     if name in fields:
         return fields[name]
     first, *others = name.split("_")

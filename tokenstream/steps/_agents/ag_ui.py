@@ -125,11 +125,7 @@ class AGUIRun(AgentReader):
         self._end_turn(self._failure(text_of(event, "message"), code=text_of(event, "code")))
 
     def _end_turn(self, error: StreamError | None) -> None:
-        """End the turn in progress with the answers and the steps in it; open subagents have been cut.
-
-        Args:
-            error: The error with which it failed; None if it is done.
-        """
+        """End the turn in progress with the answers and the steps in it; open subagents have been cut."""
         told = {run: self._end_answer(run) for run in [*self._answers]}
         error = error or told.get("")
         self._end_steps(error, cut=error or StreamTruncated(_UNENDED))
@@ -139,12 +135,7 @@ class AGUIRun(AgentReader):
         super()._end_turn(error)
 
     def _end_steps(self, error: StreamError | None, *, cut: StreamError | None) -> None:
-        """End the steps that are open in the turn in progress.
-
-        Args:
-            error: The error with which the turn failed; None if it is done.
-            cut: The error of subagents, which have had no end of their own; None if they only wait.
-        """
+        """End the steps that are open in the turn in progress."""
         ends: list[tuple[Step, StreamError | None]] = [(step, cut) for step in self._subagents.values()]
         ends += [(step, error) for step in (*self._named.values(), *self._tools.values())]
         # A step ends before the one that it is below, which has a lower number.
@@ -196,12 +187,7 @@ class AGUIRun(AgentReader):
         return self._answers[run]
 
     def _end_answer(self, run: str, end: dict[str, Json] | None = None) -> StreamError | None:
-        """End an answer, if there is one; return its error, or None.
-
-        Args:
-            run: The id of the subagent's run; "" for the agent itself.
-            end: An event that ends the answer; None if it has had its end, or has been cut.
-        """
+        """End an answer, if there is one; return its error, or None."""
         answer = self._answers.pop(run, None)
         if answer is None:
             return None
@@ -219,12 +205,7 @@ class AGUIRun(AgentReader):
             self._find_subagent(id, event)
 
     def _find_subagent(self, id: str, event: dict[str, Json] | None = None) -> Step:
-        """Return the step of a subagent; begin it below the tool, or the agent, that has called it.
-
-        Args:
-            id: The id of the subagent's run.
-            event: The event that says that the subagent begins; None if there was none.
-        """
+        """Return the step of a subagent; begin it below the tool, or the agent, that has called it."""
         step = self._subagents.get(id)
         if step is None:
             told = event or {}
@@ -250,13 +231,7 @@ class AGUIRun(AgentReader):
             self._close_subagent(id, _END)
 
     def _close_subagent(self, id: str, end: dict[str, Json], error: StreamError | None = None) -> None:
-        """End the answer and the step of a subagent.
-
-        Args:
-            id: The id of the subagent's run.
-            end: An event that ends its answer.
-            error: The error with which it failed; None if it is done.
-        """
+        """End the answer and the step of a subagent."""
         step = self._subagents.pop(id)
         self._ended_subagents.add(id)
         told = self._end_answer(id, end)
@@ -282,14 +257,7 @@ class AGUIRun(AgentReader):
     # -- tools ---------------------------------------------------------------
 
     def _read_tool(self, event: dict[str, Json], kind: str, step: Step, id: str) -> None:
-        """Begin the step of a tool at the end of its call, and end it at its result.
-
-        Args:
-            event: The event.
-            kind: The type of the event.
-            step: The step of the agent that has called the tool.
-            id: The id of the call.
-        """
+        """Begin the step of a tool at the end of its call, and end it at its result."""
         name = text_of(event, "toolCallName")
         if name is not None:
             self._calls.setdefault(id, (name, []))

@@ -162,13 +162,7 @@ class BedrockAgent(TextAgentReader):
             self._end_tool(parent.cause.id, None, failure=reason or "it failed")
 
     def _read_step(self, told: dict[str, Json], parent: Step, *, is_own: bool) -> None:
-        """Read one step of the agent: its reasoning, the beginning or the end of a tool, its decision.
-
-        Args:
-            told: The trace.
-            parent: The step of the turn, or that of a collaborator.
-            is_own: True if the step is the agent's, and not a collaborator's.
-        """
+        """Read one step of the agent: its reasoning, the beginning or the end of a tool, its decision."""
         output = dict_of(told, "modelInvocationOutput")
         self._count(dict_of(dict_of(output, "metadata"), "usage"))
         if is_own:

@@ -356,12 +356,7 @@ class ClaudeCode(AgentReader):
             step.end(LeftOpen("its lines have ended"))
 
     def _follow_task(self, id: str, line: dict[str, Json]) -> None:
-        """Note that a task goes on in the background, or has ended.
-
-        Args:
-            id: The id of the call that has begun the task.
-            line: The line about the task; only a notification has its result.
-        """
+        """Note that a task goes on in the background, or has ended."""
         patch = dict_of(line, "patch")
         if patch.get("is_backgrounded") is True:
             self._in_background.add(id)
@@ -377,14 +372,7 @@ class ClaudeCode(AgentReader):
             self._over[id] = failure
 
     def _end_call_of(self, agent: str, id: str, result: str | None, *, failure: str | None) -> None:
-        """End the step of a call and the answer of the agent that it has begun.
-
-        Args:
-            agent: The agent that has made the call; "" for the main agent.
-            id: The id of the call.
-            result: Its result; None for the last text of its agent.
-            failure: A description of its failure; None if it has succeeded.
-        """
+        """End the step of a call and the answer of the agent that it has begun."""
         self._over.pop(id, None)
         self._end_answer(id)
         if id in self._tools:
@@ -414,12 +402,7 @@ class ClaudeCode(AgentReader):
         return self._resume(agent)
 
     def _begin_answer(self, agent: str, id: str | None) -> ClaudeAnswer:
-        """Begin an answer of an agent.
-
-        Args:
-            agent: The id of the call that began the agent; "" for the main agent.
-            id: The id of the answer's message; None if it has none.
-        """
+        """Begin an answer of an agent."""
         if not agent:
             self._is_calling = False
         answer = self._answers[agent] = ClaudeAnswer(self._step_of(agent), id, self._last_reader)
@@ -442,12 +425,7 @@ class ClaudeCode(AgentReader):
             self._begin_tools(answer)
 
     def _end_answers(self, usage: Usage, reason: str | None) -> None:
-        """End all answers; if no events have told the tokens of the turn, the last answer gets them.
-
-        Args:
-            usage: The tokens of the turn.
-            reason: The reason for the end of the main agent's last answer; None if it is not told.
-        """
+        """End all answers; if no events have told the tokens of the turn, the last answer gets them."""
         for agent in [*self._answers]:
             counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
             is_counted = not (agent or self._streamed) and bool(usage)

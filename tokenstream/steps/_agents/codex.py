@@ -54,10 +54,6 @@ def counts_in(usage: dict[str, Json]) -> dict[str, int]:
 def describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
     """Return the name of the tool that an item stands for, and its arguments.
 
-    Args:
-        kind: The type of the item.
-        item: The item.
-
     Example:
         >>> describe("commandExecution", {"command": "ls"})
         ('shell', {'command': 'ls'})
@@ -80,10 +76,6 @@ def result_of(item: dict[str, Json]) -> Json:
 
 def failure_of(item: dict[str, Json], *, declined: str) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded.
-
-    Args:
-        item: The item.
-        declined: The description of a tool that nobody has allowed.
 
     Example:
         >>> failure_of({"exitCode": 2}, declined="it was declined")

@@ -112,12 +112,7 @@ class CodexServer(Conversations["_Thread"]):
         return self._request_steer(steer, params)
 
     def note_said(self, item: dict[str, Json], turn_id: str | None) -> None:
-        """Note that something the user has said is part of a turn now: the first input with these words.
-
-        Args:
-            item: What was said.
-            turn_id: The turn.
-        """
+        """Note that something the user has said is part of a turn now: the first input with these words."""
         said = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
         of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == said]
         if of_turn and not self._is_repeated(f"said {text_of(item, 'id')}"):

@@ -95,12 +95,7 @@ class Conversations(AgentReader, Generic[ConversationT]):
         return turn
 
     def note_starter(self, id: Json, step: Step) -> None:
-        """Note that a tool call has begun the subagent of a conversation.
-
-        Args:
-            id: The id of the conversation; anything but text is ignored.
-            step: The step of the tool call.
-        """
+        """Note that a tool call has begun the subagent of a conversation."""
         if isinstance(id, str):
             self._starters.setdefault(id, step)
 

@@ -118,13 +118,7 @@ class AgentRun:
             reader.read(line)
 
     def call(self, method: str, shown: dict[str, Json], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
-        """Call a method of the reader; keep the call until the agent is known.
-
-        Args:
-            method: The method.
-            shown: The line or message that may tell which agent it is.
-            arguments: The method's arguments.
-        """
+        """Call a method of the reader; keep the call until the agent is known."""
         if self.reader is not None:
             getattr(self.reader, method)(*arguments)
             return
@@ -147,11 +141,7 @@ class AgentRun:
                 getattr(reader, method)(*arguments)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the open turn, since no more lines come; return the error of the run, or None.
-
-        Args:
-            exit_code: The exit code of the agent's process; None if it is not known.
-        """
+        """End the open turn, since no more lines come; return the error of the run, or None."""
         return None if self.reader is None else self.reader.end(exit_code)
 
     @property
@@ -210,24 +200,14 @@ def find_reader(line: dict[str, Json]) -> Callable[[Steps], AgentReader] | None:
 
 
 def reader_named(name: str) -> Callable[[Steps], AgentReader]:
-    """Return a function that makes the reader of an agent.
-
-    Raises:
-        MisuseError: There is no reader of this name.
-    """
+    """Return a function that makes the reader of an agent."""
     if name not in _READERS:
         raise MisuseError(f"agent= is one of {', '.join(_READERS)}, and not {name!r}")
     return partial(_make, _READERS[name], name)
 
 
 def _make(reader: type[AgentReader], name: str | None, run: Steps) -> AgentReader:
-    """Make a reader for the lines of an agent.
-
-    Args:
-        reader: The class of the reader.
-        name: The name of the agent; None while several agents may print such lines.
-        run: The run that receives the steps.
-    """
+    """Make a reader for the lines of an agent."""
     made = reader(run)
     run.agent = name
     return made

@@ -159,11 +159,7 @@ class AnthropicAgentsRun(AgentReader):
         return self._answer
 
     def _end_answer(self, line: dict[str, Json] | None) -> None:
-        """End the answer in progress.
-
-        Args:
-            line: The event that ends it; None if there is none.
-        """
+        """End the answer in progress."""
         answer, self._answer = self._answer, None
         if answer is not None:
             if line is not None:
@@ -171,11 +167,7 @@ class AnthropicAgentsRun(AgentReader):
             answer.end()
 
     def _finish(self, error: StreamError | None) -> None:
-        """End the turn.
-
-        Args:
-            error: The error with which it failed; None if it is done.
-        """
+        """End the turn."""
         self._end_answer(None)
         self._open_turn().result = self._result
         self._threads.clear()

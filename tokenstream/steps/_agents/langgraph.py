@@ -127,13 +127,7 @@ class LangGraphRun(AgentReader):
             self._end_subgraph(namespace, self._failure(error) if state == "failed" else None)
 
     def _find_step(self, namespace: Namespace, name: str | None = None, cause: Any = None) -> Step:  # noqa: ANN401
-        """Return the step of a namespace; begin it below the tool that has called it, or below its parent's.
-
-        Args:
-            namespace: The path of the subgraph; () for the whole graph, whose step is that of the turn.
-            name: The name of the subgraph, or of the agent that it is; None to take that of its node.
-            cause: What has begun the subgraph, as the event says; None if it is not known.
-        """
+        """Return the step of a namespace; begin it below the tool that has called it, or below its parent's."""
         if not namespace:
             return self._open_turn().step
         step = self._steps.get(namespace)
@@ -156,11 +150,7 @@ class LangGraphRun(AgentReader):
             step.end(error or cut)
 
     def _finish(self, error: StreamError | None) -> None:
-        """End the turn.
-
-        Args:
-            error: The error with which it failed; None if it is done.
-        """
+        """End the turn."""
         for namespace in sorted(self._steps, key=len, reverse=True):
             self._end_subgraph(namespace, error)
         self._open_turn()
@@ -205,11 +195,7 @@ class LangGraphRun(AgentReader):
             self._end_answer(key)
 
     def _end_mixed(self, *, is_start: bool) -> None:
-        """End the answers of which nothing tells whose the pieces are.
-
-        Args:
-            is_start: True if an answer of the whole graph begins, of which nothing is read.
-        """
+        """End the answers of which nothing tells whose the pieces are."""
         for key in [key for key in self._answers if key[1].is_mixed]:
             self._answers[key].fail()
             self._end_answer(key, mixed_error())
@@ -234,12 +220,7 @@ class LangGraphRun(AgentReader):
             answer.end()
 
     def _end_answer(self, key: _Key, error: StreamError | None = None) -> StreamError | None:
-        """End an answer; return its error, or None.
-
-        Args:
-            key: The key of the answer.
-            error: An error that the answer's own pieces do not tell.
-        """
+        """End an answer; return its error, or None."""
         answer = self._answers.pop(key)
         error = error or answer.end() or answer.error
         if key in self._beside:

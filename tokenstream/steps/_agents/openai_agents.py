@@ -107,12 +107,7 @@ class OpenAIAgentsRun(AgentReader):
             self._end(id, answer, line, kind)
 
     def _begin(self, id: str, subagent: str | None) -> ModelAnswer:
-        """Begin the answer of a turn, and the turn itself if it is the main agent's.
-
-        Args:
-            id: The id of the turn.
-            subagent: The id of the subagent whose turn it is; None for the main agent.
-        """
+        """Begin the answer of a turn, and the turn itself if it is the main agent's."""
         if subagent is not None:
             step = self._find_subagent(subagent)
         else:
@@ -144,11 +139,7 @@ class OpenAIAgentsRun(AgentReader):
             self._subagents.pop(subagent, answer.step).end(error)
 
     def _finish(self, error: StreamError | None) -> None:
-        """End the turn; subagents that have nothing to do end with it, and others are stopped.
-
-        Args:
-            error: The error with which it failed; None if it is done.
-        """
+        """End the turn; subagents that have nothing to do end with it, and others are stopped."""
         working = {id(answer.step) for answer in self._answers.values()}
         for step in reversed([*self._subagents.values()]):
             if id(step) not in working:
@@ -191,12 +182,7 @@ class OpenAIAgentsRun(AgentReader):
             step.end()
 
     def _find_subagent(self, id: str, parent: str | None = None) -> Step:
-        """Return the step of a subagent; begin it below its parent's if it has none.
-
-        Args:
-            id: The id of the subagent.
-            parent: The id of the agent that has created it; None if it is not known.
-        """
+        """Return the step of a subagent; begin it below its parent's if it has none."""
         step = self._subagents.get(id)
         if step is None:
             above = self._subagents.get(parent or "") or self._open_turn().step
@@ -207,13 +193,7 @@ class OpenAIAgentsRun(AgentReader):
     # -- tools -------------------------------------------------------------
 
     def _read_item(self, step: Step, item: dict[str, Any], *, is_done: bool) -> None:
-        """Begin or end the step of a tool, if an item is one.
-
-        Args:
-            step: The step of the agent whose item it is.
-            item: The item.
-            is_done: True if the item has ended.
-        """
+        """Begin or end the step of a tool, if an item is one."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
         if kind == "function_call_output":
             call_id = text_of(item, "call_id") or ""

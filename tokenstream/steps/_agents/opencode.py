@@ -41,11 +41,7 @@ class OpenCodeAnswers(TextAgentReader):
     """Ends the answers of opencode, which tells of each one in the same words on its lines and its server."""
 
     def _finish_step(self, part: dict[str, Json]) -> str | None:
-        """End an answer, or break it off; add its tokens and its cost to those of the turn.
-
-        Returns:
-            The reason for its end in opencode's words; None if it is not known, as after a broken stream.
-        """
+        """End an answer, or break it off; add its tokens and its cost to those of the turn."""
         turn, cost = self._open_turn(), float_of(part, "cost")
         usage = usage_in(dict_of(part, "tokens"))
         if cost is not None:
@@ -228,12 +224,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self.read_event(text_of(line, "type") or "", dict_of(line, "properties"))
 
     def read_event(self, kind: str, properties: dict[str, Json]) -> None:
-        """Read an event of the session.
-
-        Args:
-            kind: The type of the event.
-            properties: Its properties.
-        """
+        """Read an event of the session."""
         if kind == "message.part.updated":
             self._read_part(dict_of(properties, "part"))
         elif kind == "message.part.delta":
@@ -320,11 +311,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, error: dict[str, Json] | None) -> None:
-        """End the turn in progress, if there is one.
-
-        Args:
-            error: The error with which it failed; None if it is done.
-        """
+        """End the turn in progress, if there is one."""
         if self._turn is None:
             return
         self._end_answer("stop" if error is None else "error")

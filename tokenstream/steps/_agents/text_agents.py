@@ -350,12 +350,7 @@ class Pi(TextAgentReader):
     # -- within ------------------------------------------------------------
 
     def _read_message(self, message: dict[str, Json], *, is_whole: bool) -> None:
-        """Add what is new in an answer.
-
-        Args:
-            message: The whole answer so far.
-            is_whole: True if nothing of it follows.
-        """
+        """Add what is new in an answer."""
         self._model = text_of(message, "model") or self._model
         for place, block in enumerate(dicts_of(message.get("content"))):
             field = text_of(block, "type")

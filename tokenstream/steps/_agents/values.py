@@ -48,9 +48,6 @@ def line_of(item: object) -> dict[str, Json] | None:
     """Return the line that an object of an SDK stands for, or None for any other object.
 
     The objects are recognised by the names of their classes and modules; no SDK is imported.
-
-    Args:
-        item: A message of claude-agent-sdk, an event of google-adk or of a hosted agent, or anything else.
     """
     kind = type(item)
     package, _, module = kind.__module__.partition(".")
@@ -67,12 +64,7 @@ def line_of(item: object) -> dict[str, Json] | None:
 
 
 def _line_of_claude(message: Any, kind: str) -> dict[str, Json] | None:  # noqa: ANN401 - a dataclass of the SDK
-    """Return the line of a message of claude-agent-sdk.
-
-    Args:
-        message: The message.
-        kind: The name of its class.
-    """
+    """Return the line of a message of claude-agent-sdk."""
     data = getattr(message, "data", None)
     if is_dict(data):
         # Messages of the system have their whole line.
@@ -127,9 +119,6 @@ def value_in(line: bytes) -> Json:
 
     A string in SSE may again hold the JSON of an object.
 
-    Raises:
-        ProtocolError: The line is not JSON, or exceeds a limit.
-
     Example:
         >>> value_in(b'{"a": 1}'), value_in(b'data: {"a": 1}'), value_in(b'data: "{\\"a\\": 1}"')
         ({'a': 1}, {'a': 1}, {'a': 1})
@@ -179,9 +168,6 @@ def plan_of(tasks: Json) -> dict[str, Json]:
 def with_cache(usage: Usage | None) -> Usage:
     """Return counts whose input has what was cached, which some agents leave out of it.
 
-    Args:
-        usage: The counts as the agent gives them; None if it gives none.
-
     Example:
         >>> with_cache(Usage(input_tokens=5, cached_tokens=2)).input_tokens
         7
@@ -193,13 +179,7 @@ def with_cache(usage: Usage | None) -> Usage:
 
 
 def change_arguments(step: Step, arguments: Json, title: str | None = None) -> None:
-    """Give a step the arguments of its call, which may follow the beginning of the call.
-
-    Args:
-        step: The step of the call.
-        arguments: The arguments.
-        title: A title for the call; None if the agent gives none.
-    """
+    """Give a step the arguments of its call, which may follow the beginning of the call."""
     text = dumps(arguments)
     if step.cause is not None and text != step.cause.arguments_text:
         step.cause = step.cause.model_copy(update={"arguments_text": text})

@@ -300,12 +300,7 @@ class AsyncPeer(BasePeer):
                 raise
 
     async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
-        """Read a chunk within the deadlines.
-
-        Raises:
-            StopAsyncIteration: The agent has closed its output, and all that it has sent was taken.
-            StreamStalled: Nothing came in time.
-        """
+        """Read a chunk within the deadlines."""
         from anyio import move_on_after
 
         seconds = patience.begin_wait(is_resting=is_resting, grace=LEAST_WAIT)
@@ -327,11 +322,7 @@ class AsyncPeer(BasePeer):
             raise patience.make_error()
 
     async def _write(self, data: bytes) -> None:
-        """Send bytes, after those that wait to be sent.
-
-        Raises:
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Send bytes, after those that wait to be sent."""
         if not self._is_of_asyncio:
             self._outgoing.append(data)
             await self._send_waiting()
@@ -352,11 +343,7 @@ class AsyncPeer(BasePeer):
             self._wake.set()
 
     async def _send_waiting(self) -> None:
-        """Send the bytes that wait for it, on trio and with streams of anyio.
-
-        Raises:
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Send the bytes that wait for it, on trio and with streams of anyio."""
         from anyio import Lock
 
         self._send_lock = self._send_lock or Lock()

@@ -76,9 +76,6 @@ class BasePeer:
 
         Some agents answer the request of a turn before they have sent the last of it. What comes after the
         next request cannot be told from the next turn.
-
-        Args:
-            method: The method of the request.
         """
         exchange = self.exchange
         is_turn = self.followed is not None and method in self.followed[1].turn_methods
@@ -99,12 +96,7 @@ class BasePeer:
         return self.exchange.feed(chunk, now=time.monotonic())
 
     def _take_message(self) -> JSONRPCMessage | None:
-        """Return the next message that has come; None if there is none yet.
-
-        Raises:
-            StreamError: What follows is malformed or too large; or the peer has closed its output, and a
-                request was not answered.
-        """
+        """Return the next message that has come; None if there is none yet."""
         exchange = self.exchange
         while (item := exchange.take()) is not None:
             if isinstance(item, JSONRPCMessage):

@@ -176,13 +176,7 @@ class PeerExchange:
         *,
         is_awaited: bool = True,
     ) -> tuple[PeerCall, bytes]:
-        """Begin a request; return it with the bytes to send.
-
-        Args:
-            method: The method.
-            params: The parameters.
-            is_awaited: False if it is no error that the peer closes its output without an answer.
-        """
+        """Begin a request; return it with the bytes to send."""
         with self._lock:
             call = PeerCall(method, self._next_id, is_awaited=is_awaited)
             self._next_id += 1
@@ -201,15 +195,7 @@ class PeerExchange:
         return data
 
     def answer(self, to: JSONRPCMessage | RPCId, content: dict[str, Any]) -> bytes:
-        """Return the bytes of the answer to a request of the peer.
-
-        Args:
-            to: The request or its id.
-            content: The answer's `result`, or its `error`.
-
-        Raises:
-            MisuseError: The peer waits for no such answer, or the answer is no JSON.
-        """
+        """Return the bytes of the answer to a request of the peer."""
         id = to.id if isinstance(to, JSONRPCMessage) else to
         if id is None or (isinstance(to, JSONRPCMessage) and to.kind != "request"):
             raise MisuseError(f"{to!r} waits for no reply: reply to messages whose wants_reply is True")
@@ -231,12 +217,7 @@ class PeerExchange:
     # -- from the peer -----------------------------------------------------
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> bool:
-        """Take in bytes; return True if they complete a message.
-
-        Args:
-            chunk: The bytes.
-            now: The time in seconds.
-        """
+        """Take in bytes; return True if they complete a message."""
         messages = self._parser.feed(chunk)
         for message in messages:
             self._receive(message, now)
@@ -257,11 +238,7 @@ class PeerExchange:
                     self.broken_call = call
 
     def take(self) -> JSONRPCMessage | Note | None:
-        """Return the next message or note, in their order; None if there is none yet.
-
-        Raises:
-            StreamError: What follows is no JSON-RPC, or too large.
-        """
+        """Return the next message or note, in their order; None if there is none yet."""
         with self._lock:
             if self._notes and (not self._messages or self._notes[0][0] < self._messages[0][0]):
                 self.passed, note = self._notes.popleft()
@@ -282,11 +259,7 @@ class PeerExchange:
         return self.passed >= call.number or min(firsts, default=math.inf) > call.number
 
     def check_room(self, call: PeerCall) -> None:
-        """Raise an error if too many messages wait for a loop, while a request waits for its answer.
-
-        Raises:
-            LimitExceeded: There are too many; none is lost.
-        """
+        """Raise an error if too many messages wait for a loop, while a request waits for its answer."""
         count = len(self._messages)
         if self._is_full:
             raise LimitExceeded(
@@ -342,11 +315,7 @@ def _with_params(message: dict[str, Any], params: Any) -> dict[str, Any]:  # noq
 
 
 def join_params(method: str, params: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """Return the parameters of a request from an object or array, and from those given by name.
-
-    Raises:
-        MisuseError: Parameters by name were given beside an array.
-    """
+    """Return the parameters of a request from an object or array, and from those given by name."""
     if not names:
         return params
     if params is None:

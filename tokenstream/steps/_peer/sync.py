@@ -254,12 +254,7 @@ class Peer(BasePeer):
                 self.read(SILENCE)
 
     def _wait(self, patience: Patience, *, is_resting: bool) -> None:
-        """Read a chunk within the deadlines.
-
-        Raises:
-            StopIteration: The agent has closed its output, and all that it has sent was taken.
-            StreamStalled: Nothing came in time.
-        """
+        """Read a chunk within the deadlines."""
         seconds = patience.begin_wait(is_resting=is_resting)
         try:
             has_message = self.read(seconds)
@@ -275,11 +270,7 @@ class Peer(BasePeer):
             patience.note_content()
 
     def _write(self, data: bytes) -> None:
-        """Send bytes, all of them.
-
-        Raises:
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Send bytes, all of them."""
         rest = memoryview(data)
         try:
             with self._write_lock:

@@ -73,14 +73,7 @@ class SyncHub(Hub[SyncDriver]):
     def wait_for(
         self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
     ) -> LookedForT | None:
-        """Read, or wait for another reader, until `find_item` returns an item; return None if time is up.
-
-        Args:
-            place: The place in the stream of the reader that waits.
-            find_item: Returns the item for which the reader waits, or None.
-            until: Time at which to stop waiting; None for no limit.
-            pauses: True to stop waiting also once only the rest of the connection is left to be read.
-        """
+        """Read, or wait for another reader, until `find_item` returns an item; return None if time is up."""
         with self.lock:
             if place.in_use:
                 raise concurrent_read_error()
@@ -110,11 +103,7 @@ class SyncHub(Hub[SyncDriver]):
         return item
 
     def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop over several streams; None if no event has arrived.
-
-        Args:
-            bell: Wakes the loop when more has arrived.
-        """
+        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
         with self.lock:
             caller = self.identify_caller()
             if (event := self.take_event(place)) is None and self._may_read(caller):
@@ -218,11 +207,7 @@ class SyncHub(Hub[SyncDriver]):
         condition.wait(min(seconds, max_seconds))
 
     def _read(self, caller: object, read: Callable[[], Event | None]) -> None:
-        """Read one event for all readers.
-
-        Args:
-            caller: The current thread.
-        """
+        """Read one event for all readers."""
         with self.lead(caller):
             self.publish(read())
         # Listeners are called without the lock, so that they may wait for another thread.
@@ -445,12 +430,7 @@ class BroadcastReader(SyncStreamBase, Choice):
 
 
 def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, SyncDriver]:
-    """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
-
-    Args:
-        policy: Handling of a loop over events that falls `size` events behind; None for "wait".
-        size: Number of events to hold; None for 1,024.
-    """
+    """Return the broadcast of a stream, and the driver that the stream itself must use from now on."""
     check_options(policy, size)
     hub = SyncHub(driver)
     hub.set_options(policy, size)

@@ -108,11 +108,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return item
 
     async def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop over several streams; None if no event has arrived.
-
-        Args:
-            bell: Rung when an event may have arrived, to wake the loop.
-        """
+        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
         caller = self.identify_caller()
         if (event := self.take_event(place)) is None and self._may_read(caller):
             await self._read(caller, partial(self.driver.poll, bell))
@@ -155,11 +151,7 @@ class AsyncHub(Hub[AsyncDriver]):
             room.set()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the stream for all readers.
-
-        Args:
-            failed: True if another error is being raised.
-        """
+        """Close the stream for all readers."""
         # Between two reads the pump is marked as busy, so that only this hub can use it.
         self.free_pump()
         try:
@@ -168,11 +160,7 @@ class AsyncHub(Hub[AsyncDriver]):
             self.announce_end()
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here, for all readers; any thread or task may call this.
-
-        Args:
-            reason: The reason, for `stop_reason`; None for "stop".
-        """
+        """End the stream here, for all readers; any thread or task may call this."""
         self.driver.stop(reason)
         # Only the thread of the event loop can wake the readers.
         self.driver.pump.call_soon(self.announce_end)
@@ -238,11 +226,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._room_event.wait()
 
     async def _read(self, caller: object, read: Callable[[], Awaitable[Event | None]]) -> None:
-        """Read one event for all readers.
-
-        Args:
-            caller: The current task.
-        """
+        """Read one event for all readers."""
         with self.lead(caller):
             self.publish(await read())
         self.notify_listeners()
@@ -419,12 +403,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 def broadcast(
     driver: AsyncDriver, policy: Policy | None, size: int | None
 ) -> tuple[AsyncBroadcast, AsyncDriver]:
-    """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
-
-    Args:
-        policy: Handling of a loop over events that falls `size` events behind; None for "wait".
-        size: Number of events to hold; None for 1,024.
-    """
+    """Return the broadcast of a stream, and the driver that the stream itself must use from now on."""
     check_options(policy, size)
     hub = AsyncHub(driver)
     hub.set_options(policy, size)

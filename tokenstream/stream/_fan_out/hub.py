@@ -58,9 +58,6 @@ class Hub(EventQueue[DriverT]):
         """Call a function whenever something has arrived, and at the end of the stream.
 
         The function is called during a read, so it must not block.
-
-        Returns:
-            A function that ends these calls.
         """
         # The function itself cannot be the key, because it may be added twice.
         key = object()
@@ -85,12 +82,7 @@ class Hub(EventQueue[DriverT]):
         return self.leader is None and not self.has_ended and not self.check_slow(caller)
 
     def has_waited(self, until: float | None, *, pauses: bool) -> bool:
-        """Return True if a reader waits no longer: its time is over, or only the connection's rest is left.
-
-        Args:
-            until: The time; None for no limit.
-            pauses: True for a reader that does not wait for the rest of the connection.
-        """
+        """Return True if a reader waits no longer: its time is over, or only the connection's rest is left."""
         is_late = until is not None and self.driver.clock() >= until
         return is_late or (pauses and self.driver.phase is Phase.DRAINING)
 
@@ -144,11 +136,7 @@ class Hub(EventQueue[DriverT]):
             self.wake()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams, unless a reader is reading for all now.
-
-        Args:
-            bell: Wakes that loop: it is set when something may have arrived.
-        """
+        """Begin to read for a loop that also reads other streams, unless a reader is reading for all now."""
         # A new list, because another thread may be going through the old one.
         self._bells = [*self._bells, bell]
         if self.leader is None:

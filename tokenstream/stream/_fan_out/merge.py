@@ -131,11 +131,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             self._arrival.wait(seconds)
 
     def _close(self, *, quiet: bool) -> None:
-        """Close all streams, after waking all of their threads.
-
-        Args:
-            quiet: If closing fails, log the error instead of raising it: another error is being raised.
-        """
+        """Close all streams, after waking all of their threads."""
         # All threads are asked to end first, so that the waits for them below overlap.
         for driver in self._drivers:
             driver.record_closing()
@@ -215,11 +211,7 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
 
 
 def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
-    """Return the class of the streams in a mapping; None for an empty mapping.
-
-    Raises:
-        MisuseError: The argument is not a mapping of streams, or has a stream twice or both kinds of streams.
-    """
+    """Return the class of the streams in a mapping; None for an empty mapping."""
     if not _is_mapping(streams):
         raise MisuseError(
             'merge takes streams by their labels, merge({"search": stream, "write": other}), '
@@ -401,11 +393,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             queue.waiter = None
 
     async def _close(self, *, failed: bool) -> None:
-        """Close all streams at the same time, and wait until all of them are closed.
-
-        Args:
-            failed: True if another error is being raised: closing must neither replace nor delay it.
-        """
+        """Close all streams at the same time, and wait until all of them are closed."""
         if self._alarm is not None:
             self._alarm.cancel()
         for driver in self._drivers:

@@ -216,26 +216,13 @@ class EventQueue(Generic[DriverT]):
         raise NotImplementedError
 
     def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
-        """Add a new reader, and return its place in the stream.
-
-        Args:
-            name: The reader's name; None for a number.
-            from_now: True if the reader gets only events that arrive from now on.
-        """
+        """Add a new reader, and return its place in the stream."""
         return ReaderPlace(
             f"reader {next(self._numbers)}" if name is None else name, self.ring.end if from_now else 0
         )
 
     def set_options(self, policy: Policy | None, size: int | None) -> None:
-        """Set the options for all readers; they are fixed once set, or once a loop over events has begun.
-
-        Args:
-            policy: The policy; None to accept any policy.
-            size: Number of events to hold; None to accept any number.
-
-        Raises:
-            MisuseError: Other options are already fixed.
-        """
+        """Set the options for all readers; they are fixed once set, or once a loop over events has begun."""
         current = (self.policy, self.size)
         requested = check_options(policy, size, *current)
         if requested != current and self._options_fixed:
@@ -263,9 +250,6 @@ class EventQueue(Generic[DriverT]):
         """Return the constant `NEWS` if something has arrived since a reader last looked, otherwise None.
 
         For a closed reader, this raises the exception that ends its loop.
-
-        Args:
-            seen_count: Number of events that had arrived when the reader last looked.
         """
         if place.is_closed:
             raise self.driver.exhausted
@@ -279,9 +263,6 @@ class EventQueue(Generic[DriverT]):
         """Return the next event of a reader; None if no event has arrived for it.
 
         For a closed reader, this raises the exception that ends its loop.
-
-        Raises:
-            MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
         """
         if place.is_closed:
             raise self.driver.exhausted
@@ -334,9 +315,6 @@ class EventQueue(Generic[DriverT]):
 
         The result is the reader's new position, which is that of the oldest event held. If the answer began
         anew among the missed events, the reader gets the event that says so first.
-
-        Raises:
-            MisuseError: The policy for slow readers is not "drop_oldest": no reader may miss events.
         """
         if self.policy == "drop_oldest":
             number, restarted = self.last_restart
@@ -364,15 +342,7 @@ class EventQueue(Generic[DriverT]):
     # -- a full queue --------------------------------------------------------
 
     def check_slow(self, caller: object, *, recheck: bool = True) -> bool:
-        """Look for slow readers; return True if no event may be read before they go on.
-
-        Args:
-            caller: The current thread or task.
-            recheck: True to check all readers again, because some may be closed by now.
-
-        Raises:
-            MisuseError: The current thread or task itself uses a slow reader, and would wait forever.
-        """
+        """Look for slow readers; return True if no event may be read before they go on."""
         last_slow_position = self.ring.end - self.size
         is_anybody_slow = self.policy == "wait" and self._lowest_position <= last_slow_position
         if not is_anybody_slow or self.driver.phase is Phase.ENDED:
@@ -425,15 +395,7 @@ def check_options(
     default_policy: Policy = "wait",
     default_size: int = _SIZE,
 ) -> tuple[Policy, int]:
-    """Return the options of a hub, with defaults instead of None.
-
-    Args:
-        policy: The policy; None for `default_policy`.
-        size: Number of events to hold; None for `default_size`.
-
-    Raises:
-        MisuseError: An option is invalid.
-    """
+    """Return the options of a hub, with defaults instead of None."""
     policy = default_policy if policy is None else policy
     size = default_size if size is None else size
     if policy not in _POLICIES:

@@ -79,11 +79,7 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.ready()
 
     def after(self, event: object) -> ItemT | None:
-        """Return the next item that the reader does not have yet; None if the reader has all items.
-
-        Args:
-            event: An event, or `NEWS`, which only says that something has arrived.
-        """
+        """Return the next item that the reader does not have yet; None if the reader has all items."""
         place = self._place
         event_count, last_event = self._hub.news
         place.seen_count = self._seen_count = event_count
@@ -195,12 +191,7 @@ class ReaderDriver(UncopyableObject):
         return self.step_until(None)
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> FromHub:
-        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None.
-
-        Args:
-            until: The time; None for no limit.
-            pauses: True to return None also once only the rest of the connection is left to be read.
-        """
+        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None."""
         return self.hub.wait_for(self.place, self._make_news_finder(), until, pauses=pauses)
 
     def step_now(self) -> FromHub:
@@ -247,29 +238,17 @@ class ReaderDriver(UncopyableObject):
         return -math.inf if self.hub.is_full else due
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before then; None for never.
-
-        Args:
-            since: Time since which nothing has arrived.
-        """
+        """Return the time at which to call `expire` if nothing arrives before then; None for never."""
         # A full queue may wait for a thread or task that ends without notice, so check again soon.
         until: float | None = since + PATIENCE if self.hub.is_full else self.hub.driver.idle_until(since)
         return until
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams.
-
-        Args:
-            bell: Wakes that loop: it is set when something may have arrived.
-        """
+        """Begin to read for a loop that also reads other streams."""
         self.hub.begin_polling(bell)
 
     def poll(self, bell: ArrivalBell) -> FromHub:
-        """Return the next event for a loop that also reads other streams; None if no event has arrived.
-
-        Args:
-            bell: Wakes that loop: it is set when something may have arrived.
-        """
+        """Return the next event for a loop that also reads other streams; None if no event has arrived."""
         return self.hub.poll(self.place, bell)
 
     # -- opening and ending --------------------------------------------------
@@ -284,11 +263,7 @@ class ReaderDriver(UncopyableObject):
         return self.hub.run_alone(self.hub.driver.open_now)
 
     def wait_open(self, first: First) -> FromHub:
-        """Read until the answer has begun; see `Stream.wait_open`.
-
-        Args:
-            first: "head" to wait only for the head of the response, "event" for the first event.
-        """
+        """Read until the answer has begun; see `Stream.wait_open`."""
         return self.hub.run_alone(partial(self.hub.driver.wait_open, first))
 
     def record_closing(self) -> None:
@@ -298,11 +273,7 @@ class ReaderDriver(UncopyableObject):
         self.hub.driver.record_closing()
 
     def close(self, **how: bool) -> FromHub:
-        """Close this reader; if this reader is the stream itself, close the stream for all readers.
-
-        Args:
-            how: The keyword arguments of the hub's `close`, which closes the stream.
-        """
+        """Close this reader; if this reader is the stream itself, close the stream for all readers."""
         return self.hub.close(**how) if self.is_stream else self.hub.remove_reader(self.place)
 
 

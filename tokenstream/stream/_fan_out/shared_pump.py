@@ -48,11 +48,7 @@ class SharedPump(Pump):
         return self._wait_unlocked(super().read, until)
 
     def wait_for_retry(self, until: float | None) -> object:
-        """Wait, without holding the lock, until the next attempt may begin; return `WAITED`.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-        """
+        """Wait, without holding the lock, until the next attempt may begin; return `WAITED`."""
         return self._wait_unlocked(super().wait_for_retry, until)
 
     def _wait_unlocked(self, wait: Callable[[float | None], object], until: float | None) -> object:

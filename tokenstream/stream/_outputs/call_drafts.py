@@ -151,11 +151,7 @@ class CallDraftCursor:
         """Number of the answer's restarts for which this cursor has started over."""
 
     def ready(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft that the reader does not have yet; None if the reader has all drafts.
-
-        Raises:
-            StreamError: The answer was restarted, and has a different call in place of a delivered one.
-        """
+        """Return the next draft that the reader does not have yet; None if the reader has all drafts."""
         if self._restarts != self._answer.accumulator.restarts:
             self._start_over()
         if not self._queue and self._failure is None:
@@ -163,11 +159,7 @@ class CallDraftCursor:
         return self._next_draft()
 
     def after(self, event: AnyEvent) -> CallDraft[Any, Any] | None:
-        """Return the draft that an event adds, or None.
-
-        Raises:
-            StreamError: As in `ready`.
-        """
+        """Return the draft that an event adds, or None."""
         accumulator = self._answer.accumulator
         if event.__class__ in _UNRELATED_EVENTS:
             return None
@@ -189,12 +181,7 @@ class CallDraftCursor:
         return self._next_draft()
 
     def end(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft at the end of the stream; after the last one, return None or raise the error.
-
-        Raises:
-            OutputIncomplete: A call was cut off.
-            StreamError: The answer was restarted, and lacks a call that was delivered.
-        """
+        """Return the next draft at the end of the stream; after the last one, return None or raise the error."""
         draft = self.ready()
         if draft is not None:
             return draft
@@ -218,11 +205,7 @@ class CallDraftCursor:
         self._chars_read, self._failure = -1, None
 
     def _next_draft(self, *, at_end: bool = False) -> CallDraft[Any, Any] | None:
-        """Return the next queued draft, or None; raise the stored failure once no draft is queued.
-
-        Args:
-            at_end: True at the end of the stream, where the failure may be an error of the answer.
-        """
+        """Return the next queued draft, or None; raise the stored failure once no draft is queued."""
         if self._queue:
             return self._queue.popleft()
         failure = self._failure
@@ -250,11 +233,7 @@ class CallDraftCursor:
         self._chars_read = char_count
 
     def _read_piece(self, open_call: _DraftedCall, piece: str | None) -> None:
-        """Read a piece of a call's arguments; queue a draft if the call is new, or the piece changes it.
-
-        Args:
-            piece: The piece; None if nothing was added.
-        """
+        """Read a piece of a call's arguments; queue a draft if the call is new, or the piece changes it."""
         before = open_call.document.last
         if piece is not None and open_call.has_drafts:
             open_call.document.feed(piece)
@@ -316,11 +295,7 @@ class _DraftedCall:
         """Feeds the text to the stage, and keeps the last draft."""
 
     def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
-        """Return a draft of the call so far.
-
-        Args:
-            ended: The finished call; None while the call is open.
-        """
+        """Return a draft of the call so far."""
         call = ended or self.text.call_so_far
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 

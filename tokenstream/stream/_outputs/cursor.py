@@ -153,13 +153,7 @@ class OutputCursor(Generic[ItemT]):
         return self._next_new_item() if self._queue or self._raise_at_once else None
 
     def end(self) -> ItemT | None:
-        """Return the item that the end of the stream adds, or None; raise the error of an invalid output.
-
-        Raises:
-            OutputInvalid: The output does not match the requested type.
-            OutputIncomplete: The output was cut off.
-            LimitExceeded: The output is nested too deeply, or contains a number that is too long.
-        """
+        """Return the item that the end of the stream adds, or None; raise the error of an invalid output."""
         if self._restarts != self._answer.accumulator.restarts:
             self._start_over()
         if not self._was_end_read:
@@ -189,9 +183,6 @@ class OutputCursor(Generic[ItemT]):
         """Return the text of the selected document, once the stream is over.
 
         The result is None if there is no document, or if its text may be cut off.
-
-        Args:
-            lenient: True if a missing end may be repaired, which would hide that the text is cut off.
         """
         documents = self._documents.find_growing()
         if not documents:
@@ -243,11 +234,7 @@ class OutputCursor(Generic[ItemT]):
                 return new
 
     def _pop_item(self) -> ItemT | None:
-        """Return the first item of the queue; None for an empty queue, NULL for an item that is None.
-
-        Raises:
-            Exception: The item is an error, or the queue is empty and the program's own code failed.
-        """
+        """Return the first item of the queue; None for an empty queue, NULL for an item that is None."""
         while self._queue and self._queue[0] is ITEM_END and not self._tells_ends:
             self._queue.popleft()
         if not self._queue:
@@ -266,11 +253,7 @@ class OutputCursor(Generic[ItemT]):
             self._read_piece(document, document.text.ready())
 
     def _read_piece(self, document: OutputDocument[ItemT], piece: str | None) -> None:
-        """Read a piece of a document; if the finished document differs from its pieces, read all of it again.
-
-        Args:
-            piece: The piece; None if nothing was added, or if the document was rewritten.
-        """
+        """Read a piece of a document; if the finished document differs from its pieces, read all of it again."""
         if self._failure is not None:
             # The output ends with the error.
             return
@@ -370,27 +353,14 @@ class ResultCursor(Generic[T]):
         return None
 
     def end(self) -> T:
-        """Return the value.
-
-        Raises:
-            OutputInvalid: The output does not match the requested type.
-            OutputIncomplete: The output was cut off.
-            LimitExceeded: The output is nested too deeply, or contains a number that is too long.
-        """
+        """Return the value."""
         outcome: _Outcome[T] | None = self._outcomes.get(self._key)
         if outcome is None:
             outcome = self._outcomes[self._key] = self._make_outcome()
         return outcome.get()
 
     def end_broken_off(self, cause: StreamError) -> T:
-        """Return the value although the stream broke off, if this choice was already complete.
-
-        Args:
-            cause: The error that the stream raised.
-
-        Raises:
-            OutputIncomplete: The choice was not complete; `cause` is the cause of this error.
-        """
+        """Return the value although the stream broke off, if this choice was already complete."""
         answer = self._answer
         if answer.accumulator.ending_of(answer.index) == "complete":
             return self.end()

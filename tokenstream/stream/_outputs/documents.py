@@ -128,11 +128,7 @@ class OutputDocument(Generic[ItemT]):
         return self._count_items(items) if items else items
 
     def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
-        """Read the whole text, because it differs from the pieces read so far; return the new items.
-
-        Args:
-            stage: A new stage, which reads the text from its start.
-        """
+        """Read the whole text, because it differs from the pieces read so far; return the new items."""
         if self.stage.error is None and self.stage.complete:
             # Usually, this is the same JSON with other spacing or escapes.
             return []
@@ -150,12 +146,7 @@ class OutputDocument(Generic[ItemT]):
         return ([], error) if error is not None else self._end_stage(message)
 
     def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """End the stage, and decide which error the document has.
-
-        Returns:
-            The items that the end adds, and the stage's error or None; for a text that was cut off, no
-            items and an error that says so.
-        """
+        """End the stage, and decide which error the document has."""
         stage, text = self.stage, self.text
         is_complete = stage.complete
         is_cut = text.is_cut(message, complete=is_complete)

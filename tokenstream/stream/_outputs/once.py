@@ -56,11 +56,7 @@ class Once:
         return CallRun(call, self.store, warn, self._same_calls)
 
     def end(self, accumulator: Accumulator) -> Generator[Step, Any, None]:
-        """Compare the calls of an answer that is complete with those of the first one; yield the steps of it.
-
-        Args:
-            accumulator: The stage that holds the answer.
-        """
+        """Compare the calls of an answer that is complete with those of the first one; yield the steps of it."""
         # Choice 0 stands for the first choice, which may have another index.
         choice = self._choice or accumulator.main
         if self._same_calls is None or accumulator.message_of(choice).ending != "complete":
@@ -70,11 +66,7 @@ class Once:
             yield from self._same_calls.check_end(calls)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out the steps that a generator yields, and return the generator's result.
-
-        Args:
-            steps: Yields functions to call, whose results or exceptions it gets, and pauses to make.
-        """
+        """Carry out the steps that a generator yields, and return the generator's result."""
         taking = _Taking(steps)
         try:
             while True:
@@ -91,11 +83,7 @@ class Once:
             taking.close()
 
     def leave(self, run: CallRun, error: BaseException) -> Any:  # noqa: ANN401 - None, or an awaitable
-        """Give up a call that the application has in hand, because it was interrupted.
-
-        Args:
-            error: The exception that has interrupted it.
-        """
+        """Give up a call that the application has in hand, because it was interrupted."""
         self.do(run.leave())
 
 
@@ -108,10 +96,6 @@ class AsyncOnce(Once):
         """Carry out the steps that a generator yields, and return the generator's result.
 
         After a cancellation, the steps that are left are shielded from it, for five seconds each.
-
-        Args:
-            steps: Yields functions to call, whose results or exceptions it gets, and pauses to make. A
-                result that is awaitable is awaited first.
         """
         taking = _Taking(steps)
         try:
@@ -158,11 +142,7 @@ class _Taking:
         return getgeneratorstate(self._steps) == GEN_CLOSED
 
     def find_next(self) -> Step | None:
-        """Return the next step to take; None at the end.
-
-        Raises:
-            BaseException: The generator's own exception, or the one that has interrupted a step.
-        """
+        """Return the next step to take; None at the end."""
         try:
             return self._resume()
         except StopIteration as end:
@@ -287,14 +267,7 @@ def _take(step: Step) -> object:
 
 
 async def _take_async(step: Step, interruption: BaseException | None) -> object:
-    """Take a step, and return its result, awaited if it is an awaitable; None for a pause.
-
-    Args:
-        interruption: The exception that has interrupted the steps before; None if nothing has.
-
-    Raises:
-        TimeoutError: The step took too long after a cancellation.
-    """
+    """Take a step, and return its result, awaited if it is an awaitable; None for a pause."""
     from anyio import fail_after, sleep
 
     if isinstance(step, Sleep):
@@ -313,11 +286,7 @@ async def _take_async(step: Step, interruption: BaseException | None) -> object:
 
 
 def _refuse_awaitable(result: object) -> object:
-    """Return the result of a tool or a store, unless it is an awaitable.
-
-    Raises:
-        MisuseError: The result is an awaitable, which a `Stream` cannot await.
-    """
+    """Return the result of a tool or a store, unless it is an awaitable."""
     if result is None or not isawaitable(result):
         return result
     if iscoroutine(result):

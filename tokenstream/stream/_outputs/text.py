@@ -43,11 +43,7 @@ def is_cut(message: Message) -> bool:
 
 
 def missing_json_error(message: Message, tool: str | None) -> OutputError:
-    """Return the error for an answer that lacks the text, or the tool call, to read JSON from.
-
-    Args:
-        tool: The name of the tool whose arguments should be the JSON; None if the text should be.
-    """
+    """Return the error for an answer that lacks the text, or the tool call, to read JSON from."""
     wanted = "text" if tool is None else f"call of the tool {tool!r}"
     if _has_declined(message):
         msg = "the model declined to answer; its words are in .partial.refusal"
@@ -72,14 +68,7 @@ def incomplete_error(
     errors: tuple[Any, ...] = (),
     best: Partial[Any] | None = None,
 ) -> OutputError:
-    """Return the error for an answer that was cut off, or in which the model declined to go on.
-
-    Args:
-        text: The JSON received.
-        whole: True if the JSON is complete, but not the tool call that contains it.
-        errors: Validation errors of the values in the JSON.
-        best: The last snapshot.
-    """
+    """Return the error for an answer that was cut off, or in which the model declined to go on."""
     if _has_declined(message):
         msg = "the model declined to go on; its words are in .partial.refusal"
         return OutputInvalid(msg, text=text, errors=errors, best=best)
@@ -97,14 +86,7 @@ def incomplete_error(
 def failed_stream_error(
     cause: StreamError, text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
 ) -> OutputIncomplete:
-    """Return the error for the result of a stream that failed.
-
-    Args:
-        cause: The error with which the stream failed.
-        text: The JSON received.
-        errors: Validation errors of the values in the JSON.
-        best: The last snapshot.
-    """
+    """Return the error for the result of a stream that failed."""
     return OutputIncomplete(
         f"the stream broke off before the end of the answer, and {len(text):,} characters of JSON came: "
         f"{cause.message}",
@@ -121,15 +103,6 @@ def add_context(
     """Add the message, its origin, the text and the last snapshot, which a stage does not know, to its error.
 
     Exceptions of the program's own validators stay unchanged.
-
-    Args:
-        message: The answer so far.
-        origin: The origin of the answer; None if it is not known.
-        text: The text of the output, if the error has none; "" if none is known.
-        best: The last snapshot, if the error has none; None if none is known.
-
-    Returns:
-        The same error.
     """
     if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
         error.partial, error.origin = message, origin
@@ -182,11 +155,7 @@ class AnswerText(TextPosition):
         return not self.text.strip()
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Return True if the JSON may have been cut off, in an answer that is over.
-
-        Args:
-            complete: True if the JSON itself is complete.
-        """
+        """Return True if the JSON may have been cut off, in an answer that is over."""
         return is_cut(message) and not complete
 
 
@@ -261,11 +230,7 @@ class ArgumentsText:
         return _IS_EMPTY(call.arguments_text) is not None
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Return True if the call was cut off, in an answer that is over, so that it must not be run.
-
-        Args:
-            complete: True if the JSON of the arguments is complete.
-        """
+        """Return True if the call was cut off, in an answer that is over, so that it must not be run."""
         call = self._ended_call
         if call is None:
             return True

@@ -89,11 +89,7 @@ class AsyncPump:
         return self.reader is not None
 
     def take_item(self) -> tuple[float, Any] | None:
-        """Return the next item that has already arrived, in a pair after its time of arrival; or None.
-
-        Raises:
-            MisuseError: The source belongs to another event loop, which is still running.
-        """
+        """Return the next item that has already arrived, in a pair after its time of arrival; or None."""
         item = next(self.batch, None)
         if item is not None:
             return item
@@ -147,12 +143,6 @@ class AsyncPump:
 
         Cancelling this call loses nothing if a separate task reads the source. Without a task, a
         source may not survive the cancellation; then the next item is `LOST`.
-
-        Args:
-            until: Time at which to stop waiting, and to return the item `WAITED`; None for no limit.
-            steady_deadline: The stream's `earliest_deadline`, if chunks can only postpone deadlines now:
-                later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
-                Otherwise NaN.
         """
         reader = self.reader
         if reader is None:
@@ -185,13 +175,6 @@ class AsyncPump:
         A task reads the source from now on, even if the loop itself could read it. The bell does not ring
         for a source that is closed, or can no longer be given to a task, or never waits. With
         `even_if_instant`, it also rings for a source that never waits.
-
-        Args:
-            bell: Wakes the loop that waits; to ring it is to call its `set`.
-            even_if_instant: True to use a task even for a source that never waits.
-
-        Raises:
-            MisuseError: A task is needed and cannot be started.
         """
         reader = self.reader
         if self.source is None:
@@ -217,11 +200,7 @@ class AsyncPump:
         return True
 
     def check_host(self) -> None:
-        """Refuse to wait for a source that is read in another event loop.
-
-        Raises:
-            MisuseError: The source is read in another event loop, which is still running.
-        """
+        """Refuse to wait for a source that is read in another event loop."""
         if self._host is not None:
             self._host.check_running()
 
@@ -241,11 +220,7 @@ class AsyncPump:
         return reader.is_loop_over
 
     def _start_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:
-        """Start to read the source, with a task or without.
-
-        Args:
-            without_task: True to read without a task; by default, only if the source needs no task.
-        """
+        """Start to read the source, with a task or without."""
         source = self.source
         if source is None:
             raise RuntimeError("the source is closed")
@@ -305,11 +280,7 @@ class AsyncPump:
             self.reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
-        """Use a merge's task group; do nothing and return False inside the stream's own `async with` block.
-
-        Args:
-            tasks: The task group; None on asyncio.
-        """
+        """Use a merge's task group; do nothing and return False inside the stream's own `async with` block."""
         if self._entered:
             return False
         self._entered, self._tasks, self._host = True, tasks, self._host or find_host()
@@ -386,11 +357,7 @@ class AsyncPump:
             self.reader.stop()
 
     async def close(self, *, failed: bool = False) -> Exception | None:
-        """Close the source, and return the error of closing or None; a second caller only waits.
-
-        Args:
-            failed: True if another error is being raised, which closing must not delay.
-        """
+        """Close the source, and return the error of closing or None; a second caller only waits."""
         source, self.source, self._closed = self.source, None, True
         reader = self.reader
         if reader is None:

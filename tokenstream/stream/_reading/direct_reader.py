@@ -122,11 +122,7 @@ class DirectReader:
             self._put_item(SourceFailed(ended_loop_error()))
 
     async def wait(self, seconds: float | None) -> bool:
-        """Read once; return True if an item or the end of the source arrived in time.
-
-        Args:
-            seconds: Longest wait; None for no limit.
-        """
+        """Read once; return True if an item or the end of the source arrived in time."""
         source, self._is_reading = self.source, True
         try:
             if isinstance(source, AsyncSource) and source.instant:
@@ -161,11 +157,7 @@ class DirectReader:
             self._scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source; if a read is in progress, that read closes the source.
-
-        Args:
-            failed: True if an error or a cancellation is being raised, which must not wait for long.
-        """
+        """Close the source; if a read is in progress, that read closes the source."""
         self.stop()
         if self._is_reading or self.has_ended:
             return

@@ -52,11 +52,7 @@ class Host:
         return not self.is_running() and not self.call(do_nothing)
 
     def check_running(self) -> bool:
-        """Return True if this loop runs the calling code, False if it has ended.
-
-        Raises:
-            MisuseError: This loop is still running, and the calling code runs in another one or in none.
-        """
+        """Return True if this loop runs the calling code, False if it has ended."""
         if self.is_running():
             return True
         if self.is_over():

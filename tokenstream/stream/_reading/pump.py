@@ -115,11 +115,7 @@ class Pump:
         self.direct = None if self.limit_read is not None else self.chunks
 
     def listen(self, bell: ArrivalBell) -> None:
-        """Let a thread open and read the source, and set `bell` when something has arrived.
-
-        Args:
-            bell: Wakes the loop that waits.
-        """
+        """Let a thread open and read the source, and set `bell` when something has arrived."""
         reader, source = self._read_ahead, self.source
         if reader is None:
             if isinstance(source, Deferred):
@@ -205,9 +201,6 @@ class Pump:
         4. The caller sets `pending` to False.
 
         A read that finds `pending` True returns `LOST`, since an item may be lost.
-
-        Args:
-            until: Time at which to stop waiting, if the source's reads can be limited; None for no limit.
         """
         if self.pending:
             # An interrupted generator has ended, which would look like the end of the source. With
@@ -233,11 +226,7 @@ class Pump:
             return WAITED if self._is_timeout(error, timer) else SourceFailed(error)
 
     def _is_timeout(self, error: Exception, timer: ReadTimer | None) -> bool:
-        """Return True if a read has raised an exception only because its time was over.
-
-        Args:
-            timer: Has limited the read by a shutdown of the socket; None if the read had no such timer.
-        """
+        """Return True if a read has raised an exception only because its time was over."""
         if timer is not None:
             was_limited = timer.fired
         else:
@@ -256,11 +245,7 @@ class Pump:
         return isinstance(self.source, Deferred) and self.source.wait > 0
 
     def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Wait until the source may be opened, and return `WAITED`; the next read opens the source.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-        """
+        """Wait until the source may be opened, and return `WAITED`; the next read opens the source."""
         self._wait_for_retry(None if until is None else max(until - self._clock(), 0.0))
         return WAITED
 
@@ -302,11 +287,7 @@ class Pump:
         return item
 
     def _wait_for_retry(self, seconds: float | None) -> bool:
-        """Wait until the source may be opened or `stop` is called; return False if it may not be opened yet.
-
-        Args:
-            seconds: Longest time to wait; None for no limit.
-        """
+        """Wait until the source may be opened or `stop` is called; return False if it may not be opened yet."""
         source = self.source
         if not isinstance(source, Deferred) or source.wait <= 0:
             return True
@@ -320,15 +301,7 @@ class Pump:
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Open the source.
-
-        Args:
-            seconds: Longest time to wait, if opening can be ended; None for no limit.
-
-        Returns:
-            `SourceOpened`; `WAITED` if the time was too short; `END` after `stop`; `LOST` if an earlier
-            call was interrupted while it opened the source.
-        """
+        """Open the source."""
         if self._stopped:
             return END
         deferred, self.source = self.source, None

@@ -109,13 +109,7 @@ class ReadAhead:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return the next chunk, and wait for it at most as long as `limit_read` allows.
-
-        Raises:
-            StopIteration: The source has ended, or the loop was stopped and needs no more chunks.
-            ReadTimeout: No chunk arrived in time.
-            Exception: The error of the source, once all chunks before it were returned.
-        """
+        """Return the next chunk, and wait for it at most as long as `limit_read` allows."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._has_ended or self._stopped, self._seconds)
             if self._stopped:

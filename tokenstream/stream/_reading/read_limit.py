@@ -53,11 +53,7 @@ class ReadLimit:
         self._is_off = True
 
     def seconds(self, own: float | None) -> float | None:
-        """Return the seconds that the next wait for the connection may take; None for no limit.
-
-        Args:
-            own: The timeout that the caller's client has set, which is never exceeded; None if it has none.
-        """
+        """Return the seconds that the next wait for the connection may take; None for no limit."""
         driver = self._driver()
         if driver is None or self._is_off:
             # The stream was dropped (the reference is weak), or another thread reads.
@@ -84,16 +80,6 @@ class ReadLimit:
         """Wait until a connection that several HTTP/2 answers share has data.
 
         A read that timed out would break the connection for all of them, so only this wait has a deadline.
-
-        Args:
-            stream: The network stream of the connection, as httpcore has it.
-            own: The timeout that the caller's client has set, in seconds; None if it has none.
-
-        Returns:
-            The timeout with which the client then reads the data, in seconds; None for no limit.
-
-        Raises:
-            TimeoutError: No data came in time. Nothing was read, so the connection's other answers go on.
         """
         left = self.seconds(own)
         if self._applies and not _has_data(stream, left):

@@ -163,11 +163,7 @@ class Reader:
         return self._host.is_over()
 
     def check_host(self) -> None:
-        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items.
-
-        Raises:
-            MisuseError: The earlier loop is still running.
-        """
+        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items."""
         if not self._host.check_running():
             self.abandon()
             self.has_ended = True
@@ -178,15 +174,7 @@ class Reader:
     async def wait(
         self, seconds: float | None, *, steady_deadline: float = math.nan, until: float = math.inf
     ) -> bool:
-        """Wait until something has arrived or the task has ended; return False after the time limit.
-
-        Args:
-            seconds: Longest time to wait; None to wait forever.
-            steady_deadline: The stream's `earliest_deadline`, if chunks can only postpone deadlines now:
-                later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
-                Otherwise NaN.
-            until: Time at which the caller stops waiting, which `seconds` respects.
-        """
+        """Wait until something has arrived or the task has ended; return False after the time limit."""
         if self._items or self.has_ended:
             self._grace_ends = math.inf
             return True
@@ -206,9 +194,6 @@ class Reader:
         """Return the seconds to wait, long enough for the task to read what its socket already holds.
 
         Waits that are cancelled add up: otherwise, shorter timeouts of the caller's would end no silence.
-
-        Args:
-            seconds: Longest time to wait; None to wait forever.
         """
         if seconds is None or seconds >= LEAST_WAIT:
             self._grace_ends = math.inf
@@ -218,11 +203,7 @@ class Reader:
         return max(seconds, self._grace_ends - now)
 
     async def _wait_for_bell(self, seconds: float | None) -> bool:
-        """Wait with anyio; return False after the time limit.
-
-        Args:
-            seconds: Longest time to wait; None to wait forever.
-        """
+        """Wait with anyio; return False after the time limit."""
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
@@ -239,15 +220,7 @@ class Reader:
         return arrival.is_set()
 
     async def _wait_for_alarm(self, seconds: float | None, steady_deadline: float, until: float) -> bool:
-        """Wait on asyncio, without the cost of anyio's cancel scopes.
-
-        Args:
-            seconds: Longest time to wait; None to wait forever.
-            steady_deadline: The stream's `earliest_deadline`, if chunks can only postpone deadlines now:
-                later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
-                Otherwise NaN.
-            until: Time at which the caller stops waiting.
-        """
+        """Wait on asyncio, without the cost of anyio's cancel scopes."""
         if self._items or self.has_ended:
             return True
         earlier_bell = self._bell
@@ -277,10 +250,6 @@ class Reader:
         there are none, the timer has rung, and the caller has to check the deadlines. The result is None if
         no earlier wait has set a timer that is early enough for this wait, or if there is nothing to wait
         for.
-
-        Args:
-            earliest_deadline: The stream's `earliest_deadline`; the timer must be set for the same one.
-            until: Time at which the caller stops waiting, by the stream's clock; None for no limit.
         """
         alarm = self._alarm
         # Once the task has ended, or rings another loop's bell, the alarm has no such deadline.
@@ -324,14 +293,7 @@ class Reader:
             self._task_scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
-        """End the task and wait until the source is closed, even if this call is cancelled.
-
-        Args:
-            failed: True if an error or a cancellation is being raised, which must not wait for long.
-
-        Raises:
-            MisuseError: The task belongs to another event loop; the task is ended anyway.
-        """
+        """End the task and wait until the source is closed, even if this call is cancelled."""
         if self.has_ended and self._closed:
             # The task itself has closed the source.
             self.stopped = True
@@ -444,11 +406,7 @@ class Reader:
             del items, chunk
 
     async def _wait_for_room(self, began: float) -> None:
-        """Wait until the loop has taken chunks; report a long wait as `BusyTime`.
-
-        Args:
-            began: Time at which the wait began.
-        """
+        """Wait until the loop has taken chunks; report a long wait as `BusyTime`."""
         from anyio import Event
 
         # No read is in progress during the wait.

@@ -62,9 +62,6 @@ class NativeReader(Reader):
         A task that waits for nothing is about to go on, perhaps because it has read the end of the body and
         is now giving its connection back to the pool of the client. httpx protects that with a shielded
         anyio scope, which `asyncio.Task.cancel` ignores: the connection would never be given back.
-
-        Args:
-            turns: Number of turns of the event loop since the task was to be cancelled.
         """
         if self._timer is not None:
             # A second cancellation has to wait: the first may have made the read close its connection in a

@@ -99,11 +99,7 @@ class Silence:
         return meter.first_event_at is not None and meter.framed_chunks != self.chunks_before
 
     def find_earliest(self, deadline: float | None) -> float:
-        """Return a time before which no deadline can pass, whatever arrives until then.
-
-        Args:
-            deadline: The value of `deadline`.
-        """
+        """Return a time before which no deadline can pass, whatever arrives until then."""
         if not self._has_begun or self._machine.resting:
             # The next item may start a deadline.
             return -math.inf
@@ -153,11 +149,7 @@ class Silence:
         self.deadlines = self._own if bounds is None else replace(bounds, total=self._own.total)
 
     def begin_connection(self, now: float) -> None:
-        """Start to wait for the first event of another connection.
-
-        Args:
-            now: Time at which the wait begins.
-        """
+        """Start to wait for the first event of another connection."""
         self.error, self.is_over = None, False
         # The first chunk of a connection is cut into frames.
         self.chunks_before = self._machine.meter.framed_chunks
@@ -210,11 +202,7 @@ class Silence:
         return [(start + seconds, name, seconds) for name, seconds, start in starts if seconds is not None]
 
     def _find_waits_for_end(self, since: float) -> list[tuple[str, float | None, float]]:
-        """Return the deadlines of an answer that has finished: for silence, and for heartbeats.
-
-        Args:
-            since: Time of the finish reason, or of the last content after it.
-        """
+        """Return the deadlines of an answer that has finished: for silence, and for heartbeats."""
         seconds, machine = self.deadlines.after_finish, self._machine
         if seconds is None:
             return []
@@ -225,11 +213,7 @@ class Silence:
         return [(_AFTER_FINISH, seconds, max(machine.now, self.since)), in_all]
 
     def _find_silence_start(self, last_arrival: float) -> float:
-        """Return the time from which to count a silence, moved by the time in which the loop was busy.
-
-        Args:
-            last_arrival: Time of the last arrival; time of the request, if nothing has arrived.
-        """
+        """Return the time from which to count a silence, moved by the time in which the loop was busy."""
         counted_from, busy_seconds = self._busy_since_content
         if busy_seconds and counted_from != self._machine.meter.content_at:
             # Content has arrived since the busy time.
@@ -238,12 +222,7 @@ class Silence:
 
 
 def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
-    """Return the error for a deadline that has passed.
-
-    Args:
-        limit: The deadline's field of `Deadlines`.
-        seconds: The deadline, in seconds.
-    """
+    """Return the error for a deadline that has passed."""
     return StreamStalled(
         f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial",
         limit=limit,

@@ -27,11 +27,6 @@ def from_asynchronous(source: object, make_source: Callable[[Any], AsyncSource |
 
     The thread starts with the first read, and ends when the stream closes the source. It reads one chunk
     for each read of the stream, so nothing piles up.
-
-    Args:
-        source: An asynchronous iterable, an awaitable or an asynchronous context manager that is not bound
-            to an event loop.
-        make_source: Converts any asynchronous object to a source.
     """
     reader = _ThreadReader(source, make_source)
     return Deferred(reader.open, discard=reader.discard, socket=lambda: reader)
@@ -73,12 +68,7 @@ class _ThreadReader:
     # -- in the thread of the stream ---------------------------------------
 
     def open(self) -> SyncSource:
-        """Start the thread, and return the source that it has opened.
-
-        Raises:
-            TimeoutError: `shutdown` was called meanwhile.
-            Exception: The error of opening.
-        """
+        """Start the thread, and return the source that it has opened."""
         self._thread.start()
         try:
             opened: AsyncSource = self._take()
@@ -105,13 +95,7 @@ class _ThreadReader:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return the next item.
-
-        Raises:
-            StopIteration: The source has ended, or `shutdown` was called.
-            TimeoutError: Nothing came in time; the next read goes on with the same item.
-            Exception: The error of the source.
-        """
+        """Return the next item."""
         if not self._is_asked:
             self._is_asked = True
             self._schedule(self._wanted.set)

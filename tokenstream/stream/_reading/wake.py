@@ -96,11 +96,7 @@ class TimerThread:
         return len(self._queue)
 
     def set(self, seconds: float, call: Callable[[], object]) -> TimedCall:
-        """Call a function after some seconds; it must return soon.
-
-        Raises:
-            RuntimeError: No thread can be started, because the interpreter is exiting.
-        """
+        """Call a function after some seconds; it must return soon."""
         if self._process != os.getpid():
             # Only this thread has been forked, and another one may have held the lock.
             self._begin()

@@ -61,15 +61,7 @@ class LaneReader:
         )
 
     def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
-        """Return the next of the connection's messages that belongs to an answer; None at the answer's end.
-
-        Args:
-            lane: The queue of the answer's messages.
-            seconds: Longest time to wait, if reads of the connection can be limited; None for no limit.
-
-        Raises:
-            TimeoutError: No message arrived in time.
-        """
+        """Return the next of the connection's messages that belongs to an answer; None at the answer's end."""
         until = None if seconds is None else self._driver.clock() + seconds
         while (message := lane.take_message()) is None:
             if lane.has_ended:
@@ -87,12 +79,6 @@ class LaneReader:
         """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
 
         The read uses the pump of the parent stream, so that no other thread can read at the same time.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-
-        Raises:
-            TimeoutError: No item arrived in time.
         """
         driver, session = self._driver, self.session
         pump = driver.pump
@@ -116,14 +102,7 @@ class LaneReader:
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
-        """Read an item from the connection, and pass it on to the parent stream or to the session.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-
-        Raises:
-            TimeoutError: No item arrived in time.
-        """
+        """Read an item from the connection, and pass it on to the parent stream or to the session."""
         driver, session = self._driver, self.session
         try:
             # With several answers, the deadlines apply to each answer, and not to the connection.
@@ -214,11 +193,7 @@ class AsyncLaneReader:
         )
 
     async def next_message(self, lane: AnswerLane) -> object:
-        """Return the next of the connection's messages that belongs to an answer; None at the answer's end.
-
-        Args:
-            lane: The queue of the answer's messages.
-        """
+        """Return the next of the connection's messages that belongs to an answer; None at the answer's end."""
         while (message := lane.take_message()) is None:
             if lane.has_ended:
                 self.session.raise_failure(lane)
@@ -245,11 +220,7 @@ class AsyncLaneReader:
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
     def _process_item(self, now: float, item: object) -> None:
-        """Pass an item to the parent stream if it is about the connection; sort any other item by answers.
-
-        Args:
-            now: Time of the item's arrival; the asynchronous pump takes back an item only with its time.
-        """
+        """Pass an item to the parent stream if it is about the connection; sort any other item by answers."""
         driver, session = self._driver, self.session
         is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
         if driver.phase is Phase.ENDED:

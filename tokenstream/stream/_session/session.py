@@ -78,15 +78,7 @@ class AnswersSession:
         self._take_over_answers()
 
     def sort_chunk(self, chunk: object, timed_item: object = None) -> None:
-        """Sort the messages in a chunk into the lanes of their answers, which are queues.
-
-        Args:
-            chunk: A piece of a body, or a payload.
-            timed_item: The chunk with the time of its arrival, if the pump takes chunks back in that form.
-
-        Raises:
-            MisuseError: The chunk is neither bytes nor a payload, or a guard watches several answers.
-        """
+        """Sort the messages in a chunk into the lanes of their answers, which are queues."""
         machine = self._driver.machine
         sorter: Any = self.sorter
         if not sorter.has_several:
@@ -124,11 +116,7 @@ class AnswersSession:
                 driver.machine.connect()
 
     def end_if_last(self, item: Any, timed_item: Any = None) -> bool:  # noqa: ANN401 - what a pump brings
-        """End the session if an item is the last one, and return True; return False for any other item.
-
-        Args:
-            timed_item: The item with the time of its arrival; see `sort_chunk`.
-        """
+        """End the session if an item is the last one, and return True; return False for any other item."""
         if item.__class__ is SourceFailed:
             # With several answers, nobody else reads the item, which frames of the error's traceback have.
             failure: Exception | None = item.take_error() if self.has_several else item.error
@@ -145,12 +133,7 @@ class AnswersSession:
         return True
 
     def end(self, failure: Exception | None = None) -> None:
-        """End the open answers and the parent stream, because nothing more can arrive.
-
-        Args:
-            failure: The error that broke the connection; None if the connection ended or the stream
-                was stopped.
-        """
+        """End the open answers and the parent stream, because nothing more can arrive."""
         # `sorter` assigns messages to answers; it is None if the source was never opened.
         sorter, stop_reason = self.sorter, self._driver.verdict.end_request
         self.has_ended = True
@@ -171,11 +154,7 @@ class AnswersSession:
             self._conclude("truncated" if is_truncated else "complete")
 
     def _conclude(self, ending: Ending) -> None:
-        """End the parent stream with the error that broke the connection, or else with the given ending.
-
-        Args:
-            ending: The ending for a connection that did not break.
-        """
+        """End the parent stream with the error that broke the connection, or else with the given ending."""
         driver = self._driver
         if self.failure is None:
             driver.cut_short(ending, "the connection ended")
@@ -193,11 +172,7 @@ class AnswersSession:
         driver.conclude()
 
     def next_lane(self) -> AnswerLane | None:
-        """Return the lane (the messages) of the next answer that has begun; None if more must be read first.
-
-        Raises:
-            StreamError: The connection broke, and no answer has raised that error.
-        """
+        """Return the lane (the messages) of the next answer that has begun; None if more must be read first."""
         if self.new_lanes:
             return self.new_lanes.popleft()
         if self.failure is not None and not self.was_failure_raised:
@@ -222,11 +197,7 @@ class AnswersSession:
             del failure
 
     def add_driver(self, driver: Driver, lane: AnswerLane) -> None:
-        """Add the driver of the stream that reads an answer.
-
-        Args:
-            lane: The messages of the answer.
-        """
+        """Add the driver of the stream that reads an answer."""
         self.drivers.add(driver)
         lane.count_in(driver.machine.departures)
 
@@ -235,14 +206,7 @@ class AnswersSession:
         return self._driver.options._replace(format=lane.format)
 
     def take_later_answer(self, driver: Driver) -> tuple[list[Any], Options] | None:
-        """Return the messages of an answer that began in the same body, behind another one.
-
-        Args:
-            driver: The driver of the answer before it.
-
-        Returns:
-            The messages, and the options for the stream that reads them; None if there is no such answer.
-        """
+        """Return the messages of an answer that began in the same body, behind another one."""
         format = driver.machine.connection.format
         if not format.later_frames:
             return None

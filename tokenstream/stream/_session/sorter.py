@@ -265,11 +265,7 @@ class Sorter:
         return payload if is_dict(payload) else {}
 
     def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
-        """Detect the format, which decides whether the connection has several answers.
-
-        Returns:
-            Once the format is known, the lanes of the answers that begin in the frames so far; else none.
-        """
+        """Detect the format, which decides whether the connection has several answers."""
         self._undecided_frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name, _ = registry.detect(payload, event)
@@ -291,10 +287,6 @@ class Sorter:
 
         Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
         share one id (`FAKE_RESPONSES_ID` in src/agents/models/fake_id.py).
-
-        Args:
-            answer_name: The name of the message's answer; "" if the format's answers have no names.
-            connection_format: The format object for messages that belong to no answer.
         """
         is_unfinished = not answer_name or answer_name not in self._finished_names
         # The id of a finished answer belongs to another one if the message itself begins an answer.
@@ -303,12 +295,7 @@ class Sorter:
     def _put_in_lane(
         self, connection_format: Format, frame: Frame, payload: dict[str, Any]
     ) -> list[AnswerLane]:
-        """Put a message into the lane of its answer; return that lane if the message begins the answer.
-
-        Args:
-            connection_format: The format object for messages that belong to no answer.
-            frame: The message.
-        """
+        """Put a message into the lane of its answer; return that lane if the message begins the answer."""
         answer_name, is_end = connection_format.place_of(payload)
         mixed = connection_format.take_mixed()
         if mixed is not None and (self._end_mixed(mixed) or answer_name is None):
@@ -349,11 +336,7 @@ class Sorter:
         self._finished_names.append(answer_name)
 
     def _end_mixed(self, errors: dict[str, StreamError]) -> bool:
-        """End the open answers whose messages nothing tells apart any more; return False if none was open.
-
-        Args:
-            errors: The errors with which they end, by the answers' names.
-        """
+        """End the open answers whose messages nothing tells apart any more; return False if none was open."""
         names = [name for name in errors if name in self._open_lanes]
         for name in names:
             self._end_lane(name, errors[name])

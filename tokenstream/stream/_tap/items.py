@@ -34,12 +34,7 @@ class BodyWatcher(Protocol):
         ...
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """Record that a read raised an exception.
-
-        Args:
-            final: True if nothing more can be read from the source. It matters only if the read was
-                cancelled or interrupted, since any other error ends the message anyway.
-        """
+        """Record that a read raised an exception."""
         ...
 
     def stop(self) -> None:
@@ -300,10 +295,6 @@ class AsyncWatchedIterator(Generic[ItemT]):
 
 
 def _is_spent(items: object, frame_name: str) -> bool:
-    """Return True if an iterator is a finished generator; any exception finishes a generator.
-
-    Args:
-        frame_name: The attribute with the frame of an unfinished generator, such as "gi_frame".
-    """
+    """Return True if an iterator is a finished generator; any exception finishes a generator."""
     # Other iterators do not have the attribute; for them, the default is not None.
     return getattr(items, frame_name, items) is None

@@ -183,13 +183,7 @@ class Onlooker:
         self._finish(lost_error if self._was_read_lost else None)
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """Record that a read of the source raised an exception.
-
-        Args:
-            error: The exception, which also reaches the code that reads.
-            final: True if nothing more can be read from the source. It matters only if the read was
-                cancelled or interrupted, since any other error ends the message anyway.
-        """
+        """Record that a read of the source raised an exception."""
         if isinstance(error, Exception):
             machine = self.machine
             begun = machine.meter.first_event_at is not None
@@ -217,12 +211,7 @@ class Onlooker:
     # -- within ------------------------------------------------------------
 
     def _finish(self, cause: StreamError | MisuseError | None) -> None:
-        """End the message.
-
-        Args:
-            cause: The error that ended the source; None for an end without an error. A `MisuseError`
-                counts as a stop, because the source itself raises that error.
-        """
+        """End the message."""
         if self.has_ended:
             return
         if isinstance(cause, MisuseError):

@@ -113,11 +113,7 @@ class WatchedStream(Generic[ItemT]):
         return report_and_close
 
     def _require_open(self, statement: str) -> Any:  # noqa: ANN401 - distinguished by its methods
-        """Return the object to read from; raise `MisuseError` if the source has to be entered first.
-
-        Args:
-            statement: The statement that would enter the source, such as "with"; for the error message.
-        """
+        """Return the object to read from; raise `MisuseError` if the source has to be entered first."""
         if not self._is_open:
             block = f"{statement} {self._made_by} as stream"
             raise MisuseError(
@@ -126,12 +122,7 @@ class WatchedStream(Generic[ItemT]):
         return self._target
 
     def _watch_items(self, wrapper: Any, items: object, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
-        """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body.
-
-        Args:
-            wrapper: The class of wrappers: `WatchedIterator`, or `AsyncWatchedIterator`.
-            iterable: The object over which a new loop begins; None if an earlier loop goes on.
-        """
+        """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body."""
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
 
 

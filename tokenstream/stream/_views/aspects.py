@@ -80,13 +80,7 @@ class Cursors:
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> Cursor[CallDraft[Any, Any]]:
-        """Return a cursor in the drafts of the tool calls, which are snapshots while the model writes them.
-
-        Args:
-            tools: The tools whose types the arguments have.
-            lenient: True to accept almost-JSON in the arguments; or a value for each tool, by name.
-            named: Further tools, by the names under which the model calls them.
-        """
+        """Return a cursor in the drafts of the tool calls, which are snapshots while the model writes them."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 

@@ -128,10 +128,6 @@ class EventCursor:
 
         From this event on, the reader's own accumulator counts the usage of the new attempt separately. No
         event is added if that is not needed: if the answer goes on, and the usage so far is final.
-
-        Args:
-            choices: The states of the choices; another dict than before if the answer was restarted.
-            spent: The usage of abandoned attempts; None if there are none.
         """
         restarted = choices is not self._choices
         self._choices, self._seen_spent = choices, spent
@@ -168,12 +164,7 @@ class EventCursor:
     def _add_head(
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
     ) -> None:
-        """Add an event if id, model or role have changed, or if a finish reason was taken back.
-
-        Args:
-            head: The id, model, role and fields of the answer.
-            finishes: For each choice, its finish event; None if it has no finish reason.
-        """
+        """Add an event if id, model or role have changed, or if a finish reason was taken back."""
         id, model, role, _ = head
         new_head = (id, model, role)
         # A finish reason is taken back when another answer begins on the same connection.
@@ -270,10 +261,6 @@ def _list_changes(
     """Yield events for fields of an answer that are new or changed.
 
     The event for a list that has grown has only the new items.
-
-    Args:
-        returned: For each field that was returned before, its value and, for a list, its length.
-        shared: True if the fields belong to all choices.
     """
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
@@ -291,14 +278,7 @@ def _list_changes(
 
 
 def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
-    """Return the usage of this attempt, which is the total minus the usage of abandoned attempts.
-
-    Args:
-        total: The usage of all attempts; None or empty if nothing was counted: the result is then None.
-        spent: Usage of abandoned attempts, which was reported before.
-        reported: Usage that was reported for this attempt before. The result has all of its counts, perhaps
-            with other values, because it replaces them.
-    """
+    """Return the usage of this attempt, which is the total minus the usage of abandoned attempts."""
     if not total:
         return None
     counts: dict[str, Any] = {}

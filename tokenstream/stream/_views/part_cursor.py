@@ -128,11 +128,7 @@ class PartCursor:
         return final.model_copy(update={"complete": False})
 
     def _make_end(self, final: Part) -> Event:
-        """Return the event for the end of the part.
-
-        Args:
-            final: The complete part.
-        """
+        """Return the event for the end of the part."""
         choice, index = self._choice, self._index
         if isinstance(final, Citation):
             return CitationAdded(final, choice=choice, part=index)
@@ -146,12 +142,7 @@ class PartCursor:
         return done
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
-        """Yield the start and the new text of a part; for reasoning, also the new signature.
-
-        Args:
-            start: The part as it was at its start.
-            content: The final part or, while the part grows, its start.
-        """
+        """Yield the start and the new text of a part; for reasoning, also the new signature."""
         yield from self._read_start(start)
         text, choice, index = self._take_new_text(self._part.log), self._choice, self._index
         if isinstance(content, TextPart):
@@ -170,13 +161,7 @@ class PartCursor:
     def _read_arguments(
         self, start: Part, content: ToolCall | ServerToolCall, final: Part | None
     ) -> Iterator[Event]:
-        """Yield the start and the new arguments of a call.
-
-        Args:
-            start: The call as it was at its start.
-            content: The final call or, while the call grows, its start.
-            final: The final call; None while the call grows.
-        """
+        """Yield the start and the new arguments of a call."""
         yield from self._read_start(start)
         text = self._take_new_text(self._part.pieces, content.arguments_text, is_all=final is not None)
         if text and isinstance(content, ToolCall):
@@ -185,13 +170,7 @@ class PartCursor:
             yield PartDelta(text, choice=self._choice, part=self._index)
 
     def _read_media(self, start: Part, content: MediaPart, final: Part | None) -> Iterator[Event]:
-        """Yield the start, the new data and the new transcript of a media part.
-
-        Args:
-            start: The part as it was at its start.
-            content: The final part or, while the part grows, its start.
-            final: The final part; None while the part grows.
-        """
+        """Yield the start, the new data and the new transcript of a media part."""
         yield from self._read_start(start)
         transcript = self._take_new_text(self._part.pieces, content.transcript, is_all=final is not None)
         if final is None:
@@ -202,13 +181,7 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _take_new_text(self, pieces: TextLog | None, start: str = "", *, is_all: bool = False) -> str:
-        """Return the new words, arguments or transcript of the part, and count them as delivered.
-
-        Args:
-            pieces: What was added to the part; None if nothing was.
-            start: The text at the start of the part.
-            is_all: True if `start` is the whole text; otherwise, the part's pieces follow it.
-        """
+        """Return the new words, arguments or transcript of the part, and count them as delivered."""
         position, start_length = self._position, len(start)
         if is_all or pieces is None:
             # No pieces follow the start.
@@ -224,12 +197,7 @@ class PartCursor:
         return text
 
     def _take_new_extra(self, empty: PieceT, start_length: int = 0) -> PieceT:
-        """Return the new signature or media data, and count it as delivered.
-
-        Args:
-            empty: The result if nothing is new.
-            start_length: The length of the data at the start of the part.
-        """
+        """Return the new signature or media data, and count it as delivered."""
         extra, position = self._part.extra, max(self._data_length, start_length)
         new: PieceT = empty if extra is None else extra.since(position - start_length)
         self._data_length = position + len(new)

@@ -70,11 +70,7 @@ class DeliveredItems:
         self._position = self._repeated = 0
 
     def skip(self, item: Any) -> Any:  # noqa: ANN401 - an item of any kind
-        """Return what the reader lacks of the next item: all, nothing (None) or, of a text, its rest.
-
-        Raises:
-            StreamError: The item differs from what the reader has.
-        """
+        """Return what the reader lacks of the next item: all, nothing (None) or, of a text, its rest."""
         start = 0
         while self.lacks_items:
             before = self.items[self._position]
@@ -96,11 +92,7 @@ class DeliveredItems:
         return item[start:] if start else item
 
     def check_end(self) -> None:
-        """Check that an answer that has ended, unless it was stopped, has repeated all items.
-
-        Raises:
-            StreamError: An item is missing.
-        """
+        """Check that an answer that has ended, unless it was stopped, has repeated all items."""
         # In an answer that was stopped, the rest might still have come.
         if self.lacks_items and self._accumulator.ending != "stopped":
             raise make_difference_error(self._accumulator)
@@ -122,19 +114,11 @@ class Position(Generic[ItemT]):
         """The items that the reader has of a restarted answer, by kind; empty once all of it was repeated."""
 
     def ready(self) -> ItemT | None:
-        """Return the next item that the reader does not have yet; None if the reader has all items.
-
-        Raises:
-            StreamError: The answer was restarted, and differs from what the reader has.
-        """
+        """Return the next item that the reader does not have yet; None if the reader has all items."""
         raise NotImplementedError
 
     def end(self) -> ItemT | None:
-        """Return the next item that the end of the stream added; None if no item is left.
-
-        Raises:
-            StreamError: The answer was restarted, and the new one lacks something that the reader has.
-        """
+        """Return the next item that the end of the stream added; None if no item is left."""
         item = self.ready()
         if item is None:
             for has in self._has.values():
@@ -160,11 +144,7 @@ class Position(Generic[ItemT]):
         raise NotImplementedError
 
     def _skip(self, kind: type, new: Any) -> Any:  # noqa: ANN401 - words or a call
-        """Return what the reader lacks of words, or of a call, that are next in the log; None for nothing.
-
-        Raises:
-            StreamError: They differ from what the reader has.
-        """
+        """Return what the reader lacks of words, or of a call, that are next in the log; None for nothing."""
         has = self._has.get(kind)
         if has is None:
             return new
@@ -293,11 +273,7 @@ class TextPosition(WordPosition[str]):
         return self.waiting
 
     def ready(self) -> str | None:
-        """Return the text that has arrived since the last call, in one piece; None if none has arrived.
-
-        Raises:
-            StreamError: The answer was restarted, and differs from the text that the reader has.
-        """
+        """Return the text that has arrived since the last call, in one piece; None if none has arrived."""
         if self.waiting:
             item: str = self.waiting.popleft()
             return item
@@ -332,11 +308,7 @@ class DeltaPosition(WordPosition[Delta]):
         """Deltas to deliver next."""
 
     def ready(self) -> Delta | None:
-        """Return the next delta that the reader does not have yet; None if the reader has all deltas.
-
-        Raises:
-            StreamError: The answer was restarted, and differs from the text that the reader has.
-        """
+        """Return the next delta that the reader does not have yet; None if the reader has all deltas."""
         words = self._words
         is_behind = words is None or words.length != self._to or self._log.turns != self._turns
         return self._next() if is_behind or self._waiting else None
@@ -370,11 +342,7 @@ class CallPosition(Position[ToolCall]):
         """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 
     def ready(self) -> ToolCall | None:
-        """Return the next tool call that has ended; None if no further call has.
-
-        Raises:
-            StreamError: The answer was restarted, and has a different call in place of a delivered one.
-        """
+        """Return the next tool call that has ended; None if no further call has."""
         if self._until_complete and self.accumulator.ending_of(self.choice) != "complete":
             return None
         log = self._find_log()

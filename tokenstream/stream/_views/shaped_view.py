@@ -240,11 +240,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
         return item
 
     def _step(self, cursor: ShapedCursor[ItemT]) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event; None once an item is due, or only the rest of the connection is left.
-
-        Raises:
-            MisuseError: Reads cannot have a time limit: on trio, outside of `async with`.
-        """
+        """Return the next event; None once an item is due, or only the rest of the connection is left."""
         driver, due = self._driver, cursor.deadline
         if due is not None and not driver.waits_in_time:
             raise MisuseError(
@@ -254,11 +250,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
 
 def _find_due(cursor: ShapedCursor[ItemT], phase: Phase) -> ItemT | None:
-    """Return an item that a view has although no event has arrived: its time has come, or the answer is over.
-
-    Args:
-        phase: The phase of the stream.
-    """
+    """Return an item that a view has although no event has arrived: its time has come, or the answer is over."""
     item = cursor.tick()
     return cursor.settle() if item is None and phase is Phase.DRAINING else item
 
@@ -292,14 +284,6 @@ class _DraftShaping:
         delivered on time, even if nothing more arrives. A `for` loop delivers such a draft with the
         next piece or at the end, unless `timer` is set.
 
-        Args:
-            hz: Maximum number of drafts per second.
-            timer: In a `for` loop, True to let a thread read the source, so that a draft that was held
-                back is delivered on time, as with `stream.text.throttle`.
-
-        Raises:
-            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
-
         Example:
             >>> from tokenstream import Stream
             >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces", clock=lambda: 0.0)
@@ -309,12 +293,7 @@ class _DraftShaping:
         return self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        """Return the plan of this view with a further stage, which turns drafts into JSON Patches.
-
-        Args:
-            append: True for "append" operations, which only add text to a string.
-            by_alias: True to write fields under their aliases; None for each type's default.
-        """
+        """Return the plan of this view with a further stage, which turns drafts into JSON Patches."""
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Self:

@@ -91,15 +91,7 @@ class ShapingPlan(NamedTuple):
     reading: Reading = "everything"
 
     def then(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> ShapingPlan:
-        """Return the plan with one more stage.
-
-        Args:
-            method: The method that adds the stage.
-            timer: True to allow a thread to read the source.
-
-        Raises:
-            MisuseError: The stage would break the promise of an earlier stage, or the view was closed.
-        """
+        """Return the plan with one more stage."""
         self._check_order(method)
         if self.text is refuse_closed:
             # The plan of a closed view has this function in place of its text; it raises the error.
@@ -109,11 +101,7 @@ class ShapingPlan(NamedTuple):
         return self._replace(steps=(*self.steps, step), timer=self.timer or timer)
 
     def _check_order(self, method: str) -> None:
-        """Check that a method may come after the earlier ones.
-
-        Raises:
-            MisuseError: Its stage would break the promise of an earlier stage.
-        """
+        """Check that a method may come after the earlier ones."""
         rank, _ = _ORDER[method]
         for step in reversed(self.steps):
             earlier_rank, promise = _ORDER[step.method]
@@ -128,14 +116,7 @@ class ShapingPlan(NamedTuple):
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
 
     def refuse_missing(self, method: str) -> None:
-        """Explain why the view of the last stage lacks a method that the view before it has.
-
-        Args:
-            method: A name that the view lacks; nothing happens if no view before it has the name.
-
-        Raises:
-            MissingMethod: The method comes too late.
-        """
+        """Explain why the view of the last stage lacks a method that the view before it has."""
         if self.steps and method in _REFUSED.get(self.steps[-1].method, ()):
             try:
                 self._check_order(method)
@@ -155,23 +136,14 @@ class ShapingPlan(NamedTuple):
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
     def cursor(self, clock: Callable[[], float], *, paced: bool) -> Cursor[Any]:
-        """Return a cursor at the start of the text, with stages of its own.
-
-        Args:
-            clock: Returns the time in seconds.
-            paced: True if the cursor is read on time, even at the end of the text.
-        """
+        """Return a cursor at the start of the text, with stages of its own."""
         if not self.steps:
             return self.text()
         return ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock, paced=paced)
 
 
 def refuse_closed() -> NoReturn:
-    """Refuse to read the text of a closed view.
-
-    Raises:
-        MisuseError: Always.
-    """
+    """Refuse to read the text of a closed view."""
     raise MisuseError("this view was closed: ask the stream for a new one")
 
 
@@ -270,11 +242,7 @@ class ShapedCursor(Generic[ItemT]):
     # -- delivery ------------------------------------------------------------
 
     def ready(self) -> ItemT | None:
-        """Return the next item that has arrived; None if no further item has arrived.
-
-        Raises:
-            TokenStreamError: An error takes the place of the next item.
-        """
+        """Return the next item that has arrived; None if no further item has arrived."""
         if self._queue or self._failure is not None:
             return self._pop_item()
         if self._have_stages_ended:
@@ -311,9 +279,6 @@ class ShapedCursor(Generic[ItemT]):
         """Return the next item that is left at the end of the stream, or None.
 
         If the result is None, but there is a `deadline`, `tick` returns further items at that time.
-
-        Raises:
-            TokenStreamError: The text is invalid, or broke off.
         """
         if self._have_stages_ended:
             return self._pop_item()
@@ -361,12 +326,7 @@ class ShapedCursor(Generic[ItemT]):
         return Chain(*(make() for make in self._stage_makers))
 
     def _read_next(self, read: Callable[..., Any], *event: AnyEvent) -> ItemT | None:
-        """Feed the text's next piece to the stages, and return the next item, or None.
-
-        Args:
-            read: A method of the text's cursor, which returns the piece.
-            event: The argument of that method, if it takes one.
-        """
+        """Feed the text's next piece to the stages, and return the next item, or None."""
         piece = self._read_piece(read, *event)
         if self._gathered:
             # The reader was busy: all pieces since then become one.
@@ -385,12 +345,7 @@ class ShapedCursor(Generic[ItemT]):
         return self._pop_item()
 
     def _read_piece(self, read: Callable[..., Any], *event: AnyEvent) -> AnyEvent:
-        """Return the text's next piece or None; store an error, to raise it after the items before it.
-
-        Args:
-            read: A method of the cursor in the text.
-            *event: The event that the method takes, if it takes one.
-        """
+        """Return the text's next piece or None; store an error, to raise it after the items before it."""
         try:
             return read(*event)
         except Exception as error:  # noqa: BLE001 - raised after the items before it
@@ -412,11 +367,7 @@ class ShapedCursor(Generic[ItemT]):
                 self._feed("".join(items) if isinstance(items[0], str) and not is_end else items[-1])
 
     def _feed(self, piece: object) -> None:
-        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages.
-
-        Args:
-            piece: A piece of the text, or `ITEM_END`.
-        """
+        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages."""
         if piece is ITEM_END:
             self._end_item()
             return
@@ -436,12 +387,7 @@ class ShapedCursor(Generic[ItemT]):
                 self._end_stages()
 
     def _end_item(self, *, final: bool = False, paced: bool = True) -> None:
-        """Queue what the stages hold back of an item that ends, except for what is paced.
-
-        Args:
-            final: True at the end of the answer.
-            paced: False to queue also what is paced.
-        """
+        """Queue what the stages hold back of an item that ends, except for what is paced."""
         is_paced = paced and self._is_paced
         self._queue.extend(self._chain.end_item(now=self._clock(), final=final, paced=is_paced))
         # A pace is kept only in front of further stages that must learn of the end.

@@ -293,12 +293,7 @@ class _HandlerCall:
             raise self.make_failure("the handler returned another value", differing_lines)
 
     def make_failure(self, failed_check: str, differing_lines: Sequence[str] = ()) -> AssertionError:
-        """Return the error that reports this call as failed.
-
-        Args:
-            failed_check: Sentence about what went wrong.
-            differing_lines: Lines that show where the results of two calls differ.
-        """
+        """Return the error that reports this call as failed."""
         return AssertionError(
             "\n".join(
                 [
@@ -364,12 +359,7 @@ class _Trials(Generic[ResultT]):
         return value
 
     def _new_run(self, replay_arguments: str, **arguments: Unpack[PlaybackOptions]) -> _HandlerCall:
-        """Return a new run, for a call of the handler that the caller is about to make.
-
-        Args:
-            replay_arguments: The arguments of the replay as code, for error messages.
-            **arguments: The same arguments as values.
-        """
+        """Return a new run, for a call of the handler that the caller is about to make."""
         return _HandlerCall(self._allow, replay_arguments, Playback(self._recording, **arguments))
 
 

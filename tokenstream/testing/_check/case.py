@@ -126,13 +126,7 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
 def feed_frames(
     format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
 ) -> FormatReading:
-    """Feed frames to a format, then end the format's input, as a driver does.
-
-    Args:
-        format: A new format.
-        second_format: Another new format, which is fed in turns with `format`, to see that it does not
-            change the events of `format`. None for no other format.
-    """
+    """Feed frames to a format, then end the format's input, as a driver does."""
     reading = FormatReading()
     accumulator = Accumulator()
     # An exception of the format is stored as `reading.crash`, and suppressed.
@@ -174,11 +168,7 @@ def parse_payload(frame: Framed) -> dict[str, Any] | None:
 
 
 def replace_payload(frame: Framed, payload: object) -> Framed:
-    """Return a copy of a frame with another payload.
-
-    Args:
-        payload: Bytes, which are used unchanged, or a JSON value.
-    """
+    """Return a copy of a frame with another payload."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     if isinstance(frame, ServerSentEvent | EventStreamMessage):
         return replace(frame, payload=data)
@@ -210,12 +200,7 @@ class Odd(NamedTuple):
 
 
 def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
-    """Yield frames with odd payloads, then frames with one field replaced by a value of another type.
-
-    Args:
-        max_changes: Largest number of changed payloads; if more changes are possible, the same
-            sample of them is made each time.
-    """
+    """Yield frames with odd payloads, then frames with one field replaced by a value of another type."""
     first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
     for index in first_middle_last:
         for odd in _ODD_PAYLOADS:
@@ -375,12 +360,7 @@ class Case:
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
     def violation(self, description: str, **replay: object) -> Violation:
-        """Return a violation that was found in a replay of the recording, with code to reproduce it.
-
-        Args:
-            description: Description of what the format did.
-            **replay: Arguments of the replay.
-        """
+        """Return a violation that was found in a replay of the recording, with code to reproduce it."""
         arguments = [f"{name}={_write_value(value)}" for name, value in replay.items()]
         if arguments:
             description = f"{', '.join(arguments)}: {description}"
@@ -388,13 +368,7 @@ class Case:
         return Violation(description, f"{call}.final()")
 
     def violation_at(self, index: int, frame: Framed, description: str) -> Violation:
-        """Return a violation that was found while the format was fed frames.
-
-        Args:
-            index: Number of the recording's frames that were fed before.
-            frame: The frame that was fed next.
-            description: Description of what the format did.
-        """
+        """Return a violation that was found while the format was fed frames."""
         frame_text = repr(frame)
         frame_text = frame_text if len(frame_text) <= _MAX_SHOWN else f"{frame_text[:_MAX_SHOWN]}…"
         before = f"the first {index} frames of the recording, then " if index else ""

@@ -198,11 +198,7 @@ def _describe_crash(error: Exception, format: Format) -> str:
 
 
 def _feed_until(case: Case, index: int) -> list[Event]:
-    """Feed the frames of a recording to a new format, up to the frame at `index`.
-
-    Returns:
-        The events for that last frame.
-    """
+    """Feed the frames of a recording to a new format, up to the frame at `index`."""
     format = case.make()
     events: list[Event] = []
     with CrashWatch():

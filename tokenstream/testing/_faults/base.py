@@ -61,11 +61,7 @@ class Fault:
     """The defects, in the order in which they are applied."""
 
     def __call__(self, recording: Recording) -> Recording:
-        """Return a copy of a recording with the fault applied.
-
-        Raises:
-            MisuseError: The fault cannot be applied to this recording.
-        """
+        """Return a copy of a recording with the fault applied."""
         for step in self._steps:
             recording = _CHANGES[step.kind](recording, **dict(step.details))
         return recording
@@ -88,9 +84,6 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
     """Turn a function that changes recordings into a function that makes faults.
 
     The new function has the same arguments, except the recording.
-
-    Args:
-        change: Takes a recording and the fault's arguments, and returns another recording.
     """
     signature = inspect.signature(change)
     # The same signature without its first parameter, the recording.

@@ -418,13 +418,7 @@ def _delimiter_of(framing: Framing | None) -> bytes:
 def _write_error_event(
     recording: Recording, kind: ErrorKind, message: str | None, code: str | None, *, first: bool
 ) -> bytes:
-    """Return the bytes of an error event in the recording's format and framing.
-
-    Args:
-        message: The provider's error message; None for a usual one.
-        code: The provider's error code; None for the usual one.
-        first: True if no event precedes this one.
-    """
+    """Return the bytes of an error event in the recording's format and framing."""
     format = _detect_format(recording)
     framing = framing_of(recording)
     error_bytes = b"".join(create(format).failure(kind, message, code=code))
@@ -459,15 +453,7 @@ def _detect_format(recording: Recording) -> str:
 
 
 def _swap(recording: Recording, size: int, events: tuple[int, int] | None) -> list[int]:
-    """Return the order of a recording's events in which two of them are swapped.
-
-    Args:
-        size: Number of events in the recording; at least 2.
-        events: Numbers of the two events; None for two in the middle.
-
-    Raises:
-        MisuseError: The recording has no such events, or both are the same event.
-    """
+    """Return the order of a recording's events in which two of them are swapped."""
     middle = size // 2
     indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
     are_two_events = len(indexes) == 2 and indexes[0] != indexes[1]

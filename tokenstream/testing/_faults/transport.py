@@ -242,11 +242,7 @@ def gzipped(recording: Recording) -> Recording:
 
 
 def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
-    """Return the content of a closing frame; None for no frame.
-
-    Raises:
-        MisuseError: The code or the reason cannot be sent.
-    """
+    """Return the content of a closing frame; None for no frame."""
     if code is None:
         if reason:
             raise MisuseError("a reason is sent with a code: pass code=, too")
@@ -263,11 +259,7 @@ def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
 
 
 def _check_number(name: str, number: float, *, excluded: float | None = None) -> None:
-    """Raise `MisuseError` for a number of seconds, or a factor, that is negative or NaN.
-
-    Args:
-        excluded: One more value to refuse, such as infinity.
-    """
+    """Raise `MisuseError` for a number of seconds, or a factor, that is negative or NaN."""
     if not isinstance(cast("object", number), int | float) or not number >= 0 or number == excluded:
         raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")
 

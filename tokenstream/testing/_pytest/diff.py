@@ -41,13 +41,6 @@ def differences(
     bodies, the lines give the place where they begin to differ; for lists, the items that
     differ, are missing or are added.
 
-    Args:
-        names: The names of the two values in the lines.
-        path: Place of the values in the answer, such as "parts[0].text"; "" for whole values.
-
-    Returns:
-        The lines; none if the values are equal.
-
     Example:
         >>> from tokenstream.events import TextDelta
         >>> print(*differences([TextDelta("Hello")], [TextDelta("Help!")]), sep="\n")
@@ -119,13 +112,7 @@ class _Report:
     def _add_first_difference(
         self, path: str, left: TextT, right: TextT, unit: str, write_excerpt: Callable[[TextT], str]
     ) -> None:
-        """Add three lines that show the first difference of two texts: its place, and both texts around it.
-
-        Args:
-            path: Place of the texts in the answer.
-            unit: Unit in which the place is counted, such as "character".
-            write_excerpt: Writes an excerpt as it would be written in a program.
-        """
+        """Add three lines that show the first difference of two texts: its place, and both texts around it."""
         position = _find_first_difference(left, right)
         begin, end = max(0, position - _BEFORE), position + _AFTER
         opening_quote = "…'" if begin else "'"
@@ -205,12 +192,7 @@ class _Report:
         self._add_values(path, left, right)
 
     def _add_single(self, path: str, value: object, side: int) -> None:
-        """Report a value that only one of the two sides has.
-
-        Args:
-            path: Place of the value in the answer.
-            side: 0 for the left side, 1 for the right side.
-        """
+        """Report a value that only one of the two sides has."""
         self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_shorten(value)}")
 
     _compare_functions: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (

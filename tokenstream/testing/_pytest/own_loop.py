@@ -15,9 +15,6 @@ def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """Run an async function to its end in an event loop of its own, in a new thread.
 
     This works even if the caller's thread is running an event loop already.
-
-    Returns:
-        The function's result.
     """
     from anyio import run
 

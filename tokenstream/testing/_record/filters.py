@@ -22,11 +22,7 @@ Replacements: TypeAlias = "Mapping[Pattern, str | bytes]"
 
 
 def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
-    """Return pairs of a compiled pattern and its replacement, both of bytes.
-
-    Raises:
-        MisuseError: A pattern is not a valid regular expression, or a value is neither str nor bytes.
-    """
+    """Return pairs of a compiled pattern and its replacement, both of bytes."""
     return [(_compile_pattern(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
 
 
@@ -54,11 +50,7 @@ def _as_bytes(text: object) -> bytes:
 def apply_replacements(
     recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]
 ) -> Recording:
-    """Return a recording with all matches replaced, in its body and its head.
-
-    Args:
-        replacements: Pairs of pattern and replacement, applied one after the other.
-    """
+    """Return a recording with all matches replaced, in its body and its head."""
     for pattern, text in replacements:
         recording = _apply_one(recording, pattern, text)
     return recording
@@ -131,9 +123,6 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
 
     A boundary inside a changed span keeps its distance from the span's start, or moves to the
     end of a shorter replacement.
-
-    Args:
-        changes: The changes of the old body, in ascending order.
     """
     size = len(recording.body)
     new_ends: list[int] = []

@@ -52,14 +52,7 @@ if TYPE_CHECKING:
 
 
 def note_body(source: object, notes: Notes) -> bool:
-    """Start noting the body of a response, or of the response that an SDK's stream reads.
-
-    Returns:
-        False if the source neither is nor contains a response.
-
-    Raises:
-        MisuseError: The body was read or closed before.
-    """
+    """Start noting the body of a response, or of the response that an SDK's stream reads."""
     source = boto3_stream_of(source)
     response = response_of(source)
     if response is not None:
@@ -73,11 +66,7 @@ def note_body(source: object, notes: Notes) -> bool:
 
 
 def note_httpx(response: object, notes: Notes) -> None:
-    """Record the body of an httpx or httpx2 response: at once if it was read already, else as it is read.
-
-    Raises:
-        MisuseError: The body was read in a loop, which did not keep it, or was closed.
-    """
+    """Record the body of an httpx or httpx2 response: at once if it was read already, else as it is read."""
     notes.note_method(response)
     if can_watch_body(response):
         watch_body(response, notes)
@@ -102,11 +91,7 @@ _NOTE_FUNCTIONS: list[tuple[Callable[[Any], bool], Callable[[Any, Notes], None]]
 
 
 def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
-    """Record the bytes that a stream reads.
-
-    Raises:
-        MisuseError: The stream has begun to read, or is closed.
-    """
+    """Record the bytes that a stream reads."""
     driver: Any = find_driver(stream)
     pump = driver.pump
     source = pump.source
@@ -190,14 +175,7 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 
 
 def note_loop(source: object, notes: Notes) -> object:
-    """Return an object that behaves like the source, and adds the bytes that are read through it to `notes`.
-
-    Args:
-        source: An iterable, a context manager or an awaitable.
-
-    Raises:
-        MisuseError: The source is none of these, or it contains the whole body already.
-    """
+    """Return an object that behaves like the source, and adds the bytes that are read through it to `notes`."""
     sync, asynchronous = can_read(source)
     if _is_complete(source):
         raise MisuseError(
@@ -247,11 +225,7 @@ class _NotedSource(WatchedStream[Any]):
             return self._onlooker.stop
 
     def _attach(self, target: object) -> None:
-        """Record from now on the bytes that are read from `target`.
-
-        Args:
-            target: The source, now open, or the object that entering or awaiting the source has returned.
-        """
+        """Record from now on the bytes that are read from `target`."""
         self._target, self._is_open = target, True
         if target is not self._source and note_body(target, self._onlooker):
             self._watched_response = target

@@ -68,12 +68,7 @@ class Terms:
         return self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}")
 
     def write(self, recording: Recording, path: Path) -> None:
-        """Apply the replacements and the filter to a recording, and write it.
-
-        Raises:
-            RecordingRefused: The recording contains something that looks like a secret.
-            MisuseError: The file cannot be written.
-        """
+        """Apply the replacements and the filter to a recording, and write it."""
         recording = apply_replacements(recording, self.replacements)
         if self.filter is not None:
             recording = apply_filter(recording, self.filter)
@@ -141,23 +136,14 @@ class Notes:
         self.is_finished = True
 
     def note_head(self, head: ResponseHead | None, coding: str) -> None:
-        """Store the head of the response, for the recording.
-
-        Args:
-            head: The head; None if the source has none.
-            coding: The content coding of the chunks; "" if they are not compressed.
-        """
+        """Store the head of the response, for the recording."""
         self._head = head
         self._decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS) if coding else None
 
     # -- what passes -------------------------------------------------------
 
     def see(self, chunk: Any, *, is_decoded: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
-        """Add a chunk that the application has read to the recording, with the current time.
-
-        Args:
-            is_decoded: True if the reader has already undone the content coding of these bytes.
-        """
+        """Add a chunk that the application has read to the recording, with the current time."""
         if self.is_finished:
             return
         now = self._terms.clock()
@@ -171,11 +157,7 @@ class Notes:
         self._arrivals.append(Arrival(max(0.0, round(now - self._started_at, 6)), data))
 
     def see_item(self, item: object) -> None:
-        """Add an item of an iterable that the application has read to the recording, as a chunk.
-
-        Raises:
-            MisuseError: The item is neither bytes nor text, such as an object that an SDK has parsed.
-        """
+        """Add an item of an iterable that the application has read to the recording, as a chunk."""
         self.item_count += 1
         if isinstance(item, bytes | bytearray | memoryview | str):
             self.see(item)
@@ -225,10 +207,6 @@ class Notes:
         """Write the recording after a read of the body has failed, unless reading may go on.
 
         If writing fails as well, that failure is added to `error` as a note, and is not raised.
-
-        Args:
-            final: True if nothing more can be read after a cancellation or interruption. After any other
-                exception, reading may go on only if it is a timeout that the source survives.
         """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)
@@ -247,14 +225,7 @@ class Notes:
         self.is_finished = True
 
     def note_exit_code(self, code: int) -> None:
-        """Add the exit code of the program to the recording, also to one that was written before.
-
-        Args:
-            code: The exit code.
-
-        Raises:
-            RecordingRefused: The recording contains something that looks like a secret.
-        """
+        """Add the exit code of the program to the recording, also to one that was written before."""
         if self._exit_code is not None:
             return
         self._exit_code = code
@@ -264,12 +235,7 @@ class Notes:
             replace(self._terms, overwrite=True).write(recording, self._written)
 
     def _write(self, error: BaseException | None) -> None:
-        """Write the recording, unless it was written or given up before.
-
-        Args:
-            error: The exception that is being raised, or None. If writing fails, that failure is
-                added to the exception as a note, instead of being raised.
-        """
+        """Write the recording, unless it was written or given up before."""
         if self.is_finished:
             return
         self.is_finished = True

@@ -50,11 +50,7 @@ def is_pipe(source: object) -> bool:
 
 
 def note_process(process: Any, notes: Notes) -> None:  # noqa: ANN401 - of `subprocess` or of asyncio
-    """Record what a process prints, from now on, and its exit code once the application has waited for it.
-
-    Raises:
-        MisuseError: The output of the process is not a pipe.
-    """
+    """Record what a process prints, from now on, and its exit code once the application has waited for it."""
     if process.stdout is None or not is_pipe(process.stdout):
         raise MisuseError("the process has no output that can be recorded: start it with stdout=PIPE")
     process.stdout = note_pipe(process.stdout, notes)
@@ -155,11 +151,7 @@ def is_client(source: object) -> bool:
 
 
 def refuse_earlier(terms: Terms) -> None:
-    """Raise if the folder contains files with the names that this client's recordings will have.
-
-    Raises:
-        FileExistsError: The folder contains at least one of these files.
-    """
+    """Raise if the folder contains files with the names that this client's recordings will have."""
     # The first file may have no number. In the pattern of the others, a character that no file name
     # contains stands for the number.
     any_number = re.escape(terms.path_of("\0").name).replace("\0", "[0-9]+")
@@ -173,11 +165,7 @@ def refuse_earlier(terms: Terms) -> None:
 
 
 def note_answers(client: FromHTTPX, terms: Terms) -> None:
-    """Record every answer that a client receives, timed from its request.
-
-    Args:
-        client: A sync or async client; the hooks that are added run before the client's own hooks.
-    """
+    """Record every answer that a client receives, timed from its request."""
     hooks = _Hooks(terms)
     note_request, note_response = (
         (hooks.note_request_async, hooks.note_response_async)

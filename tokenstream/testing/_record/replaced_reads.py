@@ -60,24 +60,13 @@ def note_http_client(response: HTTPClientResponse, notes: Notes) -> None:
 
 
 def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
-    """Record the bytes that are read from a response, by replacing its methods that read.
-
-    Args:
-        raw: The response of urllib3 or http.client.
-        source: The same response as a source of this library, from which only the head is taken.
-    """
+    """Record the bytes that are read from a response, by replacing its methods that read."""
     notes.note_head(source.head, source.coding)
     wrap_reads(raw, notes, raw)
 
 
 def wrap_reads(raw: object, notes: Notes, replacement: object) -> None:
-    """Give an object the methods of another one that read and close it, so that the bytes are recorded.
-
-    Args:
-        raw: The object that is read.
-        notes: Receives the bytes.
-        replacement: The object that gets the methods; it may be `raw` itself.
-    """
+    """Give an object the methods of another one that read and close it, so that the bytes are recorded."""
     wrappers = _ReadWrappers(raw, notes)
     for name, wrap in _WRAPPERS.items():
         method = getattr(raw, name, None)
@@ -132,10 +121,6 @@ class _ReadWrappers:
         """Wrap a method so that its result is recorded.
 
         If another wrapped method calls the method, only the result of the other one is recorded.
-
-        Args:
-            note_result: Records a result; takes the result, and the positional and named arguments of the
-                method.
         """
 
         def read_and_note(*args: object, **options: object) -> object:
@@ -320,11 +305,7 @@ class NotedContent:
         return unread
 
     def _note_read(self, data: bytes) -> bytes:
-        """Record the bytes that a read has returned, and return them.
-
-        Args:
-            data: The bytes; if they are empty, the body has ended.
-        """
+        """Record the bytes that a read has returned, and return them."""
         self._note(data, is_end=not data)
         return data
 

@@ -29,15 +29,7 @@ _MAX_RATIO = 100
 
 
 def read_yaml(data: bytes, path: Path) -> object:
-    """Return a YAML document as plain values.
-
-    Args:
-        path: The file, which error messages name.
-
-    Raises:
-        RecordingInvalid: The file is not YAML, or the document is built to exhaust its reader.
-        MisuseError: PyYAML is not installed.
-    """
+    """Return a YAML document as plain values."""
     try:
         yaml = import_module("yaml")
     except ImportError:
@@ -114,11 +106,7 @@ class _SizeCounter:
         """For each open list or mapping: its anchor, and the sum before it began."""
 
     def add_event(self, event: _YAMLEvent) -> None:
-        """Add the size of an event to the sum of all sizes, which is limited.
-
-        Raises:
-            _TooLarge: The sum, or the nesting, is over its limit.
-        """
+        """Add the size of an event to the sum of all sizes, which is limited."""
         count = self._counters.get(type(event).__name__)
         if count is not None:
             count(self, event)
@@ -192,15 +180,7 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
 
 
 def pick_streamed(data: bytes, path: Path) -> Recording | None:
-    """Return the only answer of a cassette; if it has several answers, return the only streamed answer.
-
-    Returns:
-        The answer; None for a JSON file that is not a cassette.
-
-    Raises:
-        RecordingInvalid: Several answers qualify, or none; the file is damaged; or a YAML file is not a
-            cassette.
-    """
+    """Return the only answer of a cassette; if it has several answers, return the only streamed answer."""
     answers = _read_answers(data, path)
     if answers is None:
         if path.suffix.lower() == ".json":
@@ -254,11 +234,7 @@ def _parse_json(data: bytes, path: Path) -> object:
 
 
 def _build_recording(interaction: object, path: Path, number: int) -> Recording:
-    """Return the answer of one interaction (a request and its response) as a recording.
-
-    Args:
-        number: Number of the interaction in the cassette, from 1.
-    """
+    """Return the answer of one interaction (a request and its response) as a recording."""
     name = f"{path.stem}-{number}"
     response: object = interaction.get("response") if is_dict(interaction) else None
     if not is_dict(interaction) or not is_dict(response):

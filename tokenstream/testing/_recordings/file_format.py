@@ -205,12 +205,6 @@ def is_recording(data: bytes) -> bool:
 def parse(data: bytes, path: Path) -> Recording:
     r"""Return the recording in a file's content.
 
-    Args:
-        path: The file, which errors mention, and whose name becomes the name of the recording.
-
-    Raises:
-        RecordingInvalid: The file is damaged; the message names the line.
-
     Example:
         >>> from pathlib import Path
         >>> parse(b"tokenstream-recording 1\n\n@ 0.5\n+ Hello\n", Path("answer.rec")).arrivals
@@ -356,11 +350,7 @@ def _parse_late(value: str) -> int:
 
 
 def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
-    """Return a parser for a field whose value is one of several words.
-
-    Args:
-        words: Maps each word to its meaning.
-    """
+    """Return a parser for a field whose value is one of several words."""
 
     def parse_word(value: str) -> object:
         """Return the meaning of a field's value, which must be a key of `words`; refuse any other value."""
@@ -401,11 +391,7 @@ def _unescape_text(text: bytes) -> bytes:
 
 
 def _unescape_sequence(match: re.Match[bytes]) -> bytes:
-    """Return the bytes for an escape sequence.
-
-    Raises:
-        _InvalidLine: The match is only a backslash, which begins no known escape sequence.
-    """
+    """Return the bytes for an escape sequence."""
     hexadecimal, letter = match.groups()
     if hexadecimal is not None:
         return binascii.unhexlify(hexadecimal)

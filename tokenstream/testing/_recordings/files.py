@@ -26,10 +26,6 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
 
     Headers whose purpose is to carry a secret, such as cookies, are left out. If the file has
     the extension of a body, such as `.sse`, only the body is written.
-
-    Raises:
-        FileExistsError: The file exists, and `overwrite` is False.
-        RecordingRefused: The recording contains something that looks like a secret.
     """
     refuse_extension(path)
     if not overwrite:
@@ -48,11 +44,7 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
 
 
 def refuse_extension(path: Path) -> None:
-    """Raise for a file name that `Recording.load` would not accept.
-
-    Raises:
-        MisuseError: The extension is unknown.
-    """
+    """Raise for a file name that `Recording.load` would not accept."""
     if path.suffix.lower() not in {EXTENSION, *TYPES}:
         raise MisuseError(
             f"{path.name} is not a name for a recording: end it with {EXTENSION}, or for the body alone with "
@@ -61,11 +53,7 @@ def refuse_extension(path: Path) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise if a file exists at a path.
-
-    Raises:
-        FileExistsError: The file exists.
-    """
+    """Raise if a file exists at a path."""
     if path.exists():
         raise FileExistsError(f"there is a file {path} already: pass overwrite=True to replace it")
 
@@ -82,10 +70,6 @@ def load(path: Path) -> Recording:
     2. A VCR cassette, if the extension is .yaml or .yml, or if it is .json and the document has
        "interactions". The cassette must have one answer, or among several one streamed answer.
     3. A body alone, if the extension is that of a body; it becomes one chunk at time 0.
-
-    Raises:
-        RecordingInvalid: The file is of none of these kinds, or it is damaged.
-        FileNotFoundError: There is no such file.
     """
     data, extension = path.read_bytes(), path.suffix.lower()
     if extension == EXTENSION or is_recording(data):

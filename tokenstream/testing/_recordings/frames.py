@@ -55,9 +55,6 @@ def frames_of(recording: Recording) -> list[bytes]:
     A frame is an SSE event with the blank line that ends it, a line of NDJSON, an
     element of a JSON array, or a message of an AWS event stream or of a WebSocket.
 
-    Args:
-        recording: Any recording; a body without a known framing is returned as one frame.
-
     Example:
         >>> from tokenstream.testing import Recording
         >>> frames_of(Recording.of([b"data: a\n\ndata:", b" b\n\n"]))
@@ -87,10 +84,6 @@ def is_compressed(recording: Recording) -> bool:
 def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:
     r"""Return the framing of a body; None if no known framing fits.
 
-    Args:
-        start: The body, or its first bytes, which count more than the content type.
-        content_type: The content type sent by the server.
-
     Example:
         >>> detect_framing(b'{"a": 1}\n{"a": 2}\n'), detect_framing(b"<html>")
         ('ndjson', None)
@@ -105,12 +98,7 @@ def detect_framing(start: bytes, content_type: str | None = None) -> Framing | N
 
 
 def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
-    """Return the frames of a body; joined, they are the whole body.
-
-    Args:
-        framing: The framing of the body; None to return the body as one frame. JSON other
-            than an array is returned as one frame, too.
-    """
+    """Return the frames of a body; joined, they are the whole body."""
     if framing is None:
         ends = []
     elif framing == "json":
@@ -155,11 +143,6 @@ def _find_message_ends(body: bytes) -> list[int]:
 
 def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
     r"""Return the content type of a body in a file.
-
-    Args:
-        extension: The file's extension, one of `TYPES`, in upper or lower case.
-        start: The first bytes of the body: `SNIFFED` or more, unless the body is shorter.
-        is_whole: True if `start` is the whole body.
 
     Example:
         >>> content_type_of(".sse", b"", is_whole=True), content_type_of(".txt", b'{"a": 1}', is_whole=True)

@@ -31,13 +31,7 @@ _MIN_PLACES = 16
 
 
 def as_recording(playable: Playable) -> Recording:
-    """Return the recording for an object that can be replayed.
-
-    Raises:
-        RecordingInvalid: The file is not a recording, or it is damaged.
-        FileNotFoundError: There is no such file.
-        MisuseError: The object cannot be replayed.
-    """
+    """Return the recording for an object that can be replayed."""
     if isinstance(playable, Recording):
         return playable
     if isinstance(playable, Script):
@@ -56,9 +50,6 @@ def choose_cut_places(recording: Recording, max_places: int) -> list[int]:
     A sample consists of boundaries of frames and of places between them. For a large body it
     has fewer places, so that it does not take long to try all of them. The messages of a
     WebSocket are never cut inside.
-
-    Returns:
-        For each cut, the number of bytes before it, from 0 to one less than the body's size.
     """
     size = len(recording.body)
     max_places = min(max_places, max(_MIN_PLACES, _MAX_TOTAL_BYTES // max(1, size)))
@@ -111,11 +102,7 @@ class Edit(NamedTuple):
 
 
 def find_events(recording: Recording) -> list[Span]:
-    """Return the spans of all events, which are the frames except comments and closing brackets.
-
-    Raises:
-        MisuseError: The body is compressed.
-    """
+    """Return the spans of all events, which are the frames except comments and closing brackets."""
     if is_compressed(recording):
         raise MisuseError(
             f"the body of {recording.name!r} is compressed, so it has no events to be found: apply a fault "
@@ -137,15 +124,7 @@ def find_events(recording: Recording) -> list[Span]:
 
 
 def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
-    """Return the index of an event, and the spans of all events.
-
-    Args:
-        event: Number of the event, from 1, or from the end with -1 for the last; None for the event
-            in the middle.
-
-    Raises:
-        MisuseError: There is no event with that number.
-    """
+    """Return the index of an event, and the spans of all events."""
     spans = find_events(recording)
     number: object = (len(spans) + 1) // 2 if event is None else event
     # Not isinstance: True is an int, too.
@@ -160,17 +139,7 @@ def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]
 
 
 def find_offset(recording: Recording, at: float | None = None, event: int | None = None) -> int:
-    """Return the offset in a recording's body that a caller has specified.
-
-    Args:
-        at: An offset in bytes, counted from the end if negative; or a fraction of the body, as a
-            float from 0.0 to 1.0. If both `at` and `event` are None, the middle is returned.
-        event: Number of an event, from 1, with -1 for the last: the offset at which it ends is
-            returned. 0 stands for the beginning of the body.
-
-    Raises:
-        MisuseError: The body has no such offset or event.
-    """
+    """Return the offset in a recording's body that a caller has specified."""
     if event is not None:
         if at is not None:
             raise MisuseError("a place is given by `at` or by `event`, and not by both")
@@ -207,9 +176,6 @@ def divide(
 
     A chunk that contains the offset is split. The message of a WebSocket is not: it goes,
     whole, to the chunks after the offset.
-
-    Args:
-        ends: The result of `chunk_ends`, if the caller has computed it.
     """
     arrivals = recording.arrivals
     ends = chunk_ends(recording) if ends is None else ends
@@ -244,9 +210,6 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
     """Return a recording with edited bytes, whose chunks keep their boundaries and times.
 
     Inserted bytes become a chunk that arrives together with the chunk before it.
-
-    Args:
-        edits: The edits, in the order of the body and without overlaps.
     """
     # `begin` is the offset of the current chunk; the bytes before `copied_to` have been copied or replaced.
     new_arrivals: list[Arrival] = []
@@ -288,11 +251,7 @@ def _begins_before(edit: Edit, end: int) -> bool:
 
 
 def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
-    """Return a recording with other chunk boundaries; each new chunk has the time of its last byte.
-
-    Args:
-        ends: Offsets at which the new chunks end, in ascending order; the last is the end of the body.
-    """
+    """Return a recording with other chunk boundaries; each new chunk has the time of its last byte."""
     body, arrivals = recording.body, recording.arrivals
     old_ends = chunk_ends(recording)
     # The bisection finds the old chunk that contains the new chunk's last byte.

@@ -78,11 +78,7 @@ class ReplayedProcess(_Replayed["IO[bytes]"]):
         self._raw = raw
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code, at once.
-
-        Args:
-            timeout: Not used: there is nothing to wait for.
-        """
+        """Return the exit code, at once."""
         return self._end()
 
     def poll(self) -> int | None:
@@ -195,12 +191,7 @@ class ReplayedReader(asyncio.StreamReader):
 
 
 def play_process(recording: Recording, clock: ReplayClock) -> ReplayedProcess:
-    """Return a process that prints a recording.
-
-    Args:
-        recording: The recording, with pace, chunking and faults applied.
-        clock: The clock of the replay.
-    """
+    """Return a process that prints a recording."""
     _refuse_messages(recording)
     return ReplayedProcess(_RawOutput(recording, clock), recording.exit_code or 0)
 

@@ -63,9 +63,6 @@ def apply_chunking(recording: Recording, chunking: Chunking) -> Recording:
 
     Each new chunk has the time of its last byte. The messages of a WebSocket keep their
     boundaries.
-
-    Raises:
-        MisuseError: `chunking` is invalid.
     """
     if chunking == "recorded":
         return recording
@@ -237,11 +234,7 @@ class _Schedule:
         self._read_limit = math.inf if seconds is None else self._clock() + seconds
 
     def _compute_wait(self) -> float:
-        """Return the seconds of real time to wait for the next chunk, the end, or the limit of the read.
-
-        Raises:
-            MisuseError: The wait would never end.
-        """
+        """Return the seconds of real time to wait for the next chunk, the end, or the limit of the read."""
         if self._next_index < len(self._arrivals):
             due = self._started_at + self._arrivals[self._next_index].at
         else:
@@ -260,13 +253,7 @@ class _Schedule:
         return self._clock.until(self._read_limit + _AFTER_LIMIT if self._limit_comes_first else due)
 
     def _take_chunk(self) -> bytes:
-        """Return the next chunk.
-
-        Raises:
-            StopIteration: There are no more chunks; in an event loop, StopAsyncIteration.
-            ConnectionError: There are no more chunks, and the recorded connection broke.
-            TimeoutError: The limit of the read passed before the chunk arrived.
-        """
+        """Return the next chunk."""
         if self._limit_comes_first:
             raise TimeoutError("nothing came in time")
         if self._next_index < len(self._arrivals):
@@ -288,11 +275,7 @@ class Chunks(_Schedule):
         """Set by `shutdown`, which another thread calls to end a wait."""
 
     def shutdown(self, how: int) -> None:
-        """End the wait of another thread for a chunk, as the shutdown of a socket would.
-
-        Args:
-            how: Not used: a socket's method has this argument.
-        """
+        """End the wait of another thread for a chunk, as the shutdown of a socket would."""
         self._shutdown_event.set()
 
     def __iter__(self) -> Chunks:
@@ -336,11 +319,7 @@ def _is_proper(close_frame: tuple[int, str] | None) -> bool:
 def prepare(
     recording: Recording, pace: Pace, chunking: Chunking, fault: Fault | Iterable[Fault] | None
 ) -> Recording:
-    """Return a recording with chunking, pace and fault applied, in this order.
-
-    Raises:
-        MisuseError: `pace`, `chunking` or `fault` is invalid, or the fault cannot be applied.
-    """
+    """Return a recording with chunking, pace and fault applied, in this order."""
     if chunking != "recorded":
         recording = apply_chunking(recording, chunking)
     if pace != "recorded":

@@ -170,11 +170,7 @@ def find_secret(data: bytes) -> Secret | None:
 
 
 def refuse_secrets(recording: Recording) -> None:
-    """Raise if a recording contains something that looks like a secret.
-
-    Raises:
-        RecordingRefused: A secret was found; the message gives its kind and its place.
-    """
+    """Raise if a recording contains something that looks like a secret."""
     found = search_recording(recording)
     if found is not None:
         raise _refusal_of(*found)
@@ -306,11 +302,7 @@ def _refusal_of(secret: Secret, place: str) -> RecordingRefused:
 
 
 def check_named_headers(names: Iterable[str]) -> frozenset[str]:
-    """Return the names of additional headers to keep, in lower case.
-
-    Raises:
-        MisuseError: The argument is a single name, or the purpose of a header is to carry a secret.
-    """
+    """Return the names of additional headers to keep, in lower case."""
     if isinstance(names, str):
         raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')
     lower_names = frozenset(name.lower() for name in names)
@@ -323,11 +315,7 @@ def check_named_headers(names: Iterable[str]) -> frozenset[str]:
 
 
 def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Return the headers of a response that a replay needs.
-
-    Args:
-        named: Lower-case names of additional headers to keep.
-    """
+    """Return the headers of a response that a replay needs."""
     selected = {
         name: value
         for name, value in headers.items()

@@ -68,12 +68,7 @@ class Player:
         self._choose = self._make_chooser(what)
 
     def recording(self, request: Request) -> Recording:
-        """Return the answer to a request, with pace, chunking and fault applied.
-
-        Raises:
-            MisuseError: No answer is left; or the answer is for a WebSocket and the request for
-                HTTP, or the reverse.
-        """
+        """Return the answer to a request, with pace, chunking and fault applied."""
         chosen = self.answer(request)
         if chosen.status >= LOWEST_ERROR_STATUS:
             # A refusal is an HTTP answer, even to a request that opens a WebSocket.
@@ -90,11 +85,7 @@ class Player:
         return chosen
 
     def answer(self, request: Request) -> Recording:
-        """Return the answer to a request, without regard to whether it comes over HTTP or a WebSocket.
-
-        Raises:
-            MisuseError: No answer is left.
-        """
+        """Return the answer to a request, without regard to whether it comes over HTTP or a WebSocket."""
         return self._choose(request)
 
     def format_of(self, request: Request) -> str | None:
@@ -104,14 +95,7 @@ class Player:
     # -- within ------------------------------------------------------------
 
     def _make_chooser(self, what: object) -> _Chooser:
-        """Return the function that takes a request and returns the recording to play.
-
-        Args:
-            what: A recording, a script, a sequence of these, a mapping from paths to these, or a function.
-
-        Raises:
-            MisuseError: `what` cannot be played.
-        """
+        """Return the function that takes a request and returns the recording to play."""
         if isinstance(what, Recording | Script):
             return lambda request: self._prepare(what, request)
         if isinstance(what, Mapping):
@@ -190,11 +174,7 @@ def _refuse_path(path: str, played_paths: Iterable[str]) -> Recording:
 
 
 def headers_of(recording: Recording) -> dict[str, str]:
-    """Return the headers to send with a recording, which always include a content type.
-
-    Raises:
-        MisuseError: A header cannot be sent.
-    """
+    """Return the headers to send with a recording, which always include a content type."""
     headers = {name: text for name, text in recording.headers.items() if name not in _CONNECTION_HEADERS}
     for name, text in headers.items():
         if not _SENDABLE.fullmatch(text):

@@ -150,12 +150,6 @@ def paced(
 ) -> list[Chunk]:
     r"""Return the frames of a body, each with a pause before it, in the rhythm of a model.
 
-    Args:
-        rate: Mean number of frames per second; None for no pauses.
-        first: Seconds before the first frame.
-        framing: Framing of the body; None to send the body as one frame. JSON other than an
-            array is sent as one frame, too.
-
     Example:
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
         [(0.0, b'data: a\n\n'), (0.0, b'data: b\n\n')]

@@ -42,11 +42,7 @@ def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other li
 
 @cache
 def server_context(host: str) -> ssl.SSLContext:
-    """Return the TLS context of a server, with a certificate for its host.
-
-    Raises:
-        MisuseError: The package trustme is missing.
-    """
+    """Return the TLS context of a server, with a certificate for its host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # Quirk (CPython 3.11, 2026-11): a client that reads in one thread and writes in another, as the sync
     # one of websockets does, may lose what it writes while tickets arrive;

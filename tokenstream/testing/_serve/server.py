@@ -104,11 +104,7 @@ class ReplayServer:
         return f"http://{address}" if self._tls is None else f"https://{address}"
 
     def start(self) -> None:
-        """Start to listen, and to answer requests in threads, until `stop` is called.
-
-        Raises:
-            OSError: The address cannot be used.
-        """
+        """Start to listen, and to answer requests in threads, until `stop` is called."""
         if self._listener is not None:
             raise MisuseError("the server is running already; stop it first, or make another one")
         self._listener = listener = Listener(
@@ -406,12 +402,7 @@ class _ServedConnection(BaseHTTPRequestHandler):
             self._cut_body(cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
-        """Send the status line and the headers of a reply.
-
-        Args:
-            number: Number of the request, from 1, of which the request id is made.
-            chunked: True if the body follows in the chunked transfer coding.
-        """
+        """Send the status line and the headers of a reply."""
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
         # Anthropic calls this header request-id; all other providers call it x-request-id.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"
@@ -426,11 +417,7 @@ class _ServedConnection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait some seconds, and notice if the client leaves meanwhile.
-
-        Returns:
-            True after the wait; False at once if the client leaves or the server is stopped.
-        """
+        """Wait some seconds, and notice if the client leaves meanwhile."""
         if seconds <= 0:
             return True
         due = time.monotonic() + seconds
@@ -450,11 +437,7 @@ class _ServedConnection(BaseHTTPRequestHandler):
         return not self._listener.stopping.wait(remaining)
 
     def _cut_body(self, kind: Breaks, exchange: Exchange) -> None:
-        """Cut the body: break the connection inside it; for "stall", only wait until the client leaves.
-
-        Args:
-            exchange: The record of the request, in which the outcome is noted.
-        """
+        """Cut the body: break the connection inside it; for "stall", only wait until the client leaves."""
         self.close_connection = True
         if kind == "stall":
             self._wait(math.inf)

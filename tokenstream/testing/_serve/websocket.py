@@ -59,9 +59,6 @@ class WebSocketExchange:
     def hold(self, request: Request, reply: Reply) -> Breaks | None:
         """Send the whole answer, or hold a session, and end or keep the connection as that asks for.
 
-        Returns:
-            The way in which the caller must cut the connection now; None if nothing is left to do.
-
         After an answer, the connection stays open until the client has been silent for a moment,
         so that a late message of the client does not meet a closed connection.
         """
@@ -89,11 +86,7 @@ class WebSocketExchange:
         return self._break(reply.cut, reply.close_frame, half)
 
     def _hold_session(self, session: ServedSession) -> Breaks | None:
-        """Let a session answer the client's messages until one side ends the connection.
-
-        Returns:
-            The way in which the caller must cut the connection now; None if nothing is left to do.
-        """
+        """Let a session answer the client's messages until one side ends the connection."""
         self._session = session
         session.start(time.monotonic())
         client_stays = True
@@ -111,15 +104,7 @@ class WebSocketExchange:
         return None
 
     def _break(self, kind: Breaks, close_frame: tuple[int, str] | None, half: bytes) -> Breaks | None:
-        """End the connection early.
-
-        Args:
-            close_frame: Code and reason of the closing frame; None to send none.
-            half: A message of which only a half is sent.
-
-        Returns:
-            The way in which the caller must cut the connection now; None if nothing is left to do.
-        """
+        """End the connection early."""
         if kind == "close" and close_frame is not None:
             self._exchange.outcome = "cut"
             self._say_farewell(*close_frame)
@@ -178,11 +163,7 @@ class WebSocketExchange:
         return True
 
     def _prepare_message(self, data: bytes) -> None:
-        """Pass a message to the protocol, which prepares its bytes for `_write`.
-
-        Args:
-            data: The message: it is sent as text if the bytes are UTF-8, otherwise as binary.
-        """
+        """Pass a message to the protocol, which prepares its bytes for `_write`."""
         try:
             data.decode()
         except UnicodeDecodeError:
@@ -192,12 +173,7 @@ class WebSocketExchange:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
     def _listen(self, end_at: Callable[[], float]) -> bool:
-        """Read and record the client's messages until a moment; return False if the client has left before.
-
-        Args:
-            end_at: Returns the moment; it is called again after each read, since a message may
-                postpone the moment.
-        """
+        """Read and record the client's messages until a moment; return False if the client has left before."""
         while self._protocol.state is not CLOSED and (remaining := end_at() - time.monotonic()) > 0:
             self._connection.settimeout(None if remaining == math.inf else remaining)
             with suppress(TimeoutError):

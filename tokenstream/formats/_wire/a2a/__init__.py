@@ -129,12 +129,7 @@ class A2A(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is a task, a message, or an update of a task.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a stream's first payload is a task, a message, or an update of a task."""
         return unwrap(payload) is not None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
@@ -251,12 +246,7 @@ class A2A(Format):
     # -- within ------------------------------------------------------------
 
     def _read_head(self, id: str | None, content: dict[str, Any]) -> None:
-        """Report what any payload may have: an id, the conversation, and metadata, perhaps with token counts.
-
-        Args:
-            id: The id of the task or message; None if the payload names none.
-            content: The task, the message or the update.
-        """
+        """Report what any payload may have: an id, the conversation, and metadata, perhaps with token counts."""
         if id != self.parts.id or not self.parts.started:
             self.parts.head(id=id)
         context_id, metadata = text_of(content, "contextId"), dict_of(content, "metadata")
@@ -269,12 +259,7 @@ class A2A(Format):
                 self.parts.usage(usage)
 
     def _read_status(self, status: dict[str, Any], *, is_final: bool) -> None:
-        """Read a state with its message: progress, a question, the answer, or the reason of a failure.
-
-        Args:
-            status: The status.
-            is_final: True if the server says that the stream ends here.
-        """
+        """Read a state with its message: progress, a question, the answer, or the reason of a failure."""
         word = text_of(status, "state") or ""
         state = state_of(word)
         self.parts.report_unknown_fields(status, _KNOWN_IN_STATUS)
@@ -340,9 +325,6 @@ def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None
 
     In version 0.3 of the protocol, the field `kind` of the content names the kind. In version 1.0, the
     content is in a field named after its kind; so it is in 0.3 over HTTP without JSON-RPC.
-
-    Args:
-        payload: The payload, with JSON-RPC around it or without.
 
     Example:
         >>> unwrap({"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_WORKING"}}})[0]

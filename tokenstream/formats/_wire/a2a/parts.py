@@ -86,9 +86,6 @@ class Content:
         """Return the `provider_data` of a part: fields of the artifact or message, and of the part's piece.
 
         The result is None if there are no such fields.
-
-        Args:
-            piece: The fields of the piece besides its content; None if there are none.
         """
         named = {self.owner: self.fields, "part": piece}
         return {name: fields for name, fields in named.items() if fields} or None
@@ -122,16 +119,7 @@ class TaskParts(Parts):
         is_last: bool = False,
         replaces: bool = False,
     ) -> None:
-        """Add pieces to an artifact; if the artifact is sent whole, add only what has not arrived.
-
-        Args:
-            task_id: The id of the artifact's task.
-            artifact: The artifact, with its new pieces or with all of them.
-            appends: True if the pieces follow those that have arrived; False if the artifact is sent whole.
-            is_last: True if nothing more of the artifact follows.
-            replaces: True if a whole artifact that is another one replaces what has arrived; False if it is
-                only reported, because it is a snapshot, which may be older.
-        """
+        """Add pieces to an artifact; if the artifact is sent whole, add only what has not arrived."""
         id = text_of(artifact, "artifactId")
         if id is None:
             self.note("part_index_missing")
@@ -207,14 +195,7 @@ class TaskParts(Parts):
                 self._add_other(content, piece)
 
     def _add_text(self, content: Content, kind: TextKind, text: str, fields: dict[str, Any] | None) -> None:
-        """Add text to the run at the end of an artifact or a message; begin a run if the kind is another.
-
-        Args:
-            content: The artifact or message.
-            kind: "text" or "reasoning".
-            text: The text.
-            fields: The fields of the piece besides the text; None if there are none.
-        """
+        """Add text to the run at the end of an artifact or a message; begin a run if the kind is another."""
         if not text and fields is None:
             return
         run = content.open_run
@@ -280,22 +261,14 @@ class TaskParts(Parts):
     # -- content that is sent again ----------------------------------------
 
     def _append_what_is_new(self, content: Content, pieces: list[Piece]) -> bool:
-        """Add the pieces of a whole artifact that have not arrived.
-
-        Returns:
-            False, without adding anything, if the artifact does not begin with what has arrived.
-        """
+        """Add the pieces of a whole artifact that have not arrived."""
         new = self._find_new(content, _merge(pieces))
         if new is not None:
             self._append_pieces(content, new)
         return new is not None
 
     def _complete_beginning(self, content: Content, pieces: list[Piece]) -> bool:
-        """Add the beginning of a text that the input began inside of, from the whole artifact.
-
-        Returns:
-            False, without adding anything, if that is not what the artifact lacks.
-        """
+        """Add the beginning of a text that the input began inside of, from the whole artifact."""
         run, whole = content.open_run, _merge(pieces)
         if run is None or len(content.segments) != 1 or len(whole) != 1 or len(run.parts) != 1:
             return False
@@ -309,12 +282,7 @@ class TaskParts(Parts):
         return True
 
     def _find_new(self, content: Content, pieces: list[Piece]) -> list[Piece] | None:
-        """Return the pieces that follow what has arrived; None if `pieces` do not begin with that.
-
-        Args:
-            content: What has arrived of the artifact.
-            pieces: All pieces of the artifact, with adjacent texts of one kind joined, as in a `Run`.
-        """
+        """Return the pieces that follow what has arrived; None if `pieces` do not begin with that."""
         arrived = content.segments
         if len(pieces) < len(arrived):
             return None

@@ -192,10 +192,6 @@ class AGUI(Format):
         """Report the start of the answer, with the run's id as the answer's id.
 
         Only the events about the run itself, such as `RUN_STARTED`, contain the run's id.
-
-        Args:
-            payload: The first payload of the answer.
-            kind: The type of the event in the payload.
         """
         if kind not in _RUN_EVENTS:
             self.note_missing_start()
@@ -273,10 +269,6 @@ def unwrap(payload: dict[str, Any]) -> dict[str, Any]:
 def finish_word_of(payload: dict[str, Any]) -> str:
     """Return the word for which a run has ended: its outcome, or the finish reason in its metadata.
 
-    Args:
-        payload: A `RUN_FINISHED`. If a relay of this library or TanStack AI has sent it, a reason for which
-            AG-UI has no outcome is in its metadata.
-
     Example:
         >>> told = {"tokenstream": {"finishReason": "length"}}
         >>> finish_word_of({"outcome": {"type": "success"}, "metadata": told})
@@ -326,10 +318,6 @@ def _tanstack_metadata(payload: dict[str, Any]) -> dict[str, Any]:
 def usage_of(payload: dict[str, Any]) -> Usage | None:
     """Return the token counts of a run, summed over its models; None if no model reported any.
 
-    Args:
-        payload: The event that ended the run, with a list of counts, one entry for each provider and model.
-            If a relay of this library has sent it, further counts are in its metadata.
-
     Example:
         >>> usage_of({"usage": [{"outputTokens": 4}, {"outputTokens": 3}]}).output_tokens
         7
@@ -345,10 +333,6 @@ def usage_of(payload: dict[str, Any]) -> Usage | None:
 
 
 def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
-    """Return the sum of a token count over all entries of a report; None if no entry has the count.
-
-    Args:
-        names: The names of the count, one of which an entry uses.
-    """
+    """Return the sum of a token count over all entries of a report; None if no entry has the count."""
     counts = [count for entry in entries if (count := count_of(entry, *names)) is not None]
     return sum(counts) if counts else None

@@ -277,10 +277,6 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
 def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool itself.
 
-    Args:
-        payload: The event. If a relay of this library has sent it, its metadata say whether its `content` is
-            JSON text, plain text or the message of an error.
-
     Example:
         >>> told = {"content": "json", "providerExecuted": True}
         >>> read_output({"content": "[7]", "metadata": {"tokenstream": told}})

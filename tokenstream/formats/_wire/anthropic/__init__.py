@@ -271,11 +271,7 @@ class Anthropic(Format):
         return self._start_was_whole
 
     def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
-        """Read a message: its head and token counts and, for a whole answer, its content and finish reason.
-
-        Args:
-            whole: True if the message has the whole content; False if blocks follow.
-        """
+        """Read a message: its head and token counts and, for a whole answer, its content and finish reason."""
         self._has_head, self._start_expected = True, False
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
@@ -297,11 +293,7 @@ class Anthropic(Format):
             self._blocks.add_whole_block(index, block)
 
     def _read_usage(self, payload: dict[str, Any], reason: str | None = None) -> None:
-        """Report the token counts in a payload, if it has any.
-
-        Args:
-            reason: The stop reason that comes with them; None if none does.
-        """
+        """Report the token counts in a payload, if it has any."""
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))
@@ -344,10 +336,6 @@ class Anthropic(Format):
 def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
-    Args:
-        reason: The answer's stop reason. After a compaction, its tokens are added, which the API counts in
-            `iterations` alone; in an answer that goes on behind a compaction, they stay there.
-
     Example:
         >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens
         4
@@ -377,10 +365,6 @@ def replaced_counts(report: dict[str, Any], reason: str | None) -> frozenset[str
 
     After a refusal, no output is counted. After a compaction, its tokens are in `iterations` alone, so the
     counts beside these may fall to zero.
-
-    Args:
-        report: The token counts as the server sent them.
-        reason: The stop reason that comes with them; None if none does.
 
     Example:
         >>> sorted(replaced_counts({"output_tokens": 0}, "refusal"))

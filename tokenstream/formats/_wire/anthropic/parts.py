@@ -88,11 +88,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block, and return it; close an open block with the same index, unless this is its start.
-
-        Args:
-            content: The block as its start event describes it.
-        """
+        """Open a block, and return it; close an open block with the same index, unless this is its start."""
         id, name = text_of(content, "id"), text_of(content, "name")
         if self._is_start_of_open(index, id, name, content.get("input")):
             return self._open[index]
@@ -108,11 +104,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
-        """Add a delta to its block; if it fits no block, report its payload as unknown and return False.
-
-        Args:
-            payload: The payload with the delta.
-        """
+        """Add a delta to its block; if it fits no block, report its payload as unknown and return False."""
         kind = text_of(delta, "type") or ""
         block = self._open.get(index) or self._open_unannounced(index, kind, delta)
         if block is not None:
@@ -226,15 +218,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def _open_unannounced(self, index: int, kind: str, delta: dict[str, Any]) -> AnthropicBlock | None:
-        """Open a block for a delta whose block has no start event, or has ended.
-
-        Args:
-            kind: Anthropic's word for the type of the delta.
-            delta: The delta.
-
-        Returns:
-            The block; None if the delta does not show which type of block it belongs to.
-        """
+        """Open a block for a delta whose block has no start event, or has ended."""
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
@@ -256,11 +240,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a piece of thinking and its estimated tokens.
-
-        Returns:
-            False if the delta does not fit the block.
-        """
+        """Add a piece of thinking and its estimated tokens."""
         text = delta.get("thinking")
         if not isinstance(text, str) or block.part.kind != "reasoning":
             return False
@@ -302,11 +282,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _add_compaction(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add data to a compaction, which is a summary of the conversation.
-
-        Returns:
-            False if the block is not a compaction.
-        """
+        """Add data to a compaction, which is a summary of the conversation."""
         if block.type != "compaction":
             return False
         more = fields_except(delta, "type")
@@ -326,24 +302,14 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # -- closing -----------------------------------------------------------
 
     def _report_unsent(self, block: AnthropicBlock, *, expected: bool = False) -> None:
-        """Report the data and the input of a block that have not been reported yet.
-
-        Args:
-            expected: True if the input may be an object instead of JSON text; if False, an object counts
-                as a departure.
-        """
+        """Report the data and the input of a block that have not been reported yet."""
         if block.deltas > 1:
             # Only the first delta was reported when it arrived.
             self._report_data_again(block, block.data)
         self._add_whole_input(block, expected=expected)
 
     def _add_whole_input(self, block: AnthropicBlock, *, expected: bool) -> None:
-        """Add the input in the block's start event to the arguments, unless fragments have replaced it.
-
-        Args:
-            expected: True if the input may be an object instead of JSON text; if False, an object counts
-                as a departure.
-        """
+        """Add the input in the block's start event to the arguments, unless fragments have replaced it."""
         value, block.input = block.input, None
         # The start has `{}` if fragments will follow.
         # Quirk (Anthropic, 2025-12): calls made by code have all their input in the start;
@@ -383,10 +349,6 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert a citation of any of Anthropic's types.
 
     The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
-
-    Args:
-        data: The citation as the server sent it.
-        cites: Index of the part that the citation supports.
 
     Example:
         >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title

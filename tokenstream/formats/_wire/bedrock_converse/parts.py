@@ -103,12 +103,7 @@ def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
 
 
 def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:
-    """Return an image with the fields that its deltas have added, and with the URL of its file in S3.
-
-    Args:
-        start: The image as it was opened.
-        added: Maps each field to its values, of which the last one counts.
-    """
+    """Return an image with the fields that its deltas have added, and with the URL of its file in S3."""
     data: dict[str, Any] = {**(getattr(start, "provider_data", None) or {})}
     data |= {name: values[-1] for name, values in added.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})
@@ -140,11 +135,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, start: dict[str, Any]) -> None:
-        """Open a block, unless this is the start of an open call again.
-
-        Args:
-            start: The block as its start event describes it.
-        """
+        """Open a block, unless this is the start of an open call again."""
         call = dict_of(start, "toolUse")
         id, name = text_of(call, "toolUseId"), text_of(call, "name")
         if self._is_start_of_open(index, id, name, call.get("input")):
@@ -158,12 +149,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         self._last_written = block.part
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add a delta to its block; fields that do not fit the block are reported as unknown.
-
-        Args:
-            delta: The delta; each of its fields adds to the block.
-            payload: The payload with the delta.
-        """
+        """Add a delta to its block; fields that do not fit the block are reported as unknown."""
         # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
         block = self._open.get(index)
@@ -213,9 +199,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         """Open the part of a block that a field of the start event describes.
 
         A field that belongs in a delta is read like one, and opens the part of its kind.
-
-        Args:
-            name: The field's name; a name that is not known makes the part opaque.
         """
         opener = self._PART_OPENERS.get(name)
         reader = self._DELTA_READERS.get(name)
@@ -276,11 +259,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # The methods in `_DELTA_READERS` are passed one field of a delta.
 
     def _get_or_open_part(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return the part of a block, for a delta to be added; open a part if the block has none of the kind.
-
-        Args:
-            kind: The kind of part that the delta adds to, such as "text".
-        """
+        """Return the part of a block, for a delta to be added; open a part if the block has none of the kind."""
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
@@ -413,10 +392,6 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert a citation.
 
     The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
-
-    Args:
-        data: The citation as the server sent it.
-        cites: Index of the part that the citation supports.
 
     Example:
         >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text

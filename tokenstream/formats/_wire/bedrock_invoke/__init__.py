@@ -36,11 +36,7 @@ _START, _BETWEEN, _END = b'{"bytes":"', b'","p":"', b'"}'
 
 
 def unpack(encoded: object) -> bytes:
-    """Return the bytes of a chunk, which are base64 on the wire.
-
-    Raises:
-        ProtocolError: The value is neither bytes nor base64.
-    """
+    """Return the bytes of a chunk, which are base64 on the wire."""
     if isinstance(encoded, bytes):
         return encoded
     if not isinstance(encoded, str):
@@ -69,24 +65,10 @@ def may_have_payload(encoded: object) -> bool:
 
 
 def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes.
-
-    Args:
-        start: The first bytes of the payloads; their number is a multiple of `BYTES_PER_GROUP`.
-        read: Makes the event from a payload's bytes after `start`; returns None if the payload must be
-            decoded.
-
-    Returns:
-        The first bytes of the chunks, and a function that makes the event from the other bytes of a chunk.
-        The function does not decode the payload's JSON; it returns None if the chunk must be decoded.
-    """
+    """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes."""
 
     def read_rest(rest: bytes) -> Event | None:
-        """Return the event of a chunk; None if the chunk must be decoded.
-
-        Args:
-            rest: The bytes of the chunk after its first bytes.
-        """
+        """Return the event of a chunk; None if the chunk must be decoded."""
         if rest[-2:] != _END:
             return None
         # The payload may be followed by a field with random padding.
@@ -326,12 +308,7 @@ class BedrockInvoke(Format):
             self._data = data
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
-        """Pass a payload to the model's format, which is chosen by the first payload.
-
-        Args:
-            payload: The payload without the fields that Bedrock added.
-            raw: The whole payload, which becomes the `raw` of the events.
-        """
+        """Pass a payload to the model's format, which is chosen by the first payload."""
         payload = rename_fields(payload)
         # The stage must see each event once: not in `inner.feed`, but when this format returns the events.
         stage, self.parts.stage = self.parts.stage, None

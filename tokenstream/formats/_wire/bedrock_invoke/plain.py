@@ -146,11 +146,7 @@ def shape_of(payload: dict[str, Any]) -> ModelShape | None:
 
 
 def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
-    """Return whether a payload has its text at the place that a shape describes.
-
-    Args:
-        payload: A payload that has the field `shape.marking_field`.
-    """
+    """Return whether a payload has its text at the place that a shape describes."""
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
@@ -310,14 +306,7 @@ class PlainModel(Format):
     def _read_item(
         self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]
     ) -> None:
-        """Read the text and the finish reason of one choice.
-
-        Args:
-            shape: The paths into the item.
-            item: A payload, or one of its items.
-            index: The choice's index; None if the item has none, and so the finish reason ends all choices.
-            known: Names of the item's fields that are read elsewhere.
-        """
+        """Read the text and the finish reason of one choice."""
         choice = index or 0
         text = value_at(item, shape.text)
         whole_answer = item.get("response")
@@ -339,12 +328,7 @@ class PlainModel(Format):
             self._finish(reason, index)
 
     def _finish(self, reason: str, index: int | None) -> None:
-        """Report a finish reason, and then the token counts.
-
-        Args:
-            reason: The model's word for the reason.
-            index: The index of the choice that has ended; None if all choices have ended.
-        """
+        """Report a finish reason, and then the token counts."""
         # Without an index, all choices have ended; without any choice so far, the answer is choice 0.
         ended = list(self.parts.choices) if index is None else [index]
         for ended_choice in ended or [0]:

@@ -147,13 +147,7 @@ class V1(V2):
             self.content.cite_source(citation, documents)
 
     def _read_end(self, response: dict[str, Any], reason: str | None, failure_message: str | None) -> None:
-        """Read the whole answer at the end of the stream: add what no earlier event has contained.
-
-        Args:
-            response: The whole answer.
-            reason: Cohere's word for the finish reason.
-            failure_message: The server's description of a failure; None if it sent none.
-        """
+        """Read the whole answer at the end of the stream: add what no earlier event has contained."""
         if not self._has_citations:
             self._read_citations(response)
         if not self.content.has_calls:
@@ -167,12 +161,7 @@ class V1(V2):
         self.end_answer(reason, dict_of(response, "meta"), failure_message)
 
     def _tell_text(self, generation: dict[str, Any], number: int) -> None:
-        """Compare the whole text of a choice with its deltas; if nothing of the choice arrived, add the text.
-
-        Args:
-            generation: The object with the text: the whole answer, or one of several generations.
-            number: The position of the generation, which is the number of its choice if it names no other.
-        """
+        """Compare the whole text of a choice with its deltas; if nothing of the choice arrived, add the text."""
         whole, sent_index = text_of(generation, "text"), int_of(generation, "index")
         if not whole:
             return

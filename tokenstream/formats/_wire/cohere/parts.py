@@ -77,12 +77,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- text and reasoning --------------------------------------------------
 
     def start_block(self, index: int | None, content: dict[str, Any]) -> None:
-        """Open a content block, unless this is the start of an open one again.
-
-        Args:
-            index: The block's index; None if the event has none.
-            content: The block as its start event describes it.
-        """
+        """Open a content block, unless this is the start of an open one again."""
         key = self._block_key(index, new=True)
         kind = _type_of(content)
         begun = self._find_begun(key, TEXT_KEYS.get(kind, ""))
@@ -93,12 +88,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self._open_block(key, kind, content)
 
     def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
-        """Add a delta to a content block; fields other than its text are reported in an `Unknown` event.
-
-        Args:
-            index: The block's index; None for the newest block, or for block 0 if none has begun.
-            content: The delta.
-        """
+        """Add a delta to a content block; fields other than its text are reported in an `Unknown` event."""
         key = self._block_key(index)
         for field, kind in TEXT_KEYS.items():
             text = content.get(field)
@@ -132,12 +122,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         return "block", self.find_index(index, new=new)
 
     def _open_block(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> OpenPart:
-        """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown.
-
-        Args:
-            kind: Cohere's word for the type of the block.
-            content: The block as the server sent it.
-        """
+        """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
@@ -156,12 +141,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         return part
 
     def _get_or_open_block(self, key: tuple[str, int], field: str, kind: str) -> OpenPart:
-        """Return the part of the block that a delta adds to; if no block of this kind is open, open one.
-
-        Args:
-            field: The field of the delta that holds the text.
-            kind: The kind of part that this field belongs to.
-        """
+        """Return the part of the block that a delta adds to; if no block of this kind is open, open one."""
         part = self._open.get(key)
         if part is None:
             self._note_unopened(key)
@@ -182,12 +162,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             self.items("tool_plan", [text])
 
     def cite_source(self, citation: dict[str, Any], documents: object = None) -> None:
-        """Add a citation.
-
-        Args:
-            citation: The citation as the server sent it.
-            documents: Documents that the citation may refer to by id.
-        """
+        """Add a citation."""
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._part_indexes:
             # The citation names no known block, so it is assumed to refer to the newest.
@@ -210,12 +185,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- tool calls ----------------------------------------------------------
 
     def start_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Open a tool call, unless this is the start of an open call again.
-
-        Args:
-            index: The call's index; None if the event has none.
-            call: The call as its start event describes it.
-        """
+        """Open a tool call, unless this is the start of an open call again."""
         key = self._call_key(index, new=True)
         function = dict_of(call, "function")
         name = text_of(function, "name")
@@ -237,12 +207,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Add to the arguments of a tool call; without an open call, report the delta as unknown.
-
-        Args:
-            index: The call's index; None for the open call with the highest index, which began last.
-            call: The delta.
-        """
+        """Add to the arguments of a tool call; without an open call, report the delta as unknown."""
         key = self._call_key(index)
         opened = self._open.get(key)
         arguments = dict_of(call, "function").get("arguments")
@@ -372,11 +337,6 @@ def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> C
     Of the sources, only the first with an address or a title is used. The other sources
     stay in `provider_data`, and so does `text`, which repeats the cited words of the answer.
 
-    Args:
-        data: The citation as the server sent it.
-        cites: Index of the part that the citation supports; None if it supports none.
-        documents: The documents that citations of v1 refer to by id; citations of v2 contain them.
-
     Example:
         >>> source = {"type": "document", "id": "d1", "document": {"title": "Laws"}}
         >>> citation_of({"start": 0, "end": 5, "sources": [source]}, 0, None).title
@@ -406,22 +366,13 @@ def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any]]:
-    """Return the documents whose ids a v1 citation lists.
-
-    Args:
-        data: The citation.
-        documents: All documents of the request or answer.
-    """
+    """Return the documents whose ids a v1 citation lists."""
     ids = data.get("document_ids")
     return [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]
 
 
 def failure_of(reason: str, failure_message: str | None) -> ProviderError | None:
     """Return the error for a finish reason; None if the reason is not a failure.
-
-    Args:
-        reason: Cohere's word for the finish reason.
-        failure_message: The server's description of the failure.
 
     Example:
         >>> failure_of("TIMEOUT", None).retryable, failure_of("COMPLETE", None)

@@ -221,13 +221,7 @@ class V2(Format):
             self.content.add_whole_call(index, call)
 
     def end_answer(self, reason: str | None, report: dict[str, Any], failure_message: str | None) -> None:
-        """End the answer.
-
-        Args:
-            reason: Cohere's word for the finish reason.
-            report: The token counts.
-            failure_message: The server's description of a failure; None if it sent none.
-        """
+        """End the answer."""
         if report:
             self.parts.usage(usage_of(report))
         self.content.forget_open()
@@ -253,12 +247,7 @@ class V2(Format):
     def _report_unknown_fields_in_message(
         self, payload: dict[str, Any], message: dict[str, Any], *names: str
     ) -> None:
-        """Report the unknown fields of a payload, of its delta, and of the delta's message.
-
-        Args:
-            message: The message in the payload's delta.
-            names: Names of the fields of the payload and of the message that have been read.
-        """
+        """Report the unknown fields of a payload, of its delta, and of the delta's message."""
         self.report_unknown_fields(payload, "type", "index", "delta", *names)
         self.report_unknown_fields(dict_of(payload, "delta"), "message")
         self.report_unknown_fields(message, *names)

@@ -117,9 +117,6 @@ def _rename(value: object, depth: int) -> Json:
 
     Two things are left unchanged: the content of the fields in `_FREE_NAMES`, in which the application or
     the model chose the names, and everything below the level `_DEEPEST`.
-
-    Args:
-        depth: The value's level in the payload, which itself is level 0.
     """
     if depth > _DEEPEST:
         return value
@@ -350,9 +347,6 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
     """Return a candidate's finish reason, or None if the candidate has none yet.
 
     A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text.
-
-    Args:
-        filled: True if the payload was made from an SDK's object, in which unset fields have default values.
 
     Example:
         >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})

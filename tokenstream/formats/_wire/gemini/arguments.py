@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, TypeAlias
-
-
-if TYPE_CHECKING:
-    pass
+from typing import TypeAlias
 
 PathSteps: TypeAlias = tuple[str | int, ...]
 """A path: member names and array positions, outermost first."""
@@ -28,9 +24,6 @@ def read_path(path: object) -> PathSteps | None:
     """Return the steps of a JSONPath to a single value, or None for any other path.
 
     A path is not read if it may match several values (`$.a[*]`), names no member (`$`), or is too deep.
-
-    Args:
-        path: A path such as `$.a.b[0]['c d']` (RFC 9535).
 
     Example:
         >>> read_path("$.a.b[0]['c d']"), read_path("$.a[*]"), read_path("$")
@@ -139,10 +132,6 @@ class StreamedArguments:
         """Add a value, and return the text to append now.
 
         The text is "" if the value comes too late to be written.
-
-        Args:
-            value: A JSON value; if the last string at this path was incomplete, a string continues it.
-            more: True if the string is incomplete, because the server will send more of its text.
         """
         if self.broken:
             return ""
@@ -152,12 +141,7 @@ class StreamedArguments:
         return self._write_now(path, value, more=more)
 
     def put(self, name: str, value: object) -> str:
-        """Add or replace a whole member of the arguments; return the text to append now, as `add` does.
-
-        Args:
-            name: The member's name.
-            value: A JSON value.
-        """
+        """Add or replace a whole member of the arguments; return the text to append now, as `add` does."""
         if self.broken or not self._levels or self._levels[0].can_append(name):
             # The member is new, or `add` ignores it because the arguments are broken.
             return self.add((name,), value)
@@ -230,11 +214,7 @@ class StreamedArguments:
         return closing
 
     def _open(self, path: PathSteps, common_depth: int) -> str:
-        """Return the text that opens the objects and arrays on a path, up to the path's value.
-
-        Args:
-            common_depth: The number of steps whose levels are already open.
-        """
+        """Return the text that opens the objects and arrays on a path, up to the path's value."""
         opening = ""
         if not self._levels:
             self._levels.append(_Level("", path[0]))
@@ -248,11 +228,7 @@ class StreamedArguments:
         return opening
 
     def _write(self, value: object, path: PathSteps, *, more: bool) -> str:
-        """Return a value as JSON text; a string continues the open string, if there is one.
-
-        Args:
-            more: True to leave the string open, without its closing quote.
-        """
+        """Return a value as JSON text; a string continues the open string, if there is one."""
         if not isinstance(value, str):
             return _dump(value)
         text = _dump(value).removeprefix('"').removesuffix('"')
@@ -260,6 +236,7 @@ class StreamedArguments:
             text = f'"{text}'
         self._open_string = path if more else None
         return text if more else f'{text}"'
+
 
 def _dump(value: object) -> str:
     """Return a value as JSON; other characters than ASCII are not escaped."""

@@ -46,12 +46,7 @@ class Sources:
         """The last list of grounding chunks, which are Google's sources."""
 
     def cite_grounding(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield a citation for each source of each supported passage, unless it was cited before.
-
-        Args:
-            metadata: The grounding metadata: a list of chunks, and supports, which name chunks by their
-                positions in the list. Without a list, the positions are those in the list that came last.
-        """
+        """Yield a citation for each source of each supported passage, unless it was cited before."""
         chunks = metadata.get("groundingChunks")
         if is_list(chunks) and chunks:
             # Anything that is not an object is kept as an empty one, because chunks are named by position.
@@ -71,11 +66,7 @@ class Sources:
                 yield from self._cite_chunk(chunk, segment={}, support=None)
 
     def cite_quotations(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield a citation for each passage of the answer that quotes a source, unless it was cited before.
-
-        Args:
-            metadata: The citation metadata.
-        """
+        """Yield a citation for each passage of the answer that quotes a source, unless it was cited before."""
         # The documented name is `citations`; some servers send `citationSources`.
         for name in ("citations", "citationSources"):
             for source in dicts_of(metadata.get(name)):
@@ -90,10 +81,6 @@ class Sources:
         """Yield a citation of a grounding chunk, unless the chunk was cited for the same passage before.
 
         A chunk with neither URL nor title names no source, and is skipped.
-
-        Args:
-            segment: The start and end of the passage; empty if the chunk supports no particular one.
-            support: The grounding support that names the passage, if any.
         """
         source = _source_of(chunk)
         url, title = text_of(source, *_URLS), text_of(source, "title")
@@ -174,12 +161,7 @@ class CallParts(Parts):
         return candidate
 
     def add_call(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Read a call or a piece of a call; return False if the value is not readable as either.
-
-        Args:
-            value: The value of the field `functionCall`.
-            part_fields: The other fields of the part that has this field.
-        """
+        """Read a call or a piece of a call; return False if the value is not readable as either."""
         if not is_dict(value):
             return False
         if None in value.values():
@@ -235,12 +217,7 @@ class CallParts(Parts):
         return None
 
     def _skip_nameless(self, candidate: Candidate, value: dict[str, Any]) -> bool:
-        """Count, as a departure from the documentation, a nameless piece of a call while no call is open.
-
-        Returns:
-            True if the piece has no content, and is skipped; False if the caller must keep its content as
-            an opaque part.
-        """
+        """Count, as a departure from the documentation, a nameless piece of a call while no call is open."""
         if fields_except(value, "willContinue") is None:
             # The piece only says whether another piece follows.
             self.note("part_end_unmatched")
@@ -272,9 +249,6 @@ class CallParts(Parts):
         """Add the arguments in a piece of a call.
 
         The piece has values with their paths (`partialArgs`), or whole members of the arguments (`args`).
-
-        Args:
-            value: The piece.
         """
         arguments = candidate.arguments
         fragments: list[str] = []
@@ -305,11 +279,7 @@ class CallParts(Parts):
         self.items("partialArgs", [argument], choice)
 
     def end_call(self, candidate: Candidate, *, cut_off: bool = False) -> None:
-        """Close the call whose arguments are still arriving, if any; no further piece of the call can follow.
-
-        Args:
-            cut_off: True if the answer broke off in the call; False if the model continued or stopped.
-        """
+        """Close the call whose arguments are still arriving, if any; no further piece of the call can follow."""
         call, candidate.call = candidate.call, None
         if call is None:
             return

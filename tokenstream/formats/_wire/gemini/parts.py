@@ -125,11 +125,7 @@ class GeminiParts(CallParts):
         return self.take()
 
     def store_delta(self, delta: Event) -> bool:
-        """Store a plain delta that was not decoded, since the token counts in it may be needed later.
-
-        Returns:
-            False, without storing the delta, if a usage event is due: the payload must then be decoded.
-        """
+        """Store a plain delta that was not decoded, since the token counts in it may be needed later."""
         if self.deltas_since_usage + 1 >= self.usage_interval:
             return False
         self.latest_delta = delta
@@ -197,13 +193,7 @@ class GeminiParts(CallParts):
         self._add_content(choice, kinds[-1], part[kinds[-1]], part_fields)
 
     def _add_content(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> None:
-        """Add the content of a part.
-
-        Args:
-            kind: The name of the content field.
-            value: The value of the content field.
-            part_fields: The other fields of the part.
-        """
+        """Add the content of a part."""
         reader = self._READERS.get(kind)
         # Content of an unknown kind, or content that its reader cannot read, is kept as it is.
         if reader is None or not reader(self, choice, value, part_fields):

@@ -215,11 +215,7 @@ class GeminiInteractions(Format):
         self._steps.keeps_calls = any(choice.open_calls() for choice in self.parts.choices.values())
 
     def read_sentinel(self) -> None:
-        """End the answer at the sentinel, unless events may be missing.
-
-        Raises:
-            PositionLost: Events may be missing, and the terminal event has not arrived.
-        """
+        """End the answer at the sentinel, unless events may be missing."""
         if self.gap == "possible" and not self.ended:
             self._require_whole()
         super().read_sentinel()
@@ -312,12 +308,7 @@ class GeminiInteractions(Format):
         self._read_ended_interaction(interaction)
 
     def _settle_gap(self, interaction: dict[str, Any]) -> None:
-        """Compare the steps in an ended interaction with those that arrived, and add what is missing.
-
-        Raises:
-            PositionLost: The interaction lacks its steps, so that all of it is needed.
-            ProtocolError: The steps differ, also in what would follow a gap.
-        """
+        """Compare the steps in an ended interaction with those that arrived, and add what is missing."""
         steps = _steps_of(interaction)
         if not steps and self.gap == "possible":
             self._read_interaction_fields(interaction)
@@ -342,11 +333,7 @@ class GeminiInteractions(Format):
             self._read_steps(interaction)
 
     def _require_whole(self) -> None:
-        """Leave the answer open until another connection brings all of it.
-
-        Raises:
-            PositionLost: Always.
-        """
+        """Leave the answer open until another connection brings all of it."""
         self.gap = "unsettled"
         raise PositionLost(
             "the ids of the events don't show if the server has left any out where it went on; only the "

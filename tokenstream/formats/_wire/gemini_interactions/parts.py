@@ -56,9 +56,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Open a step, and return it; a step with this index that is still open is closed before that.
 
         If this is the start of the open step with its index again, return that step.
-
-        Args:
-            data: The step as its start event describes it.
         """
         id, name = text_of(data, "id"), text_of(data, "name")
         if self._is_start_of_open(index, id, name, data.get("arguments")):
@@ -85,11 +82,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         return step
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add a delta to its step; if it fits no step, report the payload unchanged, as unknown.
-
-        Args:
-            payload: The payload with the delta.
-        """
+        """Add a delta to its step; if it fits no step, report the payload unchanged, as unknown."""
         kind = text_of(delta, "type") or ""
         step = self._open.get(index) or self._reopen(index, kind, delta)
         if step is None:
@@ -121,14 +114,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.stop(index)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
-        """Compare the whole interaction's steps with those that arrived; add what is missing, and close them.
-
-        Args:
-            whole: The steps, without the user's.
-
-        Raises:
-            ProtocolError: The steps differ from those that have arrived.
-        """
+        """Compare the whole interaction's steps with those that arrived; add what is missing, and close them."""
         self.keeps_calls = False
         check_steps(self.told, whole)
         earlier = list(zip(self.told, whole, strict=False))
@@ -254,15 +240,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             )
 
     def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
-        """Open a step for a delta whose step was never opened or is closed.
-
-        Args:
-            kind: The delta's type.
-            delta: The delta.
-
-        Returns:
-            The step; None if the type of the delta does not reveal the type of the step.
-        """
+        """Open a step for a delta whose step was never opened or is closed."""
         step_type = step_type_of(kind)
         if not step_type:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
@@ -335,13 +313,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def _open_next_part(
         self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart
     ) -> OpenPart:
-        """Close the part that the model's output has now, if any, and open the next.
-
-        Args:
-            step: The step with the output.
-            kind: The content type of the next part.
-            content: The next part as it is before any text is added.
-        """
+        """Close the part that the model's output has now, if any, and open the next."""
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
@@ -385,14 +357,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         return True
 
     def _update_step(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
-        """Store the fields of a delta that has the same type as its step, such as a call or a result.
-
-        Args:
-            kind: The delta's type.
-
-        Returns:
-            False, without storing anything, if the step has another type.
-        """
+        """Store the fields of a delta that has the same type as its step, such as a call or a result."""
         if kind != step.type:
             return False
         step.data.update(fields_except(delta, "type") or {})
@@ -413,13 +378,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self._end_block(block)
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
-        """Close a step's part.
-
-        Args:
-            whole: False if a call in the step is incomplete, and must not be handed out.
-            cut_off: True if the answer broke off. Parts other than calls then stay open, and `Parts`
-                closes them as cut off.
-        """
+        """Close a step's part."""
         data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
         part = step.part
         if isinstance(part, OpenCall):

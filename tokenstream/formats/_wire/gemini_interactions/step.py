@@ -69,10 +69,6 @@ _STEP_TYPES_OF_DELTAS = {
 def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
     """Convert an annotation of any kind to a citation.
 
-    Args:
-        annotation: The annotation as the server sent it.
-        cites: Index of the text part that the citation supports.
-
     Example:
         >>> citation_of({"type": "url_citation", "title": "Example", "start_index": 3}, 0).start
         3
@@ -150,11 +146,7 @@ class InteractionStep:
 
 
 def check_steps(told: list[ToldStep], whole: list[dict[str, Any]]) -> None:
-    """Check that the whole interaction begins with the steps that have arrived.
-
-    Raises:
-        ProtocolError: It has fewer steps, or others.
-    """
+    """Check that the whole interaction begins with the steps that have arrived."""
     is_same = [step.is_told_by(data) for step, data in zip(told, whole, strict=False)]
     if len(told) > len(whole) or not all(is_same):
         raise ProtocolError(
@@ -176,11 +168,7 @@ def server_result(step: InteractionStep) -> ServerToolResult:
 def whole_content(
     step: InteractionStep, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
-    """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to the content.
-
-    Args:
-        data: The fields of the step, with halves of surrogate pairs replaced.
-    """
+    """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to the content."""
     if part.kind == "server_tool_result":
         return server_result(step)
     # An opaque part of the model's output is a whole piece of content, and not the step.
@@ -195,12 +183,7 @@ def whole_content(
 
 
 def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = "") -> ServerToolCall:
-    """Return the call of a tool that the provider runs.
-
-    Args:
-        data: The fields of the step so far.
-        arguments: The arguments as JSON text; "" if they arrive as fragments.
-    """
+    """Return the call of a tool that the provider runs."""
     return ServerToolCall(
         id=text_of(data, "id") or "",
         name=text_of(data, "name") or step.type,

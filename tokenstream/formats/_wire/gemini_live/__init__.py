@@ -166,11 +166,7 @@ class GeminiLive(Format):
         return ("" if belongs_to_turn else None), _ends_turn(content)
 
     def of_answer(self, answer: str) -> GeminiLive:
-        """Return a format that reads only one turn of a session, and ends with this turn.
-
-        Args:
-            answer: The key that `place_of` returned; always "", as turns have no ids.
-        """
+        """Return a format that reads only one turn of a session, and ends with this turn."""
         return GeminiLive(limits=self.limits, one=True)
 
     @property

@@ -107,12 +107,7 @@ class LiveTurn(SessionParts):
         self.add_media(self._open_audio(mime_type=None), transcript=text)
 
     def add_call(self, call: dict[str, Any], signature: str | None = None) -> None:
-        """Add a call of one of the application's tools, which arrives in one piece.
-
-        Args:
-            call: The call as the server sent it.
-            signature: The signature of the part with the call, if any; the next request must repeat it.
-        """
+        """Add a call of one of the application's tools, which arrives in one piece."""
         name = text_of(call, "name")
         if name is None:
             self.note("call_nameless")
@@ -155,11 +150,7 @@ class LiveTurn(SessionParts):
             self.add_media(self._open_audio(mime_type), content)
 
     def _open_audio(self, mime_type: str | None) -> OpenPart:
-        """Return the turn's audio part; open a new part if there is none, or if the MIME type changes.
-
-        Args:
-            mime_type: The MIME type of the piece to add; None if the piece has none or is a transcript.
-        """
+        """Return the turn's audio part; open a new part if there is none, or if the MIME type changes."""
         part = self._audio
         is_other_type = bool(mime_type and self._mime_type) and mime_type != self._mime_type
         if part is not None and not part.closed and not is_other_type:

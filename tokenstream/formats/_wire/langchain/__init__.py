@@ -278,12 +278,7 @@ class LangChain(Format):
                 self.parts.field(name, value)
 
     def _read_usage(self, report: dict[str, Any], *, is_sum: bool) -> None:
-        """Add a report of token counts to those before it, and report the sum.
-
-        Args:
-            report: The token counts; nothing is done if it is empty.
-            is_sum: True if the report already is the sum, and so replaces those before it.
-        """
+        """Add a report of token counts to those before it, and report the sum."""
         if not report:
             return
         usage = usage_of(report)

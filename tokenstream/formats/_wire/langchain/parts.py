@@ -290,10 +290,6 @@ def finish_in(finish: dict[str, Any], metadata: dict[str, Any]) -> tuple[FinishR
 
     The provider's own word decides, and LangChain's if the provider's is not known.
 
-    Args:
-        finish: The event, which has the fields in LangChain.js.
-        metadata: The metadata in it, which have the fields in Python.
-
     Example:
         >>> finish_in({}, {"finish_reason": "max_tokens", "normalized_finish_reason": "length"})
         ('length', 'max_tokens')

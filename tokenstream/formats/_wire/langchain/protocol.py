@@ -229,12 +229,7 @@ class LangChainProtocol(HostedSession):
     # -- messages ------------------------------------------------------------
 
     def _read_message(self, event: dict[str, Any], source: str | None = None) -> None:
-        """Read an event of a model's message.
-
-        Args:
-            event: The event.
-            source: The run of its model, or its node; None if neither is known.
-        """
+        """Read an event of a model's message."""
         kind = text_of(event, "event") or ""
         reader, message = self._READERS.get(kind), self._messages.place(event, source)
         if message is not None and message.is_mixed:
@@ -249,12 +244,7 @@ class LangChainProtocol(HostedSession):
         self.parts.unknown(kind or text_of(event, "type") or "message", event)
 
     def _end_mixed(self, message: OpenMessage, kind: str) -> None:
-        """End the open answer, if nothing tells its pieces from those of another message.
-
-        Args:
-            message: The message that stands for both.
-            kind: The kind of the event that was read.
-        """
+        """End the open answer, if nothing tells its pieces from those of another message."""
         if not self._is_of_graph:
             # A model alone writes one message after the other: the end of the one before is missing.
             self.error = self.cut_short()
@@ -392,9 +382,6 @@ def is_graph_event(payload: dict[str, Any]) -> bool:
 def result_of_tool(data: dict[str, Any]) -> tuple[Any, str | None]:
     """Return the output of a tool and its error, of which one is None, from an event that ends the tool.
 
-    Args:
-        data: The data of the event. The output may be a message: as an object of LangChain, or as JSON.
-
     Example:
         >>> result_of_tool({"event": "tool-finished", "output": {"type": "tool", "content": "sunny"}})
         ('sunny', None)
@@ -444,10 +431,6 @@ def source_of(payload: dict[str, Any], metadata: dict[str, Any]) -> str | None:
     """Return what tells the events of a message from those of others that are open in the same namespace.
 
     It is the model's run, or the node; None if neither is known.
-
-    Args:
-        payload: The event of the graph.
-        metadata: LangGraph's metadata, which a server does not send.
 
     Example:
         >>> source_of({"params": {"node": "writer"}}, {}), source_of({}, {"run_id": "r1"})

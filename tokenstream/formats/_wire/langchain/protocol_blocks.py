@@ -91,12 +91,7 @@ class OpenMessages:
         """The messages by their sources; mixed ones are a single object."""
 
     def place(self, event: dict[str, Any], source: str | None) -> OpenMessage | None:
-        """Return the message of an event, which may begin or end it; None if its start has not come.
-
-        Args:
-            event: The event.
-            source: The run of its model, or its node; None if neither is known.
-        """
+        """Return the message of an event, which may begin or end it; None if its start has not come."""
         kind, message = text_of(event, "event"), self._find(source)
         if kind == START:
             id = text_of(event, "id") or ""
@@ -227,11 +222,7 @@ class ProtocolBlocks:
         return reader(self, block, delta)
 
     def _add_late(self, index: int, block: _ContentBlock, delta: dict[str, Any]) -> bool:
-        """Add a piece to a block that has ended: text goes on in a new part, unless the end has told it.
-
-        Returns:
-            False for a piece of anything but text and reasoning, which is dropped.
-        """
+        """Add a piece to a block that has ended: text goes on in a new part, unless the end has told it."""
         kind = (text_of(delta, "type") or "").removesuffix("-delta")
         text = text_of(delta, kind)
         if text is None or kind != block.part.kind:
@@ -272,11 +263,7 @@ class ProtocolBlocks:
     # -- within ------------------------------------------------------------
 
     def _make_block(self, index: int, kind: str, earlier: tuple[int, ...] = ()) -> _ContentBlock:
-        """Return a new block; its text may go on after `earlier` parts.
-
-        Raises:
-            LimitExceeded: There are more blocks than `Limits.parts`.
-        """
+        """Return a new block; its text may go on after `earlier` parts."""
         self._parts.check_room(len(self._blocks))
         block = self._blocks[index] = _ContentBlock(kind, earlier)
         return block

@@ -109,12 +109,7 @@ class OpenAIAgents(HostedSession):
     # -- turns -------------------------------------------------------------
 
     def _find_turn(self, payload: dict[str, Any], current: str | None) -> str | None:
-        """Return the id of the turn that an event is about; None if this format does not read that turn.
-
-        Args:
-            payload: The event.
-            current: The id of the turn in progress; None between turns.
-        """
+        """Return the id of the turn that an event is about; None if this format does not read that turn."""
         turn, item = dict_of(payload, "turn"), dict_of(payload, "item")
         id = text_of(payload, "turn_id") or text_of(turn, "id") or text_of(item, "turn_id")
         if id is None:
@@ -210,11 +205,7 @@ class OpenAIAgents(HostedSession):
     # -- the session -------------------------------------------------------
 
     def _read_session(self, payload: dict[str, Any], _kind: str) -> bool:
-        """Read the state of a session: its model, and the calls whose results it waits for.
-
-        Returns:
-            False, to have the event reported as unknown, too.
-        """
+        """Read the state of a session: its model, and the calls whose results it waits for."""
         session = dict_of(payload, "session")
         self._model = text_of(dict_of(session, "agent"), "model") or self._model
         if self.answer_is_open:

@@ -168,11 +168,7 @@ class TurnItems:
         self._called.clear()
 
     def find(self, id: str) -> _Item:
-        """Return the item with an id; create it if no event so far was about it.
-
-        Raises:
-            LimitExceeded: The turn has more items than a message may have parts.
-        """
+        """Return the item with an id; create it if no event so far was about it."""
         item = self._items.get(id)
         if item is None:
             self._parts.check_room(len(self._items))
@@ -182,12 +178,7 @@ class TurnItems:
     # -- items -------------------------------------------------------------
 
     def begin(self, key: str, data: dict[str, Any]) -> bool:
-        """Begin an item that the agent writes; return False for an item that the agent was given.
-
-        Args:
-            key: The item's id; for an item without an id, a key with its index in the output.
-            data: The item as the server sent it; its content may be incomplete.
-        """
+        """Begin an item that the agent writes; return False for an item that the agent was given."""
         kind = text_of(data, "type") or ""
         if kind in INPUT_ITEMS or data.get("role") == "user":
             return False
@@ -202,15 +193,7 @@ class TurnItems:
         return True
 
     def end(self, key: str, data: dict[str, Any]) -> bool:
-        """End an item that the agent has written, and add the content that no earlier event has sent.
-
-        Args:
-            key: The item's id; for an item without an id, a key with its index in the output.
-            data: The item as the server sent it, with all of its content.
-
-        Returns:
-            False for an item that the agent was given.
-        """
+        """End an item that the agent has written, and add the content that no earlier event has sent."""
         if not self.begin(key, data):
             return False
         kind, item = text_of(data, "type") or "", self.find(key)
@@ -234,13 +217,7 @@ class TurnItems:
     # -- texts -------------------------------------------------------------
 
     def open_text(self, item: _Item, index: int, *, is_summary: bool) -> _ItemText:
-        """Return a text of an item; open its part if nothing of it has arrived.
-
-        Args:
-            item: The item.
-            index: The index of the text within the item.
-            is_summary: True for a text of the summary of reasoning.
-        """
+        """Return a text of an item; open its part if nothing of it has arrived."""
         text = item.texts.get(index)
         if text is None:
             data = {"id": item.data["id"]} if "id" in item.data else None
@@ -261,14 +238,7 @@ class TurnItems:
             self._parts.add(text.part, delta)
 
     def tell_text(self, item: _Item, index: int, data: dict[str, Any], *, is_summary: bool) -> None:
-        """Read a whole text: add what its pieces lack of it, and close its part.
-
-        Args:
-            item: The item.
-            index: The index of the text within the item.
-            data: The whole text, as the server repeats it after the pieces.
-            is_summary: True for a text of the summary of reasoning.
-        """
+        """Read a whole text: add what its pieces lack of it, and close its part."""
         whole = data.get("text")
         if not isinstance(whole, str):
             self._parts.whole(0, OpaquePart(type=text_of(data, "type") or "", data=data))

@@ -80,12 +80,7 @@ class AssistantsSteps:
         self._provider_tools: dict[_Key, _ProviderTool] = {}
 
     def read_delta(self, step: str, items: object) -> None:
-        """Add the `tool_calls` of a delta.
-
-        Args:
-            step: The step's id.
-            items: A list of pieces, each with the index of its call.
-        """
+        """Add the `tool_calls` of a delta."""
         for position, item in enumerate(dicts_of(items)):
             index = index_of(item.get("index"))
             key = (step, index if isinstance(index, int | str) else position)
@@ -114,11 +109,7 @@ class AssistantsSteps:
             self.drop_calls(step_id)
 
     def hand_out_call(self, item: dict[str, Any]) -> None:
-        """Hand out a complete call, after adding the arguments that no delta has sent, or replacing others.
-
-        Args:
-            item: The call; the run waits for its result.
-        """
+        """Hand out a complete call, after adding the arguments that no delta has sent, or replacing others."""
         body = dict_of(item, "function")
         name, arguments = text_of(body, "name") or "", body.get("arguments")
         call = self._calls.get(text_of(item, "id") or "")
@@ -136,11 +127,7 @@ class AssistantsSteps:
         self._parts.close_call(call)
 
     def drop_calls(self, step: str | None = None) -> None:
-        """Close the open calls without handing them out: the run does not wait for their results.
-
-        Args:
-            step: The id of the step whose calls to close; None for all steps.
-        """
+        """Close the open calls without handing them out: the run does not wait for their results."""
         for key, call in self._calls.items():
             # Each call is also stored under its id, which is skipped here.
             if isinstance(key, tuple) and step in (None, key[0]):
@@ -310,11 +297,7 @@ class OpenAIAssistants(Format):
             super()._read_object(payload, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`; store a failed run's error in `self.error`.
-
-        Raises:
-            LimitExceeded: There are more parts or tool calls than a limit allows.
-        """
+        """Pass the content of `payload` to `self.parts`; store a failed run's error in `self.error`."""
         kind = text_of(payload, "object")
         expected_kind = OBJECTS.get(event)
         if kind is None and expected_kind is not None:
@@ -337,11 +320,7 @@ class OpenAIAssistants(Format):
         super().conclude()
 
     def finish_input(self) -> None:
-        """Report the results of the provider's tools and close the open parts, at the end of the input.
-
-        Raises:
-            LimitExceeded: The held-back text exceeds a limit.
-        """
+        """Report the results of the provider's tools and close the open parts, at the end of the input."""
         self._steps.report_results()
         super().finish_input()
 

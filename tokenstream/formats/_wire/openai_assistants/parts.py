@@ -89,12 +89,7 @@ class AssistantsContent:
         """Index of the part to which text was added last."""
 
     def read_delta(self, message: str, content: object) -> None:
-        """Add the `content` of a delta to the parts of a message.
-
-        Args:
-            message: The message's id.
-            content: A list of pieces, each with the index of its part.
-        """
+        """Add the `content` of a delta to the parts of a message."""
         for position, block in enumerate(dicts_of(content)):
             self._read_block(message, position, block)
 
@@ -127,13 +122,7 @@ class AssistantsContent:
             self._parts.tell(part, whole, len(whole))
 
     def _read_block(self, message: str, position: int, block: dict[str, Any]) -> None:
-        """Read a piece of content, or a whole part.
-
-        Args:
-            message: The id of the message.
-            position: The position in the list, which is the index of a block that names none.
-            block: The piece of content, or the whole part.
-        """
+        """Read a piece of content, or a whole part."""
         index = index_of(block.get("index"))
         if not isinstance(index, int | str):
             index = position
@@ -158,14 +147,7 @@ class AssistantsContent:
         return part if part.kind == kind else None
 
     def _add_text(self, key: _Key, kind: str, text: object, block: dict[str, Any]) -> OpenPart | None:
-        """Add text to a part, and return the part; if a part of another kind has the key, return None.
-
-        Args:
-            key: The part's key.
-            kind: "text" or "refusal".
-            text: The text to add; ignored if it is not text.
-            block: The piece of content, which is reported as unknown if it does not fit the part.
-        """
+        """Add text to a part, and return the part; if a part of another kind has the key, return None."""
         part = self._get_or_open_part(key, kind)
         if part is None:
             self._parts.note("delta_misfits")

@@ -87,11 +87,7 @@ class _ChatParts(Parts):
     """The parts of an answer, some content of which the readers of choices may hold back until its end."""
 
     def close_all(self, *, complete: bool) -> None:
-        """Add the texts that are held back, report the calls that have no name, and close every part.
-
-        Raises:
-            LimitExceeded: The answer is complete, but the content that was held back exceeds a limit.
-        """
+        """Add the texts that are held back, report the calls that have no name, and close every part."""
         try:
             for choice in self.choices.values():
                 choice.reader.settle()
@@ -185,9 +181,6 @@ class OpenAIChat(Format):
         """Note whether a request makes DashScope send pieces of text (`incremental_output`), or all so far.
 
         Without this knowledge, text must be held back until it shows which of the two arrives.
-
-        Args:
-            asked: The JSON of the request.
         """
         if is_dict(asked):
             is_in_pieces = dict_of(asked, "parameters").get("incremental_output")
@@ -197,9 +190,6 @@ class OpenAIChat(Format):
         """Return a function that says which later deltas must be decoded; None if none of them must.
 
         The function returns False for a delta whose payload must be decoded; see `Format.follow`.
-
-        Args:
-            delta: A delta that was decoded; the later deltas have similar payloads.
         """
         raw = delta.raw
         has_other_calls = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
@@ -235,11 +225,7 @@ class OpenAIChat(Format):
         self.read(payload, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`.
-
-        Raises:
-            ProtocolError: A choice is not an object, or an index is not a whole number.
-        """
+        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         plan = _ANSWER_PLANS[tuple(payload)]
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
@@ -388,12 +374,7 @@ class OpenAIChat(Format):
                 raise ProtocolError(msg)
 
     def _get_or_create_reader(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
-        """Return the reader of a choice whose index is new, or not a number.
-
-        Args:
-            index: The index that the server sent.
-            position: The position in the list, which is the index if the server sent none.
-        """
+        """Return the reader of a choice whose index is new, or not a number."""
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:

@@ -108,11 +108,7 @@ def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
 
 
 def _find_choices(output: dict[str, Any]) -> list[Any] | None:
-    """Return the choices in an envelope, or its text as the only choice; None if it has neither.
-
-    Args:
-        output: The object in the field `output`.
-    """
+    """Return the choices in an envelope, or its text as the only choice; None if it has neither."""
     choices = output.get("choices")
     if is_list(choices):
         return [_drop_null_reason(choice) for choice in choices]

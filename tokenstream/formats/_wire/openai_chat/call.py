@@ -84,10 +84,6 @@ def is_single_fragment(chunk: dict[str, Any]) -> bool:
 def is_repetition(legacy: object, items: object) -> bool:
     """Return whether a `function_call` repeats one of the `tool_calls` in the same delta.
 
-    Args:
-        legacy: The `function_call`.
-        items: The `tool_calls`.
-
     Example:
         >>> body = {"name": "f", "arguments": "{"}
         >>> is_repetition(body, [{"index": 0, "function": body}]), is_repetition(body, None)
@@ -113,12 +109,7 @@ def _id_of(value: object) -> str | None:
 
 
 def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Find the object in an item that contains the call's name and arguments.
-
-    Returns:
-        The key of the object in the item, and the object. If the item itself contains the name and
-        the arguments, the key is None, and the object is the item.
-    """
+    """Find the object in an item that contains the call's name and arguments."""
     for key in ("function", "custom"):
         if is_dict(item.get(key)):
             return key, dict_of(item, key)

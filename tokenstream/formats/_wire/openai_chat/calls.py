@@ -64,14 +64,7 @@ class ChatCalls:
             self._read_fragment(Fragment(item, position if len(listed) > 1 else None))
 
     def read_told(self, items: list[dict[str, Any]]) -> None:
-        """Read the calls of a whole message, which repeats those of the deltas: add what these lack.
-
-        Args:
-            items: The calls, in order; one that has no id, or another one, is the call at its position.
-
-        Raises:
-            ProtocolError: The message has other arguments for a call that was handed out.
-        """
+        """Read the calls of a whole message, which repeats those of the deltas: add what these lack."""
         self.open_waiting()
         self.begin_list()
         known = list(dict.fromkeys([*self._by_id.values(), *self._by_index.values()]))
@@ -210,9 +203,6 @@ class ChatCalls:
 
         Some servers repeat the name in every fragment, and others use one index for all
         calls: the presence of a name does not tell one from the other.
-
-        Args:
-            call: The known call.
         """
         if not fragment.name or not call.name:
             return False
@@ -242,11 +232,7 @@ class ChatCalls:
         return is_empty_start and call.has_nameless_fragment and call.is_whole
 
     def _find_by_name(self, fragment: Fragment) -> ChatCall | None:
-        """Return the call that a fragment with a name, but without id and index, continues.
-
-        Returns:
-            The last call; None if the fragment begins a call.
-        """
+        """Return the call that a fragment with a name, but without id and index, continues."""
         call = self._last_call
         # One list does not contain two fragments of the same call.
         if call is None or call.last_list == self._list_count:
@@ -368,11 +354,7 @@ class ChatCalls:
             self.add_arguments(call, arguments)
 
     def add_arguments(self, call: ChatCall, arguments: object) -> None:
-        """Add arguments to a call; hold them back until the call has a name.
-
-        Args:
-            arguments: Text, a JSON value, or `ABSENT`.
-        """
+        """Add arguments to a call; hold them back until the call has a name."""
         # Ignore empty arguments (fragments may follow an empty object), except null, which is a departure.
         if arguments is ABSENT or (says_nothing(arguments) and arguments is not None):
             return

@@ -50,11 +50,7 @@ class Plans(dict[Layout, PlanT]):
         self._make_plan = make
 
     def __missing__(self, layout: Layout) -> PlanT:
-        """Make the plan for a layout, and keep it.
-
-        Raises:
-            ProtocolError: A key is not text, which is impossible in a payload that was decoded from JSON.
-        """
+        """Make the plan for a layout, and keep it."""
         if not are_text(layout):
             raise ProtocolError("an object of the payload has a key that is not text")
         plan = self._make_plan(layout)
@@ -167,12 +163,7 @@ class ChoiceReader:
         self._report_field(self._last_delta_values, key, value)
 
     def _report_field(self, last_values: dict[str, object], key: str, value: object) -> None:
-        """Report an unknown field; if the field is a list that each chunk continues, report its new items.
-
-        Args:
-            last_values: The last value of each field, used to skip repetitions; lists are not stored in it.
-            key: The field's name.
-        """
+        """Report an unknown field; if the field is a list that each chunk continues, report its new items."""
         if says_nothing(value):
             return
         if key in ITEM_FIELDS:

@@ -151,13 +151,7 @@ class MessageReader:
         fields: dict[str, Any],
         calls: list[tuple[_MessageCall | None, Fragment]],
     ) -> dict[str, str]:
-        """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`.
-
-        Args:
-            message: The message as the server sent it.
-            fields: The result of `_new_fields` for the message.
-            calls: The result of `_match_calls`: the calls, each with the known call that it repeats.
-        """
+        """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
         # An empty text has a meaning, too: after other text, the message does not contain all so far.
         empty = [name for name in _TEXT_KINDS if message.get(name) == ""]
@@ -173,12 +167,7 @@ class MessageReader:
         return texts
 
     def _read_compared(self, fields: dict[str, Any], texts: dict[str, str]) -> None:
-        """Read the fields of a message, except its calls, as a delta with only what is new in them.
-
-        Args:
-            fields: The result of `_new_fields` for the message.
-            texts: The result of `_texts_in` for the message.
-        """
+        """Read the fields of a message, except its calls, as a delta with only what is new in them."""
         delta = {name: value for name, value in fields.items() if name not in _CALL_FIELDS}
         for name in _TEXT_KINDS:
             if isinstance(delta.get(name), str):
@@ -215,12 +204,7 @@ class MessageReader:
         return delta
 
     def _write(self, new_texts: Iterable[tuple[str, str]]) -> None:
-        """Add texts that were held back and are now known to be new.
-
-        Args:
-            new_texts: Pairs of a key and a text; the key names a field, an item of `content`, or a call
-                whose arguments the text belongs to.
-        """
+        """Add texts that were held back and are now known to be new."""
         calls = {call.key: call.call for call in self._calls}
         pairs = list(new_texts)
         delta = self._join(pair for pair in pairs if pair[0] not in calls)
@@ -254,15 +238,7 @@ class MessageReader:
     def _judge_calls(
         self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
     ) -> list[tuple[str, str]]:
-        """Compare the calls of a message with earlier ones, to decide whether the messages grow.
-
-        Args:
-            calls: The result of `_match_calls` for the message.
-            begins_another: True if one of the calls is new.
-
-        Returns:
-            The keys and texts that were held back and are now known to be new; [] if nothing was decided.
-        """
+        """Compare the calls of a message with earlier ones, to decide whether the messages grow."""
         if self._texts.grows is not None or not calls:
             return []
         for known, fragment in calls:
@@ -292,12 +268,7 @@ class MessageReader:
     def _read_calls(
         self, fields: dict[str, Any], matched: list[tuple[_MessageCall | None, Fragment]]
     ) -> None:
-        """Read the calls of a message: begin the new ones, and add to the known ones what is new.
-
-        Args:
-            fields: The result of `_new_fields` for the message.
-            matched: The result of `_match_calls`: the calls, each with the known call that it repeats.
-        """
+        """Read the calls of a message: begin the new ones, and add to the known ones what is new."""
         if self._texts.grows is False or not matched:
             # The message has proved to be a piece, or has no calls, but perhaps other values in their place.
             self._read_delta({name: fields[name] for name in _CALL_FIELDS if name in fields})
@@ -353,13 +324,7 @@ def _text_of(item: object) -> str | None:
 def _find_call(
     fragment: Fragment, free: list[_MessageCall], at_position: _MessageCall | None
 ) -> _MessageCall | None:
-    """Return the known call that an item of a message repeats; None if the item begins a call.
-
-    Args:
-        fragment: The item.
-        free: The known calls that no earlier item of the message repeats.
-        at_position: The known call that was at the item's position in the list.
-    """
+    """Return the known call that an item of a message repeats; None if the item begins a call."""
     for known in free:
         has_same_index = fragment.index in (None, known.call.index)
         if fragment.id is not None and known.call.id == fragment.id and has_same_index:

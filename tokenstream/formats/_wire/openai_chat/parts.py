@@ -196,12 +196,7 @@ class ChatContent:
             self.parts.report_start_again(current, ReasoningPart(provider_data={"type": SUMMARY_ITEM}))
 
     def read_opaque_fields(self, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
-        """Report the opaque fields of an object, and return its other fields; None if there are none.
-
-        Args:
-            name: The name of the field with the object.
-            value: The object.
-        """
+        """Report the opaque fields of an object, and return its other fields; None if there are none."""
         known = OPAQUE_FIELDS[name]
         for inner in known:
             listed = value.get(inner)
@@ -284,11 +279,7 @@ class ChatContent:
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
     def _note(self, key: tuple[object, ...]) -> bool:
-        """Remember an item; return False if it is repeated.
-
-        Args:
-            key: Identifies the item, which is a source or encrypted reasoning.
-        """
+        """Remember an item; return False if it is repeated."""
         if self._reported_items is None:
             self._reported_items = set()
         if key in self._reported_items:

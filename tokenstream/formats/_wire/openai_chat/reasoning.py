@@ -128,12 +128,7 @@ class ChatReasoning:
     # -- details -----------------------------------------------------------
 
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
-        """Read a list of reasoning details.
-
-        Args:
-            text: Plain text in the same delta, which repeats the texts of the details, and is used instead
-                if it differs from them; "" if there is none.
-        """
+        """Read a list of reasoning details."""
         own_texts = [text_of(item, *_DETAIL_TEXT_FIELDS) or "" for item in details if "data" not in item]
         if text and any(own_texts):
             self._parts.note("reasoning_twice")
@@ -160,13 +155,7 @@ class ChatReasoning:
             self._add_plain(unread_text)
 
     def _read_detail(self, item: dict[str, Any], text: str, signature: str, voice: _Voice) -> None:
-        """Add a readable item of `reasoning_details` or `thinking_blocks` to its block, or begin one.
-
-        Args:
-            text: The text that the item stands for, which may repeat the text of the block.
-            signature: The item's signature, "" if it has none.
-            voice: The field, or the two fields, that have the text.
-        """
+        """Add a readable item of `reasoning_details` or `thinking_blocks` to its block, or begin one."""
         self._content.record_kind("reasoning")
         part = self._current_block(item)
         if part is not None and part.signature and part.signature != signature:
@@ -211,11 +200,7 @@ class ChatReasoning:
             self._parts.report_start_again(part, ReasoningPart(provider_data=fields))
 
     def _add_text(self, part: OpenPart, text: str, voice: _Voice, *, is_signed: bool) -> None:
-        """Add the text of a detail, unless it repeats the text of its block.
-
-        Args:
-            is_signed: True if the text has a signature, with which servers repeat the whole text of a block.
-        """
+        """Add the text of a detail, unless it repeats the text of its block."""
         log = self._text
         if log is not None and log.length and is_signed and self._is_whole(text):
             self._parts.note("reasoning_twice")

@@ -138,9 +138,6 @@ class OpenAIRealtime(Format):
         """Return a new format that reads only one response of the session.
 
         The new format knows everything that this format has read about the session itself.
-
-        Args:
-            answer: The id of the response.
         """
         return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session, heard=self._heard)
 
@@ -309,12 +306,7 @@ class OpenAIRealtime(Format):
             self._finish(response, status)
 
     def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
-        """Add the items of a finished response that no event has brought; compare the calls in the others.
-
-        Args:
-            response: The response, with all of its items.
-            id: The response's id, "" if it has none.
-        """
+        """Add the items of a finished response that no event has brought; compare the calls in the others."""
         for index, item in enumerate(dicts_of(response.get("output"))):
             payload = {"response_id": id, "output_index": index}
             if self._outputs.was_reported(item, id, index):
@@ -373,14 +365,7 @@ class OpenAIRealtime(Format):
         *,
         is_text: bool = True,
     ) -> None:
-        """Add a delta to its content part; if the delta or its item does not fit, report the payload.
-
-        Args:
-            payload: The payload with the delta.
-            type: The kind of content: "text" or "audio".
-            write: Adds the delta to the content part.
-            is_text: True for text and transcripts, which a whole text may have told before.
-        """
+        """Add a delta to its content part; if the delta or its item does not fit, report the payload."""
         delta = payload.get("delta")
         if isinstance(delta, str):
             content = self._outputs.get_or_open_content(payload, type)

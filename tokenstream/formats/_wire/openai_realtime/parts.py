@@ -49,13 +49,7 @@ class RealtimeOutputs(SessionParts):
     # -- responses ---------------------------------------------------------
 
     def end_response(self, response: str, *, complete: bool) -> None:
-        """Close the open parts of a response, and forget its items.
-
-        Args:
-            response: The response's id.
-            complete: True if the response ended by itself. If it was cut off, open calls
-                are not handed out.
-        """
+        """Close the open parts of a response, and forget its items."""
         for item in self._by_index.values():
             if item.response == response and not item.done:
                 self._note_unclosed(item)
@@ -86,12 +80,7 @@ class RealtimeOutputs(SessionParts):
         return item or self._by_index.get(self._index_key(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
-        """Start an output item and return it; if it was started before, return it unchanged.
-
-        Args:
-            payload: The payload with the start, which names the response and the index of the item.
-            item: The item as the server sent it.
-        """
+        """Start an output item and return it; if it was started before, return it unchanged."""
         id, key = text_of(item, "id") or "", self._index_key(payload)
         if id in self._by_id:
             self.note("content_twice")
@@ -111,12 +100,7 @@ class RealtimeOutputs(SessionParts):
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an output item, and add its content, except the content that earlier events have reported.
-
-        Args:
-            payload: The payload with the end, which names the response and the index of the item.
-            item: The item as the server sent it, with all of its content.
-        """
+        """End an output item, and add its content, except the content that earlier events have reported."""
         # Deltas name their item in `item_id`; here, the item itself has the id.
         ended = self.find_item({**payload, "item_id": item.get("id")})
         if ended is None:
@@ -135,22 +119,11 @@ class RealtimeOutputs(SessionParts):
         self._close_item(ended, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
     def was_reported(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Return whether an event before the end of a response has started one of the response's items.
-
-        Args:
-            item: The item as the response contains it.
-            response: The id of the response.
-            index: The index of the item in the response's output.
-        """
+        """Return whether an event before the end of a response has started one of the response's items."""
         return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_index
 
     def repeat_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Add the arguments of a call that had none, or compare them with those that arrived.
-
-        Args:
-            payload: The response's id, and the index of the item in its output.
-            item: The item as the response contains it.
-        """
+        """Add the arguments of a call that had none, or compare them with those that arrived."""
         reported = self.find_item({**payload, "item_id": item.get("id")})
         if reported is not None:
             self.add_missing_arguments(reported, item)
@@ -163,15 +136,7 @@ class RealtimeOutputs(SessionParts):
     # -- content -----------------------------------------------------------
 
     def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
-        """Return the content part that a delta adds to; open it if it was never started or is closed.
-
-        Args:
-            payload: The payload with the delta.
-            type: The kind of content: "text" or "audio".
-
-        Returns:
-            The content part; None if the item is not a message.
-        """
+        """Return the content part that a delta adds to; open it if it was never started or is closed."""
         item = self.find_item(payload)
         if item is None:
             self.note("part_unopened")
@@ -207,10 +172,6 @@ class RealtimeOutputs(SessionParts):
         """Add the text, transcript and audio of a content part, except those that deltas have reported.
 
         Nothing is added to a part that is closed, or to an item that is not a message.
-
-        Args:
-            index: The index of the content part.
-            whole: The whole content part, as the server sent it.
         """
         content = item.contents.get(index)
         if content is None:
@@ -297,13 +258,7 @@ class RealtimeOutputs(SessionParts):
         return 0
 
     def _open_content(self, item: RealtimeItem, index: int, type: str) -> RealtimeContent:  # noqa: A002 - the field's name
-        """Open a content part as audio or text, with its ids and its index on the wire as provider data.
-
-        Args:
-            item: The message item that contains the content part.
-            index: The index of the content part in the item.
-            type: The kind of content: "text" or "audio", or the API's word for it.
-        """
+        """Open a content part as audio or text, with its ids and its index on the wire as provider data."""
         # `fields_except` leaves out empty ids.
         data = fields_except({"response_id": item.response, "item_id": item.id}) or {}
         data["content_index"] = index
@@ -333,12 +288,7 @@ class RealtimeOutputs(SessionParts):
         item.arguments_reported = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
-        """Add a call's arguments, unless there were deltas; the end of the item will close the call.
-
-        Args:
-            payload: The payload that ends the arguments, and repeats them.
-            type: The type of the item: "function_call" or "mcp_call".
-        """
+        """Add a call's arguments, unless there were deltas; the end of the item will close the call."""
         item = self.find_item(payload)
         if item is None:
             self.note("part_unopened")
@@ -349,15 +299,7 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_arguments(item, payload)
 
     def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Add to a call what its deltas lack of its whole arguments.
-
-        Args:
-            item: The item; without an open call, nothing is added.
-            holder: The object whose field `arguments` has the whole arguments.
-
-        Raises:
-            ProtocolError: The call was handed out with other arguments.
-        """
+        """Add to a call what its deltas lack of its whole arguments."""
         call, text = item.call, text_of(holder, "arguments")
         if call is None or text is None:
             return
@@ -403,12 +345,7 @@ class RealtimeOutputs(SessionParts):
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
     def _close_item(self, item: RealtimeItem, *, whole: bool, content: dict[str, Any] | None = None) -> None:
-        """Close all parts of an item.
-
-        Args:
-            whole: False if the item was cut off; a call of the application's tools is then not handed out.
-            content: The whole item as its end event contains it; None if that event is missing.
-        """
+        """Close all parts of an item."""
         item.done = True
         if isinstance(item.call, OpenCall):
             self.end_at_mark(item.call, whole=whole)

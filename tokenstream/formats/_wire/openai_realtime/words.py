@@ -79,9 +79,6 @@ def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
 def finish_reason(status: str, reason: str | None) -> FinishReason:
     """Return a response's finish reason.
 
-    Args:
-        reason: The reason in the response's `status_details`, or None.
-
     Example:
         >>> finish_reason("incomplete", "max_output_tokens"), finish_reason("cancelled", "turn_detected")
         ('length', 'cancelled')

@@ -210,11 +210,7 @@ class OpenAIResponses(Format):
         return response_id, ends_response
 
     def of_answer(self, answer: str) -> OpenAIResponses:
-        """Return a new format that reads one response.
-
-        Args:
-            answer: The id of the response; not used, as the new format is fed only that response's events.
-        """
+        """Return a new format that reads one response."""
         return OpenAIResponses(limits=self.limits, pings=self.pings)
 
     @property
@@ -418,13 +414,7 @@ class OpenAIResponses(Format):
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_end(self, response: dict[str, Any], word: str, payload: dict[str, Any]) -> None:
-        """End a response, and report its content, except the content that earlier events have sent.
-
-        Args:
-            response: The response, with all of its content.
-            word: The status in the name of the event; used unless the response has a final status itself.
-            payload: The event with the response; empty if there is none.
-        """
+        """End a response, and report its content, except the content that earlier events have sent."""
         own_status = text_of(response, "status")
         status = own_status if own_status in FINAL_STATUSES else word
         self._read_head(response)

@@ -32,9 +32,6 @@ def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
 
     Tools in other items are run by the provider.
 
-    Args:
-        item: The item as the server sent it.
-
     Example:
         >>> is_for_application("tool_search_call", {"execution": "client"})
         True
@@ -101,13 +98,7 @@ class CallItem(ResponseItem):
         return self._call
 
     def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
-        """Open the call, and add the arguments that were held back.
-
-        Args:
-            item: The item as the server sent it.
-            name: The tool's name.
-            data: The fields of the item for `provider_data`.
-        """
+        """Open the call, and add the arguments that were held back."""
         call_id = text_of(item, "call_id")
         # The application answers a request for approval by the item's id.
         if call_id is None and self.type != "mcp_approval_request":
@@ -157,11 +148,7 @@ class CallItem(ResponseItem):
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Set the whole arguments of the call, and its name if the start of the item had none.
-
-        Returns:
-            False if the field contains no arguments.
-        """
+        """Set the whole arguments of the call, and its name if the start of the item had none."""
         if field not in _INPUT_FIELDS:
             return False
         if self._call is None and name and not self.ended:
@@ -197,11 +184,7 @@ class CallItem(ResponseItem):
         self._close_call(whole=complete and (self._has_all_arguments or has_object))
 
     def _close_call(self, *, whole: bool) -> None:
-        """End the item, and close its call if the call is open.
-
-        Args:
-            whole: True if the call's arguments are whole; only then, the call is handed out.
-        """
+        """End the item, and close its call if the call is open."""
         self.ended = True
         if self._call is not None:
             self.parts.end_at_mark(self._call, whole=whole)

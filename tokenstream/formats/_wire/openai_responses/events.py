@@ -84,9 +84,6 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
     """Start the item that an event contains.
 
     An event without an item is counted as a departure from the documentation.
-
-    Returns:
-        True, because the event counts as read in both cases.
     """
     item = items.mend_surrogates_in(dict_of(payload, "item"))
     if item:
@@ -100,9 +97,6 @@ def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool
     """End the item that an event contains.
 
     An event without an item is counted as a departure from the documentation.
-
-    Returns:
-        True, because the event counts as read in both cases.
     """
     item = items.mend_surrogates_in(dict_of(payload, "item"))
     if item:
@@ -170,13 +164,7 @@ def _read_shell_output(items: ResponseItems, payload: dict[str, Any], kind: str)
 
 
 def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Add a delta to the text that the event is about; return False if the delta fits no text.
-
-    Args:
-        items: The output items so far.
-        payload: The event.
-        kind: The event's type, such as "response.output_text.delta".
-    """
+    """Add a delta to the text that the event is about; return False if the delta fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
     # Some servers send an object with the text; below, anything but text is refused.
@@ -215,13 +203,7 @@ def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> boo
 
 
 def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Read the whole text in an event; return False if the event fits no item.
-
-    Args:
-        items: The output items so far.
-        payload: The event.
-        kind: The event's type, such as "response.content_part.done".
-    """
+    """Read the whole text in an event; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
         return False
@@ -234,10 +216,6 @@ def _find_content(
     """Find the content part that an event describes, and the item that the content part belongs to.
 
     An item is a message or a reasoning; each of its content parts is a text, or some other content.
-
-    Returns:
-        The name of the event's field with the index of the content part, the content part as the event
-        describes it, and the item.
     """
     content = items.mend_surrogates_in(dict_of(payload, "part"))
     if "summary" in kind:
@@ -379,11 +357,7 @@ class Endpoint:
         return True
 
     def _read_text(self, items: ResponseItems, payload: dict[str, Any], *, whole: bool) -> None:
-        """Add a piece of a transcript; or, from the whole transcript, the text that no piece has sent.
-
-        Args:
-            whole: True if the payload has the whole transcript, at the end; False if it has a piece.
-        """
+        """Add a piece of a transcript; or, from the whole transcript, the text that no piece has sent."""
         section = self._transcript
         if section is None:
             section = self._transcript = Section(items.open(0, TextPart()), {})

@@ -45,57 +45,22 @@ class ResponseItem(ABC):
 
     @abstractmethod
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
-        """Read the item as the server describes it in a start or end event, or in the whole response.
-
-        Args:
-            item: The item as the server sent it.
-            complete: True if the item has all of its content; the item then ends.
-        """
+        """Read the item as the server describes it in a start or end event, or in the whole response."""
 
     @abstractmethod
     def close(self, *, complete: bool) -> None:
-        """Close the item's parts, because no end event of the item has arrived.
-
-        Args:
-            complete: True if the answer has ended and was not cut off.
-        """
+        """Close the item's parts, because no end event of the item has arrived."""
 
     def add_input(self, field: str, text: str) -> bool:
-        """Add a fragment to the tool's input: arguments, code, or free text.
-
-        Args:
-            field: OpenAI's name of the field with the input.
-            text: The fragment.
-
-        Returns:
-            False if items of this kind have no such field.
-        """
+        """Add a fragment to the tool's input: arguments, code, or free text."""
         return False
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Read the whole input of the tool, and add the text that no fragment has sent.
-
-        Args:
-            field: OpenAI's name of the field with the input.
-            text: The whole input.
-            name: The tool's name, if the event has it.
-
-        Returns:
-            False if items of this kind have no such field.
-        """
+        """Read the whole input of the tool, and add the text that no fragment has sent."""
         return False
 
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
-        """Add a piece of a shell command, or the rest of the command if the text is whole.
-
-        Args:
-            number: The index of the command; None if the event has none.
-            text: The piece, or the whole command.
-            whole: True if the text is the whole command, which ends with it.
-
-        Returns:
-            False if the item is not a shell call.
-        """
+        """Add a piece of a shell command, or the rest of the command if the text is whole."""
         return False
 
     def set_status(self, status: str) -> None:
@@ -233,11 +198,7 @@ class HostedItem(SinglePartItem):
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add what the fragments lack of the whole arguments or code of the call; `name` is not used.
-
-        Returns:
-            False if no input has arrived, and the field contains neither arguments nor code.
-        """
+        """Add what the fragments lack of the whole arguments or code of the call; `name` is not used."""
         if field not in ("arguments", "code") and not self._has_input:
             return self.ended
         if not self.ended:
@@ -288,11 +249,7 @@ class ImageItem(SinglePartItem):
         )
 
     def read_preview(self, payload: dict[str, Any]) -> bool:
-        """Report a preview of the image: a complete file, which replaces the preview before it.
-
-        Returns:
-            False if the payload has no preview that can be decoded, or the item has ended.
-        """
+        """Report a preview of the image: a complete file, which replaces the preview before it."""
         encoded = text_of(payload, "partial_image_b64")
         if self.ended or encoded is None:
             return False

@@ -129,12 +129,7 @@ class ResponseItems(SessionParts):
         self._forget_items()
 
     def begin_response(self, id: str | None, model: str | None) -> None:
-        """Begin a further response of the same answer.
-
-        Args:
-            id: The response's id; None if it has none.
-            model: The response's model; None if it names none.
-        """
+        """Begin a further response of the same answer."""
         self.begin_answer(id, model)
         self._forget_items()
         self._audio, self.research = None, Research()
@@ -167,12 +162,7 @@ class ResponseItems(SessionParts):
     # -- finding items -----------------------------------------------------
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Start an item; if its start is repeated, ignore it.
-
-        Args:
-            payload: The event.
-            item: The item in the event.
-        """
+        """Start an item; if its start is repeated, ignore it."""
         index = number_of(payload, "output_index")
         if index is None:
             self.note("part_index_missing")
@@ -195,12 +185,7 @@ class ResponseItems(SessionParts):
         self._create_item(index, item).read_item(item, complete=False)
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an item, and report its content, except the content that earlier events have sent.
-
-        Args:
-            payload: The event.
-            item: The item in the event, with all of its content.
-        """
+        """End an item, and report its content, except the content that earlier events have sent."""
         item_type = text_of(item, "type")
         state = self.find_item(payload, item_type)
         if state is None or (item_type and state.type != item_type):
@@ -219,12 +204,7 @@ class ResponseItems(SessionParts):
             self.research.cite_sources(self, item)
 
     def find_item(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
-        """Return the item that an event is about; None if no such item was started.
-
-        Args:
-            payload: The event.
-            item_type: The item's type, if known; another item may have the same index.
-        """
+        """Return the item that an event is about; None if no such item was started."""
         index = number_of(payload, "output_index")
         if index is not None:
             last = self._items.get(index)
@@ -239,12 +219,7 @@ class ResponseItems(SessionParts):
         return item if item is not None or not self._all_items else self._all_items[-1]
 
     def find_or_start_item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
-        """Return the item that an event is about; start an item if there is none that fits the event.
-
-        Args:
-            payload: The event.
-            item_type: The type of item that the event belongs to.
-        """
+        """Return the item that an event is about; start an item if there is none that fits the event."""
         item = self.find_item(payload, item_type)
         if item is not None and _fits(item, item_type):
             return item
@@ -272,11 +247,7 @@ class ResponseItems(SessionParts):
         return state
 
     def _update_id(self, state: ResponseItem, item: dict[str, Any]) -> None:
-        """Record the id of an item, since the id may have changed.
-
-        Args:
-            item: The item as the server sent it.
-        """
+        """Record the id of an item, since the id may have changed."""
         item_id = text_of(item, "id")
         if item_id is not None and item_id != state.id:
             if state.id is not None:
@@ -291,12 +262,7 @@ class ResponseItems(SessionParts):
     # -- the whole output --------------------------------------------------
 
     def read_output(self, output: object, *, complete: bool) -> None:
-        """Read the whole output, report the content that no event has sent, and close all items.
-
-        Args:
-            output: The items as the server sent them; None if the server has not repeated them.
-            complete: True if the answer was not cut off.
-        """
+        """Read the whole output, report the content that no event has sent, and close all items."""
         items = [self.mend_surrogates_in(item) for item in dicts_of(output)]
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
             if state is None and (text_of(item, "id") or "") in self._items:
@@ -359,12 +325,7 @@ class ResponseItems(SessionParts):
     # -- audio, which belongs to no item -----------------------------------
 
     def add_audio(self, data: str, transcript: str) -> None:
-        """Add a piece of audio or of its transcript to the spoken answer.
-
-        Args:
-            data: A piece of the audio, in base64; may be empty.
-            transcript: A piece of the transcript; may be empty.
-        """
+        """Add a piece of audio or of its transcript to the spoken answer."""
         audio = media_of(data)
         if audio is None:
             self.add_undecodable_media(0, "audio", {"data": data})
@@ -402,10 +363,6 @@ def _fits(item: ResponseItem, item_type: str) -> bool:
 
     If the event or the item is about texts, as in a message or in reasoning, the types must be equal. Other
     types of items are not told apart.
-
-    Args:
-        item: The item that has the index or id.
-        item_type: The type of item that the event belongs to.
     """
     if item_type in _TEXT_TYPES or isinstance(item, TextItem):
         return item.type == item_type

@@ -79,11 +79,7 @@ class ShellCommands:
         return self.end(number, text) if whole else self.add(number, text)
 
     def add(self, number: int | None, text: str) -> str:
-        """Return the JSON text to append for a piece of a command; "" while the piece is held back.
-
-        Args:
-            number: The index of the command; None for the command that is being written.
-        """
+        """Return the JSON text to append for a piece of a command; "" while the piece is held back."""
         if number is None or number == self._number:
             return self._write(text)
         # A piece of an earlier command is dropped, since that command has ended.
@@ -96,10 +92,6 @@ class ShellCommands:
         """Return the JSON text to append at the end of a command; "" if an earlier command has not ended.
 
         The text includes what was held back of the commands after it, up to the first that has not ended.
-
-        Args:
-            number: The index of the command; None for the command that is being written.
-            text: The whole command.
         """
         if number is not None and number != self._number:
             if number > self._number:
@@ -121,9 +113,6 @@ class ShellCommands:
         """Return the JSON text of a whole action, at the end of its call.
 
         It begins with the text so far, unless the pieces of a command differ from the whole command.
-
-        Args:
-            action: The action in the finished item: an object with all commands and the bounds of the call.
         """
         if is_dict(action) and not says_nothing(action.get("commands")):
             # The commands are put first, as they are in the text so far.
@@ -160,11 +149,7 @@ class ShellCommands:
         return json_text
 
     def _hold(self, text: str) -> None:
-        """Count the characters of `text`, which is held back.
-
-        Raises:
-            LimitExceeded: There are more characters or commands than the limits allow.
-        """
+        """Count the characters of `text`, which is held back."""
         self._held_length += len(text)
         if self._held_length > self._max_text:
             raise LimitExceeded(limit="text", value=self._max_text)
@@ -252,15 +237,7 @@ class ShellOutputItem(ResultItem):
         """The whole output of each command that has ended, by the command's index."""
 
     def add_output(self, number: int, streams: dict[str, Any]) -> bool:
-        """Add pieces of a command's output.
-
-        Args:
-            number: The index of the command.
-            streams: The pieces, by the name of the stream: "stdout" or "stderr".
-
-        Returns:
-            False if there is no piece. After the end of the item, pieces are ignored, and the result is True.
-        """
+        """Add pieces of a command's output."""
         if self.ended:
             return True
         pieces = {name: text for name in _STREAMS if (text := text_of(streams, name))}

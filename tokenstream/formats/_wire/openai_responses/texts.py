@@ -83,19 +83,11 @@ class TextItem(ResponseItem):
 
     @abstractmethod
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return the kind of part that a text of the item becomes.
-
-        Args:
-            content: The text as the server describes it, with its type.
-        """
+        """Return the kind of part that a text of the item becomes."""
 
     @abstractmethod
     def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
-        """Open the part of a text; return the state of the text.
-
-        Args:
-            content: The text as the server describes it.
-        """
+        """Open the part of a text; return the state of the text."""
 
     def _reopen(self, key: TextKey, content: dict[str, Any], ended: Section) -> Section:
         """Return the text with a key after it had ended: it goes on in a new part."""
@@ -108,13 +100,7 @@ class TextItem(ResponseItem):
         return section
 
     def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
-        """Return the open text with a key; open a text if there is none, or if it is closed.
-
-        Args:
-            content: The text as the server describes it, with its type.
-            expected: False if another event should have opened the text, so that opening it here is a
-                departure.
-        """
+        """Return the open text with a key; open a text if there is none, or if it is closed."""
         section = self.sections.get(key)
         if section is not None and not section.part.closed:
             return section
@@ -130,15 +116,7 @@ class TextItem(ResponseItem):
         return section
 
     def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
-        """Add a delta to the text with a key.
-
-        Args:
-            content: An object with the type of the text.
-            text: The delta.
-
-        Returns:
-            The text; None if the part with the key is of another kind.
-        """
+        """Add a delta to the text with a key."""
         key = self._resolve_key(key, content)
         section = self.sections.get(key)
         # Another event should have opened the text before; if it is not open, that is a departure.
@@ -150,14 +128,7 @@ class TextItem(ResponseItem):
         return section
 
     def read_whole_text(self, key: TextKey, content: dict[str, Any]) -> bool:
-        """Read a whole text, and report its content, except the content that earlier events have sent.
-
-        Args:
-            content: The whole text as the server sent it; empty if the event has none.
-
-        Returns:
-            False if the part with the key is of another kind.
-        """
+        """Read a whole text, and report its content, except the content that earlier events have sent."""
         if not content:
             return True
         key = self._resolve_key(key, content)
@@ -190,13 +161,7 @@ class TextItem(ResponseItem):
         return other_key
 
     def read_texts(self, field: str, value: object, *, complete: bool) -> None:
-        """Read the texts in a field of the item.
-
-        Args:
-            field: Name of the field of events with the index of a text: "content_index" or "summary_index".
-            value: The value of the item's field: usually a list of texts.
-            complete: True if the item is complete. Before that, its texts are only opened.
-        """
+        """Read the texts in a field of the item."""
         contents = self._list_texts(value)
         streamed = sorted(key for key in self.sections if key[0] == field)
         if complete and not streamed and self._was_reported(contents):
@@ -259,12 +224,7 @@ class TextItem(ResponseItem):
         section.marks.add(len(text))
 
     def cite(self, section: Section, annotation: dict[str, Any], index: int | None) -> None:
-        """Report an annotation of a text as a citation, unless it was reported before.
-
-        Args:
-            annotation: The annotation as the server sent it.
-            index: Its index among the annotations of the text; None if the server sent none.
-        """
+        """Report an annotation of a text as a citation, unless it was reported before."""
         if index is not None and section.cited.get(index) == annotation:
             self.parts.note("content_twice")
             return
@@ -407,12 +367,7 @@ class ReasoningItem(TextItem):
 
 
 def _empty_part(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
-    """Return a part of a kind, with an empty text.
-
-    Args:
-        kind: The kind of text: "text", "refusal" or "reasoning".
-        fields: The other fields of the item and of its section of text, for `provider_data`.
-    """
+    """Return a part of a kind, with an empty text."""
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _PART_TYPES[kind](provider_data=fields or None)

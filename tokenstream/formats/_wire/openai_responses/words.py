@@ -97,9 +97,6 @@ _RESULT_FIELDS: dict[str, tuple[str, ...]] = {
 def finish_reason_of(response: dict[str, Any], status: str) -> FinishReason:
     """Return a response's finish reason.
 
-    Args:
-        status: The response's status, one of `FINAL_STATUSES`.
-
     Example:
         >>> finish_reason_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
         'length'
@@ -133,9 +130,6 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
 
     The error may be nested, in the field `error`, or flat, as the fields of the payload itself.
 
-    Args:
-        event: The SSE event's name, "" if it has none.
-
     Example:
         >>> error = error_of({"type": "error", "code": "rate_limit_exceeded", "message": "no"}, "error")
         >>> error.code, error.type, error.kind, error.retryable
@@ -150,10 +144,6 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert an annotation of any kind to a citation.
-
-    Args:
-        data: The annotation as the server sent it.
-        cites: Index of the part that the citation supports.
 
     Example:
         >>> citation_of({"type": "file_citation", "filename": "laws.pdf", "index": 12}, 0).start
@@ -173,10 +163,6 @@ def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
     """Return the fields of an item for `provider_data`; None if there are none.
 
     The item's type and the status "in_progress" are left out, too.
-
-    Args:
-        item: The item as the server sent it.
-        without: Names of the fields to leave out, because the message has their content elsewhere.
 
     Example:
         >>> data_of({"id": "msg_1", "type": "message", "status": "in_progress"})

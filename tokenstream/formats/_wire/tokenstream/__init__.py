@@ -281,11 +281,7 @@ class TokenStream(Format):
     # -- internals ---------------------------------------------------------------
 
     def _check_answer(self, payload: dict[str, Any]) -> None:
-        """Note the answer's id in the first event of a connection.
-
-        Raises:
-            PositionLost: The connection does not go on with the answer.
-        """
+        """Note the answer's id in the first event of a connection."""
         if payload.get("type") == "ping":
             return
         self._unchecked = False
@@ -319,15 +315,7 @@ class TokenStream(Format):
         self._note_position({})
 
     def _report_event(self, event: Event, payload: dict[str, Any]) -> None:
-        """Report an event, after checks against the limits and the kind of its part.
-
-        Args:
-            payload: The payload with the event.
-
-        Raises:
-            LimitExceeded: There are too many choices, parts or tool calls.
-            ProtocolError: The part had another kind before.
-        """
+        """Report an event, after checks against the limits and the kind of its part."""
         parts = self.parts
         if event.part is not None or event.choice or isinstance(event, Finish):
             # Create the choice, which checks the limit on choices. Other events may be of the whole answer.
@@ -367,11 +355,7 @@ class TokenStream(Format):
         self.parts.emit(result)
 
     def _check_part_kind(self, event: Event, part: int) -> None:
-        """Record the kind of the part that an event belongs to, if the event reveals it.
-
-        Raises:
-            ProtocolError: The part had another kind before.
-        """
+        """Record the kind of the part that an event belongs to, if the event reveals it."""
         # The class of a delta shows the kind; so may the content in the start or end of a part.
         content: Any = getattr(event, "content", None)
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
@@ -429,15 +413,7 @@ class _PositionReplay(Replay):
         """The position of the last repeated event; 0 if none was repeated."""
 
     def check_if_read(self, position: int | None, *, may_be_merged: bool) -> bool:
-        """Return whether an event was read before; record the position of a new one.
-
-        Args:
-            position: The event's position; None if it has none.
-            may_be_merged: True for a delta, which may be merged from several.
-
-        Raises:
-            PositionLost: Events before the new one are missing, or it was merged with events read before.
-        """
+        """Return whether an event was read before; record the position of a new one."""
         if position is None:
             return False
         last_read, last_repeated = self._last_read, self._last_repeated

@@ -100,9 +100,6 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
 
     By default, the provider's message, which may be private, is replaced by one of this library's.
 
-    Args:
-        raw: True to send the provider's message.
-
     Example:
         >>> error_fields(ProviderError("the provider reports an error: no GPU", kind="server"))["message"]
         'the provider has failed'
@@ -135,9 +132,6 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     """Return the error that a payload describes, of the class that the payload names.
 
     If this version has no such class, the error is a `StreamError`.
-
-    Args:
-        payload: The payload; invalid fields are ignored.
 
     Example:
         >>> error_of({"error": "StreamStalled", "limit": "idle_content", "kind": "network"}).retryable
@@ -225,9 +219,6 @@ class _EventType(NamedTuple):
 
 def event_of(payload: dict[str, Any]) -> Event | None:
     """Return the event in a payload; None if its type is unknown.
-
-    Raises:
-        ProtocolError: A field is missing or invalid.
 
     Example:
         >>> event_of({"type": "text_delta", "text": "Hel", "part": 2})
@@ -330,12 +321,7 @@ def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _read_value(cls: Any, value: Json) -> Any:  # noqa: ANN401 - a class of values
-    """Return a JSON object as an instance of a class; ignore keys that this version does not know.
-
-    Raises:
-        TypeError: The value is not an object.
-        ValueError: A field of the object is invalid.
-    """
+    """Return a JSON object as an instance of a class; ignore keys that this version does not know."""
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}
@@ -363,12 +349,7 @@ def _reader_of(cls: type) -> _Reader:
 
 
 def _read_message(value: Json) -> Message | None:
-    """Return a JSON object as a message with its parts and usage.
-
-    Raises:
-        TypeError: The value is not an object, or its parts are not a list.
-        ValueError: A field of the message is invalid.
-    """
+    """Return a JSON object as a message with its parts and usage."""
     if value is None:
         return None
     if not is_dict(value):

@@ -97,11 +97,7 @@ class UIParts(NamedParts):
         return part
 
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call of a tool that the client runs or, if the payload says so, the provider.
-
-        Returns:
-            The call; None if it is not new, or if the tool is the client's and has no name.
-        """
+        """Open a call of a tool that the client runs or, if the payload says so, the provider."""
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = fields_except(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
@@ -274,12 +270,7 @@ class UIParts(NamedParts):
     def _replace(
         self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool
     ) -> None:
-        """Add a part, or replace the content of the part with the same key.
-
-        Args:
-            key: The part's type and id.
-            growing: True to leave the part open, because other content may replace this one.
-        """
+        """Add a part, or replace the content of the part with the same key."""
         part = self._replaceable.get(key)
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
@@ -370,12 +361,7 @@ class UIParts(NamedParts):
 
 
 def _arguments_text(value: object, *, as_text: bool) -> str:
-    """Return final arguments as text.
-
-    Args:
-        value: The arguments: a JSON value.
-        as_text: True if the tool takes free text, so that a string is not written as JSON.
-    """
+    """Return final arguments as text."""
     if as_text and isinstance(value, str):
         return value
     return json_text(value)

@@ -34,11 +34,6 @@ _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 def merge_metadata(old: object, new: object, depth: int = 0) -> object:
     """Return earlier metadata merged with later metadata: objects key by key, other values replaced.
 
-    Args:
-        old: The earlier metadata, which are not changed.
-        new: The later metadata.
-        depth: The current level in the metadata; from `_DEEPEST_MERGE` on, objects are replaced, too.
-
     Example:
         >>> merge_metadata({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
         {'a': {'b': 1, 'd': 3}, 'c': 2}
@@ -91,9 +86,6 @@ def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage
 def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
     """Return the signature and the encrypted form of reasoning, each None if it is missing.
 
-    Args:
-        data: The data of the part, which contain each provider's metadata.
-
     Example:
         >>> signature_of({"providerMetadata": {"anthropic": {"signature": "c2ln"}}})
         ('c2ln', None)
@@ -108,10 +100,6 @@ def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
 
 def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
     """Convert a source to a citation.
-
-    Args:
-        data: The source as the server sent it.
-        cites: Index of the part that the citation supports; None if unknown.
 
     Example:
         >>> citation_of({"sourceId": "s1", "url": "https://example.org", "title": "Laws"}, None).title
@@ -128,9 +116,6 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
 
 def media_of(data: dict[str, Any]) -> MediaPart:
     r"""Return a file as a media part; a data URL is decoded.
-
-    Args:
-        data: The file as the server sent it.
 
     Example:
         >>> media_of({"mediaType": "image/png", "url": "data:image/png;base64,AAAA"}).data

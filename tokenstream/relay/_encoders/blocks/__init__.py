@@ -55,31 +55,17 @@ class BlockEncoder(Encoder, ABC):
         """Return the payloads that begin an answer."""
 
     def assign_index(self, part: int) -> int:
-        """Return the index of a new block.
-
-        Args:
-            part: The index of the block's part; here unused, but not in subclasses that number by kind.
-        """
+        """Return the index of a new block."""
         self._block_count += 1
         return self._block_count - 1
 
     @abstractmethod
     def encode_begin(self, index: int, start: Json) -> list[Payload]:
-        """Return the payloads that begin a block.
-
-        Args:
-            index: The block's index.
-            start: The block's initial content, in the form that the format uses.
-        """
+        """Return the payloads that begin a block."""
 
     @abstractmethod
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """Return the payloads that end a block.
-
-        Args:
-            part: The index of the block's part.
-            index: The block's index.
-        """
+        """Return the payloads that end a block."""
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
         """Return the payloads for encrypted reasoning, which only the provider can read; here none."""
@@ -135,11 +121,7 @@ class BlockEncoder(Encoder, ABC):
         return event.part if has_ended else cited_part
 
     def find_open_text(self, default: int) -> int:
-        """Return the index of the text part that has an open block.
-
-        Args:
-            default: The result if no block of text is open.
-        """
+        """Return the index of the text part that has an open block."""
         # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         return next((part for part in self._sequential if self._kinds[0, part] == "text"), default)
 
@@ -214,9 +196,6 @@ class BlockEncoder(Encoder, ABC):
 
 def invert_reasons(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
     """Return a format's words for finish reasons; if several words mean the same reason, the first word.
-
-    Args:
-        reasons: Maps each word of the format to the finish reason that it means.
 
     Example:
         >>> invert_reasons({"max_tokens": "length", "context_window": "length"})

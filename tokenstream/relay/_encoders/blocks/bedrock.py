@@ -89,12 +89,7 @@ class AWSEncoder(Encoder):
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as an AWS message.
-
-        Args:
-            name: The event's name, or an exception's name, which ends with `Exception`.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
+        """Return a payload as an AWS message."""
         kind = "exception" if is_exception(name) else "event"
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
         return _json_message(kind, name, data)
@@ -104,21 +99,11 @@ class AWSEncoder(Encoder):
 
         These are the name and the payload, not yet packed: an AWS message contains lengths and checksums,
         which differ from piece to piece.
-
-        Args:
-            name: The event's name.
-            payload: A JSON value.
         """
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that packs the text of a later piece into an AWS message.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
-        """
+        """Return a template: a function that packs the text of a later piece into an AWS message."""
         # `make_template_bytes` has put the name before the payload.
         name, _, head = head.partition(b"\0")
         text_template = super().make_template(event, head, tail)
@@ -126,19 +111,11 @@ class AWSEncoder(Encoder):
         return lambda text: pack(headers, self.wrap_payload(text_template(text)))
 
     def headers_of(self, name: str) -> bytes:
-        """Return the headers of the AWS message for an event.
-
-        Args:
-            name: The event's name.
-        """
+        """Return the headers of the AWS message for an event."""
         return _headers("event", name)
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return the body of the AWS message that carries a payload; here, the payload itself.
-
-        Args:
-            payload: The JSON of an object.
-        """
+        """Return the body of the AWS message that carries a payload; here, the payload itself."""
         return payload
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
@@ -161,9 +138,6 @@ def is_exception(name: str) -> bool:
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
     r"""Pack an AWS message.
 
-    Args:
-        headers: The headers by name; all values are text.
-
     Example:
         >>> message({":a": "b"}, b"{}")
         b'\x00\x00\x00\x19\x00\x00\x00\x07\x96\xb6\xbf9\x02:a\x07\x00\x01b{}\x9e\x08mP'
@@ -172,11 +146,7 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def pack(headers: bytes, payload: bytes) -> bytes:
-    """Pack an AWS message; its headers are packed already.
-
-    Args:
-        headers: The packed headers, concatenated.
-    """
+    """Pack an AWS message; its headers are packed already."""
     # The message starts with two lengths and their checksum, and ends with a checksum of all bytes before.
     lengths = struct.pack(">II", _FRAME_SIZE + len(headers) + len(payload), len(headers))
     start = b"".join([lengths, struct.pack(">I", crc32(lengths)), headers, payload])
@@ -236,12 +206,7 @@ def _json_message(kind: str, name: str, payload: bytes) -> bytes:
 
 
 def _headers(kind: str, name: str) -> bytes:
-    """Return the packed headers of a message.
-
-    Args:
-        kind: "event" or "exception".
-        name: The name of the event or exception.
-    """
+    """Return the packed headers of a message."""
     content = {":content-type": "application/json", ":message-type": kind}
     return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())
 
@@ -326,9 +291,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         """Return the start of the block of a provider's call, or of an image with the data that it contains.
 
         The result of a provider's call is sent when it is complete.
-
-        Raises:
-            NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
         if content.kind == "server_tool_call":
             self._server_calls.begin(event)
@@ -372,12 +334,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as an AWS event-stream message, with padding that hides its length.
-
-        Args:
-            name: The event's name, or an exception's name, which ends with `Exception`.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
+        """Return a payload as an AWS event-stream message, with padding that hides its length."""
         return super().frame(name, pad(payload))
 
     def wrap_payload(self, payload: bytes) -> bytes:
@@ -470,12 +427,7 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload of the model as a `chunk` event; an exception is framed under its own name.
-
-        Args:
-            name: The name of Anthropic's event, which is sent only in the payload; or an exception's name.
-            payload: A JSON value, or text, which is packed unchanged.
-        """
+        """Return a payload of the model as a `chunk` event; an exception is framed under its own name."""
         if is_exception(name):
             return super().frame(name, payload)
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)

@@ -78,11 +78,7 @@ class CohereEncoder(BlockEncoder):
         return [("message-start", start)]
 
     def assign_index(self, part: int) -> int:
-        """Return the index of a new block: tool calls and other blocks are numbered separately, each from 0.
-
-        Args:
-            part: The index of the block's part.
-        """
+        """Return the index of a new block: tool calls and other blocks are numbered separately, each from 0."""
         # The first key is the choice; this format has only one.
         if self._kinds[0, part] == "tool_call":
             self._call_count += 1
@@ -109,11 +105,6 @@ class CohereEncoder(BlockEncoder):
         """Return a template: a function that makes the chunk of a later piece of a part.
 
         For a text, the template also keeps the piece, because later citations repeat passages of the text.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
         """
         template = super().make_template(event, head, tail)
         return (
@@ -173,11 +164,7 @@ class CohereEncoder(BlockEncoder):
         return report
 
     def _to_citation(self, citation: Citation, document_id: str) -> dict[str, Any]:
-        """Return a citation in Cohere's form; unchanged if Cohere has sent it.
-
-        Args:
-            document_id: The id for the cited source, since Cohere's citations refer to documents by id.
-        """
+        """Return a citation in Cohere's form; unchanged if Cohere has sent it."""
         fields = citation.provider_data or {}
         if "sources" in fields:
             return fields
@@ -203,9 +190,6 @@ class CohereEncoder(BlockEncoder):
         """Return the start and the end of the span of text that a citation supports.
 
         A citation without a start and an end supports all text of the part that was not cited yet.
-
-        Args:
-            part: The index of the cited part.
         """
         length = self._texts[part].length
         if citation.start is not None or citation.end is not None:

@@ -34,14 +34,7 @@ OTHER_ERROR = (500, "INTERNAL")
 
 
 def require_name(encoder: Encoder, citation: Citation) -> bool:
-    """Require that a citation has a URL or a title; return False if it has neither, and is left out.
-
-    Args:
-        encoder: The encoder, whose `drop` says what may be left out.
-
-    Raises:
-        NotExpressible: The citation has neither, and `drop` does not allow leaving it out.
-    """
+    """Require that a citation has a URL or a title; return False if it has neither, and is left out."""
     if citation.url is None and citation.title is None:
         encoder.omit("a citation with neither a URL nor a title", "unlinked_citation")
         return False
@@ -101,12 +94,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     @abstractmethod
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """Return the payloads for a part.
-
-        Args:
-            choice: The index of the part's choice.
-            part: A `Part` object, or a piece of a part in this form.
-        """
+        """Return the payloads for a part."""
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """Return the payloads for a complete tool call."""
@@ -143,11 +131,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return a call with its arguments as an object.
-
-        Raises:
-            NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
-        """
+        """Return a call with its arguments as an object."""
         call, arguments = event.call, self.parse_arguments(event)
         if arguments is None:
             return ()
@@ -159,12 +143,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a complete medium, with its data or its URL, or a signature that no delta of reasoning had.
-
-        Raises:
-            NotExpressible: The medium's type is not known, or it has neither content nor a URL; and `drop`
-                does not allow leaving it out.
-        """
+        """Return a complete medium, with its data or its URL, or a signature that no delta of reasoning had."""
         medium = self.media.pop(event)
         if medium is None:
             return self._late_signature(event, event.content)

@@ -125,12 +125,7 @@ class GeminiEncoder(PartEncoder):
         return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an error object in place of a chunk.
-
-        Args:
-            message: The error message.
-            code: An HTTP status, or one of Google's words for a status; None for the status that fits `kind`.
-        """
+        """Return an error object in place of a chunk."""
         number, status = word_for(kind, ERRORS, OTHER_ERROR)
         if code is not None and code.isdecimal():
             number = int(code)
@@ -139,12 +134,7 @@ class GeminiEncoder(PartEncoder):
         return [("", {"error": {"code": number, "message": message, "status": status}})]
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as an event whose lines end with CRLF, as in the Gemini API.
-
-        Args:
-            name: The event's name; "" for none.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
+        """Return a payload as an event whose lines end with CRLF, as in the Gemini API."""
         data = payload if isinstance(payload, str) else _escape_like_google(to_json_bytes(payload))
         return super().frame(name, data).replace(b"\n", b"\r\n")
 

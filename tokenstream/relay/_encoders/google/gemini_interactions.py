@@ -192,11 +192,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return _event("step.delta", index=self.blocks[part], delta=delta)
 
     def _encode_medium(self, part: int, medium: Medium) -> Payloads:
-        """Return the payloads for a complete medium, or for a piece of audio.
-
-        Raises:
-            NotExpressible: The medium has neither data nor a URL, and `drop` does not allow leaving it out.
-        """
+        """Return the payloads for a complete medium, or for a piece of audio."""
         fields = medium.to_fields("mime_type", "uri")
         if fields is None:
             return self.omit("media of which nothing is known", "media")

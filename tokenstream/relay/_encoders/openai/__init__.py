@@ -48,10 +48,6 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
 def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
     """Return an error object of OpenAI's APIs.
 
-    Args:
-        message: The error message.
-        code: The provider's error code; None for the code that OpenAI uses for `kind`.
-
     Example:
         >>> make_error("rate_limited", "Slow down", None)["code"]
         'rate_limit_exceeded'
@@ -61,14 +57,7 @@ def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any
 
 
 def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
-    """Return a citation as a URL citation; None if the citation is left out.
-
-    Args:
-        encoder: The encoder, whose `drop` says what may be left out.
-
-    Raises:
-        NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
-    """
+    """Return a citation as a URL citation; None if the citation is left out."""
     if citation.url is not None:
         # Typed clients reject null, so unknown values are an empty title or an empty span.
         start = citation.start or 0
@@ -110,21 +99,12 @@ class ChunkEncoder(Encoder, ABC):
         return self._envelope
 
     def make_chunk(self, choice: dict[str, Any]) -> Payload:
-        """Return the payload of a chunk, whose event has no name.
-
-        Args:
-            choice: The only choice in the chunk.
-        """
+        """Return the payload of a chunk, whose event has no name."""
         return "", {**self.envelope, "choices": [choice], "usage": None}
 
     @abstractmethod
     def encode_last(self, choice: int, word: str) -> Payloads:
-        """Return the payloads that end a choice.
-
-        Args:
-            choice: The index of the choice.
-            word: The provider's word for the finish reason.
-        """
+        """Return the payloads that end a choice."""
 
     def encode_tail(self) -> Payloads:
         """Return the finish reason of each choice, the token counts, and the sentinel."""

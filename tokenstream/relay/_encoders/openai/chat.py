@@ -55,12 +55,7 @@ class UnmarkedCalls(Encoder):
         """The choices and parts of the complete calls."""
 
     def note_call(self, choice: int, part: int) -> None:
-        """Record a call as the last one of its choice; an encoder calls this when it sends a call's start.
-
-        Args:
-            choice: The index of the choice.
-            part: The index of the call's part.
-        """
+        """Record a call as the last one of its choice; an encoder calls this when it sends a call's start."""
         self._last_calls[choice] = part
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
@@ -69,12 +64,7 @@ class UnmarkedCalls(Encoder):
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads.
-
-        Raises:
-            NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
-                cut off; and `drop` does not allow the loss.
-        """
+        """Keep the finish reason, which is sent at the end; return no payloads."""
         last_call = self._last_calls.get(event.choice)
         if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
             self.require_drop_of_call(event.reason)
@@ -183,11 +173,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         return self._make_item_delta(event.choice, "annotations", annotation)
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return a delta with audio; an image is sent when it is complete.
-
-        Raises:
-            NotExpressible: The medium is of another type, and `drop` does not allow leaving it out.
-        """
+        """Return a delta with audio; an image is sent when it is complete."""
         medium = self._media.find(event)
         kind = _kind_of(medium)
         if kind == "image":
@@ -203,11 +189,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         return self.make_delta(event.choice, audio=audio)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a delta with a complete image, or its URL; no payloads for any other part.
-
-        Raises:
-            NotExpressible: Another medium has only a URL, and `drop` does not allow leaving it out.
-        """
+        """Return a delta with a complete image, or its URL; no payloads for any other part."""
         image = self._media.pop(event)
         url = None if image is None else image.to_url(image.mime_type or "image/png")
         if image is None or url is None:
@@ -224,12 +206,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     # -- chunks ----------------------------------------------------------------
 
     def assign_call_index(self, choice: int, part: int) -> int:
-        """Return the index of a new call in its choice, and record the call as the last one of the choice.
-
-        Args:
-            choice: The index of the choice.
-            part: The index of the call's part.
-        """
+        """Return the index of a new call in its choice, and record the call as the last one of the choice."""
         index = self._call_counts.get(choice, 0)
         self._call_counts[choice] = index + 1
         self.note_call(choice, part)
@@ -243,34 +220,20 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         return [self.make_choice_chunk(choice, self.first_delta)]
 
     def make_delta(self, choice: int, **delta: Json) -> Payloads:
-        """Return the chunk of a delta, preceded by the chunk with the choice's role if that was not sent yet.
-
-        Args:
-            choice: The index of the choice.
-            **delta: The fields of the delta.
-        """
+        """Return the chunk of a delta, preceded by the chunk with the choice's role if that was not sent yet."""
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
     def _make_item_delta(self, choice: int, name: str, item: dict[str, Any]) -> Payloads:
         """Return the chunk of a delta with one more item of a list.
 
         The item has its index in the list: without one, openai-python's `stream()` raises at the second item.
-
-        Args:
-            choice: The index of the choice.
-            name: The name of the list in the delta.
         """
         index = self._list_lengths.get((choice, name), 0)
         self._list_lengths[choice, name] = index + 1
         return self.make_delta(choice, **{name: [{"index": index, **item}]})
 
     def make_choice_chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
-        """Return the payload of a chunk with one choice.
-
-        Args:
-            index: The index of the choice.
-            finish: The provider's word for the finish reason; None before the end.
-        """
+        """Return the payload of a chunk with one choice."""
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 

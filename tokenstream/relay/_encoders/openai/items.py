@@ -106,11 +106,7 @@ class ItemEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """Return the payloads that end an item.
-
-        Args:
-            status: "completed", or "incomplete" if the item was cut off.
-        """
+        """Return the payloads that end an item."""
 
     @abstractmethod
     def encode_ending(self, finish: Finish) -> Payloads:
@@ -181,12 +177,7 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads.
-
-        Raises:
-            NotExpressible: The format has no word for the reason, or the reason is "tool_calls" in an answer
-                without calls; and `drop` does not allow losing it.
-        """
+        """Keep the finish reason, which is sent at the end; return no payloads."""
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             # No call was sent: `drop` has left out all calls, which `has_calls` counts all the same, or the
             # answer has none. The client then has nothing to run, so an ordinary end is sent.
@@ -206,13 +197,7 @@ class ItemEncoder(Encoder, ABC):
     # -- items -------------------------------------------------------------------
 
     def open_item(self, part: int, kind: str, **fields: Json) -> tuple[OutputItem, list[Payload]]:
-        """Return the item of a part, and the payloads that begin the item if it is new.
-
-        Args:
-            part: The part's index.
-            kind: The kind of item.
-            **fields: The item's fields besides its content.
-        """
+        """Return the item of a part, and the payloads that begin the item if it is new."""
         existing = self._items_by_part.get(part)
         # Text after the end of its item, which was sent, begins another item.
         if existing is not None and not existing.end_sent:
@@ -233,47 +218,27 @@ class ItemEncoder(Encoder, ABC):
         return None if part is None else self._items_by_part.get(part)
 
     def write_text(self, part: int, kind: str, text: str) -> list[Payload]:
-        """Return the payloads for a piece of a part's text, and for the start of the item if it is new.
-
-        Args:
-            part: The part's index.
-            kind: The kind of item.
-            text: The text to add.
-        """
+        """Return the payloads for a piece of a part's text, and for the start of the item if it is new."""
         item, payloads = self.open_item(part, kind)
         item.text.append(text)
         payloads += self.encode_piece(item, text)
         return payloads
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, and adds its text to the item.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
-        """
+        """Return a template: a function that makes the chunk of a later piece, and adds its text to the item."""
         item = self.find_item(event.part)
         template = super().make_template(event, head, tail)
         return template if item is None else add_recording(template, item.text.append)
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
-        """Return the payloads that end an item; no payloads if they were sent already.
-
-        Args:
-            status: "completed", or "incomplete" if the item was cut off.
-        """
+        """Return the payloads that end an item; no payloads if they were sent already."""
         if item.end_sent:
             return []
         item.end_sent = True
         return list(self.encode_end(item, status))
 
     def end_all(self, *, cut: bool) -> list[Payload]:
-        """Return the payloads that end all items whose ends were not sent yet.
-
-        Args:
-            cut: True if the answer was cut off.
-        """
+        """Return the payloads that end all items whose ends were not sent yet."""
         payloads: list[Payload] = []
         for item in self.items:
             is_incomplete = cut or (item.kind in CALLS and not item.is_complete)

@@ -65,11 +65,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     # -- events ----------------------------------------------------------------
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return a piece of audio, and of its transcript.
-
-        Raises:
-            NotExpressible: The medium is of another type, and `drop` does not allow leaving it out.
-        """
+        """Return a piece of audio, and of its transcript."""
         start = self.starts.get(event.part)
         mime = start.mime_type if isinstance(start, MediaPart) else None
         # A medium of unknown type is taken for audio, the only kind that this API sends.
@@ -108,13 +104,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return [*self.end_all(cut=True), self._response_done("failed", details)]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, with the next event number.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
-        """
+        """Return a template: a function that makes the chunk of a later piece, with the next event number."""
         # `head` has the number of the event that was sent: the next number takes its place in each chunk.
         make_template = super().make_template
         return add_number(
@@ -220,12 +210,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         )
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
-        """Return an item's JSON.
-
-        Args:
-            status: The item's status.
-            text: The item's text; None until the item is complete.
-        """
+        """Return an item's JSON."""
         type_ = "function_call" if item.kind in CALLS else "message"
         common = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
         if item.kind in CALLS:
@@ -254,13 +239,7 @@ def _previous_item_id(item: OutputItem) -> str | None:
 
 
 def _content_json(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
-    """Return the content of a message.
-
-    Args:
-        item: The message.
-        text: The message's text, or the transcript of its audio.
-        prefix: A prefix for the type of the content, such as "output_" in the items of a response.
-    """
+    """Return the content of a message."""
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}
     return {"type": f"{prefix}audio", "transcript": text}

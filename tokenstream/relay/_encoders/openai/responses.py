@@ -144,9 +144,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
         A citation before the first text, such as a source that was found before the answer, is sent with
         that text.
-
-        Raises:
-            NotExpressible: The citation cannot become an annotation without loss.
         """
         if self._last_text is None:
             self._early_citations.append(event)
@@ -172,11 +169,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         ]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return the payloads that begin an image's item; the image itself is sent when it is complete.
-
-        Raises:
-            NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
-        """
+        """Return the payloads that begin an image's item; the image itself is sent when it is complete."""
         start = self.starts.get(event.part)
         if not event.data:
             # The words of audio may come before it is known to be audio.
@@ -210,10 +203,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
         Encrypted reasoning without text becomes an item only here. The item of a provider's call ends with
         the call's result, or at the end of the answer. All other parts end as in the base class.
-
-        Raises:
-            NotExpressible: A result has no call in this answer, or one whose item has no field for it; and
-                `drop` does not allow leaving it out.
         """
         if isinstance(event.content, ServerToolCall):
             item = self.find_item(event.part)
@@ -273,13 +262,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [self._event("error", code=error["code"], message=message, param=None)]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, with the next event number.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
-        """
+        """Return a template: a function that makes the chunk of a later piece, with the next event number."""
         # `head` has the number of the event that was sent: the next number takes its place in each chunk.
         make_template = super().make_template
         return add_number(
@@ -295,11 +278,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         yield self._event("response.in_progress", response=response)
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """Return the event that ends the answer, with the complete response.
-
-        Raises:
-            NotExpressible: A citation has no text, and `drop` does not allow leaving it out.
-        """
+        """Return the event that ends the answer, with the complete response."""
         if self._early_citations:
             self.omit("a citation where there is no text", "citation")
         cut = self.choose_reason(finish.reason) in CUT_REASONS
@@ -380,12 +359,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         yield self._event("response.output_item.done", output_index=item.index, item=item.final_json)
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
-        """Return an item's JSON.
-
-        Args:
-            status: The item's status.
-            text: The item's text; None until the item is complete.
-        """
+        """Return an item's JSON."""
         type_ = _type_of(item)
         fields: dict[str, Any] = {"id": item.id, "type": type_}
         if item.kind == _RESULT:
@@ -438,11 +412,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return fields.get("type") in _FILE_ANNOTATIONS and "file_id" in fields
 
     def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
-        """Return a citation as an annotation; None if the citation is left out.
-
-        Raises:
-            NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
-        """
+        """Return a citation as an annotation; None if the citation is left out."""
         if self.is_own_citation(citation):
             return citation.provider_data
         url_citation = convert_citation(self, citation)
@@ -463,12 +433,7 @@ def _type_of(item: OutputItem) -> str:
 
 
 def _content_json(item: OutputItem, names: TextNames, text: str) -> dict[str, Any]:
-    """Return the content of an item as JSON.
-
-    Args:
-        names: The names for the item's kind of text.
-        text: The text itself.
-    """
+    """Return the content of an item as JSON."""
     content: dict[str, Any] = {"type": names.content_type}
     if item.kind == "text":
         content |= {"annotations": [*item.annotations], "logprobs": []}

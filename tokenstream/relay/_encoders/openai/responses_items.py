@@ -47,12 +47,7 @@ def server_item_type(call: ServerToolCall) -> str:
 
 
 def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, Any]:
-    """Return the fields of an item besides its id, type and status.
-
-    Args:
-        fields: The call as `call` and, once it is known, its result as `result`.
-        is_whole: True for the end of the item, which has the input and the result.
-    """
+    """Return the fields of an item besides its id, type and status."""
     call: ServerToolCall = fields["call"]
     result: ServerToolResult | None = fields.get("result")
     type_, content = server_item_type(call), None if result is None else result.content
@@ -75,9 +70,6 @@ def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, A
 
 def find_lost(fields: dict[str, Any]) -> list[str]:
     """Return what the item of a call has no field for: the output of one of OpenAI's own tools, or its error.
-
-    Args:
-        fields: The call as `call`, and its result as `result`.
 
     Example:
         >>> from tokenstream.message import ServerToolCall, ServerToolResult

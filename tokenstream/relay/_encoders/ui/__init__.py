@@ -89,28 +89,15 @@ class NamedEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """Return the payloads that begin a text or reasoning.
-
-        Args:
-            part: The text or reasoning.
-        """
+        """Return the payloads that begin a text or reasoning."""
 
     @abstractmethod
     def encode_piece(self, part: OpenText, text: str) -> Payload:
-        """Return the payload for a piece of a text or reasoning.
-
-        Args:
-            part: The text or reasoning.
-            text: The piece.
-        """
+        """Return the payload for a piece of a text or reasoning."""
 
     @abstractmethod
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """Return the payloads that end a text or reasoning, including a signature.
-
-        Args:
-            part: The text or reasoning.
-        """
+        """Return the payloads that end a text or reasoning, including a signature."""
 
     @abstractmethod
     def encode_output(self, event: StepDelta) -> Payloads:
@@ -141,12 +128,7 @@ class NamedEncoder(Encoder, ABC):
         """Return the payloads for the result of a tool; the id of its call is `call_id_of(event)`."""
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
-        """Keep pieces of a signature, which is sent at the end of the reasoning.
-
-        Args:
-            part: The reasoning.
-            *pieces: The pieces, in their order.
-        """
+        """Keep pieces of a signature, which is sent at the end of the reasoning."""
         part.signature.extend(pieces)
 
     def close_all(self) -> list[Payload]:
@@ -269,12 +251,7 @@ class NamedEncoder(Encoder, ABC):
         return [*self.unsent_head(), *self.encode_server_call(call)]
 
     def _open_text(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
-        """Return a part's open text or reasoning, and the payloads that begin it if it is new.
-
-        Args:
-            kind: The kind of the part.
-            index: The index of the part.
-        """
+        """Return a part's open text or reasoning, and the payloads that begin it if it is new."""
         part = self._open.get(index)
         if part is not None:
             return part, []

@@ -136,11 +136,7 @@ class AGUIEncoder(NamedEncoder):
         return [*encrypted, end, *_reasoning_span(part, "END")]
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
-        """Leave out a signature, which AG-UI cannot express.
-
-        Raises:
-            NotExpressible: `drop` does not allow leaving signatures out.
-        """
+        """Leave out a signature, which AG-UI cannot express."""
         self.omit(PHRASES["signature"], "signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -158,11 +154,6 @@ class AGUIEncoder(NamedEncoder):
         """Return a template: a function that makes the chunk of a later piece.
 
         If the piece belongs to a call, the template also adds it to the call's arguments in `_open_calls`.
-
-        Args:
-            event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the chunk.
-            tail: The bytes after the text in the chunk.
         """
         template = super().make_template(event, head, tail)
         return (
@@ -301,14 +292,7 @@ class AGUIEncoder(NamedEncoder):
     # -- within ----------------------------------------------------------------
 
     def _activity(self, kind: str, id: str, step: str | None, content: dict[str, Any]) -> Payloads:
-        """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message.
-
-        Args:
-            kind: The type of the activity, in any case.
-            id: The id of the activity among all messages of the run.
-            step: The id of the step to which the activity belongs.
-            content: What is to be shown of it.
-        """
+        """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message."""
         payload = {
             "type": "ACTIVITY_SNAPSHOT",
             "messageId": f"{self.scope}{id}",
@@ -331,11 +315,7 @@ class AGUIEncoder(NamedEncoder):
         return {"id": event.id, "reason": "tool_call", "toolCallId": step.call_id}
 
     def _outcome(self, word: str) -> dict[str, Any]:
-        """Return the outcome of the run; one that has ended with open requests is interrupted by these.
-
-        Args:
-            word: The word for the finish reason.
-        """
+        """Return the outcome of the run; one that has ended with open requests is interrupted by these."""
         if word not in OUTCOMES:
             # An outcome that clients do not know is an error to them; the reason is in the metadata.
             word = "success"
@@ -345,11 +325,7 @@ class AGUIEncoder(NamedEncoder):
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
     def _usage_fields(self, told: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of the last event with the token counts, and the model's name if it is known.
-
-        Args:
-            told: What else AG-UI has no field for; it is sent in the metadata, as are counts without a field.
-        """
+        """Return the fields of the last event with the token counts, and the model's name if it is known."""
         counts = self.name_counts(_COUNTS)
         others = self.name_counts({name: name for name in COUNTS if name not in _COUNTS})
         told = {**told, "usage": others} if others else told
@@ -361,23 +337,13 @@ class AGUIEncoder(NamedEncoder):
 
 
 def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
-    """Return the event that starts or ends the span around a reasoning message; nothing for a text message.
-
-    Args:
-        part: The open text or reasoning.
-        edge: "START" or "END".
-    """
+    """Return the event that starts or ends the span around a reasoning message; nothing for a text message."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 
 
 def _step_payload(edge: str, name: str) -> Payload:
-    """Return a `STEP_STARTED` or `STEP_FINISHED`.
-
-    Args:
-        edge: "STARTED" or "FINISHED".
-        name: The name of the step.
-    """
+    """Return a `STEP_STARTED` or `STEP_FINISHED`."""
     return "", {"type": f"STEP_{edge}", "stepName": name}
 
 

@@ -186,10 +186,6 @@ class UIMessageEncoder(NamedEncoder):
         Clients fail at the result of a call that was not sent to them. If the call is known as the cause of a
         step, it is sent before its result, marked as run by the provider, so that the client does not run it.
         The result of any other call that was not sent is left out.
-
-        Raises:
-            NotExpressible: The call was not sent, or it has failed and has an output as well; and `drop` does
-                not allow leaving the result or the output out.
         """
         result, id = prepare_result(event, raw=True), self.call_id_of(event)
         kind: Kind = "server_tool_result" if event.provider_executed else "tool_result"
@@ -223,11 +219,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), *calls, ("", {"type": "tool-output-available", **output})]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a `source-url`, which has no field for the cited text.
-
-        Raises:
-            NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
-        """
+        """Return a `source-url`, which has no field for the cited text."""
         url, title = event.citation.url, event.citation.title
         if url is None:
             return self.omit(PHRASES["unlinked_citation"], "unlinked_citation")

@@ -22,17 +22,7 @@ _SESSIONS: dict[str, type[ServedSession]] = {
 def make_session(
     format: str | None, handshake: Request, choose_answer: AnswerChooser, store: SessionStore
 ) -> ServedSession:
-    """Return the session for a WebSocket that a client opens.
-
-    Args:
-        format: The format of the session's messages; None if it is not known.
-        handshake: The request that opens the WebSocket.
-        choose_answer: Returns the answer to a request of the client's.
-        store: What the server keeps beyond a connection.
-
-    Raises:
-        MisuseError: No API with this format has sessions.
-    """
+    """Return the session for a WebSocket that a client opens."""
     session = _SESSIONS.get(format or "")
     if session is None:
         what = f"the path {handshake.route}" if format is None else format

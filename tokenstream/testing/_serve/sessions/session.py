@@ -237,12 +237,7 @@ class ServedSession:
         raise NotImplementedError
 
     def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
-        """Tell the client that its message was wrong.
-
-        Args:
-            request: The client's message.
-            details: Further fields of the error.
-        """
+        """Tell the client that its message was wrong."""
         raise NotImplementedError
 
     def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
@@ -303,11 +298,7 @@ class ServedSession:
         return next(turns, None)
 
     def cancel(self, turn: PlayedAnswer, *ending: Payload) -> None:
-        """End an answer early, with the late messages that its recording asks for.
-
-        Args:
-            *ending: The messages that end the answer.
-        """
+        """End an answer early, with the late messages that its recording asks for."""
         late = turn.recording.late
         while turn.messages:
             _, data = turn.messages.popleft()
@@ -395,11 +386,7 @@ class ServedSession:
         return data
 
     def _prepare(self, turn: PlayedAnswer, data: bytes, message: Payload | None) -> bytes:
-        """Return a message as it is sent, empty to send nothing.
-
-        Args:
-            message: The message as an object; None if it is none.
-        """
+        """Return a message as it is sent, empty to send nothing."""
         if message is None:
             return data
         if self.is_greeting(message):
