@@ -85,7 +85,7 @@ class AnswerLog:
         self.turns += 1
 
     def end_items(self, kind: type[Delta] | None = None) -> None:
-        """End the items of the words so far: what comes later, even in the same part, is another item."""
+        """End the items of this kind (None: of all): later words, even in the same part, are another item."""
         if not self._runs:
             return
         mark = _MARKS.get(kind, ENDED)
@@ -112,7 +112,8 @@ class AnswerLog:
     ) -> tuple[int, list[tuple[int, str]]]:
         """Return the number of runs, and the words that a reader lacks: for each run its part and the text.
 
-        Where items of these kinds end, `ENDED` takes the place of the part, with an empty text.
+        Where items of these kinds end, `ENDED` takes the place of the part, with an empty text. `read`, which
+        is updated, and `most` are numbers of characters by part.
         """
         count = len(self._runs)
         found: list[tuple[int, str]] = []

@@ -216,7 +216,7 @@ def aconnect(
 def _take_route(
     route: Route, retry: Retry | None, asked: Asked, format: FormatName | type[Format] | Format | None
 ) -> tuple[Route, Retry, Asked, FormatName | type[Format] | Format | None]:
-    """Return the route, and the arguments of `connect` with those of the route's request in their place."""
+    """Return a route and the arguments of its request; refuse others than deadlines and `retry` beside it."""
     from tokenstream._request.again import asked_of
     from tokenstream.recovery import Retry
 
@@ -231,7 +231,7 @@ def _take_route(
 
 
 def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:
-    """Refuse positional arguments other than the address."""
+    """Refuse positional arguments other than the address, and an HTTP method in its place."""
     if isinstance(url, str) and url.isalpha() and url.isupper():
         raise MisuseError(
             f"{name}() takes the address first, not the method {url}: write {name}(url, method={url!r})"

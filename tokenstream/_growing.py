@@ -34,10 +34,7 @@ _BESIDE = frozenset({"citation", "opaque"})
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
-    """Return True if the model itself ended the answer, so that nothing was cut off.
-
-    The finish reason decides; if there is none, the ending does.
-    """
+    """Return True if the model ended the answer: the finish reason decides or, without one, the ending."""
     return reason in _OWN_ENDS or (reason is None and ending == "complete")
 
 
@@ -291,10 +288,7 @@ class ChoiceState:
         self.finish_reason = self.raw_finish_reason = self.finish_message = None
 
     def has_gone_on(self, id: str) -> bool:
-        """Return True if the model has gone on after a call, so that the call was not cut off.
-
-        The model has done so if another part follows the call, or if the model itself ended the answer.
-        """
+        """Return True if a call was not cut off: a part follows it, or the model itself ended the answer."""
         last = self.parts[-1].final
         is_followed = not isinstance(last, ToolCall) or last.id != id
         return is_followed or ended_itself(self.finish_reason, self.ending)
@@ -335,7 +329,7 @@ class ChoiceState:
         return sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change the id of a call or of a result; return the application's call if it has ended, else None."""
+        """Change the id of a call or result, also in `delivered`; return an application's ended call."""
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
         start = part.start
@@ -353,7 +347,7 @@ class ChoiceState:
         return call
 
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
-        """Restore the choice from a message, and return the number of characters in it.
+        """Restore the choice, and its fields `names` into `shared`; return the number of its characters.
 
         Its tool calls count as already delivered to the reader, so no view returns them again.
         """

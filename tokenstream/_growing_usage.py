@@ -50,7 +50,7 @@ class GrowingUsage:
         return merged
 
     def build(self, *, final: bool) -> Usage:
-        """Return the counts as they are now; if none were reported, a `Usage` that is false as a condition."""
+        """Return the counts, as "reported" if `final`, else as "partial"; without any, a false `Usage`."""
         if not self.counts and not self.report:
             return make_value(Usage, {"source": "none", "provider_data": {}})
         source = "reported" if final else "partial"
@@ -59,10 +59,7 @@ class GrowingUsage:
     def with_spent(
         self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None
     ) -> Usage:
-        """Return the counts including those of attempts that were given up.
-
-        If there are no counts at all, the `Usage` is false as a condition.
-        """
+        """Return the counts including those of attempts that were given up; estimate only with `choices`."""
         usage = self.build(final=final)
         if spent is not None:
             usage = spent + (usage or Usage(source="partial"))

@@ -111,7 +111,7 @@ _set_values, _set_given, _set_extra, _set_private = [vars(BaseModel)[name].__set
 def make_value(kind: type[ValueT], values: dict[str, Any], fields_set: set[str] | None = None) -> ValueT:
     """Return an object with these values, unchecked, and with defaults for the other fields.
 
-    The same as pydantic's own `model_construct` does, in a twentieth of its time.
+    pydantic's own `model_construct` takes twenty times as long.
     """
     plan: Any = _PLANS[kind]
     made = _new(kind)

@@ -103,7 +103,7 @@ def store_progress(
     *,
     tail: bytes | None,
 ) -> None:
-    """Store on an error how much of the answer has arrived, as its attributes describe it."""
+    """Store on an error how much of the answer has arrived; a `tail` of None keeps the error's own."""
     error.partial, error.checkpoint, error.origin = partial, checkpoint, origin
     error.tool_calls_delivered = checkpoint.tool_calls_delivered
     error.events_seen, error.bytes_seen = origin.events, origin.bytes

@@ -109,10 +109,7 @@ class AnswerCalls:
             self.given = identity
 
     def record_in_journal(self, id: str) -> None:
-        """Use the answer's id in a relay's journal as its identity.
-
-        Clients that read the answer from the journal then get the same keys.
-        """
+        """Use the answer's id in a relay's journal as its identity, so that its clients get the same keys."""
         self.given = AnswerIdentity("journal", id)
 
     def note_id(self, id: str | None) -> None:
@@ -229,10 +226,7 @@ class ChoiceCalls:
         return _hash(["list of calls", self._identity.id, self._choice, number])
 
     def find_key(self, number: int, describe: Describe | None) -> str:
-        """Return the key of call `number`, counted from 0.
-
-        A key depends on the calls before, so their keys are computed first.
-        """
+        """Return the key of call `number`, from 0; it depends on the calls before, whose keys come first."""
         keys = self._keys.setdefault(describe, _Keys())
         for type_, name, text in self._calls[len(keys.found) : number + 1]:
             content = _hash([self._identity.id, self._choice, name, *_describe(describe, type_, name, text)])
@@ -254,10 +248,7 @@ class _Keys:
 
 
 def place_of(call: ToolCall) -> CallPlace | None:
-    """Return the `CallPlace` of a call, which computes its key; None before the call has ended.
-
-    The result is also None for a call that does not come from an answer.
-    """
+    """Return the `CallPlace` of an answer's call, which computes its key; None before the call has ended."""
     return call.__dict__.get("_place")
 
 
@@ -291,7 +282,7 @@ def _describe(describe: Describe | None, type_: str, name: str, text: str) -> tu
 
 
 def _canonical(type_: str, text: str) -> tuple[str, str]:
-    """Return a call's arguments in a form that is the same for equal arguments: "json" or "text", and a text."""
+    """Return a pair that is equal for equal arguments of a call: "json" or "text", and the text."""
     if type_ == "custom":
         return "text", text
     try:

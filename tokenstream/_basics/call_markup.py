@@ -50,7 +50,8 @@ _match_bare = re.compile(
 def find_call_markup(text: str, offered: Container[str] | None = None) -> str | None:
     """Return the dialect of a tool call that is written in a text; None if there is none.
 
-    Markup in a code fence, or behind a backtick, is a text about the markup. The text is read once.
+    Markup in a code fence, or behind a backtick, is a text about the markup. A text that is nothing but JSON
+    may only be a call of one of the tools `offered`. The text is read once.
 
     Example:
         >>> find_call_markup('Let me see. <tool_call>{"name": "now"}'), find_call_markup("`<tool_call>{`")

@@ -180,7 +180,7 @@ class _WrongBlockMethod:
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     """Make a function explain options that it lacks, but that users may expect from other libraries.
 
-    Without this, Python's own error says that the argument is unexpected, and no more.
+    Each hint ends the error for the option of its name: what to use here instead.
     """
     return _explain(hints, names_all=False)
 

@@ -19,10 +19,7 @@ ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
 
 
 def add_code_hint(error: ErrorT, hint: str) -> ErrorT:
-    """Append a hint to an error's message; return the error.
-
-    The hint is for users of the Python API: the command line leaves it out, with `message_without_hint`.
-    """
+    """Append a hint for users of the Python API, which the command line leaves out; return the error."""
     error.args = (f"{error.message}{hint}", *error.args[1:])
     vars(error)["_code_hint"] = hint
     return error

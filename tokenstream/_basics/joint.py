@@ -122,10 +122,7 @@ class Joint:
             self.decided = True
 
     def doubt(self) -> None:
-        """Lower `confidence` to `UNKNOWN`: something other than the text casts doubt on the continuation.
-
-        An example is a refusal in place of text.
-        """
+        """Lower `confidence` to `UNKNOWN`, because of something other than text, such as a refusal."""
         self.confidence = min(self.confidence, UNKNOWN)
 
     @cached_property
@@ -155,11 +152,11 @@ class Joint:
         return words.find(words[:shortest], 1) < 0 or _length_repeated_at_end(words) < shortest
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide `dropped` and `confidence` if the text allows it; return True if they are decided."""
+        """Decide `dropped` and `confidence` by the text `beyond` the echo; return True if that was enough."""
         raise NotImplementedError
 
     def _decide(self, length: int, following: str, confidence: float, *, ended: bool) -> bool:
-        """Decide to drop the first `length` characters of the continuation, and repeated space after them."""
+        """Decide to drop `length` characters and repeated space behind; return False while more may come."""
         may_repeat_more_space = len(following) < len(self._space) and self._space.startswith(following)
         if may_repeat_more_space and not ended:
             return False
@@ -262,7 +259,7 @@ class AskedJoint(Joint):
         return super().feed(piece)
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide to drop the first of these repetitions that the continuation has, if it has one.
+        """Decide to drop the first of these repetitions that the continuation has; return True once decided.
 
         1. An echo: the continuation begins with the whole answer.
         2. The anchor: the continuation has the answer's last words at its beginning, or after a preamble.
@@ -295,7 +292,7 @@ class AskedJoint(Joint):
         return True
 
     def _find_repetition(self, text: str, anchor_at: int) -> int:
-        """Return the number of characters at the beginning of `text` that repeat the answer's end; 0 if none."""
+        """Return the number of characters at the start of `text` that repeat the answer's end; 0 if none."""
         through_anchor = text[: anchor_at + len(self._anchor)]
         if anchor_at >= 0 and self._base.endswith(through_anchor):
             return len(through_anchor)
@@ -305,7 +302,7 @@ class AskedJoint(Joint):
         """Return the confidence that the first words of a continuation repeat the answer's end.
 
         A model that was asked to begin with the anchor, and does, is believed. Other repetitions may also be
-        new text, if the answer repeats itself.
+        new text, unless they are distinct: nowhere else in the answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
             return UNKNOWN
@@ -320,7 +317,7 @@ class AskedJoint(Joint):
         return _SURE if is_anchor and not common_ending else _LIKELY
 
     def _drop_beginning(self, length: int, text: str, confidence: float, *, ended: bool) -> bool:
-        """Decide to drop the first `length` characters of a text, and white space around them.
+        """Decide to drop `length` characters and space around them; return False while more may come.
 
         The white space before them is dropped in any case, the white space after them only if it is a
         repetition.
@@ -344,8 +341,8 @@ class AskedJoint(Joint):
 def _is_preamble(words: str) -> bool:
     """Return True if words before the anchor are a remark of the model, which can be dropped with it.
 
-    False if they have several lines, which may be new text of an answer that repeats itself, or if they
-    open something around the text, such as a quotation or a code block, which the model will close again.
+    They are not if they have several lines, which may be new text of an answer that repeats itself, or open
+    something around the text, such as a quotation or a code block, which the model will close again.
     """
     words = words.strip()
     return not ("\n" in words or "```" in words or words.endswith(_WRAPPING))

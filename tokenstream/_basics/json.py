@@ -31,7 +31,7 @@ _AT_ONCE = 1 << 16
 
 
 def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
-    """Return the value of a JSON payload.
+    """Return the value of a JSON payload; the `offset` of a `ProtocolError` is in bytes.
 
     Example:
         >>> decode(b'{"text": "Hel"}')

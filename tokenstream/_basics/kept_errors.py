@@ -99,7 +99,8 @@ def without_own_frames(error: ErrorT) -> ErrorT:
 def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> BaseException | None:
     """Return an error that is equal to another one and its causes, without tracebacks.
 
-    An error that cannot be copied is returned itself, without the frames of this library.
+    An error that cannot be copied is returned itself, without the frames of this library. `known` has the
+    results so far by the ids of their originals, because causes may refer to one another.
     """
     if error is None or id(error) in known:
         return known.get(id(error))

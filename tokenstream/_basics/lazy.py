@@ -14,8 +14,9 @@ def make_lazy_loader(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a package's `__getattr__`, which loads each name when it is first used, and its `__dir__`.
 
-    `dir()` lists the public names, and names such as `__doc__`; helpers that the package
-    imports, and its private modules, are left out.
+    `dir()` lists the public names, and names such as `__doc__`; helpers that the package imports, and its
+    private modules, are left out. A home is the submodule that defines a name; one that begins with a dot is
+    relative to the package above.
     """
     name = package["__name__"]
 

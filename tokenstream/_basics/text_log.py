@@ -26,8 +26,6 @@ def size_of(text: str) -> int:
 def last_of(pieces: Sequence[PieceT], size: int) -> list[PieceT]:
     """Return the last pieces, which have `size` characters or bytes in all; the first one is cut if needed.
 
-    The pieces before these are not looked at.
-
     Example:
         >>> last_of(["a", "bcd", "e"], 3)
         ['cd', 'e']

@@ -32,15 +32,15 @@ def wait_before(
     random: float,
     maximum_asked: float = 60.0,
 ) -> float | None:
-    """Return the seconds to wait before an attempt; None if the server asks for too long a wait.
+    """Return the seconds before attempt `number`, from 1; None if the server asks for too long a wait.
 
-    The longest back-off doubles from *initial* up to *maximum*. Half of it is fixed and half is
-    random ("equal jitter" in Exponential Backoff and Jitter, AWS Architecture Blog). With "full
-    jitter" the wait could be zero, and one of few attempts would be wasted.
+    The longest back-off doubles from *initial* up to *maximum*. Half of it is fixed and half is random
+    ("equal jitter" in Exponential Backoff and Jitter, AWS Architecture Blog). With "full jitter" the wait
+    could be zero, and one of few attempts would be wasted.
 
-    If the server asked for a wait (`error.retry_after`), the result is never shorter, even if
-    that exceeds *maximum*: an earlier attempt would only fail. Up to a tenth is added at random,
-    so that clients that were told the same time do not all come back at once.
+    If the server asked for a wait (`error.retry_after`), the result is never shorter, even if that exceeds
+    *maximum*: an earlier attempt would only fail. Up to a tenth is added at random, so that clients that were
+    told the same time do not all come back at once.
 
     Example:
         >>> [wait_before(n, error=None, initial=0.5, maximum=5.0, random=1.0) for n in (1, 2, 3, 4, 9)]
@@ -63,8 +63,8 @@ def wait_before(
 def clamp_reconnect(milliseconds: int | None) -> float:
     """Return the seconds to wait before a reconnect to a source of server-sent events.
 
-    A server's `retry:` is limited to 0.1 to 300 s: with zero, every client would reconnect
-    without a pause, and no timer accepts 10^30.
+    A server's `retry:`, 3 s if it sends none, is limited to 0.1 to 300 s: with zero, every client would
+    reconnect without a pause, and no timer accepts 10^30.
 
     Example:
         >>> clamp_reconnect(None), clamp_reconnect(1_500), clamp_reconnect(0), clamp_reconnect(10**30)
@@ -77,9 +77,9 @@ def clamp_reconnect(milliseconds: int | None) -> float:
 def last_event_id_header(value: str) -> bytes:
     r"""Return the value of the header `Last-Event-ID`, in UTF-8 as Chromium sends it.
 
-    Leading and trailing spaces and tabs are removed, because HTTP strips them from a header's
-    value (RFC 9110, 5.5), and h11 refuses to send them. If nothing is left, the
-    header must not be sent.
+    Leading and trailing spaces and tabs are removed, because HTTP strips them from a header's value (RFC
+    9110, 5.5), and h11 refuses to send them. If nothing is left, the header must not be sent. A line break,
+    NUL or half a surrogate pair, which no header can contain, is refused.
 
     Example:
         >>> last_event_id_header("é7 ")
@@ -131,9 +131,9 @@ _ZERO = re.compile(r"0{1,9}(\.0{0,9})?")
 def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
     """Return the seconds that a server asks the client to wait; None if it does not ask.
 
-    The wait is stated in milliseconds (`retry-after-ms`), in seconds, or as a date
-    (`retry-after`). A date is compared with the server's own `date`, or with
-    `received_at` if the server sends no `date`. More than a day counts as a day.
+    The wait is stated in milliseconds (`retry-after-ms`), in seconds, or as a date (`retry-after`). A date is
+    compared with the server's own `date` or, if the server sends none, with `received_at`, in seconds since
+    the epoch. More than a day counts as a day. The names of the headers are in lower case.
 
     Example:
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
@@ -155,9 +155,10 @@ def reset_of(
 ) -> float | None:
     """Return the seconds until the rate limit that refused a request resets, or None if unknown.
 
-    The limit that refused the request is the one of which nothing remains. If there are several
-    such limits, the one that resets last counts. If something remains of every limit, the request
-    was too large for one of them: then the longest wait counts, except for daily limits.
+    The limit that refused the request is the one of which nothing remains. If there are several such limits,
+    the one that resets last counts. If something remains of every limit, and a limit is known to have refused
+    the request (`limited`), it was too large for one of them: then the longest wait counts, except for daily
+    limits.
 
     Example:
         >>> told = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
@@ -195,7 +196,7 @@ def duration_of(value: str) -> float | None:
 
 
 def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each rate limit that the headers state."""
+    """Yield each rate limit in the headers: its header's name, what remains, and the time of its reset."""
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
@@ -212,7 +213,7 @@ def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, 
 
 
 def _seconds_until(reset: str, now: float | None) -> float | None:
-    """Return the seconds until a reset, in any of its notations.
+    """Return the seconds until a reset, told in seconds, as a duration ("6m0s") or as a point in time.
 
     The result is None if the text is malformed, or is a point in time while `now` is unknown.
     """
@@ -242,10 +243,7 @@ def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | No
 
 
 def _parse_time(text: str) -> float | None:
-    """Parse a time in RFC 3339, or an HTTP date; return seconds since the epoch, or None if it is invalid.
-
-    A time without a time zone is invalid.
-    """
+    """Parse a time in RFC 3339, with a zone, or an HTTP date; return seconds since the epoch, or None."""
     from datetime import datetime
 
     try:

@@ -659,7 +659,7 @@ class Format(Resuming, ABC):
             self._read_object(data, event)
 
     def _read_bare(self, payload: bytes) -> bool:
-        """Skip bare data that say nothing, or read the frames that are wrapped in them."""
+        """Skip bare data that say nothing, or read the frames wrapped in them; return False for others."""
         inner = unwrap(payload)
         if inner is not None:
             self.note("frame_wrapped")

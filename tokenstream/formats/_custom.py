@@ -55,7 +55,7 @@ COMMON_REASONS: dict[str, FinishReason | None] = {
 
 
 def compile_path(option: str, path: object) -> Path:
-    """Compile a path.
+    """Compile an option's path: keys and list indexes with dots between them.
 
     Example:
         >>> compile_path("text", "choices.0.text"), compile_path("text", "$")
@@ -118,8 +118,9 @@ def find_text(payload: object, path: Path) -> str | None:
 def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
     """Return the places in a payload from which the fast path may read text: those of `paths`.
 
-    A path that may lead to several places, because it contains `"*"`, is left out, as is the path of the
-    whole payload. A number in a path may be an index or an object's key, so such a path gives two places.
+    Left out are paths that may lead to several places, because they contain `"*"`, the path of the whole
+    payload, and places that overlap with one of `others`, whose value the fast path would not read. A number
+    in a path may be an index or an object's key, so such a path gives two places.
 
     Example:
         >>> list_single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
@@ -207,14 +208,14 @@ class Mapped:
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
     def may_hold_text(self, data: object, event: str) -> bool:
-        """Return True if a payload meets the mapping's conditions for text, so that text is looked for in it."""
+        """Return True if a payload meets the mapping's conditions for text, so that text is looked for."""
         if self.events is not None and event not in self.events:
             return False
         return all(find(data, path) in allowed for path, allowed in self.where)
 
 
 def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path, ...]:
-    """Return the compiled paths of an option; () if the option was not set."""
+    """Return the paths of an option, of which the first that leads to a value counts; () if it is not set."""
     if value is None:
         return ()
     paths = _list_of(value)

@@ -51,7 +51,7 @@ def load(name: str) -> type[Format]:
 
 
 def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) -> Format:
-    """Return a new format for one connection."""
+    """Return a new format for one connection; a given format object only tells the options."""
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
     if isinstance(format, type):
@@ -79,10 +79,7 @@ def load_for(address: str) -> None:
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the name of a payload's format, and True if a later payload may decide.
-
-    The name is None if no format recognises the payload for certain.
-    """
+    """Return the name of a payload's format, None if uncertain, and True if a later payload may decide."""
     wait = False
     for name in _READERS:
         answer = load(name).recognises(payload, event)
@@ -121,10 +118,7 @@ def format_of_path(path: str) -> str | None:
 
 
 def format_of_request(url: str, format: str | type[Format] | Format | None) -> str | None:
-    """Return the name of a request's format: the one that the caller gave, or else the usual one at its path.
-
-    The result is None if the caller gave none and the path is not known.
-    """
+    """Return the name of a request's format: the caller's or else that of its path; None if not known."""
     if format is None:
         from tokenstream._basics.url import split_url
 
@@ -196,9 +190,7 @@ def _check(loaded: object, name: str, description: str) -> type[Format]:
 
 
 def _detect_installed(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the name of the installed format of a payload, and True if a later payload may decide.
-
-    The name is None if no installed format recognises the payload.
+    """Return the name of a payload's installed format or None, and True if a later payload may decide.
 
     A broken format counts as recognising no payload, so that streams of other formats still work.
     """

@@ -357,11 +357,7 @@ class _OneMessage:
             self._verified = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Verify that a chunk is one message as expected; return what `read_rest` reads from its payload.
-
-        The result is None if the chunk is not one valid message with the known headers and the known
-        beginning of the payload, or if `read_rest` returns None.
-        """
+        """Verify that a chunk is one message as expected; return what `read_rest` makes of it, or None."""
         size, total = self._size, len(chunk)
         # The start is verified once for each length of a message; b"" stands for a start that is not valid.
         start, checksum = self._verified.get(total) or self._verify_start(chunk)
@@ -377,7 +373,11 @@ class _OneMessage:
         return result
 
     def _verify_start(self, chunk: bytes) -> tuple[bytes, int]:
-        """Verify a message's prelude, its known headers, and the expected beginning of its payload."""
+        """Verify a message's prelude, its known headers, and the expected beginning of its payload.
+
+        The result is these bytes and their checksum; (b"", 0) if the chunk is not one such message, or is too
+        long.
+        """
         size = self._size
         start = chunk[:size]
         # The last 4 bytes are the checksum of the message.
@@ -393,7 +393,7 @@ class _OneMessage:
 
 
 def read_headers(data: bytes) -> dict[str, Any]:
-    r"""Return the headers of a message, as a dict from names to values.
+    r"""Return the headers of a message by name; raise a `ValueError` if the protocol does not allow them.
 
     Example:
         >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
@@ -429,7 +429,7 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
 
 
 def _read_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    """Return bytes that follow their own length, and the position after them."""
+    """Return bytes that follow their own length, written in `size` bytes, and the position after them."""
     length, position = _read_bytes(data, position, size)
     return _read_bytes(data, position, int.from_bytes(length, "big"))
 

@@ -51,7 +51,7 @@ class Decompressor(ABC):
 
     @abstractmethod
     def decompress(self, data: bytes) -> Iterator[bytes]:
-        """Yield the pieces that `data` completes, none of them empty."""
+        """Yield the pieces that `data` completes, none of them empty; a fault is then a `ProtocolError`."""
 
     def make_broken_error(self) -> ProtocolError:
         """Return the error for data that the coding does not allow."""
@@ -71,10 +71,7 @@ class _ZlibLayer(Decompressor):
     """Base of the codings that zlib decompresses, one stream at a time."""
 
     def inflate(self, stream: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
-        """Yield the pieces that `data` completes; return the bytes after the end of the compressed stream.
-
-        The result is b"" as long as that end has not arrived.
-        """
+        """Yield the pieces that `data` completes; return the bytes after the stream's end, b"" before."""
         while True:
             copy = stream.copy()
             try:
@@ -138,10 +135,7 @@ class _Gzip(_ZlibLayer):
                 self._member = None
 
     def _find_next_member(self, data: bytes) -> bytes:
-        """Begin another member, if the data has one, and return the bytes still to be read.
-
-        Bytes that do not begin a member are padding, which is ignored to the end of the body.
-        """
+        """Begin another member in the data, or else ignore them as padding; return the bytes to read."""
         data = (self._undecided + data).lstrip(b"\0")
         self._undecided = b""
         if not data or self._padding:

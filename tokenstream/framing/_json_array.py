@@ -58,19 +58,13 @@ def _compile_whole() -> re.Pattern[bytes]:
 
 @cache
 def _compile_after_comma() -> re.Pattern[bytes]:
-    """Return the pattern of a comma and one whole object or array of at most `_SHALLOW` levels.
-
-    Use the pattern with `fullmatch`. Its group 1 is the object or array.
-    """
+    """Return the pattern, to match in full, of a comma and a shallow object or array (group 1)."""
     return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
 @cache
 def _compile_before_comma() -> re.Pattern[bytes]:
-    """Return the pattern of one whole object or array of at most `_SHALLOW` levels, and a comma.
-
-    Use the pattern with `fullmatch`. Its group 1 is the object or array.
-    """
+    """Return the pattern, to match in full, of a shallow object or array (group 1) and a comma."""
     return re.compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
@@ -297,7 +291,7 @@ class JSONArrayParser(LineFraming[bytes]):
     def _read_nested(
         self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None
     ) -> int:
-        """Continue an object, an array or a string up to its end; return the position at which reading ended."""
+        """Continue an object, an array or a string up to its end; return the position after what was read."""
         start = position if start is None else start
         size = len(text)
         while position < size:
@@ -335,10 +329,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Continue a number or a literal, up to the first character that is not part of it.
-
-        The result is the position of that character.
-        """
+        """Continue a number or literal; return the position of the first character that is not part of it."""
         end = _find_end(_SCALAR, text, position)
         if end < len(text):
             return self._complete(text, position, end, frames)

@@ -168,10 +168,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return not self._line
 
     def _read_slice(self, text: bytes, frames: list[FrameT]) -> None:
-        """Read a slice of a chunk, and add the frames that it completes to `frames`.
-
-        A subclass may change the slice before it is read.
-        """
+        """Read a slice of a chunk, which subclasses may change, and add the frames that it completes."""
         self._read_text(text, frames)
 
     @abstractmethod

@@ -20,7 +20,7 @@ _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 
 
 def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
-    """Return the kind of the body that begins with `start`.
+    """Return a body's kind by its first bytes or, if these do not decide, by its Content-Type.
 
     Example:
         >>> sniff(b"data: Hel", None, over=False), sniff(b"{", "text/event-stream", over=False)
@@ -52,10 +52,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
 
 
 def _sniff_field(first: bytes, *, over: bool) -> Sniffed | None:
-    """Return "sse" for a body that begins with a field of an event stream, and None for any other body.
-
-    If too few bytes have arrived to tell, the result is "undecided".
-    """
+    """Return "sse" if a body begins with a field of SSE, "undecided" if it may; None for another body."""
     name_end = _find_name_end(first)
     if name_end is not None and first[: name_end.start()] in _SSE_FIELDS:
         return "sse"

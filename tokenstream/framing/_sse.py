@@ -441,10 +441,7 @@ class SSEParser(PlainSSEParser):
             position += 1
 
     def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
-        """Add events that are one data line each to `frames`, and return True.
-
-        If any line is something else, nothing is read, and the result is False.
-        """
+        """Add events of one data line each to `frames`, and return True; read nothing if a line is other."""
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         # Once an id was sent (`_id`), every event has the last id, so that none is a bare payload.
         if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._longest_safe:

@@ -35,10 +35,7 @@ class Frame(Place):
 
 
 def release_value(event: ValueDone) -> None:
-    """Let the memory of a finished value be freed, although the object or array around it is still open.
-
-    None takes the place of the value. The key or index remains, because the parser counts the elements.
-    """
+    """Let a finished value be freed in an open object or array; None stays there for the count."""
     # Found by the event's place: building its path would take longer.
     place = event.place
     # A `Frame` is an open object or array; a value at the top level is in none.
@@ -195,10 +192,7 @@ class Document:
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
     def show(self, value: object) -> None:
-        """Insert a value at the current key (`self.key`) into the innermost open container.
-
-        If no container is open, the value becomes the document.
-        """
+        """Insert a value at `self.key` into the innermost open container, or as the document without one."""
         container = self.container
         if container.__class__ is dict:
             container[self.key] = value
@@ -209,10 +203,7 @@ class Document:
             container.append(value)
 
     def replace(self, value: object) -> None:
-        """Replace the value at the current key (`self.key`) in the innermost open container.
-
-        If no container is open, the value replaces the document.
-        """
+        """Replace the value at `self.key` in the innermost open container, or the document without one."""
         container = self.container
         if container is None:
             self.root = value

@@ -362,7 +362,7 @@ def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceede
 
 
 def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
-    """Repair almost-JSON; return it as JSON, with the repairs.
+    """Repair almost-JSON, or raise `InvalidJSON`; return it as JSON, with the repairs.
 
     Example:
         >>> mend("{'city': 'Oslo',}", True, max_depth=9)[0]

@@ -124,7 +124,7 @@ class WordLog(TextLog):
 
 
 def make_log(unit: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
-    """Return an empty `TextLog` to collect a growing string; None if only the finished string is visible."""
+    """Return an empty `TextLog` for a growing string; None for "values", and for "words" without a cutter."""
     if unit == "characters":
         return TextLog()
     return WordLog(words()) if unit == "words" and words is not None else None

@@ -82,10 +82,7 @@ class FirstFrames:
         self._frames.clear()
 
     def find_mismatch(self, format: Format, *, certain: bool = False) -> ProtocolError | NotAStream | None:
-        """Return the error for frames that are of another format; None if they may be of this one.
-
-        The result is also None once the format has read content.
-        """
+        """Return the error for frames of another format; None if they may be of this one, or were read."""
         if self.enough:
             return None
         return self._compare(format, certain=certain or bool(format.parts.choices))
@@ -102,9 +99,8 @@ class FirstFrames:
     def explain(self, error: StreamError | None, format: Format) -> StreamError | None:
         """Return the error to raise at the end of the input, if possible a more helpful one than `error`.
 
-        If the answer seems truncated only because it is of another format, the result is the error that says
-        so. If it seems whole although nothing of it was read, the result is the error that says that.
-        Otherwise, `error` is returned unchanged.
+        An answer that seems truncated may only be of another format, and of one that seems whole, nothing may
+        have been read.
         """
         if error is None:
             return self.find_nothing_read(format)

@@ -121,7 +121,7 @@ def is_malformed(document: bytes) -> bool:
 
 
 def is_nothing(payload: bytes) -> bool:
-    """Return whether bare data are known not to be content.
+    """Return whether bare data, without white space around them, are known not to be content.
 
     These are: JSON's null, booleans and numbers, an array of one of them or of none, a comment or another
     line of SSE without data, one word in brackets, in capitals or with underscores, a word such as "ping" or
@@ -143,9 +143,7 @@ def _compile_nothing() -> re.Pattern[bytes]:
 
 
 def is_empty_value(value: object) -> bool:
-    """Return whether a JSON value has no place in a format whose payloads are objects, and may be skipped.
-
-    Only an object, or an array with one, may be a payload.
+    """Return whether a value, no object and no array with one, may be skipped where payloads are objects.
 
     Example:
         >>> is_empty_value(42), is_empty_value([1, None]), is_empty_value({}), is_empty_value([{}])

@@ -44,7 +44,17 @@ BARE = "bare data that say nothing"
 def recognise(
     frame: Frame, limits: Limits, *, document: bool, decoded: dict[bytes, Any] | None = None
 ) -> str | StreamError | None:
-    """Find the format that a frame proves."""
+    """Return the name of the format that a frame proves or, if it proves none, what else the frame is.
+
+    - `PING` for a ping, and `END` for the sentinel, which several formats have;
+    - `BARE` for bare data that say nothing;
+    - `UNCLAIMED` for an object that no format claims, and `WAIT` for anything else;
+    - the error that the frame reports, or that names what the frame is if it is known not to be read;
+    - None for text in a JSON body (`document`).
+
+    A broken object is a `ProtocolError`. `decoded` gets the object by its payload, unless it may hold half a
+    surrogate pair.
+    """
     event = ""
     if isinstance(frame, EventStreamMessage) and frame.kind != "event":
         return exception_error(frame.event, frame.payload, frame.headers)
@@ -74,7 +84,7 @@ def recognise(
 
 
 def _classify_bare(frame: Frame, value: object, limits: Limits) -> str | StreamError | None:
-    """Classify data that are no object: as text, as `BARE`, or by the frames that are wrapped in them."""
+    """Classify data that are no object (None: no JSON): as text, as `BARE`, or by the frames in them."""
     payload = frame.strip() if isinstance(frame, bytes) else b""
     inner = unwrap(payload)
     if inner:
@@ -113,7 +123,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
 
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
-    """Classify a payload by its first bytes."""
+    """Classify a payload by its first bytes: "json" to decode it, "bare", or a result of `recognise`."""
     if not payload or event in PING_NAMES or event == INITIAL_RESPONSE:
         return PING
     if payload == b"[DONE]" and not event:
@@ -127,7 +137,7 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
 
 
 def _decode_loosely(payload: bytes, limits: Limits) -> object:
-    """Decode a payload that begins with a brace or a bracket."""
+    """Return a decoded object, or the first one of an array; None for a bracket that begins plain text."""
     try:
         data: object = decode(payload, limits)
     except ProtocolError:

@@ -198,7 +198,7 @@ class Undetected(Format):
     def _give_way(
         self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None
     ) -> list[Event]:
-        """Replace this format by another one, and return the events of the held frames."""
+        """Replace this format by another (None: set `error`), and return the events of the held frames."""
         held, self._held = self._held, []
         if name is None:
             self.error = self.doubt or describe_unknown_format([frame for frame, _ in held], self.limits)

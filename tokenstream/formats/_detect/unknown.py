@@ -180,7 +180,7 @@ def _agent_error(name: str, frame: Frame, limits: Limits) -> NotAStream:
 
 
 def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
-    """Return the error for a body or events of no known format."""
+    """Return the error for a body or events of no known format; the `hint` applies only to code."""
     return mark_cause(add_code_hint(NotAStream(message, body=body), hint), "unknown_format")
 
 

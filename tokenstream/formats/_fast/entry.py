@@ -133,7 +133,7 @@ class ShapeEntry:
         return self.create_read()
 
     def is_same(self, name: str | None, payload: Payload, event: AnyEvent, text: str) -> bool:
-        """Return True if this entry would make the same delta of a payload as decoding has, and so suffices."""
+        """Return True if this entry would make the delta of a payload that decoding has made."""
         means_the_same = (name, event.__class__, event.choice, event.part) == (
             self.name,
             self.kind,
@@ -162,9 +162,9 @@ class ShapeEntry:
     def make_split_reader(self, multiple: int) -> tuple[str, bytes, Read] | None:
         """Return the means to read payloads of this shape for a caller that compares their beginning itself.
 
-        The tuple contains the name of the payloads' SSE events, the first bytes of each payload, and a
-        function that makes the event from the bytes after them. The tuple is stored for the next call. The
-        result is None if payloads arrive decoded.
+        The tuple contains the name of the payloads' SSE events, the first bytes of each payload (a multiple
+        of `multiple`, such as 3 for base64), and a function that makes the event from the bytes after them.
+        The tuple is stored for the next call. The result is None if payloads arrive decoded.
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
@@ -181,7 +181,10 @@ def make_reader(
     max_size: int | None = None,
     start: bytes = b"",
 ) -> Read:
-    """Return a function that turns each payload of a shape into a delta like an earlier one."""
+    """Return a function that turns each payload of a shape into a delta like an earlier one.
+
+    The bytes are the payload, unless `payload` is its place in them; `start` is a beginning that they lack.
+    """
     format, follow, log = entry.format, entry.follow, entry.log
     kind, choice, part, call_id = entry.kind, entry.choice, entry.part, entry.call_id
     is_text, is_reasoning = kind in TEXT_DELTAS, kind is ReasoningDelta
@@ -285,7 +288,7 @@ class DecodedShape:
         padding: Collection[str] = (),
         depth: int = DEFAULT_LIMITS.depth,
     ) -> DecodedShape | None:
-        """Return the shape of a payload, or None if it is too large or holds a value that is not JSON."""
+        """Return the shape of a payload, as `Shape.learn` does; None if it is too large or not JSON."""
         if value.__class__ is not dict or depth <= _MOST_DEEP:
             # With so low a limit on nesting, each payload has to be checked against it.
             return None
@@ -317,7 +320,7 @@ class _ShapeLearner:
     def make_check(self, value: Json, path: Path) -> Fits | None:
         """Return a function that compares a value with an object or array of the learnt payload.
 
-        Returns None if the learnt payload is too large or too deep, or holds a value that is not JSON.
+        It is None if the payload is too large or too deep, or holds a value that is not JSON.
         """
         self._values_left -= len(value)
         if self._values_left < 0 or len(path) > _MOST_DEEP:
@@ -348,7 +351,11 @@ class _ShapeLearner:
 def _make_comparison(
     size: int, constant: list[tuple[Any, type, Json]], others: list[tuple[Any, type, Fits | None]]
 ) -> Fits:
-    """Return a function that compares objects or arrays with an object or array of the learnt payload."""
+    """Return a function that compares objects or arrays with an object or array of the learnt payload.
+
+    A tuple of `constant` has the key or index, type and value of a value that must stay equal; one of
+    `others` has a check in place of the value, None if any value of the type will do.
+    """
 
     def fits(value: Json) -> bool:
         """Return True if a value has the learnt keys, types and constants, and passes all further checks."""

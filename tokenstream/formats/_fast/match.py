@@ -50,7 +50,7 @@ class Hole(bytes, Enum):
 
 
 def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
-    """Return the function that finds the text in payloads of a shape."""
+    """Return the function that finds the text in payloads of constant pieces with holes between them."""
     if not _GIVES_BACK:
         # On this interpreter, `removeprefix` and `removesuffix` return a copy even if they cut off nothing.
         # So the functions below cannot tell whether a piece was cut off, and every payload is decoded.
@@ -149,10 +149,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _match_escaped(after_prefix: bytes, between: bytes, tail: bytes) -> str | None:
-    """Return the decoded text of a payload with padding, in which escaped quotes may be in the text.
-
-    Return None if the text is empty or malformed, or not followed by `between`, padding and `tail`.
-    """
+    """Return the text, in which escaped quotes may be, of a payload with padding; None if it does not fit."""
     # The first quote is inside the text. Padding cannot contain the bytes before it.
     inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
     return parse_string(inside) if found and _is_padding(padding) else None
@@ -188,10 +185,7 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text in payloads that contain the text twice.
-
-    The text stands between `prefix` and `between`, and again between `between` and `tail`.
-    """
+    """Return the function that finds a text that stands before and after `between`."""
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
@@ -210,10 +204,7 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
-    """Return the function that finds a text in payloads of a shape where other places differ, too.
-
-    The function cuts off the places (holes) before the text, then those after the text.
-    """
+    """Return the function that finds a text in payloads of a shape where other places differ, too."""
     prefix, *inner, tail = pieces
     text_index = holes.index(Hole.TEXT)
     # The check of each hole, and the piece between that hole and the next hole in the direction of the text.

@@ -121,10 +121,7 @@ class Fast:
 
 
 def always_decode(_delta: object) -> bool:
-    """Return False, so that the delta's payload is decoded.
-
-    `Format.follow` returns this function as the callback for deltas that must always be decoded.
-    """
+    """Return False, as the callback of `Format.follow` for deltas that must always be decoded."""
     return False
 
 
@@ -209,10 +206,7 @@ class FastPath:
         return None
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads frames that differ from the last one only in their text, or None.
-
-        The result is None if no such frame was learnt.
-        """
+        """Return a function that reads frames that differ from the last one only in their text, or None."""
         if not self.entries:
             return None
         entry = self.entries[0]
@@ -275,7 +269,7 @@ class FastPath:
         self._learnt_at = format.frames
 
     def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
-        """Return a payload's shape (all but its text), learnt before or, if that may pay off, now; else None."""
+        """Return a payload's shape (all but its text), learnt before or, if it may pay off, now; or None."""
         kind = DecodedShape if is_dict(payload) else Shape
         for shape in self._shapes:
             match: Callable[[Any], str | None] = shape.match
@@ -345,10 +339,7 @@ class FastPath:
         self._last_wait = self._deltas_to_wait = min(2 * self._last_wait, _LONGEST_WAIT)
 
     def shortcut(self, unit: Unit, max_size: int, before: bytes, after: bytes) -> Read | None:
-        """Return a function that reads chunks with payloads like the learnt ones, without decoding them.
-
-        The result is None if no payload was learnt that such a chunk can contain.
-        """
+        """Return a function that reads chunks with payloads like the learnt ones; None if none can be."""
         # A payload that arrives decoded has no bytes around it; the format names the other possible chunks.
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
@@ -363,10 +354,7 @@ class FastPath:
     def _make_chunk_reader(
         self, entry: ShapeEntry, unit: Unit, max_size: int, before: bytes, after: bytes
     ) -> Read | None:
-        """Return a function that reads chunks with payloads like one learnt payload, without decoding them.
-
-        The result is None if such chunks cannot contain that payload.
-        """
+        """Return a function that reads chunks with payloads like a learnt one; None if that cannot be."""
         if entry.name is None:
             # The entry is for payloads that arrive decoded.
             return (entry.read or entry.create_read()) if unit == "payload" else None
@@ -393,8 +381,9 @@ class FastPath:
         """Return the means to read payloads like the last one without decoding them; None if there are none.
 
         They are for a caller that compares the beginning of a payload itself, in another encoding, for
-        example. The tuple contains the name of the payloads' SSE events, the first bytes of each payload,
-        and a function that makes the event from the bytes after them, or returns None.
+        example. The tuple contains the name of the payloads' SSE events, the first bytes of each payload (a
+        multiple of `multiple`, such as 3 for base64), and a function that makes the event from the bytes
+        after them, or returns None.
         """
         if not self.entries:
             return None

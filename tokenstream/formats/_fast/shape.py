@@ -70,10 +70,7 @@ class Shape:
 
     @property
     def match(self) -> Match:
-        """The function that returns the text of a payload of this shape.
-
-        It returns None for any other payload, and for an empty text.
-        """
+        """The function that returns the text in a payload; None for another shape and an empty text."""
         if self._match is None:
             self._match = make_matcher(self.pieces, self.holes)
         return self._match
@@ -95,7 +92,7 @@ class Shape:
         return Shape((head + first, *inner, last + foot), self.holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
-        """Return the first bytes of payloads, and the shape of the rest."""
+        """Return the first bytes of payloads, a multiple of `multiple`, and the shape of the rest."""
         first, *rest = self.pieces
         # The text's opening quote is left, so that the rest has a first piece.
         size = (len(first) - 1) // multiple * multiple
@@ -113,7 +110,11 @@ class Shape:
         asides: Collection[str] = (),
         padding: frozenset[str] = PADDING,
     ) -> Shape | None:
-        """Return the shape of a payload; None if its bytes do not prove where the values that change are."""
+        """Return the shape of a payload; None if its bytes do not prove where the values that change are.
+
+        The values at `changing` places have no meaning; those at `counts` must be whole numbers. The fields
+        `asides` contain nothing of the answer, or repeat the text; those of `padding` hide its length.
+        """
         text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
         if len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
@@ -164,10 +165,7 @@ def find_at(value: Json, path: Path) -> object:
 
 
 def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each string in a payload that equals the text and has the right key.
-
-    The string's quotes are not included.
-    """
+    """Yield start and end, inside the quotes, of each string that equals the text and has the right key."""
     key = b'"%b"' % str(path[-1]).encode()
     # The server may have written characters outside of ASCII directly, or as escapes.
     for quote in (encode_basestring,) if text.isascii() else (encode_basestring, encode_basestring_ascii):
@@ -189,7 +187,11 @@ def _find_holes(
     *,
     again: bool,
 ) -> list[_HoleSpan]:
-    """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted."""
+    """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted.
+
+    `changing` has True for a field that must hold a whole number, and `again` is True if one may repeat the
+    text.
+    """
     start, end = text_span
     holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
     for found in _field_pattern(padding.union(changing)).finditer(payload):
@@ -245,7 +247,7 @@ def _is_proved(
     changing: list[Path],
     ignored: frozenset[str],
 ) -> bool:
-    """Return True if putting other values in the holes changes only the places that may change."""
+    """Return True if other values in the holes change only the places `changing`, the text's place first."""
     if Hole.AGAIN in kinds and kinds != (Hole.TEXT, Hole.AGAIN):
         # `make_matcher` has no function for other holes beside a text that occurs twice.
         return False

@@ -53,10 +53,7 @@ class EventStage(Protocol):
         """Note that the answer has ended by itself: the next call of `feed` returns what waits for that."""
 
     def original_index(self, choice: int, index: int) -> int:
-        """Return the index that the format gave to a part before this stage renumbered it.
-
-        The method is called only for parts that are not text.
-        """
+        """Return the index, of a part that is no text, before this stage renumbered it."""
         ...
 
     def follow(
@@ -218,10 +215,7 @@ class AnswerEvents:
         self._out.append(event)
 
     def _add(self, kind: type[_EventT], choice: int = 0, part: int | None = None) -> _EventT:
-        """Add an event of the payload, and return it; the caller then sets the fields that its class adds.
-
-        This takes less than half the time of a call of the class.
-        """
+        """Add an event, whose class's own fields the caller sets, in half the time of a call of the class."""
         event = new_event(kind)
         event.choice, event.part = choice, part
         store_raw(event, self.raw)
@@ -290,7 +284,10 @@ class AnswerEvents:
             event.another = False
 
     def usage(self, usage: Usage, replaced: Collection[str] = ()) -> None:
-        """Report token counts; a zero after a positive count is left out, as not reported."""
+        """Report token counts; a zero after a positive count is left out, unless the format explains it.
+
+        A format explains zeros by `replaced`; after a refusal, a zero of output tokens counts in any format.
+        """
         usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
         self._add(UsageUpdate).usage = mend_surrogates(usage) if self.may_hold_surrogates else usage
 
@@ -302,7 +299,7 @@ class AnswerEvents:
         return ()
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field that has no event of its own as `Unknown`, unless its value was reported before."""
+        """Report a field of a choice (None: of the answer) as `Unknown`, unless its value was told before."""
         if self.may_hold_surrogates:
             name, value = mend_surrogates(name), mend_surrogates(value)
         key = name if choice is None else (self.choice(choice).index, name)
@@ -350,7 +347,7 @@ class AnswerEvents:
     # -- choices -----------------------------------------------------------
 
     def choice(self, index: object) -> OpenChoice:
-        """Return the state of a choice; the state is created on first use."""
+        """Return the state of a choice, created on first use; refuse a bad index, and a choice too many."""
         if not isinstance(index, int) or isinstance(index, bool) or index < 0:
             msg = "a choice's index must be a whole number of at least 0"
             raise ProtocolError(msg)
@@ -362,12 +359,12 @@ class AnswerEvents:
         return choice
 
     def check_room(self, count: int) -> None:
-        """Check that there may be one more item than there are, also if it never becomes a part."""
+        """Refuse one more item than `Limits.parts` allows, also if it never becomes a part."""
         if count >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
 
     def _take_part_index(self, choice: OpenChoice) -> int:
-        """Return the index of a choice's next part, and count that part."""
+        """Return the index of a choice's next part, and count that part against `Limits.parts`."""
         self.check_room(self.first_part + self._parts_seen)
         self._parts_seen += 1
         index = self.first_part + choice.next_part

@@ -90,10 +90,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         return True
 
     def _find_begun(self, key: KeyT, kind: str | None = None) -> OpenPart | None:
-        """Return the open part with a key if a start of this kind is its own again; count a departure for it.
-
-        The start of a part that has content already is that of another part.
-        """
+        """Return the open part with a key if this start is its own again, as it is empty: a departure."""
         block = self._open.get(key)
         part = None if block is None else block.part
         if part is None or kind not in (None, part.kind) or part.is_written:
@@ -102,10 +99,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         return part
 
     def find_index(self, index: object, *, new: bool = False) -> int:
-        """Return the index of a block that a payload names; without one, that of the newest or a new block.
-
-        A missing index is counted as a departure from the documentation.
-        """
+        """Return the index of a payload's block; without one, a departure, the newest or a new one."""
         number = index if type(index) is int else whole_number(index_of(index))
         if number is not None:
             return number
@@ -125,10 +119,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self.note("part_unopened")
 
     def _hand_out_waiting(self) -> None:
-        """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
-
-        It is called when the answer goes on, which proves that no token limit cut them off.
-        """
+        """Hand out the calls that `stop` kept back: the answer goes on, so no token limit cut them off."""
         if self._waiting:
             for call in self._waiting:
                 self.end_at_mark(call)

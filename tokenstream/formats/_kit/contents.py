@@ -113,11 +113,7 @@ class ContentParts(AnswerEvents):
         self.close(self.open(choice, content), content)
 
     def add_undecodable_media(self, choice: int, type: str, data: Json) -> None:  # noqa: A002 - the field's name
-        """Add media that cannot be decoded, unchanged, as an opaque part.
-
-        Media are sent in base64. These are not valid base64, which is counted as a departure from the
-        documentation.
-        """
+        """Add media that are not valid base64, which is a departure, unchanged, as an opaque part."""
         self.note("media_invalid")
         self.whole(choice, OpaquePart(type=type, data=data))
 
@@ -201,7 +197,12 @@ class ContentParts(AnswerEvents):
         earlier: tuple[int, ...] = (),
         repeats_mark: bool = False,
     ) -> None:
-        """Compare the whole text of a part, which the server repeats, with the message; add what is missing."""
+        """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
+
+        Without a message, `whole` goes on behind `length` characters. A text is `rewritten` if the provider
+        documents that its repetition differs; `earlier` parts have ended with the beginning of `whole`; and
+        `repeats_mark` means that `whole` is as long as the text was when it was last told.
+        """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
         if whole:
@@ -236,10 +237,7 @@ class ContentParts(AnswerEvents):
                         self.note("start_missing")
 
     def record_written_part(self, part: OpenPart) -> None:
-        """Record the part that text is now added to.
-
-        If the text interrupts another open part, count a departure from the documentation.
-        """
+        """Record the part that text is now added to; count a departure if that interrupts an open part."""
         previous, self._last_written = self._last_written, part
         if previous is not part and previous is not None and not previous.closed:
             self.note("parts_interleaved")
@@ -282,7 +280,7 @@ class ContentParts(AnswerEvents):
         self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:
-        """Close a part and report its end; do nothing if the part is already closed."""
+        """Close a part unless it is closed; its end has `content` if the deltas do not add up to that."""
         if part.closed:
             return
         # Before the end, because this may add the last piece of text.

@@ -21,8 +21,9 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
     """Return a report without its zeros where a count was positive before; any other count replaces it.
 
     Some servers fill the counts that they do not know with zeros, such as in the last chunk, or with -1,
-    which is read like a zero. A total that was summed up with zeros gets the counts that they stand for.
-    The `provider_data` stay as sent.
+    which is read like a zero; a zero of `replaced` counts is kept. A total that was summed up with zeros gets
+    the counts that they stand for. `known`, the positive counts so far, is updated. The `provider_data` stay
+    as sent.
 
     Example:
         >>> from tokenstream.message import Usage
@@ -144,7 +145,7 @@ class Counts:
 
 
 def _add_up_output(counts: dict[str, Any], remembered: dict[str, int]) -> None:
-    """Add the reasoning to the output, which a report may count apart."""
+    """Add the reasoning to the output, if a report counts it apart; take what it lacks from `remembered`."""
     sent = {name: counts[field] for name, field in _OUTPUT.items() if counts[field] is not None}
     # A zero after a positive count is not a count.
     known = {name: count or remembered.get(name, 0) for name, count in sent.items()}

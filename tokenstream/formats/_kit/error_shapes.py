@@ -49,8 +49,6 @@ _SUCCESSES = frozenset({"200", "ok", "success"})
 def find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
     """Return the object or text in a payload that describes an error; None if there is no error.
 
-    Providers put the error in different places, which are checked in a fixed order.
-
     Example:
         >>> find_details({"error": "busy"}, ""), find_details({"detail": "busy"}, "")
         ('busy', {'detail': 'busy'})

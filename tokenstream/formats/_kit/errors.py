@@ -178,7 +178,7 @@ def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> 
 
 
 def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of a provider's error, and whether it is retryable (None: the kind decides).
+    """Return the kind of an error by its words, most specific first, and if it is retryable (None: by kind).
 
     Example:
         >>> error_kind("overloaded_error"), error_kind(429), error_kind(501)
@@ -362,10 +362,7 @@ def _is_daily(listed: list[dict[str, Any]]) -> bool:
 
 
 def text_error(payload: bytes) -> ProviderError | None:
-    """Return the error of an event named "error" whose data are plain text, as proxies send them.
-
-    The result is never None: the data become the error's message without being examined.
-    """
+    """Return the error, never None, of an event named "error" with plain text, as proxies send it."""
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
@@ -384,10 +381,7 @@ def _cut(text: str, max_length: int) -> str:
 
 
 def _code_of(details: dict[str, Any]) -> int | str | None:
-    """Return the error's code if it is text or a number, else None.
-
-    An object is ignored, as it may contain data that must not be printed.
-    """
+    """Return the error's code if it is text or a number; None for an object, which may hold private data."""
     for name in (*CODE_FIELDS, "__type", *STATUS_FIELDS):
         code = details.get(name)
         if isinstance(code, str) and code and name not in ("status", "error"):

@@ -114,10 +114,7 @@ class EndedCalls(ContentParts):
     __slots__ = ()
 
     def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
-        """Read a fragment for a call that is closed: it may repeat the arguments, but not change them.
-
-        A fragment for a call that was not handed out is dropped.
-        """
+        """Read a fragment for a closed call, which may repeat arguments handed out, but not change them."""
         text = _text_of(fragment)
         if not text or text.isspace():
             # White space adds nothing to arguments, so it is not a departure.
@@ -134,7 +131,7 @@ class EndedCalls(ContentParts):
         self.note("call_after_done")
 
     def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
-        """Compare all arguments of a call, which the server sends again, with those that were handed out."""
+        """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
         text = _text_of(arguments)
         finished = self.choice(choice).handed_out.get(sent_id)
         if says_no_arguments(text) or not finished:

@@ -108,10 +108,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return True
 
     def answer_call(self, id: str, payload: dict[str, Any]) -> bool:
-        """Record that a call has its result; return False if it had one before, which counts.
-
-        The payload with another result is reported as unknown.
-        """
+        """Record a call's result; a second one counts and is reported as unknown, and the result is False."""
         if id in self._answered:
             self.note("result_repeated")
             self.unknown(text_of(payload, "type") or "", payload)
@@ -126,10 +123,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def get_or_open(self, kind: NamedKind, id: str) -> OpenPart:
-        """Return the open part with this id; if there is none, open one.
-
-        A part that the server has not opened is counted as a departure from the documentation.
-        """
+        """Return the open part with this id; without one, which is a departure, open one."""
         part = self._open.get((kind, id))
         if part is None:
             self._note_unopened((kind, id))
@@ -149,10 +143,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.add(part, delta)
 
     def id_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the id of the text or reasoning that a payload belongs to.
-
-        If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
-        """
+        """Return the id of a payload's text or reasoning; without one, of the part opened last, or ""."""
         id = payload.get(self.id_field)
         if isinstance(id, str):
             return id
@@ -161,10 +152,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return "" if new else self._newest_ids[kind]
 
     def expects_id(self, payload: dict[str, Any]) -> bool:
-        """Return True if the documentation promises an id in a payload of this type.
-
-        By default, the documentation promises an id in all of them; other formats override this method.
-        """
+        """Return True if the documentation promises an id in such a payload, as by default in all."""
         return True
 
     def _end_block(self, block: OpenPart) -> None:
@@ -179,7 +167,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
             super()._note_closed(key, part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Add fields to the `provider_data` of an open part; if they change, report the part's start again."""
+        """Add fields to the `provider_data` of an open part; if they change, report its start again."""
         if data is None:
             return
         merged = {**(self.data_of(part) or {}), **data}
@@ -236,7 +224,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return part
 
     def add_to_call(self, id: str, fragment: str) -> bool:
-        """Add a fragment to the arguments of the open call with this id."""
+        """Add a fragment to a call; drop it if the call is closed; return False if there was no such call."""
         part = self._open.get((CALL, id))
         if part is None:
             if (CALL, id) in self._closed:
@@ -248,7 +236,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return self.add_fragment(part, fragment)
 
     def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
-        """Add the piece of arguments in a payload to its call; without a call, report the payload as unknown."""
+        """Add the piece of arguments in a payload to its call; without one, report the payload as unknown."""
         fragment = fragment_text(payload.get(field), self.note)
         if fragment is None:
             self.note("delta_misfits")
@@ -258,7 +246,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         self.unknown(text_of(payload, "type") or field, payload)
 
     def remove_call(self, id: str) -> OpenPart | None:
-        """Remove the call with this id from the open calls and return it, for the caller to close it."""
+        """Remove and return the open call with this id, for the caller to close it; None if there is none."""
         part = self._open.pop((CALL, id), None)
         # Also if no call was open: `add_to_call` then drops later fragments with this id.
         self._note_closed((CALL, id), part)

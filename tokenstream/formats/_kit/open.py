@@ -159,10 +159,7 @@ class OpenCall(OpenPart):
         return self.arguments.join().lstrip().startswith("{")
 
     def keeps_repeating(self, fragment: str) -> bool:
-        """Add a fragment to a call that no event has reported; return False if it repeats no finished call.
-
-        Finished calls with other arguments are removed from `may_repeat`.
-        """
+        """Add a fragment to an unreported call; return False once it repeats no call in `may_repeat`."""
         position = self.arguments.length
         if not position and looks_whole(fragment):
             # Equal arguments may be spelt in another way than the first time, such as without spaces.
@@ -293,8 +290,6 @@ def may_hold_halves(value: object) -> bool:
 
 def mend_surrogates(value: ValueT) -> ValueT:
     r"""Return a value with halves of surrogate pairs replaced in all its texts; UTF-8 cannot encode them.
-
-    Any object but a text, dict, list or model is returned unchanged.
 
     Example:
         >>> mend_surrogates({"id": "a\ud800", "n": 1})

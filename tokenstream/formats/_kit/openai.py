@@ -192,10 +192,7 @@ def report_usage(parts: Parts, counts: Counts, payload: dict[str, Any], holder: 
 
 
 def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
-    """Copy the count at a key of a report to `counts`, under the name that `names` has for the key.
-
-    Nothing is copied if the value is not a number, or if `names` lacks the key.
-    """
+    """Copy a number in a report to `counts`, under the name that `names` has for its key, if any."""
     count = count_of(report, key)
     if count is not None and key in names:
         counts[names[key]] = count

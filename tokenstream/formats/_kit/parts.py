@@ -111,7 +111,11 @@ class Parts(EndedCalls):
         event.reason, event.raw_reason, event.message = finish.reason, finish.raw_reason, finish.message
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
-        """Close every part of a choice, except for calls whose arguments may still come."""
+        """Close every part of a choice, except for calls whose arguments may still come.
+
+        If the choice was cut off, its last call, even if it looks whole, and calls without arguments, which
+        may have been cut off before their first piece, are not handed out.
+        """
         last_call = None if complete else next(reversed(choice.open_calls()), None)
         for part in list(choice.opened.values()):
             if not isinstance(part, OpenCall):
@@ -128,10 +132,7 @@ class Parts(EndedCalls):
         choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part of every choice, at the end of the answer.
-
-        If the answer was cut off, no tool call is handed out to the application.
-        """
+        """Close every part of every choice; if the answer was cut off, no tool call is handed out."""
         for choice in self.choices.values():
             for part in list(choice.opened.values()):
                 if isinstance(part, OpenCall):
@@ -187,8 +188,9 @@ class Parts(EndedCalls):
     ) -> OpenCall:
         """Open a call of one of the application's tools; a missing id is made up.
 
-        A call with the id of a finished call may be a repetition. Once its content differs
-        from the finished call, it is reported with a new id; if it never differs, it is dropped.
+        A call with the id of a finished call may be a repetition. Once its content differs from the finished
+        call, it is reported with a new id; if it never differs, it is dropped. Equal ids with different
+        numbers, which are indexes on the wire, are different calls.
         """
         state = self.choice(choice)
         if self.calls_seen >= self.limits.tool_calls:
@@ -234,10 +236,7 @@ class Parts(EndedCalls):
         return f"call_{number}"
 
     def report_call(self, call: OpenCall) -> None:
-        """Report the start of a call that repeats no other call, and the arguments that arrived so far.
-
-        If another call already has the call's id, the call gets a new one.
-        """
+        """Report the start of a call that repeats no other one, under a new id if its own is taken."""
         state = self.choice(call.choice)
         call.may_repeat = []
         # The call ends the text or reasoning before it.
@@ -299,7 +298,7 @@ class Parts(EndedCalls):
             )
 
     def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add all arguments of a call, in an API that sends arguments as JSON values."""
+        """Add all arguments of a call, in an API that sends them as JSON values: JSON text is a departure."""
         if isinstance(arguments, str):
             self.note("arguments_unparsed")
             self.add_arguments(call, arguments)
@@ -307,7 +306,10 @@ class Parts(EndedCalls):
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
     def add_fragment(self, part: OpenPart, fragment: object) -> bool:
-        """Add a piece of arguments to a call; return False for any other part, and for what cannot be added."""
+        """Add a piece of arguments to a call, and return True; return False if it cannot be added.
+
+        A piece for a call that was handed out may repeat its arguments, but not change them.
+        """
         if isinstance(part, OpenCall):
             if part.closed:
                 self.add_late(part.choice, part.sent_id, fragment)
@@ -330,7 +332,9 @@ class Parts(EndedCalls):
     ) -> None:
         """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
 
-        If the call was handed out, the arguments are compared.
+        If the call was handed out, the arguments are compared. Otherwise, they replace pieces that are
+        others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
+        "all".
         """
         if call.closed or arguments is None:
             self.compare_told(call.choice, call.sent_id, arguments)

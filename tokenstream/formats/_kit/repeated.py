@@ -130,10 +130,7 @@ class Wholeness:
 
 
 def find_equal(arguments: str, calls: list[ToolCall]) -> str:
-    """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
-
-    Two texts of the same arguments may differ in white space, but later fragments are compared as text.
-    """
+    """Return a finished call's spelling of equal arguments, for comparisons as text; or else the given."""
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
     longest = MOST_SPREAD * len(arguments)
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]

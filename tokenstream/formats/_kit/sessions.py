@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
-    """Return the kind of a session that has no responses; None for any other session or payload.
-
-    A session that translates has the events of OpenAI's Live API, so its kind is "live".
+    """Return the kind of a session without responses ("live" if it translates); None for any other.
 
     Example:
         >>> find_session_kind({"type": "session.created", "session": {"type": "transcription"}})
@@ -71,7 +69,7 @@ class SessionParts(Parts):
         self.end_waiting(choice)
 
     def end_answer(self, reason: FinishReason, word: str | None, *, awaits_results: bool) -> None:
-        """End the answer, with its finish reason."""
+        """End the answer; a "stop" becomes "tool_calls" only if the answer awaits results of its calls."""
         if not awaits_results:
             self.choice(0).calls_seen = 0
         self.finish(0, reason, word)

@@ -259,10 +259,7 @@ class GrowingTexts:
         return bool(self._held)
 
     def has(self, key: str) -> bool:
-        """Return True if a text with this key has arrived, unless the texts are known to be pieces.
-
-        Pieces are not compared with each other, so their keys are not kept.
-        """
+        """Return True if a text with this key has arrived, unless texts are pieces, which keep no keys."""
         return key in self._latest
 
     def continues(self, key: str, text: str) -> bool:
@@ -270,7 +267,7 @@ class GrowingTexts:
         return text.startswith(self._latest.get(key, ""))
 
     def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
-        """Compare a whole message with the texts held back, to decide whether texts grow or are pieces.
+        """Compare a message with the texts held back, to decide if texts grow; return those now known as new.
 
         Called before the texts of the message are read. If the message has a held-back text's field empty, or
         lacks the text but begins other content, it does not contain all so far, so texts are pieces. If it
@@ -320,7 +317,7 @@ class GrowingTexts:
         return []
 
     def settle(self, *, grows: bool) -> list[tuple[str, str]]:
-        """Record for good whether texts grow (each contains the ones before it) or are pieces."""
+        """Record for good if texts grow (each contains the one before) or not; return those now new."""
         self.grows = self._has_grown = grows
         if grows:
             owed = [(key, self._latest[key][self._given[key] :]) for key in self._held]

@@ -50,7 +50,7 @@ def base64_bytes(encoded: object) -> bytes | None:
 
 
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:
-    """Return a value as JSON text.
+    """Return a value as JSON text, or raise a `ProtocolError` that names `what`, in the plural.
 
     Example:
         >>> json_text({"city": "Zürich"})
@@ -65,7 +65,7 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
 
 
 def fragment_text(value: object, note: Callable[[str], None]) -> str | None:
-    """Return a piece of a call's arguments as text, also if it came as a JSON value; None if it is neither."""
+    """Return a piece of a call's arguments as text, also one sent as a JSON value; None if it is neither."""
     if is_dict(value) or is_list(value):
         note("arguments_parsed")
         return json_text(value)

@@ -95,10 +95,7 @@ class Ids:
             self.keeps_items = self.keeps_items is not False and other.keeps_items
 
     def differ(self, event: Description) -> bool:
-        """Return True if an event names another answer, or another item in the place of a known one.
-
-        Ids that have changed within the answer are not compared.
-        """
+        """Return True if an event has an id of another answer or item; ids that have changed do not count."""
         if event.answer is not None and len(self.answers) == 1 and event.answer not in self.answers:
             return True
         if event.item is None or not self.keeps_items:

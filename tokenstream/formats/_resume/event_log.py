@@ -120,7 +120,10 @@ class EventLog:
 
     @classmethod
     def restore(cls, saved: dict[str, Any] | None, format: Format, answer: str | None) -> EventLog:
-        """Return a log for a stream that goes on from a checkpoint."""
+        """Return a log for a stream that goes on from a checkpoint; without a saved one, ask the format.
+
+        A value that `save` has not returned raises a `LookupError`, a `TypeError` or a `ValueError`.
+        """
         log = cls()
         if saved is None:
             saved = {
@@ -167,7 +170,10 @@ class EventLog:
         return self._gapless is True
 
     def begin_replay(self, format: Format | None, *, skips_ids: bool = False) -> None:
-        """Expect a connection that goes on with the answer, from wherever its server begins."""
+        """Expect a connection that goes on with the answer, from wherever its server begins.
+
+        Without a format, only the ids of SSE events tell positions; with `skips_ids`, their gaps say nothing.
+        """
         self._format = format
         self._skips_ids = skips_ids
         # From now on, events are compared with the log, so those that are only collected must be in it.
@@ -178,7 +184,11 @@ class EventLog:
         self._next, self._from_start, self._is_replayed = None, False, True
 
     def check_or_add(self, frame: Frame, format: Format | None) -> bool:
-        """Return True if an event was read on an earlier connection; otherwise add it to the log."""
+        """Return True if an event was read on an earlier connection; otherwise add it to the log.
+
+        Events of the first connection wait undescribed for the format. Another answer, or a gap, raises
+        `PositionLost`.
+        """
         self._format = format
         if self._is_replayed:
             return self._check_repeated(frame)
@@ -247,7 +257,9 @@ class EventLog:
     def _match(self, event: Description, expected: int | None) -> bool:
         """Compare an event with the log; return True if it is repeated, False if it is new.
 
-        If the event is in the log, the event after it becomes the next one that is expected.
+        If the event is in the log, the event after it becomes the next one that is expected. An expected
+        index that is the log's length means that all of the log was repeated; None, that the event is older
+        than the log.
         """
         if expected is None:
             # The event was read, as were all events up to the first one that is remembered.
@@ -275,10 +287,7 @@ class EventLog:
         return index
 
     def _was_sent_twice(self, event: Description) -> bool:
-        """Return True if an event that arrives after the replay was read before; False if it is new.
-
-        It was read before if an event of the log has the same number or id, and the same content.
-        """
+        """Return True if an event after the replay has the number or id, and content, of one in the log."""
         key = event.entry.key
         index = None if key is None else self._index.get(key)
         if index is None:
@@ -300,7 +309,7 @@ class EventLog:
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
     def _refuse_gap(self, event: Description) -> None:
-        """Raise an error if events before a new one are missing."""
+        """Raise `PositionLost` if events before a new one are missing."""
         key, last = event.entry.key, self._last_number
         # If the numbers had gaps before, another gap proves nothing.
         if not isinstance(key, int) or last is None or not self._gapless:

@@ -46,7 +46,7 @@ class Replay:
         """True once the repetition is over: all later payloads are new."""
 
     def check_repeated(self, position: int | str | None, begun_id: str | None) -> bool:
-        """Return True if a payload was read before, so that it has to be dropped."""
+        """Return True for a payload that was read before; raise `PositionLost` for a gap or other answer."""
         if begun_id is not None:
             if begun_id and self._answer and begun_id != self._answer:
                 msg = "the server begins another answer, where it was to go on with this one"
@@ -132,10 +132,7 @@ class Resuming:
         return [] if self.position is None else [self.position]
 
     def is_kept(self, message: Message) -> bool:
-        """Return whether the server goes on with an answer, and stores it, when the connection breaks.
-
-        By default, the server of a format that can resume answers (`resumes`) does so for every answer.
-        """
+        """Return whether the server goes on with a broken answer and stores it: by default, if `resumes`."""
         return self.resumes
 
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
@@ -143,10 +140,7 @@ class Resuming:
         return None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the answer that a payload begins, or "" for an answer without an id.
-
-        The result is None if the payload begins no answer, and by default.
-        """
+        """Return the id of the answer that a payload begins, "" without an id; None if it begins none."""
         return None
 
     def state(self) -> dict[str, Any] | None:
@@ -168,10 +162,7 @@ class Resuming:
         restore_format(cast("Format", self), state, messages)
 
     def prepare_to_continue(self) -> None:
-        """Prepare for another connection, which continues the answer after `position`.
-
-        Payloads that the server repeats on that connection will be dropped, unless the position is unknown.
-        """
+        """Prepare to drop what another connection repeats up to `position`, unless that is unknown."""
         if self._fast_path is not None:
             # Payloads on the fast path would not be checked for repetitions.
             self._fast_path.clear()

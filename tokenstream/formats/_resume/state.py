@@ -65,7 +65,7 @@ class StateWriter:
         return [self._write_slots(thing) for thing in roots]
 
     def write(self, value: Any) -> Json:  # noqa: ANN401, C901 - one line for each kind of value
-        """Return any value as JSON."""
+        """Return any value as JSON; raise a `TypeError` for an object of a class outside the layout."""
         kind = value.__class__
         if kind in _SCALARS or (kind is str and value.isascii()):
             return value
@@ -237,7 +237,7 @@ def state_of(format: Format) -> dict[str, Any] | None:
 
 
 def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
-    """Restore the saved state of a format in a new format of the same class."""
+    """Restore a format's saved state in a new one of its class; refuse one altered or of another version."""
     layout = _layout_of(format)
     body = _check_and_unwrap(state)
     if body["layout"] != _layout_checksum(layout):
@@ -311,8 +311,5 @@ def _list_slots(kind: type) -> Iterator[str]:
 
 
 def _layout_checksum(layout: Layout) -> int:
-    """Return the checksum of a layout, which maps classes to their saved slots.
-
-    If it changes, another version of this library cannot restore the state.
-    """
+    """Return the checksum of a layout: another one cannot restore the state."""
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())

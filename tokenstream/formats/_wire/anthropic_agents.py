@@ -92,7 +92,7 @@ class AgentMessages:
         self._previews.clear()
 
     def add(self, id: str, delta: dict[str, Any]) -> bool:
-        """Add a piece of text to a preview."""
+        """Add text to the preview of a message; return False if there is no text or an ended preview."""
         text = dict_of(delta, "content").get("text")
         if not isinstance(text, str):
             return False
@@ -132,10 +132,7 @@ class AgentMessages:
             self._complete(block, id, "")
 
     def _complete(self, block: _MessageBlock, id: str, text: str) -> None:
-        """Close the part of a previewed block, after adding the text that its preview lacks.
-
-        If the message has other text than the preview, it replaces the text of the part.
-        """
+        """Close the part of a previewed block, after adding or, if it differs, replacing its text."""
         before = block.text.join()
         if text.startswith(before) and not block.part.closed:
             if text != before:
@@ -306,19 +303,12 @@ class AnthropicAgents(HostedSession):
         return True
 
     def _read_error(self, payload: dict[str, Any]) -> bool:
-        """Keep the error of an event; return True: the event counts as read.
-
-        The agent may try again after the error. Only the end of the answer shows whether the answer failed.
-        """
+        """Keep the error of an event, after which the agent may try again; return True: it counts as read."""
         self.note_error(payload)
         return True
 
     def _read_request_end(self, payload: dict[str, Any]) -> bool:
-        """Read the end of a request to the model; return True: the event counts as read.
-
-        The tokens of the request are added to those of the answer. Previews that the request has left open
-        are closed, because their messages will not come.
-        """
+        """Add the tokens of a request, and close the previews that it has left open; return True."""
         usage = usage_of(payload)
         if usage is not None:
             self._usage = self._usage + usage

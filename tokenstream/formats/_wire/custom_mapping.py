@@ -102,7 +102,7 @@ class Custom(Format):
         return is_not_sentinel
 
     def classify_error(self, error: StreamError) -> bool:
-        """Classify an error by the mapping's table `retryable`."""
+        """Classify an error by the mapping's table `retryable`; return True if the table has it."""
         return classify_error(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -301,17 +301,11 @@ class Custom(Format):
         return True
 
     def _reason_of(self, word: str) -> FinishReason | None:
-        """Return the finish reason to which the mapping maps a server's word; "unknown" if it lacks the word.
-
-        The result is None if the mapping says that the word does not mean the end.
-        """
+        """Return the mapping's finish reason for a word, else "unknown"; None if the word means no end."""
         return self.mapped.reasons.get(word, "unknown")
 
     def _report_unmapped_fields(self, data: object) -> None:
-        """Report the fields that no path leads to.
-
-        If the value of a field changes later, its last value is reported at the end of the answer.
-        """
+        """Report the fields that no path leads to; the last value of one that changes, at the end."""
         if not is_dict(data):
             return
         for name, value in data.items():

@@ -170,7 +170,7 @@ class LlamaIndex(Format):
         self.parts.write(0, "text", text)
 
     def _read_reasoning(self, delta: str | None, blocks: list[dict[str, Any]]) -> None:
-        """Add the new reasoning."""
+        """Add the new reasoning, which only the blocks may contain if `delta` is None."""
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
         in_blocks = "".join(text_of(block, "content") or "" for block in thinking)
         new = delta or ""
@@ -198,7 +198,7 @@ class LlamaIndex(Format):
         return "" if is_repeated else in_blocks.removeprefix(self._reasoning)
 
     def _read_call(self, index: int, item: dict[str, Any]) -> None:
-        """Read a call, which each response repeats with more of its arguments."""
+        """Read a call, which each response repeats with more arguments; its index tells one without an id."""
         function = dict_of(item, "function") or item
         id, name = text_of(item, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")
         key = index if id is None else id

@@ -184,10 +184,7 @@ class OpenAICompletions(Format):
             self.parts.field(name, value, index)
 
     def _read_text(self, index: int, name: str, value: object) -> None:
-        """Add a choice's text or, from a field of another name, its reasoning.
-
-        A number or boolean is added as text; any other value is reported as an unknown field.
-        """
+        """Add a choice's text or, by its name, reasoning; scalars become text, others unknown fields."""
         kind: TextKind = "text" if name == "text" else "reasoning"
         if isinstance(value, str):
             self.parts.write(index, kind, value)

@@ -69,7 +69,7 @@ class WaitingCalls:
         """The ids of the calls without results, of each response that waits."""
 
     def follow(self, delegation: str, nested: dict[str, Any]) -> bool:
-        """Follow an event of a delegated response."""
+        """Follow an event of a delegated response; return True if responses wait and no open one calls."""
         kind, item = text_of(nested, "type"), dict_of(nested, "item")
         if kind in _ITEM_EVENTS and _is_call(item):
             called = self._calling.setdefault(delegation, set())
@@ -83,10 +83,7 @@ class WaitingCalls:
         return bool(self._waiting) and not self._calling
 
     def answer(self, call_ids: AbstractSet[str]) -> int | None:
-        """Note the results of calls; return the number of responses that have all their results now.
-
-        The result is None if no response waits for any of these calls.
-        """
+        """Note results of calls; return how many responses have all now, None if none waits for these."""
         if not any(called & call_ids for called in self._waiting):
             return None
         left = [called - call_ids for called in self._waiting]
@@ -360,10 +357,7 @@ class OpenAILive(Format):
         return True
 
     def _read_call(self, response: _Delegated, item: dict[str, Any], *, is_done: bool) -> None:
-        """Read the start or the end of an item with a call of the application's tools; the end has all of it.
-
-        The response itself lists no items at its end.
-        """
+        """Read the start or end of an item with an application's call; only its end has all of it."""
         id, call_id = text_of(item, "id"), text_of(item, "call_id")
         key, type = id or call_id or "", _CALL_TYPES[text_of(item, "type") or ""]  # noqa: A001 - the field's name
         call = response.calls.get(key)

@@ -317,10 +317,7 @@ class PushdownAutomaton:
             self.document.begin_atom("number", self.base + position, out)
 
     def add_atom(self, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
-        """Add a whole number or literal to the document; return `end`, the position after it.
-
-        If the number's exponent is too large, set the document's error, and return `position` instead.
-        """
+        """Add a whole number or literal; return `end` or, with an error for its exponent, `position`."""
         offset = self.base + position
         document = self.document
         # With `in_json`, the atom's value is still the text of a number.

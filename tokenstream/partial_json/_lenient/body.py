@@ -79,10 +79,7 @@ def open_container(
     position: int,
     out: list[JSONEvent],
 ) -> int:
-    """Begin an object or array; return the position after its bracket.
-
-    If it is nested too deeply, the document's error is set instead.
-    """
+    """Begin an object or array; return the position after its bracket; too deep a one is an error."""
     if reader.document.open(container, reader.base + position, out):
         reader.push_bracket(closer)
     return position + 1
@@ -130,10 +127,7 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def may_close_other(reader: LenientReader, closer: str) -> bool:
-    """Return True if a closing bracket may close a container of the wrong kind.
-
-    It never closes an empty container; and `)` closes another container only if a tuple is open.
-    """
+    """Return True if a bracket may close another kind: no empty one, and by `)` only an open tuple."""
     return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.closer_counts[")"]))
 
 
@@ -282,10 +276,7 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 
 @under((OTHER,), *KEYS)
 def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a key without quotes, a word before a colon; refuse any other word.
-
-    The result is the position at which to read on.
-    """
+    """Read a key without quotes, a word before a colon; refuse any other; return the position after it."""
     peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
         end = peek.skip_word(position)

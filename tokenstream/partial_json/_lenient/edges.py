@@ -161,7 +161,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def begin_object_without_brace(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an object whose opening brace is missing; its first key has been read, and a colon follows."""
+    """Begin an object without a brace, at the colon after its first key; return the position after that."""
     reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
         # The key is in quotes other than JSON's, which is a repair, too.
@@ -213,10 +213,7 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
 
 
 def skip_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip all text after the document, unless the document is `{}` and an object replaces it.
-
-    The result is the position at which to read on.
-    """
+    """Skip all text after the document, unless an object replaces a `{}`; return the position after it."""
     if reader.empty_end >= 0:
         # The document is `{}`.
         if text[position : position + 1] == "{" and not has_text_between(reader):

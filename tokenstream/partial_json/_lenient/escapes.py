@@ -160,10 +160,7 @@ class EscapeReader:
         self.ending = piece[-KEPT:] if len(piece) >= KEPT else (self.ending + piece)[-KEPT:]
 
     def read_escape(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read a backslash in a string that is escaped once, as in JSON; add what it stands for to `pieces`.
-
-        The result is the position after it, or `MORE_NEEDED`.
-        """
+        """Add what a backslash stands for to `pieces`; return the position after it, or `MORE_NEEDED`."""
         escape = text[position : position + LONGEST_ESCAPE]
         if is_undecided(escape):
             # More text decides; an escape that the end of the text has cut is dropped.
@@ -191,7 +188,10 @@ class EscapeReader:
     def _read_control(
         self, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
     ) -> int:
-        """Read the escape of a control character; it may also be an unescaped backslash and a letter."""
+        """Read the escape of a control character; it may also be an unescaped backslash and a letter.
+
+        The result is `end` or, if later text decides, `MORE_NEEDED`; the text's end if no more text comes.
+        """
         letter = text[end - 1]
         is_raw = self._is_raw_backslash(text, end - 1)
         if is_raw is None:

@@ -78,10 +78,7 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under((OTHER,), COLON)
 def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip white space that JSON does not allow; refuse any other character.
-
-    The result is the position after what was skipped.
-    """
+    """Skip white space that JSON does not allow, and return the position after it; refuse all else."""
     char = text[position]
     if is_odd_space(char):
         reader.repair_log.note("odd_space", reader.base + position)
@@ -176,10 +173,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 @under("…", *PLACES)
 @under(".", *KEYS, COLON, *AFTER)
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip dots that stand for omitted values; return the position after them.
-
-    Dots are refused where no value precedes them.
-    """
+    """Skip dots that stand for omitted values, after a value; return the position after them."""
     # Three dots, or the single character `…`.
     dots = text[position : position + (3 if text[position] == "." else 1)]
     may_be_cut = dots in {".", ".."} and position + len(dots) == len(text)

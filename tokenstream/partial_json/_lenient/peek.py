@@ -92,10 +92,7 @@ def read_atom(token: str) -> Atom | None:
 
 
 def _read_number_form(token: str) -> Atom | None:
-    """Read a number that JSON writes differently: hexadecimal, with a plus sign, or without a leading 0.
-
-    The result is None if the token is not such a number.
-    """
+    """Read a number that JSON writes differently: hexadecimal, with a plus or without a 0; or None."""
     # "number_form" is the name of the repair.
     match = _HEXADECIMAL(token)
     if match is not None:

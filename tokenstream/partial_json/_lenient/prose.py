@@ -165,7 +165,10 @@ class Prose:
     # -- brackets --------------------------------------------------------------
 
     def begins_document(self, text: str, position: int, *, text_ended: bool, after: str = "") -> bool | None:
-        """Return True if a bracket begins a document; None if more text is needed."""
+        """Return True if a bracket begins a document; None if more text is needed.
+
+        `after` is the kind of a document directly before it, "array" or "object"; otherwise "".
+        """
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
             if text[position] == "[" and self._is_mark(peek, text, position, after=after):
@@ -183,7 +186,7 @@ class Prose:
 
     @under("{[", _STEPS)
     def _read_bracket(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Decide if a bracket in the prose begins a document; otherwise skip the bracket as prose."""
+        """Begin a document at a bracket, or skip it as prose; return the position, and the result or None."""
         begins = self.begins_document(text, position, text_ended=self._text_ended)
         if begins is None:
             return position, SearchResult.MAYBE
@@ -321,7 +324,7 @@ class Prose:
         return self._read_opening_fence(text, position, end)
 
     def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, SearchResult | None]:
-        """Begin a code fence if only a language or the JSON follows on its line; otherwise skip it as prose."""
+        """Begin a code fence if only a language or the JSON follows on its line; otherwise skip it."""
         language = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
         after: int = language.end()
         may_be_longer = after == len(text) and after < end + _MOST_LANGUAGE

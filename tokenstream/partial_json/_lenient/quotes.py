@@ -312,7 +312,7 @@ class QuoteJudge:
         return QuoteVerdict.ENDS if self._peek.is_key(position) else QuoteVerdict.INNER
 
     def _judge_next_element(self, position: int, char: str) -> QuoteVerdict:
-        """Return the verdict on a quote before a comma in an array: it ends the string if an element follows."""
+        """Return the verdict on a quote before a comma in an array: an end if an element follows."""
         peek = self._peek
         begins_element = char in "{[(" or peek.find_quote(position) is not None
         begins_number = char == "-" or char.isdigit()

@@ -92,7 +92,7 @@ class QuotedString(EscapeReader):
         return self.kind is PLAIN and not self.has_raw_backslash
 
     def add_if_plain(self, text: str) -> bool:
-        """Accept a piece as text of the string if nothing in it needs a decision; record its last characters."""
+        """Accept a piece without backslashes if nothing in it needs a decision; record its last letters."""
         # In a file path, `read` has to examine each character, too.
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:
             return False
@@ -105,7 +105,7 @@ class QuotedString(EscapeReader):
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
-        """Decode a piece with escapes with the fast C functions of `json`; None if only `read` can read it."""
+        """Return a piece decoded by C functions, and the escape cut off at its end; None if that fails."""
         # The text after a held-back quote must be examined, which only `read` does.
         if self.kind is not PLAIN or self.has_raw_backslash or (held_back and held_back[0] == '"'):
             return None
@@ -198,7 +198,7 @@ class QuotedString(EscapeReader):
         return True
 
     def _search_closing(self, string: str, text: str, end: int) -> bool:
-        """Search a decoded piece for an escaped quote before a closing bracket; set `_seems_closed` if found."""
+        """Note an escaped quote before a closing bracket; return False if `read` must examine the piece."""
         if self.may_have_ended:
             # Search as if the escaped quote of the piece before were part of this text.
             text, end = '\\"' + text, end + 2
@@ -263,7 +263,7 @@ class QuotedString(EscapeReader):
         return position
 
     def _read_special(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read a quote, an escape, an entity or a control character."""
+        """Read a quote, escape, entity or control character; return the position after it, or MORE_NEEDED."""
         quote = self.kind.quote(text, position)
         if quote is not None:
             return self._read_quote(text, position, quote.end(), pieces, context)

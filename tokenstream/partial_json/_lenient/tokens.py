@@ -105,10 +105,7 @@ def show_unfinished_number(reader: LenientReader, token: str, position: int, out
 
 
 def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
-    """Drop a number or word that was cut by the end of the text; return the position after it.
-
-    A number that is already visible is kept as far as it has arrived.
-    """
+    """Drop a cut number or word, except what is visible of a number; return the position after it."""
     end = position + len(token)
     reader.drop_rest(position)
     if reader.atom_begun:
@@ -138,10 +135,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
 
 
 def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Read a word without quotes as a string; return `end`, the position after the word.
-
-    The word is refused if the text after it might belong to it.
-    """
+    """Read a word without quotes as a string, and return `end`; refuse it if later text may belong to it."""
     peek = Lookahead(text, end, text_ended=reader.text_ended)
     try:
         after = peek.skip_spaces(end)

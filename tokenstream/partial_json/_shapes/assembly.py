@@ -82,7 +82,7 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
 
 
 def validate_with_known(validator: SchemaValidator, text: str, known_values: object) -> Any:  # noqa: ANN401 - any value
-    """Return an object or array that a validator assembles from values that were validated before."""
+    """Return an object or array made of values validated before, for which numbers stand in `text`."""
     # The functions in the validator's schema look the values up in this variable.
     token = _known_values.set(known_values)
     try:

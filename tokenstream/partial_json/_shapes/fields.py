@@ -70,10 +70,7 @@ def make_fields(
 
 
 def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
-    """Return the defaults of an object's fields, as pydantic makes them.
-
-    Defaults that depend on other fields are left out: those fields may not have arrived.
-    """
+    """Return an object's defaults, but not those that depend on fields that may not have arrived."""
     makers: dict[str, Callable[[], Any]] = {}
     for name, field in list_fields(schema):
         inner = types.definitions.resolve(field["schema"])
@@ -261,10 +258,7 @@ class _FieldsStructure(AssembledStructure):
         return read_keys
 
     def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> object:
-        """Return the validated value of a late field, whose validators receive the fields before it.
-
-        The result is `InvalidEntry` or `UnreadEntry` if there is no valid value.
-        """
+        """Return the value of a late field, which needs the fields before it; an entry if it is not valid."""
         known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
         json_text = _write_object([*_list_entry_texts(entries_before), (key, text)])
         try:
@@ -313,7 +307,10 @@ class _FieldsStructure(AssembledStructure):
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> object:
-        """Return the object assembled from its values; a value that is still unread is read from its text."""
+        """Return the object assembled from its values; a value that is still unread is read from its text.
+
+        Several keys of one field raise `ContextNeeded`: the object must be read as a whole.
+        """
         known_values: dict[str | int, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():

@@ -43,7 +43,7 @@ _LOCATION_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 def make_struct_slot(type_: object) -> Slot:
-    """Return the slot that reads the documents of a type; the type is a Struct or contains one."""
+    """Return the slot of a Struct or a type with one; raise a `TypeError` if msgspec does not support it."""
     slot = _StructSlots().get_slot(type_)
     # An unsupported type raises its error here, and not at the first value.
     slot.make_decoder()
@@ -153,7 +153,7 @@ class _StructSlot(Slot):
         )
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots of the types that a value at a key may have; None if any type is possible there."""
+        """Return the slots of the types that a value at a key may have; None if any type is possible."""
         found: list[Slot] = []
         for member in _list_members(self._type):
             inner = _list_types_within(member, key, attribute=attribute)
@@ -365,7 +365,7 @@ class _DictStructure(_ListStructure):
 
 
 def _copy_valid_entries(entries: Entries) -> Entries:
-    """Return a copy of the entries of a finished list or dict, as its value."""
+    """Return a copy of a finished list's or dict's entries; raise `ContextNeeded` if one is not valid."""
     if any(entry.__class__ in {InvalidEntry, UnreadEntry} for entry in entries.values()):
         raise ContextNeeded
     return dict(entries)

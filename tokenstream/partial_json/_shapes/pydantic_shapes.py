@@ -74,7 +74,7 @@ class PydanticSlots:
         return slot
 
     def make_structure(self, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure that reads, one by one, the values in an object or array."""
+        """Return the structure that reads an object or array value by value; None if it is read whole."""
         # Go inwards, through the layers that allow it; `unwrap` returns None for one that does not.
         while True:
             schema = self.definitions.resolve(layered.schema)
@@ -208,7 +208,7 @@ class PydanticSlot(Slot):
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots of the types that a value at a key may have; None if any type is possible there."""
+        """Return the slots of the types that a value at a key may have; None if any type is possible."""
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
             inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)
@@ -293,10 +293,7 @@ class _UnionChoice(TagChoice):
         """Maps each tag that has arrived to the result of `choose`."""
 
     def choose(self, value: object) -> ValueStructure | None:
-        """Return the structure of the member with this tag.
-
-        The result is None if no member has this tag, or if its values are read as a whole.
-        """
+        """Return the structure of the member with this tag; None without one, or if it is read whole."""
         if not isinstance(value, str):
             return None
         if value not in self._chosen:
@@ -356,10 +353,7 @@ _UNWRAPPERS: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
 
 
 def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure that reads a list item by item; its only schema applies to all items.
-
-    The result is None if a default may replace an invalid item.
-    """
+    """Return the structure that reads a list item by item; None if a default may replace an item."""
     return _make_array(types, layered, [layered.schema.get("items_schema") or ANY], last_repeats=True)
 
 
@@ -376,10 +370,7 @@ def _make_tuple(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure 
 def _make_array(
     types: PydanticSlots, layered: LayeredSchema, schemas: list[CoreSchema], *, last_repeats: bool
 ) -> ValueStructure | None:
-    """Return the structure that reads a list or tuple item by item.
-
-    The result is None if a default may replace an invalid item.
-    """
+    """Return the structure that reads a list or tuple item by item; None if a default may replace one."""
     if not all(is_plain_default(types.definitions.resolve(schema)) for schema in schemas):
         return None
     return _ArrayStructure(types, layered, schemas, last_repeats=last_repeats)

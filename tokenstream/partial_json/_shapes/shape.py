@@ -134,7 +134,10 @@ class ValueStructure(ABC):
 
     @abstractmethod
     def assemble(self, entries: Entries, plain_data: object) -> object:
-        """Return the validated object or array, made of the values in it."""
+        """Return the validated object or array, made of the values in it.
+
+        `InvalidValue` says that they make none, and `ContextNeeded` that it must be read as a whole.
+        """
 
     def find_name(self, key: str | int) -> str | int:
         """Return the name of the field that is read from a key; the key itself if the value has no fields."""
@@ -171,7 +174,7 @@ class ValueStructure(ABC):
         return write_plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
-        """Return True if a key that the type does not define still belongs to the object."""
+        """Return True if a key of no field belongs to the object; raise `InvalidValue` if it is forbidden."""
         return True
 
 
@@ -208,7 +211,11 @@ class Slot(ABC):
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        """Return the validated value of a JSON text."""
+        """Return the validated value of a JSON text.
+
+        `InvalidValue` says that it does not fit the type, and `ContextNeeded` that it depends on values
+        around it.
+        """
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
         """Return the structure that reads objects or arrays value by value; None if they are read whole."""
@@ -219,10 +226,7 @@ class Slot(ABC):
         return write_plain_json(value, by_alias)
 
     def find_name(self, key: str) -> str:
-        """Return the name under which an object that is read as a whole shows the value at a key.
-
-        It is the name of the field that is read from the key, or else the key itself.
-        """
+        """Return the name of the field that is read from a key, or else the key, of a value read whole."""
         return key
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:

@@ -58,10 +58,7 @@ IN_KEY, IN_STRING = _continue_key, _continue_string
 
 
 def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
-    """Return a decorator for a step, a function that reads on where one of these characters is next.
-
-    It enters the step in the tables, under each of the characters.
-    """
+    """Return a decorator that enters a step in the tables under each of these next characters."""
 
     def enter(step: StepT) -> StepT:
         """Add a step to the tables, and return it unchanged."""

@@ -82,7 +82,7 @@ def is_too_long(number: str) -> bool:
 
 
 def parse_number(number: str, *, decimals: bool) -> object:
-    """Return the value of a complete number, as `json.loads` does.
+    """Return a complete number, as `json.loads` does; None if its exponent is too large for a Decimal.
 
     Example:
         >>> parse_number("20", decimals=True), parse_number("1.10", decimals=True)

@@ -244,7 +244,11 @@ class ScalarReader:
         return end
 
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Continue a string that is a value."""
+        """Continue a string that is a value; return the position after its closing quote.
+
+        The position is beyond the text, where there is nothing to read, if the text ends before or has an
+        error.
+        """
         end = text.find('"', position)
         piece = "" if end < 0 else text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():

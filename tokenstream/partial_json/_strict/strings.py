@@ -57,9 +57,7 @@ def is_undecided(escape: str) -> bool:
 
 
 def count_decided(text: str) -> int:
-    r"""Return the length of the part of an open string whose value does not depend on later text.
-
-    That part excludes only an escape that is cut, or half a surrogate pair, at the end.
+    r"""Return the length of an open string up to an escape that is cut, or half a pair, at its end.
 
     Example:
         >>> [count_decided(text) for text in (r"caf\u00e9", r"caf\u00", r"\ud83d\ude", r"C:\\")]
@@ -136,6 +134,9 @@ def read_string(text: str, position: int) -> tuple[str, int] | None:
 
 def decode_open_string(text: str) -> tuple[str, int, bool] | None:
     r"""Decode the text of an open string up to its closing quote, or as far as the text decides it.
+
+    The result is the string, the position in the text at which it ends, and True if the closing quote is
+    there; None if the text is not JSON.
 
     Example:
         >>> decode_open_string(r"caf\u00e9 \ud8"), decode_open_string(r'\n", "b'), decode_open_string(r"\x")

@@ -139,7 +139,7 @@ class OpenContainer:
         is_final: bool = True,
         is_plain: bool = False,
     ) -> None:
-        """Add a finished value to the view."""
+        """Add a finished value to the view, hidden if its name is None; it may change until it `is_final`."""
         if isinstance(name, str):
             self.log.add(name, value, is_final=is_final, is_plain=is_plain)
         elif name is not None:

@@ -245,7 +245,7 @@ for _what, _names in _REFUSED.items():
 
 
 def record_path(function: Callable[[Any], object], slot: Slot | None) -> RecordedPath:
-    """Return the path that a function reads from its argument.
+    """Return the path that a function reads from its argument; without a slot, every step is accepted.
 
     Example:
         >>> record_path(lambda r: r.steps[0].title, None).keys

@@ -103,7 +103,7 @@ class Schema(Generic[T]):
         return describe_invalid(self.title, errors, self.words)
 
     def validate_text(self, json_text: str) -> T:
-        """Return the value of a whole JSON text."""
+        """Return the value of a whole JSON text, or raise `OutputInvalid`, as `InvalidJSON` if it is none."""
         try:
             value: T = self.slot.read(json_text)
         except InvalidValue as invalid:
@@ -290,7 +290,7 @@ def is_struct_type(type_: object) -> bool:
 
 
 def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]) -> str:
-    """Return the location and the message of the first error, and the number of other errors.
+    """Return the location and message of the first error, and how many there are; hide words of the model.
 
     Example:
         >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
@@ -312,7 +312,7 @@ def describe_invalid(
 
 
 def collect_words(schema: object) -> frozenset[str]:
-    """Return the words of a type, such as field names, which error messages may quote: no model wrote them."""
+    """Return the words of a type, such as field names, that errors may quote: no model wrote them."""
     words: set[str] = set()
     visited_ids: set[int] = set()
     # Not recursive: a schema may be nested deeply, and a default in it may contain itself.

@@ -246,7 +246,7 @@ class A2A(Format):
     # -- within ------------------------------------------------------------
 
     def _read_head(self, id: str | None, content: dict[str, Any]) -> None:
-        """Report what any payload may have: an id, the conversation, and metadata, perhaps with token counts."""
+        """Report what any payload may have: an id, the conversation, metadata, and perhaps token counts."""
         if id != self.parts.id or not self.parts.started:
             self.parts.head(id=id)
         context_id, metadata = text_of(content, "contextId"), dict_of(content, "metadata")
@@ -290,10 +290,7 @@ class A2A(Format):
             self.conclude()
 
     def _read_status_message(self, state: str, message: dict[str, Any]) -> None:
-        """Add the message of a status to the answer if it asks the user something, or is the whole answer.
-
-        Any other message, such as one about the progress of the task, is reported as unknown.
-        """
+        """Add a status's message that asks the user, or is the whole answer; report any other as unknown."""
         is_only_answer = state == "completed" and not self.parts.has_parts
         is_question = state in PAUSED and not self._task_parts.has_said(pieces_of(message))
         if is_only_answer or is_question:

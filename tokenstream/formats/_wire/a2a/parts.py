@@ -83,10 +83,7 @@ class Content:
         return last if isinstance(last, Run) else None
 
     def describe(self, piece: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return the `provider_data` of a part: fields of the artifact or message, and of the part's piece.
-
-        The result is None if there are no such fields.
-        """
+        """Return a part's `provider_data`: fields of the artifact or message, and of the piece; or None."""
         named = {self.owner: self.fields, "part": piece}
         return {name: fields for name, fields in named.items() if fields} or None
 
@@ -119,7 +116,11 @@ class TaskParts(Parts):
         is_last: bool = False,
         replaces: bool = False,
     ) -> None:
-        """Add pieces to an artifact; if the artifact is sent whole, add only what has not arrived."""
+        """Add pieces to an artifact; if the artifact is sent whole, add only what has not arrived.
+
+        A whole artifact that is another one `replaces` what has arrived, or is only reported: it is a
+        snapshot, which may be older.
+        """
         id = text_of(artifact, "artifactId")
         if id is None:
             self.note("part_index_missing")
@@ -261,14 +262,14 @@ class TaskParts(Parts):
     # -- content that is sent again ----------------------------------------
 
     def _append_what_is_new(self, content: Content, pieces: list[Piece]) -> bool:
-        """Add the pieces of a whole artifact that have not arrived."""
+        """Add the pieces of a whole artifact that have not arrived; return False if it begins otherwise."""
         new = self._find_new(content, _merge(pieces))
         if new is not None:
             self._append_pieces(content, new)
         return new is not None
 
     def _complete_beginning(self, content: Content, pieces: list[Piece]) -> bool:
-        """Add the beginning of a text that the input began inside of, from the whole artifact."""
+        """Add the beginning that a text lacks, from the whole artifact; return False if it does not fit."""
         run, whole = content.open_run, _merge(pieces)
         if run is None or len(content.segments) != 1 or len(whole) != 1 or len(run.parts) != 1:
             return False

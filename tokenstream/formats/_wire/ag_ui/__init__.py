@@ -189,10 +189,7 @@ class AGUI(Format):
     # -- the run -----------------------------------------------------------
 
     def _report_head(self, payload: dict[str, Any], kind: str) -> None:
-        """Report the start of the answer, with the run's id as the answer's id.
-
-        Only the events about the run itself, such as `RUN_STARTED`, contain the run's id.
-        """
+        """Report the start of the answer, with the run's id, which only events of the run itself have."""
         if kind not in _RUN_EVENTS:
             self.note_missing_start()
         id, model = text_of(payload, "runId"), model_in_metadata(payload)

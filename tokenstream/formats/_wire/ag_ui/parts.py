@@ -108,10 +108,7 @@ class RunParts(NamedParts):
         self.stop((kind, self.id_in(payload, kind)))
 
     def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add the text of a chunk event to its message.
-
-        If no start event has opened the message, its first chunk opens it.
-        """
+        """Add the text of a chunk event to its message, which its first chunk may open."""
         message_id = text_of(payload, "messageId")
         # `_chunked_part` is the key of the open part that chunk events opened.
         if message_id is None and self._chunked_part is not None and self._chunked_part[0] == kind:
@@ -152,11 +149,7 @@ class RunParts(NamedParts):
         self.stop((CALL, call_id_of(payload)))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
-        """Add the fragment in a chunk event to its tool call.
-
-        If no start event has opened the call, its first chunk opens it. A chunk that belongs to no call is
-        reported as unknown.
-        """
+        """Add a chunk event's fragment to its call, which it may open; without one, report it as unknown."""
         call_id = text_of(payload, "toolCallId")
         # `_chunked_part` is the key of the open part that chunk events opened.
         if call_id is None and self._chunked_part is not None and self._chunked_part[0] == CALL:
@@ -241,10 +234,7 @@ class RunParts(NamedParts):
 
 
 def _data_of_start(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the fields of a start event that the next request must repeat; None if there are none.
-
-    The roles "assistant" and "reasoning" are left out, because they are the usual ones.
-    """
+    """Return the fields of a start event to repeat in the next request, but not the usual roles; or None."""
     data = fields_except(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
         data.pop("role")

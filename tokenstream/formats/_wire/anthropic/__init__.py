@@ -168,18 +168,12 @@ class Anthropic(Format):
             self.parts.unknown(kind or "event", payload)
 
     def conclude_without_finish(self) -> None:
-        """End an answer without a stop reason.
-
-        Its open tool calls may not be whole, so they are not handed out.
-        """
+        """End an answer without a stop reason: open tool calls may not be whole, and are not handed out."""
         self._blocks.cut()
         self.conclude()
 
     def _end_answer(self) -> None:
-        """End the answer.
-
-        If it has no stop reason, its open tool calls may not be whole; they are then not handed out.
-        """
+        """End the answer; without a stop reason, open tool calls may not be whole, and are not handed out."""
         if self.parts.finished:
             self.conclude()
         else:
@@ -271,7 +265,7 @@ class Anthropic(Format):
         return self._start_was_whole
 
     def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
-        """Read a message: its head and token counts and, for a whole answer, its content and finish reason."""
+        """Read a message: its head, its token counts and, if it is whole, its content and finish reason."""
         self._has_head, self._start_expected = True, False
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
@@ -335,6 +329,9 @@ class Anthropic(Format):
 
 def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
+
+    After a compaction, its tokens are added, which the API counts in `iterations` alone; in an answer that
+    goes on behind a compaction, they stay there.
 
     Example:
         >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens

@@ -58,10 +58,7 @@ class AnthropicBlock:
         """True once a delta has added to the block."""
 
     def begins_like(self, content: dict[str, Any]) -> bool:
-        """Return True if a start is that of this block again; the application's calls are told otherwise.
-
-        Several texts may begin alike, so these are told apart by what has come of them.
-        """
+        """Return True if a start, but none of an application's call, is that of this empty block again."""
         is_empty = self.part.kind in ("text", "reasoning") and not self.part.is_written
         if is_empty and content.get("type") == self.type and fields_except(content, "type") is None:
             # The two may have different fields without a value.
@@ -218,7 +215,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def _open_unannounced(self, index: int, kind: str, delta: dict[str, Any]) -> AnthropicBlock | None:
-        """Open a block for a delta whose block has no start event, or has ended."""
+        """Open a block for a delta that has none; None if the delta does not show the type of its block."""
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
@@ -240,7 +237,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a piece of thinking and its estimated tokens."""
+        """Add a piece of thinking and its estimated tokens; return False if it does not fit the block."""
         text = delta.get("thinking")
         if not isinstance(text, str) or block.part.kind != "reasoning":
             return False
@@ -282,7 +279,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _add_compaction(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add data to a compaction, which is a summary of the conversation."""
+        """Add data to a compaction, a summary of the conversation; return False for any other block."""
         if block.type != "compaction":
             return False
         more = fields_except(delta, "type")
@@ -302,7 +299,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # -- closing -----------------------------------------------------------
 
     def _report_unsent(self, block: AnthropicBlock, *, expected: bool = False) -> None:
-        """Report the data and the input of a block that have not been reported yet."""
+        """Report the data and input that a block holds; an object as input is `expected`, or a departure."""
         if block.deltas > 1:
             # Only the first delta was reported when it arrived.
             self._report_data_again(block, block.data)
@@ -346,9 +343,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Convert a citation of any of Anthropic's types.
-
-    The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
+    """Convert a citation of any of Anthropic's types, whose positions are those in the source.
 
     Example:
         >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title

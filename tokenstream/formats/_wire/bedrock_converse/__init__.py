@@ -228,10 +228,7 @@ class BedrockConverse(Format):
             super().after_end(frame)
 
     def conclude_without_finish(self) -> None:
-        """End an answer without `messageStop`.
-
-        Its open tool calls may not be whole, so they are not handed out.
-        """
+        """End an answer without `messageStop`: open calls may not be whole, and are not handed out."""
         self._blocks.cut()
         self.conclude()
 
@@ -254,10 +251,7 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None.
-
-        `always_decode` has later payloads like this one decoded; the fast path would read only their text.
-        """
+        """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None."""
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
         return always_decode if "redactedContent" in reasoning else None
@@ -341,10 +335,7 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
-        """Record the finish reason.
-
-        Without one, the open tool calls may not be whole; they are then not handed out.
-        """
+        """Record the finish reason; without one, open calls may not be whole, and are not handed out."""
         self._report_unknown_fields(payload, "stopReason")
         reason = text_of(payload, "stopReason")
         self._stopped = True

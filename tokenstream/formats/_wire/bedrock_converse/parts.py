@@ -259,7 +259,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # The methods in `_DELTA_READERS` are passed one field of a delta.
 
     def _get_or_open_part(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return the part of a block, for a delta to be added; open a part if the block has none of the kind."""
+        """Return the part of a block that a delta of a kind adds to; open one if the block has none."""
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
@@ -389,9 +389,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Convert a citation.
-
-    The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
+    """Convert a citation, whose positions are those in the source.
 
     Example:
         >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text

@@ -49,9 +49,7 @@ def unpack(encoded: object) -> bytes:
 
 
 def may_have_payload(encoded: object) -> bool:
-    """Return whether a chunk's bytes begin like a model's payload, or are the sentinel.
-
-    The chunks of Bedrock's agents have bytes, too, but those are text.
+    """Return whether bytes, which agents use for text, begin like a model's payload or the sentinel.
 
     Example:
         >>> may_have_payload(b'{"generation": "a"}'), may_have_payload("e30="), may_have_payload(b"Hello")
@@ -65,7 +63,10 @@ def may_have_payload(encoded: object) -> bool:
 
 
 def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes."""
+    """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes.
+
+    `start` has a multiple of `BYTES_PER_GROUP` bytes. The function returns None if a chunk must be decoded.
+    """
 
     def read_rest(rest: bytes) -> Event | None:
         """Return the event of a chunk; None if the chunk must be decoded."""
@@ -308,7 +309,7 @@ class BedrockInvoke(Format):
             self._data = data
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
-        """Pass a payload to the model's format, which is chosen by the first payload."""
+        """Pass a payload, without Bedrock's fields, to the model's format, which the first one chooses."""
         payload = rename_fields(payload)
         # The stage must see each event once: not in `inner.feed`, but when this format returns the events.
         stage, self.parts.stage = self.parts.stage, None
@@ -363,18 +364,12 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(from_model)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the means to read the next chunks without decoding them; None if they must be decoded.
-
-        The tuple contains the name of the chunks' events, the bytes that the chunks begin with, and a
-        function that reads the bytes after these; see `Format.payload_shortcut`.
-        """
+        """Return the means to read the next chunks without decoding; None if they must be decoded."""
         return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)
 
 
 def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return a payload with OpenAI's field names; Mistral's chat models on Bedrock use other names.
-
-    These models call a delta `message`, and a finish reason `stop_reason`.
+    """Return a payload with OpenAI's names for Mistral's on Bedrock, `message` and `stop_reason`.
 
     Example:
         >>> rename_fields({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})

@@ -306,7 +306,7 @@ class PlainModel(Format):
     def _read_item(
         self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]
     ) -> None:
-        """Read the text and the finish reason of one choice."""
+        """Read the text and the finish reason of a choice; without an index, the reason ends all choices."""
         choice = index or 0
         text = value_at(item, shape.text)
         whole_answer = item.get("response")
@@ -328,7 +328,7 @@ class PlainModel(Format):
             self._finish(reason, index)
 
     def _finish(self, reason: str, index: int | None) -> None:
-        """Report a finish reason, and then the token counts."""
+        """Report the finish reason of a choice (None: of all choices), and then the token counts."""
         # Without an index, all choices have ended; without any choice so far, the answer is choice 0.
         ended = list(self.parts.choices) if index is None else [index]
         for ended_choice in ended or [0]:

@@ -161,7 +161,7 @@ class V1(V2):
         self.end_answer(reason, dict_of(response, "meta"), failure_message)
 
     def _tell_text(self, generation: dict[str, Any], number: int) -> None:
-        """Compare the whole text of a choice with its deltas; if nothing of the choice arrived, add the text."""
+        """Compare the whole text of a choice with its deltas; add the text if nothing of it arrived."""
         whole, sent_index = text_of(generation, "text"), int_of(generation, "index")
         if not whole:
             return

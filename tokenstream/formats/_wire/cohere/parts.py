@@ -88,7 +88,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self._open_block(key, kind, content)
 
     def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
-        """Add a delta to a content block; fields other than its text are reported in an `Unknown` event."""
+        """Add a delta to a block (None: the newest); its fields other than text are reported as `Unknown`."""
         key = self._block_key(index)
         for field, kind in TEXT_KEYS.items():
             text = content.get(field)
@@ -162,7 +162,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             self.items("tool_plan", [text])
 
     def cite_source(self, citation: dict[str, Any], documents: object = None) -> None:
-        """Add a citation."""
+        """Add a citation, which may refer to a document by its id."""
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._part_indexes:
             # The citation names no known block, so it is assumed to refer to the newest.
@@ -207,7 +207,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.add_fragment(opened, function.get("arguments"))
 
     def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Add to the arguments of a tool call; without an open call, report the delta as unknown."""
+        """Add to the arguments of a call (None: the newest); without an open one, report it as unknown."""
         key = self._call_key(index)
         opened = self._open.get(key)
         arguments = dict_of(call, "function").get("arguments")
@@ -307,9 +307,7 @@ def _type_of(content: dict[str, Any]) -> str:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
-
-    The counts in `tokens` take precedence over the counts in `billed_units`.
+    """Return token counts as `Usage`, from `tokens` before `billed_units`; those not sent are None.
 
     Example:
         >>> usage = usage_of({"tokens": {"input_tokens": 507.0}, "billed_units": {"output_tokens": 7}})

@@ -85,10 +85,7 @@ class V2(Format):
             reader(self, payload)
 
     def conclude_without_finish(self) -> None:
-        """End an answer without `message-end`.
-
-        Its open tool calls may not be whole, so they are not handed out.
-        """
+        """End an answer without `message-end`: open calls may not be whole, and are not handed out."""
         self.content.cut()
         self.conclude()
 

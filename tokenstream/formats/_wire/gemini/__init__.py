@@ -259,10 +259,7 @@ class Gemini(Format):
         return super().end(now=now)
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input.
-
-        An empty candidate is counted as a departure from the documentation.
-        """
+        """Close the open parts at the end of the input; an empty candidate is a departure."""
         choices = self.parts.choices.values()
         if self.ended and any(_is_empty(choice) for choice in choices):
             self.note("answer_empty")
@@ -314,10 +311,7 @@ class Gemini(Format):
 
 
 def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the chunk in a payload, which some of Google's tools put in a field `response`.
-
-    The other fields of such a payload become fields of the chunk.
-    """
+    """Return the chunk that Google's tools put in a field `response`, with the fields beside it."""
     response = payload.get("response")
     if not is_dict(response) or "candidates" in payload or not response.keys() & _WRAPPED_FIELDS:
         return payload
@@ -346,7 +340,8 @@ def _is_empty(choice: OpenChoice) -> bool:
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
     """Return a candidate's finish reason, or None if the candidate has none yet.
 
-    A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text.
+    A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text. In a
+    payload that an SDK's object has `filled`, unset fields have default values.
 
     Example:
         >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})

@@ -131,7 +131,8 @@ class StreamedArguments:
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
         """Add a value, and return the text to append now.
 
-        The text is "" if the value comes too late to be written.
+        The text is "" if the value comes too late to be written. With `more`, the next string at the path
+        goes on with this one.
         """
         if self.broken:
             return ""

@@ -46,7 +46,11 @@ class Sources:
         """The last list of grounding chunks, which are Google's sources."""
 
     def cite_grounding(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield a citation for each source of each supported passage, unless it was cited before."""
+        """Yield a citation for each source of each supported passage, unless it was cited before.
+
+        Supports name chunks by their positions: in the metadata's list or, without one, in the list that came
+        last.
+        """
         chunks = metadata.get("groundingChunks")
         if is_list(chunks) and chunks:
             # Anything that is not an object is kept as an empty one, because chunks are named by position.
@@ -66,7 +70,7 @@ class Sources:
                 yield from self._cite_chunk(chunk, segment={}, support=None)
 
     def cite_quotations(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield a citation for each passage of the answer that quotes a source, unless it was cited before."""
+        """Yield a citation for each passage that quotes a source, unless it was cited before."""
         # The documented name is `citations`; some servers send `citationSources`.
         for name in ("citations", "citationSources"):
             for source in dicts_of(metadata.get(name)):
@@ -78,10 +82,7 @@ class Sources:
     def _cite_chunk(
         self, chunk: dict[str, Any], segment: dict[str, Any], support: dict[str, Any] | None
     ) -> Iterator[Citation]:
-        """Yield a citation of a grounding chunk, unless the chunk was cited for the same passage before.
-
-        A chunk with neither URL nor title names no source, and is skipped.
-        """
+        """Yield a citation of a grounding chunk with a URL or title, unless the passage has it already."""
         source = _source_of(chunk)
         url, title = text_of(source, *_URLS), text_of(source, "title")
         start, end = _span_of(segment)
@@ -196,10 +197,7 @@ class CallParts(Parts):
         return True
 
     def _find_continued_call(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
-        """Return the open call that a piece continues; close the open call if the piece begins another.
-
-        The result is None if the piece begins a call, or if no call is open.
-        """
+        """Return the open call that a piece continues; None, with the open call closed, if it begins one."""
         call, name = candidate.call, text_of(value, "name")
         if call is None or name is None:
             return call
@@ -217,7 +215,7 @@ class CallParts(Parts):
         return None
 
     def _skip_nameless(self, candidate: Candidate, value: dict[str, Any]) -> bool:
-        """Count, as a departure from the documentation, a nameless piece of a call while no call is open."""
+        """Count a departure for a nameless piece without an open call; return True if it has no content."""
         if fields_except(value, "willContinue") is None:
             # The piece only says whether another piece follows.
             self.note("part_end_unmatched")
@@ -246,10 +244,7 @@ class CallParts(Parts):
         )
 
     def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
-        """Add the arguments in a piece of a call.
-
-        The piece has values with their paths (`partialArgs`), or whole members of the arguments (`args`).
-        """
+        """Add the arguments in a piece of a call: values with paths (`partialArgs`), or members (`args`)."""
         arguments = candidate.arguments
         fragments: list[str] = []
         if not is_dict(value.get("args", {})):
@@ -279,7 +274,7 @@ class CallParts(Parts):
         self.items("partialArgs", [argument], choice)
 
     def end_call(self, candidate: Candidate, *, cut_off: bool = False) -> None:
-        """Close the call whose arguments are still arriving, if any; no further piece of the call can follow."""
+        """Close the call whose arguments still arrive, if any; `cut_off` if the answer broke off in it."""
         call, candidate.call = candidate.call, None
         if call is None:
             return

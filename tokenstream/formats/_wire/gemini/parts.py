@@ -125,7 +125,7 @@ class GeminiParts(CallParts):
         return self.take()
 
     def store_delta(self, delta: Event) -> bool:
-        """Store a plain delta that was not decoded, since the token counts in it may be needed later."""
+        """Store a plain delta for its counts; return False if a usage event is due and it must be decoded."""
         if self.deltas_since_usage + 1 >= self.usage_interval:
             return False
         self.latest_delta = delta
@@ -151,10 +151,7 @@ class GeminiParts(CallParts):
             self.usage(USAGE.read(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
-        """Return the counts of the last usage report, even if no event has contained them so far.
-
-        The result is None if there was no report.
-        """
+        """Return the counts of the last usage report, also if no event contained them; None without one."""
         latest = self.latest_delta
         report = dict_of(latest.raw, "usageMetadata") if latest is not None else {}
         report = report or self._report or {}
@@ -271,10 +268,7 @@ class GeminiParts(CallParts):
         return self._add_server_call(choice, "toolCall", value, part_fields)
 
     def _add_server_call(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add a call of a tool that Google runs; return False if the value is not an object.
-
-        Executed code has no field `args`: all its fields but the id are the arguments.
-        """
+        """Add a call that Google runs, of code with all fields as arguments; return False for no object."""
         if not is_dict(value):
             return False
         arguments = fields_except(value, "id") if kind == "executableCode" else value.get("args")
@@ -298,10 +292,7 @@ class GeminiParts(CallParts):
         return self._add_server_result(choice, "toolResponse", value, part_fields)
 
     def _add_server_result(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add the result of a tool that Google ran; return False if the value is not an object.
-
-        The result of executed code has no field `response`: all its fields but the id are the content.
-        """
+        """Add a result of Google's tool, of code with all fields as content; return False for no object."""
         if not is_dict(value):
             return False
         self.whole(
@@ -321,10 +312,7 @@ class GeminiParts(CallParts):
     # -- ends ----------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record a finish reason.
-
-        Content may follow the reason, and so may another reason; the last reason of a choice counts.
-        """
+        """Record a finish reason, which content or another one may follow: the last one counts."""
         state = self.choice(choice)
         candidate = self.candidate(state)
         self.add_citations_without_support(state)
@@ -362,10 +350,7 @@ class GeminiParts(CallParts):
             self._out.pop()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and report usage, sources and the final finish reason.
-
-        If the answer was cut off, `complete` is False.
-        """
+        """Close every part, and report usage, sources and the last finish reason."""
         for choice in self.choices.values():
             candidate = self.candidate(choice)
             # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that another piece

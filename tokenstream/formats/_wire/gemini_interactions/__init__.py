@@ -215,7 +215,7 @@ class GeminiInteractions(Format):
         self._steps.keeps_calls = any(choice.open_calls() for choice in self.parts.choices.values())
 
     def read_sentinel(self) -> None:
-        """End the answer at the sentinel, unless events may be missing."""
+        """End the answer at the sentinel; raise `PositionLost` if its terminal event may be missing."""
         if self.gap == "possible" and not self.ended:
             self._require_whole()
         super().read_sentinel()
@@ -227,10 +227,7 @@ class GeminiInteractions(Format):
             self._steps.keeps_calls = False
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event.
-
-        If it is not the sentinel, count a departure from the documentation.
-        """
+        """Ignore a frame after the terminal event; count a departure unless it is the sentinel."""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
             super().after_end(frame)
@@ -255,10 +252,7 @@ class GeminiInteractions(Format):
     # -- events --------------------------------------------------------------
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        """Report the fields of a new interaction.
-
-        If the answer had begun before, count a departure from the documentation.
-        """
+        """Report a new interaction's fields; count a departure if the answer had begun before."""
         interaction = dict_of(payload, "interaction")
         if self.parts.started and self.begins_another(text_of(interaction, "id"), payload):
             return
@@ -333,7 +327,7 @@ class GeminiInteractions(Format):
             self._read_steps(interaction)
 
     def _require_whole(self) -> None:
-        """Leave the answer open until another connection brings all of it."""
+        """Raise `PositionLost`, which leaves the answer open until another connection brings all of it."""
         self.gap = "unsettled"
         raise PositionLost(
             "the ids of the events don't show if the server has left any out where it went on; only the "

@@ -114,7 +114,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.stop(index)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
-        """Compare the whole interaction's steps with those that arrived; add what is missing, and close them."""
+        """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
         self.keeps_calls = False
         check_steps(self.told, whole)
         earlier = list(zip(self.told, whole, strict=False))
@@ -124,10 +124,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.add_whole_step(self.newest + 1, data)
 
     def _repeat_step(self, told: ToldStep, data: dict[str, Any], *, is_last: bool) -> None:
-        """Compare a step of the whole interaction (`data`) with what arrived of it (`told`); complete it.
-
-        Only the last step that has arrived (`is_last`) may lack whole contents.
-        """
+        """Compare and complete a step of the interaction; only the last one told may lack whole contents."""
         step = self._open.get(told.index)
         if told.type == OUTPUT:
             self._repeat_output(told, step, dicts_of(data.get("content")), is_last=is_last)
@@ -204,10 +201,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     # -- opening ---------------------------------------------------------------
 
     def _open_part(self, step: InteractionStep) -> None:
-        """Open the part of a step and add the content of its start event.
-
-        The model's output and a call without a name have no part yet.
-        """
+        """Open a step's part with its first content; output and a call without a name have none yet."""
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
                 self._add_content(step, content)
@@ -240,7 +234,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             )
 
     def _reopen(self, index: int, kind: str, delta: dict[str, Any]) -> InteractionStep | None:
-        """Open a step for a delta whose step was never opened or is closed."""
+        """Open a step for a delta that has none; None if the delta does not reveal the type of its step."""
         step_type = step_type_of(kind)
         if not step_type:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
@@ -357,7 +351,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         return True
 
     def _update_step(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
-        """Store the fields of a delta that has the same type as its step, such as a call or a result."""
+        """Store the fields of a delta of its step's type, such as a call; return False for another type."""
         if kind != step.type:
             return False
         step.data.update(fields_except(delta, "type") or {})
@@ -378,7 +372,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self._end_block(block)
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
-        """Close a step's part."""
+        """Close a step's part; at a `cut_off`, only that of a call, because `Parts` closes the others."""
         data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
         part = step.part
         if isinstance(part, OpenCall):

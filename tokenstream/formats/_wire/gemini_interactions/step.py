@@ -168,7 +168,7 @@ def server_result(step: InteractionStep) -> ServerToolResult:
 def whole_content(
     step: InteractionStep, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
-    """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to the content."""
+    """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to it."""
     if part.kind == "server_tool_result":
         return server_result(step)
     # An opaque part of the model's output is a whole piece of content, and not the step.

@@ -342,10 +342,7 @@ _READ_ELSEWHERE = frozenset(
 
 
 def _ends_turn(content: dict[str, Any]) -> bool:
-    """Return True if a message about a turn ends the turn.
-
-    The message may complete the turn and yet have a status that says that the model is still active.
-    """
+    """Return True if a message ends its turn: also one with a status that the model is still active."""
     if content.get("turnComplete") is not True:
         return False
     status = text_of(content, "interactionStatus")

@@ -137,10 +137,7 @@ class LiveTurn(SessionParts):
     # -- parts other than text ------------------------------------------------
 
     def _add_inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
-        """Add inline media: audio to the turn's audio part, other media as a part by itself.
-
-        Media without a MIME type are taken for audio.
-        """
+        """Add inline media: audio, or media without a type, to the turn's audio; others as a part."""
         content, mime_type = base64_bytes(data.get("data")), text_of(data, "mimeType")
         if content is None:
             self.add_undecodable_media(0, "inlineData", fields)

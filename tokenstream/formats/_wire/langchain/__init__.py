@@ -83,10 +83,7 @@ class LangChainCalls:
             self._parts.add_arguments(known, _text_of_arguments(call.get("args")))
 
     def _find_or_begin_call(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
-        """Return the call that a chunk continues or begins.
-
-        Return None if the chunk begins a call, but has no name for it.
-        """
+        """Return the call that a chunk continues or begins; None if it begins one without a name."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
         if index is not None:
             call = self._by_index.get(index)
@@ -278,7 +275,7 @@ class LangChain(Format):
                 self.parts.field(name, value)
 
     def _read_usage(self, report: dict[str, Any], *, is_sum: bool) -> None:
-        """Add a report of token counts to those before it, and report the sum."""
+        """Add token counts to those before them or, if they are a sum, replace those; report the sum."""
         if not report:
             return
         usage = usage_of(report)

@@ -117,10 +117,7 @@ class LangChainBlocks:
             self._texts.append(part)
 
     def _read_block(self, block: dict[str, Any]) -> None:
-        """Read a block by its type; a block of unknown type becomes an opaque part.
-
-        The blocks of calls are skipped, because the chunk has the calls in another field, too.
-        """
+        """Read a block; an unknown type becomes opaque, and calls are skipped, as the chunk repeats them."""
         kind = text_of(block, "type") or "block"
         reader = self._READERS.get(kind)
         if reader is not None:
@@ -129,10 +126,7 @@ class LangChainBlocks:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: dict[str, Any]) -> None:
-        """Add the text and citations of a block.
-
-        A block whose index differs from that of the last block with text begins a new part.
-        """
+        """Add the text and citations of a block; another index than the last one begins a new part."""
         text, index = text_of(block, "text") or "", block.get("index")
         current = self._parts.choice(0).current_part
         if text and current is not None and index != self._text_index:

@@ -205,7 +205,7 @@ class OpenAIAgents(HostedSession):
     # -- the session -------------------------------------------------------
 
     def _read_session(self, payload: dict[str, Any], _kind: str) -> bool:
-        """Read the state of a session: its model, and the calls whose results it waits for."""
+        """Read a session's model and the calls that it waits for; return False to report the event, too."""
         session = dict_of(payload, "session")
         self._model = text_of(dict_of(session, "agent"), "model") or self._model
         if self.answer_is_open:

@@ -193,7 +193,7 @@ class TurnItems:
         return True
 
     def end(self, key: str, data: dict[str, Any]) -> bool:
-        """End an item that the agent has written, and add the content that no earlier event has sent."""
+        """End an item that the agent has written, with what it lacks; return False for one it was given."""
         if not self.begin(key, data):
             return False
         kind, item = text_of(data, "type") or "", self.find(key)
@@ -255,10 +255,7 @@ class TurnItems:
     # -- calls -------------------------------------------------------------
 
     def hand_out(self, action: dict[str, Any]) -> None:
-        """Hand out a call that the session waits for, unless the end of its item has arrived.
-
-        No item of this turn has the call if a subagent has made it.
-        """
+        """Hand out a call that the session waits for, if it is of this turn and its item has not ended."""
         id, name = text_of(action, "call_id"), text_of(action, "name")
         if id is None or name is None:
             return

@@ -109,7 +109,7 @@ class AssistantsSteps:
             self.drop_calls(step_id)
 
     def hand_out_call(self, item: dict[str, Any]) -> None:
-        """Hand out a complete call, after adding the arguments that no delta has sent, or replacing others."""
+        """Hand out a complete call, after adding or replacing arguments that the deltas have not told."""
         body = dict_of(item, "function")
         name, arguments = text_of(body, "name") or "", body.get("arguments")
         call = self._calls.get(text_of(item, "id") or "")
@@ -127,7 +127,7 @@ class AssistantsSteps:
         self._parts.close_call(call)
 
     def drop_calls(self, step: str | None = None) -> None:
-        """Close the open calls without handing them out: the run does not wait for their results."""
+        """Close open calls of a step (None: of all) without handing them out: the run awaits no results."""
         for key, call in self._calls.items():
             # Each call is also stored under its id, which is skipped here.
             if isinstance(key, tuple) and step in (None, key[0]):

@@ -374,7 +374,7 @@ class OpenAIChat(Format):
                 raise ProtocolError(msg)
 
     def _get_or_create_reader(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
-        """Return the reader of a choice whose index is new, or not a number."""
+        """Return the reader of a choice with a new index; without a number, its position is the index."""
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:

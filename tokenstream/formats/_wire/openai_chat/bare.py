@@ -66,9 +66,7 @@ def has_bare_layout(payload: dict[str, Any]) -> bool | None:
 
 
 def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Put the content of a bare payload into the layers of a chunk (`choices`, and `delta` or `message`).
-
-    The result is None if the payload is not bare.
+    """Put the content of a bare payload into the layers of a chunk; None if it is not bare.
 
     Example:
         >>> convert_to_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]
@@ -93,10 +91,7 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
-    """Return the content of a bare payload without an envelope, as a list of one choice.
-
-    Return None if the payload has no content.
-    """
+    """Return the content of a bare payload without an envelope as one choice; None without content."""
     delta = {chat_name: payload[name] for name, chat_name in _DELTA_FIELDS.items() if name in payload}
     text = delta.get("content")
     # Only `response` may be a number or a boolean, which is then a token of the text.

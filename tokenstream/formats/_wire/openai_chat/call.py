@@ -109,7 +109,7 @@ def _id_of(value: object) -> str | None:
 
 
 def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Find the object in an item that contains the call's name and arguments."""
+    """Return the key of the object with a call's name and arguments (None: the item), and the object."""
     for key in ("function", "custom"):
         if is_dict(item.get(key)):
             return key, dict_of(item, key)

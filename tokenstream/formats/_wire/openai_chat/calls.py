@@ -64,7 +64,10 @@ class ChatCalls:
             self._read_fragment(Fragment(item, position if len(listed) > 1 else None))
 
     def read_told(self, items: list[dict[str, Any]]) -> None:
-        """Read the calls of a whole message, which repeats those of the deltas: add what these lack."""
+        """Read the calls of a whole message, which repeats those of the deltas: add what these lack.
+
+        A call that has no id, or another one, is the call at its position.
+        """
         self.open_waiting()
         self.begin_list()
         known = list(dict.fromkeys([*self._by_id.values(), *self._by_index.values()]))
@@ -146,10 +149,7 @@ class ChatCalls:
         return call.is_whole and part.repeated.are_equal(fragment.arguments, part)
 
     def _find_call(self, fragment: Fragment) -> ChatCall | None:
-        """Return the call that a fragment continues; None if the fragment begins a call.
-
-        A fragment names its call by its id; without an id, by its index; without either, by its position.
-        """
+        """Return the call of a fragment's id, else of its index, else of its position; None for a new one."""
         if fragment.id is not None:
             return self._find_by_id(fragment, fragment.id)
         if fragment.index is not None:
@@ -232,7 +232,7 @@ class ChatCalls:
         return is_empty_start and call.has_nameless_fragment and call.is_whole
 
     def _find_by_name(self, fragment: Fragment) -> ChatCall | None:
-        """Return the call that a fragment with a name, but without id and index, continues."""
+        """Return the call that a fragment with only a name continues; None if it begins one."""
         call = self._last_call
         # One list does not contain two fragments of the same call.
         if call is None or call.last_list == self._list_count:
@@ -394,10 +394,7 @@ class ChatCalls:
             self._parts.add_arguments(call, text)
 
     def _drop_placeholder(self, call: OpenCall) -> None:
-        """Drop a `{}` that was sent before the real arguments, if the call has one.
-
-        It is counted as a departure from the documentation.
-        """
+        """Drop a `{}`, a departure, that was sent before the real arguments, if the call has one."""
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")

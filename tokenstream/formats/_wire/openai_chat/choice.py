@@ -175,10 +175,7 @@ class ChoiceReader:
     # -- the choice --------------------------------------------------------
 
     def _read_finish(self, key: str, value: object) -> None:
-        """Report the finish reason, after the calls whose name never arrived.
-
-        A finish reason that is not text is reported as a field.
-        """
+        """Report the finish reason, or a field if it is no text, after the calls without a name."""
         if not isinstance(value, str):
             self.read_field(key, value)
         else:
@@ -212,10 +209,7 @@ class ChoiceReader:
         report_logprobs(self._parts, key, value, self.index)
 
     def _read_usage(self, key: str, value: object) -> None:
-        """Read token counts, which belong to the answer and not to a choice.
-
-        Any other value than an object is reported as an unknown field.
-        """
+        """Read the answer's token counts; report what is no object as an unknown field."""
         if not is_dict(value):
             self.read_field(key, value)
         elif value:
@@ -370,10 +364,7 @@ def _rank_of(key: str) -> int:
 
 
 def _plan_choice(layout: Layout) -> _FieldReaders:
-    """Return each key in the layout of a choice with its reader, in the order of reading.
-
-    The delta and the finish reason are left out: `ChoiceReader.read` reads them itself.
-    """
+    """Return each key of a choice with its reader, in order, but not those that `read` reads itself."""
     keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank_of)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 

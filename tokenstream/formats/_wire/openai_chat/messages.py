@@ -114,10 +114,7 @@ class MessageReader:
         self._content.calls.read_told(told)
 
     def _new_fields(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of a message without those that only repeat the deltas or an earlier message.
-
-        The texts and calls in the result may still repeat earlier messages in part.
-        """
+        """Return a message's fields without repeated ones; texts and calls may still repeat in part."""
         fields = {name: value for name, value in message.items() if name not in _REPEATED_FIELDS}
         kinds_so_far, grows = self._content.kinds, self._texts.grows
         for name, kind in _REPEATED_FIELDS.items():
@@ -238,7 +235,7 @@ class MessageReader:
     def _judge_calls(
         self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
     ) -> list[tuple[str, str]]:
-        """Compare the calls of a message with earlier ones, to decide whether the messages grow."""
+        """Compare calls with earlier ones, to decide if messages grow; return texts now known to be new."""
         if self._texts.grows is not None or not calls:
             return []
         for known, fragment in calls:

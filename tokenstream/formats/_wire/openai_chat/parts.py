@@ -114,10 +114,7 @@ class ChatContent:
         self.parts.write(self.choice, kind, text, start)
 
     def scalar_as_text(self, value: object) -> object:
-        """Return a number or boolean as text; return any other value unchanged.
-
-        A number in place of text is counted as a departure from the documentation.
-        """
+        """Return a number or boolean as text, which is a departure; any other value unchanged."""
         text = scalar_text(value)
         if text is None:
             return value
@@ -318,10 +315,7 @@ class ChatContent:
     # -- tools that the server runs ----------------------------------------
 
     def read_executed(self, items: object) -> None:
-        """Read `executed_tools`, the calls that the server runs.
-
-        Each call is sent twice: at its start, and with its output.
-        """
+        """Read `executed_tools`, the server's calls, each sent at its start and with its output."""
         if self._executed_tools is None:
             self._executed_tools = {}
         for position, item in enumerate(dicts_of(items)):

@@ -128,7 +128,7 @@ class ChatReasoning:
     # -- details -----------------------------------------------------------
 
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
-        """Read a list of reasoning details."""
+        """Read a list of reasoning details; if plain text beside them differs, it is used instead."""
         own_texts = [text_of(item, *_DETAIL_TEXT_FIELDS) or "" for item in details if "data" not in item]
         if text and any(own_texts):
             self._parts.note("reasoning_twice")
@@ -200,7 +200,7 @@ class ChatReasoning:
             self._parts.report_start_again(part, ReasoningPart(provider_data=fields))
 
     def _add_text(self, part: OpenPart, text: str, voice: _Voice, *, is_signed: bool) -> None:
-        """Add the text of a detail, unless it repeats the text of its block."""
+        """Add the text of a detail, unless it repeats its block, as servers do beside a signature."""
         log = self._text
         if log is not None and log.length and is_signed and self._is_whole(text):
             self._parts.note("reasoning_twice")

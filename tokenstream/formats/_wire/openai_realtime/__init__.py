@@ -191,10 +191,7 @@ class OpenAIRealtime(Format):
             self.parts.unknown(kind or "event", payload)
 
     def _error_at_end(self) -> StreamError | None:
-        """Return the error to raise at the end of the input; None if the input may end here.
-
-        It may end after a response that has ended well.
-        """
+        """Return the error to raise at the end of the input; None after a response that has ended well."""
         had_response = self._failure is not None or self.parts.finished
         if not self._open_responses and had_response:
             # No response is missing or unfinished: only a failure of the last response is an error.

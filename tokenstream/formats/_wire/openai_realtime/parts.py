@@ -49,7 +49,7 @@ class RealtimeOutputs(SessionParts):
     # -- responses ---------------------------------------------------------
 
     def end_response(self, response: str, *, complete: bool) -> None:
-        """Close the open parts of a response, and forget its items."""
+        """Close the open parts of a response, and forget its items; hand out open calls if it is complete."""
         for item in self._by_index.values():
             if item.response == response and not item.done:
                 self._note_unclosed(item)
@@ -136,7 +136,7 @@ class RealtimeOutputs(SessionParts):
     # -- content -----------------------------------------------------------
 
     def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
-        """Return the content part that a delta adds to; open it if it was never started or is closed."""
+        """Return the open content part that a delta adds to, or open it; None if the item is no message."""
         item = self.find_item(payload)
         if item is None:
             self.note("part_unopened")
@@ -152,11 +152,7 @@ class RealtimeOutputs(SessionParts):
         return self._open_content(item, index, type)
 
     def start_content(self, payload: dict[str, Any]) -> None:
-        """Start a content part of a message.
-
-        If the payload's item is not a known message, or has the part already, only count a departure from the
-        documentation.
-        """
+        """Start a content part; one of no known message, or a second start, only counts as a departure."""
         item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unopened" if item is None else "delta_misfits")
@@ -207,10 +203,7 @@ class RealtimeOutputs(SessionParts):
         self.close(content.part)
 
     def write_text(self, content: RealtimeContent, text: str) -> None:
-        """Add text to a content part with text.
-
-        For any other part, only count a departure from the documentation.
-        """
+        """Add text to a content part with text; for any other part, only count a departure."""
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
@@ -219,10 +212,7 @@ class RealtimeOutputs(SessionParts):
         self.add(content.part, text)
 
     def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add to the transcript of a content part with audio.
-
-        For any other part, only count a departure from the documentation.
-        """
+        """Add to the transcript of a content part with audio; for any other, only count a departure."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
@@ -231,10 +221,7 @@ class RealtimeOutputs(SessionParts):
         self.add_media(content.part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
-        """Add audio in base64 to a content part with audio.
-
-        For any other part, only count a departure from the documentation.
-        """
+        """Add audio in base64 to a content part with audio; for any other part, only count a departure."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
@@ -247,10 +234,7 @@ class RealtimeOutputs(SessionParts):
             self.add_media(content.part, data)
 
     def _content_index(self, payload: dict[str, Any]) -> int:
-        """Return the index of a payload's content part, or 0 if it has none.
-
-        A missing index is counted as a departure from the documentation.
-        """
+        """Return the index of a payload's content part; 0, and a departure, if it has none."""
         index = index_of(payload.get("content_index"))
         if isinstance(index, int):
             return index
@@ -276,10 +260,7 @@ class RealtimeOutputs(SessionParts):
     # -- calls -------------------------------------------------------------
 
     def write_arguments(self, payload: dict[str, Any], fragment: str) -> None:
-        """Add a fragment to a call's arguments.
-
-        If no call is open yet, drop the fragment: the call's end event repeats all arguments.
-        """
+        """Add a fragment to an open call's arguments; drop others, because the end event repeats all."""
         item = self.find_item(payload)
         if item is None or item.call is None:
             self.note("part_unopened")
@@ -318,10 +299,7 @@ class RealtimeOutputs(SessionParts):
         """Do nothing for a message item: its content parts, which have start events, become the parts."""
 
     def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
-        """Open a call of one of the application's tools.
-
-        If the item has no name yet, a later event opens the call.
-        """
+        """Open a call of an application's tool, unless its name comes in a later event."""
         name = text_of(start, "name")
         if not name:
             self.note("call_unnamed")
@@ -345,7 +323,7 @@ class RealtimeOutputs(SessionParts):
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
     def _close_item(self, item: RealtimeItem, *, whole: bool, content: dict[str, Any] | None = None) -> None:
-        """Close all parts of an item."""
+        """Close all parts of an item; hand out a call of the application's tools if the item is whole."""
         item.done = True
         if isinstance(item.call, OpenCall):
             self.end_at_mark(item.call, whole=whole)

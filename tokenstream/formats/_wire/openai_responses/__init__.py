@@ -374,10 +374,7 @@ class OpenAIResponses(Format):
             self.parts.unknown(kind, payload)
 
     def conclude_without_finish(self) -> None:
-        """End a response that had no end event.
-
-        Its open tool calls may not be whole, so they are not handed out.
-        """
+        """End a response that had no end event: open calls may not be whole, and are not handed out."""
         self._items.read_output(None, complete=False)
         super().conclude_without_finish()
 
@@ -429,10 +426,7 @@ class OpenAIResponses(Format):
         self._set_error(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
 
     def _set_error(self, error: ProviderError | None) -> None:
-        """Store the error that ends the answer.
-
-        First report the sequence number of the last event, after which the answer can be resumed.
-        """
+        """Store the error that ends the answer, after a report of the number from which to resume."""
         self._items.report_number()
         self.error = error
 

@@ -28,9 +28,7 @@ _CUT_OFF_STATUSES = frozenset({"incomplete", "failed"})
 
 
 def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
-    """Return whether an item asks the application to run a tool or to approve a call.
-
-    Tools in other items are run by the provider.
+    """Return whether an item asks the application, not the provider, to run a tool or approve a call.
 
     Example:
         >>> is_for_application("tool_search_call", {"execution": "client"})

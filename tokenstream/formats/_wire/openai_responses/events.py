@@ -81,10 +81,7 @@ _PROGRESS_EVENTS = {
 
 
 def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Start the item that an event contains.
-
-    An event without an item is counted as a departure from the documentation.
-    """
+    """Start the item in an event, or count a departure without one; the event counts as read in any case."""
     item = items.mend_surrogates_in(dict_of(payload, "item"))
     if item:
         items.start_item(payload, item)
@@ -94,10 +91,7 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
 
 
 def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """End the item that an event contains.
-
-    An event without an item is counted as a departure from the documentation.
-    """
+    """End the item in an event, or count a departure without one; the event counts as read in any case."""
     item = items.mend_surrogates_in(dict_of(payload, "item"))
     if item:
         items.end_item(payload, item)
@@ -213,7 +207,7 @@ def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 def _find_content(
     items: ResponseItems, payload: dict[str, Any], kind: str
 ) -> tuple[str, dict[str, Any], ResponseItem]:
-    """Find the content part that an event describes, and the item that the content part belongs to.
+    """Return the field with the index of a content part, the part as the event describes it, and its item.
 
     An item is a message or a reasoning; each of its content parts is a text, or some other content.
     """
@@ -242,10 +236,7 @@ def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -
 
 
 def _key_of(items: ResponseItems, payload: dict[str, Any], index_field: str, item: TextItem) -> TextKey:
-    """Return the key of the text that an event is about.
-
-    If the event has no index, return the key of the item's last text.
-    """
+    """Return the key of an event's text; without an index, that of the item's last text."""
     index = number_of(payload, index_field)
     if index is None:
         items.note("part_index_missing")

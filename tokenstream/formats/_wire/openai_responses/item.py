@@ -52,15 +52,15 @@ class ResponseItem(ABC):
         """Close the item's parts, because no end event of the item has arrived."""
 
     def add_input(self, field: str, text: str) -> bool:
-        """Add a fragment to the tool's input: arguments, code, or free text."""
+        """Add a fragment to the tool's input (arguments, code or text); return False for any other field."""
         return False
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Read the whole input of the tool, and add the text that no fragment has sent."""
+        """Add what no fragment has sent of the tool's whole input; return False for any other field."""
         return False
 
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
-        """Add a piece of a shell command, or the rest of the command if the text is whole."""
+        """Add a piece of a shell command, or its rest if the text is whole; return False if there is none."""
         return False
 
     def set_status(self, status: str) -> None:
@@ -214,10 +214,7 @@ class HostedItem(SinglePartItem):
             self.parts.tell(self._part, text, len(text))
 
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add what the fragments lack of the call's input, and then the result as the next part.
-
-        Without a result in the item, no part is added.
-        """
+        """Add what the fragments lack of the call's input, and then the result, if any, as a part."""
         arguments = arguments_of(item, self.type)
         # Only text can be compared with fragments: the spelling of values is not known.
         if isinstance(arguments, str) or not self._has_input:
@@ -249,7 +246,7 @@ class ImageItem(SinglePartItem):
         )
 
     def read_preview(self, payload: dict[str, Any]) -> bool:
-        """Report a preview of the image: a complete file, which replaces the preview before it."""
+        """Report a preview of the image, which replaces the one before; return False if none can be read."""
         encoded = text_of(payload, "partial_image_b64")
         if self.ended or encoded is None:
             return False

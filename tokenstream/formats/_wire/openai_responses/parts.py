@@ -144,10 +144,7 @@ class ResponseItems(SessionParts):
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event; None if no event had one.
-
-        The provider can replay the events after it.
-        """
+        """The number of the last event, after which the provider can replay; None if no event had one."""
         number = None if self.unread_delta is None else sequence_number_of(self.unread_delta.raw)
         return self.number if number is None else number
 
@@ -204,7 +201,7 @@ class ResponseItems(SessionParts):
             self.research.cite_sources(self, item)
 
     def find_item(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
-        """Return the item that an event is about; None if no such item was started."""
+        """Return the item that an event is about, of this type if that is known; None if none was started."""
         index = number_of(payload, "output_index")
         if index is not None:
             last = self._items.get(index)
@@ -305,10 +302,7 @@ class ResponseItems(SessionParts):
         return matches
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and then add the number of the last event to the answer's fields.
-
-        If the answer was cut off, so that `complete` is False, no tool call is handed out.
-        """
+        """Close every part, and report the last event's number; hand out calls if the answer is complete."""
         if complete:
             for item in self._all_items:
                 if not item.ended:
@@ -325,7 +319,7 @@ class ResponseItems(SessionParts):
     # -- audio, which belongs to no item -----------------------------------
 
     def add_audio(self, data: str, transcript: str) -> None:
-        """Add a piece of audio or of its transcript to the spoken answer."""
+        """Add a piece of audio, in base64, or of its transcript to the spoken answer."""
         audio = media_of(data)
         if audio is None:
             self.add_undecodable_media(0, "audio", {"data": data})

@@ -79,7 +79,7 @@ class ShellCommands:
         return self.end(number, text) if whole else self.add(number, text)
 
     def add(self, number: int | None, text: str) -> str:
-        """Return the JSON text to append for a piece of a command; "" while the piece is held back."""
+        """Return the JSON text to append for a piece of a command (None: the last); "" while it is held."""
         if number is None or number == self._number:
             return self._write(text)
         # A piece of an earlier command is dropped, since that command has ended.
@@ -149,7 +149,7 @@ class ShellCommands:
         return json_text
 
     def _hold(self, text: str) -> None:
-        """Count the characters of `text`, which is held back."""
+        """Count the characters of `text`, which is held back, against the limits."""
         self._held_length += len(text)
         if self._held_length > self._max_text:
             raise LimitExceeded(limit="text", value=self._max_text)
@@ -237,7 +237,7 @@ class ShellOutputItem(ResultItem):
         """The whole output of each command that has ended, by the command's index."""
 
     def add_output(self, number: int, streams: dict[str, Any]) -> bool:
-        """Add pieces of a command's output."""
+        """Add pieces of output by the names of their streams, "stdout" or "stderr"; return False for none."""
         if self.ended:
             return True
         pieces = {name: text for name in _STREAMS if (text := text_of(streams, name))}
@@ -257,10 +257,7 @@ class ShellOutputItem(ResultItem):
         self._outputs[number] = output
 
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
-        """Report the output in the item.
-
-        If a finished item has no output, report that of the events that ended its commands.
-        """
+        """Report the output in the item or, if a finished one has none, that of its commands' events."""
         if complete and self._outputs:
             outputs, self._outputs = self._outputs, {}
             if says_nothing(item.get("output")):

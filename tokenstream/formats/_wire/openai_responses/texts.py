@@ -100,7 +100,7 @@ class TextItem(ResponseItem):
         return section
 
     def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
-        """Return the open text with a key; open a text if there is none, or if it is closed."""
+        """Return the open text with a key; opening it here is a departure unless `expected`."""
         section = self.sections.get(key)
         if section is not None and not section.part.closed:
             return section
@@ -116,7 +116,7 @@ class TextItem(ResponseItem):
         return section
 
     def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
-        """Add a delta to the text with a key."""
+        """Add a delta to the text with a key, and return the text; None if the part is of another kind."""
         key = self._resolve_key(key, content)
         section = self.sections.get(key)
         # Another event should have opened the text before; if it is not open, that is a departure.
@@ -128,7 +128,7 @@ class TextItem(ResponseItem):
         return section
 
     def read_whole_text(self, key: TextKey, content: dict[str, Any]) -> bool:
-        """Read a whole text, and report its content, except the content that earlier events have sent."""
+        """Report what no event has sent of a whole text; return False if the part is of another kind."""
         if not content:
             return True
         key = self._resolve_key(key, content)
@@ -161,7 +161,7 @@ class TextItem(ResponseItem):
         return other_key
 
     def read_texts(self, field: str, value: object, *, complete: bool) -> None:
-        """Read the texts in a field of the item."""
+        """Read the texts in a field of the item; before the item is complete, only open them."""
         contents = self._list_texts(value)
         streamed = sorted(key for key in self.sections if key[0] == field)
         if complete and not streamed and self._was_reported(contents):

@@ -114,9 +114,7 @@ _INPUT_EVENTS = ("response.steer.", "response.inject.")
 
 
 def is_about_input(kind: str) -> bool:
-    """Return whether an event is about input that the client has sent for a response in progress.
-
-    If such input is refused, the event has an error, but the response goes on.
+    """Return whether an event is about a client's input, whose refusal does not end the response.
 
     Example:
         >>> is_about_input("response.steer.failed"), is_about_input("response.failed")
@@ -160,9 +158,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
 
 def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return the fields of an item for `provider_data`; None if there are none.
-
-    The item's type and the status "in_progress" are left out, too.
+    """Return the fields of an item for `provider_data`, but not its type or "in_progress"; or None.
 
     Example:
         >>> data_of({"id": "msg_1", "type": "message", "status": "in_progress"})

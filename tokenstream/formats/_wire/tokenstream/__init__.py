@@ -281,7 +281,7 @@ class TokenStream(Format):
     # -- internals ---------------------------------------------------------------
 
     def _check_answer(self, payload: dict[str, Any]) -> None:
-        """Note the answer's id in the first event of a connection."""
+        """Note the answer's id in a connection's first event; raise `PositionLost` for another answer."""
         if payload.get("type") == "ping":
             return
         self._unchecked = False
@@ -355,7 +355,7 @@ class TokenStream(Format):
         self.parts.emit(result)
 
     def _check_part_kind(self, event: Event, part: int) -> None:
-        """Record the kind of the part that an event belongs to, if the event reveals it."""
+        """Record the kind of an event's part, if the event reveals it; refuse another kind than before."""
         # The class of a delta shows the kind; so may the content in the start or end of a part.
         content: Any = getattr(event, "content", None)
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
@@ -413,7 +413,11 @@ class _PositionReplay(Replay):
         """The position of the last repeated event; 0 if none was repeated."""
 
     def check_if_read(self, position: int | None, *, may_be_merged: bool) -> bool:
-        """Return whether an event was read before; record the position of a new one."""
+        """Return whether an event was read before; record the position of a new one.
+
+        A gap raises `PositionLost`, and so does a delta that was merged from several, of which some were read
+        before.
+        """
         if position is None:
             return False
         last_read, last_repeated = self._last_read, self._last_repeated

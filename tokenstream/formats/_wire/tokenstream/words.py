@@ -131,7 +131,7 @@ def _is_public(value: object) -> bool:
 def error_of(payload: dict[str, Any]) -> StreamError:
     """Return the error that a payload describes, of the class that the payload names.
 
-    If this version has no such class, the error is a `StreamError`.
+    If this version has no such class, the error is a `StreamError`. Invalid fields are ignored.
 
     Example:
         >>> error_of({"error": "StreamStalled", "limit": "idle_content", "kind": "network"}).retryable
@@ -218,7 +218,7 @@ class _EventType(NamedTuple):
 
 
 def event_of(payload: dict[str, Any]) -> Event | None:
-    """Return the event in a payload; None if its type is unknown.
+    """Return the event in a payload, None for an unknown type; an invalid field is a `ProtocolError`.
 
     Example:
         >>> event_of({"type": "text_delta", "text": "Hel", "part": 2})
@@ -321,7 +321,10 @@ def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _read_value(cls: Any, value: Json) -> Any:  # noqa: ANN401 - a class of values
-    """Return a JSON object as an instance of a class; ignore keys that this version does not know."""
+    """Return a JSON object as a class's instance; ignore keys that this version does not know.
+
+    A value that is no object raises a `TypeError`, an invalid field a `ValueError`.
+    """
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}

@@ -122,10 +122,7 @@ class UIMessage(Format):
 
     @property
     def withheld(self) -> StreamError | None:
-        """The first error, to be raised only at the end of the input, since content may still follow.
-
-        It is None if there is no error.
-        """
+        """The first error, raised only at the end of the input, as content may follow; None without one."""
         return self._withheld or super().withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -180,10 +177,7 @@ class UIMessage(Format):
         self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
-        """Merge the metadata in a payload into the message's metadata, and report the merged metadata.
-
-        Token counts and the model's name in the metadata are reported as such, too.
-        """
+        """Merge a payload's metadata into the message's, and report them, with their counts and model."""
         metadata = payload.get(_METADATA)
         if metadata is None:
             return

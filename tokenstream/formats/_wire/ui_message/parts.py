@@ -97,7 +97,7 @@ class UIParts(NamedParts):
         return part
 
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call of a tool that the client runs or, if the payload says so, the provider."""
+        """Open a call of the client's or the provider's tool; None if it is not new, or lacks a name."""
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = fields_except(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
@@ -170,10 +170,7 @@ class UIParts(NamedParts):
         self._replace((_RESULT, id_), result, growing=is_preliminary)
 
     def _remove_call(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Remove the call that a payload closes, and return it; if it was never started, open it first.
-
-        The result is None if the call cannot be opened.
-        """
+        """Remove and return the call that a payload closes, opened first if need be; None if it cannot."""
         id_ = call_id_of(payload)
         if (CALL, id_) not in self._open:
             self.read_call_start(payload)
@@ -270,7 +267,7 @@ class UIParts(NamedParts):
     def _replace(
         self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool
     ) -> None:
-        """Add a part, or replace the content of the part with the same key."""
+        """Add a part, or replace the one with its key; a `growing` part stays open to be replaced again."""
         part = self._replaceable.get(key)
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
