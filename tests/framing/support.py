@@ -146,3 +146,28 @@ class Whatwg:
                 last_id = value
             elif word == "retry" and re.fullmatch("[0-9]+", value) and len(value.lstrip("0")) <= 640:
                 self.retry = own_retry = int(value.lstrip("0") or "0")
+
+
+json_lines: st.SearchStrategy[bytes] = st.builds(
+    bytes.__add__,
+    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xef\xbb"]),
+    st.lists(
+        st.sampled_from(
+            [b"\n", b"\n", b"\r\n", b"\r", b" ", b"\t", b'{"a": 1}', b"22", b"\xef\xbb\xbf", b"\x0b"]
+        )
+    ).map(b"".join),
+)
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text('a"\\]}{[,\n\ud83d é😀'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('a"\\]}'), inner, max_size=3),
+    max_leaves=12,
+)
+json_arrays = st.builds(
+    lambda value, indent, ascii_only: json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(
+        "utf-8", "surrogatepass"
+    ),
+    st.lists(_values, max_size=5),
+    st.sampled_from([None, 0, 2]),
+    st.booleans(),
+)

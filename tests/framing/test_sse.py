@@ -12,7 +12,6 @@ from hypothesis import given
 from tests.framing.support import Whatwg, chunked, chunkings, cut_at, event_streams, shared_cases
 from tests.support.beside import needs_cases
 from tests.support.tables import in_one_test
-from tokenstream.errors import MisuseError
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 
@@ -257,25 +256,6 @@ def test_bytearrays_and_memoryviews_are_bytes_too() -> None:
     buffer[:] = bytes(len(buffer))
 
     assert [[b"a"]] * 3 == frames
-
-
-def test_feeding_text_says_what_to_feed() -> None:
-    """Text is the calling code's mistake, not the server's."""
-    text: Any = "data: a\n\n"
-
-    with pytest.raises(MisuseError, match=r"SSEParser\.feed takes bytes .* not str"):
-        SSEParser().feed(text)
-
-
-@pytest.mark.parametrize("chunk", [b"data: a\n\n", b""])
-def test_feeding_after_the_end_says_what_to_do(chunk: bytes) -> None:
-    """The end is final until reset."""
-    parser = SSEParser()
-    parser.feed(b"data: a\n\n")
-    parser.end()
-
-    with pytest.raises(MisuseError, match=r"after end\(\).*reset\(\)"):
-        parser.feed(chunk)
 
 
 def test_ending_twice_is_fine() -> None:
