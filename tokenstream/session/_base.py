@@ -137,6 +137,15 @@ class SessionBase:
 
         What was spoken is a text there. Questions that got no answer are left out, and so are tool calls
         without a result.
+
+        Args:
+            format: The name of the request's format, such as "openai-chat"; None for the format of the API.
+                Items that you have written yourself stay in the form of the session's API.
+            lane: The name of the lane; None for the default one.
+
+        Raises:
+            MisuseError: Requests in that format have no turns.
+            NotExpressible: The format cannot express a part of an answer.
         """
         if format is None or format == self.format:
             method = self._conversation.known_api.turn_method

@@ -317,7 +317,17 @@ class Response:
         self.background: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - frameworks differ in their types
-        """Send the answer."""
+        """Send the answer.
+
+        Args:
+            scope: The request's ASGI scope.
+            receive: The ASGI callable `receive`.
+            send: The ASGI callable `send`.
+
+        Raises:
+            MisuseError: The answer was sent already, or the scope is not an HTTP request's.
+            StreamError: The answer has failed, and its protocol cannot report that to the reader.
+        """
         outlet, self._outlet = self._outlet, None
         if outlet is None:
             raise MisuseError("this response was sent already: make one for each request")

@@ -226,6 +226,9 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         """End all streams here; the messages keep the content read so far, and the rest is not read.
 
         This never blocks, and may be called from any thread.
+
+        Args:
+            reason: The reason, for each stream's `stop_reason`; None for "stop".
         """
         for stream in self._streams.values():
             stream.stop(reason)

@@ -284,6 +284,14 @@ class _DraftShaping:
         delivered on time, even if nothing more arrives. A `for` loop delivers such a draft with the
         next piece or at the end, unless `timer` is set.
 
+        Args:
+            hz: Maximum number of drafts per second.
+            timer: In a `for` loop, True to let a thread read the source, so that a draft that was held
+                back is delivered on time, as with `stream.text.throttle`.
+
+        Raises:
+            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
+
         Example:
             >>> from tokenstream import Stream
             >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces", clock=lambda: 0.0)
