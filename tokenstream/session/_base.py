@@ -207,7 +207,7 @@ class SessionBase:
     # -- sending POSTs instead -------------------------------------------------
 
     def _falls_back(self, error: Exception, line: Line) -> bool:
-        """Return True if questions are sent as POSTs from now on, since no connection could be opened."""
+        """Return True if questions are POSTs from now on, since a line could open no connection."""
         is_unopened = error is line.opening_failure and not isinstance(error, MisuseError)
         if is_unopened and self._fallback is not None:
             self._is_falling_back = True

@@ -250,7 +250,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
 
 def _find_due(cursor: ShapedCursor[ItemT], phase: Phase) -> ItemT | None:
-    """Return an item that a view has although no event has arrived: its time has come, or the answer is over."""
+    """Return an item that needs no further event: its time has come, or the answer is over."""
     item = cursor.tick()
     return cursor.settle() if item is None and phase is Phase.DRAINING else item
 
@@ -301,7 +301,10 @@ class _DraftShaping:
         return self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        """Return the plan of this view with a further stage, which turns drafts into JSON Patches."""
+        """Return this view's plan with a stage that makes JSON Patches; `append` allows "append" operations.
+
+        `by_alias` is None for each type's default.
+        """
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Self:

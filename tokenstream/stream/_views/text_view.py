@@ -334,7 +334,7 @@ class TextView(_TextShaping, PlannedView[str]):
         return ShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
-        """Return a view of the same text with one more stage."""
+        """Return a view with one more stage; with `timer`, a thread reads, so that text comes on time."""
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as shaped text
 
@@ -373,7 +373,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         return AsyncShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
-        """Return a view of the same text with one more stage."""
+        """Return a view with one more stage; `timer` has no effect, as `async for` is always on time."""
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above
 
