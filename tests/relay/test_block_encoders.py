@@ -220,23 +220,6 @@ def test_a_signature_is_sent_once_wherever_it_comes(format: str, comes: str) -> 
     ]
 
 
-def test_encrypted_reasoning_has_no_place_unless_a_format_has_one() -> None:
-    """Where it has none, it can be left out."""
-    event = PartStart(ReasoningPart(redacted="RW5j"), part=0)
-    with pytest.raises(NotExpressible, match="encrypted reasoning"):
-        relayed("cohere", event)
-    assert (
-        "" == decoded(relayed("cohere", event, Finish("stop"), drop="reasoning"), "cohere").message.reasoning
-    )
-
-
-def test_media_have_no_place_unless_a_format_has_one() -> None:
-    """The part is left out with all that belongs to it."""
-    events = testing.script().media(b"GIF", "image/gif").text("Hi").finish().events
-    for format in ("anthropic", "bedrock-invoke", "cohere"):
-        assert "Hi" == decoded(relayed(format, *events, drop="media"), format).message.text
-
-
 def test_a_start_that_nothing_is_known_of_says_nothing() -> None:
     """A source is named by an event of its own."""
     assert [] == relayed("cohere", PartStart(Citation(), part=0))
