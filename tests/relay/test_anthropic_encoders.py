@@ -8,7 +8,6 @@ import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
-from tokenstream.errors import ProviderError
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -24,7 +23,6 @@ from tokenstream.events import (
 from tokenstream.message import Citation, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.testing import Script
 
@@ -164,30 +162,6 @@ def test_what_else_is_said_of_the_end_is_sent_on() -> None:
 def test_finish_reasons_are_in_anthropics_words(reason: Any, word: str) -> None:
     """Each finish reason has one word there, of several the usual one."""
     assert end(word, output_tokens=0) == body_of(testing.script().text("Hi").finish(reason))[-2:]
-
-
-@pytest.mark.parametrize(
-    "kind, read",
-    [
-        ("overloaded", "overloaded"),
-        ("rate_limited", "rate_limited"),
-        ("quota", "quota"),
-        ("context_length", "invalid_request"),
-        ("invalid_request", "invalid_request"),
-        ("authentication", "authentication"),
-        ("server", "server"),
-        ("network", "server"),
-        ("unknown", "server"),
-    ],
-)
-def test_an_error_is_read_as_what_it_is(kind: ErrorKind, read: ErrorKind) -> None:
-    """Anthropic's types tell whose problem it is; what it has no type for is the API's own error."""
-    decoder = decoded(
-        testing.script().text("Hel").error("Try later", kind=kind).chunks("anthropic"), "anthropic"
-    )
-    with pytest.raises(ProviderError, match="Try later") as caught:
-        decoder.check()
-    assert (read, "Hel", "failed") == (caught.value.kind, decoder.message.text, decoder.message.ending)
 
 
 def test_an_error_event_has_a_type_and_a_message() -> None:

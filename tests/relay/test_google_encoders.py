@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.relay.google_answers import (
-    FORMATS,
     chunk,
     each_format,
     named,
@@ -17,11 +16,9 @@ from tests.relay.google_answers import (
     turn,
 )
 from tests.relay.sent import bare, decoded, read, relayed, sent
-from tests.support.encoders import load
 from tests.support.scripts import counted
-from tests.support.tables import in_one_test
 from tokenstream import testing
-from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     Finish,
     TextDelta,
@@ -30,9 +27,6 @@ from tokenstream.events import (
 from tokenstream.message import (
     Usage,
 )
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
 
 ANSWER = (
     testing.script(id="a1", model="tide-1")
@@ -171,16 +165,6 @@ def test_candidates_have_their_index_and_end_in_one_chunk() -> None:
     ]
 
 
-WORDS = [(format, reason) for format in FORMATS for reason in sorted(load(format).words)]
-
-
-@in_one_test(("format", "reason"), WORDS)
-def test_each_finish_reason_is_read_as_it_was_told(format: str, reason: Any) -> None:
-    """In the provider's own word."""
-    message, error = read(testing.script().text("a").finish(reason).chunks(format), format)
-    assert (reason, "complete", None) == (message.finish_reason, message.ending, error)
-
-
 def test_gemini_ends_an_answer_in_which_nothing_is_said() -> None:
     """Its reader remarks on that."""
     chunks = testing.script().finish().chunks("gemini")
@@ -274,31 +258,6 @@ def test_a_call_without_arguments_has_none(format: str) -> None:
 
 
 # -- errors --------------------------------------------------------------------------
-
-KINDS: dict[ErrorKind, tuple[ErrorKind, ErrorKind]] = {
-    "overloaded": ("overloaded", "overloaded"),
-    "rate_limited": ("rate_limited", "rate_limited"),
-    "quota": ("quota", "quota"),
-    # Only the words of a message tell that a request is too long.
-    "context_length": ("invalid_request", "invalid_request"),
-    "invalid_request": ("invalid_request", "invalid_request"),
-    "authentication": ("authentication", "authentication"),
-    "server": ("server", "server"),
-    # Neither API has a word for the network's; Gemini's for the unknown is one of the server's.
-    "network": ("server", "server"),
-    "unknown": ("server", "unknown"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_error_in_the_middle_is_of_the_kind_that_was_told(kind: ErrorKind) -> None:
-    """What came before it stays."""
-    script = testing.script().text("Hel").error("Busy", kind=kind)
-    for format, expected in zip(("gemini", "gemini-interactions"), KINDS[kind], strict=True):
-        message, error = read(script.chunks(format), format)
-        assert isinstance(error, ProviderError)
-        assert (expected, "Hel", "failed") == (error.kind, message.text, message.ending)
-        assert "Busy" in str(error)
 
 
 @pytest.mark.parametrize(

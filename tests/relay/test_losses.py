@@ -204,6 +204,15 @@ def test_token_counts_that_are_not_lost_are_read(protocol: ProtocolName) -> None
 
 
 @each_protocol
+def test_token_counts_of_zero_are_no_loss(protocol: ProtocolName) -> None:
+    """Providers report them for all that they do not count."""
+    zeros: dict[str, Any] = dict.fromkeys(COUNTS, 0)
+    answer: list[Event] = [TextDelta("Hi"), UsageUpdate(Usage(**zeros)), Finish("stop")]
+
+    assert _sent(answer, protocol, drop=())
+
+
+@each_protocol
 def test_a_second_choice_that_is_not_lost_is_read(protocol: ProtocolName) -> None:
     """As a message of its own."""
     messages = _read(_sent(_ANSWERS["choice"], protocol), protocol).messages

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.relay.openai_answers import FORMATS, media_of, message_of
@@ -26,34 +24,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import MediaPart, TextPart, ToolCall, Usage
 
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
-
 # -- errors --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("format", [*FORMATS, "mistral"])
-@in_one_test(
-    ("kind", "read"),
-    [
-        ("overloaded", "overloaded"),
-        ("rate_limited", "rate_limited"),
-        ("quota", "quota"),
-        ("context_length", "context_length"),
-        ("invalid_request", "invalid_request"),
-        ("authentication", "authentication"),
-        ("server", "server"),
-        # The network's problems are nobody's to tell but ours.
-        ("network", "server"),
-        ("unknown", "unknown"),
-    ],
-)
-def test_an_error_is_read_as_the_kind_that_it_is(format: str, kind: ErrorKind, read: str) -> None:
-    """In the middle of an answer, and before it."""
-    for script in (testing.script().text("Hel"), testing.script()):
-        with pytest.raises(ProviderError, match="It broke") as caught:
-            message_of(format, script.error("It broke", kind=kind).chunks(format))
-        assert read == caught.value.kind
 
 
 @pytest.mark.parametrize("format", [*FORMATS, "mistral"])
@@ -100,9 +71,6 @@ def test_a_response_of_a_session_fails_with_its_items() -> None:
 
 
 # -- what there is no place for ------------------------------------------------------
-
-
-WHOLE = testing.script().text("Hi").tool_call("rm", "{}")
 
 
 def test_a_medium_of_which_nothing_came_is_not_sent() -> None:
