@@ -8,7 +8,6 @@ import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
-from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -24,7 +23,6 @@ from tokenstream.events import (
 from tokenstream.message import Citation, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.testing import Script
 
@@ -140,12 +138,6 @@ def test_all_counts_stand_in_the_end_under_anthropics_names() -> None:
     assert end("end_turn", **counts) == body_of(script)[-2:]
 
 
-def test_a_total_that_is_no_sum_has_no_place() -> None:
-    """Anthropic tells no total: one that says more than its parts cannot be sent."""
-    with pytest.raises(NotExpressible, match=r"usage\.total_tokens"):
-        testing.script().usage(input_tokens=1, output_tokens=1, total_tokens=3).chunks("anthropic")
-
-
 def test_a_stop_sequence_is_named() -> None:
     """`stop_sequence` says which one it was; a script's is a made-up one."""
     script = testing.script().text("Hi").finish("stop_sequence")
@@ -170,53 +162,6 @@ def test_what_else_is_said_of_the_end_is_sent_on() -> None:
 def test_finish_reasons_are_in_anthropics_words(reason: Any, word: str) -> None:
     """Each finish reason has one word there, of several the usual one."""
     assert end(word, output_tokens=0) == body_of(testing.script().text("Hi").finish(reason))[-2:]
-
-
-@pytest.mark.parametrize(
-    "script, what",
-    [
-        (testing.script().refusal("No.").finish(), "a refusal"),
-        (testing.script().media(b"GIF", "image/gif").finish(), "media"),
-        (testing.script().text("Hi").finish("content_filter"), "the finish reason 'content_filter'"),
-        (testing.script().choice(1).text("Hi").finish(), "a second choice"),
-    ],
-)
-def test_what_has_no_place_is_named(script: Script, what: str) -> None:
-    """The error says which part of the answer it was."""
-    with pytest.raises(NotExpressible, match=what):
-        script.chunks("anthropic")
-
-
-def test_what_has_no_place_can_be_dropped() -> None:
-    """`drop=` leaves a kind of part out, and the rest is as it would be without it."""
-    events = [*testing.script().media(b"GIF", "image/gif").text("Hi").finish().events]
-    plain = [*block(0, TEXT, *said("Hi")), *end("end_turn", output_tokens=0)]
-
-    assert plain == payloads_of(relayed("anthropic", *events, drop="media"))[1:]
-
-
-@pytest.mark.parametrize(
-    "kind, read",
-    [
-        ("overloaded", "overloaded"),
-        ("rate_limited", "rate_limited"),
-        ("quota", "quota"),
-        ("context_length", "invalid_request"),
-        ("invalid_request", "invalid_request"),
-        ("authentication", "authentication"),
-        ("server", "server"),
-        ("network", "server"),
-        ("unknown", "server"),
-    ],
-)
-def test_an_error_is_read_as_what_it_is(kind: ErrorKind, read: ErrorKind) -> None:
-    """Anthropic's types tell whose problem it is; what it has no type for is the API's own error."""
-    decoder = decoded(
-        testing.script().text("Hel").error("Try later", kind=kind).chunks("anthropic"), "anthropic"
-    )
-    with pytest.raises(ProviderError, match="Try later") as caught:
-        decoder.check()
-    assert (read, "Hel", "failed") == (caught.value.kind, decoder.message.text, decoder.message.ending)
 
 
 def test_an_error_event_has_a_type_and_a_message() -> None:

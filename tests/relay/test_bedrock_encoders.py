@@ -14,8 +14,8 @@ from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import testing
-from tokenstream.errors import NotExpressible, ProviderError
-from tokenstream.events import CitationAdded, Finish, MediaDelta, PartDone, PartStart, TextDelta
+from tokenstream.errors import ProviderError
+from tokenstream.events import CitationAdded, Finish, PartDone, PartStart, TextDelta
 from tokenstream.framing import AWSEventStreamParser
 from tokenstream.message import Citation, MediaPart, ReasoningPart
 from tokenstream.relay._encoders.blocks.bedrock import message
@@ -23,7 +23,6 @@ from tokenstream.relay._encoders.blocks.bedrock import message
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
-    from tokenstream.testing import Script
 
 BOTH = ("bedrock-converse", "bedrock-invoke")
 START = ("messageStart", {"role": "assistant"})
@@ -191,19 +190,6 @@ def test_an_image_that_came_whole_is_sent_once() -> None:
     )
 
 
-def test_sound_has_no_place() -> None:
-    """It can be left out, and with it all that comes of it."""
-    events: list[Event] = [
-        PartStart(MediaPart(mime_type="audio/wav"), part=0),
-        MediaDelta(b"RIFF", part=0),
-        PartDone(part=0),
-        Finish("stop"),
-    ]
-    with pytest.raises(NotExpressible, match="audio"):
-        relayed("bedrock-converse", *events)
-    assert [START, *end("end_turn")] == payloads_of(relayed("bedrock-converse", *events, drop="media"))
-
-
 def test_encrypted_reasoning_is_a_delta() -> None:
     events: list[Event] = [
         PartStart(ReasoningPart(redacted="RW5j"), part=0),
@@ -212,20 +198,6 @@ def test_encrypted_reasoning_is_a_delta() -> None:
     ]
     expected = deltas(0, {"reasoningContent": {"redactedContent": "RW5j"}})
     assert expected == payloads_of(relayed("bedrock-converse", *events))[1:-1]
-
-
-@pytest.mark.parametrize(
-    "script, what",
-    [
-        (testing.script().refusal("No.").finish(), "a refusal"),
-        (testing.script().text("Hi").finish("refusal"), "the finish reason 'refusal'"),
-        (testing.script().usage(reasoning_tokens=3).finish(), "usage.reasoning_tokens"),
-    ],
-)
-def test_what_has_no_place_is_named(script: Script, what: str) -> None:
-    """The error says which part of the answer it was."""
-    with pytest.raises(NotExpressible, match=what):
-        script.chunks("bedrock-converse")
 
 
 def test_text_as_it_is_is_not_padded() -> None:

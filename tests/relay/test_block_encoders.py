@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.relay.sent import decoded, payloads_of, relayed, text_in
+from tests.relay.sent import decoded, payloads_of, relayed
 from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.scripts import told
@@ -41,30 +41,6 @@ def read(recorded: Recorded) -> tuple[list[Any], Decoder]:
     decoder = Decoder(recorded.format)
     events = [*decoder.feed(recorded.body), *decoder.end()]
     return events, decoder
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
-def test_an_answer_of_any_format_can_be_sent_on(format: str) -> None:
-    """What it says is what was said; what has no place is dropped, and a reason without a word refused."""
-    refused: list[str] = []
-    sent_on = 0
-    for recorded in ours():
-        events, decoder = read(recorded)
-        message = decoder.message
-        try:
-            chunks = relayed(format, *events, drop="all")
-        except NotExpressible as error:
-            refused.append(str(error))
-            continue
-        again = decoded(chunks, format).message
-        assert (recorded.name, text_in(format, message)) == (recorded.name, again.text)
-        assert [(call.name, call.complete) for call in message.tool_calls if call.type != "custom"] == [
-            (call.name, call.complete) for call in again.tool_calls
-        ], recorded.name
-        sent_on += 1
-    assert sent_on > 50
-    assert all("the finish reason" in each for each in refused)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -218,23 +194,6 @@ def test_a_signature_is_sent_once_wherever_it_comes(format: str, comes: str) -> 
     assert ["c2ln"] == [
         part.signature for part in again.parts if isinstance(part, ReasoningPart) and part.signature
     ]
-
-
-def test_encrypted_reasoning_has_no_place_unless_a_format_has_one() -> None:
-    """Where it has none, it can be left out."""
-    event = PartStart(ReasoningPart(redacted="RW5j"), part=0)
-    with pytest.raises(NotExpressible, match="encrypted reasoning"):
-        relayed("cohere", event)
-    assert (
-        "" == decoded(relayed("cohere", event, Finish("stop"), drop="reasoning"), "cohere").message.reasoning
-    )
-
-
-def test_media_have_no_place_unless_a_format_has_one() -> None:
-    """The part is left out with all that belongs to it."""
-    events = testing.script().media(b"GIF", "image/gif").text("Hi").finish().events
-    for format in ("anthropic", "bedrock-invoke", "cohere"):
-        assert "Hi" == decoded(relayed(format, *events, drop="media"), format).message.text
 
 
 def test_a_start_that_nothing_is_known_of_says_nothing() -> None:

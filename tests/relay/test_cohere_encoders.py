@@ -8,17 +8,16 @@ import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
-from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.errors import ProviderError
 from tokenstream.events import (
     CitationAdded,
     Finish,
-    PartStart,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
 )
-from tokenstream.message import Citation, ReasoningPart
+from tokenstream.message import Citation
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
@@ -96,37 +95,6 @@ def test_an_answer_is_sent_as_cohere_documents_it() -> None:
 def test_finish_reasons_are_in_coheres_words(reason: Any, word: str) -> None:
     """The counts that nobody told are 0."""
     assert [end(finish_reason=word)] == body_of(testing.script().text("Hi").finish(reason))[-1:]
-
-
-@pytest.mark.parametrize(
-    "script, what",
-    [
-        (testing.script().refusal("No.").finish(), "a refusal"),
-        (testing.script().reasoning("Hm", signature="c2ln").finish(), "a signature of reasoning"),
-        (testing.script().text("Hi").finish("error"), "the finish reason 'error'"),
-        (testing.script().usage(reasoning_tokens=3).finish(), "usage.reasoning_tokens"),
-    ],
-)
-def test_what_has_no_place_is_named(script: Script, what: str) -> None:
-    """The error says which part of the answer it was; a reason that is a failure is sent by `error`."""
-    with pytest.raises(NotExpressible, match=what):
-        script.chunks("cohere")
-
-
-def test_signatures_and_encrypted_reasoning_can_be_dropped() -> None:
-    """What was shown is sent all the same."""
-    events: list[Event] = [
-        ReasoningDelta("Hm", "c2ln"),
-        PartStart(ReasoningPart(redacted="RW5j"), part=1),
-        Finish("stop"),
-    ]
-    with pytest.raises(NotExpressible, match="a signature of reasoning"):
-        relayed("cohere", *events)
-    with pytest.raises(NotExpressible, match="encrypted reasoning"):
-        relayed("cohere", *events, drop="signature")
-
-    chunks = relayed("cohere", *events, drop=("signature", "reasoning"))
-    assert [*content(0, "thinking", "Hm"), end(finish_reason="COMPLETE")] == payloads_of(chunks)[1:]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tokenstream import Stream, relay
-from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     Event,
     Finish,
@@ -114,9 +113,3 @@ def test_the_result_of_a_custom_call_reaches_the_page(protocol: relay.ProtocolNa
     given = [each["input"] for each in payloads if each["type"] == "tool-input-available"]
     assert given == (['{"a": 1}'] if protocol == "ui-message" else [])
     assert any("done" in json.dumps(each) for each in payloads)
-
-
-def test_other_protocols_still_say_that_they_have_no_place() -> None:
-    """A JSON object around the text would be another call."""
-    with pytest.raises(NotExpressible, match="custom"):
-        list(relay.encode(_events(_INPUT, 5), "anthropic", drop=()))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.relay.google_answers import (
-    FORMATS,
     chunk,
     each_format,
     named,
@@ -17,11 +16,9 @@ from tests.relay.google_answers import (
     turn,
 )
 from tests.relay.sent import bare, decoded, read, relayed, sent
-from tests.support.encoders import load
 from tests.support.scripts import counted
-from tests.support.tables import in_one_test
 from tokenstream import testing
-from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     Finish,
     TextDelta,
@@ -30,9 +27,6 @@ from tokenstream.events import (
 from tokenstream.message import (
     Usage,
 )
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
 
 ANSWER = (
     testing.script(id="a1", model="tide-1")
@@ -171,37 +165,12 @@ def test_candidates_have_their_index_and_end_in_one_chunk() -> None:
     ]
 
 
-@pytest.mark.parametrize("format", ["gemini-live", "gemini-interactions"])
-def test_a_second_choice_has_no_place_in_a_session(format: str) -> None:
-    """It is left out only where all of that is to be."""
-    script = testing.script().text("Fog").choice(1).text("Rain")
-    with pytest.raises(NotExpressible, match="a second choice"):
-        script.chunks(format)
-    assert "Fog" == read(relayed(format, *script.events, Finish("stop"), drop="all"), format)[0].text
-
-
-WORDS = [(format, reason) for format in FORMATS for reason in sorted(load(format).words)]
-
-
-@in_one_test(("format", "reason"), WORDS)
-def test_each_finish_reason_is_read_as_it_was_told(format: str, reason: Any) -> None:
-    """In the provider's own word."""
-    message, error = read(testing.script().text("a").finish(reason).chunks(format), format)
-    assert (reason, "complete", None) == (message.finish_reason, message.ending, error)
-
-
 def test_gemini_ends_an_answer_in_which_nothing_is_said() -> None:
     """Its reader remarks on that."""
     chunks = testing.script().finish().chunks("gemini")
     message, error = read(chunks, "gemini", "answer_empty")
     assert [chunk({"text": ""}, finishReason="STOP")] == bare(chunks)
     assert ((), "stop", None) == (message.parts, message.finish_reason, error)
-
-
-@pytest.mark.parametrize(("format", "reason"), [("gemini", "refusal"), ("gemini-live", "length")])
-def test_a_finish_reason_without_a_word_is_refused(format: str, reason: Any) -> None:
-    with pytest.raises(NotExpressible, match=f"the finish reason '{reason}'"):
-        testing.script().text("a").finish(reason).chunks(format)
 
 
 @pytest.mark.parametrize(
@@ -253,12 +222,6 @@ def test_gemini_tells_counts_as_soon_as_it_knows_them() -> None:
 
 
 @each_format
-def test_a_count_without_a_place_is_refused(format: str) -> None:
-    with pytest.raises(NotExpressible, match=r"usage\.cache_write_tokens"):
-        testing.script().usage(cache_write_tokens=1).chunks(format)
-
-
-@each_format
 def test_silence_and_heartbeats_are_not_sent(format: str) -> None:
     """Google has no pings; a pause moves what comes behind it."""
     script = testing.script().text("a").ping().pause(2).text("b").finish()
@@ -287,14 +250,6 @@ def test_a_call_that_was_cut_has_no_end_in_an_interaction() -> None:
     assert {"part_unclosed", "call_open_at_end"} == set(decoder.departures)
 
 
-@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
-def test_arguments_that_are_no_object_are_refused(format: str) -> None:
-    """The error names the part, and not what it says."""
-    with pytest.raises(NotExpressible, match=r"no JSON object \(part 0 of the answer\)") as caught:
-        testing.script().tool_call("rm", "[1]").chunks(format)
-    assert "[1]" not in str(caught.value)
-
-
 @each_format
 def test_a_call_without_arguments_has_none(format: str) -> None:
     """An empty object stands for them on the wire."""
@@ -303,31 +258,6 @@ def test_a_call_without_arguments_has_none(format: str) -> None:
 
 
 # -- errors --------------------------------------------------------------------------
-
-KINDS: dict[ErrorKind, tuple[ErrorKind, ErrorKind]] = {
-    "overloaded": ("overloaded", "overloaded"),
-    "rate_limited": ("rate_limited", "rate_limited"),
-    "quota": ("quota", "quota"),
-    # Only the words of a message tell that a request is too long.
-    "context_length": ("invalid_request", "invalid_request"),
-    "invalid_request": ("invalid_request", "invalid_request"),
-    "authentication": ("authentication", "authentication"),
-    "server": ("server", "server"),
-    # Neither API has a word for the network's; Gemini's for the unknown is one of the server's.
-    "network": ("server", "server"),
-    "unknown": ("server", "unknown"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_error_in_the_middle_is_of_the_kind_that_was_told(kind: ErrorKind) -> None:
-    """What came before it stays."""
-    script = testing.script().text("Hel").error("Busy", kind=kind)
-    for format, expected in zip(("gemini", "gemini-interactions"), KINDS[kind], strict=True):
-        message, error = read(script.chunks(format), format)
-        assert isinstance(error, ProviderError)
-        assert (expected, "Hel", "failed") == (error.kind, message.text, message.ending)
-        assert "Busy" in str(error)
 
 
 @pytest.mark.parametrize(

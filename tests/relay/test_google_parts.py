@@ -21,7 +21,6 @@ from tests.support.encoders import create
 from tests.support.recordings import ours
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, testing
-from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -37,15 +36,10 @@ from tokenstream.events import (
 from tokenstream.message import (
     Citation,
     MediaPart,
-    OpaquePart,
     ReasoningPart,
-    ServerToolCall,
     TextPart,
     ToolCall,
 )
-
-_SERVER_CALL = "a call of a tool that the provider runs"
-_OPAQUE = "a part that only its own provider knows"
 
 if TYPE_CHECKING:
     from tests.support.recordings import Recorded
@@ -120,16 +114,6 @@ def test_sources_are_read_again(format: str) -> None:
     message, _ = read(SOURCED.chunks(format), format)
     cited = [part for part in message.parts if isinstance(part, Citation)]
     assert [("https://tides.example", "Tides"), (None, "Almanac")] == [(one.url, one.title) for one in cited]
-
-
-@each_format
-def test_a_source_that_is_known_by_nothing_is_refused(format: str) -> None:
-    """It may be left out."""
-    cited = CitationAdded(Citation(text="words"), part=1)
-    with pytest.raises(NotExpressible, match="neither a URL nor a title"):
-        relayed(format, cited)
-    chunks = relayed(format, TextDelta("a"), cited, Finish("stop"), drop="all")
-    assert relayed(format, TextDelta("a"), Finish("stop")) == chunks
 
 
 SHOWN = testing.script().media(b"\x89PNG", "image/png").media(b"\x00\x01", "audio/pcm").finish()
@@ -208,19 +192,6 @@ def test_gemini_live_tells_the_words_of_audio() -> None:
 
 
 @pytest.mark.parametrize("format", ["gemini", "gemini-interactions"])
-def test_the_words_of_audio_may_have_no_place(format: str) -> None:
-    """They may be left out, and the audio sent."""
-    events: list[Event] = [
-        PartStart(MediaPart(mime_type="audio/pcm", data=b"\x00", transcript="Hello")),
-        PartDone(),
-        Finish("stop"),
-    ]
-    with pytest.raises(NotExpressible, match="the words of audio"):
-        relayed(format, *events)
-    assert [("audio/pcm", b"\x00", None, "")] == media_of(relayed(format, *events, drop="all"), format)
-
-
-@pytest.mark.parametrize("format", ["gemini", "gemini-interactions"])
 @pytest.mark.parametrize("mime_type", ["image/png", "audio/wav"])
 def test_media_may_be_an_address(format: str, mime_type: str) -> None:
     """Nothing else of them is sent."""
@@ -234,60 +205,7 @@ def test_gemini_live_names_the_address_of_audio() -> None:
     assert turn({"fileData": {"mimeType": "audio/wav", "fileUri": "https://a.example/1"}}) == bare(chunks)[1]
 
 
-@each_format
-def test_media_of_which_nothing_is_known_are_refused(format: str) -> None:
-    """They may be left out."""
-    events = shown("image/png")
-    with pytest.raises(NotExpressible, match="media") as caught:
-        relayed(format, *events)
-    assert {"media": 1} == caught.value.kinds
-    assert [] == media_of(relayed(format, TextDelta("a", part=1), *events, drop="media"), format)
-
-
-@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
-def test_media_without_a_type_are_refused(format: str) -> None:
-    """The API asks for one."""
-    with pytest.raises(NotExpressible, match="media whose type"):
-        relayed(format, *shown(None, b"a"))
-
-
 # -- what has no place, and what comes from elsewhere -----------------------------------
-
-
-@pytest.mark.parametrize(
-    ("format", "part", "kind", "named"),
-    [
-        *(
-            (format, ServerToolCall(id="s1", name="search"), "server_tool_call", _SERVER_CALL)
-            for format in FORMATS
-            if format != "gemini"
-        ),
-        *((format, OpaquePart(type="x", data={}), "opaque", _OPAQUE) for format in FORMATS),
-    ],
-)
-def test_a_part_without_a_place_is_named_and_may_be_dropped(
-    format: str, part: Any, kind: Any, named: str
-) -> None:
-    events = (PartStart(part), PartDone(), TextDelta("a", part=1), Finish("stop"))
-    with pytest.raises(NotExpressible, match=rf"{named} \(part 0 of the answer\)"):
-        relayed(format, *events)
-    assert "a" == read(relayed(format, *events, drop=kind), format)[0].text
-
-
-@each_format
-def test_a_refusal_has_no_place(format: str) -> None:
-    """Google's models decline in text."""
-    with pytest.raises(NotExpressible, match="a refusal"):
-        testing.script().refusal("No").chunks(format)
-
-
-@each_format
-def test_encrypted_reasoning_has_no_place(format: str) -> None:
-    """It may be left out."""
-    events = (PartStart(ReasoningPart(redacted="x")), PartDone(), TextDelta("a", part=1), Finish("stop"))
-    with pytest.raises(NotExpressible, match="encrypted reasoning"):
-        relayed(format, *events)
-    assert ("", "a") == _said(relayed(format, *events, drop="reasoning"), format)
 
 
 def _said(chunks: list[bytes], format: str) -> tuple[str, str]:

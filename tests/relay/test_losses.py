@@ -204,6 +204,15 @@ def test_token_counts_that_are_not_lost_are_read(protocol: ProtocolName) -> None
 
 
 @each_protocol
+def test_token_counts_of_zero_are_no_loss(protocol: ProtocolName) -> None:
+    """Providers report them for all that they do not count."""
+    zeros: dict[str, Any] = dict.fromkeys(COUNTS, 0)
+    answer: list[Event] = [TextDelta("Hi"), UsageUpdate(Usage(**zeros)), Finish("stop")]
+
+    assert _sent(answer, protocol, drop=())
+
+
+@each_protocol
 def test_a_second_choice_that_is_not_lost_is_read(protocol: ProtocolName) -> None:
     """As a message of its own."""
     messages = _read(_sent(_ANSWERS["choice"], protocol), protocol).messages
@@ -248,6 +257,28 @@ def test_each_loss_has_a_name_that_allows_it_and_no_other(protocol: ProtocolName
             with pytest.raises(NotExpressible) as caught:
                 _sent(events, protocol, drop=drop)
             assert caught.value.kinds.keys() <= lost.keys()
+
+
+_BESIDE: dict[str, tuple[str, Callable[[Message], bool]]] = {
+    "signature": ("reasoning", lambda message: message.reasoning == "Hm"),
+    "citation_text": ("citation", _has("citation", url="https://a.test")),
+    "transcript": ("audio/pcm", _medium(_SOUND)),
+}
+"""For each answer with more in a part: the answer without it, and a check that the rest was sent."""
+
+
+@pytest.mark.few_rows(4)
+@each_protocol
+def test_what_is_lost_takes_nothing_else_with_it(protocol: ProtocolName) -> None:
+    """The text behind it is sent, and so is the rest of its part."""
+    for answer in _KEPT:
+        *events, end = _ANSWERS[answer]
+        message = _read(_sent([*events, TextDelta("Bye", part=9), end], protocol), protocol).message
+        assert message.text.endswith("Bye")
+
+    for answer, (plain, is_kept) in _BESIDE.items():
+        if not losses_of(protocol, *_ANSWERS[plain]):
+            assert is_kept(_read(_sent(_ANSWERS[answer], protocol), protocol).message)
 
 
 @pytest.mark.parametrize(

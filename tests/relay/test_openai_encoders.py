@@ -2,61 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.relay.openai_answers import FORMATS, media_of, message_of
 from tests.relay.sent import bare, payloads_of, relayed, text_in
-from tests.support.encoders import create, load
+from tests.support.encoders import load
 from tests.support.recordings import Recorded, ours
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, testing
-from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.errors import ProviderError
 from tokenstream.events import (
-    CitationAdded,
     Finish,
     MediaDelta,
     MessageStart,
     PartDone,
     PartStart,
-    ReasoningDelta,
     TextDelta,
     ToolCallDone,
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.message import Citation, MediaPart, TextPart, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
-    from tokenstream.testing import Script
+from tokenstream.message import MediaPart, TextPart, ToolCall, Usage
 
 # -- errors --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("format", [*FORMATS, "mistral"])
-@in_one_test(
-    ("kind", "read"),
-    [
-        ("overloaded", "overloaded"),
-        ("rate_limited", "rate_limited"),
-        ("quota", "quota"),
-        ("context_length", "context_length"),
-        ("invalid_request", "invalid_request"),
-        ("authentication", "authentication"),
-        ("server", "server"),
-        # The network's problems are nobody's to tell but ours.
-        ("network", "server"),
-        ("unknown", "unknown"),
-    ],
-)
-def test_an_error_is_read_as_the_kind_that_it_is(format: str, kind: ErrorKind, read: str) -> None:
-    """In the middle of an answer, and before it."""
-    for script in (testing.script().text("Hel"), testing.script()):
-        with pytest.raises(ProviderError, match="It broke") as caught:
-            message_of(format, script.error("It broke", kind=kind).chunks(format))
-        assert read == caught.value.kind
 
 
 @pytest.mark.parametrize("format", [*FORMATS, "mistral"])
@@ -105,111 +73,12 @@ def test_a_response_of_a_session_fails_with_its_items() -> None:
 # -- what there is no place for ------------------------------------------------------
 
 
-WHOLE = testing.script().text("Hi").tool_call("rm", "{}")
-LACKS: dict[str, tuple[str, Script, str]] = {
-    "reasoning": ("openai-completions", testing.script().reasoning("Hm"), "place for reasoning"),
-    "a call": ("openai-completions", WHOLE, "a tool call"),
-    "a second choice": ("openai-responses", testing.script().text("A").choice(1).text("B"), "second choice"),
-    "a signature": ("openai-chat", testing.script().reasoning("Hm", signature="s"), "a signature"),
-    "a signature in a response": (
-        "openai-responses",
-        testing.script().reasoning("Hm", signature="s"),
-        "a signature",
-    ),
-    "a signature for Mistral": ("mistral", testing.script().reasoning("Hm", signature="s"), "a signature"),
-    "a source without a URL": (
-        "openai-chat",
-        testing.script().text("A").citation(title="B"),
-        "a citation without a URL",
-    ),
-    "a file in a response": (
-        "openai-responses",
-        testing.script().text("A").citation(title="B"),
-        "a citation without a URL",
-    ),
-    "cited words": (
-        "openai-responses",
-        testing.script().text("A").citation(url="http://a.b", text="C"),
-        "the cited words of a source",
-    ),
-    "a source of nothing": (
-        "openai-responses",
-        testing.script().citation(url="http://a.b").finish(),
-        "a citation where there is no text",
-    ),
-    "a film": ("openai-chat", testing.script().media(b"0", "video/mp4"), "a video"),
-    "sound in a response": (
-        "openai-responses",
-        testing.script().media(b"0", "audio/pcm"),
-        "audio",
-    ),
-    "a WAV file in a session": (
-        "openai-realtime",
-        testing.script().media(b"0", "audio/wav"),
-        "audio other than audio/pcm",
-    ),
-    "a last call that is cut": ("openai-chat", WHOLE.finish("length"), "a tool call that is whole"),
-    "waiting for no call": (
-        "openai-responses",
-        testing.script().text("A").finish("tool_calls"),
-        "'tool_calls' without a tool call",
-    ),
-    "a pause": ("openai-chat", testing.script().text("A").finish("pause"), "the finish reason 'pause'"),
-}
-
-
-@in_one_test("case", LACKS)
-def test_what_has_no_place_is_payloads_of(case: str) -> None:
-    """The error says what it is, and in which format."""
-    format, script, words = LACKS[case]
-    with pytest.raises(NotExpressible, match=words) as caught:
-        script.chunks(format)
-    assert format in str(caught.value)
-
-
-@in_one_test("case", [case for case in LACKS if case not in ("waiting for no call", "a pause")])
-def test_what_has_no_place_can_be_dropped(case: str) -> None:
-    """With "all", which leaves what there is a place for."""
-    format, script, _ = LACKS[case]
-    encoder = create(format, drop="all")
-    for event in script.events:
-        encoder.feed(event)
-    if not encoder.finishes:
-        encoder.feed(Finish("stop"))
-    assert encoder.end()
-
-
-def test_the_words_of_a_source_can_be_dropped_alone() -> None:
-    cited = Citation(url="http://a.b", text="C")
-    chunks = relayed(
-        "openai-responses", TextDelta("Hi"), CitationAdded(cited, part=1), Finish("stop"), drop="citation"
-    )
-
-    (read,) = message_of("openai-responses", chunks).citations
-    assert ("http://a.b", None) == (read.url, read.text)
-
-
-def test_media_that_were_not_sent_have_no_place_in_a_response() -> None:
-    """An image that is only named is no image that was generated."""
-    start = PartStart(MediaPart(url="http://a.b/c.png"))
-    with pytest.raises(NotExpressible, match="media that were not sent themselves"):
-        relayed("openai-responses", start, PartDone())
-    assert relayed("openai-responses", start, PartDone(), Finish("stop"), drop="media")
-
-
 def test_a_medium_of_which_nothing_came_is_not_sent() -> None:
     """No provider shows an empty image."""
     empty = PartStart(MediaPart(mime_type="image/png"))
     chunks = relayed("openai-responses", empty, PartDone(), Finish("stop"))
     assert [] == bare(chunks)[-1]["response"]["output"]
     assert [] == relayed("openai-chat", empty, PartDone())
-
-
-def test_a_signature_can_be_dropped_alone() -> None:
-    for format in ("openai-chat", "openai-responses", "mistral"):
-        thought = (ReasoningDelta("Hm"), ReasoningDelta("", "signed"))
-        chunks = relayed(format, MessageStart(), *thought, Finish("stop"), drop="signature")
-        assert "Hm" == message_of(format, chunks).reasoning
 
 
 def test_media_that_came_at_once_are_sent_like_those_in_pieces() -> None:

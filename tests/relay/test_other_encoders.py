@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
 
-from tests.relay.sent import bare, read, relayed
+from tests.relay.sent import bare, read
 from tests.support.encoders import create
 from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import ErrorKind, MisuseError, NotExpressible, ProviderError
-from tokenstream.events import Finish, Unknown
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Script
+from tokenstream.events import Unknown
 
 FORMATS = ("ollama", "tgi", "ui-message", "ag-ui", "text")
 ANSWER = (
@@ -150,13 +147,6 @@ def test_bare_text_is_a_line_of_data_for_each_line() -> None:
     assert ('A\nB [DONE]{"error": "x"}{}', None) == (message.text, error)
 
 
-@pytest.mark.parametrize(("text", "named"), [("a\rb", "carriage return"), ("\ud83d", "surrogate")])
-def test_bare_text_has_no_place_for_what_no_line_can_hold(text: str, named: str) -> None:
-    """SSE ends lines at a carriage return too, and UTF-8 has no halves of characters."""
-    with pytest.raises(NotExpressible, match=named):
-        testing.script().text(text).chunks("text")
-
-
 ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
     ("ollama", "overloaded", {"error": "No"}, "unknown"),
     ("tgi", "overloaded", {"error": "No", "error_type": "overloaded"}, "overloaded"),
@@ -215,43 +205,6 @@ def test_a_pause_is_between_two_chunks(format: str) -> None:
     arrivals = testing.script().text("a").pause(90).text("b").recording(format).arrivals
 
     assert [0.0, 90.0] == [arrival.at for arrival in arrivals[-2:]]
-
-
-REFUSED: list[tuple[str, Script, str]] = [
-    ("ollama", testing.script().reasoning("a", signature="c2ln"), "signature"),
-    ("ollama", testing.script().citation(url="https://example.org"), "citation"),
-    ("ollama", testing.script().media(b"a", "image/png"), "media"),
-    ("tgi", testing.script().reasoning("a"), "reasoning"),
-    ("tgi", testing.script().tool_call("rm"), "tool call"),
-    ("ui-message", testing.script().citation(title="Tides"), "citation"),
-    ("ag-ui", testing.script().reasoning("a", signature="c2ln"), "signature"),
-    ("ag-ui", testing.script().citation(url="https://example.org"), "citation"),
-    ("text", testing.script().tool_call("rm"), "tool call"),
-]
-
-
-@pytest.mark.parametrize(("format", "script", "named"), REFUSED)
-def test_what_has_no_place_is_named_or_left_out(format: str, script: Script, named: str) -> None:
-    """An error tells which part it is; `drop=` with its name leaves it out, and only it."""
-    with pytest.raises(NotExpressible, match=named) as refused:
-        script.chunks(format)
-    kept = script.text("Hi").finish("stop").events
-    kinds: Any = tuple(refused.value.kinds)
-    finish = kept.pop()
-    last = finish if isinstance(finish, Finish) and finish.reason == "stop" else Finish("stop")
-    message, error = read(relayed(format, *kept, last, drop=kinds), format)
-
-    assert ("Hi", None) == (message.text, error)
-
-
-@pytest.mark.parametrize(
-    ("format", "reason"),
-    [("ollama", "content_filter"), ("tgi", "content_filter"), ("text", "length")],
-)
-def test_a_finish_reason_without_a_word_is_refused(format: str, reason: Any) -> None:
-    """No provider's word is bent."""
-    with pytest.raises(NotExpressible, match=reason):
-        testing.script().text("Hi").finish(reason).chunks(format)
 
 
 def test_tool_calls_are_no_finish_reason_of_ollamas() -> None:

@@ -166,16 +166,6 @@ def test_pieces_of_many_answers_are_sent_in_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_recordings_are_sent_in_the_same_bytes() -> None:
-    """Every recording, in all formats in turn."""
-    for number, each in enumerate(each for each in ours() if each.format != "custom"):
-        decoder = Decoder(each.format)
-        events = [*decoder.feed(each.body), *decoder.end()]
-        for format in {FORMATS[number % len(FORMATS)], "openai-chat", "ui-message"}:
-            _alike(format, events)
-
-
-@pytest.mark.slow
 @each_format
 def test_recordings_are_sent_in_the_same_bytes_in_every_format(format: str) -> None:
     """The law above for each of them."""

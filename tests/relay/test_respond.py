@@ -30,16 +30,13 @@ from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, 
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
 from tokenstream.events import (
     Finish,
-    MessageStart,
-    PartStart,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    UsageUpdate,
 )
-from tokenstream.message import TextPart, ToolCall, Usage
+from tokenstream.message import ToolCall
 
 pytestmark = pytest.mark.anyio
 
@@ -143,38 +140,6 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is_asked() -> None
             relay.respond(stream, protocol="openai-realtime")
         with contextlib.suppress(StreamError):
             await stream.final()
-
-
-@pytest.mark.parametrize("protocol", [name for name in HTTP if "usage" in relay.losses(cast("Any", name))])
-@pytest.mark.parametrize("count", [0, 7])
-async def test_token_counts_without_a_place_are_refused_unless_they_are_zero(
-    protocol: Any, count: int
-) -> None:
-    """With `drop=()` nothing may be lost, and a count of 0 is no loss; `drop="usage"` allows the loss."""
-    counts: dict[str, Any] = dict.fromkeys(Usage.model_fields.keys() - {"source", "provider_data"}, count)
-    usage = Usage(**counts)
-
-    async def events() -> AsyncIterator[Any]:
-        for event in (
-            MessageStart(),
-            PartStart(TextPart()),
-            TextDelta("Hi"),
-            UsageUpdate(usage),
-            Finish("stop"),
-        ):
-            yield event
-
-    def reads(client: Client) -> bool:
-        try:
-            return Stream(client.body, format=protocol).final().text == "Hi"
-        except StreamError:
-            return False
-
-    strict = await sent(events(), protocol=protocol, drop=())
-    allowed = await sent(events(), protocol=protocol, drop="usage")
-
-    assert (strict.ended, allowed.status, reads(allowed)) == (True, 200, True)
-    assert reads(strict) == (count == 0)
 
 
 async def test_what_may_not_be_left_out_is_refused_before_the_first_byte(

@@ -7,13 +7,11 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support import wire
 from tests.support.recordings import Recorded, folder_of, ours
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Message, Retry, Stream, resilient, testing
+from tokenstream import AsyncStream, Message, Stream, testing
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
 from tokenstream.message import ReasoningPart, TextPart
@@ -105,21 +103,6 @@ def test_they_are_the_events_that_show_words(recorded: Recorded) -> None:
     ] == given
 
 
-@given(st.lists(st.booleans(), max_size=40))
-def test_whoever_reads_in_turns_with_others_misses_nothing(turns: list[bool]) -> None:
-    """What another loop has moved past comes part by part, in one piece each."""
-    stream = Stream(SCRIPT.chunks("anthropic"), format="anthropic")
-    deltas, events = stream.deltas, iter(stream)
-    given: list[Any] = []
-    for mine in turns:
-        found = next(deltas if mine else events, None)
-        if mine and found is not None:
-            given.append(found)
-    given.extend(deltas)
-
-    assert joined(given) == joined(list(Stream(SCRIPT.chunks("anthropic"), format="anthropic").deltas))
-
-
 def test_a_loop_that_starts_late_is_given_each_part_at_once() -> None:
     """In the order of the parts."""
     stream = Stream(SCRIPT.chunks("anthropic"), format="anthropic")
@@ -138,15 +121,6 @@ def test_what_breaks_off_is_raised_behind_what_came() -> None:
 
     assert "Hm. " == caught.value.partial.reasoning[:4]
     assert stream.closed
-
-
-def test_an_answer_that_begins_again_is_given_once() -> None:
-    """What equals what was given is not given again; the rest of it is."""
-    bodies = iter([SCRIPT.chunks("anthropic")[:9], SCRIPT.chunks("anthropic")])
-    stream = resilient(lambda: next(bodies), Retry(mode="restart", wait=0), format="anthropic")
-
-    again = joined(list(stream.deltas))
-    assert again == joined(list(Stream(SCRIPT.chunks("anthropic"), format="anthropic").deltas))
 
 
 def test_choices_have_their_own() -> None:

@@ -159,30 +159,6 @@ def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
     assert [RECIPE] == [draft.final() for draft in drafts]
 
 
-def test_views_may_be_read_in_turns() -> None:
-    """Each has its own place; text and events beside them."""
-    stream = Stream(chat(TEXT))
-    one, other, text = stream.partials(Recipe), stream.partials(Recipe), stream.text
-    first = [next(one).value, next(text), next(other).value, next(one).value, next(other).value]
-
-    assert [{}, '{"titl', {}, {"title": "Pan"}, {"title": "Pan"}] == [first[0], first[1][:6], *first[2:]]
-    assert isinstance(next(stream), TextDelta)
-    assert TEXT.endswith("".join(text))
-    assert list(other)[-1] == list(one)[-1]
-
-
-def test_a_view_works_after_the_end_and_is_over_then() -> None:
-    """What there is, once, as often as a view is made."""
-    stream = Stream(chat(TEXT))
-    stream.final()
-
-    for _ in range(2):
-        drafts = stream.partials(Recipe)
-        assert [RECIPE] == [draft.final() for draft in drafts]
-        assert [] == list(drafts)
-        assert STEPS == list(stream.items(Step, "steps"))
-
-
 def test_a_result_may_be_asked_for_during_a_view() -> None:
     """The view goes on with what it missed."""
     stream = Stream(chat(TEXT))

@@ -85,6 +85,11 @@ def _called(calls: Sequence[Any]) -> list[tuple[str, str]]:
     return [(call.name, call.arguments_text) for call in calls]
 
 
+def _drafted(drafts: Sequence[Any]) -> list[tuple[int, str, str]]:
+    """Return the drafts of calls that have ended."""
+    return [(each.index, each.name, each.call.arguments_text) for each in drafts if each.call is not None]
+
+
 def _last(drafts: Sequence[Any]) -> Any:
     return drafts[-1].value if drafts else None
 
@@ -104,6 +109,7 @@ _READERS: dict[str, tuple[Callable[[Any], Any], Callable[[Sequence[Any]], Any]]]
     "tool calls": (lambda stream: stream.tool_calls, _called),
     "complete calls": (lambda stream: stream.tool_calls.when_complete(), _called),
     "validated calls": (lambda stream: stream.validated_calls(look=dict[str, str]), _called),
+    "drafts of calls": (lambda stream: stream.tool_partials(look=dict[str, str]), _drafted),
     "events": (iter, _built),
 }
 _OF_JSON: dict[str, tuple[Callable[[Any], Any], Callable[[Sequence[Any]], Any]]] = {

@@ -150,41 +150,6 @@ def test_partials_of_a_tool_are_the_drafts_of_its_first_call(lenient: bool) -> N
     assert last.final() == Stream(SEVERAL).result(Recipe, tool="recipe", lenient=lenient)
 
 
-@pytest.mark.slow
-def test_a_view_that_starts_late_gives_each_call_once_and_goes_on() -> None:
-    """Wherever it starts: calls that have ended come as they ended, then those that are open."""
-    whole = [outcome(each) for each in watch(Stream(SEVERAL)) if each.call is not None]
-    count = sum(1 for _ in Stream(SEVERAL))
-    for start in range(0, count + 1, 5):
-        stream = Stream(SEVERAL)
-        for at, _ in enumerate(stream, 1):
-            if at >= start:
-                break
-        late = list(watch(stream))
-
-        assert whole == [outcome(each) for each in late if each.call is not None]
-        for drafted in late:
-            assert drafted.index == int(drafted.id[-1])
-    stream = Stream(SEVERAL)
-    stream.final()
-    assert whole == [outcome(each) for each in watch(stream)]
-
-
-def test_views_may_be_read_in_turns() -> None:
-    """Each has its own place."""
-    stream = Stream(SEVERAL)
-    one, other, calls = watch(stream), watch(stream), stream.validated_calls(look, recipe=Recipe)
-    first = [next(one), next(other), next(one), next(one)]
-    ran = next(calls).id
-    rest = [list(one), list(other)]
-
-    assert ["call_0", "call_0", "call_0", "call_1"] == [each.id for each in first]
-    assert ran in {each.id for each in rest[0]}
-    assert [outcome(each) for each in rest[0] if each.call] == [
-        outcome(each) for each in rest[1] if each.call
-    ]
-
-
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
 def test_a_call_that_was_cut_never_counts_as_complete(colour: str, finish: str) -> None:

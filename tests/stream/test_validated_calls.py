@@ -120,15 +120,6 @@ def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
     assert [("call_0", True), ("call_1", False), ("call_2", True)] == seen(chunks) == late
 
 
-def test_views_can_be_read_in_turns() -> None:
-    """Each has its own place, and its own tools."""
-    with Stream(ANSWER) as stream:
-        checked, plain = stream.validated_calls(get_weather), stream.tool_calls
-        found = [next(checked).id, next(plain).id, next(plain).id, next(checked).id]
-
-    assert ["call_a", "call_a", "call_b", "call_b"] == found
-
-
 def test_choices_have_checked_calls_of_their_own() -> None:
     """As they have views of everything else."""
     chunks = [

@@ -42,26 +42,6 @@ def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
     assert list(stream.reasoning) == ["Hm. Weather."]
 
 
-def test_a_view_works_after_the_end() -> None:
-    """All of it in one piece, as often as it is asked for."""
-    stream = Stream(ANSWER)
-    stream.final()
-
-    assert list(stream.text) == ["Let me see."]
-    assert list(stream.text) == ["Let me see."]
-    assert [call.name for call in stream.tool_calls] == ["get_weather", "get_time"]
-
-
-def test_a_kept_view_goes_on_where_it_was() -> None:
-    """Reading a view again after `break` gives nothing twice."""
-    stream = Stream(ANSWER)
-    text = stream.text
-    first = next(text)
-
-    assert [first, *text] == ["Let ", "me ", "see."]
-    assert list(text) == []
-
-
 def test_a_view_that_is_read_after_a_failure_gives_what_there_is_then_the_same_error() -> None:
     """As often as it is read."""
     stream = Stream(ANSWER[:4])
@@ -150,34 +130,6 @@ def test_a_view_shows_what_it_is() -> None:
     """For those who print it while looking for a fault."""
     with Stream(ANSWER) as stream:
         assert repr(stream.text) == "<TextView of stream.message.text>"
-
-
-READS = st.lists(st.sampled_from(["event", "text", "reasoning", "call", "new text"]), max_size=40)
-
-
-@given(reads=READS, size=st.integers(1, 400))
-def test_reading_views_and_events_in_turns_loses_and_doubles_nothing(reads: list[str], size: int) -> None:
-    """Whoever read first, each view that is read to its end has all of it, once."""
-    body = b"".join(ANSWER)
-    stream = Stream([body[start : start + size] for start in range(0, len(body), size)])
-    text, reasoning, calls = stream.text, stream.reasoning, stream.tool_calls
-    got: dict[str, list[Any]] = {"text": [], "reasoning": [], "call": [], "event": []}
-    iterators: dict[str, Any] = {"text": text, "reasoning": reasoning, "call": calls, "event": stream}
-    for read in reads:
-        if read == "new text":
-            assert stream.message.text.startswith("".join(got["text"]))
-            iterators["text"], got["text"] = stream.text, []
-            continue
-        item = next(iterators[read], None)
-        if item is not None:
-            got[read].append(item)
-    for name in ("text", "reasoning", "call"):
-        got[name] += list(iterators[name])
-
-    assert "".join(got["text"]) == "Let me see."
-    assert "".join(got["reasoning"]) == "Hm. Weather."
-    assert [call.id for call in got["call"]] == ["call_a", "call_b"]
-    assert stream.message == Stream(ANSWER).final()
 
 
 TWO_CHOICES = [

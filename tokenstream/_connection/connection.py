@@ -375,7 +375,10 @@ class Connection:
         return None if payload_shortcut is None else framing.shortcut(*payload_shortcut)
 
     def end(self, *, broken: bool = False) -> list[Event]:
-        """End the input, and return the remaining events; set `error` if the answer is not complete."""
+        """End the input, and return the remaining events; set `error` if the answer is not complete.
+
+        If the connection is `broken`, the format must not judge the ending.
+        """
         if self._is_over and not broken:
             # The usual end, to which what follows would add nothing.
             events, self.error = self.format.end(), self.format.error
@@ -403,7 +406,13 @@ class Connection:
     def cut_short(
         self, cause: StreamError | None, *, leaves_unfinished: bool = False
     ) -> tuple[list[Event], StreamError | None]:
-        """End the framing, but not the format, which may go on with another connection."""
+        """End the framing, but not the format, which may go on with another connection.
+
+        The result is the events of the last frames, and the error if no other connection continues the
+        answer: None if it is complete, or if only the end of the format can decide that. The cause is
+        None after a clean end. A last frame without its end can be left unread, because the server can be
+        asked for it again; `read_left_frame` reads it after all.
+        """
         events = self._end_framing(leaves_unfinished=leaves_unfinished)
         return events, self._find_error_if_cut_short(cause)
 
@@ -445,7 +454,8 @@ class Connection:
     def _store_position(self, events_left: int) -> None:
         """Store the position that the answer has reached, before the end closes its open parts.
 
-        Nothing is stored for a finished answer, or for a format that cannot resume.
+        Nothing is stored for a finished answer, or for a format that cannot resume. `events_left` counts
+        the events before this position that the caller has not got yet: those of the last frames.
         """
         if self.format.resumes and not self.format.finished:
             self.last_position = self.find_position()._replace(events_left=events_left)
@@ -565,7 +575,7 @@ class Connection:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self._body.replaced)
 
     def abandon(self) -> list[Event]:
-        """Close all open parts after the connection broke."""
+        """Close all open parts after the connection broke; return the held-back events and those ends."""
         if self.last_position is None:
             self._store_position(0)
         parts = self.format.parts
@@ -593,7 +603,7 @@ class Connection:
         reorder: Any,  # noqa: ANN401 - a stage, from a higher layer
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
-        """Read the frames that are still held back at the end of the input, because earlier ones are missing."""
+        """Read the frames that are still held back at the end of the input, for want of earlier ones."""
         events = self._read_frames(reorder.end(now=now))
         # Counts the frames that were repeated or out of order.
         reorder.note(self._departures, self.frames_seen)

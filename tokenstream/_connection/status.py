@@ -101,7 +101,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return the target of a redirect for a message, and True if it has the origin of the request."""
+    """Return a redirect's target without secret parts, and True if it has the origin of the request."""
     try:
         from urllib.parse import urljoin, urlsplit
 
@@ -121,7 +121,10 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
 def make_status_error(
     head: ResponseHead, body: bytes, limits: Limits, expected: Format | None = None
 ) -> StatusError:
-    """Return the error for an error status, with the details from the body and the headers."""
+    """Return the error for an error status, with the details from the head and the body so far.
+
+    The format that the caller expects may know the provider's errors better.
+    """
     text = str(body, "utf-8", "replace")
     if head.keys:
         text = SecretMask(head.keys).mask_text(text)
@@ -147,7 +150,10 @@ def make_status_error(
 def _classify(
     head: ResponseHead, reported: ProviderError | None, expected: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of the error for an error status, and whether a retry may help."""
+    """Return the kind of the error for an error status, and True or False if a retry may or can't help.
+
+    The second value is None if the kind decides that.
+    """
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
     exception = _aws_exception_of(head)
@@ -212,7 +218,7 @@ def _words_of(text: str, reported: ProviderError | None) -> str:
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:
-    """Return advice on what to do about an error status, for the end of the error's message."""
+    """Return advice on an error status for the end of the error's message; None lets the kind decide."""
     if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
     row = ERROR_KINDS[kind]

@@ -155,7 +155,7 @@ class Unframed:
         return []
 
     def _decide(self, *, ended: bool) -> Framing | None:
-        """Choose the framing by the bytes that are held, and pass the framing to `found`."""
+        """Choose the framing by the bytes that are held, and pass it to `found`; None if they are too few."""
         kind = sniff(self.tail, self.content_type, over=ended)
         if kind == "aws-eventstream" and not ended and begins_with_part(self.tail) is None:
             # The first message tells what the others have.
@@ -237,7 +237,7 @@ class Unframed:
 
 
 def begins_with_part(start: bytes) -> bool | None:
-    """Return whether the first message of a binary event stream has a piece of another body.
+    """Return True if a binary event stream's first message has a piece of another body; None if unknown.
 
     Example:
         >>> begins_with_part(bytes.fromhex("00000010 00000000 05c248eb 7d98c8ff"))

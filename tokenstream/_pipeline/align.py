@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamInterrupted
-from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamError
+    from tokenstream.message import ToolCall
 
 
 def make_difference_error(accumulator: Accumulator) -> StreamError:
@@ -34,6 +34,7 @@ def is_same_call(before: ToolCall, call: ToolCall) -> bool:
     """Return True if two calls ask for the same: they have the same name, and arguments of equal value.
 
     Example:
+        >>> from tokenstream.message import ToolCall
         >>> one = ToolCall(id="a", name="now", arguments_text='{"zone": "UTC"}')
         >>> is_same_call(one, ToolCall(id="b", name="now", arguments_text='{"zone":"UTC"}'))
         True

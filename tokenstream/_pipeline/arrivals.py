@@ -126,7 +126,10 @@ class Arrivals:
         return repeated
 
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
-        """Prepare for another connection, which resumes the answer, or begins a new one."""
+        """Prepare for another connection, which resumes the answer of `kept_format`, or begins a new one.
+
+        If the server `skips_ids`, a gap in their numbers does not mean a loss.
+        """
         self.lost, self.ready = None, []
         if self.reorder is not None:
             if kept_format is None or self.reorder.position is None:

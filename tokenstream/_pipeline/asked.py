@@ -57,7 +57,7 @@ class AskedFacts:
         """The requested model; None if it is not known."""
 
     def take_request(self, asked: tuple[str, object] | None) -> None:
-        """Note the request that is sent next, or whose response arrives."""
+        """Note the address and the JSON, if known, of the request that is sent next, or was answered."""
         if asked is not self._asked:
             self._asked = asked
             self._url, payload = ("", None) if asked is None else asked
@@ -71,7 +71,10 @@ class AskedFacts:
     def make_origin(
         self, machine: Machine, now: float | None = None, error: StreamError | None = None
     ) -> Origin:
-        """Return the origin of a machine's answer."""
+        """Return the origin of a machine's answer, at the time `now` or that of the last input.
+
+        A failed answer's error has the `request_id`.
+        """
         # Imported with the first origin: most answers need none.
         from tokenstream._basics.url import place_of
         from tokenstream._origin import Origin

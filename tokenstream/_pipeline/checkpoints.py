@@ -50,7 +50,11 @@ def with_pause(checkpoint: Checkpoint, finish: Finish) -> Checkpoint:
 def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event], EventLog | None]:
-    """Restore an answer from a checkpoint: its messages into the accumulator, its position into a new format."""
+    """Restore an answer from a checkpoint: its messages into the accumulator, its position into a format.
+
+    The result is that format; the events that were decoded before the checkpoint, but are still to be
+    returned; and the log, which recognises events that the server repeats, or None if the format does.
+    """
     name, state = _check_resumable(checkpoint)
     format = registry.create(name, limits=limits, pings=pings)
     try:
@@ -116,7 +120,7 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
 
 
 def has_partial(error: StreamError) -> bool:
-    """Return whether a stream has stored its partial answer on an error.
+    """Return True if a stream has stored its partial answer on an error.
 
     Reading `partial` would not tell, because it returns an empty message if none is stored.
     """

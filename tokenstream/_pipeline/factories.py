@@ -63,7 +63,7 @@ def change_stage_factory(
     tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
     citation_markers: CitationMarkers | None,
 ) -> StageFactory | None:
-    """Return a function like another one, whose stage looks for other calls and markers."""
+    """Return a function like another one, whose stage looks for other calls and markers, or the same."""
     if tool_tags is None and citation_markers is None:
         return make_stage
     from tokenstream._pipeline.split_texts import change_split_factory

@@ -109,7 +109,7 @@ class Guarding:
         return None if event is None else self.show(event)
 
     def _show_finish(self, event: Finish) -> Event | None:
-        """Pass the end of a choice to the guards."""
+        """Pass the end of a choice to the guards; return it once they allow it, or the `Stopped` event."""
         machine, guards = self._machine, self.guards
         self._call(lambda: guards.finish(event))
         if machine.guarding is None:
@@ -122,10 +122,10 @@ class Guarding:
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards for their verdicts when the input so far is used up.
+        """Ask the guards for their verdicts when the input is used up; return the `Stopped` event, if any.
 
-        Before the end of the input, only the guards that count what arrives are asked, so that no more input
-        is read than they allow. At the end, all guards are asked for their last verdict.
+        Before the end of the input, only the guards that count what arrives are asked, so that no more
+        input is read than they allow. At the end, all guards are asked for their last verdict.
         """
         machine = self._machine
         needs_more_input = machine.continues or (
@@ -185,7 +185,7 @@ class Guarding:
             self._stop_if_wanted()
 
     def take_verdict(self, record: Callable[[], object]) -> None:
-        """Accept the verdict of a guard whose function was awaited."""
+        """Accept the verdict of an awaited guard, which `record` records, or whose exception it raises."""
         self._call(record)
 
     def fail(self, error: StreamError) -> None:

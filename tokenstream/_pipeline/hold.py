@@ -115,7 +115,10 @@ class Hold:
             self.keep(event)
 
     def release(self, *, failed: bool) -> None:
-        """Move the held events to `ready`, from which they are returned next."""
+        """Move the held events to `ready`, from which they are returned next.
+
+        The input has `failed` if it broke off before any of the answer was visible.
+        """
         # Called once: it belongs to a recovery that has this hold.
         on_release, self._on_release = self._on_release, None
         announcements = [] if on_release is None else on_release(failed)

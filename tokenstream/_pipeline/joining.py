@@ -81,12 +81,12 @@ class Joining:
         return () if self.hold is None else (*self.hold.ready, *self.hold.held)
 
     def hold_back(self, hold: Hold) -> None:
-        """Hold back the next events; the message does not contain them before they are returned."""
+        """Hold back the next events, which the message does not contain before they are returned."""
         self.hold = hold
         self._machine.settle()
 
     def begin(self, hold: Hold, seam: Seam | None, *, shows_held: bool) -> None:
-        """Begin another attempt."""
+        """Begin another attempt, with a seam if it is a continuation; guards may see events while held."""
         self.shows_held = shows_held
         self.seam, self.refusal, self._format_name = seam, None, ""
         self._cleaned.clear()
@@ -181,7 +181,10 @@ class Joining:
     # -- what is held back -------------------------------------------------
 
     def _fill(self, hold: Hold) -> _Held | None:
-        """Hold back the events that the available input contains; release them once the hold is complete."""
+        """Hold back the available events; return None once they were released to `hold.ready`.
+
+        The result is `_Held` while they stay held back, or if the continuation was refused.
+        """
         machine, event = self._machine, None
         is_complete = hold.is_met and not self._is_extended
         while not is_complete and (event := machine.read()) is not None:
@@ -207,7 +210,10 @@ class Joining:
         return _Held() if self.refusal is not None else None
 
     def _release(self, hold: Hold, *, failed: bool) -> None:
-        """Release held-back events, unless that shows that the continuation does not join the answer."""
+        """Release held-back events, unless that shows that the continuation does not join the answer.
+
+        The input may have failed before the hold was complete.
+        """
         machine = self._machine
         hold.release(failed=failed)
         # The release has called `on_release`, which may have refused the continuation.
@@ -241,7 +247,7 @@ class Joining:
         return self.hold is not None
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived so far for a part, including text that is held back."""
+        """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         machine, hold, seam = self._machine, self.hold, self.seam
         if hold is not None:
             # While the events of a new answer are held back, the message may still be that of the old answer.

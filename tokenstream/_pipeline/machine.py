@@ -389,7 +389,7 @@ class Machine:
         return self.resumption
 
     def make_pausing(self, withholds: Callable[[Finish], bool]) -> Pausing:
-        """Return `pausing`, which lets further connections go on with the answer after its pauses."""
+        """Return `pausing`, which lets further connections go on after the pauses that `withholds` names."""
         # Only a stream that goes through pauses needs this module.
         from tokenstream._pipeline.pausing import Pausing
 
@@ -447,7 +447,7 @@ class Machine:
     def expect_format(
         self, format: str | type[Format] | Format | None, make_stage: StageFactory | None
     ) -> None:
-        """Expect another format from the next connection on."""
+        """Expect another format, or any, from the next connection on, and another stage for its events."""
         self.wanted, self.make_stage = format, make_stage
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -505,7 +505,7 @@ class Machine:
         return None if self.holds_back else self.connection.format.late_usage()
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived so far for a part, including text that is held back."""
+        """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     def find_own_text(self, told: Told) -> str:
@@ -527,7 +527,10 @@ class Machine:
         return self.connection.format.answer_id if named is None else unquote(named)
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
-        """Accept the head of a response; its status decides whether the body is an answer or an error."""
+        """Accept the head of a response; its status decides if the body is an answer or an error.
+
+        The content coding is a name such as "gzip".
+        """
         self.head = head
         if head.refuses:
             self.refusal, self.unit = ErrorBody(head, limits=self.limits, expected=self.wanted), bytes
@@ -588,7 +591,7 @@ class Machine:
     # -- the input -----------------------------------------------------------
 
     def give(self, chunk: object, now: float) -> Event | None:
-        """Accept the next input, and return its event if the fast path can read the input.
+        """Accept the next input, of the class `unit`; return its event if the fast path can read the input.
 
         If the result is None, `pull` has to be called, which reads the input.
         """
@@ -628,7 +631,7 @@ class Machine:
         self.connection.take_payloads()
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Try to read a decoded payload on the fast path, and store its event for `pull` in `glanced_event`."""
+        """Read a payload on the fast path into `glanced_event`; return False if `pull` has to read it."""
         # Not with guards: the event would wait in `glanced_event`, where a guard cannot stop it.
         if self.shortcut is None or not self.connection.takes_payloads or self.guarding is not None:
             return False
@@ -659,10 +662,10 @@ class Machine:
         self.continues = True
 
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
-        """Create the fast path for chunks like the last one, and use it to read the next chunk.
+        """Create the fast path for chunks like the last one, and read the next chunk on it if possible.
 
-        After a chunk, this method itself is the `shortcut`, until the next chunk arrives. So no fast path is
-        created after the last chunk of an answer.
+        After a chunk, this method itself is the `shortcut`, until the next chunk arrives. So no fast path
+        is created after the last chunk of an answer.
         """
         # None if the format has no fast way to read a chunk like the last one.
         read_like_last, guarding = self.connection.shortcut(), self.guarding
@@ -687,7 +690,8 @@ class Machine:
     def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
         """Forget everything of the last connection, except for the answer so far.
 
-        `drop_unread` must follow, unless the connection is unused.
+        `drop_unread` must follow, unless the connection is unused. If the answer is resumed, the hold
+        gets the events that were not returned, and `kept_format` reads on.
         """
         self.error = self.chunk = self.glanced_event = self.head = self.current_frame = None
         self.refusal = self.coding = None
@@ -706,7 +710,8 @@ class Machine:
     def drop_unread(self) -> None:
         """Drop the events that the input has brought and that were not returned; `settle` must follow.
 
-        If an event of the last chunk has ended the attempt, those behind it belong to nothing that follows.
+        If an event of the last chunk has ended the attempt, those behind it belong to nothing that
+        follows.
         """
         self.events_left, self.current_events = [], NO_EVENTS
         self.read = read_events(self).__next__
@@ -744,7 +749,7 @@ class Machine:
         self.current_events = [*self.events_left], self.returned_count
 
     def finish(self, cause: StreamError | None, now: float) -> None:
-        """End the input; `pull` then returns the remaining events."""
+        """End the input, which a cause has broken off or which ended cleanly; `pull` returns the rest."""
         if self.input_ended:
             return
         self.end_input(now)
@@ -778,7 +783,10 @@ class Machine:
             self.meter.mark(now, frame=True)
 
     def _end_connection(self, cause: StreamError | None) -> bool:
-        """End the framing and the format, whose last events go to `events_left`; set `error` if there is one."""
+        """End framing and format; return True if the transport or malformed bytes have broken the end.
+
+        The last events go to `events_left`, and an error to `error`.
+        """
         connection = self.connection
         if self.error is not None:
             self.events_left += connection.abandon()
@@ -825,7 +833,7 @@ class Machine:
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
-        """Set the ending, and store the partial answer on the error."""
+        """Set the ending, by default as it follows, and store the partial answer on the error."""
         error = self.error
         if self.accumulator.ending == "streaming":
             self._note_calls_in_text()
@@ -865,7 +873,7 @@ class Machine:
         self.input_ended = False
 
     def end_for_guard(self, stopped: Stopped | None) -> None:
-        """End the answer because a guard wants that: drop the guards, and all input and events that are left."""
+        """End the answer with an event, or for a guard that failed: drop the guards, and all that is left."""
         self.guarding = None
         self.drop_all()
         if stopped is not None:

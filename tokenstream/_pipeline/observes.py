@@ -18,4 +18,4 @@ class Observes(Protocol):
         """
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
-        """Return a function that creates, for each call, the context manager in which a router runs the tool."""
+        """Return a function that makes each call's context manager, around the one that `within` makes."""

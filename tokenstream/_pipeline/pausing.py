@@ -36,7 +36,7 @@ class Pausing:
         """The answer before its last pause, if the next format reads a leg behind that; otherwise None."""
 
     def begin(self, paused: Message | None) -> None:
-        """Begin another connection."""
+        """Begin another connection, for the rest of a paused answer or for something else."""
         self._paused = paused
 
     def adapt(self, format: Format) -> None:

@@ -125,7 +125,10 @@ class Progress:
         self.last = _without_position(self.checkpoint())
 
     def store_on(self, error: StreamError, ending: Ending | None = None) -> None:
-        """Store the partial answer, a checkpoint and further details on an error."""
+        """Store the partial answer, a checkpoint and further details on an error.
+
+        An attempt that has failed gets an ending as if the answer had ended with its error.
+        """
         machine = self._machine
         if error.request_id is None and machine.head is not None:
             error.request_id = machine.head.request_id

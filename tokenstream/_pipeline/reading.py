@@ -261,7 +261,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
 
 
 def _sample(machine: Machine, chunk: object, now: float) -> Event | None:
-    """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes."""
+    """Do the meter's periodic work, then read a chunk on the fast path, and measure that reading."""
     # Not a variable of `glance` itself, which would then refer to itself.
     timer, glance = machine.timer, machine.glance or machine.give
     if timer is None:

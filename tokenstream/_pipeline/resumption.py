@@ -144,7 +144,7 @@ class Resumption:
             machine.connect()
 
     def _reset_guards(self, guards: Guards, renewal: Renewal, *, is_from_start: bool) -> None:
-        """Prepare the guards for the events of the next connection."""
+        """Prepare the guards for the next connection's events, perhaps a new answer from its start."""
         if not isinstance(renewal, Resume):
             # Another answer arrives next, also if it continues the text of this one.
             guards.count_again()
@@ -170,7 +170,7 @@ class Resumption:
             self._old_checkpoint = None
 
     def note_release(self, *, continued: bool) -> None:
-        """Note that events of this attempt are returned now."""
+        """Note that events of this attempt are returned now, perhaps as `continued` from another request."""
         # The old checkpoint is no longer valid.
         self._old_checkpoint = None
         self.continued = continued
@@ -196,7 +196,10 @@ class Resumption:
     # -- the end of a connection -------------------------------------------
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """End the framing of a connection that broke off, but not the format, which may read on from another."""
+        """End the framing of a connection that broke off, but not the format; return the error, if any.
+
+        The result is also None if only the end of the format shows if the answer is complete.
+        """
         machine = self.machine
         connection = machine.connection
         cause = machine.end_coding(cause, machine.now)
@@ -213,7 +216,7 @@ class Resumption:
         return error
 
     def read_left_frame(self) -> bool:
-        """Read the frame that `cut_short` left unread, if no later connection has brought it again.
+        """Read the frame that `cut_short` left unread, unless it came again; return True if it was the last.
 
         Such a frame ended without a blank line, and may be the last one of the answer.
         """

@@ -273,7 +273,7 @@ class Seam:
         return delta.text[repeated:]
 
     def _join_start(self, event: object) -> bool:
-        """Join the continuation's first text to the answer's unfinished text when the event starts it."""
+        """Join the continuation's first text to the answer's; return True if this event starts it."""
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
@@ -321,7 +321,10 @@ class Seam:
         return located
 
     def find_text(self, told: Told, in_answer: str) -> str:
-        """Return the text that has arrived so far for a part of the continuation."""
+        """Return a continued part's text so far; `in_answer` also has the text before the continuation.
+
+        The caller compares the result with the whole text that the server repeats.
+        """
         if told.part in self._left_out:
             # The answer leaves the part out, so the comparison has to find nothing missing.
             return told.text
@@ -351,14 +354,17 @@ class Seam:
         return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined_part
 
     def _join_text(self, event: TextDelta | PartStart) -> bool:
-        """Join the continuation's first text to the answer's unfinished text."""
+        """Join the continuation's first text to the answer's unfinished text; return True if this is it."""
         if self._open_part is not None and self._joined_part is None:
             self._joined_part = event.part
             self._indexes[event.part] = self._open_part
         return event.part == self._joined_part
 
     def _end_open_text(self, event: Event) -> bool:
-        """Stop waiting for more of the answer's unfinished text if an event shows that none will follow."""
+        """Stop waiting for the answer's unfinished text if an event shows that no more of it will follow.
+
+        If this is the first such event, the result is True: the caller then adds the end of the text.
+        """
         if self._open_part is None or self._joined_part is not None:
             return False
         # `Resumed` is our own announcement, not an event of the continuation.

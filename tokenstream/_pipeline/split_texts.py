@@ -48,7 +48,10 @@ def make_split_factory(
     tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
     citation_markers: CitationMarkers,
 ) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are."""
+    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are.
+
+    True stands for all known tags, all markers, or all dialects that need not be named.
+    """
     return change_split_factory(
         partial(SplitTexts, Wanted(choose_tags(reasoning_tags))), tool_tags, citation_markers
     )
@@ -65,7 +68,7 @@ def change_split_factory(
     tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
     citation_markers: CitationMarkers | None,
 ) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` like another one, but for other calls and markers."""
+    """Return a function that creates a `SplitTexts` like another one; None stands for the same option."""
     wanted = wanted_of(make_stage)
     if tool_tags is not None:
         is_auto = tool_tags == "auto"
@@ -138,7 +141,7 @@ class SplitTexts:
         """Choice and index in the format of each part that was cut off since the last events."""
 
     def cut(self, choice: int, part: int) -> None:
-        """Note that a part was cut off; the next call of `feed` releases the text that is held back for it."""
+        """Note that a part was cut off; the next call of `feed` releases the text that it holds back."""
         self._parts_cut.append((choice, part))
 
     def end(self) -> None:
@@ -206,8 +209,9 @@ class SplitTexts:
     def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
         """Return a callback for the deltas that the fast path reads; None if no callback is needed.
 
-        The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls the
-        callback with each. The callback returns False if the payload has to be decoded after all.
+        The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls
+        the callback with each. The callback returns False if the payload has to be decoded after all. It
+        also calls `inner`, the callback of the format itself.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
@@ -269,10 +273,11 @@ class SplitTexts:
             )
 
     def _compare(self, text: TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
-        """Compare the whole text of a part with what has arrived.
+        """Compare the whole text of a part with what has arrived, in its open text if there is one.
 
-        A `Told` that this adds to `out` is compared once more, with the text in the message. That text lacks
-        the tags, so for a text with tags this comparison fails, and the difference becomes an error.
+        A `Told` that this adds to `out` is compared once more, with the text in the message. That text
+        lacks the tags, so for a text with tags this comparison fails, and the difference becomes an
+        error.
         """
         if text is None:
             self._compare_other(told, out)
@@ -329,7 +334,7 @@ class SplitTexts:
     def _add_piece(
         self, text: TaggedText, piece: str, event: Event, out: list[Event], *, within: bool
     ) -> None:
-        """Add a piece of a text; begin another part if the piece changes between text and reasoning."""
+        """Add a piece of a text; begin another part if the piece goes into reasoning tags or out of them."""
         if text.within is not within:
             self._begin_next_part(text, event, out, within=within)
         text.note_written(len(piece))
@@ -342,7 +347,7 @@ class SplitTexts:
         out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
-        """End the part to which a text goes, and begin the next part."""
+        """End the part to which a text goes, and begin the next one, which is reasoning within tags."""
         choice = event.choice
         self._begin_receiver(text, event, out, within=within)
         if not within:
@@ -353,7 +358,7 @@ class SplitTexts:
     def _begin_receiver(
         self, text: TaggedText, event: Event, out: list[Event], *, within: bool | None = None
     ) -> None:
-        """End the part to which a text goes, and count another one."""
+        """End the part to which a text goes, and count another one, which is a call if `within` is None."""
         if text.within is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
         self._by_receiver.pop((event.choice, text.receiver), None)

@@ -87,7 +87,7 @@ class CallsInText:
             self._settle(choice, None, out, is_whole=True)
 
     def _settle(self, choice: int, raw: Any, out: list[Event], *, is_whole: bool) -> None:  # noqa: ANN401 - a payload
-        """End the calls of a choice whose markup has no end."""
+        """End the calls of a choice whose markup has no end; only those of a whole answer are handed out."""
         for call, ended in self._unsettled.pop(choice, ()):
             if is_whole and ended.how == "open":
                 self.end(call, ended._replace(how="closed"), raw, out)

@@ -204,7 +204,7 @@ class TaggedText:
         """Number of characters that the receiving part has."""
 
     def turn_to(self, receiver: int, *, within: bool | None) -> None:
-        """Let what follows go to another part of the message."""
+        """Let the next text go to a part (-1 for none): reasoning within tags, text, or (None) a call."""
         self.receiver, self.within, self.has_parts = receiver, within, True
         self.written = 0
         if self.passes_to != _NOWHERE:

@@ -87,7 +87,7 @@ class _Redirects:
             self.sending["auth"] = options["auth"]
 
     def find_next_request(self, response: FromHTTPX) -> FromHTTPX:
-        """Return the request to send after a redirect; None if the response is not a redirect to follow."""
+        """Return the request to send after a redirect; None if there is none; ConnectError after too many."""
         next_request = response.next_request
         if not self._following or next_request is None or next_request.url.scheme not in ("http", "https"):
             return None
@@ -120,7 +120,7 @@ class _SocketTrace:
         """True once `socket` was called, because the request is to be given up."""
 
     def __call__(self, step: str, info: dict[str, Any]) -> object:
-        """Handle a step of the request: keep the socket if the step has created one."""
+        """Keep the socket if a step of the request has made one; return what the caller's trace returns."""
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = info["return_value"]
             if self._shutdown_requested:

@@ -50,7 +50,7 @@ _CANCEL_SECONDS = 5.0
 def request_again(
     kind: type[StreamT], retry: Retry, asked: Asked, options: Options, route: Route | None = None
 ) -> StreamT:
-    """Return a stream that sends a request, and further ones if attempts at the answer fail."""
+    """Return a stream that sends a request, perhaps for a route, and further ones if attempts fail."""
     stream_class: Any = kind
     is_async = stream_class is AsyncStream
     retry = check_retry(retry, is_async=is_async)
@@ -116,7 +116,7 @@ class _RepeatedRequests(SourceOpener):
         self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
-        """Find out the request's format and JSON before an attempt, because `why_not` and others need them."""
+        """Find out the request's format and JSON before an attempt, since `why_not` and others need them."""
         if is_other:
             # The answer so far may be from another API, so its format need not be that of this request.
             self._continued.format = format_of_request(self.arguments[1], self.format) or ""
@@ -172,7 +172,7 @@ class _RepeatedRequests(SourceOpener):
         return source if attempt.abandoned is None else self._cancel_before(source, attempt.abandoned)
 
     def _find_payload_or_fail(self, attempt: Attempt) -> Json:
-        """Return the JSON of an attempt's request, as `_find_payload` does."""
+        """Return the JSON of an attempt's request, or raise FunctionFailed with the caller's exception."""
         try:
             return self._find_payload(attempt)
         except Exception as error:
@@ -245,7 +245,10 @@ class _RepeatedRequests(SourceOpener):
         raise NotImplementedError
 
     def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that opens and closes one source, to send its request, and then opens another."""
+        """Return a function that opens and closes a source, to send its request, and then opens another.
+
+        A failure of the first is only logged.
+        """
         raise NotImplementedError
 
 
@@ -403,7 +406,7 @@ def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
 
 
 def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
-    """Return the address of a stored answer."""
+    """Return the address of a stored answer, below that of its endpoint without the query, and the query."""
     parts = urlsplit(url)
     path, ending = parts.path.rstrip("/"), f"/{quote(answer_id, safe='')}"
     # A GET may have asked for the answer at its own address already.
@@ -416,7 +419,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
-    """Return a request's query parameters, except those that ask for a stream or for a position in it."""
+    """Return a request's parameters, from its options or else its address, without those of streaming."""
     from httpx import QueryParams
 
     replaced = {"stream", *[api.replay_parameter for api in all_apis()]}

@@ -119,7 +119,10 @@ _UNBOUNDED_ANSWER = aiohttp.ClientTimeout(sock_connect=30)
 
 
 async def make_client(session: aiohttp.ClientSession | None, options: dict[str, Any]) -> httpx.AsyncClient:
-    """Return an httpx client that sends one request, and those of its redirects, with an aiohttp session."""
+    """Return an httpx client for one request and its redirects, with the caller's aiohttp session or ours.
+
+    The caller's session stays open.
+    """
     extensions: dict[str, Any] = options.get("extensions") or {}
     unknown = sorted(extensions.keys() - {"timeout"})
     if unknown:
@@ -147,7 +150,7 @@ def source_of(response: FromHTTPX) -> AsyncSource:
 
 
 def full_url(session: aiohttp.ClientSession | None, url: str) -> str:
-    """Return the whole address of a request: a relative one is joined to the session's `base_url`."""
+    """Return a request's whole address: a relative one is joined to the caller's session's `base_url`."""
     base: URL | None = getattr(session, "_base_url", None)
     return url if base is None else str(base.join(URL(url)))
 

@@ -108,7 +108,11 @@ class TimeoutsLeft(dict[str, Any]):
 def find_timeouts(
     client: FromHTTPX, options: dict[str, Any], find_left: Callable[[], float] | None
 ) -> TimeoutsLeft | None:
-    """Return the timeouts of the caller's client for a request, limited by the stream's deadlines."""
+    """Return a client's timeouts for a request, limited by the seconds that the deadlines leave.
+
+    The result is None without a limit, for a client of the library's own, which has other limits, and for
+    a client without httpx's timeouts.
+    """
     build = getattr(client, "build_request", None)
     if find_left is None or build is None:
         return None

@@ -124,7 +124,8 @@ class ContinuationRequests:
     def prefix(self, message: Message, asked: Prefill | None, *, refused: bool) -> Prefix | None:
         """Return the request fields for sending the answer so far as a prefix, which the server continues.
 
-        The result is None if a user's turn asks the model to continue the answer instead.
+        The result is None if a user's turn asks the model instead: after a refusal or, unless the caller
+        asks for a prefix, with a server that is not known to continue it.
         """
         payload, name = self._payload, self._name_format(message)
         shape = _SHAPES.get(name)
@@ -152,7 +153,7 @@ class ContinuationRequests:
         remember_refusal(self._host, self._model)
 
     def limit(self, format: str | None) -> int | None:
-        """Return the output limit of the request, in tokens; None if it has no limit."""
+        """Return the request's output limit, in tokens; the answer's format may say where it is."""
         shape = _SHAPES.get((format if self.format is None else self.format) or "")
         if shape is None or not is_dict(self._payload):
             return None

@@ -91,7 +91,7 @@ _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "d
 
 
 def check_options(function: Callable[..., object], options: Mapping[str, object], client: object) -> None:
-    """Check the options of a request before it is sent."""
+    """Check a request's options; a misspelt one may mean a parameter of the called function."""
     for option in options:
         if option in OPTIONS or _is_accepted_by(client, option):
             continue

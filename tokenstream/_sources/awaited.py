@@ -74,7 +74,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred
 
 
 def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters an asynchronous context manager, and leaves it when the source is closed."""
+    """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
 
     async def open_source() -> AsyncSource:
         """Enter the context manager, and open the object that it returns."""
@@ -134,7 +134,10 @@ async def open_result(result: object, make_source: Callable[[Any], AsyncSource |
 def discard_unread(
     source: object, make_source: Callable[[Any], AsyncSource | Deferred] | None = None
 ) -> None:
-    """Discard an object that will never be awaited, so that Python does not warn about it."""
+    """Discard an object that will never be awaited, so that Python does not warn about it.
+
+    `make_source` serves to close the result of a finished future.
+    """
     if make_source is not None and _has_result(source):
         _close_later(source, make_source)
         return

@@ -212,7 +212,11 @@ def find_advice(error: Exception) -> str:
 
 
 def _find_tls_advice(reason: str) -> str:
-    """Return advice for a TLS handshake that failed; "" if the failure has another reason."""
+    """Return advice for a failed TLS handshake, by OpenSSL's words in upper case; "" for other failures.
+
+    If they name an alert, the server has sent it; an alert about a certificate is then about the
+    client's.
+    """
     if "CERTIFICATE REQUIRED" in reason:
         return (
             "the server asks for a certificate of the client: "
@@ -237,8 +241,8 @@ def find_pool_advice(names: set[str]) -> str:
 def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseError:
     """Return the error for a request that an httpx or httpx2 client refuses to send.
 
-    The message contains no quoted values, because one of them may be a key. If the message of
-    the client's exception contains any, that exception does not become the `__cause__`.
+    The message quotes no values besides the options' names, because a value may be a key. If the message
+    of the client's exception quotes any, that exception does not become the `__cause__`.
     """
     message = without_quotes(message_of(error), frozenset(names))
     if not any(map(str.isalpha, message)):

@@ -86,9 +86,10 @@ class FunctionFailed(MisuseError):
 def reading_error(
     error: Exception, read_deadlines: Deadlines | None, *, begun: bool
 ) -> StreamError | MisuseError:
-    """Convert an exception that a source raised while it was read.
+    """Convert an exception that a source raised while it was read, perhaps before a first event.
 
-    The exception becomes the `__cause__` of the returned error.
+    The exception becomes the `__cause__` of the returned error. The deadlines are those that set the read
+    timeout; None if the client is the caller's own.
     """
     if isinstance(error, StreamError | MisuseError):
         return mark_given(error)

@@ -50,7 +50,11 @@ _ACCEPTED = (
 def sync_source(
     source: object, make_threaded: Callable[[object], Deferred | None] | None = None
 ) -> SyncSource | Deferred:
-    """Return the source with which a `Stream` reads an object."""
+    """Return the source with which a `Stream` reads an object; a missing file is a FileNotFoundError.
+
+    `make_threaded` converts an asynchronous object that is not bound to an event loop, if it can be read
+    here. Without it, all asynchronous objects are refused.
+    """
     kind: type = source.__class__
     if kind in _IN_PIECES:
         # None of the checks below can apply.
@@ -78,7 +82,7 @@ def sync_source(
 
 
 def async_source(source: object) -> AsyncSource | Deferred:
-    """Return the source with which an `AsyncStream` reads an object."""
+    """Return the source with which an `AsyncStream` reads an object; FileNotFoundError for a missing file."""
     if _is_async_generator(source):
         # A generator is nothing but an asynchronous iterable, so the checks below are not needed.
         return plain.from_async_iterable(source)

@@ -40,7 +40,12 @@ def from_response(
     read_deadlines: Deadlines | None = None,
     asked: tuple[str, object] | None = None,
 ) -> SyncSource:
-    """Return the source through which a `Stream` reads an httpx or httpx2 response."""
+    """Return the source through which a `Stream` reads an httpx or httpx2 response.
+
+    `close` also closes what was opened for the response; by default, only the response is closed. The
+    deadlines are those from which the read timeout was derived. `asked` is the address and the JSON of a
+    request that this library sent.
+    """
     head = _head_of(response)
     if _was_read(response):
         # httpx has decoded this body, so the source has no content coding.
@@ -118,7 +123,7 @@ class _LimitedRead:
         self._limit = limit
 
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return the next bytes of the connection."""
+        """Return the next bytes of the connection; the timeout is the client's own, in seconds."""
         stream, response = self._stream(), self._response()
         # A connection whose response is closed is in its pool again, and belongs to another response.
         if response is not None and not response.is_closed:
@@ -251,7 +256,7 @@ def from_async_holder(source: object, response: FromHTTPX) -> AsyncSource:
 
 
 def _refuse_begun(source: object, response: FromHTTPX) -> None:
-    """Raise for an object that was partly read, because the response's beginning cannot be read again."""
+    """Refuse an object that was partly read, which stays open: its response cannot be read again."""
     is_half_read = response.is_stream_consumed and not response.is_closed
     has_whole_body = hasattr(response, "_content")
     if not is_half_read or has_whole_body:

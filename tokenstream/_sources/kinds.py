@@ -43,10 +43,13 @@ class SupportsReadLimit(Protocol):
     """Limits the seconds for which the reads of a source wait for its connection."""
 
     def seconds(self, own: float | None) -> float | None:
-        """Return the timeout for the next wait, in seconds, which is at most `own`; None for no limit."""
+        """Return the timeout for the next wait, in seconds, at most the client's `own`; None for no limit."""
 
     def wait(self, stream: object, own: float | None) -> float | None:
-        """Wait until a connection that several HTTP/2 answers share has data to read."""
+        """Wait until a connection that several HTTP/2 answers share has data; TimeoutError if none comes.
+
+        The result is the timeout, in seconds, with which the client then reads the data.
+        """
 
 
 @dataclass(slots=True)
@@ -94,7 +97,7 @@ class SyncSource:
         return not self.messages and (is_list or self.limit_read is not None or self.keep_limit is not None)
 
     def next_chunk(self, chunks: Iterator[Any], end: object) -> object:
-        """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out."""
+        """Return the next chunk or payload, or `end`; items that the server has not sent are left out."""
         for item in chunks:
             if item.__class__ is bytes or self.convert is None:
                 return item

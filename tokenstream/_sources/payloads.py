@@ -113,8 +113,9 @@ def is_whole(source: object) -> bool:
 def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gives
     """Convert an item of a source to bytes, text, or a payload as a dict.
 
-    An SDK object becomes the payload from which the SDK has created it. An unknown object
-    is returned unchanged.
+    An SDK object becomes the payload from which the SDK has created it; an event that the server has not
+    sent, but a helper of the SDK or the run of a framework, becomes None. An unknown object is returned
+    unchanged.
 
     Example:
         >>> payload_of(b"data: a"), payload_of({"choices": []})
@@ -245,7 +246,8 @@ def _is_event(item: object, fields: dict[str, Any]) -> bool:
 def _check_server_value(payload: object, items: object) -> object:
     """Refuse a JSON value from an SDK's stream that cannot be a payload; return any other converted item.
 
-    If the iterator is not an SDK's stream, the value is from the caller, and is returned.
+    If the iterator is not an SDK's stream, the value is from the caller, and is returned. Otherwise, a
+    value that is not an object is a ProtocolError.
     """
     if type(payload) in _VALUE_NAMES and _package_of(items) in _SDKS:
         name = _VALUE_NAMES[type(payload)]
@@ -281,7 +283,10 @@ class Converter:
         self._items = items
 
     def __call__(self, item: object) -> object:
-        """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item."""
+        """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item.
+
+        A JSON value of the server's that is not an object is a ProtocolError.
+        """
         if item.__class__ is str:
             return item
         payload = payload_of(as_received(self._items, item))

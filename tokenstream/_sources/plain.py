@@ -28,7 +28,7 @@ def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memo
 
 
 def from_path(path: os.PathLike[Any]) -> SyncSource:
-    """Return a source that opens a file at the first read, and closes it."""
+    """Return a source that opens a file at the first read, and closes it; a missing file is refused now."""
     # `fspath` is called only once, since its result may change.
     name = os.fspath(path)
     # If there is no such file, this raises in the line that creates the stream, not at the first read.

@@ -379,7 +379,7 @@ def is_boto3_response(source: object) -> bool:
 
 
 def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a botocore exception; return None if the exception is not about a response of AWS."""
+    """Convert a botocore exception, by the names of its classes; None if it is not about a response."""
     if names & _DAMAGED_STREAM:
         return ProtocolError(
             f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way; "

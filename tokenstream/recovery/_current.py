@@ -121,7 +121,11 @@ class CurrentAttempt:
         return self.counted + self.uncounted + 1
 
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, polls: bool) -> None:
-        """Replace the current attempt with the next one."""
+        """Replace the current attempt with the next one.
+
+        An uncounted attempt does not count towards `Retry.attempts`. One that polls asks for an answer
+        that the server writes in the background.
+        """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
         self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
         self.goes_on, self.polls = attempt.mode == "pause", polls
@@ -138,9 +142,9 @@ class CurrentAttempt:
         self._has_kept = False
 
     def begin_route(self, index: int, now: float | None) -> None:
-        """Note which opener opens the source of this attempt; its bounds on silence apply from now on.
+        """Note the opener of this attempt, whose bounds on silence apply from now on.
 
-        The message gets the name of its route.
+        The message gets the name of its route. Without a time, the attempt does not count for its route.
         """
         self.opener_index, self.opener = index, self.itinerary.openers[index]
         self._silence.apply(self.opener.deadlines)
@@ -155,7 +159,7 @@ class CurrentAttempt:
     def find_cost(self) -> float | None:
         """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
 
-        Reports contain the cost from then on.
+        Reports contain the cost from then on. The caller's `price` function may raise, but only once.
         """
         price = self.itinerary.prices[self.opener_index]
         # If the function raises an exception, the cost is unknown.
@@ -181,7 +185,7 @@ class CurrentAttempt:
     def note_hedge(
         self, loser: AttemptReport, wait: float, first_began_at: float, *, second_won: bool
     ) -> None:
-        """Note that a second attempt, a hedge, was made beside the first; the winner becomes the current one."""
+        """Note that a hedge was made beside the first attempt, some seconds after it; the winner goes on."""
         # Both attempts count.
         self.counted = 2
         self._kept_reports.append(loser)
@@ -197,7 +201,7 @@ class CurrentAttempt:
         self._silence.apply(replace(self._silence.deadlines, first_event=None))
 
     def end_race(self, content_at: float | None) -> None:
-        """Note that one of two attempts has won, and is read from now on."""
+        """Note that one of two attempts has won, by its content or because neither has any."""
         self.content_at = content_at
         self._silence.apply(self.opener.deadlines)
 
@@ -210,7 +214,11 @@ class CurrentAttempt:
         self.accepted = self.hold if accepted else None
 
     def note_discarded(self, *, always: bool = False) -> None:
-        """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens."""
+        """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens.
+
+        With `always`, the model has certainly written something, so that the attempt counts as one with
+        an unknown usage even if the server has reported no tokens.
+        """
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
         if usage or always:
@@ -223,7 +231,7 @@ class CurrentAttempt:
             self.machine.accumulator.spend(self.hold.usage)
 
     def begin_content(self, now: float | None) -> None:
-        """Note that the events of this attempt are delivered from now on; the message gets its route."""
+        """Note that this attempt's events are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
         route = self.opener.route

@@ -186,7 +186,7 @@ def choose(broken: Broken, opener: OpenerFacts) -> ModeChoice:
 
 
 def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:
-    """Plan the next attempt, with one opener.
+    """Plan the next attempt, with one opener, in a given mode or in one that is chosen here.
 
     | the next request              | is made if                                   | after a wait of         |
     |-------------------------------|----------------------------------------------|-------------------------|

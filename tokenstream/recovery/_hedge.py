@@ -194,7 +194,7 @@ class Contender:
         on_end()
 
     async def _read(self, scope: CancelScope) -> None:
-        """Read until content arrives or the attempt fails."""
+        """Read until content arrives or the attempt fails, or until the scope ends it at a deadline."""
         try:
             self._set_deadline(scope)
             source = self._source = await self._open_source()
@@ -301,7 +301,8 @@ class _ReadFirst:
 async def race(first: Contender, second: Contender, after: float) -> Contender:
     """Return the attempt that brings content earlier, and close the other attempt.
 
-    If neither brings content, the winner is the first attempt, unless only the first has failed.
+    The second begins if the first brings no content for `after` seconds. If neither does, the winner is
+    the first attempt, unless only the first has failed.
     """
     winner: Contender | None = None
     try:

@@ -138,7 +138,7 @@ class Itinerary:
         return self._used[index] if self.has_routes else sum(self._used)
 
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
-        """Return True if another attempt may be made with an opener."""
+        """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
         if index in self._skipped:
             return False
         if is_free:

@@ -31,9 +31,10 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 
 
 def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return a function that returns True for an event after which the answer cannot be rejected any more.
+    """Return a function that returns True for an event after which the answer can't be rejected any more.
 
-    Such an event has content that the caller can see, and that none of the outcomes rejects.
+    Such an event has content that the caller can see, and that none of the outcomes, such as "refusal",
+    rejects.
     """
     if "invalid" in outcomes:
         # Only the whole answer can be judged.
@@ -97,7 +98,10 @@ _NO_CONTENT = 204
 
 
 def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -> StreamError | None:
-    """Return the error of the current attempt, whose input has ended or failed; None if it succeeded."""
+    """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
+
+    The cause is None after a clean end, or if the machine has the error.
+    """
     machine = current.machine
     if current.resumption.joining.refusal is not None:
         return current.resumption.joining.refusal

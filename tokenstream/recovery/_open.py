@@ -131,7 +131,11 @@ class SourceOpener(ABC):
         return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
 
     def stop_prefixes(self, *, known: bool) -> None:
-        """Stop sending prefixes, because the server has refused one."""
+        """Stop sending prefixes, because the server has refused one.
+
+        If its message is a known, permanent refusal, an opener that makes the requests itself remembers
+        that for other streams.
+        """
         self._prefix_refused = True
 
     def limit(self, format: str | None) -> int | None:
@@ -147,7 +151,7 @@ class SourceOpener(ABC):
         """
 
     def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
-        """Call the caller's function, and return its source."""
+        """Call the caller's function, and return its source; one that was read already is a mistake."""
         source: Any = self._opens(attempt) if self.takes_attempt else self._opens()
         if source is self._last_source and type(source) not in _REREADABLE:
             raise MisuseError(
@@ -231,7 +235,7 @@ class AsyncOpener(SourceOpener):
         )
 
     async def open(self, attempt: Attempt) -> AsyncSource:
-        """Open the source of an attempt."""
+        """Open the source of an attempt; StreamError if that fails."""
         try:
             source: Any = self._call_open(attempt)
             while not isinstance(source, AsyncSource):

@@ -102,7 +102,7 @@ class Pauses:
         return api is not None and (finish.reason != "pause" or api.pause is not None)
 
     def begin_again(self, number: int) -> None:
-        """Forget the pauses so far, because the answer begins again."""
+        """Forget the pauses so far, because the answer begins again with the attempt of a number."""
         self.paused = None
         self._legs, self._held = [], ()
         self._first_number = number
@@ -181,7 +181,7 @@ class Pauses:
             self._machine.accumulator.take(self.paused.finish)
 
     def end_at_limit(self, why: str) -> Finish:
-        """Return the end of an answer that has reached its limit, because nothing goes on with it."""
+        """Return the end of an answer at its limit, and report why nothing goes on with it."""
         if not self._current.is_at_limit or self.paused is None:
             return Finish("length")
         self._legs[-1] = replace(self._legs[-1], why=why)

@@ -126,7 +126,10 @@ class Planner:
         )
 
     def _plan_to_go_on(self, broken: Broken, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
-        """Return the plan for an attempt that goes on with the answer, or begins one that has no content yet."""
+        """Return the plan to go on with the answer, or to begin one that has no content yet.
+
+        `failed` gets the result of each opener that must not make the attempt.
+        """
         if not (has_left and (broken.fetches or self._resumes(broken.error))):
             indexes = self._find_next_openers(broken.now, has_left=has_left)
             return self._plan_first(indexes, broken, failed)
@@ -142,7 +145,7 @@ class Planner:
     def _plan_first(
         self, indexes: list[int], broken: Broken, failed: list[NoPlan], choice: ModeChoice | None = None
     ) -> AttemptPlan | None:
-        """Return the plan for an attempt with the first opener that can make one; None if none can."""
+        """Return the plan with the first opener that can make an attempt; `failed` gets the others."""
         for index in indexes:
             if choice is None:
                 facts = self._find_opener_facts(index, broken)
@@ -172,7 +175,7 @@ class Planner:
         return [*same, *following] if itinerary.has_routes else [*following, *same]
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
-        """Return True if the caller wants the error of an attempt to be retried, as `Retry.on` decides."""
+        """Return True if `Retry.on` wants the error to be retried or, by default, if `otherwise` is True."""
         if self._itinerary.has_routes and is_filtered(error):
             # Another provider may answer what one has filtered, but it is only asked if the caller says so.
             is_named = not callable(self._retry.on) and "content_filter" in self._retry.outcomes
@@ -182,7 +185,7 @@ class Planner:
         return self._retry.wants(error, otherwise=otherwise)
 
     def _plan_poll(self, error: StreamError, now: float) -> AttemptPlan | None:
-        """Return the plan for the next poll; None if the answer is not polled."""
+        """Return the plan for the next poll, whose answer was not complete; None if it is not polled."""
         reader, index = self._machine.connection.format, self._current.opener_index
         # A connection may have brought the same payload as the one before, which is then dropped.
         has_answered = (reader.frames > self._frames or reader.dropped > 0) and self._machine.refusal is None
@@ -208,7 +211,7 @@ class Planner:
         return AttemptPlan("resume", index, wait, fetches=True, polls=has_answered, brings_whole=brings_whole)
 
     def _find_backoff(self, error: StreamError, number: int, *, longest: float) -> float | None:
-        """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
+        """Return the seconds to wait before the request of a number; None if the server wants too many."""
         initial = self._retry.wait
         return wait_before(
             number,
@@ -229,7 +232,7 @@ class Planner:
         return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
-        """Stop sending prefixes if the server has refused a prefix."""
+        """Stop sending prefixes if a prefix was refused; return True if the next request can do without."""
         opener = self._current.opener
         if continuation.prefix is None:
             return False
@@ -338,7 +341,10 @@ class Planner:
         return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
     def ask_about(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
-        """Return the decision on a planned attempt, mostly by `Retry.on_retry`; None to make the attempt."""
+        """Return the decision, mostly by `Retry.on_retry`, on an attempt; None to make it.
+
+        `notes` gets the reason if the attempt would begin too late.
+        """
         if callable(self._retry.wait):
             late = why_late(self._find_bounds(), now + attempt.wait)
             if late is not None:

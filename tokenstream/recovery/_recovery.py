@@ -109,7 +109,7 @@ class Recovery:
         return self._pauses.legs
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
-        """Return the source of the first attempt; with hedging, that of the winner of the first two attempts."""
+        """Return the source of the first attempt; with hedging, that of the winner of the first two."""
         self._current.begin_route(0, clock())
         attempt = Attempt(
             number=1,
@@ -130,7 +130,10 @@ class Recovery:
     # -- the end of an attempt ---------------------------------------------
 
     def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source with which to continue, or None if the stream ends here."""
+        """Return the source with which to continue, or None if the stream ends here.
+
+        The cause is None after a clean end, or if the machine has the error.
+        """
         is_final = self._has_given_up
         error = None if is_final else find_error(self._current, cause, now)
         current, refusal = self._current, self._joining.refusal
@@ -204,7 +207,7 @@ class Recovery:
         return None if answer_id is None else self._current.opener.cancel(answer_id)
 
     def find_cost(self) -> None:
-        """Compute the cost of the last attempt, which has ended, for its report."""
+        """Compute the last attempt's cost for its report; `Route.price` may raise, only once."""
         if not self._current.ended:
             self._current.find_cost()
 
@@ -267,7 +270,7 @@ class Recovery:
     def _follow_plan(
         self, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, now: float
     ) -> Deferred:
-        """Prepare the planned attempt, and return its source."""
+        """Prepare the planned attempt, after an error or a pause, and return its source."""
         current = self._current
         opener = self._openers[plan.opener_index]
         is_other = plan.opener_index != current.opener_index
@@ -345,7 +348,10 @@ class Recovery:
     # -- the first events of an attempt ------------------------------------
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
-        """Return the events to deliver before the first events of an attempt; None to discard the attempt."""
+        """Return the events to deliver before an attempt's first ones; None to discard the attempt.
+
+        The attempt may have failed before it brought content.
+        """
         machine, current = self._machine, self._current
         if failed and current.has_content:
             # The answer is still the content that was delivered before.

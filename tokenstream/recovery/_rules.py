@@ -65,6 +65,8 @@ _BAD_REQUEST = (400, 422)
 def reason_against(messages: Sequence[Message], error: StreamError | None, *, prefill: bool) -> str | None:
     """Return the reason not to continue an answer; None if the answer may be continued.
 
+    Without an error, the answer has reached its output limit.
+
     Example:
         >>> from tokenstream.errors import StreamTruncated
         >>> from tokenstream.message import Message, TextPart
@@ -161,7 +163,10 @@ _MIN_TOKENS = 16
 
 
 def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOpener) -> str | None:
-    """Return the reason not to continue the answer; None if the answer may be continued."""
+    """Return the reason not to continue the answer with an opener; None if it may be continued.
+
+    Without an error, the answer has reached its output limit, which the next request has once more.
+    """
     if current.machine.connection.format.gap == "possible":
         return MAY_LACK
     accumulator = current.machine.accumulator

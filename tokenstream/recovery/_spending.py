@@ -34,7 +34,7 @@ class Price:
         self._cost = 0.0
 
     def of(self, usage: Usage) -> float | None:
-        """Return the cost of token counts; None if it is unknown."""
+        """Return the cost of token counts; None if it is unknown; the caller's function may raise."""
         if self.function is None or not usage:
             return None
         if usage != self._usage:
@@ -69,7 +69,7 @@ class Spending:
         """The rule that stops the answer."""
 
     def begin(self, price: Price, *, goes_on: bool) -> None:
-        """Begin to count the costs of another attempt."""
+        """Begin to count another attempt's costs; one that resumes has the token counts from before, too."""
         if not goes_on:
             self.spent, self._now = self.spent + self._now, 0.0
         self._price = price

@@ -42,7 +42,7 @@ def find_origin(source: object) -> Origin | None:
 
 
 def name_answer(source: object, id: str | None) -> None:
-    """Give a stream the id that its readers get, so that its lines in the log have that id, too."""
+    """Give a stream its readers' id for its lines in the log, which no other source of events has."""
     stream: Any = source
     if id is not None and isinstance(source, StreamBase):
         find_driver(stream).machine.asked.name_answer(id)
@@ -64,8 +64,9 @@ def make_interruption(source: object, message: str) -> StreamInterrupted:
 def report_broken(error: StreamError, id: str | None, *, status: int | None = None) -> None:
     """Log that an answer has broken off, once for each error, with the origin of the answer.
 
-    Whatever turns a verdict into an error event calls this first: the encoders for one reader, the producers
-    of journals, and the refusals. Readers that follow the answer of a journal log nothing.
+    Whatever turns a verdict into an error event calls this first: the encoders for one reader, the
+    producers of journals, and the refusals. Readers that follow the answer of a journal log nothing. The
+    status is None once the answer has begun.
     """
     if not mark_reported(error):
         return

@@ -55,7 +55,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_end(self._ending))
 
     def _encode_error(self, error: StreamError) -> None:
-        """Encode the error that ends the answer, and queue its pieces."""
+        """Encode the error that ends the answer; raise it if the protocol has no event for errors."""
         self._ended = True
         if not self._sending.protocol.has_errors:
             self._sending.report_broken(error)
@@ -301,7 +301,7 @@ def payloads(
 
 
 def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
-    """Return the iterator over the encoded events of a source; sync or async, like the source."""
+    """Return the iterator, sync or async like the source, over encoded events; `joins` joins each one's."""
     if isinstance(source, RunEvents):
         # The events of a run can be read in a loop of either kind.
         return EncodedRun[Any](source, sending, joins=joins)

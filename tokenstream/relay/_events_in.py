@@ -127,7 +127,7 @@ class EventsIn:
         return self.source.message.ending if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
-        """Stop the source, if it is a stream."""
+        """Stop the source; return False if its events do not end by themselves, or have ended."""
         if self._error is None and isinstance(self.source, AsyncStream):
             self.source.stop(reason)
             return True
@@ -135,7 +135,10 @@ class EventsIn:
 
 
 def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]] | None:
-    """Return a function that returns the next event if it has arrived, else None."""
+    """Return a function that returns the next event if it has arrived, for a driver that can do that.
+
+    Those are the drivers of an `AsyncStream` and of one reader of a shared stream.
+    """
     if isinstance(driver, AsyncDriver):
         return driver.step_now
     if isinstance(driver, ReaderDriver):

@@ -77,7 +77,7 @@ class ToldEnding:
         """The state of the step without a parent that ended last."""
 
     def note(self, event: AnyEvent) -> None:
-        """Remember what an event implies about the ending."""
+        """Remember what an event of a class in `TELLING` implies about the ending."""
         if isinstance(event, Stopped):
             self._stopped = True
             return
@@ -90,7 +90,7 @@ class ToldEnding:
             self._last_state = event.state
 
     def choose(self, ending: Ending | None) -> Ending:
-        """Return the ending of the answer."""
+        """Return the ending of the answer; the events imply it if it is not known, or "streaming"."""
         if ending is None and self.is_run:
             endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
             # The run ends as the last step without a parent; any state but these two means "complete".
@@ -103,6 +103,9 @@ class ToldEnding:
 
 def strip_private(event: Event, id: str | None) -> Event | None:
     """Return an event without the provider's private ids and fields; None if nothing is left.
+
+    The answer's id takes the place of the provider's. An event without anything private is returned
+    itself.
 
     Example:
         >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
@@ -229,7 +232,7 @@ class Sending:
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
     def encode_event(self, event: Event) -> list[Any]:
-        """Return the chunks for an event: bytes, or JSON objects."""
+        """Return the chunks for an event, bytes or JSON objects; a function in `shape` may raise."""
         if not isinstance(event, _EVENT_CLASSES):
             raise MisuseError(
                 f"a relay sends events, not {type(event).__qualname__}: pass the stream itself, "
@@ -251,7 +254,7 @@ class Sending:
         return b"".join(self.encode_event(event)) if chunk is None else chunk
 
     def encode_end(self, ending: Ending | None = None) -> list[Any]:
-        """Return the chunks that end an answer whose events ended without an error."""
+        """Return the chunks that end an answer without an error; by default, the events imply its ending."""
         held_back = self._flush_shape()
         ending = self._told.choose(ending)
         broken = find_broken(ending)
@@ -271,7 +274,7 @@ class Sending:
         return [*held_back, *chunks]
 
     def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
-        """Return the chunks that report an error."""
+        """Return the chunks that report an error, by default with the ending that the error implies."""
         self.report_broken(error)
         held_back = self._flush_shape()
         self._report_losses()
@@ -315,7 +318,7 @@ class Sending:
         return self._add_id(chunks, counts=event.__class__ not in (Ping, Unknown))
 
     def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
-        """Return the chunks of an event, with the event's id in the last one.
+        """Return an event's chunks, with an id in the last one, unless it is no part of the answer.
 
         A reader that has lost the last chunk does not know the id, and so asks for the whole event again.
         """

@@ -267,7 +267,7 @@ def _choice_and_step(event: Event) -> _ChoiceAndStep:
 
 
 def _set_step(event: Event, step: str | None) -> Event:
-    """Return an event after assigning it to a step."""
+    """Assign an event, which is changed, to a step, unless that is None; return the event."""
     if step is not None:
         event.step = step
     return event

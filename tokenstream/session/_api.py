@@ -144,7 +144,7 @@ class SessionAPI(ABC):
         """Return the API's list of tools."""
 
     def greet(self, *, is_set_up: bool) -> list[Payload]:
-        """Return the first messages on a new connection, and forget the state of the one before."""
+        """Return the first messages on a new connection; a session set up by an SDK may have no options."""
         self.connections += 1
         self.owners.clear()
         self.must_rotate = False
@@ -159,7 +159,7 @@ class SessionAPI(ABC):
 
     @abstractmethod
     def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
-        """Return the messages that ask a question."""
+        """Return the messages that ask a question, behind the rounds before it."""
 
     def write_cancel(self, exchange: AskedExchange) -> list[Payload]:
         """Return the messages that ask the server to stop an answer; none if the API has no such message."""
@@ -185,21 +185,27 @@ class SessionAPI(ABC):
         return None
 
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
-        """Return True if a request can only be written after further messages of another answer."""
+        """Return True if a request can only be written after further messages of another open answer."""
         return False
 
     def write_truncation(self, exchanges: Sequence[AskedExchange], played_ms: float) -> list[Payload]:
-        """Return the messages that shorten an answer to the audio that was played; none by default."""
+        """Return the messages that shorten an answer, of several exchanges if tools ran, to the audio played.
+
+        By default, there are none. The audio is in milliseconds.
+        """
         return []
 
     @abstractmethod
     def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
-        """Return the place of a received message, and learn what it says about the connection."""
+        """Return the place of a received message, and learn what it says about the connection.
+
+        The exchanges are in the order of their requests.
+        """
 
     def write_missing(
         self, rounds: Sequence[Round], last_known: Round | None, question: Question
     ) -> list[Payload]:
-        """Return the turns of the rounds that the server lacks, before a question."""
+        """Return the turns of the rounds behind the last one that the server knows, before a question."""
         turns = write_history(rounds_after(rounds, last_known), self.turn_method, question)
         self.resent += bool(turns and last_known is None)
         return turns

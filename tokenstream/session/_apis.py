@@ -27,7 +27,10 @@ def make_api(
     tools: Any,  # noqa: ANN401 - tools, a router or a list, checked by the session
     settings: Mapping[str, Any],
 ) -> SessionAPI:
-    """Return the state of a conversation with an API."""
+    """Return the state of a conversation with an API, whose model may be named by the URL instead.
+
+    Tools are a list in the form of the API, or an object with a method that writes it.
+    """
     kind = APIS.get(format)
     if kind is None:
         raise MisuseError(f"a session speaks {', '.join(sorted(APIS))}, and not {format!r}")

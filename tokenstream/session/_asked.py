@@ -129,7 +129,7 @@ class Asked:
         return exchange
 
     def check_no_post(self) -> None:
-        """Refuse to ask by a POST, whose answer cannot begin with what came over the connection."""
+        """Refuse to ask by a POST if the attempt begins with rounds whose tools ran over the connection."""
         if self._repeated:
             raise StreamTruncated(_UNANSWERED)
         # Its source has a single answer.
@@ -194,7 +194,7 @@ class Asked:
             self._messages.append(message)
 
     def _answer_calls(self, router: Router, answered: AskedExchange) -> Steps[bool]:
-        """Run the tools that the answer has called, and ask on with their results."""
+        """Run the tools that the answer has called, and ask on with their results; return False for none."""
         messages, self._messages = self._messages, []
         if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
             return False

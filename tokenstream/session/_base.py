@@ -137,6 +137,15 @@ class SessionBase:
 
         What was spoken is a text there. Questions that got no answer are left out, and so are tool calls
         without a result.
+
+        Args:
+            format: The name of the request's format, such as "openai-chat"; None for the format of the API.
+                Items that you have written yourself stay in the form of the session's API.
+            lane: The name of the lane; None for the default one.
+
+        Raises:
+            MisuseError: Requests in that format have no turns.
+            NotExpressible: The format cannot express a part of an answer.
         """
         if format is None or format == self.format:
             method = self._conversation.known_api.turn_method
@@ -198,7 +207,7 @@ class SessionBase:
     # -- sending POSTs instead -------------------------------------------------
 
     def _falls_back(self, error: Exception, line: Line) -> bool:
-        """Return True if questions are sent as POSTs from now on, since no connection could be opened."""
+        """Return True if questions are POSTs from now on, since a line could open no connection."""
         is_unopened = error is line.opening_failure and not isinstance(error, MisuseError)
         if is_unopened and self._fallback is not None:
             self._is_falling_back = True

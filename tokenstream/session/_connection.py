@@ -38,7 +38,10 @@ class FairLock:
         self.is_taken = False
 
     def take(self, seconds: float | None = None, exchange: AskedExchange | None = None) -> Steps[bool]:
-        """Wait for the turn, and take it; return False without it if something has come for an exchange."""
+        """Wait for the turn, and take it; return False without it if something has come for an exchange.
+
+        Another run may receive its messages meanwhile. TimeoutError if neither has come in time.
+        """
         if not self.is_taken:
             self.is_taken = True
             return True
@@ -139,7 +142,11 @@ class RenewedConnection:
         return self._reading.is_taken
 
     def receive(self, until: float | None, exchange: AskedExchange | None = None) -> Steps[object]:
-        """Return the next message, once no other run reads the connection."""
+        """Return the next message, once no other run reads the connection.
+
+        The result is None if another run has received something for the exchange that is read, or if the
+        connection was closed or replaced meanwhile. TimeoutError if none has arrived in time.
+        """
         number = self.number
         if not (yield from self._reading.take(self._seconds_until(until), exchange)):
             return None
@@ -237,7 +244,10 @@ class AskedExchange:
         """True once the server was told how much of the audio was heard."""
 
     def put(self, message: bytes, *, held_until: float | None = None) -> None:
-        """Add a message of the answer, unless nobody reads it any more."""
+        """Add a message of the answer, unless nobody reads it any more.
+
+        The end of a response that another one may follow is held until that is known, or until a time.
+        """
         if held_until is not None:
             self.held, self._held_until = message, held_until
         elif not self.dropped:
@@ -299,7 +309,7 @@ class AskedExchange:
         self._ring()
 
     def end(self, error: Exception | None = None) -> None:
-        """Note that no more messages can arrive."""
+        """Note that no more messages can arrive, perhaps because the connection broke with an exception."""
         self.ended, self.error = True, error
         if self.completed:
             self.release_held()

@@ -95,7 +95,7 @@ class SessionConversation:
     # -- connections ---------------------------------------------------------
 
     def connect(self) -> Steps[None]:
-        """Open a connection, unless a usable one is open."""
+        """Open a connection, unless a usable one is open; StreamStalled if the server does not set it up."""
         connection = self._connection
         must_rotate = self.api is not None and self.api.must_rotate
         if connection.is_open and (connection.is_half_written or must_rotate):
@@ -139,13 +139,13 @@ class SessionConversation:
         yield from self._connection.close()
 
     def _lose(self, error: Exception, number: int) -> Steps[None]:
-        """Note that a connection has broken, with its exception, unless that is known already."""
+        """Note that the connection with a number has broken, unless that is known already."""
         if self._connection.is_current(number):
             self._end_exchanges(error)
             yield from self._connection.close()
 
     def _is_gone(self, error: Exception, number: int) -> bool:
-        """Return True if an exception means that a connection is gone, or if another run has noted that."""
+        """Return True if an exception means that the connection with a number is gone, or that is known."""
         is_lost = isinstance(error, OSError) and not isinstance(error, TimeoutError)
         return is_lost or is_socket_closed(error) or not self._connection.is_current(number)
 
@@ -187,7 +187,10 @@ class SessionConversation:
                 )
 
     def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[AskedExchange]:
-        """Send a question, on another connection if need be; return the exchange that gets the answer."""
+        """Send a question, on another connection if need be; return the exchange that gets the answer.
+
+        Turns that follow it let the model continue a broken answer.
+        """
         self.check_free(asked.lane)
         exchange = AskedExchange(asked, turns)
         try:
@@ -287,7 +290,7 @@ class SessionConversation:
         return other is not exchange and other.is_open and self.known_api.waits_for(other, exchange)
 
     def _take_next(self, until: float) -> Steps[bool]:
-        """Take the next message, or note that the connection is gone; return False if nothing came in time."""
+        """Take the next message, or note that the connection is gone; return False if there was neither."""
         number = self._connection.number
         try:
             message = yield from self._connection.receive(until)
@@ -321,7 +324,10 @@ class SessionConversation:
         return exchange.take()
 
     def _receive_for(self, exchange: AskedExchange, until: float | None, held_up_until: float) -> Steps[None]:
-        """Read a message from the connection, of this exchange or of another one."""
+        """Read a message from the connection, of this exchange or of another one.
+
+        `held_up_until` is how long the end of a cancelled answer before this one is waited for.
+        """
         is_held_up = not exchange.begun and self._is_held_up(exchange)
         limits = (until, exchange.held_until, held_up_until if is_held_up else None)
         number = self._connection.number
@@ -410,7 +416,11 @@ class SessionConversation:
         played_ms: float | None = None,
         earlier: Sequence[AskedExchange] = (),
     ) -> Steps[None]:
-        """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late."""
+        """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
+
+        The answer may have come to its exchange from `earlier` ones, after which tools ran. `played_ms`
+        is None if it is not known how much of its audio was heard.
+        """
         was_open = exchange.is_open and not exchange.dropped
         if not exchange.is_read:
             exchange.drop()

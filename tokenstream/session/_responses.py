@@ -403,6 +403,6 @@ class _ResponsesOfSteering(_ResponsesOfRounds, SteeredResponses):
 
 
 def _is_about(error: Payload, request: str) -> bool:
-    """Return True for an error that a request has caused, which may be unknown to the server, or late."""
+    """Return True for an error of a request, such as "cancel", which may come late or be unknown there."""
     words = [(text_of(error, name) or "").lower() for name in ("code", "message", "param")]
     return words[0] == _UNKNOWN_REQUEST or any(request in each for each in words)

@@ -81,7 +81,7 @@ class Question:
             self.items = _items_of(content)
 
     def write_turns(self, method: str) -> list[dict[str, Any]]:
-        """Return the turns of the question in the form of one API."""
+        """Return the turns of the question, made by a method of `Message` in the form of one API."""
         if self.results is not None:
             return _write_results(self.results, method)
         if self.text is not None:
@@ -185,7 +185,7 @@ class Round:
         return self._answer if self._find_answer is None else self._find_answer()
 
     def be_answered_by(self, answer: ReadsAnswer | None) -> None:
-        """Take the answer from a stream, which is kept for the history even if the application drops it."""
+        """Take the answer from a stream's driver, which is kept even if the application drops the stream."""
         self._answer = answer
 
     @property
@@ -212,7 +212,7 @@ class Round:
         return bool(message.parts) or message.complete
 
     def keep(self, message: Message | None = None) -> None:
-        """Keep the message, and forget the stream, from which nothing more comes."""
+        """Keep a message, by default the stream's, and forget the stream, from which nothing more comes."""
         self._message = self.message if message is None else message
         self._answer = self._asked = self._find_answer = None
 
@@ -230,7 +230,7 @@ class Round:
 def write_history(
     rounds: Sequence[Round], method: str, following: Question | None = None
 ) -> list[dict[str, Any]]:
-    """Return the turns of the rounds in which the model has said anything, in the form of one API."""
+    """Return the turns, by a method of `Message`, of the rounds in which the model has said anything."""
     turns: list[dict[str, Any]] = []
     said = [each for each in rounds if each.is_answered]
     for index, each in enumerate(said):
@@ -281,7 +281,7 @@ def _is_written_in(dialect: str, part: Part) -> bool:
 
 
 def find_turn_method(format: str) -> str:
-    """Return the name of the method that makes turns in the form of an API."""
+    """Return the name of the method of `Message` that makes turns in the form of an API."""
     method = turn_method(format)
     if method is None:
         names = ", ".join(formats_with_turns())

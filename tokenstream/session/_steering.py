@@ -40,7 +40,7 @@ class SentSteer(Steer):
         return self.id is not None or self.error is not None
 
     def write_turns(self, method: str) -> list[dict[str, Any]]:
-        """Return the turns of the input in the form of one API."""
+        """Return the turns of the input, made by a method of `Message` in the form of one API."""
         return self.question.write_turns(method)
 
     def take(self, payload: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class SentSteer(Steer):
         self.error = provider_error({"error": dict_of(payload, "error") or payload})
 
     def lose(self, *, is_pending: bool = False) -> None:
-        """Note that nothing more will be said about the input."""
+        """Note that nothing more will be said about the input, which may be pending without a response."""
         if not self.is_settled or (is_pending and self.state == "pending"):
             self.state = "lost"
 

@@ -127,7 +127,7 @@ class AsyncDriver(Driver):
         return self._step_after_end() if self.phase is ENDED else self.__anext__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event for a view, or None if none has arrived by the time `until`."""
+        """Return a view's next event; None at the time `until` or, if it `pauses`, before the final rest."""
         return self._step_after_end() if self.phase is ENDED else self.next_event(until, pauses=pauses)
 
     async def step_now(self) -> Event | None:
@@ -137,7 +137,7 @@ class AsyncDriver(Driver):
         return self.poll_fast() or await self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event, or None if none has arrived, for a loop that also reads other streams."""
+        """Return the next event, or None if none has arrived; `bell` wakes the loop over several streams."""
         if self.verdict.end_request is not None:
             # `stop` or `close` was called, perhaps in another thread; the events that are left follow.
             self.end()
@@ -162,7 +162,7 @@ class AsyncDriver(Driver):
             self.process_item(item, now)
 
     async def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, or raise the answer's error.
+        """Read until the head of the response or the first event has arrived, or raise the answer's error.
 
         A later loop still delivers every event.
         """
@@ -239,13 +239,16 @@ class AsyncDriver(Driver):
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams."""
+        """Begin to read for a loop over several streams.
+
+        For a source that never waits, `bell` is set only if the stream has guards that are awaited.
+        """
         if self.phase is not ENDED and not self.pump.begun:
             self._begin()
             self.pump.listen(bell, even_if_instant=self.awaited_guards is not None)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which a deadline passes if nothing arrives before then; None for no deadline."""
+        """Return the time at which a deadline passes if nothing has arrived `since`; None for no deadline."""
         if self._waits_for_guards:
             return self.chain.deadline  # the earliest of the stages, one of which waits for guards
         has_input_ended = self.machine.input_ended or self.phase is ENDED
@@ -279,7 +282,7 @@ class AsyncDriver(Driver):
         raise StopAsyncIteration
 
     async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
-        """Return the next event; None if the chunk read has produced no event."""
+        """Return the next event; None if the chunk that `advance` has read has produced none."""
         if self.pump.busy:
             raise concurrent_read_error()
         try:
@@ -315,7 +318,7 @@ class AsyncDriver(Driver):
         self.pump.call_soon(self.end)
 
     def add_awaitable_guard(self, rule: AskedRule, *, awaited: bool) -> None:
-        """Let a guard's function be awaited in separate tasks, if it returns awaitables."""
+        """Let a guard's function be awaited in separate tasks, if it is `awaited` or returns awaitables."""
         from tokenstream.stream._awaited_guards import AwaitedGuards
 
         if self.awaited_guards is None:
@@ -333,7 +336,7 @@ class AsyncDriver(Driver):
                 self.pump.stop()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source; the message keeps the content read so far."""
+        """Close the source; with `failed`, neither replace nor delay the error that is being raised."""
         self.record_closing()
         try:
             self.cut_short("stopped", "closed")
@@ -345,7 +348,11 @@ class AsyncDriver(Driver):
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
-        """Close the source, if no other caller has; a second caller waits until the source is closed."""
+        """Close the source, if no other caller has; a second caller waits until the source is closed.
+
+        With `quiet`, an error of closing is logged instead of raised, because the caller did not ask to
+        close.
+        """
         error = await self.pump.close(failed=failed)
         if (cancelling := self.take_cancelling()) is not None:
             await send(cancelling, self)
@@ -422,7 +429,7 @@ class AsyncDriver(Driver):
             self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
-        """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most."""
+        """Wait for the verdict of a guard on which every held-back event depends, or until a deadline."""
         until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
         self.pump.busy = True
         try:
@@ -470,7 +477,11 @@ class AsyncDriver(Driver):
         return item
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
-        """Wait for the next item with the timer of an earlier wait, so that no deadline has to be computed."""
+        """Wait for the next item with an earlier wait's timer; None if none is set, or if it has rung.
+
+        The item is `NOTHING` at the time `until`. After None, the caller waits with `pump.read`, which
+        applies the deadlines.
+        """
         limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
         pump, reader = self.pump, self.pump.reader
         arrival = None if reader is None else reader.begin_steady_wait(self._steady_deadline, limit)

@@ -42,7 +42,7 @@ class AwaitedGuards:
         """Set once a guard has returned its verdict; None unless somebody waits for that."""
 
     def add(self, rule: AskedRule, *, awaited: bool) -> None:
-        """Let a guard function be awaited in separate tasks, if it returns awaitables."""
+        """Let a guard's function be awaited in separate tasks, if it is `awaited` or returns awaitables."""
         self._needs_task = self._needs_task or awaited
         rule.ask_async = self._ask_guard
 

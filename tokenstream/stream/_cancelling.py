@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def send_now(cancelling: Deferred, of: HasOrigin | None = None) -> None:
-    """Open and close a source, to send its request; a failure is only logged."""
+    """Open and close a source, to send the request that cancels the answer `of`; a failure is only logged."""
     try:
         source = cancelling.open()
         _check(source, of)

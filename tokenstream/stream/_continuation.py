@@ -91,7 +91,10 @@ class Continuation:
         return {**payload, field: [*turns, *self.write_turns()], **extra}
 
     def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
-        """Return the turns of a request for the rest of the answer; see `Attempt.continuation`."""
+        """Return the turns of a request for the rest, by default in the answer's own format.
+
+        See `Attempt.continuation`.
+        """
         name = format if format is not None else self.message.format
         # The method of `Message` that returns its turns in this format.
         method = turn_method(name)
@@ -110,7 +113,7 @@ class Continuation:
         return [*turns, write_user_turn(self.question, method)]
 
     def _note_left_out(self, accepted: Message, method: str) -> None:
-        """Add to `left_out` the kinds of parts that the turns lack, such as reasoning signed by another API."""
+        """Add to `left_out` the kinds of parts that the turns lack, such as another API's reasoning."""
         kept = [part.kind for part in accepted.parts]
         self.left_out.update(
             part.kind for part in self.message.parts if kept.count(part.kind) < self._count(part.kind)
@@ -126,7 +129,7 @@ class Continuation:
         return sum(part.kind == kind for part in self.message.parts)
 
     def _select_accepted(self) -> Message:
-        """Return the message without the parts that providers refuse, which are unfinished or unsigned.
+        """Return the message without unfinished or unsigned parts, which providers refuse.
 
         If the answer ends the request, as a prefix, its trailing white space is removed, too.
         """

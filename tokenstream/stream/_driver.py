@@ -358,7 +358,7 @@ class Driver(UncopyableObject):
         return not machine.input_ended and machine.error is None
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
-        """Return the time at which a read has to stop waiting; None for no limit."""
+        """Return the time at which a read stops waiting, whose silence counts from `since` or from now."""
         if self.machine.answered or self.machine.error is not None:
             # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
@@ -370,7 +370,7 @@ class Driver(UncopyableObject):
         return until
 
     def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
-        """Process an item of the pump, and return its event if the machine produces one at once."""
+        """Process a chunk or an item of `_reading.items`; return an event if there is one at once."""
         machine = self.machine
         if self.phase is ENDED:
             # The stream was stopped while it was being read.
@@ -519,7 +519,11 @@ class Driver(UncopyableObject):
         self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:
-        """End the stream, once all its events are delivered."""
+        """End the stream, by default as the machine decides, once all its events are delivered.
+
+        If the result is True, events may be left: the caller delivers these, and then calls this method
+        again.
+        """
         machine = self.machine
         if not machine.input_ended or self._is_end_unread:
             # End the input first, which may release events that were held back.
@@ -563,7 +567,7 @@ class Driver(UncopyableObject):
         return self.error
 
     def cut_short(self, ending: Ending, reason: str | None) -> None:
-        """End the stream here, without reading the rest of the source."""
+        """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if self.phase is not ENDED:
             decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
@@ -587,7 +591,7 @@ class Driver(UncopyableObject):
                 recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with the answer of the previous attempt, because the new answer differs from it."""
+        """End the stream, unless it has ended, with the previous answer, from which the new one differs."""
         if self.phase is ENDED:
             return
         self.error = error

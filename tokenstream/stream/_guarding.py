@@ -63,7 +63,13 @@ def guard(
     field: At | None,
     counts: bool = False,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
-    """Add a guard to a stream, and return the object that applies the guard's rule."""
+    """Add a guard to a stream, and return the object that applies the guard's rule.
+
+    A rule that is a function is first called after `first_tokens` pieces of content, and then after
+    `every` further ones; with `hold`, events are held back until it decides, but not longer than those
+    first pieces. `field` replaces the message by the value at that path; `counts` is for a rule that
+    counts all that arrives, even what never becomes part of the answer.
+    """
     internal_rule = make_rule(rule, first_tokens, every, field)
     machine = driver.machine
     has_begun = machine.input_ended or machine.meter.chunks > 0

@@ -41,7 +41,10 @@ class Recovers(Protocol):
         ...
 
     def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source with which to continue, or None if the stream ends here."""
+        """Return the source with which to continue, or None if the stream ends here.
+
+        The cause is None after a clean end, or if the machine, which decodes the input, has the error.
+        """
         ...
 
     def make_cancelling(self) -> Deferred | None:
@@ -49,7 +52,7 @@ class Recovers(Protocol):
         ...
 
     def find_cost(self) -> None:
-        """Compute the cost of the last attempt, which has ended, for its report."""
+        """Compute the last attempt's cost for its report; the application's function may raise, only once."""
         ...
 
     def record_end(self, error: Exception | None, now: float) -> None:
@@ -95,7 +98,7 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
 
 
 def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
-    """Make a machine ready for the bytes of a source that was just opened."""
+    """Make a new machine ready for a source's bytes; its own options come before the source's."""
     if source.reading is not None:
         format, make_stage, offered = source.reading
         machine.offered = offered if machine.offered is None else machine.offered

@@ -79,7 +79,10 @@ class EndVerdict:
         """The error that ended the stream, until the loop raises it, which closes the source first."""
 
     def request_end(self, reason: str, *, closing: bool = False) -> None:
-        """Request the end of the stream; only the first request counts, and none once the ending is decided."""
+        """Request the end of the stream, or only its `closing`, which is not reported as a stop.
+
+        Only the first request counts, and none once the ending is decided.
+        """
         with self._lock:
             self.is_asked = True
             if not self._decided and self.end_request is None:

@@ -181,7 +181,7 @@ class _Tasks:
             self._waiting.append(work)
 
     async def _run_tools(self, work: Work, begun: Event) -> None:
-        """Run a tool, then the tools that are waiting for a free slot."""
+        """Run a tool, then the tools that are waiting for a free slot; set `begun` at once."""
         begun.set()
         await self._finish_work(work)
         while self._waiting and not self._must_end:
@@ -221,7 +221,7 @@ class _Tasks:
                 await self._finish_work(each)
 
     async def _call(self, work: Work, step: Any = None) -> object:  # noqa: ANN401 - a step, which stands above
-        """Call a handler, or return the stored result of a tool's call that has run before."""
+        """Call a handler within its `step`, or return the result of a call that has run before."""
         if not work.is_tool:
             value = work.call()
             return await value if value is not None and isawaitable(value) else value
@@ -313,7 +313,7 @@ class _Tasks:
 def _begin_run(
     driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router, kind: type[Once]
 ) -> HandlerRun:
-    """Return the object that decides, event by event, which of the router's handlers to call."""
+    """Return the object that chooses the handlers to call; with a store, `kind` runs calls once."""
     from tokenstream.router import Router
 
     argument: Any = router
@@ -411,7 +411,7 @@ def _call_tool(driver: SyncDriver, run: HandlerRun, work: Work, step: Any) -> ob
 
 
 def _show(driver: SyncDriver, run: HandlerRun, work: Work, step: Any, output: object) -> None:  # noqa: ANN401 - as above
-    """Show a value that a running tool has yielded."""
+    """Show a value that a running tool has yielded; raise ToolStopped if the tool is not to go on."""
     _show_in_step(step, output)
     try:
         _call_all(driver, run, run.show_progress(work, output))

@@ -140,7 +140,10 @@ class SyncDriver(Driver):
         return self.__next__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Event | None:
-        """Return the next event for a view that limits its wait, or None at the end of that wait."""
+        """Return a view's next event; None at the time `until` or, if it `pauses`, before the final rest.
+
+        The time counts only if the source's reads can be limited.
+        """
         if self.phase is ENDED:
             return self.step()  # raises the stream's error or StopIteration
         if until is None:
@@ -153,7 +156,7 @@ class SyncDriver(Driver):
         return self.step() if self.phase is ENDED else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
-        """Return the next event, or None if none has arrived, for a loop that also reads other streams."""
+        """Return the next event, or None if none has arrived; `bell` wakes the loop over several streams."""
         return self._step(partial(self._advance_without_waiting, bell))
 
     @property
@@ -204,7 +207,7 @@ class SyncDriver(Driver):
             self.end_read()
 
     def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, or raise the answer's error.
+        """Read until the head of the response or the first event has arrived, or raise the answer's error.
 
         A later loop still delivers every event.
         """
@@ -258,7 +261,7 @@ class SyncDriver(Driver):
         pump.listen(bell)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before then; None for never."""
+        """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
         return None if self.machine.input_ended or self.phase is ENDED else self.find_read_limit(since)
 
     def expire(self) -> None:
@@ -277,7 +280,7 @@ class SyncDriver(Driver):
     def _step(
         self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
     ) -> Event | None:
-        """Return the next event; None if the chunks read have produced no event."""
+        """Return the next event; None if the single chunk, or those until a time, have produced no event."""
         if not self.pump.begin_read():
             raise self._busy_error()
         try:
@@ -336,7 +339,7 @@ class SyncDriver(Driver):
             pump.lock.release()
 
     def close_source(self, *, quiet: bool = False) -> None:
-        """Close the source, unless it is closed already."""
+        """Close the source, unless it is closed; with `quiet`, log errors instead of raising them."""
         try:
             self.pump.close()
         except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -11,7 +10,7 @@ import anyio
 import pytest
 
 from tests.stream.async_sources import cancelled_when
-from tests.stream.bodies import ANSWER, chunk
+from tests.stream.bodies import ANSWER
 from tests.support.loopback import Loopback, until_close
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, aconnect
@@ -55,21 +54,6 @@ def test_stop_from_another_thread_ends_the_loop_with_the_next_chunk() -> None:
     assert (message.text, message.ending) == ("Let me ", "stopped")
     assert source.ended
     assert stream.message == message
-
-
-def test_message_and_metrics_may_be_asked_for_from_another_thread() -> None:
-    """While the stream is read."""
-    source = Waiting(ANSWER[:5], ANSWER[5:])
-    stream = Stream(source)
-    reader = threading.Thread(target=stream.final)
-    reader.start()
-    assert source.waits.wait(PATIENCE)
-
-    assert stream.message.text == "Let me see."
-    assert stream.metrics.chunks == 5
-    source.go_on.set()
-    reader.join(PATIENCE)
-    assert (stream.message.text, stream.message.ending) == ("Let me see.", "complete")
 
 
 def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
@@ -121,32 +105,6 @@ def test_an_async_close_during_a_read_leaves_closing_to_the_read() -> None:
 
     for backend in ("asyncio", "trio"):
         anyio.run(main, backend=backend)
-
-
-@pytest.mark.slow
-def test_the_message_that_another_thread_asks_for_is_never_wrong() -> None:
-    """Each is a beginning of the answer, and what is asked for at the end has all of it."""
-    body = [
-        ANSWER[2],
-        *[chunk({"content": str(number % 10)}) for number in range(3000)],
-        ANSWER[8],
-        ANSWER[-1],
-    ]
-    whole = "Let " + "".join(str(number % 10) for number in range(3000))
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(5):
-            stream = Stream(body)
-            reader = threading.Thread(target=stream.final)
-            reader.start()
-            while reader.is_alive():
-                assert whole.startswith(stream.message.text)
-            reader.join()
-
-            assert (stream.message.text, stream.message.ending) == (whole, "complete")
-    finally:
-        sys.setswitchinterval(interval)
 
 
 def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:

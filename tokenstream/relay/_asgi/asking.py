@@ -94,7 +94,7 @@ def _sent_path(scope: Mapping[str, Any]) -> str:
 
 
 def read_header(scope: Mapping[str, Any], name: bytes) -> str:
-    """Return a header of a request; "" if it is absent."""
+    """Return a request's header, named in lower case; "" if it is absent."""
     for key, value in scope["headers"]:
         if key.lower() == name:
             text: str = value.decode("latin-1")
@@ -111,7 +111,7 @@ def quote_id(id: object) -> str:
 
 
 def fingerprint(key: str | None, body: object) -> str | None:
-    """Return the hashes of a request's key and body, with which later requests are compared."""
+    """Return the hashes of a request's key and body, either of which may be unknown, as one text."""
     if key is None and body is None:
         return None
     if isinstance(body, bytes):

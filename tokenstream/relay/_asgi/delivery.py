@@ -118,7 +118,7 @@ class Delivery(ABC):
 
     @abstractmethod
     def _stop_source(self, reason: str) -> bool:
-        """Ask the source of the answer to end."""
+        """Ask the source of the answer to end; return False if the task that reads it must be cancelled."""
 
     @property
     def is_shutting_down(self) -> bool:

@@ -108,7 +108,7 @@ class FollowOutlet(Outlet):
         return {}
 
     async def open(self) -> Refusal | None:
-        """Begin to follow the answer."""
+        """Begin to follow the answer; return a refusal if that fails, or if the reader has all of it."""
         if self._refusal is not None:
             return self._refusal
         try:
@@ -201,7 +201,7 @@ def check_journal(journal: object) -> None:
 
 
 def parse_position(value: str | int | None) -> int:
-    """Parse the position that a reader has sent.
+    """Parse the position, or the header `Last-Event-ID`, that a reader has sent; 0 if there is none.
 
     Example:
         >>> parse_position(None), parse_position("17")
@@ -217,7 +217,7 @@ def parse_position(value: str | int | None) -> int:
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | None = None) -> Refusal:
-    """Return the response that reports an error of a journal to a reader."""
+    """Return the response for a journal's error; `as_event` takes its place once a head was sent."""
     is_temporary = isinstance(error, JournalUnavailable)
     if is_temporary:
         about = None if id is None else KnownById(id)

@@ -49,7 +49,7 @@ def is_cross_site(request: object, *, origins: Iterable[str] = ()) -> bool:
 
 
 def check_origins(origins: Iterable[str]) -> frozenset[str]:
-    """Return origins in the form in which they are compared."""
+    """Return origins in the form in which they are compared; a single text is a mistake."""
     if isinstance(origins, str):
         raise MisuseError(f"origins= is a list of origins, such as [{origins!r}]")
     listed: list[Any] = list(origins)
@@ -60,7 +60,10 @@ def check_origins(origins: Iterable[str]) -> frozenset[str]:
 
 
 def sent_cross_site(read: Callable[[str], str], origins: frozenset[str]) -> bool:
-    """Return True if a page of another site has sent a request; see `is_cross_site`."""
+    """Return True if a page of another site has sent a request; `read` takes a header's lower-case name.
+
+    See `is_cross_site`.
+    """
     origin, site = read("origin"), read("sec-fetch-site").lower()
     if "*" in origins or (origin and _normalize(origin) in origins):
         return False

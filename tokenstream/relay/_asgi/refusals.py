@@ -76,7 +76,11 @@ def status_of(error: StreamError) -> int:
 def refuse_failed(
     error: StreamError, encode: Callable[[StreamError], bytes | None] | None = None, id: str | None = None
 ) -> Refusal:
-    """Return the response for an answer that failed before its first event, and log that."""
+    """Return the response for an answer that failed before its first event, and log that.
+
+    If the head was sent already, `encode` returns the error as an event, or None if the protocol has
+    none.
+    """
     status = status_of(error)
     report_broken(error, id, status=status)
     as_event = None if encode is None else encode(error)
@@ -101,7 +105,7 @@ def hide_not_expressible(error: NotExpressible) -> StreamError:
 
 
 def refuse_not_expressible(error: StreamError, as_event: bytes | None) -> Refusal:
-    """Return the response for an answer that its protocol cannot express."""
+    """Return the response for an answer that its protocol cannot express, or the event after a head."""
     message = "The answer contains something that this protocol cannot express."
     body = error_body("not_expressible", message, retryable=False)
     return Refusal(500, body, {}, as_event, error)

@@ -112,7 +112,7 @@ class AnswerOutlet(Outlet):
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
-        """Wait for the first event of the answer."""
+        """Wait for the first event of the answer; return a refusal if the answer failed before it."""
         if self._refusal is not None:
             return self._refusal
         try:
@@ -128,7 +128,10 @@ class AnswerOutlet(Outlet):
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Prepare for a HEAD request, for which the answer is not made, or is closed unread."""
+        """Prepare for a HEAD request, for which the answer is not made, or is closed unread.
+
+        The result is the refusal whose head is sent in place of the answer's.
+        """
         self._is_head = True
         return await super().open_head()
 

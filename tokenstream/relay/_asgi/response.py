@@ -157,7 +157,7 @@ class HTTPDelivery(Delivery):
         self._note_sent(began)
 
     def _note_sent(self, began: float) -> None:
-        """Note that a part was sent, and whether its reader is slow: more may have arrived meanwhile."""
+        """Note that a part was sent, after the clock reading `began`, and if its reader is slow."""
         self._send_began, self._sent_at = None, time.monotonic()
         self._outlet.is_behind = self._sent_at - began > SLOW_SEND
 
@@ -212,7 +212,7 @@ class HTTPDelivery(Delivery):
                 await self._send_heartbeat(heartbeat if self._head_begun else b"")
 
     async def _send_heartbeat(self, heartbeat: bytes) -> None:
-        """Send a heartbeat; the task that sends the answer waits meanwhile."""
+        """Send a heartbeat, or only the head if it is empty; the task that sends the answer waits."""
         from anyio import Event
 
         self._heartbeat_sent = Event()
@@ -317,7 +317,17 @@ class Response:
         self.background: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - frameworks differ in their types
-        """Send the answer."""
+        """Send the answer.
+
+        Args:
+            scope: The request's ASGI scope.
+            receive: The ASGI callable `receive`.
+            send: The ASGI callable `send`.
+
+        Raises:
+            MisuseError: The answer was sent already, or the scope is not an HTTP request's.
+            StreamError: The answer has failed, and its protocol cannot report that to the reader.
+        """
         outlet, self._outlet = self._outlet, None
         if outlet is None:
             raise MisuseError("this response was sent already: make one for each request")
@@ -348,7 +358,7 @@ class Response:
             await self.background()
 
     def _with_prepared(self, outlet: Outlet, prepared: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the headers of the response to one request.
+        """Return the headers of the response to one request, `prepared` by lower-case names.
 
         A header for this request replaces the header of that name in the response object, unless the
         application has set the header of the object itself.

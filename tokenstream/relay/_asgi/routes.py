@@ -207,7 +207,7 @@ class Routes:
     async def _start_answer(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction, id: str | None
     ) -> Response | _JSONResponse:
-        """Start an answer in the journal; return a response with its id, or one that sends the answer."""
+        """Start an answer, by default with a new id; return a response with the id or with the answer."""
         owner = await self._find_owner(scope)
         _check_content_type(read_header(scope, b"content-type"))
         request = await self._read_body(receive)
@@ -289,7 +289,7 @@ class Routes:
 
 
 async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:
-    """Return the answer that the application's function makes from a request's body."""
+    """Return the answer that the application makes from a body; SourceRefused if it raises ValueError."""
     try:
         made = answer(body)
         return await made if isawaitable(made) else made
@@ -329,7 +329,10 @@ def _check_method(method: str, *methods: str) -> None:
 
 
 def _check_content_type(header: str) -> None:
-    """Refuse a body that says that it is not JSON, as does a form of a page of another site."""
+    """Refuse a body that says that it is not JSON, as does a form of a page of another site.
+
+    The header may be "", as a program may leave it out.
+    """
     kind = header.partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise _RequestRefused(415, "unsupported_type", "the body must be application/json")

@@ -55,7 +55,10 @@ def shut_down() -> None:
 
 
 def abort_connection(receive: object, send: object) -> bool:
-    """Abort the connection of a reader that does not read, since the server would wait for this reader."""
+    """Abort the connection of a reader that does not read, since the server would wait for this reader.
+
+    The result is False if no connection is found, as with servers other than uvicorn and hypercorn.
+    """
     for server_object in _find_bound_objects(receive, send):
         attributes = getattr(server_object, "__dict__", {})
         # The attribute is `transport` in uvicorn, `writer` in hypercorn on asyncio, and `stream` in
@@ -73,7 +76,10 @@ def abort_connection(receive: object, send: object) -> bool:
 def watch_shutdown(
     end: Callable[[], None], receive: object, send: object, *, at_poll: Callable[[], None]
 ) -> Generator[None, None, None]:
-    """Return a context manager that calls a function if the server shuts down while its block runs."""
+    """Return a context manager that calls `end` if the server shuts down while its block runs.
+
+    Both functions are called in the event loop's thread, `at_poll` five times a second.
+    """
     host = find_host()
     if host is None:
         raise RuntimeError("no event loop is running")
@@ -112,7 +118,7 @@ class _Watch:
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _Entry) -> None:
-        """Forget a response that has ended; after the last one, servers are no longer polled for a shutdown."""
+        """Forget a response that has ended; after the last one, no server is polled for a shutdown."""
         self._entries.pop(id(entry), None)
         if not self._entries:
             if self._cancel_polling is not None:

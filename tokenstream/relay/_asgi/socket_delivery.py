@@ -52,7 +52,7 @@ class MessageRefused(Exception):
 
 
 def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
-    """Return the JSON object that a client has sent."""
+    """Return the JSON object that a client has sent, in at most so many characters or bytes."""
     if len(message) > max_size:
         raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)
     try:

@@ -40,10 +40,10 @@ class ServerSocket(ABC):
 
     @abstractmethod
     def read_header(self, name: str) -> str:
-        """Return a header of the request that opened the connection; "" if it is absent."""
+        """Return a header, named in lower case, of the connection's request; "" if it is absent."""
 
     async def open(self) -> None:
-        """Accept the connection, unless the application has accepted it already."""
+        """Accept the connection, unless the application has; raise `Disconnected` if the client has gone."""
         try:
             await self._open()
         except self._disconnect_errors as error:
@@ -146,7 +146,7 @@ def wrap_socket(websocket: object) -> ServerSocket:
 
 
 def read_all(scope: Mapping[str, Any], name: str) -> str:
-    """Return a header of an ASGI request; "" if it is absent.
+    """Return a header, named in lower case, of an ASGI request; "" if it is absent.
 
     Several headers with this name are joined, so that together they equal no single one.
     """

@@ -90,7 +90,7 @@ class StartOutlet(FollowOutlet):
         """True if the request continues an answer, so that none is started."""
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
-        """Choose the answer that the request asks for."""
+        """Choose the answer asked for; return headers with its id and, for a POST or PUT, its address."""
         self.continues = asked.continues
         self._last_event_id = asked.position or None
         try:
@@ -105,7 +105,7 @@ class StartOutlet(FollowOutlet):
         return headers
 
     def _address_of(self, asked: AskedPosition, id: str) -> str:
-        """Return the address of the answer."""
+        """Return the address of the answer with an id, which is quoted."""
         if self._location is not None:
             return quote(self._location, safe=_ADDRESS_SAFE).replace("{id}", id)
         # The client understands the address as it has sent it; a decoded path may have "?" and "#".
@@ -117,7 +117,7 @@ class StartOutlet(FollowOutlet):
         return path if asked.method == "PUT" else f"{path}/{id}"
 
     async def _choose_answer(self, asked: AskedPosition) -> Refusal | None:
-        """Choose the answer's id, by the first rule that applies.
+        """Choose the answer's id, by the first rule that applies; return a refusal if the request is refused.
 
         1. The id in the request's header. If the application has passed another id, the request is refused.
         2. The id that the application has passed.
@@ -148,7 +148,10 @@ class StartOutlet(FollowOutlet):
         return refusal or await super().open()
 
     async def begin(self, open_within: float | None = math.inf) -> Refusal | None:
-        """Start the answer, unless it exists."""
+        """Start the answer, unless it exists; return a refusal if it cannot be started or continued.
+
+        By default, the wait for the first event has no limit: `HTTPDelivery` sends the head meanwhile.
+        """
         # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
         if self._refusal is None and not self.continues and not is_valid_id(self.id):
             self._refusal = _refuse_id()
@@ -171,7 +174,7 @@ class StartOutlet(FollowOutlet):
             return refuse_journal_error(error, self._retry, self.id)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
-        """Start the answer; if another request has started it meanwhile, check that the requests are equal."""
+        """Start the answer; if another request has started it meanwhile, refuse a request that differs."""
         self._is_own = await self.journal.begin(
             await make_source(self._source),
             self.id,
@@ -184,7 +187,10 @@ class StartOutlet(FollowOutlet):
         return None if self._is_own else await self._check_existing(must_exist=True)
 
     async def _check_existing(self, *, must_exist: bool) -> Refusal | None:
-        """Return a refusal if this request differs from the one that has started the answer; else None."""
+        """Return a refusal if this request differs from the one that has started the answer; else None.
+
+        If the answer `must_exist` but does not, or is another owner's, this raises JournalError.
+        """
         try:
             state = await self.journal.read_state(self.id, self.owner)
         except UnknownAnswer:

@@ -76,7 +76,7 @@ class Transcript:
         return self._transcoder.error
 
     def chunk_after(self, after: int) -> tuple[bytes, int]:
-        """Return the bytes that follow a position, and the last position that these bytes include."""
+        """Return the bytes of the records after a position, at least one, and the last position in them."""
         chunks = self._chunks
         if len(chunks) < len(self._feed.records):
             # The first of the readers of a record encodes it.
@@ -103,8 +103,9 @@ class Transcript:
     def frame_live(self, live_after: int) -> bytes:
         """Return the bytes of an event that is not part of the answer: it says which records are replayed.
 
-        For example, `{"type":"live","at":17,"answer":"7Jx"}` tells a reader that the records up to position
-        17 existed before the reader connected, that those after it are new, and the answer's id.
+        For example, `{"type":"live","at":17,"answer":"7Jx"}` tells a reader that the records up to
+        position 17 existed before the reader connected, that those after it are new, and the answer's id.
+        A protocol without such events has b"".
         """
         if self.frame_record is None:
             return b""
@@ -113,7 +114,8 @@ class Transcript:
     def break_off(self) -> bytes:
         """Return the error event to send after the last record, because the journal has failed.
 
-        The event has no position, so that a reader can continue after the last record that it has.
+        The event has no position, so that a reader can continue after the last record that it has. If the
+        protocol has no event for errors, the result is empty, and `error` is set.
         """
         if self._last_event is None:
             # The encoder needs every record before the error.
@@ -127,7 +129,7 @@ class Transcript:
         return self._last_event
 
     def encode_error(self, error: StreamError) -> bytes | None:
-        """Return the event for an error, because of which nothing follows the last chunk.
+        """Return the event for an error behind the last chunk; None if the protocol has none.
 
         All readers get the same event.
         """

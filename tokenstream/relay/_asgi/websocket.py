@@ -156,7 +156,7 @@ class SessionDelivery(SocketDelivery):
                 raise MessageRefused(_EXPECTED)
 
     async def _interrupt(self, played_ms: float | None) -> None:
-        """Interrupt the latest answer."""
+        """Interrupt the latest answer, of which the client may not say how much was heard."""
         from anyio import move_on_after
 
         answer, scope = self._answer, self._scope

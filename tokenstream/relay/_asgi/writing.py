@@ -51,15 +51,18 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
-        """Prepare for one request; called before all other methods."""
+        """Prepare for a request, before all other methods; return headers that replace `headers`."""
         return {}
 
     async def open(self) -> Refusal | None:
-        """Wait until the answer has begun."""
+        """Wait until the answer has begun; return a refusal if the answer failed before it began."""
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Prepare for a HEAD request, which gets a head without a body; the answer is not read."""
+        """Prepare for a HEAD request, which gets a head without a body; the answer is not read.
+
+        The result is the refusal whose head is sent in place of the answer's.
+        """
         self.stop("only its head was asked for")
         return None
 
@@ -73,11 +76,15 @@ class Outlet(ABC):
 
     @abstractmethod
     def encode_end(self, error: Exception) -> bytes | None:
-        """Return the last chunk; None if nothing is to be sent at the end."""
+        """Return the last chunk or None; raise the error of the end if the protocol has no event for it."""
 
     @abstractmethod
     def stop(self, reason: str) -> bool:
-        """Ask the answer to end, since its reader has disconnected; return without waiting."""
+        """Ask the answer to end, since its reader has disconnected; return without waiting.
+
+        If the result is False, the chunks do not end by themselves: the task that reads them is
+        cancelled.
+        """
 
     async def run_out(self) -> None:  # noqa: B027 - most answers need their reader
         """Wait until the answers that need no reader have ended; called when the server shuts down.

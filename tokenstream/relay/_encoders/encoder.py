@@ -120,7 +120,7 @@ class Encoder(Vocabulary):
     # -- the stage -----------------------------------------------------------
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunks for an event."""
+        """Return the chunks for an event; like that of every stage, the method has an argument `now`."""
         chunk = self.encode_later_piece(event)
         if chunk is not None:
             return [chunk]
@@ -170,7 +170,7 @@ class Encoder(Vocabulary):
         return self.end()
 
     def finish_without_reason(self, ending: Ending) -> None:
-        """Choose a finish reason for an answer that has none; without one, `end` would send no end."""
+        """Choose a finish reason for an answer without one, "complete" or "stopped": it needs an end."""
         is_stopped = ending != "complete"
         if is_stopped and "cancelled" not in self.words:
             self.omit(PHRASES["stopped"], "stopped")
@@ -181,11 +181,14 @@ class Encoder(Vocabulary):
         """Do nothing: an encoder has no input from a remote server that could be invalid."""
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
-        """Return the chunks that report an error in the middle of an answer; no end follows."""
+        """Return the chunks that report an error in the middle of an answer; no end follows.
+
+        By default, the message and the code are those that the provider uses for `kind`.
+        """
         return [self.frame(name, payload) for name, payload in self.encode_failure(kind, message, code)]
 
     def encode_failure(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
-        """Return the payloads that report an error in the middle of an answer, not yet as chunks."""
+        """Return the payloads, not yet chunks, of an error in the middle of an answer; see `failure`."""
         # As in `feed`, the error may change the layout of the next pieces.
         self._writers.clear()
         payloads = list(
@@ -289,7 +292,7 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_restart(self, event: Restarted) -> Payloads:
-        """Begin again with the new answer, or return an error if content of the old answer was sent already."""
+        """Begin again with the new answer, or return an error if content of the old one was sent."""
         if self._replayable is None:
             self._is_replaced = True
             kind = "network" if event.error is None else event.error.kind
@@ -333,7 +336,10 @@ class Encoder(Vocabulary):
         raise make_error(self.name, "an error in the middle of an answer")
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as a chunk: an SSE event, unless the format overrides this method."""
+        """Return a payload as a chunk: an SSE event, unless the format overrides this method.
+
+        A name may be "", for none. A payload that is text is sent unchanged.
+        """
         # In an SSE event, each line of a text is a field of its own.
         lines = payload.encode().split(b"\n") if isinstance(payload, str) else [to_json_bytes(payload)]
         named = [b"event: %b\n" % name.encode()] if name else []
@@ -351,7 +357,7 @@ class Encoder(Vocabulary):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as a JSON string, with the escapes that the provider uses."""
+        """Return text as a JSON string, with the provider's escapes; ValueError for an unpaired surrogate."""
         return string(text)
 
     def make_template_bytes(self, name: str, payload: object) -> bytes:
@@ -364,7 +370,9 @@ class Encoder(Vocabulary):
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
         """Return a template: a function that takes the text of a later piece, and makes the chunk.
 
-        The template must have the same effects on this encoder as the handler of the event.
+        `head` and `tail` are the bytes around the text in the chunk of `event`, from which later pieces
+        differ only in their text. The template must have the same effects on this encoder as the handler
+        of the event.
         """
         as_json = self.string
         return lambda text: head + as_json(text) + tail

@@ -85,7 +85,11 @@ class Losses:
     def add(
         self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> None:
-        """Record that something is left out."""
+        """Record that something is left out; its description never has text of the answer.
+
+        `details` is what is lost of the kind, if that is more than `what`. NotExpressible if `drop`
+        forbids it.
+        """
         if not self.may_lose(kind):
             place = "" if part is None else f" (part {part} of the answer)"
             raise make_error(self._format, f"{what}{place}", kind)

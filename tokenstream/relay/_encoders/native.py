@@ -198,7 +198,7 @@ class TGIEncoder(Encoder):
     # -- within ----------------------------------------------------------------
 
     def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Json) -> Payload:
-        """Return the payload of a token, whose event has no name."""
+        """Return the payload of a token; only the last one, the `special` end token, has the `whole` text."""
         token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
         return "", {
             "index": len(self._pieces),

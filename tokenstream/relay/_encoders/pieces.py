@@ -126,6 +126,9 @@ def add_number(
 ) -> Template:
     """Return a template that makes the chunk of a text with the next event number in it.
 
+    `field` is the bytes just before the number in `head`, the bytes before the text; the template for the
+    bytes behind the number comes from `make_template`.
+
     Example:
         >>> make_template = lambda before_text: lambda text: before_text + string(text)
         >>> template = add_number(make_template, b'{"n":7,"t":', b'"n":', lambda: 8)

@@ -123,7 +123,7 @@ def record_piece(event: AnyEvent) -> bytes | None:
 
 @lru_cache(maxsize=1_000)
 def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
-    """Return the bytes before and the bytes after the text, in the records of the pieces of one part."""
+    """Return the bytes around the text in the records of one part's pieces; only a call's have an id."""
     piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
@@ -132,6 +132,8 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     """Return the JSON value of an event's record; None if the event is not sent.
+
+    With `raw`, it includes the provider's ids, payloads and unknown fields.
 
     Example:
         >>> payload_of(TextDelta("Hel", part=1))
@@ -209,7 +211,9 @@ def end_record(ending: Ending) -> bytes:
 
 
 def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
-    """Return the last record of an answer that failed.
+    """Return the last record of an answer that failed, by default with the ending that the error implies.
+
+    With `raw`, it includes the provider's own message, which may be private.
 
     Example:
         >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable

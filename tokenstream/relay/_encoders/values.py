@@ -21,7 +21,9 @@ _MAX_BITS = 14_284
 
 
 def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
-    """Return the result of a tool with a JSON value as its output; the event itself is not changed.
+    """Return a tool's result with a JSON value as its output; the event itself is not changed.
+
+    Without `raw`, the message of an exception, which may be private, is left out.
 
     Example:
         >>> prepare_result(ToolResult("call_1", (1, b"a"), "KeyError: 'Ann'"), raw=False)

@@ -204,12 +204,15 @@ class Vocabulary:
     def omit(
         self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> tuple[()]:
-        """Return no payloads for content that the format cannot express, if `drop` allows leaving it out."""
+        """Return no payloads for content that has no place in the format; see `Losses.add`."""
         self.losses.add(what, kind, details, part=part)
         return ()
 
     def lose(self, event: AnyEvent) -> tuple[()]:
-        """Return no payloads for an event of a class for which the format has no place."""
+        """Return no payloads for an event of a class for which the format has no place.
+
+        An event whose class is newer than this encoder is always left out: `drop` has no name for it.
+        """
         if event.__class__ in (ToolProgress, InputTranscript):
             # Nothing is lost of the answer: one was for the time until the result, one is the user's.
             return ()
@@ -227,7 +230,7 @@ class Vocabulary:
         self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call_end", ())
 
     def leaves_out(self, event: Event) -> bool:
-        """Return True if an event is to be left out."""
+        """Return True if an event is left out; NotExpressible if it must not be, or has another kind."""
         # Most formats have no place for a second choice.
         if event.choice and not self.choices:
             self.omit(f"a second choice (choice {event.choice})", "choice", ())
@@ -306,7 +309,7 @@ class Vocabulary:
         return event.text
 
     def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
-        """Return a call's arguments as an object; None if they are not an object: the call must be left out."""
+        """Return a call's arguments as an object; None if they are not one: the call must be left out."""
         arguments = parse_object(event.call.arguments_text)
         if arguments is None:
             self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)

@@ -59,7 +59,7 @@ class Medium:
         self.url = content.url or self.url
 
     def to_fields(self, mime_type: str, url: str) -> dict[str, Any] | None:
-        """Return the medium as fields of an API: the data, or else the URL; None if there is neither."""
+        """Return the medium as an API's fields, whose names are given: its data, or else its URL."""
         data = b"".join(self.pieces)
         content = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
         return {**drop_none(**{mime_type: self.mime_type}), **content} if content else None
@@ -103,7 +103,7 @@ class Media:
 def omit_medium(
     encoder: Encoder, event: PartStart | MediaDelta | PartDone, mime_type: str | None, *sent: str
 ) -> tuple[()]:
-    """Return no payloads for a medium of a type that the format cannot express."""
+    """Return no payloads for a medium of a type, perhaps unknown, that is not among those `sent`."""
     if mime_type is None:
         return encoder.omit("media whose type is not known", "media", part=event.part)
     kind = _FAMILIES.get(mime_type.partition("/")[0], "file")
@@ -170,7 +170,7 @@ class UnnamedCalls(Generic[C]):
         """The index of the last call's part."""
 
     def begin(self, part: int, call: C) -> None:
-        """Add a call."""
+        """Add a call; behind parts of another kind, the calls before it get no more results."""
         if part != self._last_part + 1:
             self._waiting.clear()
         self._last_part = part

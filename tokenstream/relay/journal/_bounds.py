@@ -58,7 +58,7 @@ def is_valid_id(id: object) -> bool:
 
 
 def check_owner(owner: object) -> None:
-    """Check that a value can be an answer's owner: a text, or None.
+    """Check that a value can be an answer's owner: None, or a text without half a surrogate pair.
 
     Another value would be equal to no owner that the journal has read back from its storage.
     """

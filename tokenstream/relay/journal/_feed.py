@@ -66,7 +66,10 @@ class AnswerFollower:
         """True if, when following began, the answer had ended and the reader had all of its records."""
 
     async def open(self) -> Feed:
-        """Begin to follow the answer, so that no later record is missed; a repeated call has no effect."""
+        """Begin to follow the answer, so that no later record is missed; return the feed to read.
+
+        A repeated call has no effect. JournalError if the answer or the position does not exist.
+        """
         if self._feed is None:
             self._feed, state = await self._journal.attach(self, self._id, self.position, self._owner)
             # The last position so far: up to it, records are replayed; those after it are live.
@@ -178,7 +181,8 @@ class Feed:
     def is_answer_of(self, state: State, progress: tuple[int, bool]) -> bool:
         """Return True if the feed reads the answer with this state, not an earlier answer with the same id.
 
-        False also for a feed that has failed: it reads nothing any more.
+        False also for a feed that has failed: it reads nothing any more. `progress` is the feed's from
+        before the state was read.
         """
         end, is_complete = progress
         if self.error is not None or self.owner != state.owner:
@@ -191,7 +195,7 @@ class Feed:
     def take(
         self, first: int, records: Sequence[bytes], size: int, *, owner: str | None, is_last: bool
     ) -> None:
-        """Add records that a producer of this process has written; ignore them if earlier ones are missing."""
+        """Add records that a producer of this process has stored; ignore them if earlier ones are missing."""
         # The number of these records that the feed has already; negative if some before them are missing.
         known = self.end + 1 - first
         if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
@@ -212,14 +216,14 @@ class Feed:
         self._must_read.notify()
 
     def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
-        """Return an object made from the records, such as their bytes in a protocol; all followers share it."""
+        """Return an object made from the records, such as a protocol's bytes; all followers share it."""
         product = self._products.get(key)
         if product is None:
             product = self._products[key] = make(self)
         return cast("ProductT", product)
 
     def leave(self, follower: object) -> None:
-        """Note that a follower reads no more; behind the last one of an answer, drop the products.
+        """Note that a follower reads no more; behind an answer's last one, drop the products.
 
         A product, which refers to this feed, would keep both until the garbage collector finds them.
         """
@@ -228,7 +232,7 @@ class Feed:
             self._products.clear()
 
     def fail(self, error: JournalError) -> None:
-        """End the feed with an error, unless it has ended already."""
+        """End the feed, unless it has ended, with an error that followers raise after its last record."""
         if not self.is_complete and self.error is None:
             # The traceback holds the frame that reads, and so this feed.
             self.error = error.with_traceback(None)

@@ -395,7 +395,7 @@ class Journal:
         return is_whole and has_failed_early(page.records)
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
-        """Create an answer in the storage, even if the client disconnects meanwhile."""
+        """Create an answer, even if its client disconnects; return False if the id exists already."""
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
@@ -469,7 +469,7 @@ class Journal:
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
-    """Wait for the first event of an answer, at most for a number of seconds."""
+    """Wait some seconds for an answer's first event; raise its error if it fails before."""
     import anyio
 
     with anyio.move_on_after(seconds):

@@ -98,7 +98,8 @@ class MemoryStorage(Storage):
     ) -> None:
         """Write records, of which the first has the position `first`; end the answer if `over` is True.
 
-        From now on, the producer counts as alive for `lease` seconds.
+        From now on, the producer counts as alive for `lease` seconds. Fenced if the answer belongs to
+        another producer, has ended with fewer records, or has a gap before `first`.
         """
         # Without the clean-up of `_find`, which `beat` does often enough: this runs once per token.
         answer = self._answers.get(id)
@@ -134,7 +135,7 @@ class MemoryStorage(Storage):
         return answer.reason
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead."""
+        """End an answer whose producer is dead; return False if it is alive, or there is no such answer."""
         answer = self._find(id)
         if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
@@ -146,7 +147,7 @@ class MemoryStorage(Storage):
         return True
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask the producer of an answer to stop it."""
+        """Ask an answer's producer to stop it; "ended" or "unknown" if there is nothing to stop."""
         answer = self._find(id)
         if answer is None:
             return "unknown"
@@ -186,7 +187,7 @@ class MemoryStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _answer_of_producer(self, id: str, token: str) -> StoredAnswer:
-        """Return the answer with this id, if the producer with this token produces it."""
+        """Return the answer that the producer with this token produces; Fenced if there is none."""
         answer = self._find(id)
         if answer is None or answer.token != token:
             raise Fenced
@@ -264,7 +265,10 @@ class MemoryStorage(Storage):
             self._forget(oldest)
 
     def _make_room(self, share: AnswerGroup) -> None:
-        """Make room for a new answer: forget the answer that ended first, or whose producer is long dead."""
+        """Make room for a new answer: forget the one that ended first, or whose producer is long dead.
+
+        An owner with many answers makes room among these first.
+        """
         if self._all.find_oldest() is None:
             self._finish_dead()
         has_many = len(share) * len(self._shares) > len(self._answers)
@@ -317,7 +321,7 @@ class MemoryStorage(Storage):
 
 
 def _find_expired(answers: dict[str, StoredAnswer], now: float) -> list[tuple[str, StoredAnswer]]:
-    """Return the answers that have expired."""
+    """Return the answers that have expired, among some in the order of their expiry."""
     expired: list[tuple[str, StoredAnswer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:

@@ -278,7 +278,7 @@ class Producer:
             self._lost_events.add(type(event).__name__)
 
     def _queue_end(self, records: list[bytes]) -> None:
-        """Queue the records that end the answer, unless they were queued already."""
+        """Queue the records that end the answer, unless an end was queued, or chosen by a stop."""
         if not self._end_queued:
             if self._last_records is None:
                 self._last_records = records

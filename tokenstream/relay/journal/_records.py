@@ -39,6 +39,8 @@ def ending_of(stream: object) -> Ending | None:
 def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer whose events ended without an error.
 
+    For "truncated" and "failed", the record reports an error.
+
     Example:
         >>> record_ending("stopped")
         b'{"type":"end","ending":"stopped"}'
@@ -48,7 +50,7 @@ def record_ending(ending: Ending) -> bytes:
 
 
 def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
-    """Return the last record of an answer that failed.
+    """Return the last record of an answer that failed, with the provider's own message if `raw` is True.
 
     An exception other than `StreamError` is a bug in the server; the record reveals nothing about it.
     """
@@ -59,7 +61,7 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 
 
 def record_interruption(message: str) -> bytes:
-    """Return the last record of an answer whose producer has ended before the answer."""
+    """Return the last record of an answer whose producer has ended before it, with a message for readers."""
     return error_record(StreamInterrupted(message), raw=True)
 
 

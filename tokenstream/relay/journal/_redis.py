@@ -120,7 +120,7 @@ class RedisStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is True; see `Storage.append`."""
+        """Write records atomically, and end the answer if `over` is True; see `MemoryStorage.append`."""
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         arguments = [self._key(id, "news"), token, first, *options, *records]
         if not await self._appends.run(self._answer_keys(id), arguments):
@@ -217,7 +217,7 @@ class RedisStorage(Storage):
     # -- within ------------------------------------------------------------
 
     async def _take(self, id: str, owner: str, bounds: Bounds, lease: float) -> None:
-        """Count a new answer among those of its owner, and forget answers that are too many."""
+        """Count a new answer among those of its owner, alive for a lease in seconds; forget too many."""
         limits = [bounds.running, bounds.kept, bounds.bytes]
         options = [*limits, _to_ms(self._expire), self._keep_ms(_KEEP_SECONDS)]
         for is_second in (False, True):
@@ -238,7 +238,10 @@ class RedisStorage(Storage):
                 await self._settle(id, None)
 
     async def _settle(self, id: str, owner: str | None, *, grace: float = 0.0) -> None:
-        """Note for an answer's owner if the answer runs no more, or was never the owner's."""
+        """Note for an answer's owner, by default the stored one, if it runs no more or is another's.
+
+        An answer that is not there may still begin within `grace` seconds after it was counted.
+        """
         bounds, reply = self._per_owner, await self._run_script(READ, id, 0, 0)
         size, found = "", None
         if reply is not None:

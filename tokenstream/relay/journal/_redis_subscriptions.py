@@ -45,7 +45,7 @@ class Subscription:
         """The clock reading when a task last ended its wait."""
 
     def wake(self, last_message: str | None) -> None:
-        """Wake the tasks that wait for a message of the channel."""
+        """Wake the tasks that wait for a message of the channel, or because some may have been lost."""
         self.last_message = last_message
         if last_message is None:
             self.is_current = False
@@ -78,7 +78,12 @@ class Subscriptions:
     async def wait(
         self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Awaitable[bool]]
     ) -> None:
-        """Wait until an answer may have changed."""
+        """Wait until an answer may have changed, which `is_new` tells from a message.
+
+        `has_changed` reads the answer's state in two cases: after a new subscription, because a change
+        before it sent no message here; and for a message that has ended an earlier wait, because the
+        message may be about an earlier answer with the same id.
+        """
         try:
             subscription = await self._subscribe(channel)
         except self._failures:

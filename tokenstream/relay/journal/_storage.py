@@ -57,7 +57,10 @@ def limit(
 
 
 async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
-    """Call a storage, and repeat the call while the storage is unreachable."""
+    """Call a storage, and repeat the call while it is unreachable, for some seconds in all.
+
+    A single attempt is cancelled after half of this time.
+    """
     from anyio import current_time, sleep
 
     until, pause = current_time() + seconds, _FIRST_PAUSE

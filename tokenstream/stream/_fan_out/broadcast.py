@@ -73,7 +73,10 @@ class SyncHub(Hub[SyncDriver]):
     def wait_for(
         self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
     ) -> LookedForT | None:
-        """Read, or wait for another reader, until `find_item` returns an item; return None if time is up."""
+        """Read, or wait for another reader, until `find_item` returns an item; return None if time is up.
+
+        A reader that `pauses` also gets None once only the rest of the connection is left to be read.
+        """
         with self.lock:
             if place.in_use:
                 raise concurrent_read_error()
@@ -103,7 +106,7 @@ class SyncHub(Hub[SyncDriver]):
         return item
 
     def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
+        """Return a reader's next event, or None if none has arrived; `bell` wakes the merging loop."""
         with self.lock:
             caller = self.identify_caller()
             if (event := self.take_event(place)) is None and self._may_read(caller):
@@ -207,7 +210,7 @@ class SyncHub(Hub[SyncDriver]):
         condition.wait(min(seconds, max_seconds))
 
     def _read(self, caller: object, read: Callable[[], Event | None]) -> None:
-        """Read one event for all readers."""
+        """Read one event for all readers, in the thread `caller`."""
         with self.lead(caller):
             self.publish(read())
         # Listeners are called without the lock, so that they may wait for another thread.
@@ -430,7 +433,10 @@ class BroadcastReader(SyncStreamBase, Choice):
 
 
 def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, SyncDriver]:
-    """Return the broadcast of a stream, and the driver that the stream itself must use from now on."""
+    """Return a stream's broadcast, and the driver that the stream itself must use from now on.
+
+    By default, the policy is "wait" and the size 1,024 events.
+    """
     check_options(policy, size)
     hub = SyncHub(driver)
     hub.set_options(policy, size)

@@ -108,7 +108,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return item
 
     async def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
+        """Return a reader's next event, or None if none has arrived; `bell` wakes the merging loop."""
         caller = self.identify_caller()
         if (event := self.take_event(place)) is None and self._may_read(caller):
             await self._read(caller, partial(self.driver.poll, bell))
@@ -226,7 +226,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._room_event.wait()
 
     async def _read(self, caller: object, read: Callable[[], Awaitable[Event | None]]) -> None:
-        """Read one event for all readers."""
+        """Read one event for all readers, in the task `caller`."""
         with self.lead(caller):
             self.publish(await read())
         self.notify_listeners()
@@ -403,7 +403,10 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 def broadcast(
     driver: AsyncDriver, policy: Policy | None, size: int | None
 ) -> tuple[AsyncBroadcast, AsyncDriver]:
-    """Return the broadcast of a stream, and the driver that the stream itself must use from now on."""
+    """Return a stream's broadcast, and the driver that the stream itself must use from now on.
+
+    By default, the policy is "wait" and the size 1,024 events.
+    """
     check_options(policy, size)
     hub = AsyncHub(driver)
     hub.set_options(policy, size)

@@ -55,7 +55,7 @@ class Hub(EventQueue[DriverT]):
             driver.pump.busy = False
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Call a function whenever something has arrived, and at the end of the stream.
+        """Call a function at every arrival and at the end; return a function that ends these calls.
 
         The function is called during a read, so it must not block.
         """
@@ -82,7 +82,7 @@ class Hub(EventQueue[DriverT]):
         return self.leader is None and not self.has_ended and not self.check_slow(caller)
 
     def has_waited(self, until: float | None, *, pauses: bool) -> bool:
-        """Return True if a reader waits no longer: its time is over, or only the connection's rest is left."""
+        """Return True if a reader waits no longer: the time `until` is over, or it `pauses` at the rest."""
         is_late = until is not None and self.driver.clock() >= until
         return is_late or (pauses and self.driver.phase is Phase.DRAINING)
 

@@ -226,6 +226,9 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         """End all streams here; the messages keep the content read so far, and the rest is not read.
 
         This never blocks, and may be called from any thread.
+
+        Args:
+            reason: The reason, for each stream's `stop_reason`; None for "stop".
         """
         for stream in self._streams.values():
             stream.stop(reason)
@@ -382,7 +385,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return bool(alarms) and alarms[0][0] <= time.monotonic()
 
     def _handle_alarms(self) -> float | None:
-        """Check the deadlines of the streams whose alarm is due."""
+        """Check the deadlines of streams whose alarm is due; return the seconds until the next alarm."""
         # A heap of times, each with the number of its stream's lane.
         alarms = self._alarms
         while alarms:

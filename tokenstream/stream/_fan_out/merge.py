@@ -131,7 +131,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             self._arrival.wait(seconds)
 
     def _close(self, *, quiet: bool) -> None:
-        """Close all streams, after waking all of their threads."""
+        """Close all streams, after waking their threads; with `quiet`, errors of closing are only logged."""
         # All threads are asked to end first, so that the waits for them below overlap.
         for driver in self._drivers:
             driver.record_closing()
@@ -211,7 +211,10 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
 
 
 def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
-    """Return the class of the streams in a mapping; None for an empty mapping."""
+    """Return the class of the streams in a mapping; None for an empty mapping.
+
+    A stream that is in the mapping twice is a mistake, and so are streams of both kinds.
+    """
     if not _is_mapping(streams):
         raise MisuseError(
             'merge takes streams by their labels, merge({"search": stream, "write": other}), '

@@ -216,13 +216,13 @@ class EventQueue(Generic[DriverT]):
         raise NotImplementedError
 
     def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
-        """Add a new reader, and return its place in the stream."""
+        """Add a reader, whose name is by default a number, and return its place in the stream."""
         return ReaderPlace(
             f"reader {next(self._numbers)}" if name is None else name, self.ring.end if from_now else 0
         )
 
     def set_options(self, policy: Policy | None, size: int | None) -> None:
-        """Set the options for all readers; they are fixed once set, or once a loop over events has begun."""
+        """Set the options for all readers; None accepts any, and a loop over events fixes them."""
         current = (self.policy, self.size)
         requested = check_options(policy, size, *current)
         if requested != current and self._options_fixed:
@@ -342,7 +342,11 @@ class EventQueue(Generic[DriverT]):
     # -- a full queue --------------------------------------------------------
 
     def check_slow(self, caller: object, *, recheck: bool = True) -> bool:
-        """Look for slow readers; return True if no event may be read before they go on."""
+        """Look for slow readers; return True if no event may be read before they go on.
+
+        It is a mistake if the `caller`, a thread or task, uses a slow reader itself: it would wait
+        forever.
+        """
         last_slow_position = self.ring.end - self.size
         is_anybody_slow = self.policy == "wait" and self._lowest_position <= last_slow_position
         if not is_anybody_slow or self.driver.phase is Phase.ENDED:

@@ -79,7 +79,7 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.ready()
 
     def after(self, event: object) -> ItemT | None:
-        """Return the next item that the reader does not have yet; None if the reader has all items."""
+        """Return the next item that the reader lacks, or None; the event may also be `NEWS`."""
         place = self._place
         event_count, last_event = self._hub.news
         place.seen_count = self._seen_count = event_count
@@ -191,7 +191,10 @@ class ReaderDriver(UncopyableObject):
         return self.step_until(None)
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> FromHub:
-        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None."""
+        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None.
+
+        A view that `pauses` also gets None once only the rest of the connection is left to be read.
+        """
         return self.hub.wait_for(self.place, self._make_news_finder(), until, pauses=pauses)
 
     def step_now(self) -> FromHub:
@@ -238,7 +241,7 @@ class ReaderDriver(UncopyableObject):
         return -math.inf if self.hub.is_full else due
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before then; None for never."""
+        """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
         # A full queue may wait for a thread or task that ends without notice, so check again soon.
         until: float | None = since + PATIENCE if self.hub.is_full else self.hub.driver.idle_until(since)
         return until

@@ -151,7 +151,7 @@ class CallDraftCursor:
         """Number of the answer's restarts for which this cursor has started over."""
 
     def ready(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft that the reader does not have yet; None if the reader has all drafts."""
+        """Return the next draft that the reader lacks, or None; StreamError if a delivered call differs."""
         if self._restarts != self._answer.accumulator.restarts:
             self._start_over()
         if not self._queue and self._failure is None:
@@ -181,7 +181,10 @@ class CallDraftCursor:
         return self._next_draft()
 
     def end(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft at the end of the stream; after the last one, return None or raise the error."""
+        """Return the next draft at the end of the stream; after the last one, return None or raise the error.
+
+        It is an error if a call was cut off, or if a restarted answer lacks a call that was delivered.
+        """
         draft = self.ready()
         if draft is not None:
             return draft
@@ -233,7 +236,7 @@ class CallDraftCursor:
         self._chars_read = char_count
 
     def _read_piece(self, open_call: _DraftedCall, piece: str | None) -> None:
-        """Read a piece of a call's arguments; queue a draft if the call is new, or the piece changes it."""
+        """Read a piece of a call's arguments; queue a draft if the call is new or changed."""
         before = open_call.document.last
         if piece is not None and open_call.has_drafts:
             open_call.document.feed(piece)

@@ -182,7 +182,8 @@ class OutputCursor(Generic[ItemT]):
     def whole_text(self, *, lenient: Lenient) -> str | None:
         """Return the text of the selected document, once the stream is over.
 
-        The result is None if there is no document, or if its text may be cut off.
+        The result is None if there is no document, or if its text may be cut off, which a lenient repair
+        would hide.
         """
         documents = self._documents.find_growing()
         if not documents:
@@ -234,7 +235,7 @@ class OutputCursor(Generic[ItemT]):
                 return new
 
     def _pop_item(self) -> ItemT | None:
-        """Return the first item of the queue; None for an empty queue, NULL for an item that is None."""
+        """Return the first item of the queue, NULL if it is None, or raise it; None for an empty queue."""
         while self._queue and self._queue[0] is ITEM_END and not self._tells_ends:
             self._queue.popleft()
         if not self._queue:
@@ -253,7 +254,7 @@ class OutputCursor(Generic[ItemT]):
             self._read_piece(document, document.text.ready())
 
     def _read_piece(self, document: OutputDocument[ItemT], piece: str | None) -> None:
-        """Read a piece of a document; if the finished document differs from its pieces, read all of it again."""
+        """Read a document's piece, None after a rewrite; read all again if the pieces were not right."""
         if self._failure is not None:
             # The output ends with the error.
             return
@@ -360,7 +361,7 @@ class ResultCursor(Generic[T]):
         return outcome.get()
 
     def end_broken_off(self, cause: StreamError) -> T:
-        """Return the value although the stream broke off, if this choice was already complete."""
+        """Return the value although the stream broke off; OutputIncomplete if the choice was not complete."""
         answer = self._answer
         if answer.accumulator.ending_of(answer.index) == "complete":
             return self.end()

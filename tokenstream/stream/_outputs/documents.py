@@ -146,7 +146,7 @@ class OutputDocument(Generic[ItemT]):
         return ([], error) if error is not None else self._end_stage(message)
 
     def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """End the stage, and decide which error the document has."""
+        """End the stage; return the items that this adds and the error, for a cut-off text only the error."""
         stage, text = self.stage, self.text
         is_complete = stage.complete
         is_cut = text.is_cut(message, complete=is_complete)

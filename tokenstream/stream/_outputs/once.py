@@ -56,7 +56,7 @@ class Once:
         return CallRun(call, self.store, warn, self._same_calls)
 
     def end(self, accumulator: Accumulator) -> Generator[Step, Any, None]:
-        """Compare the calls of an answer that is complete with those of the first one; yield the steps of it."""
+        """Compare the calls of a complete answer with those of the first one; yield the steps to take."""
         # Choice 0 stands for the first choice, which may have another index.
         choice = self._choice or accumulator.main
         if self._same_calls is None or accumulator.message_of(choice).ending != "complete":
@@ -66,7 +66,7 @@ class Once:
             yield from self._same_calls.check_end(calls)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out the steps that a generator yields, and return the generator's result."""
+        """Call the functions and make the pauses that a generator yields, and return its result."""
         taking = _Taking(steps)
         try:
             while True:
@@ -93,7 +93,7 @@ class AsyncOnce(Once):
     __slots__ = ()
 
     async def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out the steps that a generator yields, and return the generator's result.
+        """Carry out the steps that a generator yields, awaiting awaitables; return the generator's result.
 
         After a cancellation, the steps that are left are shielded from it, for five seconds each.
         """
@@ -267,7 +267,10 @@ def _take(step: Step) -> object:
 
 
 async def _take_async(step: Step, interruption: BaseException | None) -> object:
-    """Take a step, and return its result, awaited if it is an awaitable; None for a pause."""
+    """Take a step, and return its result, awaited if it is an awaitable; None for a pause.
+
+    After an interruption, a step that takes too long raises TimeoutError.
+    """
     from anyio import fail_after, sleep
 
     if isinstance(step, Sleep):

@@ -68,7 +68,10 @@ def incomplete_error(
     errors: tuple[Any, ...] = (),
     best: Partial[Any] | None = None,
 ) -> OutputError:
-    """Return the error for an answer that was cut off, or in which the model declined to go on."""
+    """Return the error for an answer that was cut off, or in which the model declined to go on.
+
+    The JSON may be `whole` although the tool call that contains it is cut off.
+    """
     if _has_declined(message):
         msg = "the model declined to go on; its words are in .partial.refusal"
         return OutputInvalid(msg, text=text, errors=errors, best=best)
@@ -100,7 +103,7 @@ def failed_stream_error(
 def add_context(
     error: ErrorT, message: Message, origin: Origin | None, text: str, best: Partial[Any] | None
 ) -> ErrorT:
-    """Add the message, its origin, the text and the last snapshot, which a stage does not know, to its error.
+    """Add to a stage's error what the stage does not know, where it is missing, and return the same error.
 
     Exceptions of the program's own validators stay unchanged.
     """

@@ -132,6 +132,17 @@ class CallDraftViews(SyncChoiceBase):
         the call itself, checked or with its error, as in `validated_calls`. A call of a tool that
         is not listed has only the last draft.
 
+        Args:
+            tools: Types or functions, as for `validated_calls`.
+            lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            OutputIncomplete: The answer was cut off within a call; raised at the end of the loop.
+            StreamError: The answer failed; raised in the loop.
+
         Example:
             >>> from tokenstream import Stream
             >>> def get_weather(city: str) -> str:

@@ -171,6 +171,23 @@ class CallViews(SyncChoiceBase):
         correct the call. Errors are: arguments that do not match the tool, arguments that are not
         JSON, and a tool that is not listed. A call that was cut off is never delivered.
 
+        Args:
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
+                become the type of `call.arguments`, or functions, which `call.run()` calls.
+                The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
+            lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            once: A store of calls, such as `MemoryCallStore()`, with which no call is run twice, even if
+                the answer is read twice; a call that has run before gives its stored result. None to
+                run each call that is delivered. A tool named "once" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it; a
+                `TypeAdapter` or a callable object needs a name.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool; or it is
+                asynchronous, and this is no asynchronous stream.
+            StreamError: The answer failed; raised in the loop.
+
         Example:
             >>> from tokenstream import Stream
             >>> def get_weather(city: str) -> str:

@@ -53,6 +53,29 @@ class OutputViews(SyncChoiceBase):
         Each value is validated when it is finished. Errors are in the `errors`
         of the next snapshot, and are raised at the end.
 
+        Args:
+            type: The answer's type, or a pydantic `TypeAdapter`.
+            tool: The tool whose arguments to read instead of the text, from its first call that has
+                arguments; None to read the text.
+            fail_fast: True to stop the stream and raise the error at once for invalid JSON, or for
+                the first value that breaks the schema.
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
+            defaults: True to include the default values of missing fields from the start; a default
+                that is computed from other fields is included only once the object is complete.
+            show: The part of an unfinished string to include: "characters" for all that has arrived,
+                "words" for the text up to the last whole word, "values" for nothing until the string
+                is finished. A field's own `tokenstream.partial_json.Show` takes precedence.
+            document: The document to read if there are several, with *lenient*: "first" ignores the others,
+                "last" delivers nothing before the end, "matching" delivers, also at the end, the
+                document that validates. None refuses documents that differ.
+
+        Raises:
+            OutputInvalid: The output does not match the type; `.best` is the last snapshot. This is an
+                `InvalidJSON` if the text is not JSON from `.offset` on. Raised in the loop.
+            OutputIncomplete: The answer ended before its JSON did.
+            StreamError: The answer failed, as in every view.
+
         Example:
             >>> from tokenstream import Stream
             >>> for draft in Stream(['{"eggs": 2, ', '"milk": 1}'], format="pieces").partials(dict[str, int]):
@@ -87,6 +110,24 @@ class OutputViews(SyncChoiceBase):
         For an element that breaks the schema, the view raises `OutputInvalid`; read
         the same view again to continue after that element.
 
+        Args:
+            type: The elements' type, or a pydantic `TypeAdapter`.
+            at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
+                "" is the whole answer.
+            tool: The tool whose arguments to read instead of the text, from all its calls; None to read
+                the text.
+            fail_fast: True to stop the stream at invalid JSON, or at the first element that breaks
+                the schema.
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
+            document: The document to read if there are several, with *lenient*: "first" ignores the others,
+                "last" delivers nothing before the end. None refuses documents that differ.
+
+        Raises:
+            OutputInvalid: An element or, at the end, the answer does not match; raised in the loop.
+            OutputIncomplete: The answer ended before its JSON did.
+            StreamError: The answer failed, as in every view.
+
         Example:
             >>> from tokenstream import Stream
             >>> list(Stream(['{"steps": [1, 2', '2, 3]}'], format="pieces").items(int, at="steps"))
@@ -112,6 +153,21 @@ class OutputViews(SyncChoiceBase):
         that is not a string, the view raises `OutputInvalid`; read the same view
         again to continue after that value.
 
+        Args:
+            at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
+            tool: The tool whose arguments to read instead of the text, from its first call that has
+                arguments; None to read the text.
+            fail_fast: True to stop the stream at invalid JSON, or at the first value that is not a string.
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
+            document: The document to read if there are several, with *lenient*: "first" ignores the others,
+                "last" delivers nothing before the end. None refuses documents that differ.
+
+        Raises:
+            OutputInvalid: The answer has no string at that path, or no JSON; raised in the loop.
+            OutputIncomplete: The answer ended before its JSON did.
+            StreamError: The answer failed, as in every view.
+
         Example:
             >>> from tokenstream import Stream
             >>> list(Stream(['{"title": "Pan', 'cakes"}'], format="pieces").field("title"))
@@ -135,6 +191,20 @@ class OutputViews(SyncChoiceBase):
         Call this method before, during or after any view, and as often as you like. Complete
         JSON is a result even if the answer was cut off after it (finish reason "length");
         a tool call that was cut off is not.
+
+        Args:
+            type: The answer's type, or a pydantic `TypeAdapter`.
+            tool: The tool whose arguments to read instead of the text, from its first call that has
+                arguments; None to read the text.
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
+            document: The document to read if there are several, with *lenient*: "first", "last", or
+                "matching" for the document that validates. None refuses documents that differ.
+
+        Raises:
+            OutputInvalid: The answer is missing or does not match; `.errors` are the errors of pydantic.
+            OutputIncomplete: The answer was cut off, or the stream broke off, whose error is the cause.
+            StreamError: The answer failed for another reason.
 
         Example:
             >>> from tokenstream import Stream

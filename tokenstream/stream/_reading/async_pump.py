@@ -139,10 +139,11 @@ class AsyncPump:
         return None
 
     async def read(self, until: float | None, *, steady_deadline: float = math.nan) -> tuple[float, Any]:
-        """Wait for the next item, and return that item with the time of its arrival.
+        """Wait for the next item, or until a time for `WAITED`; return it after the time of its arrival.
 
-        Cancelling this call loses nothing if a separate task reads the source. Without a task, a
-        source may not survive the cancellation; then the next item is `LOST`.
+        Cancelling this call loses nothing if a separate task reads the source. Without a task, a source
+        may not survive the cancellation; then the next item is `LOST`. `steady_deadline` is that of
+        `Reader.wait`.
         """
         reader = self.reader
         if reader is None:
@@ -220,7 +221,7 @@ class AsyncPump:
         return reader.is_loop_over
 
     def _start_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:
-        """Start to read the source, with a task or without."""
+        """Start to read the source, with a task or, by default if the source needs none, without."""
         source = self.source
         if source is None:
             raise RuntimeError("the source is closed")
@@ -280,7 +281,7 @@ class AsyncPump:
             self.reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
-        """Use a merge's task group; do nothing and return False inside the stream's own `async with` block."""
+        """Use a merge's tasks (None on asyncio); return False inside the stream's own `async with` block."""
         if self._entered:
             return False
         self._entered, self._tasks, self._host = True, tasks, self._host or find_host()
@@ -357,7 +358,10 @@ class AsyncPump:
             self.reader.stop()
 
     async def close(self, *, failed: bool = False) -> Exception | None:
-        """Close the source, and return the error of closing or None; a second caller only waits."""
+        """Close the source, and return the error of closing or None; a second caller only waits.
+
+        With `failed`, closing must not delay the error that is being raised.
+        """
         source, self.source, self._closed = self.source, None, True
         reader = self.reader
         if reader is None:

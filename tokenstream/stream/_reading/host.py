@@ -52,7 +52,7 @@ class Host:
         return not self.is_running() and not self.call(do_nothing)
 
     def check_running(self) -> bool:
-        """Return True if this loop runs the calling code, False if it has ended."""
+        """Return True if this loop runs the calling code, False if it has ended; refuse to mix two loops."""
         if self.is_running():
             return True
         if self.is_over():

@@ -226,7 +226,7 @@ class Pump:
             return WAITED if self._is_timeout(error, timer) else SourceFailed(error)
 
     def _is_timeout(self, error: Exception, timer: ReadTimer | None) -> bool:
-        """Return True if a read has raised an exception only because its time was over."""
+        """Return True if a read has failed only because its time was over, for example by a timer."""
         if timer is not None:
             was_limited = timer.fired
         else:
@@ -287,7 +287,7 @@ class Pump:
         return item
 
     def _wait_for_retry(self, seconds: float | None) -> bool:
-        """Wait until the source may be opened or `stop` is called; return False if it may not be opened yet."""
+        """Wait until the source may be opened or `stop` is called; return False if the time was too short."""
         source = self.source
         if not isinstance(source, Deferred) or source.wait <= 0:
             return True
@@ -301,7 +301,10 @@ class Pump:
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Open the source."""
+        """Open the source, and return `SourceOpened`; `WAITED` if the time was too short; `END` after `stop`.
+
+        If an earlier call was interrupted while it opened the source, the result is `LOST`.
+        """
         if self._stopped:
             return END
         deferred, self.source = self.source, None

@@ -109,7 +109,10 @@ class ReadAhead:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return the next chunk, and wait for it at most as long as `limit_read` allows."""
+        """Return the next chunk, or the source's error once all chunks before it were returned.
+
+        After the time that `limit_read` allows, this raises `ReadTimeout`.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._has_ended or self._stopped, self._seconds)
             if self._stopped:

@@ -53,7 +53,7 @@ class ReadLimit:
         self._is_off = True
 
     def seconds(self, own: float | None) -> float | None:
-        """Return the seconds that the next wait for the connection may take; None for no limit."""
+        """Return the seconds that the next wait may take, at most the client's `own` timeout, or None."""
         driver = self._driver()
         if driver is None or self._is_off:
             # The stream was dropped (the reference is weak), or another thread reads.
@@ -77,9 +77,12 @@ class ReadLimit:
         return driver.clock() > self._until
 
     def wait(self, stream: object, own: float | None) -> float | None:
-        """Wait until a connection that several HTTP/2 answers share has data.
+        """Wait until a connection that several HTTP/2 answers share has data; return its client's timeout.
 
-        A read that timed out would break the connection for all of them, so only this wait has a deadline.
+        A read that timed out would break the connection for all of them, so only this wait has a
+        deadline: TimeoutError means that nothing was read, and that the other answers go on. `own` is the
+        timeout that the caller's client has set; both are in seconds. `stream` is httpcore's network
+        stream.
         """
         left = self.seconds(own)
         if self._applies and not _has_data(stream, left):

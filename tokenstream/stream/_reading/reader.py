@@ -163,7 +163,7 @@ class Reader:
         return self._host.is_over()
 
     def check_host(self) -> None:
-        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items."""
+        """Refuse to read while an earlier loop still runs; if it has ended, add an error to the items."""
         if not self._host.check_running():
             self.abandon()
             self.has_ended = True
@@ -174,7 +174,13 @@ class Reader:
     async def wait(
         self, seconds: float | None, *, steady_deadline: float = math.nan, until: float = math.inf
     ) -> bool:
-        """Wait until something has arrived or the task has ended; return False after the time limit."""
+        """Wait until something has arrived or the task has ended; return False after the time limit.
+
+        `steady_deadline` is the stream's `earliest_deadline` if chunks can only postpone deadlines now,
+        otherwise NaN: later waits reuse this wait's timer while that value stays the same
+        (`begin_steady_wait`). `until` is the time at which the caller stops waiting, which `seconds`
+        respects.
+        """
         if self._items or self.has_ended:
             self._grace_ends = math.inf
             return True
@@ -246,10 +252,10 @@ class Reader:
     def begin_steady_wait(self, earliest_deadline: float, until: float | None) -> asyncio.Future[Any] | None:
         """Begin to wait for the next item on asyncio, with the timer of an earlier wait, which costs less.
 
-        Call this only once all items that were taken are returned. Await the future, then take the items; if
-        there are none, the timer has rung, and the caller has to check the deadlines. The result is None if
-        no earlier wait has set a timer that is early enough for this wait, or if there is nothing to wait
-        for.
+        Call this only once all items that were taken are returned. Await the future, then take the items;
+        if there are none, the timer has rung, and the caller has to check the deadlines. The result is
+        None if no earlier wait has set a timer that is early enough and for the same `earliest_deadline`,
+        or if there is nothing to wait for.
         """
         alarm = self._alarm
         # Once the task has ended, or rings another loop's bell, the alarm has no such deadline.
@@ -293,7 +299,10 @@ class Reader:
             self._task_scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
-        """End the task and wait until the source is closed, even if this call is cancelled."""
+        """End the task and wait until the source is closed, even if this call is cancelled.
+
+        With `failed`, the wait is short, because an error or a cancellation is being raised.
+        """
         if self.has_ended and self._closed:
             # The task itself has closed the source.
             self.stopped = True
@@ -406,7 +415,7 @@ class Reader:
             del items, chunk
 
     async def _wait_for_room(self, began: float) -> None:
-        """Wait until the loop has taken chunks; report a long wait as `BusyTime`."""
+        """Wait until the loop has taken chunks; report a wait that `began` long ago as `BusyTime`."""
         from anyio import Event
 
         # No read is in progress during the wait.

@@ -59,9 +59,10 @@ class NativeReader(Reader):
     def _cancel_once_waiting(self, turns: int = 0) -> None:
         """Cancel the task once it waits for something, such as bytes of its connection; do that only once.
 
-        A task that waits for nothing is about to go on, perhaps because it has read the end of the body and
-        is now giving its connection back to the pool of the client. httpx protects that with a shielded
-        anyio scope, which `asyncio.Task.cancel` ignores: the connection would never be given back.
+        A task that waits for nothing is about to go on, perhaps because it has read the end of the body
+        and is now giving its connection back to the pool of the client. httpx protects that with a
+        shielded anyio scope, which `asyncio.Task.cancel` ignores: the connection would never be given
+        back. `turns` counts the turns of the event loop since the task was to be cancelled.
         """
         if self._timer is not None:
             # A second cancellation has to wait: the first may have made the read close its connection in a

@@ -202,7 +202,7 @@ class Silence:
         return [(start + seconds, name, seconds) for name, seconds, start in starts if seconds is not None]
 
     def _find_waits_for_end(self, since: float) -> list[tuple[str, float | None, float]]:
-        """Return the deadlines of an answer that has finished: for silence, and for heartbeats."""
+        """Return the deadlines, for silence and for heartbeats, of an answer that has finished at `since`."""
         seconds, machine = self.deadlines.after_finish, self._machine
         if seconds is None:
             return []
@@ -213,7 +213,7 @@ class Silence:
         return [(_AFTER_FINISH, seconds, max(machine.now, self.since)), in_all]
 
     def _find_silence_start(self, last_arrival: float) -> float:
-        """Return the time from which to count a silence, moved by the time in which the loop was busy."""
+        """Return the time from which silence counts: the last arrival, moved by the loop's busy time."""
         counted_from, busy_seconds = self._busy_since_content
         if busy_seconds and counted_from != self._machine.meter.content_at:
             # Content has arrived since the busy time.
@@ -222,7 +222,7 @@ class Silence:
 
 
 def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
-    """Return the error for a deadline that has passed."""
+    """Return the error for a deadline, named by its field of `Deadlines`, that has passed."""
     return StreamStalled(
         f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial",
         limit=limit,

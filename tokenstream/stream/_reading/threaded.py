@@ -25,8 +25,8 @@ _END = object()
 def from_asynchronous(source: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> Deferred:
     """Return a source that opens, reads and closes an asynchronous object in a thread.
 
-    The thread starts with the first read, and ends when the stream closes the source. It reads one chunk
-    for each read of the stream, so nothing piles up.
+    The object must not be bound to an event loop. The thread starts with the first read, and ends when
+    the stream closes the source. It reads one chunk for each read of the stream, so nothing piles up.
     """
     reader = _ThreadReader(source, make_source)
     return Deferred(reader.open, discard=reader.discard, socket=lambda: reader)
@@ -46,7 +46,7 @@ class _ThreadReader:
     def __init__(self, source: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> None:
         self._source, self._make_source = source, make_source
         self._told: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-        """What the thread has read, each with None, or None with the error that was raised."""
+        """The items that the thread has read, each with None, or None with the error that was raised."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -68,7 +68,7 @@ class _ThreadReader:
     # -- in the thread of the stream ---------------------------------------
 
     def open(self) -> SyncSource:
-        """Start the thread, and return the source that it has opened."""
+        """Start the thread, and return the source that it has opened; TimeoutError after `shutdown`."""
         self._thread.start()
         try:
             opened: AsyncSource = self._take()
@@ -95,7 +95,7 @@ class _ThreadReader:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return the next item."""
+        """Return the next item; after a TimeoutError, the next read goes on with the same item."""
         if not self._is_asked:
             self._is_asked = True
             self._schedule(self._wanted.set)

@@ -96,7 +96,7 @@ class TimerThread:
         return len(self._queue)
 
     def set(self, seconds: float, call: Callable[[], object]) -> TimedCall:
-        """Call a function after some seconds; it must return soon."""
+        """Call a quick function after some seconds; raise RuntimeError if the interpreter is exiting."""
         if self._process != os.getpid():
             # Only this thread has been forked, and another one may have held the lock.
             self._begin()
@@ -155,12 +155,9 @@ timers = TimerThread()
 
 
 def shut_down(find_socket: Callable[[], Any] | None) -> bool:
-    """Shut down the socket of a source, so that a blocking read returns; return False if that fails.
+    """Shut down a source's socket, if it serves this body alone, so that a blocking read returns.
 
-    This function never blocks, and may be called from any thread.
-
-    Args:
-        find_socket: Returns the socket, or None if no socket is used for this body alone.
+    The result is False if that fails. This function never blocks, and may be called from any thread.
     """
     source_socket = find_socket() if find_socket is not None else None
     if source_socket is None:

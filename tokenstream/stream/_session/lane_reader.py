@@ -61,7 +61,7 @@ class LaneReader:
         )
 
     def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
-        """Return the next of the connection's messages that belongs to an answer; None at the answer's end."""
+        """Return the next message of a lane, one answer's queue, or None at its end; TimeoutError in vain."""
         until = None if seconds is None else self._driver.clock() + seconds
         while (message := lane.take_message()) is None:
             if lane.has_ended:
@@ -78,7 +78,8 @@ class LaneReader:
     def read(self, until: float | None = None) -> None:
         """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
 
-        The read uses the pump of the parent stream, so that no other thread can read at the same time.
+        The read uses the pump of the parent stream, so that no other thread can read at the same time. At
+        the time `until`, it raises TimeoutError.
         """
         driver, session = self._driver, self.session
         pump = driver.pump
@@ -193,7 +194,7 @@ class AsyncLaneReader:
         )
 
     async def next_message(self, lane: AnswerLane) -> object:
-        """Return the next of the connection's messages that belongs to an answer; None at the answer's end."""
+        """Return the next message of a lane, one answer's queue; None at the answer's end."""
         while (message := lane.take_message()) is None:
             if lane.has_ended:
                 self.session.raise_failure(lane)
@@ -220,7 +221,10 @@ class AsyncLaneReader:
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
     def _process_item(self, now: float, item: object) -> None:
-        """Pass an item to the parent stream if it is about the connection; sort any other item by answers."""
+        """Pass an item to the parent stream if it is about the connection; sort any other item by answers.
+
+        The asynchronous pump takes back an item only with the time `now` of its arrival.
+        """
         driver, session = self._driver, self.session
         is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
         if driver.phase is Phase.ENDED:

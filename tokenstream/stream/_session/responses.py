@@ -216,7 +216,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
 def _find_reader(
     find_stream: Callable[[], Any], driver: SyncDriver | AsyncDriver, make_stream: Callable[[Any], Any]
 ) -> Any:  # noqa: ANN401 - a stream, or a reader of one
-    """Return what reads an answer to its end, for all its readers if it is shared.
+    """Return an object that reads an answer to its end, for all its readers if it is shared.
 
     That is its own stream; or if the stream was dropped, one more reader, or a new stream.
     """

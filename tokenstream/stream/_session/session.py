@@ -78,7 +78,11 @@ class AnswersSession:
         self._take_over_answers()
 
     def sort_chunk(self, chunk: object, timed_item: object = None) -> None:
-        """Sort the messages in a chunk into the lanes of their answers, which are queues."""
+        """Sort the messages in a chunk, of bytes or payloads, into the lanes (queues) of their answers.
+
+        `timed_item` is the chunk in the form in which the pump takes it back: for an asynchronous one, in
+        a pair after its time of arrival.
+        """
         machine = self._driver.machine
         sorter: Any = self.sorter
         if not sorter.has_several:
@@ -133,7 +137,7 @@ class AnswersSession:
         return True
 
     def end(self, failure: Exception | None = None) -> None:
-        """End the open answers and the parent stream, because nothing more can arrive."""
+        """End the open answers and the parent stream: the connection ended, or broke with a `failure`."""
         # `sorter` assigns messages to answers; it is None if the source was never opened.
         sorter, stop_reason = self.sorter, self._driver.verdict.end_request
         self.has_ended = True
@@ -172,7 +176,10 @@ class AnswersSession:
         driver.conclude()
 
     def next_lane(self) -> AnswerLane | None:
-        """Return the lane (the messages) of the next answer that has begun; None if more must be read first."""
+        """Return the lane of the next answer that has begun; None if more must be read first.
+
+        If the connection broke, and no answer has raised its error, this raises it.
+        """
         if self.new_lanes:
             return self.new_lanes.popleft()
         if self.failure is not None and not self.was_failure_raised:
@@ -206,7 +213,7 @@ class AnswersSession:
         return self._driver.options._replace(format=lane.format)
 
     def take_later_answer(self, driver: Driver) -> tuple[list[Any], Options] | None:
-        """Return the messages of an answer that began in the same body, behind another one."""
+        """Return the messages and options of an answer that began behind another one in a body, or None."""
         format = driver.machine.connection.format
         if not format.later_frames:
             return None

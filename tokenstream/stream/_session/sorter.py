@@ -265,7 +265,7 @@ class Sorter:
         return payload if is_dict(payload) else {}
 
     def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
-        """Detect the format, which decides whether the connection has several answers."""
+        """Detect the format; once it is known, return the lanes of the answers that have begun so far."""
         self._undecided_frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name, _ = registry.detect(payload, event)
@@ -281,7 +281,7 @@ class Sorter:
         return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
 
     def _may_begin(self, answer_name: str, payload: dict[str, Any], connection_format: Format) -> bool:
-        """Return True if a message of the connection may begin an answer.
+        """Return True if a message may begin an answer, whose name is "" in formats without names.
 
         A late message of a finished answer must not begin that answer again.
 
@@ -336,7 +336,7 @@ class Sorter:
         self._finished_names.append(answer_name)
 
     def _end_mixed(self, errors: dict[str, StreamError]) -> bool:
-        """End the open answers whose messages nothing tells apart any more; return False if none was open."""
+        """End the open answers, by name, whose messages nothing tells apart; False if none was open."""
         names = [name for name in errors if name in self._open_lanes]
         for name in names:
             self._end_lane(name, errors[name])

@@ -34,7 +34,11 @@ class BodyWatcher(Protocol):
         ...
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """Record that a read raised an exception."""
+        """Record that a read raised an exception; with `final`, nothing more can be read from the source.
+
+        `final` matters only if the read was cancelled or interrupted: any other error ends the message
+        anyway.
+        """
         ...
 
     def stop(self) -> None:

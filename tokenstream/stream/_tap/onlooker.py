@@ -183,7 +183,7 @@ class Onlooker:
         self._finish(lost_error if self._was_read_lost else None)
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """Record that a read of the source raised an exception."""
+        """Record that a read raised an exception; `final` is that of `BodyWatcher.note_read_error`."""
         if isinstance(error, Exception):
             machine = self.machine
             begun = machine.meter.first_event_at is not None
@@ -211,7 +211,7 @@ class Onlooker:
     # -- within ------------------------------------------------------------
 
     def _finish(self, cause: StreamError | MisuseError | None) -> None:
-        """End the message."""
+        """End the message; a `MisuseError` counts as a stop, because the source itself raises that error."""
         if self.has_ended:
             return
         if isinstance(cause, MisuseError):

@@ -113,7 +113,7 @@ class WatchedStream(Generic[ItemT]):
         return report_and_close
 
     def _require_open(self, statement: str) -> Any:  # noqa: ANN401 - distinguished by its methods
-        """Return the object to read from; raise `MisuseError` if the source has to be entered first."""
+        """Return the object to read from; MisuseError if a statement such as "with" must open it first."""
         if not self._is_open:
             block = f"{statement} {self._made_by} as stream"
             raise MisuseError(
@@ -122,7 +122,10 @@ class WatchedStream(Generic[ItemT]):
         return self._target
 
     def _watch_items(self, wrapper: Any, items: object, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
-        """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body."""
+        """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body.
+
+        `iterable` is None if the loop over it began earlier.
+        """
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
 
 

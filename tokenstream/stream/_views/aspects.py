@@ -80,7 +80,7 @@ class Cursors:
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> Cursor[CallDraft[Any, Any]]:
-        """Return a cursor in the drafts of the tool calls, which are snapshots while the model writes them."""
+        """Return a cursor in the drafts of tool calls: snapshots of each while the model writes it."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 

@@ -72,6 +72,13 @@ class Choice(OutputViews, CallViews, CallDraftViews):
         Characters that would control the terminal or change the direction of its text are printed
         as escapes.
 
+        Args:
+            file: The file to which to print; None for standard output.
+
+        Raises:
+            StreamError: The answer broke off; the content that arrived is printed.
+            OSError: Writing to the file failed.
+
         Example:
             >>> from tokenstream import Stream
             >>> with Stream(["Hello ", "there."], format="pieces") as stream:

@@ -124,10 +124,10 @@ class EventCursor:
     # -- within ------------------------------------------------------------
 
     def _add_restart(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
-        """Add an event for a new attempt: `Restarted` if the answer begins again, `Resumed` if it goes on.
+        """Add the event of a new attempt: `Restarted` if `choices` is another dict than before, or `Resumed`.
 
-        From this event on, the reader's own accumulator counts the usage of the new attempt separately. No
-        event is added if that is not needed: if the answer goes on, and the usage so far is final.
+        From this event on, the reader's own accumulator counts the usage of the new attempt separately.
+        No event is added if that is not needed: if the answer goes on, and the usage so far is final.
         """
         restarted = choices is not self._choices
         self._choices, self._seen_spent = choices, spent
@@ -260,7 +260,8 @@ def _list_changes(
 ) -> Iterator[Event]:
     """Yield events for fields of an answer that are new or changed.
 
-    The event for a list that has grown has only the new items.
+    The event for a list that has grown has only the new items: `returned` holds a field's last value and
+    its length. `shared` fields belong to all choices.
     """
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
@@ -278,7 +279,11 @@ def _list_changes(
 
 
 def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
-    """Return the usage of this attempt, which is the total minus the usage of abandoned attempts."""
+    """Return the usage of this attempt, which is the total minus the usage of abandoned attempts.
+
+    The result replaces what was `reported` for this attempt, so it has all of those counts. It is None if
+    nothing was counted.
+    """
     if not total:
         return None
     counts: dict[str, Any] = {}

@@ -181,7 +181,7 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _take_new_text(self, pieces: TextLog | None, start: str = "", *, is_all: bool = False) -> str:
-        """Return the new words, arguments or transcript of the part, and count them as delivered."""
+        """Return and count the part's new text; `start` is all of it, or what stands before its pieces."""
         position, start_length = self._position, len(start)
         if is_all or pieces is None:
             # No pieces follow the start.

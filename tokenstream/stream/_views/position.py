@@ -70,7 +70,10 @@ class DeliveredItems:
         self._position = self._repeated = 0
 
     def skip(self, item: Any) -> Any:  # noqa: ANN401 - an item of any kind
-        """Return what the reader lacks of the next item: all, nothing (None) or, of a text, its rest."""
+        """Return what the reader lacks of the next item: all, nothing (None) or, of a text, its rest.
+
+        An item that differs from what the reader has raises StreamError.
+        """
         start = 0
         while self.lacks_items:
             before = self.items[self._position]
@@ -114,7 +117,7 @@ class Position(Generic[ItemT]):
         """The items that the reader has of a restarted answer, by kind; empty once all of it was repeated."""
 
     def ready(self) -> ItemT | None:
-        """Return the next item that the reader does not have yet; None if the reader has all items."""
+        """Return the next item that the reader lacks, or None; StreamError if a restart has changed it."""
         raise NotImplementedError
 
     def end(self) -> ItemT | None:
@@ -342,7 +345,10 @@ class CallPosition(Position[ToolCall]):
         """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 
     def ready(self) -> ToolCall | None:
-        """Return the next tool call that has ended; None if no further call has."""
+        """Return the next tool call that has ended; None if no further call has.
+
+        It is a StreamError if a restarted answer has a different call in place of a delivered one.
+        """
         if self._until_complete and self.accumulator.ending_of(self.choice) != "complete":
             return None
         log = self._find_log()

@@ -250,7 +250,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
 
 def _find_due(cursor: ShapedCursor[ItemT], phase: Phase) -> ItemT | None:
-    """Return an item that a view has although no event has arrived: its time has come, or the answer is over."""
+    """Return an item that needs no further event: its time has come, or the answer is over."""
     item = cursor.tick()
     return cursor.settle() if item is None and phase is Phase.DRAINING else item
 
@@ -284,6 +284,14 @@ class _DraftShaping:
         delivered on time, even if nothing more arrives. A `for` loop delivers such a draft with the
         next piece or at the end, unless `timer` is set.
 
+        Args:
+            hz: Maximum number of drafts per second.
+            timer: In a `for` loop, True to let a thread read the source, so that a draft that was held
+                back is delivered on time, as with `stream.text.throttle`.
+
+        Raises:
+            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
+
         Example:
             >>> from tokenstream import Stream
             >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces", clock=lambda: 0.0)
@@ -293,7 +301,10 @@ class _DraftShaping:
         return self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        """Return the plan of this view with a further stage, which turns drafts into JSON Patches."""
+        """Return this view's plan with a stage that makes JSON Patches; `append` allows "append" operations.
+
+        `by_alias` is None for each type's default.
+        """
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Self:

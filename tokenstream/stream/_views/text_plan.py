@@ -91,7 +91,10 @@ class ShapingPlan(NamedTuple):
     reading: Reading = "everything"
 
     def then(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> ShapingPlan:
-        """Return the plan with one more stage."""
+        """Return the plan with one more stage; with `timer`, a thread may read the source.
+
+        It is a mistake if the stage would break the promise of an earlier stage.
+        """
         self._check_order(method)
         if self.text is refuse_closed:
             # The plan of a closed view has this function in place of its text; it raises the error.
@@ -116,7 +119,7 @@ class ShapingPlan(NamedTuple):
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
 
     def refuse_missing(self, method: str) -> None:
-        """Explain why the view of the last stage lacks a method that the view before it has."""
+        """Explain why the view lacks a method that an earlier view has; do nothing if none has it."""
         if self.steps and method in _REFUSED.get(self.steps[-1].method, ()):
             try:
                 self._check_order(method)
@@ -136,7 +139,7 @@ class ShapingPlan(NamedTuple):
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
     def cursor(self, clock: Callable[[], float], *, paced: bool) -> Cursor[Any]:
-        """Return a cursor at the start of the text, with stages of its own."""
+        """Return a cursor at the start of the text, with stages of its own; it may be read on time."""
         if not self.steps:
             return self.text()
         return ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock, paced=paced)
@@ -326,7 +329,7 @@ class ShapedCursor(Generic[ItemT]):
         return Chain(*(make() for make in self._stage_makers))
 
     def _read_next(self, read: Callable[..., Any], *event: AnyEvent) -> ItemT | None:
-        """Feed the text's next piece to the stages, and return the next item, or None."""
+        """Feed the next piece, which `read` returns, to the stages; return the next item or None."""
         piece = self._read_piece(read, *event)
         if self._gathered:
             # The reader was busy: all pieces since then become one.
@@ -367,7 +370,7 @@ class ShapedCursor(Generic[ItemT]):
                 self._feed("".join(items) if isinstance(items[0], str) and not is_end else items[-1])
 
     def _feed(self, piece: object) -> None:
-        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages."""
+        """Feed a piece, or `ITEM_END`, to the stages, and queue their items; a stage may stop the text."""
         if piece is ITEM_END:
             self._end_item()
             return
@@ -387,7 +390,7 @@ class ShapedCursor(Generic[ItemT]):
                 self._end_stages()
 
     def _end_item(self, *, final: bool = False, paced: bool = True) -> None:
-        """Queue what the stages hold back of an item that ends, except for what is paced."""
+        """Queue what the stages hold back of an item that ends, except for what is still `paced`."""
         is_paced = paced and self._is_paced
         self._queue.extend(self._chain.end_item(now=self._clock(), final=final, paced=is_paced))
         # A pace is kept only in front of further stages that must learn of the end.

@@ -59,6 +59,9 @@ class _TextShaping:
     def graphemes(self) -> Self:
         """Return a view whose pieces never split a grapheme, such as an emoji or a letter with its accent.
 
+        Raises:
+            MisuseError: The extra `shape` is not installed.
+
         Example:
             >>> from tokenstream import Stream
             >>> [len(piece) for piece in Stream(["e", "\u0301a"], format="pieces").text.graphemes()]
@@ -81,6 +84,16 @@ class _TextShaping:
     ) -> Self:
         """Return a view of sentences, each delivered as soon as its end is certain, for example for speech.
 
+        Args:
+            first: Number of characters after which the first piece may end at a clause, so that speech
+                starts early; None to end it only at a sentence.
+            longest: Number of characters at which a sentence is cut, at a clause or a word if possible;
+                None to cut no sentence.
+            spoken: True to leave out the marks and the code of markdown, which are not read aloud.
+
+        Raises:
+            MisuseError: A number is not above 0.
+
         Example:
             >>> from tokenstream import Stream
             >>> text = Stream(["It is 3.5 km", " away. Go", " now!"], format="pieces").text
@@ -99,6 +112,15 @@ class _TextShaping:
         `async for` loop, text that was held back is delivered on time, even if nothing more arrives.
         A `for` loop delivers held-back text with the next piece or at the end, unless `timer` is set.
 
+        Args:
+            hz: Maximum number of pieces per second.
+            timer: In a `for` loop, True to let a thread read the source, so that held-back text is
+                delivered on time. The thread ends when the stream is closed; if the source cannot be
+                woken (an iterable that blocks), the thread ends with the source's next item.
+
+        Raises:
+            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
+
         Example:
             >>> from tokenstream import Stream
             >>> stream = Stream(["The", " sky", " is", " blue."], format="pieces", clock=lambda: 0.0)
@@ -114,6 +136,14 @@ class _TextShaping:
         `throttle`, text is delivered on time in an `async for` loop, and in a `for` loop with `timer`; at
         the end of the text, these spread the rest over `max_delay`. A `for` loop without `timer` gets the
         first letter of a burst, and the rest with the next piece or at the end, because nothing wakes it.
+
+        Args:
+            max_delay: Longest time to hold back text, in seconds.
+            timer: In a `for` loop, True to let a thread read the source, as with `throttle`.
+
+        Raises:
+            MisuseError: `max_delay` is not a number above 0; or, in the loop, `async with` is missing
+                on trio.
 
         Example:
             >>> from tokenstream import Stream
@@ -135,6 +165,15 @@ class _TextShaping:
     ) -> Self:
         r"""Return a view in which matches of a pattern are replaced, even if they span several pieces.
 
+        Args:
+            pattern: A regular expression, as text or compiled by `re` or `regex`.
+            with_: The replacement, or a function that gets the match and returns the replacement.
+            max_length: Maximum length of a match in characters; required if the pattern itself sets no
+                limit. None for the limit of the pattern.
+
+        Raises:
+            MisuseError: The length of a match has no limit, or the pattern is invalid.
+
         Example:
             >>> from tokenstream import Stream
             >>> text = Stream(["Use sk-12", "34 twice."], format="pieces").text
@@ -152,6 +191,15 @@ class _TextShaping:
     ) -> Self:
         """Return a view that ends at a marker; the stream and its other views go on.
 
+        Args:
+            marker: The marker's text, or a compiled pattern.
+            include: True if the view includes the marker.
+            max_length: Maximum length of a pattern's match in characters; required if the pattern itself
+                sets no limit. None for the limit of the pattern.
+
+        Raises:
+            MisuseError: The length of a match has no limit, or the marker is empty.
+
         Example:
             >>> from tokenstream import Stream
             >>> with Stream(["The answer. EN", "D And more."], format="pieces") as stream:
@@ -168,6 +216,14 @@ class _TextShaping:
         The message stays unchanged, unlike with `Stream(…, reasoning_tags=True)`, which turns text
         inside of tags into reasoning.
 
+        Args:
+            names: The names of the tags, in upper or lower case; "think" by default.
+            starts_inside: True if the text begins inside a tag, as with templates that send only
+                `</think>`.
+
+        Raises:
+            MisuseError: A name is invalid.
+
         Example:
             >>> from tokenstream import Stream
             >>> text = Stream(["<think>Hm.</th", "ink>It rains."], format="pieces").text.split_tags("think")
@@ -178,7 +234,11 @@ class _TextShaping:
 
     @property
     def inside(self) -> str:
-        """The text inside of tags, as far as this view was read; see `split_tags`."""
+        """The text inside of tags, as far as this view was read; see `split_tags`.
+
+        Raises:
+            MisuseError: The view does not come from `split_tags`, or was closed.
+        """
         if self._plan.text is refuse_closed:
             # The plan of a closed view has this function in place of its text; it raises the error.
             refuse_closed()
@@ -274,7 +334,7 @@ class TextView(_TextShaping, PlannedView[str]):
         return ShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
-        """Return a view of the same text with one more stage."""
+        """Return a view with one more stage; with `timer`, a thread reads, so that text comes on time."""
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as shaped text
 
@@ -313,7 +373,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         return AsyncShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
-        """Return a view of the same text with one more stage."""
+        """Return a view with one more stage; `timer` has no effect, as `async for` is always on time."""
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above
 

@@ -55,7 +55,7 @@ class BlockEncoder(Encoder, ABC):
         """Return the payloads that begin an answer."""
 
     def assign_index(self, part: int) -> int:
-        """Return the index of a new block."""
+        """Return the index of a new block; subclasses may number by the kind of the part."""
         self._block_count += 1
         return self._block_count - 1
 
@@ -121,7 +121,7 @@ class BlockEncoder(Encoder, ABC):
         return event.part if has_ended else cited_part
 
     def find_open_text(self, default: int) -> int:
-        """Return the index of the text part that has an open block."""
+        """Return the index of the text part that has an open block, or the default."""
         # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         return next((part for part in self._sequential if self._kinds[0, part] == "text"), default)
 

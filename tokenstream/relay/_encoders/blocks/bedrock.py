@@ -89,7 +89,10 @@ class AWSEncoder(Encoder):
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as an AWS message."""
+        """Return a payload, which is JSON or an unchanged text, as an AWS message.
+
+        The name of an exception ends with `Exception`.
+        """
         kind = "exception" if is_exception(name) else "event"
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
         return _json_message(kind, name, data)
@@ -427,7 +430,10 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload of the model as a `chunk` event; an exception is framed under its own name."""
+        """Return a payload of the model as a `chunk` event, where Anthropic's name is only in the payload.
+
+        An exception is framed under its own name.
+        """
         if is_exception(name):
             return super().frame(name, payload)
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)

@@ -78,7 +78,7 @@ class CohereEncoder(BlockEncoder):
         return [("message-start", start)]
 
     def assign_index(self, part: int) -> int:
-        """Return the index of a new block: tool calls and other blocks are numbered separately, each from 0."""
+        """Return the index of a new block: tool calls and other blocks are numbered apart, each from 0."""
         # The first key is the choice; this format has only one.
         if self._kinds[0, part] == "tool_call":
             self._call_count += 1
@@ -164,7 +164,7 @@ class CohereEncoder(BlockEncoder):
         return report
 
     def _to_citation(self, citation: Citation, document_id: str) -> dict[str, Any]:
-        """Return a citation in Cohere's form; unchanged if Cohere has sent it."""
+        """Return a citation in Cohere's form, with a document's id; unchanged if Cohere has sent it."""
         fields = citation.provider_data or {}
         if "sources" in fields:
             return fields

@@ -94,7 +94,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     @abstractmethod
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """Return the payloads for a part."""
+        """Return the payloads for a part, or for a piece in the form of a part."""
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """Return the payloads for a complete tool call."""
@@ -143,7 +143,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a complete medium, with its data or its URL, or a signature that no delta of reasoning had."""
+        """Return a complete medium, by its data or its URL, or a signature that no delta of reasoning had."""
         medium = self.media.pop(event)
         if medium is None:
             return self._late_signature(event, event.content)

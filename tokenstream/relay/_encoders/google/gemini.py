@@ -125,7 +125,7 @@ class GeminiEncoder(PartEncoder):
         return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an error object in place of a chunk."""
+        """Return an error object in place of a chunk, for a status of HTTP or a word of Google's."""
         number, status = word_for(kind, ERRORS, OTHER_ERROR)
         if code is not None and code.isdecimal():
             number = int(code)

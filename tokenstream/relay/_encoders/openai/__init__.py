@@ -46,7 +46,7 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
 
 
 def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
-    """Return an error object of OpenAI's APIs.
+    """Return an error object of OpenAI's APIs, by default with the code that OpenAI uses for `kind`.
 
     Example:
         >>> make_error("rate_limited", "Slow down", None)["code"]
@@ -104,7 +104,7 @@ class ChunkEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_last(self, choice: int, word: str) -> Payloads:
-        """Return the payloads that end a choice."""
+        """Return the payloads that end a choice, for the provider's word for the finish reason."""
 
     def encode_tail(self) -> Payloads:
         """Return the finish reason of each choice, the token counts, and the sentinel."""

@@ -64,7 +64,7 @@ class UnmarkedCalls(Encoder):
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads."""
+        """Keep the finish reason for the end, unless it would mark a complete call as cut off."""
         last_call = self._last_calls.get(event.choice)
         if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
             self.require_drop_of_call(event.reason)
@@ -206,7 +206,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     # -- chunks ----------------------------------------------------------------
 
     def assign_call_index(self, choice: int, part: int) -> int:
-        """Return the index of a new call in its choice, and record the call as the last one of the choice."""
+        """Return the index of a new call in its choice, and record it as the last one of the choice."""
         index = self._call_counts.get(choice, 0)
         self._call_counts[choice] = index + 1
         self.note_call(choice, part)
@@ -220,7 +220,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         return [self.make_choice_chunk(choice, self.first_delta)]
 
     def make_delta(self, choice: int, **delta: Json) -> Payloads:
-        """Return the chunk of a delta, preceded by the chunk with the choice's role if that was not sent yet."""
+        """Return the chunk of a delta, behind that with the choice's role if that was not sent yet."""
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
     def _make_item_delta(self, choice: int, name: str, item: dict[str, Any]) -> Payloads:
@@ -233,7 +233,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         return self.make_delta(choice, **{name: [{"index": index, **item}]})
 
     def make_choice_chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
-        """Return the payload of a chunk with one choice."""
+        """Return the payload of a chunk with one choice, whose finish word is None before the end."""
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 

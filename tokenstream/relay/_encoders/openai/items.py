@@ -106,7 +106,7 @@ class ItemEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """Return the payloads that end an item."""
+        """Return the payloads that end an item, as "completed" or, if it was cut off, as "incomplete"."""
 
     @abstractmethod
     def encode_ending(self, finish: Finish) -> Payloads:
@@ -177,7 +177,7 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads."""
+        """Keep the finish reason for the end; "tool_calls" in an answer without calls is a loss."""
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             # No call was sent: `drop` has left out all calls, which `has_calls` counts all the same, or the
             # answer has none. The client then has nothing to run, so an ordinary end is sent.
@@ -225,13 +225,13 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, and adds its text to the item."""
+        """Return a template that makes the chunk of a later piece, and adds its text to the item."""
         item = self.find_item(event.part)
         template = super().make_template(event, head, tail)
         return template if item is None else add_recording(template, item.text.append)
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
-        """Return the payloads that end an item; no payloads if they were sent already."""
+        """Return the payloads that end an item, unless they were sent; see `encode_end` for its status."""
         if item.end_sent:
             return []
         item.end_sent = True

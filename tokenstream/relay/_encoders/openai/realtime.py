@@ -210,7 +210,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         )
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
-        """Return an item's JSON."""
+        """Return an item's JSON, without a text until the item is complete."""
         type_ = "function_call" if item.kind in CALLS else "message"
         common = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
         if item.kind in CALLS:
@@ -239,7 +239,7 @@ def _previous_item_id(item: OutputItem) -> str | None:
 
 
 def _content_json(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
-    """Return the content of a message."""
+    """Return a message's content, a text or a transcript; in a response's items, its type has a prefix."""
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}
     return {"type": f"{prefix}audio", "transcript": text}

@@ -359,7 +359,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         yield self._event("response.output_item.done", output_index=item.index, item=item.final_json)
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
-        """Return an item's JSON."""
+        """Return an item's JSON, without a text until the item is complete."""
         type_ = _type_of(item)
         fields: dict[str, Any] = {"id": item.id, "type": type_}
         if item.kind == _RESULT:

@@ -47,7 +47,7 @@ def server_item_type(call: ServerToolCall) -> str:
 
 
 def server_item_fields(fields: dict[str, Any], *, is_whole: bool) -> dict[str, Any]:
-    """Return the fields of an item besides its id, type and status."""
+    """Return an item's fields besides id, type and status; only a whole item has the input and the result."""
     call: ServerToolCall = fields["call"]
     result: ServerToolResult | None = fields.get("result")
     type_, content = server_item_type(call), None if result is None else result.content

@@ -151,10 +151,7 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece.
-
-        If the piece belongs to a call, the template also adds it to the call's arguments in `_open_calls`.
-        """
+        """Return a template for the chunks of later pieces, which adds a call's piece to its arguments."""
         template = super().make_template(event, head, tail)
         return (
             add_recording(template, self._open_calls[event.id].append)
@@ -292,7 +289,10 @@ class AGUIEncoder(NamedEncoder):
     # -- within ----------------------------------------------------------------
 
     def _activity(self, kind: str, id: str, step: str | None, content: dict[str, Any]) -> Payloads:
-        """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message."""
+        """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message.
+
+        The id is unique among all messages of the run.
+        """
         payload = {
             "type": "ACTIVITY_SNAPSHOT",
             "messageId": f"{self.scope}{id}",
@@ -325,7 +325,7 @@ class AGUIEncoder(NamedEncoder):
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
     def _usage_fields(self, told: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of the last event with the token counts, and the model's name if it is known."""
+        """Return the last event's fields for token counts and model; other facts go into the metadata."""
         counts = self.name_counts(_COUNTS)
         others = self.name_counts({name: name for name in COUNTS if name not in _COUNTS})
         told = {**told, "usage": others} if others else told
@@ -337,13 +337,13 @@ class AGUIEncoder(NamedEncoder):
 
 
 def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
-    """Return the event that starts or ends the span around a reasoning message; nothing for a text message."""
+    """Return the event for the "START" or "END" of a reasoning message's span; nothing for a text."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 
 
 def _step_payload(edge: str, name: str) -> Payload:
-    """Return a `STEP_STARTED` or `STEP_FINISHED`."""
+    """Return a `STEP_STARTED` or `STEP_FINISHED`, whose edge is the last word."""
     return "", {"type": f"STEP_{edge}", "stepName": name}
 
 
