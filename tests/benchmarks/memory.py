@@ -7,20 +7,20 @@ import gc
 import subprocess
 import sys
 import tracemalloc
+from itertools import chain, cycle, islice
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.bodies import openai_chat
+from tests.benchmarks.bodies import middle_of, openai_chat
 from tests.benchmarks.contenders import each
-from tests.benchmarks.growth import ENDLESS, lazily
 from tests.benchmarks.tables import Table, judge
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Limits, Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from tests.benchmarks.timing import Plan
 
-__all__ = ["memory"]
+__all__ = ["lazily", "memory"]
 
 _MB = 1_000_000
 _SPARE = 5 * _MB
@@ -28,14 +28,23 @@ _OPEN_BAR = 6 * 1024
 _RESIDENT_BAR = 10 * 1024
 _MERGED_BAR = 14 * 1024
 _FEW = 5
+_DISTINCT = 1_000
+_ENDLESS = Limits(body=1 << 40)
+"""A million events as OpenAI sends them are more bytes than the default bound on a body."""
+
+
+def lazily(count: int, *, ascii_only: bool = False) -> Iterator[bytes]:
+    """Give the chunks of a chat of `count` text deltas; a thousand distinct ones come again and again."""
+    head, middle, tail = middle_of(openai_chat(_DISTINCT, ascii_only=ascii_only))
+    return chain(head, islice(cycle(middle), count), tail)
 
 
 def _long_answer(count: int, *, ascii_only: bool) -> tuple[int, int, int]:
     """Return the peak of `stream.text`, the same with the message, and the size of the text."""
-    chunks = lazily("openai-chat", count, ascii_only=ascii_only)
+    chunks = lazily(count, ascii_only=ascii_only)
     gc.collect()
     tracemalloc.start()
-    stream = Stream(chunks, format="openai-chat", limits=ENDLESS)
+    stream = Stream(chunks, format="openai-chat", limits=_ENDLESS)
     for _ in stream.text:
         pass
     peak = tracemalloc.get_traced_memory()[1]
