@@ -20,7 +20,6 @@ from tests.benchmarks.in_text import in_text
 from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
@@ -68,8 +67,6 @@ _QUICK = Plan(
     events=500,
     seconds=0.0,
     rounds=5,
-    memory=30_000,
-    open_streams=100,
     imports=3,
     documents=(1_000, 10_000, 100_000),
     objects=200,
@@ -80,7 +77,6 @@ _QUICK = Plan(
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "formats": formats,
     "arguments": arguments,
-    "memory": memory,
     "merging": merging,
     "imports": imports,
     "markdown": markdown,

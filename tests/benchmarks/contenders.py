@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Run", "each", "found", "runner"]
+__all__ = ["Run", "found", "runner"]
 
 Run = Callable[[], object]
 
@@ -20,12 +20,6 @@ def found(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError:
         return None
-
-
-async def each(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    """Give chunks as an asynchronous source does."""
-    for chunk in chunks:
-        yield chunk
 
 
 @cache

@@ -21,7 +21,6 @@ from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.in_text import in_text
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.memory import lazily, memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
@@ -38,7 +37,7 @@ from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tests.support.wire import DONE, sse
+from tests.support.wire import sse
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ _TINY = Plan(
     events=20,
     seconds=0.0,
     rounds=1,
-    memory=300,
-    open_streams=5,
+    readers=50,
     imports=1,
     documents=(1_000, 2_000),
     objects=100,
@@ -76,7 +74,6 @@ def loop_of_readers() -> Iterator[None]:
     "section",
     [
         encoding,
-        memory,
         merging,
         *[
             pytest.param(each, marks=pytest.mark.slow)
@@ -150,13 +147,14 @@ def test_ascii_tokens_are_ascii() -> None:
     assert not "".join(tokens(500)).isascii()
 
 
-def test_a_body_given_lazily_is_a_whole_answer() -> None:
-    """Nothing is kept of it but a thousand distinct chunks, and still it has a beginning and an end."""
-    chunks = list(lazily(2_500))
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["merged"]])
+def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: list[str]) -> None:
+    """It prints the bytes of one of them."""
+    command = [sys.executable, "-m", "tests.benchmarks.resident", "5", *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert 1 + 2_500 + 3 == len(chunks)
-    assert chunks[1] == chunks[1_001]
-    assert DONE == chunks[-1]
+    assert done.stdout.strip().lstrip("-").isdecimal()
 
 
 @pytest.mark.slow

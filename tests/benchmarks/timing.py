@@ -15,8 +15,7 @@ class Plan:
         events: Pieces of text in a body.
         seconds: How long each table may take, beyond its rounds.
         rounds: How often every contender has its turn at least.
-        memory: Events of the body whose memory is measured.
-        open_streams: Streams that are open at once.
+        readers: Readers that follow one answer.
         imports: Processes for each import.
         documents: Characters of the JSON documents that grow.
         objects: Objects of the list that fills in.
@@ -28,8 +27,7 @@ class Plan:
     events: int = 2_000
     seconds: float = 8.0
     rounds: int = 20
-    memory: int = 1_000_000
-    open_streams: int = 1_000
+    readers: int = 1_000
     imports: int = 15
     documents: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
     objects: int = 1_000

@@ -275,29 +275,6 @@ def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
     assert agent.state == "done"
 
 
-def test_several_turns_of_a_session_have_their_own_tokens_and_costs() -> None:
-    """Claude Code tells the cost of the session so far, and Codex the tokens of the thread so far."""
-    claude = [
-        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
-        {"type": "result", "is_error": False, "result": "a", "total_cost_usd": 0.5, "session_id": "s"},
-        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
-        {"type": "result", "is_error": False, "result": "b", "total_cost_usd": 0.75, "session_id": "s"},
-    ]
-    codex = [
-        {"type": "thread.started", "thread_id": "t"},
-        {"type": "turn.started"},
-        {"type": "turn.completed", "usage": {"input_tokens": 100, "output_tokens": 10}},
-        {"type": "turn.started"},
-        {"type": "turn.completed", "usage": {"input_tokens": 250, "output_tokens": 30}},
-    ]
-
-    assert [(turn.result, turn.cost) for turn in follow(claude)[0].turns] == [("a", 0.5), ("b", 0.25)]
-    assert [(turn.usage.input_tokens, turn.usage.output_tokens) for turn in follow(codex)[0].turns] == [
-        (100, 10),
-        (150, 20),
-    ]
-
-
 def test_success_with_an_error_is_a_failure() -> None:
     """`is_error` decides, whatever the subtype is called."""
     lines = [
