@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import argparse
 import platform
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.agents import agents
 from tests.benchmarks.arguments import arguments
 from tests.benchmarks.beside_json import beside_json
-from tests.benchmarks.bodies import BODIES
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
-from tests.benchmarks.growth import growth
 from tests.benchmarks.imports import imports
 from tests.benchmarks.in_text import in_text
 from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
 from tests.benchmarks.replay import replay
-from tests.benchmarks.shaping import shaping
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
-from tests.benchmarks.timing import Plan, time_format
+from tests.benchmarks.timing import Plan
 from tests.benchmarks.typed_objects import typed_objects
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
@@ -71,13 +65,8 @@ _PACKAGES = (
 )
 _QUICK = Plan(
     events=500,
-    fewer=20,
     seconds=0.0,
     rounds=5,
-    sizes=(1_000, 5_000, 20_000),
-    windows=6,
-    memory=30_000,
-    open_streams=100,
     imports=3,
     documents=(1_000, 10_000, 100_000),
     objects=200,
@@ -86,11 +75,8 @@ _QUICK = Plan(
     merged_tokens=50,
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
-    **{format: partial(time_format, format) for format in BODIES},
     "formats": formats,
     "arguments": arguments,
-    "growth": growth,
-    "memory": memory,
     "merging": merging,
     "imports": imports,
     "markdown": markdown,
@@ -100,7 +86,6 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "whole_json": whole_json,
     "beside_json": beside_json,
     "replay": replay,
-    "shaping": shaping,
     "in_text": in_text,
     "fan_out": fan_out,
     "marks": marks,
@@ -110,7 +95,6 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "relay": relay,
     "load": load,
     "followers": followers,
-    "agents": agents,
 }
 
 

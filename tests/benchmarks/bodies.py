@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BODIES",
-    "CHUNKINGS",
     "Body",
     "Chunk",
     "anthropic",
@@ -63,7 +62,6 @@ _KINDS = [
 ]
 
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_MANY = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +89,6 @@ class Body:
     payloads: list[bytes]
     text: str
     events: int
-
-    def cut(self, chunking: str) -> Body:
-        """Return the same body in other chunks."""
-        chunks = CHUNKINGS[chunking](self.chunks)
-        return Body(self.format, chunks, self.payloads, self.text, self.events)
-
-
-def _every(size: int) -> Callable[[list[bytes]], list[bytes]]:
-    def cut(chunks: list[bytes]) -> list[bytes]:
-        whole = b"".join(chunks)
-        return [whole[start : start + size] for start in range(0, len(whole), size)]
-
-    return cut
-
-
-CHUNKINGS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
-    "one event": list,
-    "64 KB": _every(_MANY),
-    "one byte": _every(1),
-}
 
 
 def tokens(count: int, seed: int = 0, *, ascii_only: bool = False) -> list[str]:

@@ -88,7 +88,7 @@ def _rows(plan: Plan) -> list[list[str]]:
     rows = []
     rounds = min(plan.rounds, _ROUNDS)
     for kind in ("text", "events"):
-        body = BODIES["openai-chat"](plan.events).cut("one event")
+        body = BODIES["openai-chat"](plan.events)
         alone = _fastest(partial(_run, _alone, body.chunks, kind), rounds)
         sync = _fastest(partial(_alone_in_turns, body.chunks, kind), rounds)
         rows.append(
@@ -96,7 +96,7 @@ def _rows(plan: Plan) -> list[list[str]]:
         )
         for readers in _READERS:
             count = min(plan.events, max(_ENOUGH // readers, 20))
-            chunks = BODIES["openai-chat"](count).cut("one event").chunks
+            chunks = BODIES["openai-chat"](count).chunks
             taken = _fastest(partial(_run, _tasks, chunks, readers, kind), rounds) / count * 1e6
             turns = _fastest(partial(_in_turns, chunks, readers, kind), rounds) / count * 1e6
             rows.append(
@@ -138,7 +138,7 @@ async def _held(chunks: list[bytes], size: int) -> tuple[int, int, int]:
 def _held_rows(plan: Plan) -> list[list[str]]:
     rows = []
     for count in (50, min(plan.events, 400)):
-        chunks = BODIES["openai-chat"](count).cut("one event").chunks
+        chunks = BODIES["openai-chat"](count).chunks
         each, after, least = asyncio.run(_held(chunks, _HELD))
         rows.append([f"{count:,}", f"{least:,}", f"{each:,}", f"{after / 1024:.0f}"])
     return rows

@@ -142,7 +142,7 @@ def _least(run: Callable[..., Coroutine[Any, Any, float]], readers: int, events:
 def followers(plan: Plan) -> list[Table]:
     """Return what an event costs for each reader, beside sse-starlette."""
     rows: list[list[str]] = []
-    for readers in (10, min(10 * plan.open_streams, 1_000)):
+    for readers in (10, plan.readers):
         events = min(plan.events, max(_ENOUGH // readers, 20))
         theirs = _least(_theirs, readers, events)
         rows.append([f"sse-starlette, ready-made strings, {readers:,} readers", f"{theirs:.1f}", "1.00"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import from_json
 
 from tests.benchmarks.answers import ANSWERS, Answer, chat_event
-from tests.benchmarks.contenders import Run, floor, found
+from tests.benchmarks.contenders import Run, found
 from tests.benchmarks.sdks import SDKS
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import fastest
@@ -140,7 +140,7 @@ def formats(plan: Plan) -> list[Table]:
         rows.append(cells)
         if cells[3] != _UNKNOWN and above > BAR:
             verdicts.append(judge(f"{name}: {above:.2f}", f"at most {BAR}", reached=False))
-    loads = floor()[0].name
+    loads = "orjson.loads" if found("orjson") else "json.loads"
     if not verdicts:
         what = f"no text delta costs more than from_json on its payload and {BAR} × {loads}"
         verdicts.append(judge(what, "all formats", reached=True))

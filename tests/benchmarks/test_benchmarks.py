@@ -9,29 +9,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks import formats as formats_section
-from tests.benchmarks.agents import agents
 from tests.benchmarks.answers import ANSWERS, Answer, chat_event
 from tests.benchmarks.arguments import PAIRS, arguments, read
-from tests.benchmarks.bodies import BODIES, CHUNKINGS, anthropic, middle_of, openai_chat, tokens
-from tests.benchmarks.contenders import ours, runner
+from tests.benchmarks.bodies import anthropic, middle_of, openai_chat, tokens
+from tests.benchmarks.contenders import runner
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
-from tests.benchmarks.growth import growth, lazily
 from tests.benchmarks.in_text import in_text
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.memory import memory
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
 from tests.benchmarks.sdks import SDKS, Reader
-from tests.benchmarks.shaping import shaping
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
-from tests.benchmarks.timing import Plan, contenders_for, time_format
+from tests.benchmarks.timing import Plan
 from tests.benchmarks.turns import light_heap
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
@@ -41,7 +37,7 @@ from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tests.support.wire import DONE, sse
+from tests.support.wire import sse
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -53,13 +49,9 @@ if TYPE_CHECKING:
 
 _TINY = Plan(
     events=20,
-    fewer=3,
     seconds=0.0,
     rounds=1,
-    sizes=(1_000, 2_000),
-    windows=1,
-    memory=300,
-    open_streams=5,
+    readers=50,
     imports=1,
     documents=(1_000, 2_000),
     objects=100,
@@ -77,35 +69,11 @@ def loop_of_readers() -> Iterator[None]:
     runner.cache_clear()
 
 
-@pytest.mark.slow_rows("one byte")
-@pytest.mark.parametrize("chunking", CHUNKINGS)
-@pytest.mark.parametrize("format", BODIES)
-def test_every_contender_sees_the_same_text(format: str, chunking: str) -> None:
-    """A ratio means something only where the work is the same."""
-    body = BODIES[format](60).cut(chunking)
-    seen = {contender.name: contender.text(body) for contender in contenders_for(format)}
-
-    assert dict.fromkeys(seen, body.text) == seen
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", BODIES)
-def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str) -> None:
-    """Nobody is left out, and every row has its figure per event."""
-    tables = time_format(format, _TINY)
-
-    assert len(CHUNKINGS) == len(tables)
-    for table in tables:
-        assert [contender.name for contender in contenders_for(format)] == [row[0] for row in table.rows]
-        assert all(float(row[1]) > 0 for row in table.rows)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
     [
         encoding,
-        memory,
         merging,
         *[
             pytest.param(each, marks=pytest.mark.slow)
@@ -114,13 +82,10 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 escapes,
                 fan_out,
                 followers,
-                agents,
-                growth,
                 in_text,
                 marks,
                 partial_json,
                 relay,
-                shaping,
                 short,
                 sockets,
                 written_drafts,
@@ -182,20 +147,14 @@ def test_ascii_tokens_are_ascii() -> None:
     assert not "".join(tokens(500)).isascii()
 
 
-def test_a_body_given_lazily_is_a_whole_answer() -> None:
-    """Nothing is kept of it but a thousand distinct chunks, and still it has a beginning and an end."""
-    chunks = list(lazily("openai-chat", 2_500))
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["merged"]])
+def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: list[str]) -> None:
+    """It prints the bytes of one of them."""
+    command = [sys.executable, "-m", "tests.benchmarks.resident", "5", *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert 1 + 2_500 + 3 == len(chunks)
-    assert chunks[1] == chunks[1_001]
-    assert DONE == chunks[-1]
-
-
-def test_this_library_is_measured_through_every_driver() -> None:
-    """Decoder, Stream, its text view and AsyncStream each have a row."""
-    names = " ".join(contender.name for contender in ours())
-
-    assert all(driver in names for driver in ("Decoder.feed", "Stream,", "Stream.text", "AsyncStream"))
+    assert done.stdout.strip().lstrip("-").isdecimal()
 
 
 @pytest.mark.slow

@@ -222,9 +222,3 @@ def test_a_key_is_as_unique_as_its_place_among_equal_calls(calls: list[tuple[str
     assert len(calls) == len(set(found))
     for count in range(len(calls)):
         assert found[:count] == keys(chat(*calls[:count]))
-
-
-@pytest.mark.slow
-def test_a_thousand_equal_calls_have_a_thousand_keys() -> None:
-    """As many as `Limits` allows, in one answer."""
-    assert 1_000 == len(set(keys(chat(*[("go", '{"a": [1, 2, 3]}')] * 1_000))))

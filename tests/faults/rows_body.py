@@ -52,7 +52,7 @@ GZIP = [("Content-Encoding", "gzip")]
 CUT_CHARACTER = wire.chat({"content": "€"}).partition("€".encode()[1:])[0]
 
 
-def _cut_gzip(body: bytes) -> bytes:
+def cut_gzip(body: bytes) -> bytes:
     """Compress a body so that all of it can be read, but the compression has no end."""
     packer = zlib.compressobj(wbits=31)
     return packer.compress(body) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -221,7 +221,15 @@ ROWS = [
     Row(
         "F20",
         "The connection is reset.",
-        answered_in_steps(lambda gate: [chunked_head(), http_chunk(HELLO), gate, RST], LAST),
+        every(
+            answered_in_steps(lambda gate: [chunked_head(), http_chunk(HELLO), gate, RST], LAST),
+            answered_in_steps(
+                lambda gate: [chunked_head(), http_chunk(HELLO), gate, RST],
+                LAST,
+                tls=True,
+                client={"verify": client_context()},
+            ),
+        ),
         interrupted(),
     ),
     Row(
@@ -270,15 +278,15 @@ ROWS = [
         "F27",
         "A compressed body is truncated, but HTTP considers it complete.",
         every(
-            answered(sized(_cut_gzip(HELLO), headers=GZIP)),
-            answered(until_close(_cut_gzip(HELLO), headers=GZIP)),
+            answered(sized(cut_gzip(HELLO), headers=GZIP)),
+            answered(until_close(cut_gzip(HELLO), headers=GZIP)),
         ),
         truncated(),
     ),
     Row(
         "F28",
         "A compressed body is corrupt.",
-        answered(sized(_cut_gzip(HELLO) + b"\xff" * 40, headers=GZIP)),
+        answered(sized(cut_gzip(HELLO) + b"\xff" * 40, headers=GZIP)),
         failed(ProtocolError, retryable=False, ending="failed"),
     ),
     Row(

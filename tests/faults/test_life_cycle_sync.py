@@ -1,4 +1,4 @@
-"""Rows F73 to F85 of the fault matrix, in a `for` loop: how a stream is left, interrupted and shared."""
+"""How a stream in a `for` loop is interrupted, left and shared: what rows F77 to F85 do not say."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import linecache
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +18,7 @@ import httpx
 import pytest
 
 from tests.project import PACKAGE, ROOT
-from tests.stream.blocked import PATIENCE, SILENT, TEXT, TEXTS, Loop, alone, opened, sent
+from tests.stream.blocked import PATIENCE, SILENT, TEXTS, Loop, alone, opened, sent
 from tests.stream.bodies import ANSWER, Source
 from tests.stream.test_ending import Nosy
 from tests.support import wire
@@ -28,15 +27,13 @@ from tests.support.loopback import (
     OPEN,
     Connection,
     Loopback,
-    Script,
-    chunked,
     chunked_head,
     http_chunk,
 )
 from tests.support.timing import at_once, settled, tried_again
 from tests.support.wire import DONE, sse
 from tokenstream import Stream
-from tokenstream.errors import ConcurrentRead, StreamClosed, StreamInterrupted, StreamStalled
+from tokenstream.errors import ConcurrentRead, StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
 
 
@@ -50,63 +47,11 @@ def begin(stream: Stream) -> None:
     assert texts == TEXTS
 
 
-def test_f73_break_with_the_stream_kept() -> None:
-    """The block closes at its end; without a block nothing closes, and reading on works."""
-    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
-        with stream:
-            begin(stream)
-            assert server.connection().open_after(0.05)
-        assert server.connection().closed_within(PATIENCE)
-        assert (stream.message.text, stream.message.ending) == (TEXT, "stopped")
-
-    with Loopback(chunked(ANSWER)) as server, opened(alone, server.url) as stream:
-        for _ in stream.text:
-            break
-        assert stream.message.ending == "streaming"
-        assert stream.final().text == "Let me see."
-
-
-def test_f73_f74_break_with_the_stream_dropped() -> None:
-    """It is closed when it is collected, and that says so."""
-    with Loopback(SILENT["chunked"]) as server, opened(sent(httpx), server.url) as stream:
-        begin(stream)
-        with pytest.warns(ResourceWarning, match="never closed"):
-            del stream
-
-        assert server.connection().closed_within(PATIENCE)
-
-
-def test_f75_an_exception_in_the_loop_inside_with() -> None:
-    """It passes unchanged; the connection is closed before it leaves the block."""
-    own = LookupError("own")
-    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
-        with pytest.raises(LookupError) as caught, stream:
-            for _ in stream.text:
-                raise own
-
-        assert caught.value is own
-        assert server.connection().closed_within(PATIENCE)
-        assert (stream.message.text, stream.message.ending) == (TEXTS[0], "stopped")
-
-
-def test_f76_reading_on_after_close() -> None:
-    """StreamClosed at once, no error of a socket; the message and the views still answer."""
-    with Loopback(SILENT["chunked"]) as server, opened(sent(httpx), server.url) as stream:
-        begin(stream)
-        stream.close()
-        with pytest.raises(StreamClosed):
-            list(stream)
-
-        assert list(stream.text) == [TEXT]
-        assert stream.message.ending == "stopped"
-
-
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @tried_again
-def test_f77_a_stop_from_another_thread_while_the_loop_waits(tls: bool) -> None:
+def test_f77_a_stop_from_another_thread_while_the_loop_waits_for_tls() -> None:
     """The loop ends normally, within a tenth of a second; the connection is closed once."""
     with (
-        Loopback(SILENT["chunked"], tls=tls) as server,
+        Loopback(SILENT["chunked"], tls=True) as server,
         opened(sent(httpx), server.url) as stream,
         Loop(stream.text) as loop,
     ):
@@ -118,40 +63,6 @@ def test_f77_a_stop_from_another_thread_while_the_loop_waits(tls: bool) -> None:
         assert (loop.items, loop.error) == (TEXTS, None)
         assert stream.message.ending == "stopped"
         assert server.connection().closed_within(PATIENCE)
-
-
-@tried_again
-def test_f78_two_threads_read_one_stream() -> None:
-    """The second one is refused at once, the first one goes on."""
-    gate = threading.Event()
-    before, after = map(http_chunk, ANSWER[:4]), map(http_chunk, ANSWER[4:])
-    script: Script = [chunked_head(), *before, gate, *after, LAST_CHUNK]
-    with Loopback(script) as server, opened(alone, server.url) as stream, Loop(stream.text) as loop:
-        loop.got(2)
-        since = time.monotonic()
-        with pytest.raises(ConcurrentRead, match="another thread or task"):
-            next(stream)
-        at_once(since, time.monotonic())
-        gate.set()
-        loop.ended()
-
-        assert (loop.items, loop.error) == (["Let ", "me ", "see."], None)
-
-
-def test_f81_generator_exit_in_a_consumer() -> None:
-    """A generator around the loop that is closed closes the connection."""
-    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
-
-        def consumer() -> Generator[str]:
-            with stream:
-                yield from stream.text
-
-        pieces = consumer()
-        assert next(pieces) == TEXTS[0]
-        pieces.close()
-
-        assert server.connection().closed_within(PATIENCE)
-        assert stream.message.ending == "stopped"
 
 
 DRIVER = [PACKAGE / "stream" / "_sync.py", PACKAGE / "stream" / "_core.py", PACKAGE / "_pipeline/machine.py"]

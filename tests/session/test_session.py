@@ -33,8 +33,6 @@ from tokenstream import (
     ConcurrentRead,
     ConnectError,
     Deadlines,
-    LimitExceeded,
-    Limits,
     MisuseError,
     Retry,
     Route,
@@ -373,18 +371,6 @@ def test_nothing_is_read_that_is_not_asked_for(colour: str) -> None:
 
         # The audio of the whole answer has 128 MB.
         assert server.sent < 10_000
-
-
-@pytest.mark.slow
-def test_waiting_messages_are_bounded() -> None:
-    """By the limit of the body; only those of other lanes wait."""
-    server = ResponsesServer(pieces=1)
-    with serving(server) as url, talking("sync", url, limits=Limits(body=20_000)) as talk:
-        long, short = talk.session.ask("two" * 1_000, lane="b"), talk.session.ask("one", lane="a")
-        with long, short, pytest.raises(LimitExceeded) as raised:
-            short.final()
-
-    assert raised.value.limit == "body"
 
 
 def test_another_thread_interrupts() -> None:

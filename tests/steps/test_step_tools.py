@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of
-from tokenstream import Router, Steps, ToolCall
+from tokenstream import Router, Steps
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import ToolFailed
 
@@ -133,14 +133,3 @@ def test_a_router_runs_on_where_the_step_has_ended() -> None:
 
     assert {"call_0": "rain in Oslo"} == dict(results)
     assert () == step.steps
-
-
-def test_a_call_by_hand_is_a_step_like_any_other() -> None:
-    """Parallel ones are told apart by their ids."""
-    with Steps() as run, run.step("ask") as step:
-        calls: list[ToolCall] = [*step.follow(stream_of(asking("Oslo", "Rome"))).tool_calls]
-        for call in calls:
-            with run.step(call):
-                pass
-
-    assert ["call_0", "call_1"] == [below.cause.id for below in step.steps if below.cause is not None]

@@ -7,10 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-import anyio
 import pytest
 
-from tests.steps.answers import asking, async_stream_of, stream_of
+from tests.steps.answers import asking, stream_of
 from tokenstream import Router, Steps, Stream, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import (
@@ -87,22 +86,6 @@ def test_the_tools_of_a_router_tell_their_results() -> None:
         ToolResult("call_1", error="there is no station in Rome"),
         ToolResult("call_0-2", {"city": "Bern"}),
     ] == results_of(run)
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_the_tools_of_an_async_router_tell_their_results(backend: str) -> None:
-    async def main() -> Steps:
-        with Steps() as run, run.step("ask") as step:
-            async with step.follow(async_stream_of(asking("Oslo", "Rome"))) as stream:
-                await stream.run(router_of_weather())
-        return run
-
-    found = sorted(results_of(anyio.run(main, backend=backend)), key=lambda result: result.id)
-
-    assert [
-        ToolResult("call_0", {"city": "Oslo"}),
-        ToolResult("call_1", error="there is no station in Rome"),
-    ] == found
 
 
 def other_tool() -> list[bytes]:

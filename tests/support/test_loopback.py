@@ -9,26 +9,18 @@ import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 
-import httpx
 import pytest
 
 from tests.support.loopback import (
-    CLOSE,
     FIN,
     LAST_CHUNK,
     OPEN,
-    REQUEST,
     RST,
     Connection,
     Loopback,
-    Script,
-    chunked,
     chunked_head,
     client_context,
     http_chunk,
-    refusing_url,
-    sized,
-    until_close,
 )
 
 GET = b"GET /path HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -51,48 +43,6 @@ def dialled(server: Loopback) -> Generator[socket.socket]:
 
 def read_all(sock: socket.socket) -> bytes:
     return b"".join(iter(lambda: sock.recv(1000), b""))
-
-
-@pytest.mark.parametrize("tls", [False, True])
-@pytest.mark.parametrize("answer", [chunked([b"ab", b"c"]), sized(b"abc"), until_close(b"ab", b"c")])
-def test_an_answer_is_sent_as_the_script_says(tls: bool, answer: Script) -> None:
-    """Chunked, with a length, or up to the end of the connection; plain and over TLS."""
-    with Loopback(answer, tls=tls) as server, httpx.Client(verify=client_context()) as client:
-        response = client.post(f"{server.url}/path?q=1", content=b"body", headers={"X-Own": "1"})
-
-        assert response.text == "abc"
-        request = server.requests[0]
-        assert (request.method, request.path, request.body) == ("POST", "/path?q=1", b"body")
-        assert request.headers["x-own"] == "1"
-
-
-def test_a_chunked_request_is_put_together() -> None:
-    """As httpx sends what it cannot measure."""
-    with Loopback(sized(b"ok")) as server:
-        httpx.post(server.url, content=iter([b"a" * 20, b"b"]), trust_env=False)
-
-        assert server.requests[0].body == b"a" * 20 + b"b"
-
-
-def test_one_connection_carries_several_requests() -> None:
-    """As long as the script reads them."""
-    with Loopback([*sized(b"one"), REQUEST, *sized(b"two")]) as server, httpx.Client() as client:
-        assert [client.get(server.url + path).text for path in ("/1", "/2")] == ["one", "two"]
-
-        assert [request.path for request in server.connection().requests] == ["/1", "/2"]
-
-
-def test_each_connection_has_its_script_and_the_last_one_goes_on() -> None:
-    """By the order in which they come."""
-    with Loopback(sized(b"one"), sized(b"two")) as server:
-        assert [httpx.get(server.url, trust_env=False).text for _ in range(3)] == ["one", "two", "two"]
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_a_clean_end_is_read_as_an_end(tls: bool) -> None:
-    """Over TLS the alert comes first."""
-    with Loopback([b"x", CLOSE], tls=tls) as server, dialled(server) as sock:
-        assert read_all(sock) == b"x"
 
 
 def test_a_bare_fin_over_tls_is_a_cut() -> None:
@@ -149,14 +99,6 @@ def test_a_shutdown_of_the_socket_is_seen() -> None:
         assert server.connection().closed_within()
 
 
-def test_a_pause_holds_back_what_follows() -> None:
-    with Loopback([b"x", 0.05, b"y"]) as server, dialled(server) as sock:
-        assert sock.recv(1) == b"x"
-        begun = time.monotonic()
-        assert sock.recv(1) == b"y"
-        assert time.monotonic() - begun >= 0.04
-
-
 def test_a_function_may_do_what_it_likes() -> None:
     """Raw bytes in, raw bytes out; its mistakes fail the test."""
 
@@ -181,9 +123,3 @@ def test_what_never_ends_does_not_keep_the_server() -> None:
         assert server.connection().open_after(0.02)
     sock.close()
     assert time.monotonic() - begun < 4
-
-
-def test_nobody_listens_at_the_refusing_address() -> None:
-    """A client meets a refused connection."""
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(refusing_url(), trust_env=False)

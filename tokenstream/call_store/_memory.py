@@ -198,7 +198,7 @@ class MemoryCallStore:
         return CallState("running" if is_running else "unknown")
 
     def _make_room(self) -> None:
-        """Forget the call that ended first if the store is full, so that another one can be added."""
+        """Forget the call that ended first if the store is full; CallStoreUnavailable if none has ended."""
         if len(self._begun) + len(self._ended) < self._max_calls:
             return
         if not self._ended:

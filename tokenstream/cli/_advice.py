@@ -85,10 +85,7 @@ def describe_error(error: Exception) -> str:
 
 
 def is_unknown_format(error: NotAStream) -> bool:
-    """Return True if a body was refused only because its format was not recognised.
-
-    The user may then name the format, with which the body can perhaps be read.
-    """
+    """Return True if a body was refused only because its format, which a user may name, is unknown."""
     return cause_of(error) in ("unknown_format", "agent")
 
 
@@ -111,7 +108,7 @@ def advise_on_error(error: StreamError, origin: Origin) -> str:
 
 
 def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> str:
-    """Return the advice to send the request again."""
+    """Return the advice to send the request again, which may repeat the delivered `tool_calls`."""
     time = f"in {retry_after:g} seconds" if retry_after else "again"
     if tool_calls:
         return f"ask {time}, but mind the tool calls that were handed out: {', '.join(tool_calls)}"

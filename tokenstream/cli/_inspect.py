@@ -138,7 +138,7 @@ def _print_events(
     started_at: float,
     pieces: FilePieces | None,
 ) -> StreamError | None:
-    """Print the events of a stream as they arrive."""
+    """Print the events of a stream as they arrive, and close it; return its error, None after Ctrl-C."""
     failure: StreamError | None = None
     try:
         with stream:

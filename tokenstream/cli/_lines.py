@@ -111,10 +111,7 @@ def quote_text(text: str) -> str:
 
 
 def _to_json(value: object) -> object:
-    """Return a value that JSON lacks as one that JSON has; the JSON encoder calls this function.
-
-    A pydantic model becomes a dict, bytes become base64, and any other value becomes its `str`.
-    """
+    """Return a value that JSON lacks as another: a dict for a model, base64 for bytes, else its `str`."""
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, bytes):
@@ -123,7 +120,7 @@ def _to_json(value: object) -> object:
 
 
 def to_compact_json(value: object, *, ascii_only: bool = False) -> str:
-    r"""Return `value` as JSON on one line.
+    r"""Return `value` as JSON on one line, in which at least what is unsafe on a terminal is escaped.
 
     Example:
         >>> print(to_compact_json({"city": "Malmö"}), to_compact_json("ö", ascii_only=True))

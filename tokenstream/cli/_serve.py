@@ -98,7 +98,7 @@ class Folder:
         return list(self._walk(self._root, ()))
 
     def find(self, route: str) -> RecordingFile | None:
-        """Return the recording for a URL's path; None if there is none.
+        """Return the recording for a URL's percent-encoded path; None if there is none.
 
         The beginning of the path must name a file, with or without the file's extension. The
         rest of the path is ignored, since libraries of clients add text such as
@@ -108,10 +108,7 @@ class Folder:
         return self._find_within(self._root, (), names)
 
     def _find_within(self, folder: Path, parents: tuple[str, ...], names: list[str]) -> RecordingFile | None:
-        """Return the recording, in a folder or its sub-folders, to which the first names of a path lead.
-
-        The result is None if they lead to none.
-        """
+        """Return the recording in a folder, or below it, to which a path's first names lead; or None."""
         if not names:
             return None
         name, *rest = names
@@ -155,10 +152,7 @@ class Folder:
 
 
 def _make_recording(parents: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
-    """Return a file as a recording, with the path at which requests find it.
-
-    The path has no extension, unless it would lead to another file without it.
-    """
+    """Return a file as a recording, with its path: without extension, unless that is another file's."""
     stem = Path(name).stem
     # Without an extension, `Folder.find` tries the name itself, then each extension in order.
     found_by_stem = next((stem + extension for extension in _EXTENSIONS if stem + extension in files), None)
@@ -218,7 +212,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def answer_from_folder(
     folder: Path, *, rate: float | None = None, first: float = 0.0
 ) -> Callable[[Request], Reply]:
-    """Return a function that answers requests with the recordings of a folder."""
+    """Return a function that answers requests with a folder's recordings, read anew each time."""
     return _FolderAnswers(Folder(folder), rate=rate, first=first)
 
 

@@ -164,11 +164,7 @@ def server_attributes(host: str | None, port: int | None) -> Attributes:
 
 
 def has_spans(attempts: Sequence[AttemptReport]) -> bool:
-    """Return True if each attempt at the answer gets a span of its own, below the span of the operation.
-
-    They do if there are several attempts, or if the caller has named routes. Otherwise, the only attempt is
-    the whole operation, which has a span already.
-    """
+    """Return True if each attempt gets a span of its own: if there are several, or if routes have names."""
     return len(attempts) > 1 or any(attempt.route is not None for attempt in attempts)
 
 
@@ -188,7 +184,7 @@ def report_attempt(
     provider: str | None,
     model: str | None,
 ) -> SpanReport:
-    """Return the data of an attempt's span."""
+    """Return the data of an attempt's span; the operation's `error` counts for an attempt that still ran."""
     # An attempt that has its duration has ended by itself, before the operation.
     if attempt.seconds is not None:
         error = attempt.error

@@ -225,10 +225,7 @@ class OperationObserver:
         run_quietly(report_dropped)
 
     def around_tool(self, within: Around | None) -> Around:
-        """Return a function that, for a tool call, returns a context manager in which a router runs the call.
-
-        The context manager reports the run of the tool to OpenTelemetry.
-        """
+        """Return a function that gives, for a tool call, a context manager in which its run is reported."""
         return around_tools(self._receivers, within)
 
     def _report_now(self, machine: Machine) -> None:
@@ -258,7 +255,10 @@ class OperationObserver:
     def _build_report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
     ) -> OperationReport | None:
-        """Return the report of the operation; None if the stream was never read and has sent no request."""
+        """Return the report of the operation; None if the stream was never read and has sent no request.
+
+        A dropped stream has neither machine nor driver, and a tap has no driver.
+        """
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
         head = None if machine is None else machine.head

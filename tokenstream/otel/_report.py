@@ -245,7 +245,7 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
 
 
 def _record_metrics(report: OperationReport, receivers: Receivers, context: Context) -> None:
-    """Record the metrics of an operation."""
+    """Record the metrics of an operation, in the context of its span, to which exemplars refer."""
     instruments, span = instruments_of(receivers.meters), report.span
     shared_attributes = span.shared_attributes
     instruments.duration.record(report.seconds, _with_error(span, shared_attributes), context)
@@ -313,7 +313,7 @@ def first_chunk_attribute(seconds: float | None) -> Attributes:
 
 
 def answer_attributes(messages: Sequence[Message]) -> Attributes:
-    """Return the attributes with the answer's id and with the finish reasons, as far as they are known."""
+    """Return the attributes with the first message's id and the finish reasons, as far as they are known."""
     attributes: Attributes = {}
     if messages and messages[0].id:
         attributes["gen_ai.response.id"] = messages[0].id

@@ -190,10 +190,7 @@ if TYPE_CHECKING:
 
 
 def around_tools(receivers: Receivers, inner: Around | None) -> Around:
-    """Return a function that, for a tool call, returns the context manager in which to run the call.
-
-    Inside the context manager, the span of the tool is the current span.
-    """
+    """Return a function that gives, for a tool call, a context manager with the call's span as current."""
 
     @contextmanager
     def around(call: ToolCall) -> Generator[Any]:

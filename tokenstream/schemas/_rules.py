@@ -156,7 +156,7 @@ class _SchemaWriter:
         return {**written, "$defs": self._written} if self._written else written
 
     def _write_node(self, part: object, path: str) -> Json:
-        """Return a part of the schema, converted to the API's rules."""
+        """Return a part of the schema (`True`, too, is one, for any value), converted to the API's rules."""
         schema: dict[str, Any] = part if is_dict(part) else {}
         rules = self._rules
         if not _is_writable(schema.get("default")):
@@ -198,10 +198,7 @@ class _SchemaWriter:
         return copy.deepcopy(value)
 
     def _write_reference(self, schema: dict[str, Any], path: str) -> dict[str, Any]:
-        """Return the converted form of a schema with `$ref`.
-
-        The result is a reference, or the definition itself if the API's rules inline definitions.
-        """
+        """Return the converted form of a schema with `$ref`: a reference, or its inlined definition."""
         name = definition_name(schema["$ref"])
         if name not in self._definitions:
             # The reference was written by hand, and refers to something else.
@@ -303,7 +300,7 @@ def _find_referenced_names(schema: object) -> set[str]:
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Return True if a keyword that an API does not support belongs in the description that the model reads."""
+    """Return True if a keyword that an API does not support belongs in the model's description."""
     if key == "default":
         # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema

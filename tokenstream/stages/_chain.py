@@ -212,7 +212,7 @@ class Chain(Generic[InT_contra, OutT]):
         return None
 
     def _pass_on(self, index: int, items: list[Any], now: float) -> list[Any]:
-        """Pass one stage's output through all later stages, and return the output of the last stage.
+        """Pass a stage's output (at -1, the chain's input) through all later stages; return the last output.
 
         If a stage fails, the later stages still receive what it returned before that, and one of them may
         fail, too. Such a failure is at an earlier place of the input, so the error of the last stage that

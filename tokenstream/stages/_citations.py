@@ -166,7 +166,7 @@ class Cited(NamedTuple):
     """The source, if it is known."""
 
     def make_citation(self, end: int, part: int) -> Citation:
-        """Return the citation."""
+        """Return the citation of words that end at the character `end` of a part."""
         known = self.known or Citation()
         return Citation(
             url=known.url,

@@ -130,7 +130,7 @@ class PatchOperations:
         after: Any,  # noqa: ANN401 - a view of the same
         type_names: TypeNames,
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one view into the other, except for a value in it that grows in both."""
+        """Add the operations between two views; return path, before and after of a value growing in both."""
         if isinstance(after, GrowingObject):
             return self._compare_objects(path, before, after, type_names)
         return self._compare_arrays(path, before, after)
@@ -151,7 +151,7 @@ class PatchOperations:
     def _compare_objects(
         self, path: str, before: GrowingObject, after: GrowingObject, type_names: TypeNames
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one object into the other, except for a field that grows in both."""
+        """Add the operations between two objects; return a field growing in both like `_compare_views`."""
         open_child = None
         # The fields that may have changed: finished since, shown in place of others, or growing.
         names = dict.fromkeys(after.log.names[before.length : after.length])
@@ -184,7 +184,7 @@ class PatchOperations:
     def _compare_arrays(
         self, path: str, before: GrowingArray, after: GrowingArray
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one array into the other, except for an element that grows in both."""
+        """Add the operations between two arrays; return an element growing in both like `_compare_views`."""
         open_child = None
         # `length` is the number of finished elements; `len` also counts the growing one, if it is visible.
         for index in range(before.length, len(after)):

@@ -258,7 +258,7 @@ class Reorder:
             return None
 
     def _take_numbered(self, number: int, frame: Frame, now: float) -> list[Frame]:
-        """Return a numbered frame and the held frames after it; none if the frame is too early or repeated."""
+        """Return a numbered frame and the held frames after it; none if it is too early or repeated."""
         is_first_to_arrive = not (self._started or self._held)
         if is_first_to_arrive and number > self._first + self._window:
             # More frames are missing than could be held: the stream was joined in the middle, at this frame.
@@ -301,7 +301,7 @@ class Reorder:
         return []
 
     def _release_frames(self, gap_since: float) -> list[Frame]:
-        """Return the held frames that come next in the order, up to the next gap."""
+        """Return the held frames up to the next gap, which counts as open from `gap_since` on."""
         frames: list[Frame] = []
         while (group := self._held.pop(self._next_number, None)) is not None:
             frames += group
@@ -316,7 +316,7 @@ class Reorder:
         self._held_count = 0
 
     def _hold(self, number: int, frame: Frame) -> list[Frame]:
-        """Hold a frame, and return no frames; give up waiting if too many frames are held."""
+        """Hold a frame; if too many are held, give up waiting, and return the frames that this releases."""
         self._held[number].append(frame)
         self._held_count += 1
         if self._held_count > self._window:
@@ -324,7 +324,7 @@ class Reorder:
         return []
 
     def _give_up(self, why: str) -> list[Frame]:
-        """Stop waiting for the missing frame: release the held frames if it is the first one, otherwise fail."""
+        """Stop waiting for the missing frame: release the held frames if it is the first, otherwise fail."""
         missing = self._next_number
         only_first_is_missing = not self._started and min(self._held) == missing + 1
         if only_first_is_missing:

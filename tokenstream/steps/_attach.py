@@ -108,7 +108,7 @@ class Attachment:
         return True
 
     def wait_after(self, error: BaseException | None) -> float | None:
-        """Return the seconds to wait before the events are opened again; None if they have ended."""
+        """Return the seconds until the events are opened again; None at their end; raise if that fails."""
         if error is None and self._is_resting:
             return None
         if error is not None and not (is_connection(error) or isinstance(error, StreamInterrupted)):

@@ -65,7 +65,7 @@ class PatientPipe:
         return self
 
     def __next__(self) -> bytes:
-        """Return the next chunk."""
+        """Return the next chunk; raise TimeoutError if no data came in time."""
         milliseconds = None if self._seconds is None else self._seconds * 1000
         if not self._has_buffered and not self._pipe.closed and not self._poll.poll(milliseconds):
             raise TimeoutError
@@ -135,7 +135,7 @@ class SyncChunks:
         return self._thread is not None
 
     def read(self, seconds: float | None) -> object:
-        """Return the next chunk or item."""
+        """Return the next chunk or item; raise ReadTimeout if a pipe has none within `seconds`."""
         if self._thread is not None:
             self._thread.limit_read(seconds)
         return next(self._items)
@@ -264,7 +264,7 @@ class AsyncChunks:
         return self._items is None
 
     async def read(self) -> object:
-        """Return the next chunk or item."""
+        """Return the next chunk or item; raise StreamInterrupted if a cancelled read broke the source."""
         if self._items is None:
             return await self._read_chunk()
         if self._is_broken:

@@ -112,7 +112,7 @@ class _Follower:
         return False
 
     def end(self) -> None:
-        """End the steps that are still open, since the events have ended."""
+        """End the steps that are still open; raise StreamError if the last turn of an agent has no end."""
         self._end(None)
         if self._agent.has_lines:
             raise self._agent.make_unknown_error()
@@ -123,7 +123,7 @@ class _Follower:
             )
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """End the open steps with an exception that was raised while the events were read."""
+        """End the open steps with a read's exception; a cancellation that is not `final` ends none."""
         # After a cancellation or an interrupt that is not final, the events may be read further.
         if isinstance(error, Exception) or final:
             self._end(error)
@@ -205,7 +205,7 @@ class _AgentLines:
         self._agent.read(event)
 
     def end(self, error: BaseException | None) -> None:
-        """End the turn that is open; without an exception, it is truncated."""
+        """End the turn that is open; without an exception, it is truncated, which raises StreamError."""
         failure = None
         if error is None:
             failure = self._agent.end(None)

@@ -262,7 +262,7 @@ def follow_agent(
 
 
 def make_line_writer(stdin: object) -> LineWriter:
-    """Return a function that writes the JSON of a line to an agent."""
+    """Return a function that writes a line's JSON to a pipe, or to asyncio's `StreamWriter` in its loop."""
     pipe: Any = stdin
     write_some = getattr(pipe, "write", None)
     if not callable(write_some) or inspect.iscoroutinefunction(write_some):

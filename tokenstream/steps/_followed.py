@@ -279,7 +279,7 @@ class FollowedItems(_Base[ItemT]):
             self._source.release()
 
     def _finish(self) -> None:
-        """End the run's turns, with the exit code of the process."""
+        """End the run's turns; raise StreamError if one has no end, or the process has failed."""
         if self._builder.has_ended:
             return
         self._source.release()
@@ -362,7 +362,7 @@ class AsyncFollowedItems(_Base[ItemT]):
         self._note(item)
 
     async def _finish(self) -> None:
-        """End the run's turns, with the exit code of the process."""
+        """End the run's turns; raise StreamError if one has no end, or the process has failed."""
         if self._builder.has_ended:
             return
         ended = await ask_async(self._exit_code)

@@ -41,7 +41,7 @@ class RunOfAFramework(ABC):
 
     @abstractmethod
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers that are in progress."""
+        """End the answers in progress; return the error of each, or None, by the key of its step."""
 
     def end(self, error: BaseException | None) -> None:
         """End all open steps after the last event."""
@@ -60,7 +60,7 @@ class RunOfAFramework(ABC):
     def _begin_tool(
         self, key: str, name: str, parent: Step | Steps, *, id: str | None, arguments: object = None
     ) -> None:
-        """Begin the step of a tool."""
+        """Begin the step of a tool; without an id, its call is the first with the same name and arguments."""
         matching_calls = [
             call
             for call in self._calls
@@ -390,7 +390,7 @@ class GraphMessages(RunOfAFramework):
         return {key: answer.end() for key, answer in self._model_answers.items()}
 
     def _key_of(self, id: object, node_key: str) -> str:
-        """Return the key of an answer: the id of the model's run, or the node until the id is known."""
+        """Return an answer's key: the id of the model's run ("lc_…", "run-…") or, until then, the node."""
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
             return node_key
         # The id is known from now on: move the node's answer and its step to that key.

@@ -85,7 +85,7 @@ class Names:
         )
 
     def renumber_event(self, event: Event, answer: int, step: str) -> Event:
-        """Return an event of an answer with the part numbers and call ids of the run."""
+        """Return an event of an answer, changed in place, with the part numbers and call ids of the run."""
         changed: Any = event
         match event:
             case Restarted():
@@ -332,7 +332,7 @@ class Log:
                 wake()
 
     def wait(self, version: int) -> None:
-        """Block this thread until something has happened in the run."""
+        """Block this thread until something has happened in the run after `version`."""
         with self._changed:
             self._sleepers += 1
             try:
@@ -342,7 +342,10 @@ class Log:
                 self._sleepers -= 1
 
     def wake_by(self, wake: Callable[[], object], version: int) -> bool:
-        """Register a function to be called, once, when something happens in the run."""
+        """Register a function to be called once something happens; return False if it has since `version`.
+
+        The caller cancels the function even then.
+        """
         with self._changed:
             self._wakers.append(wake)
             return self.version == version

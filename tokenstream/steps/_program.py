@@ -40,7 +40,7 @@ class Exit(NamedTuple):
 
 
 def ask(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
-    """Return the exit of a process that has closed its output."""
+    """Return the exit of a process that has closed its output, from a code or a function, as `Popen.wait`."""
     if not callable(exit_code):
         return _read(exit_code)
     if iscoroutinefunction(exit_code):
@@ -129,7 +129,11 @@ class Patience:
         """Seconds of waiting since the last line or message."""
 
     def begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
-        """Begin to wait; return the longest time in seconds for which to wait, or None for no limit."""
+        """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
+
+        No silence is too long while the agent `is_resting`. Past a deadline, all waits together may last
+        `grace` seconds, to read what is there already.
+        """
         now = self._wait_began = self._clock()
         if self._started is None:
             self._started = now
@@ -296,7 +300,7 @@ class RunBuilder(ABC):
             self.must_stop = reader.turns_ended > self._turns_before
 
     def _call_reader(self, method: str, shown: dict[str, Any], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
-        """Call a method of the reader; keep the call until the agent is known."""
+        """Call a method of the reader; keep the call until something `shown` tells which agent it is."""
         if not self.has_ended:
             self._agent.call(method, shown, *arguments)
 

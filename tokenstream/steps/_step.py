@@ -97,7 +97,12 @@ class RunNode:
         return _sum_usage(step.usage for step in self._iterate_steps())
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the run or step, and stop its sub-steps that are still open; a `with` block calls this."""
+        """End the run or step, and stop its sub-steps that are still open; a `with` block calls this.
+
+        Args:
+            error: The reason for the end. It determines `state`: "failed" for an `Exception`,
+                "stopped" for any other `BaseException`, "done" for None.
+        """
         with self._log.lock:
             if self.ended is not None:
                 return

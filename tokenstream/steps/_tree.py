@@ -92,9 +92,7 @@ def _shorten(text: str) -> str:
 
 
 def tokens_of(usage: Usage) -> str:
-    """Return the counts of input and output tokens as text.
-
-    An unknown count is "?", and an estimated count begins with "~".
+    """Return the counts of input and output tokens as text: "?" is unknown, and "~" begins an estimate.
 
     Example:
         >>> from tokenstream import Usage

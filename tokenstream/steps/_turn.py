@@ -268,7 +268,7 @@ class Steering:
             raise
 
     def find(self, id: object, answer: dict[str, Json] | None = None) -> AgentSteer | None:
-        """Return the input with an id, of which the agent has spoken; None if there is none."""
+        """Return the input of an id, or None; an `answer` is kept for an input that is not known yet."""
         with self._lock:
             steer = self._waiting.get(str(id))
             if steer is None and answer is not None and len(self._early) < _MAX_EARLY:

@@ -157,10 +157,7 @@ def _make_line_tokens(source: str) -> Iterator[Token]:
 
 
 def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
-    """Yield the tokens of a paragraph, with each autolink replaced by its text, which is its address.
-
-    Otherwise rich would print the address twice.
-    """
+    """Yield a paragraph's tokens, each autolink as mere text, since rich would print its address twice."""
     index = 0
     while index < len(tokens):
         # A link is three tokens: its beginning, its text and its end.

@@ -51,10 +51,7 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
 
 
 def _cut_code(text: str, rows: int, cells: int) -> str:
-    """Return a fenced block of code without its middle: its first line, and the last screens of its code.
-
-    The first line names the language. A block of a few screens is returned whole.
-    """
+    """Return a long fenced block as its first line, which has the language, and its last screens."""
     opening_end, lines = text.find("\n") + 1, text.count("\n")
     if lines <= 3 * rows and len(text) <= 4 * cells:
         return text
@@ -67,10 +64,7 @@ def _cut_code(text: str, rows: int, cells: int) -> str:
 
 
 def _cut_offset(text: str, cells: int) -> int:
-    """Return the offset at which to cut a text: at least two screens of text follow the offset.
-
-    The offset is a multiple of a screen's size, so that it moves only once for each screen of new text.
-    """
+    """Return the offset at which to cut a text: a multiple of a screen's size, two screens from the end."""
     return (len(text) // cells - 2) * cells
 
 

@@ -227,10 +227,7 @@ class _EventMaker:
         state.kind = ""
 
     def _make_text_events(self, step: AddText) -> Iterator[Event]:
-        """Yield the events for text, reasoning or a refusal.
-
-        They continue the choice's open part if it is of the same kind; otherwise they begin a new part.
-        """
+        """Yield the events for text, reasoning or a refusal, which continue an open part of their kind."""
         if not step.pieces and step.signature is None:
             return
         part_type, delta_type = _TEXT_EVENTS[step.kind]
@@ -378,7 +375,7 @@ def json_of(name: str, value: object, *, strict: bool = True) -> str:
 
 
 def fragments_of(arguments: object) -> tuple[str, ...]:
-    """Return the arguments of a tool call as fragments of JSON text."""
+    """Return the arguments of a tool call as fragments of JSON text; no fragments mean an empty object."""
     if isinstance(arguments, tuple | list):
         fragments = tuple(cast("Iterable[str]", arguments))
         check_texts("a fragment of arguments", fragments)

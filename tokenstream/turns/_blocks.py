@@ -91,11 +91,7 @@ class _AnthropicTurn(AssistantTurn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a tool that Anthropic ran.
-
-        If the call is from another API, or if its arguments are not a JSON object, write nothing and
-        return the obstacle.
-        """
+        """Write a call of a server tool; return the obstacle if it is foreign, or its arguments no object."""
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
@@ -364,10 +360,7 @@ class _GeminiTurn(AssistantTurn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a thought, with its signature.
-
-        If the reasoning is hidden or from another API, write nothing and return why it cannot be sent.
-        """
+        """Write reasoning as a thought with its signature; return the obstacle if it is hidden or foreign."""
         if not self.is_own or part.redacted is not None:
             return "reasoning"
         signature = {"thoughtSignature": part.signature} if part.signature else {}

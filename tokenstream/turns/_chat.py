@@ -141,7 +141,7 @@ class _OpenAIChatTurn(AssistantTurn):
         return None
 
     def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
-        """Add reasoning as a typed piece to the list that OpenRouter or LiteLLM uses for such pieces."""
+        """Turn a part's `fields` into a typed piece for the list that OpenRouter or LiteLLM uses."""
         is_redacted = part.redacted is not None
         kind = fields.setdefault("type", "reasoning.encrypted" if is_redacted else "reasoning.text")
         name = "thinking_blocks" if kind in _THINKING_BLOCKS else "reasoning_details"

@@ -99,9 +99,7 @@ def is_named(kind: Kind, names: frozenset[str]) -> bool:
 
 
 def turn_method(name: str | None) -> str | None:
-    """Return the name of the method that makes a format's turns, which `Message` and `ToolResults` have.
-
-    The result is None for a format whose requests have no turns.
+    """Return the method of `Message` and `ToolResults` that makes a format's turns; None if it has none.
 
     Example:
         >>> turn_method("bedrock-invoke"), turn_method("tgi")

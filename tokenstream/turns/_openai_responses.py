@@ -65,7 +65,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
         """Ids of the server tools' calls that were written."""
 
     def _find_unfinished_reasoning(self) -> tuple[set[str], set[str]]:
-        """Return the ids of the reasoning items to leave out, because the API would refuse them.
+        """Return the ids of reasoning that the API would refuse, and of that before continued text.
 
         The API refuses reasoning that was cut off, and reasoning without the finished item that followed it.
         """

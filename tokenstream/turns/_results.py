@@ -398,7 +398,7 @@ class ToolResults(Mapping[str, Any]):
         write_result: Callable[[_Result], dict[str, Any]],
         make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
-        """Return the results of the calls that the API can express, then messages about all other calls."""
+        """Return the results of calls in the assistant's turn, then messages on calls an API refuses."""
         self._check_answered()
         results = [
             _Result(
@@ -417,7 +417,7 @@ class ToolResults(Mapping[str, Any]):
 
 
 def write_in_text(results: ToolResults, markup: CallMarkup | None) -> str:
-    """Return the text of a user's turn with results; "" if there are none."""
+    """Return the text of a user's turn with results, in words if there is no markup; "" for no results."""
     each = [
         _Result(call, markup and markup.write_call(call), results[call.id], call.id in results.errors)
         for call in results.message.tool_calls
@@ -446,7 +446,7 @@ def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Mes
 
 
 def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
-    """Return a tool's return value as JSON."""
+    """Return a tool's return value as JSON, with NaN and infinities as Python's constants or as strings."""
     from pydantic_core import PydanticSerializationError, to_json
 
     try:

@@ -157,10 +157,7 @@ class AssistantTurn(ABC):
         return joins[-1].format or self.message.format if joins else self.message.format
 
     def _count_obstacle(self, obstacle: Obstacle | None) -> None:
-        """Count the obstacle because of which a part cannot be sent, for the error message.
-
-        Nothing is counted if the obstacle is None, or if the part may be left out.
-        """
+        """Count an obstacle to sending a part that may not be left out, for the error message."""
         if obstacle is not None and not self._may_be_left_out(obstacle):
             self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
 
@@ -198,10 +195,7 @@ class AssistantTurn(ABC):
                 self._written_with_text.add(index)
 
     def can_send_call(self, call: ToolCall) -> bool:
-        """Return True if the API can express a call of a tool that is not a function, such as a custom tool.
-
-        Subclasses for APIs with such tools override this method.
-        """
+        """Return True if the API can express a call of no function; subclasses for such APIs override it."""
         return False
 
     def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:

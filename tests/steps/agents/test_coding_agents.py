@@ -18,9 +18,8 @@ from tests.steps.told import told
 from tests.support.beside import SHARED
 from tests.support.tables import in_one_test
 from tokenstream import Steps
-from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
+from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, TextDelta
-from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -276,29 +275,6 @@ def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
     assert agent.state == "done"
 
 
-def test_several_turns_of_a_session_have_their_own_tokens_and_costs() -> None:
-    """Claude Code tells the cost of the session so far, and Codex the tokens of the thread so far."""
-    claude = [
-        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
-        {"type": "result", "is_error": False, "result": "a", "total_cost_usd": 0.5, "session_id": "s"},
-        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
-        {"type": "result", "is_error": False, "result": "b", "total_cost_usd": 0.75, "session_id": "s"},
-    ]
-    codex = [
-        {"type": "thread.started", "thread_id": "t"},
-        {"type": "turn.started"},
-        {"type": "turn.completed", "usage": {"input_tokens": 100, "output_tokens": 10}},
-        {"type": "turn.started"},
-        {"type": "turn.completed", "usage": {"input_tokens": 250, "output_tokens": 30}},
-    ]
-
-    assert [(turn.result, turn.cost) for turn in follow(claude)[0].turns] == [("a", 0.5), ("b", 0.25)]
-    assert [(turn.usage.input_tokens, turn.usage.output_tokens) for turn in follow(codex)[0].turns] == [
-        (100, 10),
-        (150, 20),
-    ]
-
-
 def test_success_with_an_error_is_a_failure() -> None:
     """`is_error` decides, whatever the subtype is called."""
     lines = [
@@ -373,21 +349,6 @@ def test_a_process_that_fails_after_a_turn_is_an_error() -> None:
     assert follow(done, exit_code=0)[2] is None
 
 
-@pytest.mark.parametrize("code", [0, 3])
-def test_a_real_process_is_read_from_its_pipe(code: int) -> None:
-    """In pieces, however long its lines are; the process is the caller's."""
-    program = "import sys; sys.stdout.write(sys.argv[1]); sys.exit(int(sys.argv[2]))"
-    body = body_of("claude-code-own-two-tools-partial").decode()
-    command = [sys.executable, "-c", program, body, str(code)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as agent:
-        assert agent.stdout is not None
-        run, given, error = follow(agent.stdout, exit_code=agent.wait)
-
-    assert len(given) == 40
-    assert run.turns[0].state == "done"
-    assert isinstance(error, ProviderError) is (code != 0)
-
-
 def test_an_asynchronous_process_is_read_from_its_pipe() -> None:
     """Also with lines that are longer than asyncio's own loop over lines takes."""
     body = body_of("codex-own-exec-command").replace(b"It said hello.", b"hello " * 50_000)
@@ -430,28 +391,6 @@ def test_an_asynchronous_iterable_of_lines_is_read_too(backend: str) -> None:
     assert anyio.run(main, backend=backend).turns[0].result == "It said hello."
 
 
-@in_one_test("log", ["[INFO] ready", '{"half": ', "event: ready", "Content-Type: text", "data", ""])
-@in_one_test("place", [0, 3, 9])
-def test_a_log_between_lines_without_line_ends_takes_nothing_with_it(log: str, place: int) -> None:
-    """Each item is a line, whatever the log begins with; an iterator shows it with its first whole line."""
-    lines = body_of("codex-own-exec-command").decode().splitlines()
-    noisy = [*lines[:place], log, *lines[place:]]
-    for source in (noisy, iter(noisy)) if place else (noisy,):
-        with Steps() as run:
-            assert len(list(run.follow(source, agent="codex"))) == len(lines)
-
-        assert [turn.state for turn in run.turns] == ["done"]
-
-
-def test_a_line_that_is_nested_too_deeply_is_an_error_after_those_before_it() -> None:
-    """It is no log, so it is not left out in silence."""
-    lines = body_of("codex-own-exec-command").decode().splitlines()
-    run, items, error = follow([*lines[:3], '{"a": ' * 5_000 + "1" + "}" * 5_000, *lines[3:]])
-
-    assert (len(items), len(run.turns)) == (3, 1)
-    assert isinstance(error, LimitExceeded)
-
-
 def test_a_generator_of_lines_needs_the_name_of_the_agent() -> None:
     """Its text might as well be a model's answer; the error says so."""
     lines = body_of("codex-own-exec-command").splitlines()
@@ -469,26 +408,6 @@ def test_a_process_itself_is_refused_with_a_hint() -> None:
         for options in ({}, {"agent": "codex"}):
             with pytest.raises(MisuseError, match=r"process\.stdout"):
                 run.follow(process, **options)  # type: ignore[call-overload]
-
-
-def test_logs_and_banners_are_passed_by_and_counted() -> None:
-    """They are no objects, so the loop does not get them."""
-    body = b"Loading...\n[]\n" + body_of("gemini-cli-own-tools") + b"bye\n"
-    with Steps() as run:
-        followed = run.follow(io.BytesIO(body))
-        lines = list(followed)
-
-    assert (run.agent, followed.plain_lines, len(lines)) == ("gemini-cli", 3, 11)
-    assert run.turns[0].state == "done"
-
-
-def test_a_pipe_of_text_is_read_too() -> None:
-    """Such a pipe is what `Popen(…, text=True)` has."""
-    with Steps() as run:
-        for _ in run.follow(io.TextIOWrapper(io.BytesIO(body_of("codex-own-exec-command")))):
-            pass
-
-    assert run.turns[0].result == "It said hello."
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes that do not block")
@@ -590,13 +509,6 @@ def test_the_answers_before_do_not_make_the_next_one_dearer() -> None:
         costs.append(_functions_called([*head, *lines, end]))
 
     assert costs[1] < 5 * costs[0]
-
-
-def test_the_recordings_are_bytes_that_a_recording_can_play() -> None:
-    """So they can be tested with the faults of the testing kit."""
-    recording = Recording.of([body_of("codex-own-exec-command")])
-
-    assert told(follow(recording.body)[0]) == told(follow(body_of("codex-own-exec-command"))[0])
 
 
 _SHARED = SHARED / "agents" / "recordings"

@@ -100,29 +100,6 @@ def _follow_pipe(chunks: list[bytes]) -> tuple[Steps, list[Any], int]:
     return run, given, followed.plain_lines
 
 
-@pytest.mark.parametrize(
-    "log", ["data: 3 files", "event: something happened", "id: 5", ": a", "retry: 3", "[5]"]
-)
-def test_a_first_line_that_looks_like_sse_takes_nothing_of_the_lines(log: str) -> None:
-    """It is passed by and counted, at each way to give the lines."""
-    lines = [log.encode(), *_BODY.splitlines()]
-    body = b"\n".join(lines)
-    sources: list[Any] = [
-        Pieces(body, iter([len(body), 1])),
-        Pieces(body, iter(lambda: 1, None)),
-        [line + b"\n" for line in lines],
-        lines,
-        iter(lines),
-        (line.decode() for line in lines),
-    ]
-    for source in sources:
-        with Steps() as run:
-            followed = run.follow(source, agent="codex")
-            assert list(followed) == _LINES
-        assert told(run) == _EXPECTED
-        assert followed.plain_lines == 1
-
-
 @given(_LOGS, st.data())
 @example(["id: 5", "data: {", "data: 1", "[ab"], None)
 def test_no_line_of_an_agent_is_lost_after_logs(logs: list[str], data: Any) -> None:
@@ -172,17 +149,6 @@ def test_no_message_of_json_rpc_is_lost_after_logs(logs: list[str], data: Any) -
 
     assert found == messages
     assert parser.skipped == len(logs)
-
-
-def test_a_log_between_the_lines_changes_nothing() -> None:
-    """Only the first lines decide."""
-    first, *others = _BODY.splitlines(keepends=True)
-    body = b"".join([first, b"data: 3 files\n\nid: 5\n", *others])
-    for chunks in ([body], cut_at(body, range(0, len(body), 3))):
-        run, given, plain_lines = _follow_pipe(chunks)
-
-        assert (given, plain_lines) == (_LINES, 2)
-        assert told(run) == _EXPECTED
 
 
 @pytest.mark.slow

@@ -218,15 +218,6 @@ def test_objects_that_end_in_the_middle_of_a_turn_are_an_error_like_lines(*, asy
     assert [turn.state for turn in run.turns] == ["failed"]
 
 
-def test_a_list_of_lines_may_begin_with_a_banner() -> None:
-    """As an agent's output may; the line is passed by."""
-    lines = [b"# a log of codex\n", *body_of("codex-own-exec-command").splitlines()]
-
-    run, given, _ = follow(lines)
-
-    assert (run.agent, len(given)) == ("codex", len(lines) - 1)
-
-
 def test_opencode_is_not_done_while_it_asks_anew() -> None:
     """The text of an answer that broke comes after the line that ends the answer."""
     lines = body_of("opencode-own-broken-answer").splitlines()
@@ -234,15 +225,6 @@ def test_opencode_is_not_done_while_it_asks_anew() -> None:
     states = [follow(lines[:cut], exit_code=1)[0].turns[0].state for cut in range(1, len(lines) + 1)]
 
     assert states == ["failed"] * 5 + ["done"]
-
-
-def test_opencode_is_not_done_in_the_middle_of_another_step() -> None:
-    """A step that begins after the one that seemed to be the last has to end, too."""
-    finish = {"type": "step_finish", "sessionID": "s", "part": {"id": "1", "reason": "stop"}}
-    begin = {"type": "step_start", "sessionID": "s", "part": {"id": "2"}}
-
-    assert follow([finish])[0].turns[0].state == "done"
-    assert follow([finish, begin])[0].turns[0].state == "failed"
 
 
 def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:

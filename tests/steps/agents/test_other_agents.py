@@ -347,14 +347,6 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _bodies())
-def test_the_loop_gets_each_line_as_its_object(name: str) -> None:
-    """Each is given unchanged, and once."""
-    body = _read(name)
-
-    assert follow(body)[1] == [json.loads(line) for line in body.splitlines()]
-
-
-@pytest.mark.parametrize("name", _bodies())
 def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None:
     """Cut after each line and inside of lines: a turn without its last line has failed, as truncated."""
     body = _read(name)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.steps.agents.support import Pieces
 from tests.support.tables import in_one_test
 from tokenstream import Steps
@@ -58,39 +56,22 @@ WAYS: dict[str, Callable[[list[str]], Any]] = {
 """The ways in which a program has an agent's lines."""
 
 
-_PLACES = (0, 1, 2, len(_LINES))
-
-
-def _check(way: str, plain: str, places: tuple[int, ...], times: int) -> None:
-    """Check a run whose lines have another line before some of them, so many times."""
+@in_one_test("way", WAYS, by=lambda way: way)
+@in_one_test("plain", PLAIN)
+@in_one_test("places", [(0,), (0, 1, 2, len(_LINES))])
+def test_lines_without_an_object_are_passed_by_and_counted(
+    places: tuple[int, ...], plain: str, way: str
+) -> None:
+    """No line decides how those after it are read, and each is in `plain_lines`."""
     lines = [*_LINES]
     for place in reversed(places):
-        lines[place:place] = [PLAIN[plain]] * times
+        lines.insert(place, PLAIN[plain])
     with Steps() as run:
         followed = run.follow(WAYS[way](lines), agent="codex")
         objects = [*followed]
 
     assert [turn.result for turn in run.turns] == ["Yes."]
-    assert (len(objects), followed.plain_lines) == (len(_LINES), times * len(places))
-
-
-@in_one_test("way", WAYS, by=lambda way: way)
-@in_one_test("plain", PLAIN)
-def test_lines_without_an_object_are_passed_by_and_counted(plain: str, way: str) -> None:
-    """The others are read, and these are in `plain_lines`."""
-    _check(way, plain, _PLACES, 1)
-
-
-@pytest.mark.slow
-@in_one_test("way", WAYS)
-@in_one_test("plain", PLAIN)
-@in_one_test("place", _PLACES)
-@in_one_test("times", (1, 2))
-def test_a_line_without_an_object_is_passed_by_wherever_it_stands(
-    times: int, place: int, plain: str, way: str
-) -> None:
-    """No line decides how those after it are read, and none is counted twice."""
-    _check(way, plain, (place,), times)
+    assert (len(objects), followed.plain_lines) == (len(_LINES), len(places))
 
 
 @in_one_test("name", PLAIN)

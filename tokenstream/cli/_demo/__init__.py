@@ -378,10 +378,7 @@ def _make_row(stream: Stream) -> list[tuple[str, str]]:
 
 
 def _write_usage(usage: Usage) -> str:
-    """Return the counts of input and output tokens as text.
-
-    The result is "-" if the server has not sent both: after a cut, for example, it has sent none or one.
-    """
+    """Return the counts of input and output tokens as text, "-" unless the server has sent both."""
     if usage.input_tokens is None or usage.output_tokens is None:
         return "-"
     return f"{usage.input_tokens} + {usage.output_tokens}"

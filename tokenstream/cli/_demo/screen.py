@@ -91,7 +91,7 @@ class Screen:
         self._write(f"\n{heading}\n\n", "title")
 
     def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
-        """Print a table."""
+        """Print a table, whose cells are each a text and its style."""
         # Pairs of the upper line of a head, which may be empty, and the lower one.
         head_lines = [head.rpartition("\n")[::2] for head in heads]
         rows_of_text = [[first for first, _ in head_lines], [last for _, last in head_lines]]
@@ -284,7 +284,7 @@ class _EventPrinter:
                 return
 
     def _change_kind(self, event: Event) -> bool:
-        """Begin a new line if an event is of another kind than the event before."""
+        """Begin a new line, and return True, if an event is of another kind than the event before."""
         last_kind, self._kind = self._kind, type(event)
         if last_kind is not self._kind:
             self._screen.end_line()

@@ -81,7 +81,7 @@ def _parse_seconds(argument: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Request answers from a server, and print the diagnosis of the path to it, through proxies."""
+    """Print the diagnosis of the path to a server; return 0 only if its answers arrive piece by piece."""
     if not _URL.match(options.url):
         # The message does not quote the argument, which may contain a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)

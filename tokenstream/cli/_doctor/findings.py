@@ -90,7 +90,7 @@ class Diagnosis:
 
 
 def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
-    """Return the diagnosis of the path to a server (with its proxies) from the answers to one request."""
+    """Return the diagnosis of the path to a server, from its answer without compression, then one with it."""
     first, *others = probes
     recognised = find_hops(header for probe in probes for header in probe.headers.items())
     hops = [hop for hop, _ in recognised.values()]
@@ -252,10 +252,7 @@ def _write_limit(hop: Hop, limit: Limit) -> str:
 
 
 def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
-    """Return the finding for a body that no known format fits.
-
-    The finding is grave, unless the body has events of an unknown format, or is text that streams.
-    """
+    """Return the finding for a body of no known format: grave, unless it has events or is streamed text."""
     events = sum(arrival.events for arrival in probe.arrivals)
     is_unknown = is_unknown_format(error)
     if is_unknown and events > 1 and probe.kind in {"sse", "json"}:

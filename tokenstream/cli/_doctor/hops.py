@@ -35,9 +35,7 @@ class Limit:
 
 
 def round_time(seconds: float) -> int | None:
-    """Return a round number of seconds close to a duration; None if there is none.
-
-    Somebody may have set this number as a limit.
+    """Return a round number of seconds near a duration, which may have been set as a limit; or None.
 
     Example:
         >>> round_time(20.2), round_time(17.3)
@@ -247,7 +245,7 @@ _ROUND_TIMES = (
 
 
 def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
-    """Return the hops that the headers of responses reveal, by name.
+    """Return the hops that the headers of responses, with lower-case names, reveal, by name.
 
     Each comes with a description of the sign: the header that reveals the hop.
 
@@ -276,13 +274,13 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
 
 def _matches_sign(sign: str, name: str, expected: str, words: str) -> bool:
-    """Return True if a header of a response has the name and the words of a hop's sign."""
+    """Return True if a header fits a sign, whose name may end in "*"; `words` has a space on both sides."""
     has_name = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
     return has_name and (not expected or f" {expected} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:
-    """Return the limits that may have cut an answer, each with its hop.
+    """Return the limits that may have cut an answer after these seconds, each with its hop.
 
     Example:
         >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]

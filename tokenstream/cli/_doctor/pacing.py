@@ -178,10 +178,7 @@ def _list_full_buffers(moments: Sequence[Moment]) -> list[int]:
 
 
 def _find_buffer(moments: Sequence[Moment]) -> int | None:
-    """Return the size in bytes of a buffer that seems to hold the answer back until it is full.
-
-    The result is None if there seems to be none.
-    """
+    """Return the size in bytes of a buffer that seems to hold the answer back until it is full, or None."""
     sizes = _list_full_buffers(moments)
     if sizes:
         # At one moment, several full buffers may arrive.

@@ -104,7 +104,7 @@ def probe(
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> ProbedAnswer:
-    """Send a request; return its answer, recorded up to the end, or until Ctrl-C."""
+    """Send a request; return its answer, recorded up to the end, Ctrl-C, or `timeout` seconds of silence."""
     recorder = _AnswerRecorder(clock)
     with ExitStack() as stack:
         client = stack.enter_context(_make_client(timeout, recorder))
@@ -221,7 +221,7 @@ class _AnswerRecorder:
         )
 
     def _read_answer(self, format: str | None) -> tuple[Mapping[str, Departure], StreamError | None]:
-        """Read the recorded body with a `Stream`."""
+        """Read the recorded body with a `Stream`; return its departures, and its error or None."""
         if isinstance(self._failure, StreamError):
             return Departures(), self._failure
         if self._head is None:

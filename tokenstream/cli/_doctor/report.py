@@ -37,7 +37,7 @@ _BAR_LENGTH = 40
 
 
 def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
-    """Yield the lines of a report: verdict, evidence, hops, findings and advice."""
+    """Yield the lines of a report, with an address without secrets, on verdict, evidence, hops and advice."""
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
     yield f"{one_line(address)}: {verb}{diagnosis.verdict}"
     yield f"  {one_line(diagnosis.reason)}"
@@ -78,10 +78,7 @@ def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
 
 
 def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
-    """Yield a line for each moment at which chunks arrived, with a bar for the number of events.
-
-    In a long timeline, one line replaces the lines in the middle.
-    """
+    """Yield a line for each moment at which chunks arrived, with a bar; one line replaces a long middle."""
     moments = moments_of(probe.arrivals)
     most_events = max([_BAR_LENGTH, *(moment.events for moment in moments)])
     omitted = moments[_FIRST_LINES:-_LAST_LINES]
@@ -101,7 +98,7 @@ def write_row(label: str, text: str) -> str:
 
 
 def as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: SecretMask) -> str:
-    """Return the diagnosis as a JSON object on one line."""
+    """Return the diagnosis, with an address without secrets, as a JSON object on one line."""
     report: dict[str, Any] = {
         "url": address,
         "verdict": diagnosis.verdict,

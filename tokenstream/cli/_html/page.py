@@ -259,7 +259,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def build_page(reading: PageReading, command: str) -> str:
-    """Return the page that shows a reading."""
+    """Return the page that shows a reading, and the command that made it, without secrets."""
     unknown = "lines of an agent" if reading.has_agent_lines else "unknown format"
     format = reading.report.stream.format or unknown
     gaps = list_gaps(reading)

@@ -43,7 +43,7 @@ def escape(text: str) -> Markup:
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
-    """Return an element.
+    """Return an element; "_" in an attribute's name stands for "-", and None leaves an attribute out.
 
     Example:
         >>> print(element("p", "1 < 2", element("b", "!"), class_="note"))
@@ -172,7 +172,7 @@ class Axis:
 
 
 def _interpolate(value: float, given: list[float], wanted: list[float]) -> float:
-    """Convert a value from one scale to another, by linear interpolation between points known on both."""
+    """Convert a value between two scales by linear interpolation of ascending points known on both."""
     # The index of the point after the value, within bounds so that both it and the one before exist.
     after = min(max(1, bisect_left(given, value)), len(given) - 1)
     low, high = given[after - 1], given[after]
@@ -371,5 +371,5 @@ def _draw_legend(reading: PageReading, gaps: list[Gap]) -> Markup:
 
 
 def list_longest(gaps: list[Gap]) -> list[Gap]:
-    """Return the longest gaps, as many as a page lists."""
+    """Return as many gaps as a page lists, from all gaps, the longest first."""
     return gaps[:_MAX_GAPS]

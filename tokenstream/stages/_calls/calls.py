@@ -199,7 +199,7 @@ class CallScanner:
         return self._search(text, blank, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
-        """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
+        """Read up to the next opening that counts, after `blank` spaces; return the text behind its calls."""
         marks, noted, position = self._openings.marks, blank, blank
         while True:
             found = marks.pattern.search(text, position)
@@ -221,7 +221,7 @@ class CallScanner:
         return self._open(text[start:], end - start, found[0], out)
 
     def _counts(self, first: str, *, is_whole: bool) -> bool:
-        """Return True if an opening that begins here would be one: neither code nor quoted."""
+        """Return True if an opening that begins with `first` counts here: it is neither code nor quoted."""
         line = self._line
         if self._reasoning is not None and self._reasoning.inside:
             return False

@@ -81,7 +81,7 @@ class MarkupCalls(MarkupReader):
         self.is_whole = True
 
     def _members(self, kept: list[str]) -> Reader:
-        """Read the members of an object of a call, up to its closing brace."""
+        """Read the members of a call's object up to its brace; `kept` receives arguments before the name."""
         while True:
             char = yield from self.space()
             if char == '"':
@@ -411,7 +411,7 @@ class MarkupCalls(MarkupReader):
             self.close("broken")
 
     def _python_stop(self, held: list[str], mark: str) -> Generator[None, None, str]:
-        """Keep the text up to the next quote or bracket, and skip that; return it."""
+        """Keep the text up to the next quote or bracket (in a string, its `mark`); skip and return that."""
         pattern = search_for_texts((mark, "\\")).pattern if mark else _PYTHON_STOP
         while True:
             stop = pattern.search(self.buffer, self.at)

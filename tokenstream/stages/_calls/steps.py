@@ -208,14 +208,14 @@ class MarkupReader:
     # -- calls -------------------------------------------------------------
 
     def begin(self, name: str) -> None:
-        """Report that a call has begun."""
+        """Report that a call has begun; raise NoCall for a name that no known tool has."""
         self.name = self.find_name(name)
         self.begun = self.is_open = True
         self.is_whole = False
         self.out.append(CallBegun(self.name, self.dialect.name))
 
     def find_name(self, name: str) -> str:
-        """Return the name of the tool, without a namespace."""
+        """Return the name of the tool, without a namespace; raise NoCall if no known tool has it."""
         names = [name, *[name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)]]
         if self.tools:
             found = next((each for each in names if each in self.tools), None)
@@ -255,7 +255,7 @@ class MarkupReader:
     # -- steps ---------------------------------------------------------------
 
     def more(self) -> Reader:
-        """Wait for more text."""
+        """Wait for more text; raise Over if there is none."""
         if self._ended:
             raise Over
         yield
@@ -288,7 +288,7 @@ class MarkupReader:
             yield from self.more()
 
     def near(self, stop: str, most: int) -> Generator[None, None, str]:
-        """Skip a text and what precedes it, and return that; nothing is skipped if it does not come soon."""
+        """Skip `stop` and at most `most` characters before it, and return these; skip nothing otherwise."""
         while True:
             end = self.buffer.find(stop, self.at, self.at + most + len(stop))
             if end >= 0:
@@ -373,7 +373,7 @@ class MarkupReader:
         self.note_repairs("missing_end")
 
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
-        """Skip a JSON string behind its first quote, and mend what JSON does not have in a string."""
+        """Skip the rest of a JSON string, and mend it; return the start of the text not yet passed on."""
         while True:
             self.at = end_of_string_text(self.buffer, self.at)
             if is_escape_unfinished(self.buffer, self.at):

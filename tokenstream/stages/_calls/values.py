@@ -46,7 +46,7 @@ def is_escape_unfinished(text: str, position: int) -> bool:
 
 
 def mend_escape(text: str) -> Mended:
-    r"""Return as JSON what is not JSON at the start of a text that continues a string.
+    r"""Return as JSON a control character, or a backslash and another character, at the start of a text.
 
     Example:
         >>> mend_escape("\n").text, mend_escape(r"\d").text, mend_escape(r"\'").text

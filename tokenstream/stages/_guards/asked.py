@@ -137,7 +137,7 @@ class AnswerRule(AskedRule):
             self.call(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the whole answer, if a call is still due.
+        """Call the function with the whole answer, if a call is still due; further choices do not count.
 
         No call is due if the last call had all content, or if the only call (without `every`) has been made.
         """
@@ -173,7 +173,7 @@ class FieldRule(AskedRule):
         return self.has_returned and not self.pending and not self._waiting
 
     def record_result(self, result: object) -> None:
-        """Record what the function returned, and call the function with the values that have waited for that."""
+        """Record what the function returned, and call it with the values that have waited for that."""
         super().record_result(result)
         self._ask_next()
 

@@ -250,7 +250,7 @@ class Guards:
         """The choices of the events that have arrived, for the rules that count them."""
 
     def add(self, rule: object, first: int, *, hold: bool, counts: bool = False) -> None:
-        """Add a rule."""
+        """Add a rule, which counts as decided after `first` pieces of content."""
         self._guards.append(_Guard(rule, first, hold=hold, counts=counts))
 
         self.can_count = self.can_count or counts
@@ -276,7 +276,7 @@ class Guards:
     # -- released events ---------------------------------------------------
 
     def feed(self, event: Event, now: float) -> None:
-        """Pass a released event to the rules, except to those that received it when it arrived."""
+        """Pass a released event, which the message includes, to the rules that did not get it on arrival."""
         was_held = self._forget_if_held(event)
         self._released.note(event)
         # After the end of all choices, the rules get no more events.
@@ -286,7 +286,7 @@ class Guards:
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
-        """Pass the end of a choice to the rules."""
+        """Pass the end of a choice, which the message does not include yet, to the rules."""
         was_held = self._forget_if_held(event)
         self._released.note(event)
         for guard in self._guards:
@@ -297,10 +297,7 @@ class Guards:
             guard.end(message, event.choice)
 
     def _forget_if_held(self, event: Event) -> bool:
-        """Return True if an event was held back; it no longer counts as held back afterwards.
-
-        For such an event, the rules that held it back have received it already.
-        """
+        """Return True if an event was held back, and so judged by its rules; forget that it was held."""
         # Held-back events are released in their order.
         was_held = bool(self._unreleased) and self._unreleased[0] is event
         if was_held:

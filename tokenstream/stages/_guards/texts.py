@@ -136,7 +136,7 @@ class Match(TextStage):
         return starts.has_matches
 
     def _search(self, searched: int, *, at_end: bool) -> None:
-        """Set `stop` if the tail (the last characters of the text) has a match that no later text can undo."""
+        """Set `stop` if the tail (the text's last characters) has a match that no later text can undo."""
         tail, search = self._tail, self._pattern.search
         # A shortened tail is not the start of the text, so `^` and look-behinds must not take it for that.
         first = 0 if self._has_start else self._behind
@@ -346,10 +346,7 @@ def _has_words(unit: str) -> bool:
 
 
 def _count_matching(text: str, period: int) -> int:
-    """Return the number of characters at the end of a text that equal the characters one period before.
-
-    The number is found by bisection.
-    """
+    """Return, by bisection, the number of characters at a text's end that equal those one period before."""
     size = len(text)
     # The result is at least `low` and at most `high`.
     low, high = 0, size - period

@@ -431,10 +431,7 @@ class MarkdownBlocks:
         return shape
 
     def _certainly_has_text(self) -> bool:
-        """Return True if the open block certainly has visible text, without building that text.
-
-        False means that the text of a snapshot has to be built to find out; mostly, the result is True.
-        """
+        """Return True if the open block certainly has visible text, found without building that text."""
         leaf, line_pieces = self._structure.leaf, self._decided
         if leaf is None:
             return False

@@ -102,7 +102,7 @@ class DefinitionReader:
         return self.text_from + (len(self._lines) if self.state == "after" else 0)
 
     def may_continue(self, content: str) -> bool:
-        """Return True if the next line may belong to the open definition, or be the last definition's title."""
+        """Return True if the next line may belong to the open definition, or be the title of the last one."""
         # The keys of `_TITLES` are the marks that open a title.
         return self.is_open or (self.state == "after" and content[:1] in _TITLES)
 

@@ -329,10 +329,7 @@ class InlineCompleter:
                 bracket.may_be_link = bracket.may_be_link and bracket.is_image
 
     def _drop_old_brackets(self, position: int) -> None:
-        """Treat the outermost brackets as text if they can no longer begin a link.
-
-        They cannot if they contain a link, or if their text is too long.
-        """
+        """Treat the outermost brackets as text if they are too long for a link, or contain one."""
         while self._brackets:
             outermost = self._brackets[0]
             if outermost.may_be_link and position - outermost.position <= LONGEST:
@@ -401,7 +398,7 @@ class InlineCompleter:
         return self._one_line or not _BLOCK_START.match(visible_line)
 
     def _find_shown_end(self, text: str, end: int, openers: list[OpenRun], *, cut: bool) -> int:
-        """Return the end of the text to show: without white space and marks that enclose nothing."""
+        """Return the end of the text to show, and drop from `openers` the runs that enclose nothing."""
         # If the rest of a line is held back, what is shown of it could look like another block, such as a
         # lone `-`. So the shown part of that line is tested: from `cut_line_start` on, if it is not None.
         cut_line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else None
@@ -424,10 +421,7 @@ class InlineCompleter:
                 return end
 
     def _strip_breaks(self, end: int) -> int:
-        """Return the end of the text without the backslash line breaks at its end.
-
-        A backslash without a line after it would be visible.
-        """
+        """Return the end of the text before its last backslashes, which are visible if no line follows."""
         for start, stop in reversed(self._breaks):
             if stop < end:
                 break  # the text goes on after this break

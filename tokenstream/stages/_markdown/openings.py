@@ -139,7 +139,7 @@ class Containers:
         return self._frozen
 
     def continues_list(self, opened: list[Container], level: int) -> bool:
-        """Return True if a line continues an open list: its first new container is the next item of the list."""
+        """Return True if the first container that a line opens is the next item of an open list."""
         if not opened or opened[0].quote:
             return False
         if level == 0:
@@ -233,7 +233,7 @@ class _OpeningLine:
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
     def make_opening(self, kind: str, size: int = 0) -> Opening:
-        """Return the opening of the line: the containers entered so far, and a leaf of a kind."""
+        """Return the line's opening; `size` is a fence's length, a heading's level or a kind of HTML."""
         return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
     def enter(self, container: Container, container_at: int) -> None:
@@ -274,10 +274,7 @@ class _OpeningLine:
         return self._make_opening_of_size(LineKind.HTML, kind)
 
     def read_formula(self) -> Opening | None:
-        """Return an opening of a formula, or of text if the formula's mark is not at the current position.
-
-        If the rest of the mark has not arrived, the kind of the opening is undecided.
-        """
+        """Return an opening of a formula, of text if its mark is missing, or an undecided one."""
         # `math` is the opening mark, of two characters; "" if formulas are not recognised.
         mark, written = self.math, self.text[self.content_at : self.content_at + 2]
         # In a container that this line opens, there is no paragraph or table yet.
@@ -333,7 +330,11 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
-        """Enter a list item, whose marker was found; or find out that no item begins here."""
+        """Enter a list item, whose marker was found; or find out that no item begins here.
+
+        The result is None once the item is entered, `_WAIT` while more of the line is needed, and else the
+        opening of an empty item or of text. A `limited` item's number bars it from interrupting a paragraph.
+        """
         text = self.text
         if marker_end == len(text) and not self.complete:
             return _WAIT

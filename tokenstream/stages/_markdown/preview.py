@@ -172,7 +172,7 @@ class Completion:
         return self._line
 
     def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
-        """Return the lines of a paragraph that have arrived up to their ends, without its link definitions."""
+        """Return the lines of a paragraph that have arrived whole, without its link definitions."""
         if not self._paragraph.is_of(shape):
             # The definitions at the paragraph's beginning are not part of its text.
             self._paragraph = _ParagraphLines(shape.lines, shape.leaf_first_line + shape.text_from)
@@ -194,7 +194,7 @@ class Completion:
 
 
 def build_preview(shape: BlockShape, tail: str) -> str:
-    """Return the preview of an open block: its text without half-open syntax."""
+    """Return the preview of an open block, whose unfinished last line is `tail`, without half-open syntax."""
     leaf = shape.leaf
     if leaf == LineKind.TEXT:
         return _preview_paragraph(shape, tail)

@@ -161,7 +161,7 @@ def _is_in_word(character: str) -> bool:
 
 
 def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Take the next run of the text: it closes open runs, and its other marks become an open run."""
+    """Take the next run, which closes or opens runs; return False if some of its marks do neither."""
     unused = _close_with(openers, run, run.length) if run.closes and openers else run.length
     if run.opens and unused >= _min_marks(run.mark):
         openers.append(OpenRun(run, unused))
@@ -260,9 +260,7 @@ def _find_left_open(to_close: list[OpenRun], marks: str, before: str) -> int | N
 
 
 def find_tag_end(text: str, position: int) -> int | None:
-    """Return the end of a tag, comment or autolink.
-
-    The result is UNFINISHED if the end has not arrived, and None if none of these begins at `position`.
+    """Return the end of a tag, comment or autolink; UNFINISHED if it has not arrived, None if none begins.
 
     Example:
         >>> find_tag_end("<br>a", 0), find_tag_end("<a href", 0), find_tag_end("< b", 0)
@@ -291,9 +289,7 @@ def is_unfinished_entity(text: str, position: int) -> bool:
 
 
 def find_formula_end(text: str, position: int, mark: str) -> int | None:
-    """Return the end of the formula that a mark begins.
-
-    The result is UNFINISHED if the end has not arrived, and None if the mark does not begin a formula.
+    """Return the end of the formula that a mark begins; UNFINISHED if it is not there yet, None if none.
 
     Example:
         >>> find_formula_end("$x$ y", 0, "$"), find_formula_end("$x", 0, "$"), find_formula_end("$ 5", 0, "$")
@@ -311,7 +307,7 @@ def find_formula_end(text: str, position: int, mark: str) -> int | None:
 
 
 def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
-    """Return the end of a link's `(destination "title")`.
+    """Return the end of a link's `(destination "title")`; `state`, empty at first, spares a second scan.
 
     The result is UNFINISHED if the end has not arrived, and None if the text is something else.
 
@@ -334,10 +330,7 @@ def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
 
 
 def _find_link_end(text: str, position: int) -> int | None:
-    """Return the position after the `)` that follows a destination and its optional title.
-
-    The result is UNFINISHED if the `)` may still arrive, and None if something else follows.
-    """
+    """Return the position after a link's `)`; UNFINISHED if it may still arrive, None if it cannot."""
     start = _skip_blanks(text, position)
     # White space must precede a title.
     title = _TITLES.get(text[start : start + 1]) if start > position else None
@@ -361,10 +354,7 @@ def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -
 
 
 def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
-    """Return the end of a destination without angle brackets.
-
-    The result is UNFINISHED if it may go on, and None if it is not a valid destination.
-    """
+    """Return the end of a destination without brackets; UNFINISHED if it may go on, None if it is invalid."""
     index, depth = state or (position, 0)
     while mark := _DEST_MARK.search(text, index):
         index = mark.start()

@@ -51,10 +51,7 @@ def expand_tabs(line: str) -> str:
 
 
 def find_heading_level(text: str, position: int, *, complete: bool) -> int:
-    """Return the level of the heading that begins at a position; 0 if none does, MORE_NEEDED if undecided.
-
-    If `complete` is true, `text` is the whole line, and the result is never MORE_NEEDED.
-    """
+    """Return the level of the heading that begins at a position; 0 if none does, MORE_NEEDED if undecided."""
     match = _HASHES.match(text, position)
     if match is None:
         return 0
@@ -68,10 +65,7 @@ def find_heading_level(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_fence_length(text: str, position: int, *, complete: bool) -> int:
-    """Return the length of the fence that opens at a position; 0 if none does, MORE_NEEDED if undecided.
-
-    If `complete` is true, `text` is the whole line, and the result is never MORE_NEEDED.
-    """
+    """Return the length of the fence that opens at a position; 0 if none does, MORE_NEEDED if undecided."""
     mark = text[position]
     match = (_BACKTICKS if mark == "`" else _TILDES).match(text, position)
     end = match.end() if match else position
@@ -85,7 +79,7 @@ def find_fence_length(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt: bool) -> int:
-    """Return the kind of the HTML block that begins at a position, 1 to 7 as in CommonMark; 0 if none does."""
+    """Return the kind (1 to 7 in CommonMark) of an HTML block's beginning; 0 for none, or MORE_NEEDED."""
     # The longest beginning that is looked for, `<![CDATA[`, has nine characters.
     start = text[position : position + 9]
     if start.startswith("<!"):
@@ -110,10 +104,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
 
 
 def _find_declaration_kind(start: str, *, complete: bool) -> int:
-    """Return the kind of the HTML block that begins with `<!`: a comment (2), a declaration (4) or CDATA (5).
-
-    The result is 0 if none of these begins there, and MORE_NEEDED if undecided.
-    """
+    """Return the kind of HTML that `<!` begins: comment (2), declaration (4), CDATA (5), 0 or MORE_NEEDED."""
     if start.startswith("<!--"):
         return 2
     if start == "<![CDATA[":
@@ -126,10 +117,7 @@ def _find_declaration_kind(start: str, *, complete: bool) -> int:
 
 
 def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bool) -> int:
-    """Return 7, which is a kind of HTML block, if a tag is alone on its line.
-
-    The result is 0 if the tag is not alone, and MORE_NEEDED if undecided.
-    """
+    """Return 7, a kind of HTML block, if a tag is alone on its line; otherwise 0, or MORE_NEEDED."""
     # After its name, a tag ends, or goes on with white space or a slash.
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
         return 0

@@ -83,7 +83,7 @@ class BlockStructure:
     # -- a line ------------------------------------------------------------
 
     def decide_line(self, line: str, *, complete: bool) -> int:
-        """Assign a line, or the part of it that has arrived, to a block."""
+        """Assign a line, or what has arrived of it, to a block; return the effect, such as `SPLIT`."""
         text = expand_tabs(line)
         content_at = skip_blanks(text, 0)
         if content_at == len(text):
@@ -169,14 +169,14 @@ class BlockStructure:
         return BLANK
 
     def _take_blank_within(self, level: int) -> int:
-        """Take a line that is blank after its quote marks; return `SAME`: the line continues the open block."""
+        """Take a line that is blank after its quote marks; return `SAME`: it continues the open block."""
         if self._close_at_blank(level) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
             # The line belongs to the HTML, but has no content of it.
             self.leaf.note_html_offset()
         return SAME
 
     def _close_at_blank(self, level: int) -> bool:
-        """Close the blocks that a blank line ends; return True if the line belongs to the open leaf instead."""
+        """Close the blocks that a blank line ends; return True if it belongs to the open leaf instead."""
         self._previous_row = self._open_row = None
         leaf = self.leaf
         continues_all = level == len(self.containers.items)
@@ -195,7 +195,7 @@ class BlockStructure:
     # -- tables ------------------------------------------------------------
 
     def _begin_table(self, level: int, line_match: MatchedLine, *, has_deeper: bool) -> int:
-        """Begin a table at a level of containers; return `SPLIT` if its two rows begin a block, else `SAME`."""
+        """Begin a table at a level of containers; return `SPLIT` if it begins a block, else `SAME`."""
         leaf = self.leaf
         is_text = leaf is not None and leaf.kind == LineKind.TEXT
         # The lines of the open paragraph, the last of which is the first row.
@@ -279,10 +279,7 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Turn a paragraph into a heading at its underline; return the line's effect.
-
-        The result is None if the paragraph has only link definitions, and no text for a heading.
-        """
+        """Turn a paragraph into a heading at its underline; return the effect, or None if it has no text."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:
@@ -295,10 +292,7 @@ class BlockStructure:
         return SAME
 
     def _take_with_paragraph(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int:
-        """Take a line while a paragraph is open; return the line's effect.
-
-        The paragraph is open in the containers that the line continues, or deeper.
-        """
+        """Take a line while a paragraph is open, perhaps in deeper containers; return the line's effect."""
         continues_all = line_match.level == len(self.containers.items)
         opening = read_opening(
             line_match,

@@ -181,7 +181,7 @@ def _find_literal(compiled: AnyPattern) -> str:
 
 
 def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
-    """Return a variant of a pattern that finds only partial matches, because it fails after each whole match."""
+    """Return a variant of a pattern that finds only partial matches, since it fails after whole ones."""
     try:
         regex: Any = import_module("regex")
     except ImportError as error:

@@ -114,7 +114,7 @@ class _Rewriter:
         """True if a match stays a match, whatever follows; look-aheads are not considered."""
 
     def rewrite(self, position: int, *, anonymous: bool) -> tuple[str, int]:
-        """Return the rewritten pattern or group, and the position of its end."""
+        """Return the rewritten pattern or group, without its groups' names if `anonymous`, and its end."""
         source, out = self._source, list[str]()
         while position < len(source) and source[position] != ")":
             sign = source[position]

@@ -175,7 +175,7 @@ def detect_buffering(
 
     The times of the answer show it: text that was held back arrives faster than any
     model writes, in bursts with silence between them, or all of it at the end. Short
-    answers prove nothing, nor do answers whose reader was busy with something else.
+    answers prove nothing, nor do answers whose reader was busy for long (`away` seconds).
 
     Example:
         >>> from tokenstream.stages import GapHistogram

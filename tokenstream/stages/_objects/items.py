@@ -229,7 +229,7 @@ class Items(Search[T | OutputInvalid]):
         return out
 
     def _on_start(self, event: ValueStart, position: int, out: list[T | OutputInvalid]) -> None:
-        """Note where an element begins, and collect its text from there."""
+        """Note where an element (a value at position 1) begins, and collect its text from there."""
         if position == 1:
             self._element_offset = event.offset
             self._excerpt.open(event.offset)
@@ -250,7 +250,7 @@ class Items(Search[T | OutputInvalid]):
     def _make_element_error(
         self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]
     ) -> OutputInvalid:
-        """Return the error for an element that violates the schema."""
+        """Return an element's error from those of pydantic, which are located relative to the element."""
         schema = self._schema
         path = event.path
         errors_in_document = [{**each, "loc": (*path, *each["loc"])} for each in errors]

@@ -135,7 +135,12 @@ class Search(DocumentStage, Generic[OutT]):
         return self._parser.complete
 
     def feed(self, text: str, *, now: float = 0.0) -> list[OutT]:
-        """Return the results that a piece of the document completes."""
+        """Return the results that a piece of the document completes.
+
+        Args:
+            text: The piece, of any length; pieces may be cut anywhere.
+            now: Unused; every stage has this parameter.
+        """
         out: list[OutT] = []
         if self.error is None:
             self._length += len(text)
@@ -147,7 +152,11 @@ class Search(DocumentStage, Generic[OutT]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """Signal the end of the text and return the last results; set `error` if the document is invalid."""
+        """Signal the end of the text and return the last results; set `error` if the document is invalid.
+
+        Args:
+            now: Unused; every stage has this parameter.
+        """
         out: list[OutT] = []
         if self.error is None:
             self._read(self._parser.end(), out)
@@ -158,7 +167,11 @@ class Search(DocumentStage, Generic[OutT]):
     # -- hooks for subclasses --------------------------------------------------------
 
     def _on_start(self, event: ValueStart, position: int, out: list[OutT]) -> None:
-        """Receive the start of each value in the document; subclasses override this hook, which does nothing."""
+        """Receive the start of each value; subclasses override this hook, which does nothing.
+
+        A position is negative above the path, 0 at the path, 1 for an element of the value there, more inside
+        an element, and `OFF` off the path.
+        """
 
     def _on_text(self, piece: str, out: list[OutT]) -> None:
         """Receive each piece of a string in the document; a hook, like `_on_start`."""

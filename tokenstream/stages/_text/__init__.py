@@ -43,9 +43,18 @@ class TextStage(SoundStage):
         return False
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the pieces that are due."""
+        """Return the pieces that are due.
+
+        Args:
+            item: The next piece of the text.
+            now: A clock reading, in seconds.
+        """
         raise NotImplementedError
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the text that was held back, at the end of the text."""
+        """Return the text that was held back, at the end of the text.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
         return []

@@ -221,7 +221,7 @@ class Redact(Searching):
         return text if len(text) - position <= 16 * limit else text[:head_end] + text[-2 * limit :]
 
     def _find_last_ends(self, text: str, position: int, count: int) -> list[int | None]:
-        """Match at `position` in the whole text, then in the text without its last character, and so on."""
+        """Match at `position` in ever shorter texts; return each match's distance from the text's end."""
         ends: list[int | None] = []
         for last in range(len(text), len(text) - count, -1):
             match = self._matcher.match_at(text, position, last)

@@ -44,7 +44,7 @@ class Searching(TextStage):
 
     @abstractmethod
     def _accept(self, text: str, match: AnyMatch, out: list[str], *, is_cut: bool) -> int:
-        """Emit what stands for a match; return the end of the text that it stands for."""
+        """Emit what stands for a match, or, if it `is_cut`, for its beginning; return the end of that."""
 
     @abstractmethod
     def _accept_open(self, text: str, match: AnyMatch, out: list[str]) -> int:
@@ -70,7 +70,12 @@ class Searching(TextStage):
         return not self._rests and len(self._text) > self._pending_at
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that no later text can change."""
+        """Return the text that no later text can change.
+
+        Args:
+            item: The next piece of the text.
+            now: Unused; every stage has this parameter.
+        """
         out: list[str] = []
         for new_text in self._matcher.split(item):
             old_length = len(self._text)
@@ -85,7 +90,11 @@ class Searching(TextStage):
         return _join(out)
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the held-back text; a match in it that has not ended is none."""
+        """Return the held-back text; a match in it that has not ended is none.
+
+        Args:
+            now: Unused; every stage has this parameter.
+        """
         out: list[str] = []
         text, position = self._text, self._pending_at
         if self._starts is not None and not self._rests:

@@ -246,7 +246,7 @@ class Sentences(TextStage):
         return out
 
     def _find_next_mark(self, text: str) -> tuple[int, int] | None:
-        """Find the next mark that may end a sentence; None while it, or the text after it, has not arrived.
+        """Find a mark that may end a sentence, and the end of its quotes; None until both have arrived.
 
         Afterwards, the text is scanned up to the first character after the mark and its white
         space: that character decides whether the mark ends the sentence. Each character is
@@ -273,10 +273,7 @@ class Sentences(TextStage):
         return mark_at, marks_end
 
     def _skip_closing_marks(self, text: str, mark: str) -> int | None:
-        """Advance past the quotes, brackets and references after a mark; return their end.
-
-        The result is None if more of them may come.
-        """
+        """Advance past the quotes and references after a mark; return their end, None if more may come."""
         if not mark.isspace():
             # After the end of a sentence, further marks may follow, as in "?!".
             closing = CLOSERS if mark in CLAUSES else MARKS
@@ -314,11 +311,7 @@ class Sentences(TextStage):
         return start
 
     def _find_cut(self, text: str, start: int) -> int:
-        """Return the position at which to cut a sentence that is longer than `longest`.
-
-        The position is after a clause, or else after a word, or else between two letters, each of which may
-        consist of several characters.
-        """
+        """Return the place to cut an overlong sentence: after a clause, else a word, else a letter."""
         latest = start + self._longest
         match = _LAST_CLAUSE.match(text, start, latest) or _LAST_BLANK.match(text, start, latest)
         if match is not None:

@@ -123,7 +123,7 @@ class Smooth(TextStage):
         return pieces if self._whole or not pieces else ["".join(pieces)]
 
     def _take_due(self, before: float) -> list[str]:
-        """Remove and return the text that is due: as much as the pace allows, and all text that is overdue."""
+        """Remove and return the text that is due: what the pace allows, and all older than `before`."""
         pieces: list[str] = []
         held, whole, offset = self._held, self._whole, self._offset
         while held:

@@ -134,10 +134,7 @@ class InlineSpeech:
         return stop
 
     def _read_run(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Skip a run of marks of emphasis or code; append marks that are text to `out`; return the run's end.
-
-        The result is _WAIT while the run may become longer.
-        """
+        """Skip a run of marks, or append it as text; return the run's end, _WAIT while it may grow."""
         match = _RUN.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position + 1
         if stop == len(text) and not at_end:
@@ -156,7 +153,7 @@ class InlineSpeech:
 
     @staticmethod
     def _read_link(text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Speak the text of a link or an image, and skip its address; skip the reference of a footnote."""
+        """Speak a link's text, and skip its address or a footnote; return the position after it, or _WAIT."""
         open_at = position + (text[position] == "!")
         close_at = _find_closing(text, open_at, _MAX_WAIT)
         if close_at is None:

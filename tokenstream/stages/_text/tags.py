@@ -131,7 +131,7 @@ class TagScanner:
         return len(text)
 
     def _find_opening(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
-        """Find the next opening tag that counts, or the beginning of one at the end of the text."""
+        """Find the next opening tag that counts, or the beginning of one, without a match, at the end."""
         while (tag_at := text.find("<", position)) >= 0:
             self._note_outside(text[position:tag_at])
             if self._after_space and not self._code.is_code():
@@ -145,7 +145,7 @@ class TagScanner:
         return len(text), None
 
     def _read_first_tag(self, text: str, position: int) -> int | None:
-        """Read a tag at the start of the text, where only white space may precede the tag."""
+        """Read a tag after white space; return its end, the text's if undecided, or None for no tag."""
         space_end = end_of_space(text, position)
         if space_end - position > MOST_BLANK:
             # No more white space is held back.
@@ -259,7 +259,7 @@ class SplitTags(TextStage):
         return self._take_pieces(self._scanner.end())
 
     def _take_pieces(self, pieces: list[tuple[bool, str]]) -> list[str]:
-        """Return the text outside of tags, joined; keep the text inside."""
+        """Return the text outside of tags, joined; keep the pieces inside, which are marked True."""
         outside: list[str] = []
         for inside, text in pieces:
             if inside:

@@ -101,7 +101,7 @@ def graphemes_pattern() -> regex.Pattern[str] | None:
 
 
 def find_last_boundary(text: str, start: int, last: int) -> int:
-    """Return the last boundary between letters after `start`, up to `last`; `last` itself if there is none.
+    """Return the last boundary between letters from `start` to `last`, a position in the text, or `last`.
 
     Without `regex`, a letter is a character with its marks, which is less exact than UAX #29.
     """

@@ -387,10 +387,7 @@ class _FirstKey:
         self._parser = PartialJSONParser(lenient=lenient)
 
     def feed(self, text: str) -> str:
-        """Read a piece of the text, and return the start of the document as strict JSON, up to its first key.
-
-        The result is "" while the first key has not arrived, and "[" if there is none.
-        """
+        """Return the start of the document as strict JSON; "" before its first key, "[" if it has none."""
         for event in self._parser.feed(text):
             if isinstance(event, ValueStart):
                 if event.path:

@@ -50,7 +50,7 @@ _CONTAINER_ERRORS = frozenset(
 def unwrap(
     text: str, error: OutputInvalid, read: Callable[[str], object]
 ) -> tuple[object, str, list[Repair]] | None:
-    """Read arguments in which a string holds the JSON of an object or a list that the schema wants.
+    """Read arguments in which a string holds the JSON of an object or list that the schema wants; else None.
 
     A string that the schema accepts stays a string.
     """

@@ -149,7 +149,7 @@ def needs_await(value: object) -> bool:
 
 
 def finish_call(value: Any, show: Callable[[Any], object], result: ResultOf = "return") -> Any:  # noqa: ANN401 - as the tool returns it
-    """Return the result of a tool from what its function has returned: a generator is run to its end."""
+    """Return a tool's result: run a generator to its end, and leave what `needs_await` to `finish_later`."""
     return run_generator(value, show, result) if is_generator(value) else value
 
 

@@ -124,10 +124,7 @@ class CallRun:
         return state
 
     def _begin(self, token: str) -> Generator[Step, Any, CallState]:
-        """Begin the call at the store, once no other reader is running it; return the store's answer.
-
-        Like all generators here, it yields the steps that may block, for a sync or async stream to take.
-        """
+        """Begin the call at the store, once no other reader is running it; return the store's answer."""
         store, pause = self._store, _FIRST_PAUSE
         while True:
             try:
@@ -210,7 +207,7 @@ class CallRun:
             raise
 
     def finish(self, value: object) -> Generator[Step, Any, None]:
-        """Store the result of a call that the application has run itself."""
+        """Store the result of a call that the application has run, unless it is too long or no JSON."""
         yield from self._store_result(value, self._tokens[0])
 
     def _store_result(self, value: object, token: str) -> Generator[Step, Any, None]:
@@ -230,7 +227,7 @@ class CallRun:
         yield from self._store_end(CallState("done", result), token)
 
     def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
-        """Store the failure of a call that the application has run itself."""
+        """Store the failure of a call that the application has run; an interrupt leaves the call unknown."""
         if isinstance(error, BaseException) and not isinstance(error, Exception):
             yield from self._abandon(self._tokens[0])
         else:
@@ -288,7 +285,7 @@ class CallRun:
             self.state, self._is_stuck = CallState("unknown"), not has_told
 
     def _give_up(self, token: str, *, may_have_run: bool) -> Generator[Step, Any, bool]:
-        """Tell the store that this reader will not end a call, so that nobody waits for its lease."""
+        """Give the call up, so that nobody waits for its lease; return False if the store was not told."""
         store: Any = self._store
         # A store may have been written without the method.
         kind = AsyncCallStore if iscoroutinefunction(store.begin) else CallStore

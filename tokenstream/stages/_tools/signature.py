@@ -118,7 +118,7 @@ class Signature:
         return arguments
 
     def describe(self, text: str) -> str | None:
-        """Return a text that is the same for equal arguments, with defaults left out; None if there is none."""
+        """Return a text that is the same for equal arguments, without defaults; None if there is none."""
         from tokenstream.stages._tools.same_calls import describe_arguments
 
         only = self._only
@@ -204,10 +204,7 @@ class _OnlyParameter:
         return is_dict(value) and list(value) == [self.name]
 
     def is_named_first(self, start: str) -> bool | None:
-        """Return True if JSON that begins with `start` has the parameter's name as its first key.
-
-        The result is None while `start` is too short to tell.
-        """
+        """Return True if JSON's first key is the parameter's name; None while `start` cannot tell."""
         if self.name in self._fields:
             # A key of that name belongs to the value.
             return False
@@ -244,10 +241,7 @@ class _Others:
 
 
 def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
-    """Return a pydantic adapter for the JSON of a function's arguments: an object with a key per parameter.
-
-    The arguments for `**others` are further keys.
-    """
+    """Return a pydantic adapter for the JSON of arguments: a key per parameter, and those of `**others`."""
     fields: dict[str, Any] = {}
     others: Any = None
     for name, parameter in parameters.items():

@@ -42,10 +42,7 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
 
 
 def words_for_output(error: OutputInvalid) -> str:
-    """Describe the faults in a JSON output to the model that wrote it.
-
-    The message names places as in JSON, and no class of the program; its length is limited.
-    """
+    """Describe the faults in a JSON output to the model that wrote it, as `words_for_model` does."""
     if isinstance(error, InvalidJSON):
         where = f": {_describe_position(error.text, error.offset, _WORDS_FOR_OUTPUT)}" if error.text else ""
         return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
@@ -60,12 +57,12 @@ def words_for_output(error: OutputInvalid) -> str:
 
 
 def words_for_place(problem: str) -> str:
-    """Return the message to the model about a value that is missing from its output, or has a wrong kind."""
+    """Return the message about a missing or wrong value; `problem` quotes nothing that the model wrote."""
     return f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
 
 
 def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> str:
-    """Return the part of a message that says where the model's text stops being JSON."""
+    """Return the words for where a text stops being JSON; `words` are "it ends", "it is", "it goes"."""
     it_ends, it_is, it_goes = words
     if offset >= len(text):
         return f"{it_ends} after {len(text):,} characters, before {it_is} whole"
@@ -87,10 +84,7 @@ def _make_lines(
     whole: str,
     path: tuple[str | int, ...] = (),
 ) -> list[str]:
-    """Return the lines of a message that say what is wrong in a value, and where; at most `_MAX_PLACES`.
-
-    If there are more, a last line says how many are left out. A place has a line for each problem there.
-    """
+    """Return a line for each problem in a value: at most `_MAX_PLACES` places, and how many are left out."""
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
     # By place, such as `steps[0]`; then by member of the union type that the value there has ("" if the type
     # is not a union). The innermost dict has the problems as its keys: each one once, in order.
@@ -115,7 +109,7 @@ def _make_lines(
 
 
 def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> list[str]:
-    """Return the lines of a message that say what is wrong at one place."""
+    """Return the lines that say what is wrong at one place; `members` are those of a union, or only ""."""
     if len(members) > 1:
         # The value fits no member of the union: it is enough to correct the problems with one of them.
         alternatives = dict.fromkeys("; ".join(of_member) for of_member in members.values())
@@ -128,7 +122,7 @@ def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> 
 
 
 def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:
-    """Return the place of an error in the value that a model wrote.
+    """Return an error's place in the value, the union member tried there, and the place inside it, or "".
 
     pydantic's location also contains the names of union members: only keys and indexes
     that exist in the model's value are kept.

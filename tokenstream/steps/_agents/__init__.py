@@ -155,7 +155,7 @@ class AgentReader(ABC):
         return False
 
     def _is_repeated(self, id: str | None) -> bool:
-        """Return True if a line with this id was read before; otherwise remember the id."""
+        """Return True if a line with this id was read before; remember the id, unless it is None."""
         return id is not None and not self._ids.add(id)
 
     def _has_read(self, id: str) -> bool:

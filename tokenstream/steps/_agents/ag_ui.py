@@ -135,7 +135,7 @@ class AGUIRun(AgentReader):
         super()._end_turn(error)
 
     def _end_steps(self, error: StreamError | None, *, cut: StreamError | None) -> None:
-        """End the steps that are open in the turn in progress."""
+        """End the open steps of the turn; subagents, which have no end of their own, get the error `cut`."""
         ends: list[tuple[Step, StreamError | None]] = [(step, cut) for step in self._subagents.values()]
         ends += [(step, error) for step in (*self._named.values(), *self._tools.values())]
         # A step ends before the one that it is below, which has a lower number.
@@ -187,7 +187,7 @@ class AGUIRun(AgentReader):
         return self._answers[run]
 
     def _end_answer(self, run: str, end: dict[str, Json] | None = None) -> StreamError | None:
-        """End an answer, if there is one; return its error, or None."""
+        """End the answer of a run ("" for the agent's own), if there is one; return its error, or None."""
         answer = self._answers.pop(run, None)
         if answer is None:
             return None

@@ -372,7 +372,7 @@ class ClaudeCode(AgentReader):
             self._over[id] = failure
 
     def _end_call_of(self, agent: str, id: str, result: str | None, *, failure: str | None) -> None:
-        """End the step of a call and the answer of the agent that it has begun."""
+        """End an agent's call, and the answer that it began, whose last text is the result for None."""
         self._over.pop(id, None)
         self._end_answer(id)
         if id in self._tools:
@@ -402,7 +402,7 @@ class ClaudeCode(AgentReader):
         return self._resume(agent)
 
     def _begin_answer(self, agent: str, id: str | None) -> ClaudeAnswer:
-        """Begin an answer of an agent."""
+        """Begin an answer of an agent, known by the call that began it ("" for the main agent)."""
         if not agent:
             self._is_calling = False
         answer = self._answers[agent] = ClaudeAnswer(self._step_of(agent), id, self._last_reader)

@@ -118,7 +118,7 @@ class AgentRun:
             reader.read(line)
 
     def call(self, method: str, shown: dict[str, Json], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
-        """Call a method of the reader; keep the call until the agent is known."""
+        """Call a method of the reader; keep the call until something `shown` tells which agent it is."""
         if self.reader is not None:
             getattr(self.reader, method)(*arguments)
             return
@@ -207,7 +207,7 @@ def reader_named(name: str) -> Callable[[Steps], AgentReader]:
 
 
 def _make(reader: type[AgentReader], name: str | None, run: Steps) -> AgentReader:
-    """Make a reader for the lines of an agent."""
+    """Make a reader for the lines of an agent, without a name while several agents may print such lines."""
     made = reader(run)
     run.agent = name
     return made

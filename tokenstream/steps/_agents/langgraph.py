@@ -127,7 +127,7 @@ class LangGraphRun(AgentReader):
             self._end_subgraph(namespace, self._failure(error) if state == "failed" else None)
 
     def _find_step(self, namespace: Namespace, name: str | None = None, cause: Any = None) -> Step:  # noqa: ANN401
-        """Return the step of a namespace; begin it below the tool that has called it, or below its parent's."""
+        """Return the step of a namespace; begin it below the tool that has called it, or below its parent."""
         if not namespace:
             return self._open_turn().step
         step = self._steps.get(namespace)

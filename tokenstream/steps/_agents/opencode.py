@@ -41,7 +41,7 @@ class OpenCodeAnswers(TextAgentReader):
     """Ends the answers of opencode, which tells of each one in the same words on its lines and its server."""
 
     def _finish_step(self, part: dict[str, Json]) -> str | None:
-        """End an answer, or break it off; add its tokens and its cost to those of the turn."""
+        """End an answer, or break it off, and count its tokens; return opencode's reason, or None."""
         turn, cost = self._open_turn(), float_of(part, "cost")
         usage = usage_in(dict_of(part, "tokens"))
         if cost is not None:

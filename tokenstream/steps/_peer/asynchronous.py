@@ -300,7 +300,7 @@ class AsyncPeer(BasePeer):
                 raise
 
     async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
-        """Read a chunk within the deadlines."""
+        """Read a chunk within the deadlines; raise StopAsyncIteration once all output was taken."""
         from anyio import move_on_after
 
         seconds = patience.begin_wait(is_resting=is_resting, grace=LEAST_WAIT)

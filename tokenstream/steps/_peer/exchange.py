@@ -176,7 +176,7 @@ class PeerExchange:
         *,
         is_awaited: bool = True,
     ) -> tuple[PeerCall, bytes]:
-        """Begin a request; return it with the bytes to send."""
+        """Begin a request, which may stay unanswered unless it `is_awaited`; return it and its bytes."""
         with self._lock:
             call = PeerCall(method, self._next_id, is_awaited=is_awaited)
             self._next_id += 1

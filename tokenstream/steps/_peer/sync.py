@@ -254,7 +254,7 @@ class Peer(BasePeer):
                 self.read(SILENCE)
 
     def _wait(self, patience: Patience, *, is_resting: bool) -> None:
-        """Read a chunk within the deadlines."""
+        """Read a chunk within the deadlines; raise StopIteration once all output was taken."""
         seconds = patience.begin_wait(is_resting=is_resting)
         try:
             has_message = self.read(seconds)
@@ -270,7 +270,7 @@ class Peer(BasePeer):
             patience.note_content()
 
     def _write(self, data: bytes) -> None:
-        """Send bytes, all of them."""
+        """Send all bytes; raise StreamInterrupted if the agent no longer reads."""
         rest = memoryview(data)
         try:
             with self._write_lock:

@@ -126,7 +126,7 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
 def feed_frames(
     format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
 ) -> FormatReading:
-    """Feed frames to a format, then end the format's input, as a driver does."""
+    """Feed frames to a format, in turns with a second one, which must not matter, and end the input."""
     reading = FormatReading()
     accumulator = Accumulator()
     # An exception of the format is stored as `reading.crash`, and suppressed.
@@ -200,7 +200,7 @@ class Odd(NamedTuple):
 
 
 def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
-    """Yield frames with odd payloads, then frames with one field replaced by a value of another type."""
+    """Yield frames with odd payloads, then frames with a field of another type; of many, a fixed sample."""
     first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
     for index in first_middle_last:
         for odd in _ODD_PAYLOADS:
@@ -223,10 +223,7 @@ def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
 
 
 def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
-    """Return one payload of each kind, with the index of its frame.
-
-    Payloads with the same fields and the same `type` are of one kind.
-    """
+    """Return one payload of each kind (the same fields and `type`), with the index of its frame."""
     first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
         payload = parse_payload(frame)
@@ -319,19 +316,13 @@ class Case:
 
     @cached_property
     def cut_readings(self) -> list[tuple[Fault, FormatReading]]:
-        """The outcomes of reading the recording with each cut, and with some resets of the connection.
-
-        Each is paired with the fault that was applied to the recording.
-        """
+        """The outcomes of reading the recording with each cut and some resets, each with its fault."""
         places = choose_cut_places(self.recording, self.cuts)
         return self._read_with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
 
     @cached_property
     def damaged_readings(self) -> list[tuple[Fault, FormatReading]]:
-        """The outcomes of reading the recording with changed bytes, or with its events in another order.
-
-        Each is paired with the fault that was applied to the recording.
-        """
+        """The outcomes of reading the recording changed or in another order, each with its fault."""
         if self.recording.messages:
             # Each message is one payload, and `odd_readings` has odd payloads.
             return []
@@ -342,10 +333,7 @@ class Case:
 
     @cached_property
     def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
-        """The outcomes of feeding the recording's frames with one frame replaced by an odd one.
-
-        Each is paired with the odd frame that was fed.
-        """
+        """The outcomes of feeding the recording's frames with an odd one, each with that frame."""
         return [
             (odd, self.read_replaced(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
         ]

@@ -163,10 +163,7 @@ def find_wrong_attributes(case: Case) -> Iterator[Violation]:
 
 
 def find_recognition_faults(case: Case) -> Iterator[Violation]:
-    """Find first payloads for which `recognises` raises, or returns anything but True, False or None.
-
-    For an empty payload, True is wrong, too.
-    """
+    """Find first payloads for which `recognises` raises or returns a wrong type, or True for an empty one."""
     format = case.make()
     own_payloads = [payload for _, payload in find_kinds(case.frames)]
     for payload in (*_FIRST_PAYLOADS, *own_payloads):
@@ -198,7 +195,7 @@ def _describe_crash(error: Exception, format: Format) -> str:
 
 
 def _feed_until(case: Case, index: int) -> list[Event]:
-    """Feed the frames of a recording to a new format, up to the frame at `index`."""
+    """Feed a recording's frames to a new format, up to the one at `index`; return the events of that one."""
     format = case.make()
     events: list[Event] = []
     with CrashWatch():

@@ -211,7 +211,7 @@ def _join_lines(description: str, lines: list[str]) -> str:
 
 
 def _compare_fields(path: str, expected: object, actual: object) -> Iterator[str]:
-    """Yield the differences between an expected value and an actual one."""
+    """Yield the differences between two values; of a mapping, only the fields that `expected` names count."""
     expected_items, actual_items = _as_sequence(expected), _as_sequence(actual)
     expected_fields = _as_mapping(expected)
     if expected_fields is not None and actual is not None:
@@ -273,7 +273,7 @@ def _describe_excess(message: Message, whole: Message) -> str:
 
 
 def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
-    """Yield a sentence on each tool call that is handed out twice, incomplete, or unlike the whole answer's."""
+    """Yield a sentence on each tool call that came twice, incomplete, or unlike the whole answer's."""
     delivered = [event for event in reading.events if isinstance(event, ToolCallDone)]
     expected_calls = {
         (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)
@@ -305,7 +305,7 @@ def _waits(call: ToolCall) -> bool:
 
 
 def _content_of(message: Message, waiting: Sequence[int] = ()) -> tuple[object, ...]:
-    """Return the content of a message, without its id, usage and provider data."""
+    """Return a message's content, without id, usage, provider data, and the calls at `waiting` positions."""
     calls = [call for index, call in enumerate(message.tool_calls) if index not in waiting]
     return message.text, message.reasoning, message.refusal, calls, message.finish_reason
 

@@ -52,10 +52,7 @@ def differences(
 
 
 def contains_answers(value: object) -> bool:
-    """Return True for a message, a part of a message, an event or a recording.
-
-    The result is also True for a list, a tuple or a dict that contains at least one of these.
-    """
+    """Return True for a message, a part, an event or a recording, or a list, tuple or dict with one."""
     if isinstance(value, dict):
         value = list(cast("dict[object, object]", value).values())
     if isinstance(value, list | tuple):
@@ -112,7 +109,7 @@ class _Report:
     def _add_first_difference(
         self, path: str, left: TextT, right: TextT, unit: str, write_excerpt: Callable[[TextT], str]
     ) -> None:
-        """Add three lines that show the first difference of two texts: its place, and both texts around it."""
+        """Add three lines that show the first difference of two texts: its place, and the texts around it."""
         position = _find_first_difference(left, right)
         begin, end = max(0, position - _BEFORE), position + _AFTER
         opening_quote = "…'" if begin else "'"
@@ -192,7 +189,7 @@ class _Report:
         self._add_values(path, left, right)
 
     def _add_single(self, path: str, value: object, side: int) -> None:
-        """Report a value that only one of the two sides has."""
+        """Report a value that only the left side (0) or the right side (1) has."""
         self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_shorten(value)}")
 
     _compare_functions: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (

@@ -12,10 +12,7 @@ ResultT = TypeVar("ResultT")
 
 
 def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Run an async function to its end in an event loop of its own, in a new thread.
-
-    This works even if the caller's thread is running an event loop already.
-    """
+    """Run an async function to its end in a loop and thread of its own, beside any loop that is running."""
     from anyio import run
 
     with ThreadPoolExecutor(1, thread_name_prefix="tokenstream-loop") as threads:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 def note_body(source: object, notes: Notes) -> bool:
-    """Start noting the body of a response, or of the response that an SDK's stream reads."""
+    """Start noting the body of a response, or of a stream's response; return False if the source has none."""
     source = boto3_stream_of(source)
     response = response_of(source)
     if response is not None:
@@ -175,7 +175,7 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 
 
 def note_loop(source: object, notes: Notes) -> object:
-    """Return an object that behaves like the source, and adds the bytes that are read through it to `notes`."""
+    """Return an object that behaves like the source, and adds the bytes read through it to `notes`."""
     sync, asynchronous = can_read(source)
     if _is_complete(source):
         raise MisuseError(

@@ -235,7 +235,7 @@ class Notes:
             replace(self._terms, overwrite=True).write(recording, self._written)
 
     def _write(self, error: BaseException | None) -> None:
-        """Write the recording, unless it was written or given up before."""
+        """Write the recording once; a failure to write becomes a note on `error`, if there is one."""
         if self.is_finished:
             return
         self.is_finished = True

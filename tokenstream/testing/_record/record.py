@@ -165,7 +165,7 @@ def refuse_earlier(terms: Terms) -> None:
 
 
 def note_answers(client: FromHTTPX, terms: Terms) -> None:
-    """Record every answer that a client receives, timed from its request."""
+    """Record every answer of a client, timed from its request, by hooks that run before the client's own."""
     hooks = _Hooks(terms)
     note_request, note_response = (
         (hooks.note_request_async, hooks.note_response_async)

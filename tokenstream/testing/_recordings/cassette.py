@@ -180,7 +180,7 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
 
 
 def pick_streamed(data: bytes, path: Path) -> Recording | None:
-    """Return the only answer of a cassette; if it has several answers, return the only streamed answer."""
+    """Return the only answer of a cassette, or its only streamed one; None for JSON that is no cassette."""
     answers = _read_answers(data, path)
     if answers is None:
         if path.suffix.lower() == ".json":

@@ -142,7 +142,7 @@ def _find_message_ends(body: bytes) -> list[int]:
 
 
 def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
-    r"""Return the content type of a body in a file.
+    r"""Return the content type of a body in a file; `start` has `SNIFFED` bytes or more, or the whole body.
 
     Example:
         >>> content_type_of(".sse", b"", is_whole=True), content_type_of(".txt", b'{"a": 1}', is_whole=True)

@@ -124,7 +124,7 @@ def find_events(recording: Recording) -> list[Span]:
 
 
 def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
-    """Return the index of an event, and the spans of all events."""
+    """Return the index of an event, numbered from 1 (-1: last, None: middle), and the spans of all events."""
     spans = find_events(recording)
     number: object = (len(spans) + 1) // 2 if event is None else event
     # Not isinstance: True is an int, too.
@@ -139,7 +139,7 @@ def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]
 
 
 def find_offset(recording: Recording, at: float | None = None, event: int | None = None) -> int:
-    """Return the offset in a recording's body that a caller has specified."""
+    """Return the offset given in bytes, as a fraction (a float) or as an event's end; else the middle."""
     if event is not None:
         if at is not None:
             raise MisuseError("a place is given by `at` or by `event`, and not by both")

@@ -253,7 +253,7 @@ class _Schedule:
         return self._clock.until(self._read_limit + _AFTER_LIMIT if self._limit_comes_first else due)
 
     def _take_chunk(self) -> bytes:
-        """Return the next chunk."""
+        """Return the next chunk; raise as a read does at the end, a broken connection or a timeout."""
         if self._limit_comes_first:
             raise TimeoutError("nothing came in time")
         if self._next_index < len(self._arrivals):

@@ -110,10 +110,7 @@ class Player:
         )
 
     def _choose_by_path(self, what: Mapping[str, object]) -> _Chooser:
-        """Return the function that takes a request and returns the recording for the request's path.
-
-        For a path that is not in `what`, the recording is an answer with status 404.
-        """
+        """Return the function that finds the recording for a request's path, or an answer with status 404."""
         choosers = {path: self._make_chooser(item) for path, item in what.items()}
 
         def choose(request: Request) -> Recording:

@@ -148,7 +148,7 @@ def paced(
     first: float = 0.0,
     framing: Framing | None = "sse",
 ) -> list[Chunk]:
-    r"""Return the frames of a body, each with a pause before it, in the rhythm of a model.
+    r"""Return the frames of a body, each with its pause in seconds: `first`, then a mean `rate` a second.
 
     Example:
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)

@@ -104,7 +104,11 @@ class ReplayServer:
         return f"http://{address}" if self._tls is None else f"https://{address}"
 
     def start(self) -> None:
-        """Start to listen, and to answer requests in threads, until `stop` is called."""
+        """Start to listen, and to answer requests in threads, until `stop` is called.
+
+        Raises:
+            OSError: The address cannot be used.
+        """
         if self._listener is not None:
             raise MisuseError("the server is running already; stop it first, or make another one")
         self._listener = listener = Listener(
@@ -371,10 +375,7 @@ class _ServedConnection(BaseHTTPRequestHandler):
         exchange.outcome = "answered"
 
     def _send_body(self, reply: Reply, exchange: Exchange, *, chunked: bool) -> bool:
-        """Send the body's chunks, each at its time; return True if the body ends properly.
-
-        `chunked` is True to send it in the chunked transfer coding, False to send its bytes alone.
-        """
+        """Send the body's chunks, each at its time; return True if the body ends properly."""
         # The times are absolute, so that the time needed for sending does not add up to a delay.
         due = time.monotonic()
         for delay, data in reply.chunks:
@@ -417,7 +418,7 @@ class _ServedConnection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait some seconds, and notice if the client leaves meanwhile."""
+        """Wait some seconds; return False at once if the client leaves or the server is stopped."""
         if seconds <= 0:
             return True
         due = time.monotonic() + seconds

@@ -86,7 +86,7 @@ class WebSocketExchange:
         return self._break(reply.cut, reply.close_frame, half)
 
     def _hold_session(self, session: ServedSession) -> Breaks | None:
-        """Let a session answer the client's messages until one side ends the connection."""
+        """Let a session answer messages until one side ends it; return how to cut the connection, or None."""
         self._session = session
         session.start(time.monotonic())
         client_stays = True
@@ -104,7 +104,7 @@ class WebSocketExchange:
         return None
 
     def _break(self, kind: Breaks, close_frame: tuple[int, str] | None, half: bytes) -> Breaks | None:
-        """End the connection early."""
+        """End the connection early, perhaps inside a message; return how the caller must cut it, or None."""
         if kind == "close" and close_frame is not None:
             self._exchange.outcome = "cut"
             self._say_farewell(*close_frame)
@@ -163,7 +163,7 @@ class WebSocketExchange:
         return True
 
     def _prepare_message(self, data: bytes) -> None:
-        """Pass a message to the protocol, which prepares its bytes for `_write`."""
+        """Pass a message to the protocol, as text if it is UTF-8, to prepare its bytes for `_write`."""
         try:
             data.decode()
         except UnicodeDecodeError:
@@ -173,7 +173,7 @@ class WebSocketExchange:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
     def _listen(self, end_at: Callable[[], float]) -> bool:
-        """Read and record the client's messages until a moment; return False if the client has left before."""
+        """Record the client's messages up to a moment that each may postpone; return False if it has left."""
         while self._protocol.state is not CLOSED and (remaining := end_at() - time.monotonic()) > 0:
             self._connection.settimeout(None if remaining == math.inf else remaining)
             with suppress(TimeoutError):
