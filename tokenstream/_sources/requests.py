@@ -50,7 +50,7 @@ class SocketLimit:
 
     __slots__ = ("_file", "_limit", "_own", "_socket")
 
-    def __init__(self, file: object, socket: Any) -> None:  # noqa: ANN401 - of http.client
+    def __init__(self, file: object, socket: Any) -> None:
         self._file = ref(file)
         self._socket = socket
         self._limit: SupportsReadLimit | None = None
@@ -336,13 +336,17 @@ _DAMAGED_STREAM = frozenset(
 
 
 def is_event_stream(source: object) -> TypeGuard[BotocoreEventStream]:
-    """Return True for a boto3 event stream that reads a urllib3 response."""
-    return is_urllib3(getattr(source, "_raw_stream", None))
+    """Return True for a boto3 event stream that reads a urllib3 response, whose bytes are the events.
+
+    The events of SageMaker are pieces of another body, so these are taken from boto3.
+    """
+    is_in_pieces = getattr(source, "_operation_name", None) == "InvokeEndpointWithResponseStream"
+    return not is_in_pieces and is_urllib3(getattr(source, "_raw_stream", None))
 
 
 def raw_response_of(source: BotocoreEventStream) -> Urllib3Response:
     """Return the urllib3 response that an event stream reads."""
-    return source._raw_stream  # noqa: SLF001 - it has no other name
+    return source._raw_stream
 
 
 def from_event_stream(source: BotocoreEventStream) -> SyncSource:
@@ -350,7 +354,7 @@ def from_event_stream(source: BotocoreEventStream) -> SyncSource:
     return replace(from_urllib3(raw_response_of(source)), close=source.close)
 
 
-def boto3_stream_of(source: Any) -> object:  # noqa: ANN401 - anything that is handed over
+def boto3_stream_of(source: Any) -> object:
     """Return the stream in a boto3 response; return any other object unchanged.
 
     Example:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-import msgspec
 import pytest
 from pydantic import BaseModel, Field, Json, SecretStr, TypeAdapter, create_model
 
@@ -98,13 +97,13 @@ def test_a_default_that_no_json_can_be_is_not_told() -> None:
         least: float = 0.5
 
     def cut(
-        bounds: Bounds = Bounds(),  # noqa: B008 - that a default may be
+        bounds: Bounds = Bounds(),
         most: float = float("nan"),
         how: object = object(),
         least: float = 0.5,
     ) -> None: ...
 
-    tools = Tools(Bounds, Limits)
+    tools = Tools(Bounds)
     for tool in (*tools.to_anthropic(), *Tools(cut).to_gemini()[0]["functionDeclarations"]):
         json.dumps(tool, allow_nan=False)
         schema = tool.get("input_schema") or tool["parametersJsonSchema"]
@@ -129,8 +128,8 @@ def test_what_was_written_is_the_callers(api: str) -> None:
     def pick(
         kind: Literal["a", "b"],
         *,
-        sizes: Annotated[list[int], Field(examples=examples)] = [1, 2],  # noqa: B006 - that a default may be
-        desk: Annotated[Search, Field(examples=examples)] = Search(query="x"),  # noqa: B008 - and this
+        sizes: Annotated[list[int], Field(examples=examples)] = [1, 2],
+        desk: Annotated[Search, Field(examples=examples)] = Search(query="x"),
     ) -> None: ...
 
     tools = Tools(pick)
@@ -250,8 +249,3 @@ def test_whether_it_is_strict_is_told_as_each_api_wants_it() -> None:
     assert strict.items() <= plain.to_bedrock(strict=True)[0]["toolSpec"].items()
     assert strict.items() <= plain.to_mistral(strict=True)[0]["function"].items()
     assert '"strict"' not in json.dumps([plain.to_cohere(strict=True), plain.to_gemini(), plain.to_ollama()])
-
-
-class Limits(msgspec.Struct):
-    most: float = float("inf")
-    least: float = 0.5

@@ -107,7 +107,7 @@ class Partials(DocumentStage, Generic[T]):
 
     def __init__(
         self,
-        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
+        type: type[T] | TypeAdapter[T],
         *,
         fail_fast: bool = False,
         lenient: Lenient = False,
@@ -134,10 +134,10 @@ class Partials(DocumentStage, Generic[T]):
         self._filler = DefaultsFiller(slot) if defaults else None
         self._show_unit: ShowUnit = check_show(show)
         self._fail_fast = fail_fast
-        self._needs_no_parser = lenient is False and document is None and schema.core is not None
+        self._needs_no_parser = lenient is False and document is None
         """True while no parser is needed: no piece has arrived, or only one, which was the whole document.
 
-        It is always False if only the parser can read the document: for a Struct, and with some options.
+        It is always False if only the parser can read the document, which some options need.
         """
         if not self._needs_no_parser:
             # Only lenient reading makes repairs, and it always needs the parser.
@@ -261,7 +261,7 @@ class Partials(DocumentStage, Generic[T]):
         except MisuseError:
             # A mistake of the caller, not a fault of the document.
             raise
-        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
+        except Exception as error:
             self.error = escape_stop_iteration(error)
             return []
         out = [self.partial()] if changed else []
@@ -281,7 +281,7 @@ class Partials(DocumentStage, Generic[T]):
         was_complete = self.complete
         try:
             self._read_end()
-        except Exception as error:  # noqa: BLE001 - as in `feed`
+        except Exception as error:
             self.error = escape_stop_iteration(error)
             return []
         if self._came_whole:
@@ -397,7 +397,7 @@ def _read_in_pieces(make_stage: Callable[[], Partials[Any]], text: str) -> Parti
 
 
 def validate_output(
-    type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
+    type: type[T] | TypeAdapter[T],
     text: str,
     *,
     lenient: Lenient = False,
@@ -430,7 +430,7 @@ def validate_output(
 
 
 def _read_output(
-    type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
+    type: type[T] | TypeAdapter[T],
     text: str,
     *,
     lenient: Lenient,
