@@ -171,7 +171,7 @@ class _AwaitedMessages:
 
 def _live(answer: Answer) -> Opened:
     messages = _AwaitedMessages(answer.chunks)
-    session = found("google.genai.live").AsyncSession(_genai()._api_client, messages)
+    session = found("google.genai.live").AsyncSession(_genai()._api_client, messages)  # noqa: SLF001 - as it does
 
     async def read() -> list[str]:
         return [message.text or "" async for message in session.receive()]

@@ -193,7 +193,7 @@ class Options(BaseModel):
 def test_a_call_without_arguments_runs_with_the_functions_own_default() -> None:
     """Not with that of the object's fields."""
 
-    def take(options: Options = Options(size=5)) -> int:
+    def take(options: Options = Options(size=5)) -> int:  # noqa: B008 - the default under test
         return options.size
 
     assert [5, 5, 2] == [checked(take, arguments).run() for arguments in ({}, "", {"size": 2})]

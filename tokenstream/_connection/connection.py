@@ -579,7 +579,7 @@ class Connection:
 
     def end_order(
         self,
-        reorder: Any,
+        reorder: Any,  # noqa: ANN401 - a stage, from a higher layer
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
         """Read the frames that are still held back at the end of the input, because earlier ones are missing."""

@@ -50,7 +50,7 @@ class SocketLimit:
 
     __slots__ = ("_file", "_limit", "_own", "_socket")
 
-    def __init__(self, file: object, socket: Any) -> None:
+    def __init__(self, file: object, socket: Any) -> None:  # noqa: ANN401 - of http.client
         self._file = ref(file)
         self._socket = socket
         self._limit: SupportsReadLimit | None = None
@@ -346,7 +346,7 @@ def is_event_stream(source: object) -> TypeGuard[BotocoreEventStream]:
 
 def raw_response_of(source: BotocoreEventStream) -> Urllib3Response:
     """Return the urllib3 response that an event stream reads."""
-    return source._raw_stream
+    return source._raw_stream  # noqa: SLF001 - it has no other name
 
 
 def from_event_stream(source: BotocoreEventStream) -> SyncSource:
@@ -354,7 +354,7 @@ def from_event_stream(source: BotocoreEventStream) -> SyncSource:
     return replace(from_urllib3(raw_response_of(source)), close=source.close)
 
 
-def boto3_stream_of(source: Any) -> object:
+def boto3_stream_of(source: Any) -> object:  # noqa: ANN401 - anything that is handed over
     """Return the stream in a boto3 response; return any other object unchanged.
 
     Example:

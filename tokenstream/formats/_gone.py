@@ -1,4 +1,4 @@
-"""Services that were switched off: their formats are not read, and the errors say what to use in their place."""
+"""Services that were switched off, which are not read: the errors say what to use in their place."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def _detect_installed(payload: dict[str, Any], event: str) -> tuple[str | None, 
         try:
             format = _load_installed(name)
             answer = format.recognises(payload, event) if format is not None else False
-        except Exception:
+        except Exception:  # noqa: BLE001 - other people's code may raise anything
             answer = False
         if answer:
             return name, False

@@ -74,7 +74,7 @@ class Show:
         return {**schema, "metadata": metadata}
 
 
-def check_show(how: Any) -> ShowUnit:
+def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
     """Return the value of the option `show=`, if it is valid."""
     if how not in _UNITS:
         raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')

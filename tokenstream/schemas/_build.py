@@ -104,7 +104,7 @@ class _UntitledSchemas(GenerateJsonSchema):
     """Makes schemas without the titles that pydantic derives from field names; no model needs them."""
 
     # A default that JSON cannot express is left out, without a warning.
-    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
 
     def field_title_should_be_set(self, schema: object) -> bool:
         """Return False: pydantic then makes no title from the field's name."""
@@ -141,7 +141,7 @@ def describe_type(type_: object) -> SchemaDescription:
     return SchemaDescription(first_paragraph(docstring), _add_definitions(schema, definitions))
 
 
-def _make_type_schema(type_: Any) -> dict[str, Any]:
+def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
     """Return the schema of a type, as pydantic writes it."""
     refuse_struct(type_)
     try:

@@ -373,7 +373,7 @@ class ResponseFormat:
             ) from None
 
 
-def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:
+def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  # noqa: A002, ANN401 - any type
     """Describe the type of an answer; the result has a method per API that returns the request's options.
 
     Pass the same type to `stream.partials`, `stream.result` and similar methods.

@@ -97,7 +97,7 @@ def test_a_default_that_no_json_can_be_is_not_told() -> None:
         least: float = 0.5
 
     def cut(
-        bounds: Bounds = Bounds(),
+        bounds: Bounds = Bounds(),  # noqa: B008 - that a default may be
         most: float = float("nan"),
         how: object = object(),
         least: float = 0.5,
@@ -128,8 +128,8 @@ def test_what_was_written_is_the_callers(api: str) -> None:
     def pick(
         kind: Literal["a", "b"],
         *,
-        sizes: Annotated[list[int], Field(examples=examples)] = [1, 2],
-        desk: Annotated[Search, Field(examples=examples)] = Search(query="x"),
+        sizes: Annotated[list[int], Field(examples=examples)] = [1, 2],  # noqa: B006 - that a default may be
+        desk: Annotated[Search, Field(examples=examples)] = Search(query="x"),  # noqa: B008 - and this
     ) -> None: ...
 
     tools = Tools(pick)

@@ -168,7 +168,7 @@ def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
     return None if name is None else _agent_error(name, frame, limits)
 
 
-def _agents() -> Any:
+def _agents() -> Any:  # noqa: ANN401 - a module
     """Return the module that recognises agents."""
     return import_module(_READERS_OF_AGENTS)
 

@@ -204,7 +204,7 @@ class Slot(ABC):
     """The unit in which values become visible here; None if the type does not define it."""
 
     @abstractmethod
-    def read(self, text: str) -> Any:
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
         """Return the validated value of a JSON text."""
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def find_schema_options(make: Any) -> dict[str, bool]:
+def find_schema_options(make: Any) -> dict[str, bool]:  # noqa: ANN401 - SchemaValidator or SchemaSerializer
     """Return the keyword arguments with which `make` follows the schema that it gets.
 
     Without them, pydantic would use the validator or the serializer that a model already has. The result
@@ -73,7 +73,7 @@ def _replace_nonfinite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def serialize(serializer: Any, value: object, by_alias: ByAlias, **options: object) -> str:
+def serialize(serializer: Any, value: object, by_alias: ByAlias, **options: object) -> str:  # noqa: ANN401 - any value
     """Return the JSON that a serializer writes for a value."""
     alias_option = by_alias if _takes_none() else bool(by_alias)
     made: bytes = serializer.to_json(value, by_alias=alias_option, warnings=False, **options)

@@ -56,7 +56,7 @@ _NO_DEFAULT: Any = _NoDefault()
 
 
 @show_members
-class Partial(Snapshot, Generic[T_co]):
+class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares values that may have no hash
     """A snapshot of a typed object that is being filled in; a snapshot never changes.
 
     Fields are attributes, and also items, which helps if a field has the name of a
@@ -140,7 +140,7 @@ class Partial(Snapshot, Generic[T_co]):
         return tuple([each for each in made if state.start <= each.offset < state.end])
 
     @property
-    def value(self) -> Any:
+    def value(self) -> Any:  # noqa: ANN401 - any value
         """The growing value; for an object with fields, its plain data so far.
 
         MISSING if nothing has arrived. The plain data of an object is parsed from the
@@ -159,7 +159,7 @@ class Partial(Snapshot, Generic[T_co]):
     @overload
     def get(self, path: Callable[[T_co], V], /, *, default: DefaultT) -> V | DefaultT: ...
     @overload
-    def get(self, *path: str | int, default: Any = ...) -> Any: ...
+    def get(self, *path: str | int, default: Any = ...) -> Any: ...  # noqa: ANN401 - any value
     def get(self, *path: Any, default: Any = _NO_DEFAULT) -> Any:
         """Return the value at a path, or `default` if the value has not arrived.
 
@@ -334,7 +334,7 @@ class Partial(Snapshot, Generic[T_co]):
 
     # -- fields ------------------------------------------------------------------
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - Python cannot map a type's fields
         value = self._find(name)
         if value is not MISSING:
             return value
@@ -343,7 +343,7 @@ class Partial(Snapshot, Generic[T_co]):
             return MISSING
         raise AttributeError(explain_missing(name, self._type_names), name=name, obj=self)
 
-    def __getitem__(self, key: str | int | slice) -> Any:
+    def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
         if self._members is None and not isinstance(key, str):
             # The value is not an object: the key is an index or a slice.
             elements: Any = self._get_elements()

@@ -135,7 +135,7 @@ def get_member(value: object, key: str | int) -> object:
     return extra_fields.get(key, MISSING)
 
 
-def unwrap_root(value: Any) -> object:
+def unwrap_root(value: Any) -> object:  # noqa: ANN401 - any value
     """Return the value in a root model, which is shown in place of the model; any other value unchanged."""
     return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
@@ -206,7 +206,7 @@ class _Recorder:
         # The class's own `__setattr__` refuses every assignment, as a path cannot contain one.
         object.__setattr__(self, "_trail", trail)
 
-    def __getattribute__(self, name: str) -> Any:
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
         """Return the recorder of an attribute; refuse a special name."""
         if name.startswith("__") and name.endswith("__"):
             # `isinstance` reads such a name, but a path cannot branch on a type.

@@ -127,7 +127,7 @@ def _check_json(text: str) -> None:
         raise InvalidJSON(str(fault), text=text, offset=fault.offset)
 
 
-def _build_schema(type_or_adapter: Any) -> Schema[Any]:
+def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     """Return the schema of a type or of a TypeAdapter, without a cache."""
     from pydantic import TypeAdapter
 
@@ -154,7 +154,7 @@ _adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDict
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _build_alias_schema(key: _Key, alias: object) -> Schema[Any]:
+def _build_alias_schema(key: _Key, alias: object) -> Schema[Any]:  # noqa: ARG001 - any alias; the key tells it
     """Return the schema of an alias such as `list[int]`, or of a union; the schema is cached.
 
     The key differs for aliases with different schemas, even if Python regards the aliases as equal.
@@ -188,7 +188,7 @@ def _find_value_key(value: object) -> _Key | None:
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 
 
-def _find_schema(candidate: Any) -> Schema[Any]:
+def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
     """Return the schema of a type or a TypeAdapter, but not of an alias such as `list[int]`.
 
     The schema of a TypeAdapter is cached until the adapter is rebuilt.
@@ -205,7 +205,7 @@ def _find_schema(candidate: Any) -> Schema[Any]:
     return cached
 
 
-def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:
+def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
     """Return pydantic's adapter for a type; if pydantic refuses the type, the error names it by `title`."""
     from pydantic import TypeAdapter
 

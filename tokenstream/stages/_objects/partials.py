@@ -107,7 +107,7 @@ class Partials(DocumentStage, Generic[T]):
 
     def __init__(
         self,
-        type: type[T] | TypeAdapter[T],
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
         *,
         fail_fast: bool = False,
         lenient: Lenient = False,
@@ -261,7 +261,7 @@ class Partials(DocumentStage, Generic[T]):
         except MisuseError:
             # A mistake of the caller, not a fault of the document.
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)
             return []
         out = [self.partial()] if changed else []
@@ -281,7 +281,7 @@ class Partials(DocumentStage, Generic[T]):
         was_complete = self.complete
         try:
             self._read_end()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)
             return []
         if self._came_whole:
@@ -397,7 +397,7 @@ def _read_in_pieces(make_stage: Callable[[], Partials[Any]], text: str) -> Parti
 
 
 def validate_output(
-    type: type[T] | TypeAdapter[T],
+    type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
     text: str,
     *,
     lenient: Lenient = False,
@@ -430,7 +430,7 @@ def validate_output(
 
 
 def _read_output(
-    type: type[T] | TypeAdapter[T],
+    type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
     text: str,
     *,
     lenient: Lenient,

@@ -174,7 +174,7 @@ class _OnlyParameter:
 
     __slots__ = ("_fields", "name", "schema")
 
-    def __init__(self, name: str, type: Any, fields: set[str]) -> None:
+    def __init__(self, name: str, type: Any, fields: set[str]) -> None:  # noqa: A002, ANN401 - any type
         self.name = name
         self.schema = Schema[Any].of(type)
         self._fields = fields
@@ -231,7 +231,7 @@ class _Others:
 
     __slots__ = ("type",)
 
-    def __init__(self, type: Any) -> None:
+    def __init__(self, type: Any) -> None:  # noqa: A002, ANN401 - any type
         self.type = type
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -282,7 +282,7 @@ def is_unpacked(type_: object) -> bool:
     return get_origin(type_) in (Unpack, LaterUnpack)
 
 
-def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:
+def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a TypedDict
     """Return the fields of `**others: Unpack[type_]`; optional ones are marked as `NotRequired`."""
     fields: dict[str, Any] = {}
     for name, declared in get_type_hints(type_, include_extras=True).items():
@@ -318,7 +318,7 @@ def _types_of(function: object, parameters: Mapping[str, inspect.Parameter]) -> 
     return get_type_hints(annotated_object, names, _local_names(inner_function), include_extras=True)
 
 
-def _find_inner_function(function: Any) -> object:
+def _find_inner_function(function: Any) -> object:  # noqa: ANN401 - any callable
     """Return the function inside partials, methods, decorators and callable objects."""
     while isinstance(function, partial):
         function = function.func
@@ -334,7 +334,7 @@ def _local_names(function: object) -> dict[str, Any]:
     """
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
     while frame is not None:
         if qualname.startswith(f"{frame.f_code.co_qualname}.<locals>."):
             names = {**frame.f_locals, **names}
