@@ -141,13 +141,14 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 
 def note_loop(source: object, notes: Notes) -> object:
     """Return an object that behaves like an iterable, and adds the bytes that it yields to `notes`."""
-    name = class_name_of(source)
-    if _is_complete(source):
+    name, is_response = class_name_of(source), _is_response(source)
+    if _is_complete(source) and not is_response:
         raise MisuseError(
             f"{name} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
-    wrapper_class = None if _is_for_a_stream(source) else _WRAPPER_CLASSES.get(can_read(source))
+    is_looped = any(can_loop(source)) and not is_response
+    wrapper_class = _WRAPPER_CLASSES.get(can_read(source)) if is_looped else None
     if wrapper_class is not None:
         return wrapper_class(source, notes)
     raise MisuseError(
@@ -158,11 +159,11 @@ def note_loop(source: object, notes: Notes) -> object:
     )
 
 
-def _is_for_a_stream(source: object) -> bool:
-    """Return True for a source that only a `Stream` reads in one way, of those that a loop may read."""
+def _is_response(source: object) -> bool:
+    """Return True for a response of another library than httpx, which a loop may read in several ways."""
     stream = boto3_stream_of(source)
-    is_response = is_requests(stream) or is_urllib3(stream) or is_http_client(stream) or is_aiohttp(stream)
-    return is_response or hasattr(stream, "_raw_stream") or not any(can_loop(source))
+    is_of = (is_requests, is_urllib3, is_http_client, is_aiohttp)
+    return hasattr(stream, "_raw_stream") or any(is_response(stream) for is_response in is_of)
 
 
 def _is_complete(source: object) -> bool:
