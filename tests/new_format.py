@@ -39,10 +39,9 @@ def missing(name: str) -> list[str]:
             api.reader is not None and all(name in get_args(each) for each in names)
         ),
         "the class of that reader, in tokenstream/formats/_wire/": _exists(api.reader),
-        # A format without endpoints may be one of objects, which have no bytes to be written in; an API that
-        # has ended is read only.
+        # A format without endpoints may be one of objects, which have no bytes to be written in.
         "a writer in that record: an encoder in tokenstream/relay/_encoders/": (
-            _exists(api.writer) or (api.writer is None and (api.paths is None or name == "openai-assistants"))
+            _exists(api.writer) or (api.writer is None and api.paths is None)
         ),
         f"tests/formats/test_{module}.py, or a folder tests/formats/{module}/": (
             any(tests.glob(f"test_{module}*")) or any((tests / module).glob("test_*.py"))

@@ -343,7 +343,6 @@ PUBLIC: dict[str, list[str]] = {
         "faults",
         "load_cassette",
         "record",
-        "respx_side_effect",
         "script",
         "serve",
         "transport",

@@ -31,7 +31,6 @@ FormatName: TypeAlias = Literal[
     "gemini-live",
     "gemini-interactions",
     "openai-completions",
-    "openai-assistants",
     "tgi",
     "openai-agents",
     "anthropic-agents",
@@ -294,12 +293,6 @@ _APIS = (
         request=RequestRecord("prompt", (("max_tokens",),), is_text=True),
         provider="openai",
         operation="text_completion",
-    ),
-    APIRecord(
-        "openai-assistants",
-        f"{_WIRE}.openai_assistants.OpenAIAssistants",
-        paths="/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?",
-        provider="openai",
     ),
     APIRecord(
         "tgi",

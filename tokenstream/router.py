@@ -1,4 +1,4 @@
-"""A table of handlers for events, fields, elements and tool calls, for programs with many of them.
+"""A table of handlers for events and tool calls, for programs with many of them.
 
 A `Router` contains only the table and no state of a run, so one router can serve
 many streams, even at the same time. `stream.run(router)` reads a stream and calls
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, get_args, overload
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import Event
 from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._handlers import HandlerEntry, HandlerRun
 from tokenstream.stages._tools.generators import ToolFailed, check_result_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.message import ToolCall
-    from tokenstream.partial_json._events import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
     from tokenstream.stages._handlers import CursorMaker
@@ -44,8 +43,8 @@ ResultT = TypeVar("ResultT")
 FunctionT = TypeVar("FunctionT", bound="Callable[..., object]")
 
 _EVENTS: tuple[type, ...] = get_args(Event)
-_TEXT_EVENTS = (TextDelta,)
-_ARGUMENTS_EVENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
+_VIEWS = {"field": "field", "item": "items"}
+"""Maps the name under which a handler of a view is looked for to the method of a stream that has the view."""
 
 
 class _ToolDecorator(Protocol[T]):
@@ -80,6 +79,7 @@ class Router:
 
     Example:
         >>> from tokenstream import Stream
+        >>> from tokenstream.events import TextDelta
         >>> router, shown = Router(), []
         >>> @router.on(TextDelta)
         ... def show(event: TextDelta) -> None:
@@ -148,12 +148,13 @@ class Router:
         return Tools(*[entry.checker for entry in self._tools.values()])
 
     def tools_only(self, *events: type[Event]) -> Router:
-        """Return a router with the same tools, and without the handlers of events, fields and items.
+        """Return a router with the same tools, and without the handlers of events.
 
         Args:
             *events: Classes of events whose handlers stay, for these events alone.
 
         Example:
+            >>> from tokenstream.events import TextDelta
             >>> router = Router()
             >>> @router.on(TextDelta)
             ... def show(event: TextDelta) -> None:
@@ -165,9 +166,20 @@ class Router:
         other._tools = dict(self._tools)
         other._entries = list(self._tools.values())
         for entry in self._entries:
-            if entry.view is None and (kept := tuple(each for each in entry.events if each in events)):
+            if kept := tuple(each for each in entry.events if each in events):
                 other._add(replace(entry, events=kept))
         return other
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise the error for a handler of a view, and for any other attribute that is missing."""
+            if name in _VIEWS:
+                raise MisuseError(
+                    f"a router has no handlers of views, such as router.{name}: read the view in a loop "
+                    f"over stream.{_VIEWS[name]}()"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- registering -------------------------------------------------------
 
@@ -206,78 +218,12 @@ class Router:
         if not events:
             raise MisuseError("router.on() takes at least one class of events, such as TextDelta")
         names = " or ".join(event.__name__ for event in events)
-        return self._make_decorator(names, tuple(events))
 
-    def field(
-        self,
-        at: At,
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: Lenient = False,
-        document: Literal["first", "last"] | None = None,
-    ) -> Callable[[Callable[[str], ResultT]], Callable[[str], ResultT]]:
-        """Register a handler for the pieces of one string in the JSON that the model writes.
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            """Register a function as a handler, and return it."""
+            return self._add(HandlerEntry(function, names, tuple(events)))
 
-        Args:
-            at: The string's path, as in `stream.field`.
-            tool: The tool whose arguments are read; None to read the text.
-            fail_fast: True to end the stream at invalid JSON or a value that is not a string.
-            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-            document: The document to read if there are several, as in `stream.field`. With None,
-                several documents that differ are an error.
-
-        Raises:
-            MisuseError: `at` is not a path.
-        """
-        return self._make_view_decorator(
-            "field",
-            at,
-            tool,
-            lambda choice: choice.field(
-                at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
-            ),
-        )
-
-    def item(
-        self,
-        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
-        at: At = "",
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: Lenient = False,
-        document: Literal["first", "last"] | None = None,
-    ) -> Callable[[Callable[[T], ResultT]], Callable[[T], ResultT]]:
-        """Register a handler for the elements of an array in the JSON that the model writes.
-
-        Args:
-            type: The elements' type, or a pydantic `TypeAdapter`.
-            at: The array's path, as in `stream.items`; "" is the whole answer.
-            tool: The tool whose arguments are read; None to read the text.
-            fail_fast: True to end the stream at the first invalid element.
-            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-            document: The document to read if there are several, as in `stream.items`. With None,
-                several documents that differ are an error.
-
-        Raises:
-            MisuseError: `at` is not a path, or the path and the type are in the wrong order.
-        """
-        first_argument: Any = type
-        if isinstance(first_argument, str | tuple):
-            # The first argument is a path, so the second one should be the type.
-            name = getattr(at, "__name__", "Type")
-            raise MisuseError(
-                f"router.item() takes the type first: write router.item({name}, {first_argument!r})"
-            )
-        return self._make_view_decorator(
-            "item of",
-            at,
-            tool,
-            lambda choice: choice.items(
-                type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
-            ),
-        )
+        return add
 
     @overload
     def tool(self, function: FunctionT, /) -> FunctionT: ...
@@ -363,32 +309,6 @@ class Router:
             raise MisuseError(f"the handler {entry.name!r} for {entry.purpose} must take one argument")
         self._entries.append(entry)
         return entry.function
-
-    def _make_decorator(
-        self,
-        purpose: str,
-        events: tuple[type, ...],
-        view: Callable[[Any], Any] | None = None,
-        source: str | None = None,
-    ) -> Callable[[Callable[..., Any]], Any]:
-        """Return a decorator that registers a handler."""
-
-        def add(function: Callable[..., Any]) -> Callable[..., Any]:
-            """Register a function as a handler, and return it."""
-            return self._add(HandlerEntry(function, purpose, events, view, source))
-
-        return add
-
-    def _make_view_decorator(
-        self, what: str, at: At, tool: str | None, view: Callable[[Any], Any]
-    ) -> Callable[[Callable[..., Any]], Any]:
-        """Return a decorator that registers a handler for the items of a view."""
-        from tokenstream.partial_json._events import Pattern
-
-        # Refuses an invalid path now instead of when the router is run.
-        Pattern(at)
-        events = _TEXT_EVENTS if tool is None else _ARGUMENTS_EVENTS
-        return self._make_decorator(f"{what} {at!r}", events, view, tool)
 
     def _add_tool(
         self,

@@ -15,7 +15,6 @@ from tests.benchmarks.shapes import (
     named,
     nameless,
 )
-from tests.support.wire import sse
 
 if TYPE_CHECKING:
     import random
@@ -113,63 +112,6 @@ COMPLETIONS = Shape(
     lambda _, text, __: _completion(text),
     tail=(_completion("", "stop"),),
     last=DONE,
-)
-
-_RUN: Payload = {
-    "id": "run_Kd93mVbQxT7wLrZ2nYpA5cHs",
-    "object": "thread.run",
-    "created_at": 1794712400,
-    "assistant_id": "asst_Wq8RtYxZbN4mLk2JhGf6DsPa",
-    "thread_id": "thread_Zc5VbNmQw3ErTyUiOp7LkJhG",
-    "status": "in_progress",
-    "required_action": None,
-    "last_error": None,
-    "model": "gpt-4o-2024-11-20",
-    "usage": None,
-}
-_WRITTEN: Payload = {
-    "id": "msg_RIBXuDL7DxtpYlSXpfKtHF4v",
-    "object": "thread.message",
-    "created_at": 1794712401,
-    "assistant_id": _RUN["assistant_id"],
-    "thread_id": _RUN["thread_id"],
-    "run_id": _RUN["id"],
-    "status": "in_progress",
-    "role": "assistant",
-    "content": [],
-}
-
-
-def _assistants_delta(_: int, text: str, __: random.Random) -> Event:
-    content = [{"index": 0, "type": "text", "text": {"value": text}}]
-    return "thread.message.delta", {
-        "id": _WRITTEN["id"],
-        "object": "thread.message.delta",
-        "delta": {"content": content},
-    }
-
-
-ASSISTANTS = Shape(
-    "openai-assistants",
-    named,
-    _assistants_delta,
-    (
-        ("thread.run.created", {**_RUN, "status": "queued"}),
-        ("thread.run.in_progress", _RUN),
-        ("thread.message.created", _WRITTEN),
-        ("thread.message.in_progress", _WRITTEN),
-    ),
-    (
-        (
-            "thread.run.completed",
-            {
-                **_RUN,
-                "status": "completed",
-                "usage": {"prompt_tokens": 11, "completion_tokens": 99, "total_tokens": 110},
-            },
-        ),
-    ),
-    sse("[DONE]", event="done"),
 )
 
 _SPOKEN: Payload = {"response_id": "resp_UCsMehGAkWvj7FAc9QeWJ", "output_index": 0}
@@ -275,7 +217,6 @@ SHAPES = {
     "openai-chat, Mistral": MISTRAL,
     "openai-responses": RESPONSES,
     "openai-completions": COMPLETIONS,
-    "openai-assistants": ASSISTANTS,
     "openai-realtime, messages": REALTIME,
     "openai-live, messages": LIVE,
     "openai-agents": AGENTS,

@@ -100,7 +100,7 @@ def _sdk(reader: Reader | None, name: str, count: int, plan: Plan) -> tuple[str,
         return f"{reader.name}: not installed", None
     answer = ANSWERS[name](name, count)
     with warnings.catch_warnings():
-        # The SDK says of its own Assistants, and of its own interactions, that they will change.
+        # The SDK says of its own interactions that they will change.
         warnings.simplefilter("ignore")
         [taken] = fastest([lambda: reader.prepare(answer)], min(plan.rounds, _ROUNDS_OF_SDKS), 0.0)
     return reader.name, taken / count

@@ -114,17 +114,6 @@ def _completions(answer: Answer) -> Opened:
     return (choice.text for chunk in stream for choice in chunk.choices)
 
 
-def _runs(answer: Answer) -> Opened:
-    runs = _openai(answer).beta.threads.runs
-    stream = runs.create(thread_id="thread_1", assistant_id="asst_1", stream=True)
-    return (
-        block.text.value
-        for event in stream
-        if event.event == "thread.message.delta"
-        for block in event.data.delta.content
-    )
-
-
 class _Messages:
     """As much of a WebSocket connection as openai's SDK reads from."""
 
@@ -312,7 +301,6 @@ SDKS: dict[str, Reader] = {
     "openai-chat, Mistral": Reader("mistralai chat.stream", ("mistralai.client", "httpx2"), _mistral),
     "openai-responses": Reader("openai responses.create", ("openai", "httpx2"), _responses),
     "openai-completions": Reader("openai completions.create", ("openai", "httpx2"), _completions),
-    "openai-assistants": Reader("openai beta.threads.runs.create", ("openai", "httpx2"), _runs),
     "openai-realtime, messages": Reader("openai RealtimeConnection", ("openai", "websockets"), _realtime),
     "anthropic": Reader("anthropic messages.create", ("anthropic", "httpx2"), _claude),
     "gemini, SSE": Reader("google-genai generate_content_stream", ("google.genai", "httpx2"), _gemini),

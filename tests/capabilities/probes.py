@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
-import msgspec
 import pytest
 import websockets.sync.client as websockets
 from pydantic import BaseModel
@@ -67,11 +66,6 @@ class RecipeDict(SchemaDict):
 
 @dataclasses.dataclass
 class RecipeClass:
-    title: str
-    steps: list[str]
-
-
-class RecipeStruct(msgspec.Struct):
     title: str
     steps: list[str]
 
@@ -191,7 +185,7 @@ def snapshots() -> None:
 
 
 def results() -> None:
-    for kind in (Recipe, RecipeDict, RecipeClass, RecipeStruct):
+    for kind in (Recipe, RecipeDict, RecipeClass):
         recipe: Any = RECIPE.stream("openai-chat").result(kind)
         assert (recipe["title"] if isinstance(recipe, dict) else recipe.title) == "Soup"
 
@@ -545,7 +539,7 @@ PROBES: dict[str, Callable[[], None]] = {
     "usage never nulled, with provenance": usage,
     "reasoning, signatures, citations, media, server tools": parts,
     "snapshot at any time, immutable, linear": snapshots,
-    "typed result; dataclass/TypedDict/msgspec too": results,
+    "typed result; dataclass/TypedDict too": results,
     "drafts per delta with required fields; finality per field": drafts,
     "each list item when it closes": list_items,
     "stop at the first broken field; reask with reason": broken_field,

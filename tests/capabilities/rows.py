@@ -125,7 +125,7 @@ ROWS = (
     ),
     Row(
         "structured",
-        "typed result; dataclass/TypedDict/msgspec too",
+        "typed result; dataclass/TypedDict too",
         "y/y",
         ("y/–", "y/–", "y/p", "p/–", "y/p", "y/–", "y/–", "y/·", "y/·"),
     ),

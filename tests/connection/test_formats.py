@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.connection.support import read
-from tests.formats.openai_assistants.support import answer
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream, testing
@@ -180,7 +179,7 @@ def test_lines_of_a_session_are_lines_wherever_chunks_end(end: bytes) -> None:
         assert (None, "openai-realtime", "r") == (decoder.error, decoder.format, decoder.message.id)
 
 
-NAMED = ("anthropic", "cohere", "openai-assistants", "openai-responses")
+NAMED = ("anthropic", "cohere", "openai-responses")
 """Formats whose events have names on the wire."""
 
 
@@ -188,8 +187,7 @@ NAMED = ("anthropic", "cohere", "openai-assistants", "openai-responses")
 def test_only_an_event_stream_can_lack_the_names_of_its_events(format: str) -> None:
     """JSON lines, a JSON array, a document and messages have none, and so nothing to bend a rule for."""
     script = testing.script().text("Hel").text("lo").finish("stop")
-    # Runs are read only.
-    events = b"".join(answer("Hel", "lo") if format == "openai-assistants" else script.chunks(format))
+    events = b"".join(script.chunks(format))
     payloads = [event.payload for event in SSEParser().feed(events) if event.payload != b"[DONE]"]
     nameless = b"".join(b"data: " + payload + b"\n\n" for payload in payloads)
     carried: dict[str, Any] = {

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_assistants.support import answer
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Decoder, Stream, testing
 from tokenstream.errors import ProviderError, StreamError
@@ -23,7 +22,6 @@ FORMATS = (
     "ui-message",
     "ag-ui",
     "gemini-interactions",
-    "openai-assistants",
     "tokenstream",
 )
 each_format = pytest.mark.parametrize("format", FORMATS)
@@ -41,9 +39,6 @@ INVENTED: list[tuple[str, dict[str, Any]]] = [
 
 def script(format: Any) -> list[bytes]:
     """Return an answer with a text and a call, one event in each chunk."""
-    if format == "openai-assistants":
-        # It is read only.
-        return answer("The tern ", "is back")
     made = testing.script().text("The tern ").text("is back").tool_call("ring", {"bird": "tern"})
     return made.usage(input_tokens=3, output_tokens=9).finish("tool_calls").chunks(format)
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.openai_assistants.support import answer
 from tests.formats.told import tell
 from tests.support.chunkings import bytewise
 from tests.support.formats import OpenAIResponses
@@ -20,7 +19,7 @@ from tokenstream import AsyncStream, Decoder, Retry, Stream, relay, resilient, t
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
 
-REPEATING = ["openai-responses", "openai-realtime", "openai-assistants"]
+REPEATING = ["openai-responses", "openai-realtime"]
 """Formats whose end events repeat the text."""
 COHERE_END: dict[str, Any] = {
     "is_finished": True,
@@ -55,9 +54,7 @@ def response(deltas: list[str], *, done: str | None = None, completed: str | Non
 def without_last_delta(format: Any) -> list[bytes]:
     """Return the chunks of an answer that lacks its last delta, and has its whole text at its end."""
     texts = ("Hello there", " you", " all")
-    script = testing.script().text(*texts).finish("stop")
-    # Runs are read only.
-    chunks = answer(*texts) if format == "openai-assistants" else script.chunks(format)
+    chunks = testing.script().text(*texts).finish("stop").chunks(format)
     return [chunk for chunk in chunks if b" all" not in chunk or b"Hello" in chunk]
 
 

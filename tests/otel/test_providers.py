@@ -81,7 +81,6 @@ def test_an_address_tells_what_is_asked_for(url: str, operation: str) -> None:
         ("/v1/chat/completions", "openai"),
         ("/v1/completions", "openai"),
         ("/v1/responses/resp_1", "openai"),
-        ("/v1/threads/t_1/runs/r_1/submit_tool_outputs", "openai"),
         ("/v1/realtime", "openai"),
         ("/v1/messages", "anthropic"),
         ("/models/claude:streamRawPredict", "anthropic"),

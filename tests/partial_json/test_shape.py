@@ -6,16 +6,15 @@ import datetime as dt
 import json
 from itertools import permutations
 from random import Random
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import SchemaValidator
 
-from tests.partial_json.typed import CASES, damaged, drafted, expected, outcome
+from tests.partial_json.typed import CASES, damaged, expected, outcome
 from tests.partial_json.typed_models.keys import Aliased, ByName, Extra, FromInside, SameKey
 from tests.partial_json.typed_models.shapes import Node, Options, Plain, Recipe, Roots, Step, Uninitialised
 from tests.partial_json.typed_models.unions import Called, Owner, Pet
@@ -23,7 +22,6 @@ from tests.partial_json.typed_models.validators import After, Before, Fields, In
 from tests.partial_json.typed_models.values import Configured, Leaves
 from tests.support.effort import examples
 from tests.support.tables import in_one_test
-from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
 from tokenstream.partial_json._shapes.shape import PLAIN_SLOT, ContextNeeded, TagChoice
@@ -97,7 +95,6 @@ def test_a_choice_knows_nothing_before_it_is_made() -> None:
         (Any, True),
         (str | int, True),
         (str | None, True),
-        (Annotated[str, msgspec.Meta(max_length=3)], True),
         (int, False),
         (dt.date, False),
         (list[str], False),
@@ -171,174 +168,6 @@ def test_all_is_read_whole_where_nothing_can_be_taken_apart(monkeypatch: pytest.
     text = '{"step": {"title": "x"}, "steps": [{}]}'
 
     assert expected(Own, text) == outcome(Own, text, list(range(len(text))))
-
-
-# -- msgspec ---------------------------------------------------------------------------------
-
-
-class SStep(msgspec.Struct, rename="camel"):
-    my_title: str
-    minutes: int = 0
-    day: dt.date | None = None
-
-
-class SRecipe(msgspec.Struct, forbid_unknown_fields=True):
-    name: Annotated[str, msgspec.Meta(max_length=5)]
-    steps: list[SStep]
-    tags: dict[str, int] = {}
-    best: SStep | None = None
-
-
-class SA(msgspec.Struct, tag="a"):
-    x: int
-    kids: list[SA | SB] = []
-
-
-class SB(msgspec.Struct, tag="b"):
-    y: str
-
-    def __post_init__(self) -> None:
-        if self.y == "dog":
-            raise ValueError("no dogs")
-
-
-class SC(msgspec.Struct, tag=1):
-    z: int = 0
-
-
-class SD(msgspec.Struct, tag=2):
-    z: int = 0
-
-
-class SPair(msgspec.Struct, array_like=True, tag=True):
-    a: int
-
-
-class SArray(msgspec.Struct, array_like=True, tag=True):
-    a: int
-    b: SStep
-
-
-class SHolder(msgspec.Struct):
-    u: SA | SB
-    array: SArray | None = None
-    mixed: SStep | list[int] | str | None = None
-    anything: Any = None
-    by_number: dict[int, SStep] = {}
-    names: set[str] = set()
-
-
-ItemT = TypeVar("ItemT")
-
-
-class SBox(msgspec.Struct, Generic[ItemT]):
-    item: ItemT
-
-
-SSTEP = '{"myTitle":"x","minutes":1,"day":"2020-01-01"}'
-Untyped: Any = msgspec.defstruct("Untyped", [("elements", list, [])])
-"""A Struct with a list that says nothing of its elements."""
-
-STRUCTS: list[tuple[Any, list[str]]] = [
-    (SRecipe, [f'{{"name":"x","steps":[{SSTEP},{SSTEP}],"tags":{{"a":1}},"best":{SSTEP}}}', '{"zz":1}']),
-    (list[SStep], [f"[{SSTEP}]"]),
-    (SA | SB, ['{"type":"a","x":1,"kids":[{"y":"q","type":"b"}]}', '{"type":"c"}', '{"type":1}']),
-    (SC | SD, ['{"type":1}', '{"type":2,"z":"x"}']),
-    (SArray | SPair, ['["SArray",1,{"myTitle":"x"}]', '["SPair",1]']),
-    (SB, ['{"y":"b"}', '{"type":"b","y":"x"}', '{"type":"a","y":"x"}', '{"y":"dog"}']),
-    (
-        SHolder,
-        [
-            (
-                f'{{"u":{{"type":"b","y":"1"}},"array":["SArray",1,{SSTEP}],"mixed":{SSTEP},"anything":[1],'
-                f'"by_number":{{"1":{SSTEP}}},"names":["a"]}}'
-            )
-        ],
-    ),
-    (Untyped, ['{"elements":[1,"x"]}']),
-    (dict[str, SStep], [f'{{"a":{SSTEP}}}', '{"a":{}}']),
-    (SBox[SStep], [f'{{"item":{SSTEP}}}']),
-    (SStep | None, ["null", SSTEP]),
-    (tuple[SStep, ...], [f"[{SSTEP}]"]),
-]
-
-
-def _decoded(type_: Any, text: str) -> Any:
-    try:
-        return repr(msgspec.json.decode(text, type=type_))
-    except msgspec.ValidationError as error:
-        return str(error)
-
-
-def _ended(type_: Any, text: str, cuts: list[int]) -> Any:
-    try:
-        return repr(drafted(type_, text, cuts).partial().final())
-    except OutputInvalid as invalid:
-        (error,) = invalid.errors
-        return error["msg"]
-
-
-def _hold_the_law(type_: Any, text: str) -> None:
-    wanted = _decoded(type_, text)
-    for cuts in ([], list(range(len(text)))):
-        found = _ended(type_, text, cuts)
-
-        assert wanted == found or (wanted.startswith(f"{found} - at `")), text
-
-
-@in_one_test("type_, texts", STRUCTS, ids=str)
-def test_a_struct_ends_as_msgspec_decodes_the_whole(type_: Any, texts: list[str]) -> None:
-    """The same value, or the same first error, at every fragmentation."""
-    for text in texts:
-        _hold_the_law(type_, text)
-
-
-@given(seed=st.integers(0, 10**9))
-@examples(150)
-def test_a_damaged_struct_ends_as_msgspec_decodes_the_whole(seed: int) -> None:
-    """As above, for documents that are a little wrong."""
-    random = Random(seed)
-    type_, texts = random.choice(STRUCTS)
-    _hold_the_law(type_, damaged(random.choice(texts), random))
-
-
-def test_a_struct_shows_as_far_as_it_is() -> None:
-    """Its fields have their names, whatever their keys are; finished Structs are shared."""
-    draft: Partials[Any] = Partials(list[SStep])
-    draft.feed(f'[{SSTEP}, {{"myTitle": "te')
-    partial = draft.partial()
-    first = partial.value[0]
-    draft.feed('xt"}]')
-
-    assert ("te", "Partial[SStep](my_title='te', …)") == (partial.value[1].my_title, repr(partial.value[1]))
-    assert draft.partial().final()[0] is first
-
-
-def test_what_is_wrong_with_a_struct_is_told_as_pydantic_tells_it() -> None:
-    """A type, a location, a message, the input: at once, and again for the whole."""
-    draft: Partials[Any] = Partials(SRecipe)
-    draft.feed('{"name": "x", "steps": [{"myTitle": 3, "minutes": "y"')
-
-    assert [
-        {"type": "msgspec", "loc": ("steps", 0, "myTitle"), "msg": "Expected `str`, got `int`", "input": 3},
-        {"type": "msgspec", "loc": ("steps", 0, "minutes"), "msg": "Expected `int`, got `str`", "input": "y"},
-    ] == [*draft.partial().errors]
-
-
-def test_a_place_that_msgspec_does_not_tell_has_no_input() -> None:
-    """A dict's key is not told by msgspec; so the place is not known, nor what is there."""
-    draft: Partials[Any] = Partials(dict[str, list[SStep]])
-    draft.feed('{"a": [{}, {"myTitle": "x"}]}')
-
-    assert [(("...", 0), None)] == [(error["loc"], error["input"]) for error in draft.partial().errors]
-
-
-def test_text_that_msgspec_cannot_read_is_invalid_json() -> None:
-    """Half a surrogate pair is an error like others."""
-    with pytest.raises(OutputInvalid) as caught:
-        Schema.of(SStep).validate_text('{"myTitle": "\\ud800"}')
-
-    assert ["json_invalid"] == [error["type"] for error in caught.value.errors]
 
 
 @given(seed=st.integers(0, 10**9))

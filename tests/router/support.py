@@ -36,28 +36,18 @@ class Cursor:
 
 
 class Choice:
-    """Views of a scripted answer; the calls are checked by the stage that checks all calls."""
+    """The calls of a scripted answer, which are checked by the stage that checks all calls."""
 
-    def __init__(self, *cursors: Cursor, calls: tuple[ToolCall, ...] = ()) -> None:
-        self._cursors = iter(cursors)
+    def __init__(self, calls: tuple[ToolCall, ...] = ()) -> None:
         self._calls = calls
-        self.asked: list[tuple[Any, ...]] = []
-
-    def field(self, at: Any, **options: Any) -> Cursor:
-        self.asked.append(("field", at, options))
-        return next(self._cursors)
-
-    def items(self, item: Any, at: Any, **options: Any) -> Cursor:
-        self.asked.append(("items", item, at, options))
-        return next(self._cursors)
 
     def router_calls(self, *tools: Any, lenient: Any) -> Cursor:
         checks = ValidatedCalls(*tools, lenient=lenient)
         return Cursor([], [checks.feed(call) for call in self._calls], [])
 
 
-def run_on(router: Router, *cursors: Cursor, calls: tuple[ToolCall, ...] = ()) -> Any:
-    return begin(router, Choice(*cursors, calls=calls))
+def run_on(router: Router, calls: tuple[ToolCall, ...] = ()) -> Any:
+    return begin(router, Choice(calls))
 
 
 def begin(router: Router, choice: Choice) -> Any:

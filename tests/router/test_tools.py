@@ -101,18 +101,6 @@ def test_a_call_that_cannot_be_run_is_answered_with_what_is_wrong() -> None:
     assert City(city="Oslo") == results["c3"]
 
 
-def test_a_call_whose_arguments_are_read_is_answered_by_nobody() -> None:
-    """It is how some providers give structured output, and no tool."""
-    router = Router()
-    router.tool("weather", City)(lambda asked: asked)
-    router.field("summary", tool="report")(str)
-    calls = (tool_call("c1", "report"), tool_call("c2", "weather", '{"city": "Oslo"}'))
-    run = run_on(router, Cursor([], [], []), calls=calls)
-
-    assert [[], [City(city="Oslo")]] == done(run, *_ended(calls))
-    assert {} == dict(run.finish(message_of("", "complete", *calls)))
-
-
 def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     """In their order, as the view of calls gives them."""
     router = Router()
@@ -125,7 +113,7 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     run = begin(router, choice)
 
     assert ["a", "b"] == [work.call() for work in run.begin()]
-    assert ["c"] == [work.call() for work in run.end(message_of(""))]
+    assert ["c"] == [work.call() for work in run.end()]
 
 
 def test_tools_come_behind_the_handlers_of_the_same_event() -> None:

@@ -16,7 +16,6 @@ from pydantic import AfterValidator, BaseModel, TypeAdapter
 from typing_extensions import TypedDict
 
 from tests.support.beside import needs_recordings
-from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
@@ -88,15 +87,6 @@ def test_items_are_the_validated_elements_in_order(type_: Any, at: Any, text: st
         assert expected == run(items, pieces)
         assert items.error is None
         assert items.complete
-
-
-def test_items_may_be_msgspec_structs() -> None:
-    """The test runs only if msgspec is installed."""
-    msgspec = needed("msgspec")
-    pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", int)])
-
-    for pieces in fragmentations('[{"left": 1, "right": 2}]'):
-        assert [pair(1, 2)] == run(Items[Any](pair), pieces)
 
 
 def test_an_element_is_returned_when_it_is_finished() -> None:

@@ -14,7 +14,6 @@ from typing_extensions import TypedDict
 
 from tests.support.beside import needs_recordings
 from tests.support.outputs import output_of
-from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
@@ -82,15 +81,6 @@ def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
         assert [False] * (len(flat) - 1) + [True] == [snapshot.complete for snapshot in flat]
         assert drafts.error is None
         assert drafts.complete
-
-
-def test_objects_may_be_msgspec_structs() -> None:
-    """The test runs only if msgspec is installed."""
-    msgspec = needed("msgspec")
-    pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", str)])
-
-    for pieces in fragmentations('{"left": 1, "right": "x"}'):
-        assert run(Partials[Any](pair), pieces)[-1].final() == pair(1, "x")
 
 
 def test_a_piece_that_changes_nothing_that_shows_gives_no_snapshot() -> None:

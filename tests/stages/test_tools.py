@@ -8,7 +8,6 @@ import json
 import pickle
 from typing import Any
 
-import msgspec
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -31,10 +30,6 @@ class Point:
 
 class Options(TypedDict):
     verbose: bool
-
-
-class Packed(msgspec.Struct):
-    x: int
 
 
 def _nothing() -> None: ...
@@ -67,7 +62,6 @@ def checked(tool: Any, arguments: Any, **fields: Any) -> ToolCall:
         (WeatherArgs, {"city": "Oslo"}, WeatherArgs(city="Oslo")),
         (Point, {"x": 1}, Point(1)),
         (Options, {"verbose": True}, {"verbose": True}),
-        (Packed, {"x": 1}, Packed(1)),
         (TypeAdapter(WeatherArgs | Point), {"x": 2, "y": 3}, Point(2, 3)),
         (WeatherArgs | Point, {"x": 2}, Point(2)),
         (list[int], [1, 2], [1, 2]),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired, Required, Unpack
 
-import msgspec
 import pytest
 from pydantic import BaseModel, Field, RootModel
 from typing_extensions import TypedDict
@@ -38,10 +37,6 @@ class More(TypedDict, total=False):
 class Some(TypedDict):
     limit: int
     order: NotRequired[Annotated[str, Field(min_length=2)]]
-
-
-class Packed(msgspec.Struct):
-    x: int
 
 
 class Node(BaseModel):
@@ -150,23 +145,18 @@ def take_more(more: More) -> More:
     return more
 
 
-def take_packed(packed: Annotated[Packed, "noted"]) -> Packed:
-    return packed
-
-
 @pytest.mark.parametrize(
     "function, name, arguments, expected",
     [
         (take_place, "place", {"city": "Oslo", "zip": "0150"}, Place(city="Oslo", zip="0150")),
         (take_point, "point", {"x": 1}, Point(1)),
         (take_more, "more", {"limit": 1}, {"limit": 1}),
-        (take_packed, "packed", {"x": 1}, Packed(1)),
     ],
 )
 def test_the_only_parameter_can_be_the_whole_object(
     function: Any, name: str, arguments: dict[str, Any], expected: Any
 ) -> None:
-    """A model, a dataclass, a TypedDict or a Struct takes the arguments themselves."""
+    """A model, a dataclass or a TypedDict takes the arguments themselves."""
     call = checked(function, arguments)
 
     assert {name: expected} == call.arguments

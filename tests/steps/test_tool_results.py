@@ -116,17 +116,6 @@ def test_a_call_that_cannot_be_run_has_its_error_as_result(way: str) -> None:
     assert refused == [event for event in results_of(run) if event.error]
 
 
-def test_a_call_whose_arguments_only_a_handler_reads_has_no_result() -> None:
-    """The handler reads the call while it is written, and no tool answers it."""
-    router, cities = router_of_weather(), list[str]()
-    router.field("town", tool="unknown")(cities.append)
-    chunks = testing.script().tool_call("unknown", {"town": "Oslo"}).finish("tool_calls")
-    with Steps() as run, run.step("ask") as step:
-        step.follow(stream_of(chunks.chunks("openai-chat"))).run(router)
-
-    assert ("Oslo", []) == ("".join(cities), results_of(run))
-
-
 def test_results_that_a_stream_brings_are_told_with_the_ids_of_the_run() -> None:
     """As a relay sends them; the reader of the stream has its own events."""
     call = ToolCall(id="c", name="f", complete=True)

@@ -8,13 +8,12 @@ from typing import Any
 
 import anyio
 import pytest
-from pydantic import TypeAdapter
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source, call, chunk
 from tests.stream.routers import END, FAILED, RESULTS, Bug, City, failing_for_the_model, given, with_tools
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDone, ToolCallStart
 from tokenstream.router import Router, ToolFailed, ToolResults
 
@@ -62,60 +61,7 @@ def test_both_kinds_of_stream_do_the_same(backend: str) -> None:
     assert ["Hm. ", "Weather.", "Let ", "me ", "see.", "call_a", "call_b"] == told["sync"] == told["async"]
 
 
-def test_fields_and_items_get_what_the_model_writes() -> None:
-    """Each piece and each element as it comes; the first that is invalid is raised at the end."""
-    router = Router()
-    told: list[Any] = []
-    router.field("title")(told.append)
-    router.item(int, "steps")(told.append)
-    with pytest.raises(OutputInvalid) as caught:
-        Stream(_WHOLE).run(router)
-
-    assert ["Pan", "cakes", 1, 3] == told
-    assert {} == given(caught.value)
-    assert caught.value.partial.text == '{"title": "Pancakes", "steps": [1, "x", 3]}'
-
-
-def test_an_item_may_be_null() -> None:
-    """It is an element like any other."""
-    router = Router()
-    told: list[Any] = []
-    router.item(TypeAdapter(int | None), "")(told.append)
-    Stream([chunk({"content": "[1, null]"}), chunk({}, "stop"), DONE]).run(router)
-
-    assert [1, None] == told
-
-
-def test_an_invalid_item_may_end_the_stream_at_once() -> None:
-    """With `fail_fast`; what the server would have sent is not paid for."""
-    router = Router()
-    told: list[Any] = []
-    router.item(int, "steps", fail_fast=True)(told.append)
-    source = Source([*_JSON, *[chunk({"content": " "})] * 50, chunk({}, "stop"), DONE])
-    with pytest.raises(OutputInvalid):
-        Stream(source).run(router)
-
-    assert [1] == told
-    assert (source.closed, source.reads < 10) == (1, True)
-
-
-def test_an_answer_that_ends_inside_its_json_is_incomplete() -> None:
-    """As in a loop over the view."""
-    router = Router()
-    router.field("title")(str)
-    with pytest.raises(OutputIncomplete):
-        Stream([_JSON[0], chunk({}, "length"), DONE]).run(router)
-
-
-def test_an_answer_of_tool_calls_need_not_be_json() -> None:
-    """The model talks before it calls."""
-    router = with_tools()
-    router.field("title")(str)
-
-    assert RESULTS == dict(Stream(ANSWER).run(router))
-
-
-def test_a_run_that_starts_late_misses_no_tool_and_no_field() -> None:
+def test_a_run_that_starts_late_misses_no_tool() -> None:
     """Handlers of events get those that are still to come."""
     router = with_tools()
     told: list[str] = []
@@ -140,11 +86,11 @@ def test_a_router_may_be_run_with_many_streams() -> None:
     """It holds nothing of a run."""
     router = with_tools()
     told: list[str] = []
-    router.field("title")(told.append)
+    router.on(TextDelta)(lambda event: told.append(event.text))
     for _ in range(2):
-        Stream(_WHOLE).run(router)
+        Stream(ANSWER).run(router)
 
-    assert ["Pan", "cakes"] * 2 == told
+    assert ["Let ", "me ", "see."] * 2 == told
     assert RESULTS == dict(Stream(ANSWER).run(router))
 
 
@@ -166,12 +112,12 @@ def test_calls_that_cannot_be_run_are_told_to_the_model() -> None:
 
 def test_a_handler_may_stop_the_stream() -> None:
     """The run ends as at the end of the answer; what is cut is no error."""
-    stream = Stream(_WHOLE)
+    stream = Stream(ANSWER)
     router = Router()
-    router.field("title")(lambda _: stream.stop("enough"))
+    router.on(TextDelta)(lambda _: stream.stop("enough"))
     results = stream.run(router)
 
-    assert ("stopped", '{"title": "Pan') == (results.message.ending, results.message.text)
+    assert ("stopped", "Let ") == (results.message.ending, results.message.text)
 
 
 def test_only_a_router_can_be_run() -> None:

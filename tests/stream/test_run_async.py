@@ -177,10 +177,9 @@ async def test_other_handlers_are_awaited_before_the_stream_is_read_on() -> None
 
 @pytest.mark.anyio
 async def test_a_router_may_be_run_with_many_streams_at_once() -> None:
-    """Each run has its own views, tools and results."""
+    """Each run has its own tools and results."""
     router = Router()
     tools = Tools(router)
-    router.field("title")(str)
     found: dict[int, ToolResults] = {}
 
     async def run(number: int) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
 import pytest
-from pydantic import AfterValidator, TypeAdapter
 
 from tests.stream.async_sources import PATIENCE
 from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
@@ -17,7 +16,6 @@ from tests.stream.routers import (
     CALLS,
     END,
     FAILED,
-    RESULTS,
     Bug,
     City,
     Gate,
@@ -27,8 +25,8 @@ from tests.stream.routers import (
     run_router,
     with_tools,
 )
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import ConcurrentRead, MisuseError, OutputInvalid, StreamTruncated
+from tokenstream import AsyncStream
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamTruncated
 from tokenstream.events import Finish, TextDelta, ToolCallDone
 from tokenstream.router import Router
 
@@ -233,18 +231,6 @@ async def _set_when_closed(event: anyio.Event, source: AsyncSource) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_wrong_with_the_output_waits_for_the_tools() -> None:
-    """And has what they gave back."""
-    router = with_tools()
-    router.item(int, "")(str)
-    body = [chunk({"content": '["x"]'}), *ANSWER[5:]]
-    with pytest.raises(OutputInvalid) as caught:
-        await run_router(AsyncStream(AsyncSource(body)), router)
-
-    assert RESULTS == given(caught.value)
-
-
-@pytest.mark.anyio
 async def test_cancelling_a_run_cancels_its_tools_and_leaves_the_stream_to_its_block() -> None:
     """What was cancelled has ended; the answer can be read on."""
     router = Router()
@@ -315,29 +301,6 @@ def test_ctrl_c_comes_out_as_it_is(backend: str, plain: bool) -> None:
     with pytest.raises(KeyboardInterrupt):
         anyio.run(main, backend=backend)
     assert (0 in over, source.closed) == (True, True)
-
-
-def _broken(value: int) -> int:
-    raise LookupError(value)
-
-
-@pytest.mark.anyio
-async def test_an_error_of_a_validator_comes_out_as_it_is() -> None:
-    """It is neither the model's nor a handler's; the tools are ended."""
-    router = Router()
-    tools = Tools(router)
-    router.item(TypeAdapter(Annotated[int, AfterValidator(_broken)]), "")(str)
-    body = [*CALLS[:2], chunk({"content": "[1, 2]"}), *END]
-    with Stream(body) as plain, pytest.raises(LookupError):
-        plain_router = Router()
-        plain_router.item(TypeAdapter(Annotated[int, AfterValidator(_broken)]), "")(str)
-        plain.run(plain_router)
-    async with AsyncStream(AsyncSource(body)) as stream:
-        with pytest.raises(LookupError):
-            await run_router(stream, router)
-
-    assert 0 in tools.begun
-    assert tools.begun == tools.cancelled
 
 
 @pytest.mark.anyio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.framing import EventStreamMessage, ServerSentEvent
+from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,6 @@ def _openai(word: str) -> dict[str, Any]:
 FRAMES: dict[str, Callable[[str], Any]] = {
     "openai-chat": _openai,
     "openai-completions": _openai,
-    "openai-assistants": _openai,
     "openai-responses": lambda word: {
         "type": "response.failed",
         "sequence_number": 9,
@@ -84,7 +83,6 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
         {"type": "error", "error": {"type": "invalid_request_error", "code": "c", "message": "m"}},
         {"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}},
     ),
-    "openai-assistants": (ServerSentEvent(b'{"message": "m", "code": "server_error"}', "error"),),
     "anthropic": (
         {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
         {"type": "error", "error": {"type": "invalid_request_error", "message": "m"}},

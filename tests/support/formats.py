@@ -17,7 +17,6 @@ from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama
 from tokenstream.formats._wire.openai_agents import OpenAIAgents
-from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.formats._wire.openai_completions import OpenAICompletions
 from tokenstream.formats._wire.openai_live import OpenAILive
@@ -47,7 +46,6 @@ __all__ = [
     "MistralConversations",
     "Ollama",
     "OpenAIAgents",
-    "OpenAIAssistants",
     "OpenAIChat",
     "OpenAICompletions",
     "OpenAILive",

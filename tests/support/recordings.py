@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.project import PACKAGE
 from tests.support.beside import SHARED
+from tokenstream.formats._gone import GONE_SERVICES
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._sniff import sniff
@@ -100,8 +101,9 @@ def of_the_demo() -> list[Path]:
 
 
 def folders() -> list[str]:
-    """Return the folders of recordings of real servers, by name."""
-    return sorted(path.name for path in _RECORDINGS.glob("*") if path.is_dir())
+    """Return the folders of recordings of real servers, by name, except of services that are gone."""
+    names = {path.name for path in _RECORDINGS.glob("*") if path.is_dir()}
+    return sorted(names - GONE_SERVICES.keys())
 
 
 def shared(*formats: str) -> list[Recorded]:

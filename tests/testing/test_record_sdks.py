@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ pytestmark = [
 ]
 
 SCRIPT = testing.script().text("Hello").finish("stop")
+CHAT = SCRIPT.chunks("openai-chat")
 
 
 @pytest.fixture
@@ -44,9 +46,19 @@ def is_recorded(path: Path, chunks: list[bytes]) -> None:
 # -- streams ---------------------------------------------------------------
 
 
-def readable(ways: list[Any], hidden: bool = False) -> list[Any]:
-    """Return the sources whose bytes can be recorded, or the others."""
-    return [pytest.param(way, id=way.name, marks=[]) for way in ways if way.name.endswith("hidden") is hidden]
+HIDDEN = [way for way in WAYS if way.name.endswith("hidden")]
+READABLE = [way for way in WAYS if way not in HIDDEN]
+_FOR_A_STREAM = (
+    "httpx-stream",
+    "requests",
+    "urllib3",
+    "openai-helper",
+    "openai-streamed",
+    "anthropic-helper",
+)
+FOR_A_STREAM = [way for way in WAYS if way.name in _FOR_A_STREAM]
+"""Sources that have to be entered first, or are no response of httpx: only a `Stream` of them is recorded."""
+DIRECT = [way for way in READABLE if way not in FOR_A_STREAM]
 
 
 def read_own(source: Any) -> None:
@@ -73,9 +85,9 @@ def read_items(source: Any) -> None:
         pass
 
 
-@pytest.mark.parametrize("way", readable(WAYS))
+@pytest.mark.parametrize("way", DIRECT, ids=str)
 def test_a_stream_is_recorded_while_its_library_reads_it(path: Path, way: Way) -> None:
-    """Of libraries that carry bytes and of SDKs, with the bytes beneath."""
+    """Of httpx, httpx2 and of SDKs that read from these, with the bytes beneath."""
     for module in way.needs:
         needed(module)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
@@ -84,10 +96,11 @@ def test_a_stream_is_recorded_while_its_library_reads_it(path: Path, way: Way) -
     is_recorded(path, way.body)
 
 
-@pytest.mark.parametrize("way", readable(WAYS))
-@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize(
+    ("way", "within"), [*[(way, False) for way in READABLE], *[(way, True) for way in DIRECT]], ids=str
+)
 def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: bool) -> None:
-    """Either the source is recorded, or the Stream around it."""
+    """Either the source is recorded, if that is possible, or the Stream around it."""
     for module in way.needs:
         needed(module)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
@@ -99,22 +112,18 @@ def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: 
 
 @pytest.mark.few_rows(4)
 @pytest.mark.anyio
-@pytest.mark.parametrize("way", readable(ASYNC_WAYS))
-@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("way", [way for way in ASYNC_WAYS if not way.name.endswith("hidden")], ids=str)
 async def test_an_async_stream_is_recorded_while_ours_reads_it(
-    path: Path, way: AsyncWay, within: bool, anyio_backend: str
+    path: Path, way: AsyncWay, anyio_backend: str
 ) -> None:
-    """The same for what an AsyncStream takes, awaited or not."""
+    """Around whatever an AsyncStream takes, awaited or not."""
     for module in way.needs:
         needed(module)
     if anyio_backend not in way.backends:
         return
     with Loopback(chunked(way.body)) as server:
-        async with way.open(server.url) as ask:
-            asked = await ask()
-            source = AsyncStream(record(asked, path)) if within else record(AsyncStream(asked), path)
-            async with source as stream:
-                assert "Hello" == (await stream.final()).text
+        async with way.open(server.url) as ask, record(AsyncStream(await ask()), path) as stream:
+            assert "Hello" == (await stream.final()).text
 
     is_recorded(path, way.body)
 
@@ -122,25 +131,20 @@ async def test_an_async_stream_is_recorded_while_ours_reads_it(
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("sdk", ["openai", "anthropic"])
-@pytest.mark.parametrize("helper", [False, True])
-async def test_an_async_sdks_own_stream_is_recorded(path: Path, sdk: str, helper: bool) -> None:
-    """An awaitable gives the SDK's own stream, a context manager the SDK's own helper."""
+async def test_an_async_sdks_own_stream_is_recorded(path: Path, sdk: str) -> None:
+    """The SDK's own stream, once it was awaited."""
     needed(sdk)
-    way = next(way for way in ASYNC_WAYS if way.name == (f"{sdk}-helper" if helper else sdk))
+    way = next(way for way in ASYNC_WAYS if way.name == sdk)
     with Loopback(chunked(way.body)) as server:
         async with way.open(server.url) as ask:
-            if helper:
-                async with record(await ask(), path) as stream:
-                    assert [] != [event async for event in stream]
-            else:
-                stream = await record(await ask(), path)
-                assert [] != [event async for event in stream]
+            stream = record(await (await ask()), path)
+            assert [] != [event async for event in stream]
 
     assert type(stream).__module__.startswith(sdk)
     is_recorded(path, way.body)
 
 
-@pytest.mark.parametrize("way", readable(WAYS, hidden=True))
+@pytest.mark.parametrize("way", HIDDEN, ids=str)
 def test_where_the_bytes_are_hidden_the_error_says_what_to_record(path: Path, way: Way) -> None:
     """A generator of an SDK's objects, as wrappers for observability are."""
     for module in way.needs:
@@ -152,6 +156,50 @@ def test_where_the_bytes_are_hidden_the_error_says_what_to_record(path: Path, wa
         items.close()
 
     assert not path.exists()
+
+
+AROUND = r"cannot be recorded itself: record the Stream .* testing\.record\(Stream\(source\), path\)"
+
+
+@pytest.mark.parametrize("way", FOR_A_STREAM, ids=str)
+def test_where_only_a_stream_can_be_recorded_the_error_says_so(path: Path, way: Way) -> None:
+    """Of a response of another library than httpx, and of what has to be entered first."""
+    for module in way.needs:
+        needed(module)
+    with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
+        source = ask()
+        with pytest.raises(MisuseError, match=AROUND):
+            record(source, path)
+        # It is closed, and read as ever.
+        with Stream(source) as stream:
+            stream.final()
+
+    assert not path.exists()
+
+
+def test_a_response_of_http_client_is_recorded_by_the_stream_around_it(path: Path) -> None:
+    """The response itself is refused, although a loop could read it."""
+    with Loopback(sized(b"".join(CHAT))) as server, urllib.request.urlopen(server.url, b"") as response:
+        with pytest.raises(MisuseError, match=AROUND):
+            record(response, path)
+        record(Stream(response), path).final()
+
+    is_recorded(path, CHAT)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_response_of_aiohttp_is_recorded_by_the_stream_around_it(path: Path) -> None:
+    """The response itself is refused."""
+    aiohttp = needed("aiohttp")
+    with Loopback(chunked(CHAT)) as server:
+        async with aiohttp.ClientSession() as session, session.post(server.url) as response:
+            with pytest.raises(MisuseError, match=AROUND):
+                record(response, path)
+            async with record(AsyncStream(response), path) as stream:
+                await stream.final()
+
+    is_recorded(path, CHAT)
 
 
 # -- the clients that SDKs are given ---------------------------------------
@@ -275,9 +323,8 @@ def test_an_answer_that_an_sdk_does_not_read_is_not_recorded(tmp_path: Path) -> 
 # -- boto3 -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("response", [False, True])
-def test_an_event_stream_of_boto3_is_recorded(path: Path, response: bool) -> None:
-    """The binary frames beneath; the stream or the response that holds it may be handed over."""
+def test_an_event_stream_of_boto3_is_recorded_by_the_stream_around_it(path: Path) -> None:
+    """The binary frames beneath; the event stream itself, and the response that holds it, are refused."""
     boto3, config = needed("boto3"), needed("botocore.config")
     chunks = SCRIPT.chunks("bedrock-converse")
     with Loopback(chunked(chunks)) as server:
@@ -292,14 +339,10 @@ def test_an_event_stream_of_boto3_is_recorded(path: Path, response: bool) -> Non
         answer = client.converse_stream(
             modelId="m", messages=[{"role": "user", "content": [{"text": "Why?"}]}]
         )
-        if response:
-            assert record(answer, path) is answer
-        else:
-            assert record(answer["stream"], path) is answer["stream"]
-        deltas = [
-            event["contentBlockDelta"]["delta"] for event in answer["stream"] if "contentBlockDelta" in event
-        ]
+        for source in (answer, answer["stream"]):
+            with pytest.raises(MisuseError, match=AROUND):
+                record(source, path)
+        assert "Hello" == record(Stream(answer), path).final().text
         client.close()
 
-    assert "Hello" == "".join(delta["text"] for delta in deltas)
     is_recorded(path, chunks)

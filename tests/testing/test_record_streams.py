@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.stream.bodies import AsyncSource, Source
 from tests.support.playing import Playback
-from tests.testing.recorded import CHAT, KEY, Waiting, async_generator, generator, there
+from tests.testing.recorded import CHAT, KEY, Waiting, generator, there
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.formats import custom
@@ -175,97 +175,12 @@ def test_a_stream_of_an_sdks_objects_cannot_be_recorded(path: Path) -> None:
     assert not path.exists()
 
 
-# -- managers and awaitables -----------------------------------------------
+class Awaited:
+    """An awaitable, as a client's call gives it."""
 
-
-@pytest.mark.anyio
-async def test_what_a_manager_gives_is_recorded(tmp_path: Path) -> None:
-    """A loop within `with`, and one within `async with`; also by the Stream that enters it."""
-
-    @contextlib.contextmanager
-    def sync() -> Generator[Iterator[bytes]]:
-        yield generator(CHAT)
-
-    @contextlib.asynccontextmanager
-    async def later() -> AsyncGenerator[AsyncIterator[bytes]]:
-        yield async_generator(CHAT)
-
-    with record(sync(), tmp_path / "1.rec") as chunks:
-        assert CHAT == list(chunks)
-    async with record(later(), tmp_path / "2.rec") as chunks_later:
-        assert CHAT == [chunk async for chunk in chunks_later]
-    assert "Hello" == Stream(record(sync(), tmp_path / "3.rec")).final().text
-    async with AsyncStream(record(later(), tmp_path / "4.rec")) as stream:
-        assert "Hello" == (await stream.final()).text
-
-    assert [CHAT] * 4 == [load(tmp_path / f"{number}.rec").chunks() for number in (1, 2, 3, 4)]
-
-
-class Both:
-    """A manager of both kinds, as some SDKs have them."""
-
-    def __enter__(self) -> Iterator[bytes]:
-        return iter(CHAT)
-
-    def __exit__(self, *raised: object) -> None:
-        pass
-
-    async def __aenter__(self) -> AsyncSource:
-        return AsyncSource(CHAT)
-
-    async def __aexit__(self, *raised: object) -> None:
-        pass
-
-
-@pytest.mark.anyio
-async def test_a_manager_of_both_kinds_is_entered_as_it_is_asked(tmp_path: Path) -> None:
-    """And what can be looped over in both ways is."""
-    with record(Both(), tmp_path / "1.rec") as chunks:
-        list(chunks)
-    async with record(Both(), tmp_path / "2.rec") as later:
-        assert CHAT == [chunk async for chunk in later]
-
-    class Loops(Source):
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return async_generator(CHAT)
-
-    assert CHAT == [chunk async for chunk in record(Loops([]), tmp_path / "3.rec")]
-
-    assert [CHAT] * 3 == [load(tmp_path / f"{number}.rec").chunks() for number in (1, 2, 3)]
-
-
-@pytest.mark.anyio
-async def test_what_is_awaited_is_recorded(path: Path) -> None:
-    """From the moment at which it is awaited, when the request goes out."""
-    clock = VirtualClock()
-
-    async def awaited() -> Waiting:
-        clock.advance(2)
-        return Waiting(clock, CHAT[:1], 0.5)
-
-    pending = record(awaited(), path, clock=clock)
-    clock.advance(100)
-    assert CHAT[:1] == list(await pending)
-    assert 2.5 == load(path).arrivals[0].at
-
-
-@pytest.mark.anyio
-async def test_what_does_not_open_leaves_no_file(path: Path) -> None:
-    """The error is the manager's or the awaitable's own."""
-
-    async def refused() -> AsyncSource:
-        raise ConnectionRefusedError("nobody there")
-
-    class AlsoRefused(Both):
-        def __enter__(self) -> Iterator[bytes]:
-            raise ConnectionRefusedError("nobody there")
-
-    with pytest.raises(ConnectionRefusedError):
-        await record(refused(), path)
-    with pytest.raises(ConnectionRefusedError), record(AlsoRefused(), path):
-        pass
-
-    assert not there(path)
+    def __await__(self) -> Generator[Any, Any, list[bytes]]:
+        yield
+        return CHAT
 
 
 # -- what cannot be recorded -----------------------------------------------
@@ -277,22 +192,19 @@ async def test_what_does_not_open_leaves_no_file(path: Path) -> None:
         (lambda: b"data: a", r"complete already: Recording\.load.* Recording\.of"),
         (lambda: "data: a", "complete already"),
         (lambda: io.BytesIO(b"a"), "complete already"),
-        (lambda: 3, "cannot be recorded.* stream=True"),
+        (lambda: 3, "cannot be recorded itself.* stream=True"),
         (lambda: {"choices": []}, "cannot be recorded"),
+        (
+            lambda: contextlib.nullcontext(CHAT),
+            r"record the Stream .* testing\.record\(Stream\(source\), path\)",
+        ),
+        (Awaited, "record the Stream or AsyncStream around it"),
     ],
 )
 def test_what_is_no_source_is_refused_at_the_call(path: Path, make: Callable[[], Any], words: str) -> None:
     """The error lists what is one."""
     with pytest.raises(MisuseError, match=words):
         record(make(), path)
-
-
-def test_a_manager_is_entered_before_it_is_read(path: Path) -> None:
-    """A manager's stream exists only within `with`."""
-    unopened: Any = record(contextlib.nullcontext(CHAT), path)
-
-    with pytest.raises(TypeError):
-        iter(unopened)
 
 
 @pytest.mark.anyio

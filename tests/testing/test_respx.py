@@ -23,7 +23,7 @@ URL = "https://api.example.com/v1/chat/completions"
 
 def test_a_route_plays_a_script(respx_mock: MockRouter) -> None:
     """The code under test makes its own client."""
-    route = respx_mock.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
+    route = respx_mock.post(URL).mock(side_effect=testing.transport(HELLO))
 
     assert "Hello" == connect(URL, json={"model": "m"}).final().text
     assert {"model": "m"} == json.loads(route.calls.last.request.content)
@@ -32,13 +32,13 @@ def test_a_route_plays_a_script(respx_mock: MockRouter) -> None:
 @pytest.mark.anyio
 async def test_an_async_client_reads_the_same(respx_mock: MockRouter) -> None:
     """One side effect serves both kinds."""
-    respx_mock.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
+    respx_mock.post(URL).mock(side_effect=testing.transport(HELLO))
     async with httpx.AsyncClient() as client, client.stream("POST", URL) as response:
         assert "Hello" == (await AsyncStream(response).final()).text
 
 
 def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
-    played = testing.respx_side_effect([HELLO, BYE])
+    played = testing.transport([HELLO, BYE])
     respx_mock.post(URL).mock(side_effect=played)
 
     assert ["Hello", "Bye"] == [connect(URL, json={"turn": turn}).final().text for turn in range(2)]
@@ -49,7 +49,7 @@ def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
 def test_borders_pace_and_breaks_are_played(respx_mock: MockRouter) -> None:
     """As the transport does it: respx alone gives a body whole."""
     stalled = HELLO.recording().replaced(breaks="stall")
-    played = testing.respx_side_effect(stalled, chunking="bytes", pace="recorded")
+    played = testing.transport(stalled, chunking="bytes", pace="recorded")
     respx_mock.post(URL).mock(side_effect=played)
     with httpx.Client() as client, client.stream("POST", URL) as response:
         chunks = response.iter_raw()
@@ -61,7 +61,7 @@ def test_borders_pace_and_breaks_are_played(respx_mock: MockRouter) -> None:
 def test_a_router_of_clients_plays_it_too() -> None:
     """This covers the case in which respx replaces httpx's transport instead of httpcore's."""
     with respx.mock(using="httpx") as mocked:
-        mocked.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
+        mocked.post(URL).mock(side_effect=testing.transport(HELLO))
 
         assert "Hello" == connect(URL, json={}).final().text
 

@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict, assert_type
 
-import msgspec
 from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Partial, Stream
@@ -61,13 +60,6 @@ class Room:
 
     seats: int
     rooms: list[Room]
-
-
-class Bill(msgspec.Struct):
-    """A Struct."""
-
-    total: float
-    lines: list[str]
 
 
 either: TypeAdapter[Recipe | Step] = TypeAdapter(Recipe | Step)
@@ -142,9 +134,6 @@ def paths(stream: Stream) -> None:
         note.get(lambda r: r["txet"])  # type: ignore[typeddict-item]  # pyright: ignore[reportGeneralTypeIssues]
     for room in stream.partials(Room):
         assert_type(room.get(lambda r: r.rooms[0].seats), int | None)
-    for bill in stream.partials(Bill):
-        assert_type(bill.get(lambda r: r.lines[0]), str | None)
-        assert_type(bill.get(lambda r: r.total, default=0.0), float)
 
 
 def elements(stream: Stream) -> None:

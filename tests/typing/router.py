@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.events import Event, Finish, ReasoningDelta, TextDelta, ToolCallDone, UsageUpdate
@@ -18,12 +18,6 @@ class WeatherArgs(BaseModel):
     """Arguments of a tool."""
 
     city: str
-
-
-class Step(BaseModel):
-    """An element of an answer."""
-
-    text: str
 
 
 router = Router(concurrency=4)
@@ -56,21 +50,6 @@ def show_any(event: object) -> None:
     """A handler may take more than it gets."""
 
 
-@router.field("summary")
-def grow(piece: str) -> None:
-    """Pieces of a string."""
-
-
-@router.item(Step, "steps")
-def add(step: Step) -> None:
-    """Elements of an array."""
-
-
-@router.item(TypeAdapter(int | str), "steps", fail_fast=True)
-def add_either(step: int | str) -> None:
-    """A union goes through an adapter."""
-
-
 @router.tool("get_weather", WeatherArgs)
 async def get_weather(asked: WeatherArgs) -> dict[str, int]:
     """A tool that takes its arguments as one object."""
@@ -99,7 +78,6 @@ def what_stays(message: Message) -> None:
     """Decorated functions keep their type."""
     assert_type(show(TextDelta("a")), None)
     assert_type(show_both(ReasoningDelta("a")), str)
-    assert_type(grow("a"), None)
     assert_type(book(WeatherArgs(city="Oslo"), ToolCall()), str)
     assert_type(now("UTC", seconds=True), str)
     assert_type(ToolResults(message, {"call_1": 1}).message, Message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._connection.unframed import OF_SSE, PayloadParts, Unframed
+from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
@@ -78,7 +78,6 @@ class Connection:
         "__weakref__",
         "_accepted_unfinished",
         "_adapt",
-        "_body",
         "_departures",
         "_find_text",
         "_found",
@@ -162,7 +161,6 @@ class Connection:
                 departures=departures,
                 found=self._use_framing,
             )
-        self._body: Framing = self.framing
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 
     def take_content_type(self, content_type: str | None) -> None:
@@ -191,16 +189,8 @@ class Connection:
             self._found(format.name)
 
     def _use_framing(self, framing: Framing) -> None:
-        """Set the framing, in whose messages the body may have a framing of its own."""
+        """Set the framing, and tell an undetected format what its frames are."""
         self.framing = framing
-        if isinstance(framing, PayloadParts):
-            framing.tell = self._use_body
-            framing = framing.body
-        self._use_body(framing)
-
-    def _use_body(self, framing: Framing) -> None:
-        """Set the framing of the body itself, and tell an undetected format what its frames are."""
-        self._body = framing
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
@@ -229,7 +219,7 @@ class Connection:
         format = getattr(self, "format", None)
         if format is not None:
             format.dispose()
-            del self.format, self.framing, self._body
+            del self.format, self.framing
 
     @property
     def finished(self) -> bool:
@@ -254,7 +244,7 @@ class Connection:
     @property
     def _is_cut(self) -> bool:
         """True if the input so far ends inside a frame, a binary message, or the array of frames."""
-        if self._cut_message or (isinstance(self._body, JSONBody) and self._body.is_open):
+        if self._cut_message or (isinstance(self.framing, JSONBody) and self.framing.is_open):
             return True
         # White space alone, and an SSE comment, which begins with a colon, are not part of a frame.
         return self.tail.lstrip()[:1] not in (b"", b":")
@@ -265,8 +255,7 @@ class Connection:
 
         Each message states its length, so remaining bytes are always a message that was cut off.
         """
-        around = self.framing.message_tail if isinstance(self.framing, PayloadParts) else b""
-        return around or (self._body.tail if isinstance(self._body, AWSEventStreamParser) else b"")
+        return self.framing.tail if isinstance(self.framing, AWSEventStreamParser) else b""
 
     @property
     def unfinished_choices(self) -> list[int]:
@@ -302,17 +291,17 @@ class Connection:
     @property
     def comments(self) -> int:
         """Number of SSE comments so far."""
-        return self._body.comments if isinstance(self._body, SSEParser) else 0
+        return self.framing.comments if isinstance(self.framing, SSEParser) else 0
 
     @property
     def last_event_id(self) -> str | None:
         """The id of the last SSE event; None if the server sent none."""
-        return (self._body.last_event_id or None) if isinstance(self._body, SSEParser) else None
+        return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
 
     @property
     def retry(self) -> int | None:
         """The server's reconnection time in milliseconds; None if the server sent none."""
-        return self._body.retry if isinstance(self._body, SSEParser) else None
+        return self.framing.retry if isinstance(self.framing, SSEParser) else None
 
     @property
     def frames_seen(self) -> int:
@@ -522,7 +511,7 @@ class Connection:
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
-        if isinstance(self._body, JSONBody) and not self._body.is_array and format.frames == 1:
+        if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
             self._note_if_not_streamed()
         if self.error is None and cut_message:
             format.note("broken_after_finish")
@@ -550,7 +539,7 @@ class Connection:
         withheld = self.format.withheld
         if withheld is not None:
             return withheld
-        stray = self._body.stray if isinstance(self._body, SSEParser) else b""
+        stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
         if error is not None and self.format.is_whole:
             self._departures.note("error_after_finish", event=self.frames_seen)
@@ -571,8 +560,8 @@ class Connection:
 
     def _note_replaced_characters(self) -> None:
         """Count a departure of the server from the protocol for each replaced piece of malformed UTF-8."""
-        if isinstance(self._body, SSEParser | TextBody) and self._body.replaced:
-            self._departures.note("invalid_utf8", event=self.frames_seen, count=self._body.replaced)
+        if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
+            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def abandon(self) -> list[Event]:
         """Close all open parts after the connection broke; return the held-back events and those ends."""
@@ -624,6 +613,6 @@ class Connection:
         events = self._read_last_frames([frame])
         self._accepted_unfinished = True
         # A blank line should have ended the SSE event.
-        if not isinstance(self.format, Undetected) and isinstance(self._body, SSEParser):
+        if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events

@@ -336,8 +336,12 @@ _DAMAGED_STREAM = frozenset(
 
 
 def is_event_stream(source: object) -> TypeGuard[BotocoreEventStream]:
-    """Return True for a boto3 event stream that reads a urllib3 response."""
-    return is_urllib3(getattr(source, "_raw_stream", None))
+    """Return True for a boto3 event stream that reads a urllib3 response, whose bytes are the events.
+
+    The events of SageMaker are pieces of another body, so these are taken from boto3.
+    """
+    is_in_pieces = getattr(source, "_operation_name", None) == "InvokeEndpointWithResponseStream"
+    return not is_in_pieces and is_urllib3(getattr(source, "_raw_stream", None))
 
 
 def raw_response_of(source: BotocoreEventStream) -> Urllib3Response:

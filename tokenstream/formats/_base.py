@@ -42,6 +42,7 @@ from tokenstream.formats._detect.payloads import (
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import (
+    PIECE,
     classify_error,
     exception_error,
     is_aside,
@@ -699,7 +700,7 @@ class Format(Resuming, ABC):
                 self._read_object(frame, "")
             return
         if not isinstance(frame, bytes):
-            if isinstance(frame, EventStreamMessage) and frame.kind != "event":  # AWS: an exception
+            if isinstance(frame, EventStreamMessage) and (frame.kind != "event" or frame.event == PIECE):
                 error = exception_error(frame.event, frame.payload, frame.headers)
                 self.fail(error, was_whole=self.is_whole)
                 return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream.errors import MisuseError
+from tokenstream.formats._gone import GONE_SERVICES
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -43,6 +44,9 @@ def load(name: str) -> type[Format]:
         installed = _load_installed(name)
         if installed is not None:
             return installed
+        if name in GONE_SERVICES:
+            gone = GONE_SERVICES[name]
+            raise MisuseError(f"format={name!r} is {gone.title}: it is not read; {gone.advice}")
         msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *installed_names()])}"
         raise MisuseError(msg)
     module, _, class_name = home.rpartition(".")

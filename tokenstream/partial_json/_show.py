@@ -38,7 +38,7 @@ _KEY = "tokenstream_show"
 class Show:
     """Annotate a field with the unit in which drafts show it: `Annotated[str, Show("values")]`.
 
-    Works in pydantic models, dataclasses, TypedDicts and msgspec Structs, also for the
+    Works in pydantic models, dataclasses and TypedDicts, also for the
     elements of a list. It takes precedence over `partials(show=…)`.
 
     Args:
@@ -86,15 +86,6 @@ def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
     """Return the unit of the annotation `Show` that a pydantic core schema records; None if there is none."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
-
-
-def find_show_in_annotation(annotated: object) -> ShowUnit | None:
-    """Return the unit of the last `Show` in a type such as `Annotated[str, Show("words")]`, or None."""
-    unit: ShowUnit | None = None
-    for each in getattr(annotated, "__metadata__", ()):
-        if isinstance(each, Show):
-            unit = each.how
-    return unit
 
 
 class Cutter(Protocol):

@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tokenstream._basics.request_facts import OfferedTools
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json._typed.schema import is_struct_type
+from tokenstream.partial_json._typed.schema import refuse_struct
 from tokenstream.schemas._rules import SchemaRefused, definition_name
 from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
 from tokenstream.stages._tools.signature import EMPTY, adapter_of, is_unpacked
@@ -91,7 +91,6 @@ def parameter_descriptions(docstring: str) -> dict[str, str]:
 _OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 """The kinds of `*args` and `**kwargs`, which need no default."""
 _NO_JSON = "has a type that no JSON schema can describe"
-_NO_STRUCT = "has a type or a default that no JSON schema can describe"
 
 
 class SchemaDescription(NamedTuple):
@@ -143,14 +142,8 @@ def describe_type(type_: object) -> SchemaDescription:
 
 
 def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
-    """Return the schema of a type, as msgspec or pydantic writes it."""
-    if is_struct_type(type_):
-        from msgspec.json import schema as schema_of
-
-        try:
-            return schema_of(type_)
-        except TypeError as error:
-            raise SchemaRefused(_find_unsupported_struct_field(type_), _NO_STRUCT) from error
+    """Return the schema of a type, as pydantic writes it."""
+    refuse_struct(type_)
     try:
         adapter: Any = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
         schema: dict[str, Any] = adapter.json_schema(schema_generator=_UntitledSchemas)
@@ -219,20 +212,6 @@ def _find_unsupported_field(type_: object) -> str:
     except (NameError, TypeError):
         return ""
     return next((name for name, each in fields.items() if not _has_schema(each)), "")
-
-
-def _find_unsupported_struct_field(type_: Any) -> str:  # noqa: ANN401 - a Struct
-    """Return the name of the field whose type or default msgspec cannot describe; "" if there is none."""
-    import msgspec
-
-    for field in msgspec.structs.fields(type_):
-        try:
-            msgspec.json.schema(field.type)
-            if field.default is not msgspec.NODEFAULT:
-                msgspec.to_builtins(field.default)
-        except TypeError:
-            return field.encode_name
-    return ""
 
 
 def _to_json(default: object) -> Json:

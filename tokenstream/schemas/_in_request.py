@@ -46,7 +46,7 @@ class Tools(ToolTable):
 
     Args:
         tools: Functions, whose parameters are the arguments, or types (pydantic models,
-            dataclasses, TypedDicts, msgspec Structs); a tool has the name of its function
+            dataclasses, TypedDicts); a tool has the name of its function
             or type. Other `Tools` add all tools that they contain.
         named: Further tools: each keyword is the name under which the model calls the tool.
             A `TypeAdapter` or a callable object needs a name.
@@ -379,7 +379,7 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
     Pass the same type to `stream.partials`, `stream.result` and similar methods.
 
     Args:
-        type: A pydantic model, dataclass, TypedDict, msgspec Struct, or a `TypeAdapter`.
+        type: A pydantic model, dataclass, TypedDict, or a `TypeAdapter`.
         name: The name in the request; by default, the type's own name.
 
     Raises:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.errors import (
     CallUncertain,
-    InvalidJSON,
-    LimitExceeded,
     MisuseError,
-    OutputIncomplete,
-    OutputInvalid,
 )
 from tokenstream.events import (
     Finish,
@@ -25,7 +20,6 @@ from tokenstream.events import (
     ToolProgress,
     ToolResult,
 )
-from tokenstream.stages._protocols import NULL
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
 from tokenstream.turns._results import ToolResults
@@ -60,17 +54,13 @@ NO_WORK: list[Work] = []
 
 @dataclass(frozen=True, eq=False)
 class HandlerEntry:
-    """A handler with a description of the items that it handles."""
+    """A handler with a description of the events or calls that it handles."""
 
     function: Callable[..., Any]
     purpose: str
-    """A description, for error messages, of the items that the handler was registered for."""
+    """A description, for error messages, of the events or calls that the handler was registered for."""
     events: tuple[type, ...] = ()
-    """The classes of events that the handler takes, or that may add an item to its view; empty for a tool."""
-    view: Callable[[Any], Cursor[Any]] | None = None
-    """Returns a cursor over the items that the handler takes; None if it takes events or calls."""
-    source: str | None = None
-    """The tool whose arguments the view reads; None if the view reads the text."""
+    """The classes of events that the handler takes; empty for a tool."""
     tool: str | None = None
     """The tool's name; None if the handler is not a tool."""
     checked_by: Any = None
@@ -115,22 +105,13 @@ class HandlerEntry:
             "run the router with an AsyncStream, or make the handler a plain function"
         )
 
-    def has_input(self, message: Message) -> bool:
-        """Return True if the answer has anything for the handler's view to read.
-
-        A view reads the text of the answer; or, if `source` is set, the arguments of calls of that tool.
-        """
-        if self.source is None:
-            return bool(message.text.strip())
-        return any(call.name == self.source for call in message.tool_calls)
-
 
 class Work(NamedTuple):
     """One call of a handler that is still to be made."""
 
     entry: HandlerEntry
     item: Any
-    """The argument: an event, a piece of text or an element; for a tool, the call."""
+    """The argument: an event; for a tool, the call."""
 
     @property
     def is_tool(self) -> bool:
@@ -156,104 +137,11 @@ class Work(NamedTuple):
             error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
 
 
-class WorkFinder(ABC):
-    """Base class: finds the handler calls that are still to be made ("work") for what a stream delivers.
-
-    The stream delivers the items of a view: pieces of text, elements of an array, or tool calls.
-
-    Args:
-        cursor: The position in the view up to which items have led to calls.
-    """
-
-    def __init__(self, cursor: Cursor[Any]) -> None:
-        self._cursor = cursor
-
-    def catch_up(self) -> list[Work]:
-        """Return the handler calls to make for the items that have already arrived."""
-        return self._read_items(self._cursor.ready)
-
-    def feed(self, event: Event) -> list[Work]:
-        """Return the handler calls to make for the items that an event adds."""
-        return self._read_items(functools.partial(self._cursor.after, event))
-
-    @abstractmethod
-    def end(self, message: Message) -> list[Work]:
-        """Return the handler calls to make for the items that the end of the stream adds."""
-
-    @abstractmethod
-    def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the handler calls to make for all items that can be read without waiting, in order."""
-
-
-class ViewWorkFinder(WorkFinder):
-    """Finds the calls to make of a handler that takes the items of a view, such as the pieces of the text.
-
-    Args:
-        entry: The handler.
-        cursor: The position in the view up to which items have led to calls.
-    """
-
-    def __init__(self, entry: HandlerEntry, cursor: Cursor[Any]) -> None:
-        super().__init__(cursor)
-        self.entry = entry
-        self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
-        """The first error in the model's output."""
-
-    def end(self, message: Message) -> list[Work]:
-        """Return the handler calls to make for the items that the end of the stream adds.
-
-        An output that the view cannot read is stored in `error`. Three cases are not an error:
-
-        1. The answer has nothing that the view could read, such as no text at all.
-        2. The view reads the text, which is not JSON, but the answer also calls tools.
-        3. The caller stopped the stream, so the output is incomplete.
-        """
-        if not self.entry.has_input(message):
-            return NO_WORK
-        error_before = self.error
-        # Each call of `end` returns one item; unlike `ready`, also one that the end of the text completes.
-        work = self._read_items(self._cursor.end, self._cursor.end)
-        is_prose = (
-            self.entry.source is None
-            and bool(message.tool_calls)
-            and isinstance(self.error, InvalidJSON | OutputIncomplete)
-        )
-        was_stopped = message.ending == "stopped" and isinstance(self.error, OutputIncomplete)
-        if is_prose or was_stopped:
-            self.error = error_before
-        return work
-
-    def _read_items(
-        self, read_first: Callable[[], Any], read_next: Callable[[], Any] | None = None
-    ) -> list[Work]:
-        """Return the handler calls to make for all available items; store the first error in `error`."""
-        entry, read = self.entry, read_first
-        work: list[Work] = []
-        last_error: Exception | None = None
-        while True:
-            try:
-                item = read()
-            except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-                # After an invalid element, reading continues. An error that ends the output is raised again
-                # at each further read, so the second time the output is over.
-                if error is last_error:
-                    return work
-                last_error = error
-                self.error = self.error or error
-            else:
-                if item is None:
-                    return work
-                # NULL stands for an element that is null, because None means that there is no element.
-                work.append(Work(entry, None if item is NULL else item))
-            read = read_next or self._cursor.ready
-
-
-class CallWorkFinder(WorkFinder):
+class CallWorkFinder:
     """Turns the model's tool calls into work: a run of the tool, or a stored error if the call is invalid.
 
     Args:
         tools: The tools, by name.
-        names_of_views: Names of tools with arguments that a view reads; their calls get no result.
         cursor: The run's position in the checked calls.
         refuse_call: Stores the error of a call that cannot be run as its result, and returns the calls of the
             handlers for that result.
@@ -262,30 +150,35 @@ class CallWorkFinder(WorkFinder):
     def __init__(
         self,
         tools: Mapping[str, HandlerEntry],
-        names_of_views: frozenset[str | None],
         cursor: Cursor[Any],
         refuse_call: Callable[[ToolCall], list[Work]],
     ) -> None:
-        super().__init__(cursor)
+        self._cursor = cursor
         self._tools = tools
-        self._names_of_views = names_of_views
         self._refuse_call = refuse_call
 
-    def end(self, message: Message) -> list[Work]:
-        """Return the tools to run for the calls that the end of the stream adds."""
-        return self._read_items(self._cursor.end)
+    def catch_up(self) -> list[Work]:
+        """Return the work of the calls that have already arrived."""
+        return self._read_calls(self._cursor.ready)
 
-    def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the work of all available calls; store the error of a call that cannot be run."""
+    def feed(self, event: Event) -> list[Work]:
+        """Return the work of the calls that an event adds."""
+        return self._read_calls(functools.partial(self._cursor.after, event))
+
+    def end(self) -> list[Work]:
+        """Return the work of the calls that the end of the stream adds."""
+        return self._read_calls(self._cursor.end)
+
+    def _read_calls(self, read_first: Callable[[], Any]) -> list[Work]:
+        """Return the work of all calls that can be read without waiting, in order."""
         read = read_first
         work: list[Work] = []
         while (call := read()) is not None:
             entry = self._tools.get(call.name)
             if entry is not None and call.error is None:
                 work.append(Work(entry, call))
-            elif entry is not None or call.name not in self._names_of_views:
-                # Tell the model that the arguments are invalid, or that there is no tool of that name. A call
-                # whose arguments only a view reads needs neither a tool nor a result.
+            else:
+                # Tell the model that the arguments are invalid, or that there is no tool of that name.
                 work += self._refuse_call(call)
             read = self._cursor.ready
         return work
@@ -301,7 +194,7 @@ class HandlerRun:
     Args:
         entries: The handlers, in their order.
         tools: The handlers that are tools, by name.
-        cursors: Makes a cursor for each view of the stream. A run advances the cursors, and reads
+        cursors: Makes a cursor over the tool calls of the stream. A run advances the cursor, and reads
             nothing from the source itself.
     """
 
@@ -325,35 +218,24 @@ class HandlerRun:
         """The ids of the calls whose result is an error."""
 
         # The search for the calls to make.
-        self._view_finders: list[ViewWorkFinder] = []
-        """The objects that find the calls to make of the handlers that read a view."""
-        self._finders: list[WorkFinder] = []
-        """The objects in `_view_finders`, and the object that finds the tools to run."""
+        self._call_finder: CallWorkFinder | None = None
+        """The object that finds the tools to run; None without tools."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         """The functions that find the handler calls to make for an event, by the event's class."""
         self._checked_calls: Cursor[Any] | None = None
         """The view of the tool calls with their checked arguments; None without tools."""
         for entry in entries:
-            find_work: Callable[[Event], list[Work]] = functools.partial(_pair_with_event, entry)
-            if entry.view is not None:
-                finder = ViewWorkFinder(entry, entry.view(cursors))
-                self._view_finders.append(finder)
-                find_work = finder.feed
-            self._register(entry.events, find_work)
-        self._finders += self._view_finders
+            self._register(entry.events, functools.partial(_pair_with_event, entry))
         # Tools come after all handlers of an event, so that they do not run if a handler raises.
         if tools:
             self._add_tools(tools, cursors)
 
     def _add_tools(self, tools: Mapping[str, HandlerEntry], cursors: CursorMaker) -> None:
         """Let the events that end a tool call cause a run of its tool, with checked arguments."""
-        # The names of the tools whose arguments a view reads.
-        names_of_views = frozenset(entry.source for entry in self._entries)
         checkers = [entry.checker for entry in tools.values()]
         lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
         cursor = self._checked_calls = cursors.router_calls(*checkers, lenient=lenient)
-        finder = CallWorkFinder(tools, names_of_views, cursor, self._refuse_call)
-        self._finders.append(finder)
+        finder = self._call_finder = CallWorkFinder(tools, cursor, self._refuse_call)
         # If almost-JSON is read, a call without an end waits for the event after it.
         self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
 
@@ -369,8 +251,8 @@ class HandlerRun:
                 raise entry.make_async_error()
 
     def begin(self) -> list[Work]:
-        """Return the calls to make for items that arrived before this run: views start from the beginning."""
-        return [work for finder in self._finders for work in finder.catch_up()]
+        """Return the tools to run for calls that arrived before this run."""
+        return NO_WORK if self._call_finder is None else self._call_finder.catch_up()
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
         """Return the calls to make for an event: first to handlers, in their order, then to tools."""
@@ -382,9 +264,9 @@ class HandlerRun:
             return functions[0](event)
         return [work for find_work in functions for work in find_work(event)]
 
-    def end(self, message: Message) -> list[Work]:
-        """Return the calls of handlers that the end of the stream causes."""
-        return [work for finder in self._finders for work in finder.end(message)]
+    def end(self) -> list[Work]:
+        """Return the tools to run for the calls that the end of the stream adds."""
+        return NO_WORK if self._call_finder is None else self._call_finder.end()
 
     def show_progress(self, work: Work, output: object) -> list[Work]:
         """Return the calls of the handlers for a value that a running tool has yielded."""
@@ -418,17 +300,12 @@ class HandlerRun:
 
     def finish(self, message: Message) -> ToolResults:
         """Return the results of the tools once all work is done."""
-        for finder in self._view_finders:
-            if finder.error is not None:
-                self.put_results_on(finder.error, message)
-                raise finder.error
         return self._results(message)
 
     def dispose(self) -> None:
-        """Let go of the finders, which refer back to this run; called once the run is over."""
+        """Let go of the finder, which refers back to this run; called once the run is over."""
         self._table.clear()
-        self._finders.clear()
-        self._view_finders.clear()
+        self._call_finder = None
 
     def put_results_on(self, error: BaseException, message: Message) -> None:
         """Attach the tools' results to an error, because tools that have run cannot be undone."""

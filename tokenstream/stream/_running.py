@@ -47,7 +47,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
             except StopIteration:
                 break
             _call_all(driver, run, run.feed(event))
-        _call_all(driver, run, run.end(driver.message))
+        _call_all(driver, run, run.end())
         if run.once is not None:
             run.once.do(run.once.end(driver.machine.accumulator))
         return run.finish(driver.message)
@@ -116,7 +116,7 @@ class _Tasks:
             while (event := await self._next_event()) is not None:
                 await self._start_all(self._run.feed(event))
             if self._failure is None:
-                await self._start_all(self._run.end(self._driver.message))
+                await self._start_all(self._run.end())
             if self._failure is None and self._run.once is not None:
                 await self._run.once.do(self._run.once.end(self._driver.machine.accumulator))
         except self._cancelled:

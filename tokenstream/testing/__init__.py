@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._script import Script, all_formats, script
     from tokenstream.testing._serve.replies import Exchange, Request
     from tokenstream.testing._serve.serve import Server, serve
-    from tokenstream.testing._serve.transport import Transport, respx_side_effect, transport
+    from tokenstream.testing._serve.transport import Transport, transport
 
 __all__ = [
     "Arrival",
@@ -50,7 +50,6 @@ __all__ = [
     "faults",
     "load_cassette",
     "record",
-    "respx_side_effect",
     "script",
     "serve",
     "transport",
@@ -78,7 +77,6 @@ _HOMES = {
     "faults": "faults",
     "load_cassette": "_recordings.cassette",
     "record": "_record.record",
-    "respx_side_effect": "_serve.transport",
     "script": "_script",
     "serve": "_serve.serve",
     "transport": "_serve.transport",

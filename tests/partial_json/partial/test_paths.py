@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 from pydantic import BaseModel, RootModel
 
@@ -33,10 +32,6 @@ class Point(NamedTuple):
 
 @dataclasses.dataclass
 class Data:
-    x: int
-
-
-class Struct(msgspec.Struct):
     x: int
 
 
@@ -191,11 +186,6 @@ def test_a_path_has_one_key_for_each_step() -> None:
         draft.get(["steps", 0])
     with pytest.raises(MisuseError, match="one by one"):
         draft.is_complete(["steps", 0])
-
-
-def test_a_path_leads_into_structs() -> None:
-    """A msgspec Struct has its fields."""
-    assert 1 == partial_of(list[Struct], '[{"x": 1}, ').get(0, "x")
 
 
 def test_without_a_path_it_is_the_whole() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from tests.stages.test_tools import Options, Packed, Point, WeatherArgs
+from tests.stages.test_tools import Options, Point, WeatherArgs
 from tests.stages.test_tools_signature import Node
 from tokenstream import Tools
 
@@ -47,4 +47,4 @@ def place(point: Point, *, client: Callable[[], str] | None = None, near: Weathe
     return f"{point} {client} {near}"
 
 
-SIMPLE = Tools(book_table, get_time, place, Point, Options, Packed, WeatherArgs, Node)
+SIMPLE = Tools(book_table, get_time, place, Point, Options, WeatherArgs, Node)

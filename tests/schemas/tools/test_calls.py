@@ -22,7 +22,7 @@ def test_the_same_object_checks_the_calls() -> None:
     assert ["2 in Oslo", "noon"] == [checked[0].run(), checked[2].run()]
     assert Point(1) == checked[1].arguments
     assert (*SIMPLE.names, "more") == ValidatedCalls(SIMPLE, more=get_time).names
-    assert 8 == len(SIMPLE)
+    assert 7 == len(SIMPLE)
     assert "<Tools get_time, Point>" == repr(Tools(get_time, Point))
     assert SIMPLE.to_gemini() == pickle.loads(pickle.dumps(SIMPLE)).to_gemini()
 

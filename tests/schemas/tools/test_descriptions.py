@@ -4,58 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
 
-import msgspec
 import pytest
 
-from tests.schemas.sdks import accept_tools
 from tests.support.tables import in_one_test
 from tokenstream import Tools
-from tokenstream.errors import MisuseError
 
 
 class _PlainClass: ...
-
-
-class Inner(msgspec.Struct):
-    """An inner.
-
-    More.
-    """
-
-    size: Annotated[int, msgspec.Meta(ge=1, description="How big.")]
-    inner: Inner | None = None
-
-
-class HoldsPlain(msgspec.Struct):
-    inner: Inner
-    plain: _PlainClass
-
-
-class DefaultsToPlain(msgspec.Struct):
-    least: int = 1
-    anything: Any = _PlainClass()
-
-
-def test_structs_tell_their_own_schema() -> None:
-    """By msgspec, with what it knows of bounds; a type of them that pydantic must read has none."""
-
-    def tell(a: int, inner: Inner) -> None: ...
-
-    [tool] = Tools(Inner).to_openai_chat()
-
-    assert "An inner." == tool["function"]["description"]
-    assert {"minimum": 1, "type": "integer", "description": "How big."} == tool["function"]["parameters"][
-        "properties"
-    ]["size"]
-    accept_tools("openai-chat", Tools(Inner).to_openai_chat(strict=True))
-    with pytest.raises(MisuseError, match="the parameter 'inner' of the tool 'tell'"):
-        Tools(tell)
-    with pytest.raises(MisuseError, match="the parameter 'plain' of the tool 'HoldsPlain' has a type"):
-        Tools(HoldsPlain)
-    with pytest.raises(MisuseError, match="parameter 'anything' of the tool 'DefaultsToPlain' has a type or"):
-        Tools(DefaultsToPlain)
 
 
 @in_one_test(

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-import msgspec
 import pytest
 from pydantic import BaseModel, Field, Json, SecretStr, TypeAdapter, create_model
 
@@ -104,7 +103,7 @@ def test_a_default_that_no_json_can_be_is_not_told() -> None:
         least: float = 0.5,
     ) -> None: ...
 
-    tools = Tools(Bounds, Limits)
+    tools = Tools(Bounds)
     for tool in (*tools.to_anthropic(), *Tools(cut).to_gemini()[0]["functionDeclarations"]):
         json.dumps(tool, allow_nan=False)
         schema = tool.get("input_schema") or tool["parametersJsonSchema"]
@@ -250,8 +249,3 @@ def test_whether_it_is_strict_is_told_as_each_api_wants_it() -> None:
     assert strict.items() <= plain.to_bedrock(strict=True)[0]["toolSpec"].items()
     assert strict.items() <= plain.to_mistral(strict=True)[0]["function"].items()
     assert '"strict"' not in json.dumps([plain.to_cohere(strict=True), plain.to_gemini(), plain.to_ollama()])
-
-
-class Limits(msgspec.Struct):
-    most: float = float("inf")
-    least: float = 0.5

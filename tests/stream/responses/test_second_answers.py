@@ -88,17 +88,6 @@ def completions(id: str, text: str) -> list[dict[str, Any] | str]:
     return [{"id": id, "object": "text_completion", "model": "m", "choices": [choice]}, "[DONE]"]
 
 
-def assistants(id: str, text: str) -> list[dict[str, Any] | str]:
-    run = {"id": id, "object": "thread.run", "model": "m"}
-    content = [{"index": 0, "type": "text", "text": {"value": text, "annotations": []}}]
-    return [
-        {**run, "status": "queued"},
-        {"id": f"m{id}", "object": "thread.message.delta", "delta": {"content": content}},
-        {**run, "status": "completed"},
-        "[DONE]",
-    ]
-
-
 def a2a(id: str, text: str) -> list[dict[str, Any] | str]:
     task = {"taskId": id, "contextId": "c"}
     artifact = {"artifactId": f"a{id}", "parts": [{"kind": "text", "text": text}]}
@@ -129,7 +118,6 @@ each_format = pytest.mark.parametrize(
         ui_message,
         ag_ui,
         completions,
-        assistants,
         a2a,
         mistral,
     ],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from tests.support.answers_in_turns.wires import Answer, Payload, named_event, sse
+from tests.support.answers_in_turns.wires import Answer, Payload, named_event
 from tests.support.wire import bytes_of
 
 _CHAT = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None}
@@ -41,11 +40,6 @@ def _completion(index: int, piece: str) -> Payload:
     return {"id": "c", "object": "text_completion", "created": 5, "model": "m", "choices": [choice]}
 
 
-def _assistants(index: int, piece: str) -> Payload:
-    content = [{"index": index % 2, "type": "text", "text": {"value": piece}}]
-    return {"id": f"msg_{index // 2}", "object": "thread.message.delta", "delta": {"content": content}}
-
-
 def _realtime(index: int, piece: str, kind: str = "response.output_text.delta") -> Payload:
     where = {"response_id": "r", "item_id": f"i{index}", "output_index": index, "content_index": 0}
     return {"type": kind, "event_id": "e", **where, "delta": piece}
@@ -73,13 +67,6 @@ def _realtime_call(index: int) -> Payload:
     item = {"type": "function_call", "call_id": f"c{index}", "name": "f", "arguments": ""}
     made = _realtime_item(index)
     return {**made, "item": {"id": f"i{index}", "status": "in_progress", **item}}
-
-
-def _assistants_call(index: int, piece: str = "", **call: Any) -> Payload:
-    function = {**({"name": "f"} if call else {}), "arguments": piece}
-    item = {"index": index, **call, "type": "function", "function": function}
-    details = {"type": "tool_calls", "tool_calls": [item]}
-    return {"id": "step_1", "object": "thread.run.step.delta", "delta": {"step_details": details}}
 
 
 OPENAI: dict[str, Answer] = {
@@ -110,13 +97,6 @@ OPENAI: dict[str, Answer] = {
     "openai-completions": Answer("openai-completions", _completion),
     "openai-completions, native": Answer(
         "openai-completions", lambda n, text: {"index": n, "content": text, "stop": False, "id_slot": 1}
-    ),
-    "openai-assistants": Answer("openai-assistants", _assistants, wire=partial(sse, name="object"), texts=3),
-    "openai-assistants, calls": Answer(
-        "openai-assistants",
-        _assistants_call,
-        tuple(_assistants_call(n, id=f"c{n}") for n in range(2)),
-        partial(sse, name="object"),
     ),
     "openai-realtime": Answer(
         "openai-realtime", _realtime, (_REALTIME_START, _realtime_item(0), _realtime_item(1)), bytes_of

@@ -19,7 +19,7 @@ from tokenstream.formats._detect.payloads import (
 )
 from tokenstream.formats._detect.unknown import describe_unknown_format, find_refused, object_of
 from tokenstream.formats._kit.error_shapes import first_object
-from tokenstream.formats._kit.errors import exception_error, is_aside, provider_error, text_error
+from tokenstream.formats._kit.errors import PIECE, exception_error, is_aside, provider_error, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE, EventStreamMessage
 
@@ -56,7 +56,7 @@ def recognise(
     surrogate pair.
     """
     event = ""
-    if isinstance(frame, EventStreamMessage) and frame.kind != "event":
+    if isinstance(frame, EventStreamMessage) and (frame.kind != "event" or frame.event == PIECE):
         return exception_error(frame.event, frame.payload, frame.headers)
     if isinstance(frame, ServerSentEvent | EventStreamMessage):
         event, frame = name_of(frame), frame.payload

@@ -12,6 +12,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_whole, name_of, payload_of
+from tokenstream.formats._gone import GONE_SERVICES
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import ServerSentEvent
@@ -259,7 +260,13 @@ def refusal(name: str) -> NotAStream:
 def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
     """Return the error that names what a payload is of; None if it is of nothing that is known."""
     name = next((name for name, is_of in _KNOWN.items() if is_of(payload, event)), None)
-    return None if name is None else refusal(name)
+    if name is not None:
+        return refusal(name)
+    gone = next((gone for gone in GONE_SERVICES.values() if gone.sends(payload, event)), None)
+    if gone is None:
+        return None
+    error = add_code_hint(NotAStream(f"the stream is {gone.title}: it is not read"), f"; {gone.advice}")
+    return mark_cause(error, "unknown_format")
 
 
 def has_snowflakes_call(payload: dict[str, Any]) -> bool:

@@ -24,6 +24,9 @@ from tokenstream.formats._kit.open import mend_surrogates
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PIECE = "PayloadPart"
+"""The event of SageMaker's InvokeEndpointWithResponseStream, whose payload is a piece of another body."""
+
 # Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
 # whether a retry may help (None: the kind decides); the first match is used. `error_words` goes first: a
 # sentence with a word such as "billing" does not show whether the account's quota or a rate limit is meant.
@@ -279,23 +282,28 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
     return not (is_class and isinstance(payload.get("error"), str) and not event)
 
 
-def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
-    """Return the error for an exception message of a binary event stream; it is never None.
+def exception_error(
+    name: str, payload: bytes, headers: dict[str, Any]
+) -> ProviderError | ProtocolError | None:
+    """Return the error for an exception message, or a `PIECE`, of a binary event stream; it is never None.
 
     Example:
         >>> error = exception_error("throttlingException", b'{"message": "slow down"}', {})
         >>> error.code, error.kind, str(error)
         ('throttlingException', 'rate_limited', 'the provider reports an error: slow down')
     """
+    if name == PIECE:
+        return ProtocolError(
+            "the messages hold pieces of another body, as SageMaker sends it: pass boto3's response, or its "
+            "`Body`, in place of the bytes"
+        )
     try:
         decoded: object = decode(payload)
     except ProtocolError:
         decoded = None
     details = decoded if is_dict(decoded) else {}
     message = _first_text(details, "message", "Message") or headers.get(":error-message")
-    # SageMaker's `ModelStreamError` has the code of what failed beside its message.
-    code = _first_text(details, "ErrorCode") or name
-    return provider_error({"error": {"code": code, "message": message, "details": details}})
+    return provider_error({"error": {"code": name, "message": message, "details": details}})
 
 
 def named_exception(payload: dict[str, Any]) -> ProviderError | None:

@@ -1,1 +1,1 @@
-"""Shapes of pydantic and msgspec types, which define which values can be validated one by one."""
+"""Shapes of pydantic types, which define which values can be validated one by one."""

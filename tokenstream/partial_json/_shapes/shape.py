@@ -83,8 +83,8 @@ class TypeNames(NamedTuple):
 
     The alias is None if the field is never written.
     """
-    by_alias: bool | None = False
-    """The type's default for the use of aliases; None if they are always used."""
+    by_alias: bool = False
+    """The type's default for the use of aliases."""
 
     def __reduce__(self) -> tuple[type[TypeNames], tuple[object, ...]]:
         # A slot holds validators, which cannot be pickled.
@@ -93,11 +93,8 @@ class TypeNames(NamedTuple):
     def find_key(self, name: str, by_alias: ByAlias) -> str | None:
         """Return the key under which a field is written; None if the field is left out."""
         alias = self.aliases.get(name, name)
-        # The field is never written, or the type always uses aliases.
-        if alias is None or self.by_alias is None:
-            return alias
         uses_alias = self.by_alias if by_alias is None else by_alias
-        return alias if uses_alias else name
+        return alias if uses_alias or alias is None else name
 
 
 def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:

@@ -44,7 +44,7 @@ _decode_at = json.JSONDecoder().raw_decode
 def write_plain_json(value: object, by_alias: ByAlias = None) -> str:
     """Return the JSON of a value of unknown type; NaN and infinities become null.
 
-    If `by_alias` is True, fields are written under their aliases; fields of msgspec Structs always are.
+    If `by_alias` is True, fields are written under their aliases.
 
     Example:
         >>> write_plain_json({"a": [1, float("nan")]})
@@ -53,16 +53,12 @@ def write_plain_json(value: object, by_alias: ByAlias = None) -> str:
     try:
         return to_json(value, by_alias=bool(by_alias), inf_nan_mode="null").decode()
     except PydanticSerializationError:
-        # The value contains a msgspec Struct, or half a surrogate pair, which UTF-8 cannot encode.
+        # The value contains half a surrogate pair, which UTF-8 cannot encode.
         return json.dumps(_replace_nonfinite(value), default=_to_builtin, separators=(",", ":"))
 
 
 def _to_builtin(value: object) -> object:
     """Return plain data for a value that `json` cannot write."""
-    if hasattr(value.__class__, "__struct_fields__"):
-        import msgspec
-
-        return msgspec.to_builtins(value, str_keys=True)
     # An object that pydantic cannot write, either, becomes its str.
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str))
 

@@ -262,7 +262,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
         Args:
             by_alias: True to write fields under their aliases; None for each type's default,
-                as in `model_dump_json`. msgspec Structs always use aliases.
+                as in `model_dump_json`.
 
         Example:
             >>> from tokenstream.stages import Partials

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Slot, TypeNames
     from tokenstream.partial_json._typed.partial import Partial
 
-_FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__", "_fields")
-"""Class attributes that list the fields of pydantic models, dataclasses, Structs and named tuples."""
+_FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "_fields")
+"""Class attributes that list the fields of pydantic models, dataclasses and named tuples."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
 

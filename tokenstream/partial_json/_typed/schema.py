@@ -1,10 +1,9 @@
-"""One interface to pydantic types, TypeAdapters and msgspec Structs, and to the first error of a value."""
+"""One interface to pydantic types and TypeAdapters, and to the first error of a value."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from contextlib import contextmanager
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeGuard, TypeVar, get_args, get_origin
@@ -31,7 +30,7 @@ MOST_DEPTH = 200
 """Maximum nesting of objects and arrays that pydantic accepts."""
 
 _OLD_MODELS = "pydantic.v1."
-_FIELDS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__")
+_FIELDS = ("__pydantic_fields__", "__dataclass_fields__")
 """Attributes of classes; an object of a class that has one of them is a value, not a type."""
 
 _MODULES = re.compile(r"(?<![\w<>])(?:(?>[\w<>]++\.))++")
@@ -40,9 +39,6 @@ _MOST_KEYS = 12
 _MOST_OF_MESSAGE = 200
 _HIDDEN = "*"
 """Replaces a key that the model wrote; it is also the wildcard in paths."""
-_MSGSPEC = "msgspec"
-_SAFE_BEGINNINGS = ("Expected `", "Object missing required field")
-"""Beginnings of the msgspec messages that contain only words of the type."""
 _QUOTING_KEYS = frozenset({"error", "tag", "encoding_error"})
 """Context keys of pydantic's errors whose content comes from the value."""
 _SAFE_TYPES = frozenset(
@@ -66,18 +62,18 @@ class Schema(Generic[T]):
     Args:
         slot: The slot that reads the document.
         title: The type's name.
-        core: The pydantic core schema of the type; None for a type that msgspec reads.
+        core: The pydantic core schema of the type.
 
     Example:
         >>> Schema.of(int).validate_text("3")
         3
     """
 
-    def __init__(self, slot: Slot, title: str, core: object = None) -> None:
+    def __init__(self, slot: Slot, title: str, core: object) -> None:
         self.slot = slot
         self.title = title
         self.core = core
-        """The pydantic core schema of the type; None for a type that msgspec reads."""
+        """The pydantic core schema of the type."""
 
     @staticmethod
     def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
@@ -144,11 +140,7 @@ def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any ty
     # The repr of an object that is not a type may contain private data.
     title = title or f"an object of {type(type_or_adapter).__name__}"
     _refuse_non_type(type_or_adapter, title)
-    if is_struct_type(type_or_adapter):
-        from tokenstream.partial_json._shapes.msgspec_shapes import make_struct_slot
-
-        with _explain_failure(title):
-            return Schema(make_struct_slot(type_or_adapter), title)
+    refuse_struct(type_or_adapter)
     return _build_adapter_schema(_make_adapter(type_or_adapter, title), title)
 
 
@@ -277,16 +269,16 @@ def _explain_failure(title: str) -> Generator[None]:
         ) from error
 
 
-def is_struct_type(type_: object) -> bool:
-    """Return True if msgspec must read a type, because it is a Struct or contains one."""
-    msgspec = sys.modules.get("msgspec")
-    if msgspec is None:
-        # Nobody has imported msgspec, so there are no Structs.
-        return False
+def refuse_struct(type_: object) -> None:
+    """Raise an error for a msgspec Struct, and for a type such as a list of Structs; else return None."""
     cls = get_origin(type_) or type_
-    if isinstance(cls, type) and issubclass(cls, msgspec.Struct):
-        return True
-    return any(is_struct_type(inner) for inner in get_args(type_))
+    if isinstance(cls, type) and hasattr(cls, "__struct_fields__"):
+        raise MisuseError(
+            f"{cls.__name__} is a msgspec Struct, which is not read: pass a dataclass or a TypedDict of its "
+            f"fields, or convert the whole answer with msgspec.convert(stream.result(dict), {cls.__name__})"
+        )
+    for inner in get_args(type_):
+        refuse_struct(inner)
 
 
 def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]) -> str:
@@ -343,9 +335,7 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
 
 def _describe_location(error: Mapping[str, Any], type_words: Collection[str | int]) -> str:
     """Return the location of an error as text; keys that the model may have made up are hidden."""
-    # msgspec names only fields; it writes "..." for any other key.
-    fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else type_words
-    keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
+    keys = [str(key) if isinstance(key, int) or key in type_words else _HIDDEN for key in error["loc"]]
     if len(keys) > _MOST_KEYS:
         # The keys in the middle are left out.
         keys[_MOST_KEYS // 2 : -_MOST_KEYS // 2] = ["…"]
@@ -355,9 +345,6 @@ def _describe_location(error: Mapping[str, Any], type_words: Collection[str | in
 def _describe_error(error: Mapping[str, Any]) -> str:
     """Return the message of an error, or only its type if the message may quote the value."""
     kind, message = str(error["type"]), str(error["msg"])
-    if kind == _MSGSPEC:
-        # Only messages of these forms are certain not to quote the value.
-        return message if message.startswith(_SAFE_BEGINNINGS) else "Invalid value"
     # The keys of `ctx` name what the message contains; those in `_QUOTING_KEYS` come from the value.
     may_quote = kind not in _SAFE_TYPES and not _QUOTING_KEYS.isdisjoint(error.get("ctx") or ())
     if may_quote or kind not in _list_pydantic_kinds():

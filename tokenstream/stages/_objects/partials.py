@@ -134,10 +134,10 @@ class Partials(DocumentStage, Generic[T]):
         self._filler = DefaultsFiller(slot) if defaults else None
         self._show_unit: ShowUnit = check_show(show)
         self._fail_fast = fail_fast
-        self._needs_no_parser = lenient is False and document is None and schema.core is not None
+        self._needs_no_parser = lenient is False and document is None
         """True while no parser is needed: no piece has arrived, or only one, which was the whole document.
 
-        It is always False if only the parser can read the document: for a Struct, and with some options.
+        It is always False if only the parser can read the document, which some options need.
         """
         if not self._needs_no_parser:
             # Only lenient reading makes repairs, and it always needs the parser.
@@ -281,7 +281,7 @@ class Partials(DocumentStage, Generic[T]):
         was_complete = self.complete
         try:
             self._read_end()
-        except Exception as error:  # noqa: BLE001 - as in `feed`
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)
             return []
         if self._came_whole:

@@ -124,7 +124,7 @@ class ValidatedCalls:
     is a message with which the model can correct it.
 
     Args:
-        tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs) or functions,
+        tools: Types (pydantic models, dataclasses, TypedDicts) or functions,
             which the model calls by their own names; or a `tokenstream.Tools` that contains them.
         lenient: True to read arguments that are almost JSON; for all tools, or by tool name.
             `feed` refuses arguments without an end, as with "closed".

@@ -52,8 +52,8 @@ class Signature:
 
     The language model writes one JSON object with a key for each parameter, of whatever kind;
     the arguments for `*values` are a list under that name, the arguments for `**others`
-    are additional keys. If the only parameter is a pydantic model, a dataclass, a TypedDict
-    or a Struct, the object may also be the value of that parameter itself.
+    are additional keys. If the only parameter is a pydantic model, a dataclass or a
+    TypedDict, the object may also be the value of that parameter itself.
 
     Args:
         function: The function, or another callable.
@@ -353,6 +353,4 @@ def _fields_of(type_: object) -> set[str] | None:
         return {field.name for field in fields(type_)}
     if is_typeddict(any_type):
         return set(any_type.__annotations__)
-    # Only a msgspec Struct has this attribute.
-    names: tuple[str, ...] | None = getattr(any_type, "__struct_encode_fields__", None)
-    return None if names is None else set(names)
+    return None

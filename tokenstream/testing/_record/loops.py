@@ -1,4 +1,4 @@
-"""Recording of what is iterated, entered or awaited: sources, bodies of responses, and our own streams.
+"""Recording of what is iterated: sources, bodies of responses of httpx, and our own streams.
 
 *Noting* the bytes that are read means adding them to the `Notes`, from which the recording is written.
 """
@@ -16,7 +16,6 @@ from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.plain import is_file
 from tokenstream._sources.requests import (
     boto3_stream_of,
-    is_event_stream,
     is_http_client,
     is_requests,
     is_urllib3,
@@ -26,43 +25,19 @@ from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator, can_watch_body, watch_body
 from tokenstream.stream._tap.wrappers import (
-    AsyncWatchedManager,
     AsyncWatchedStream,
-    SyncWatchedManager,
     SyncWatchedStream,
     WatchedStream,
     can_loop,
     can_read,
-    response_of,
-)
-from tokenstream.testing._record.replaced_reads import (
-    note_aiohttp,
-    note_event_stream,
-    note_http_client,
-    note_requests,
-    note_urllib3,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from types import TracebackType
 
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._record.notes import Notes
-
-
-def note_body(source: object, notes: Notes) -> bool:
-    """Start noting the body of a response, or of a stream's response; return False if the source has none."""
-    source = boto3_stream_of(source)
-    response = response_of(source)
-    if response is not None:
-        note_httpx(response, notes)
-        return True
-    for is_of_kind, note in _NOTE_FUNCTIONS:
-        if is_of_kind(source):
-            note(source, notes)
-            return True
-    return False
 
 
 def note_httpx(response: object, notes: Notes) -> None:
@@ -78,16 +53,6 @@ def note_httpx(response: object, notes: Notes) -> None:
 
 def _already_read(response: object) -> MisuseError:
     return MisuseError(f"{class_name_of(response)} was read or closed before; record it before that")
-
-
-_NOTE_FUNCTIONS: list[tuple[Callable[[Any], bool], Callable[[Any, Notes], None]]] = [
-    (is_requests, note_requests),
-    (is_urllib3, note_urllib3),
-    (is_event_stream, note_event_stream),
-    (is_http_client, note_http_client),
-    (is_aiohttp, note_aiohttp),
-]
-"""Pairs of functions: the first recognises a kind of response, the second records its body."""
 
 
 def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
@@ -175,25 +140,30 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 
 
 def note_loop(source: object, notes: Notes) -> object:
-    """Return an object that behaves like the source, and adds the bytes read through it to `notes`."""
-    sync, asynchronous = can_read(source)
-    if _is_complete(source):
+    """Return an object that behaves like an iterable, and adds the bytes that it yields to `notes`."""
+    name, is_response = class_name_of(source), _is_response(source)
+    if _is_complete(source) and not is_response:
         raise MisuseError(
-            f"{class_name_of(source)} is complete already: Recording.load(path) reads a file, and "
+            f"{name} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
-    # If a source can only be entered, the returned object must not be iterable: a `Stream` would
-    # iterate over it instead of entering it.
-    kind = (sync, asynchronous, any(can_loop(source)))
-    wrapper_class = _NotedAwaitable if is_awaitable(source) else _WRAPPER_CLASSES.get(kind)
+    is_looped = any(can_loop(source)) and not is_response
+    wrapper_class = _WRAPPER_CLASSES.get(can_read(source)) if is_looped else None
     if wrapper_class is not None:
         return wrapper_class(source, notes)
     raise MisuseError(
-        f"{class_name_of(source)} cannot be recorded: pass a response (httpx, httpx2, requests, "
-        "urllib3, aiohttp), a stream of an SDK that reads from one, a Stream or AsyncStream, a client of "
-        "httpx or httpx2, such as one to pass to an SDK, or an iterable of bytes; was stream=True "
-        "forgotten in the request?"
+        f"{name} cannot be recorded itself: record the Stream or AsyncStream around it, with "
+        "testing.record(Stream(source), path); a response of httpx, an SDK's stream that reads one, a client "
+        "of httpx or httpx2, such as one to pass to an SDK, and an iterable of bytes can be passed; was "
+        "stream=True forgotten in the request?"
     )
+
+
+def _is_response(source: object) -> bool:
+    """Return True for a response of another library than httpx, which a loop may read in several ways."""
+    stream = boto3_stream_of(source)
+    is_of = (is_requests, is_urllib3, is_http_client, is_aiohttp)
+    return hasattr(stream, "_raw_stream") or any(is_response(stream) for is_response in is_of)
 
 
 def _is_complete(source: object) -> bool:
@@ -202,15 +172,10 @@ def _is_complete(source: object) -> bool:
 
 
 class _NotedSource(WatchedStream[Any]):
-    """Base class of wrappers that an application reads in place of a source, and that record the bytes.
-
-    If entering or awaiting the source returns another object, the bytes of that object are recorded.
-    """
+    """Base class of wrappers that an application reads in place of an iterable, and that record the bytes."""
 
     __slots__ = ()
 
-    _made_by = "testing.record(…)"
-    """The call that made this object, for error messages."""
     _onlooker: Notes
     """The notes that collect the bytes for the recording."""
 
@@ -220,36 +185,19 @@ class _NotedSource(WatchedStream[Any]):
             return super().__getattr__(name)
         except AttributeError:
             # A stream that is left early closes what it reads; a list, for example, has no `close`.
-            if name != "close" or not self._is_open:
+            if name != "close":
                 raise
             return self._onlooker.stop
-
-    def _attach(self, target: object) -> None:
-        """Record from now on the bytes that are read from `target`."""
-        self._target, self._is_open = target, True
-        if target is not self._source and note_body(target, self._onlooker):
-            self._watched_response = target
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that calls the source's own method `close`, and then writes the recording."""
         return stop_after_close(close, self._onlooker)
 
-    def _choose_returned_object(self) -> object:
-        """Return the object that the application gets when it enters or awaits the source."""
-        # The body of a response is noted by a wrapper in it, so the response itself can be returned.
-        if self._watched_response is not None:
-            return self._target
-        return self if self._target is self._source else note_loop(self._target, self._onlooker)
 
-
-class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
-    """Wrapper that records a source which is only a context manager for `with`, not iterable itself."""
+class _NotedIterable(_NotedSource, SyncWatchedStream[Any]):
+    """Wrapper that records a source which is iterated with `for`, and may be entered with `with`."""
 
     __slots__ = ()
-
-    def __enter__(self) -> Any:  # noqa: ANN401 - what the source gives
-        super().__enter__()
-        return self._choose_returned_object()
 
     def __exit__(
         self,
@@ -262,14 +210,10 @@ class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
         return super().__exit__(kind, error, traceback)
 
 
-class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
-    """Wrapper that records a source which is only a context manager for `async with`, not iterable itself."""
+class _NotedAsyncIterable(_NotedSource, AsyncWatchedStream[Any]):
+    """Wrapper that records a source which is iterated with `async for`, and may be entered."""
 
     __slots__ = ()
-
-    async def __aenter__(self) -> Any:  # noqa: ANN401 - what the source gives
-        await super().__aenter__()
-        return self._choose_returned_object()
 
     async def __aexit__(
         self,
@@ -282,55 +226,15 @@ class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
         return await super().__aexit__(kind, error, traceback)
 
 
-class _NotedAwaitable(_NotedAsyncManager):
-    """Wrapper that records a source which the application awaits, or enters with `async with`."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._await_source().__await__()
-
-    async def _await_source(self) -> object:
-        """Await the source; return the object that the application gets."""
-        self._onlooker.note_sent()
-        try:
-            self._attach(await self._source)
-        except BaseException as error:
-            self._onlooker.note_open_error(error)
-            raise
-        return self._choose_returned_object()
-
-
-class _NotedEitherManager(_NotedManager, _NotedAsyncManager):
-    """Wrapper that records a source which the application enters with `with` or with `async with`."""
-
-    __slots__ = ()
-
-
-class _NotedIterable(_NotedManager, SyncWatchedStream[Any]):
-    """Wrapper that records a source which is iterated with `for`, and may be entered with `with`."""
-
-    __slots__ = ()
-
-
-class _NotedAsyncIterable(_NotedAsyncManager, AsyncWatchedStream[Any]):
-    """Wrapper that records a source which is iterated with `async for`, and may be entered."""
-
-    __slots__ = ()
-
-
 class _NotedEitherIterable(_NotedIterable, _NotedAsyncIterable):
     """Wrapper that records a source which is iterated with `for` or `async for`, and may be entered."""
 
     __slots__ = ()
 
 
-_WRAPPER_CLASSES: dict[tuple[bool, bool, bool], type[_NotedSource]] = {
-    (True, False, False): _NotedManager,
-    (False, True, False): _NotedAsyncManager,
-    (True, True, False): _NotedEitherManager,
-    (True, False, True): _NotedIterable,
-    (False, True, True): _NotedAsyncIterable,
-    (True, True, True): _NotedEitherIterable,
+_WRAPPER_CLASSES: dict[tuple[bool, bool], type[_NotedSource]] = {
+    (True, False): _NotedIterable,
+    (False, True): _NotedAsyncIterable,
+    (True, True): _NotedEitherIterable,
 }
-"""Maps three facts about a source (is it sync, is it async, can it be iterated itself?) to its wrapper."""
+"""Maps whether a source can be read in a sync and in an async loop to its wrapper."""

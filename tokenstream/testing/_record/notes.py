@@ -142,7 +142,7 @@ class Notes:
 
     # -- what passes -------------------------------------------------------
 
-    def see(self, chunk: Any, *, is_decoded: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
+    def see(self, chunk: Any) -> None:  # noqa: ANN401 - a chunk of any kind
         """Add a chunk that the application has read to the recording, with the current time."""
         if self.is_finished:
             return
@@ -150,7 +150,7 @@ class Notes:
         data = chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else bytes(chunk)
         # A chunk after a read that timed out: the connection was not broken.
         self._breaks = None
-        if self._decoder is not None and not is_decoded:
+        if self._decoder is not None:
             data = b"".join(self._decoder.feed(data))
             if not data:
                 return

@@ -4,140 +4,27 @@ from __future__ import annotations
 
 import itertools
 import re
-import subprocess
-import sys
 import time
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from tokenstream._basics.members import name_defaults
-from tokenstream._sources.plain import is_file
-from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
+from tokenstream.stream._tap.wrappers import response_of
 from tokenstream.testing._record.filters import compile_replacements
-from tokenstream.testing._record.loops import note_body, note_httpx, note_loop, note_stream
+from tokenstream.testing._record.loops import note_httpx, note_loop, note_stream
 from tokenstream.testing._record.notes import Notes, Terms
-from tokenstream.testing._record.replaced_reads import NotedContent, wrap_reads
+from tokenstream.testing._record.pipes import is_pipe, is_process, note_pipe, note_process
 from tokenstream.testing._recordings.files import refuse_existing, refuse_extension
 from tokenstream.testing._recordings.secrets import check_named_headers
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
-    from typing import Self
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream.testing._record.filters import Filter, Replacements
-
-
-def is_process(source: object) -> bool:
-    """Return True for a process of `subprocess` or of asyncio."""
-    asyncio_subprocess = sys.modules.get("asyncio.subprocess")
-    return isinstance(source, subprocess.Popen) or (
-        asyncio_subprocess is not None and isinstance(source, asyncio_subprocess.Process)
-    )
-
-
-def is_pipe(source: object) -> bool:
-    """Return True for a pipe or for a stream reader of asyncio; a file is complete, and no pipe."""
-    if _is_stream_reader(source):
-        return True
-    pipe: Any = source
-    # Responses of http.client and urllib3 are files as well.
-    return is_file(pipe) and not hasattr(pipe, "headers") and not pipe.closed and not pipe.seekable()
-
-
-def note_process(process: Any, notes: Notes) -> None:  # noqa: ANN401 - of `subprocess` or of asyncio
-    """Record what a process prints, from now on, and its exit code once the application has waited for it."""
-    if process.stdout is None or not is_pipe(process.stdout):
-        raise MisuseError("the process has no output that can be recorded: start it with stdout=PIPE")
-    process.stdout = note_pipe(process.stdout, notes)
-    for name in ("wait", "poll"):
-        # The process of asyncio has no `poll`.
-        if hasattr(process, name):
-            setattr(process, name, _wrap_wait(getattr(process, name), notes))
-
-
-def note_pipe(pipe: Any, notes: Notes) -> object:  # noqa: ANN401 - a pipe, or asyncio's stream reader
-    """Return an object that is read in place of a pipe, and adds the bytes that it returns to `notes`."""
-    return _NotedStreamReader(pipe, notes) if _is_stream_reader(pipe) else _NotedPipe(pipe, notes)
-
-
-def _is_stream_reader(source: object) -> bool:
-    """Return True for a stream reader of asyncio."""
-    return hasattr(source, "at_eof") and hasattr(source, "readexactly")
-
-
-def _wrap_wait(wait: Callable[..., Any], notes: Notes) -> Callable[..., Any]:
-    """Return a replacement for a method that returns the exit code, or waits for it."""
-
-    async def await_code(waiting: Any) -> int:  # noqa: ANN401 - an awaitable
-        """Wait for the end of the process; return its exit code."""
-        code: int = await waiting
-        notes.note_exit_code(code)
-        return code
-
-    # `run.follow` looks for a parameter `timeout` in the signature, which `wraps` keeps.
-    @wraps(wait)
-    def wait_and_note(*args: object, **options: object) -> object:
-        """Call the method; record the exit code that it returns, now or once it is awaited."""
-        result = wait(*args, **options)
-        if hasattr(result, "__await__"):
-            return await_code(result)
-        if isinstance(result, int):
-            notes.note_exit_code(result)
-        return result
-
-    return wait_and_note
-
-
-class _NotedPipe:
-    """Replaces a pipe, and records the bytes that are read from it.
-
-    Args:
-        pipe: The pipe, binary or text.
-        notes: Receives the bytes.
-    """
-
-    def __init__(self, pipe: Any, notes: Notes) -> None:  # noqa: ANN401 - with all the ways of reading
-        self._pipe = pipe
-        wrap_reads(pipe, notes, self)
-        if hasattr(pipe, "buffer"):
-            # A text file is often read through its binary file.
-            self.buffer = _NotedPipe(pipe.buffer, notes)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the pipe has
-        if name == "_pipe":
-            # `__init__` was not called, as in a copy: the lookup below would never end.
-            raise AttributeError(name)
-        return getattr(self._pipe, name)
-
-    def __iter__(self) -> _NotedPipe:
-        return self
-
-    def __next__(self) -> Any:  # noqa: ANN401 - a line of bytes or of text
-        line = self.readline()
-        if not line:
-            raise StopIteration
-        return line
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _NotedStreamReader(NotedContent):
-    """Replaces a stream reader of asyncio, and records the bytes that are read from it."""
-
-    async def __anext__(self) -> bytes:
-        line = await self.readline()
-        if not line:
-            raise StopAsyncIteration
-        return line
 
 
 _CLIENT_MEMBERS = ("build_request", "event_hooks", "send")
@@ -226,9 +113,10 @@ def record(
 ) -> SourceT:
     r"""Record an answer into a file while the application reads it.
 
-    A response, or a stream that reads a response, is returned unchanged. The bytes that the
-    application reads are recorded without their content coding, in the chunks in which they
-    are read, with their times.
+    A `Stream`, a response of httpx or httpx2, or an SDK's stream that reads one, is returned
+    unchanged. The bytes that the application reads are recorded without their content coding, in
+    the chunks in which they are read, with their times. For any other response, and for what has
+    to be entered or awaited, record the `Stream` around it: `record(Stream(source), path)`.
 
     An httpx or httpx2 client is returned unchanged, too, and each of its answers that has a
     body is recorded. If `path` is `name.rec`, the second answer goes to `name-2.rec`; if the
@@ -237,8 +125,7 @@ def record(
     A process is returned unchanged, too; the lines that it prints are recorded as they are read from
     its `stdout`, and its exit code once it was waited for.
 
-    For any other source that can be iterated, entered or awaited, an object is returned that
-    behaves like the source.
+    For an iterable of bytes, an object is returned that behaves like it.
 
     The file is written, whole or not at all, when the body has ended, broken or been closed.
 
@@ -246,11 +133,10 @@ def record(
     and rate limits.
 
     Args:
-        source: A response (httpx, httpx2, requests, urllib3, http.client, aiohttp); an SDK stream
-            that reads a response (openai, anthropic, mistralai, boto3); a `Stream` or
-            `AsyncStream`; an httpx or httpx2 client, which may be passed to an SDK (openai,
-            anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or text;
-            a context manager or an awaitable that returns any of these; a process, or its output.
+        source: A `Stream` or `AsyncStream`, around any source; a response of httpx or httpx2; an
+            SDK stream that reads one (openai, anthropic, mistralai); an httpx or httpx2 client,
+            which may be passed to an SDK (openai, anthropic, google-genai, cohere, mistralai); a
+            sync or async iterable of bytes or text; a process, or its output.
         path: The file. With the extension `.rec` it contains the whole recording; with that of a
             body, such as `.sse`, only the body. A missing folder is created.
         overwrite: True to replace an existing file.
@@ -301,5 +187,8 @@ def record(
         return source
     if is_pipe(source):
         return cast("SourceT", note_pipe(source, notes))
-    # A source without a response is wrapped, and its loop is recorded.
-    return source if note_body(source, notes) else cast("SourceT", note_loop(source, notes))
+    response = response_of(source)
+    if response is not None:
+        note_httpx(response, notes)
+        return source
+    return cast("SourceT", note_loop(source, notes))
