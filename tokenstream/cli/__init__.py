@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from tokenstream.cli import _demo as demo
 from tokenstream.cli import _doctor as doctor
 from tokenstream.cli import _inspect as inspect
-from tokenstream.cli import _routes as routes
 from tokenstream.cli import _serve as serve
 from tokenstream.cli._advice import FAILED, MISUSE, CommandFailed, describe_error
 from tokenstream.cli._program import PrintVersion, find_name
@@ -104,6 +103,5 @@ def _build_parser(program: str) -> argparse.ArgumentParser:
     demo.add_to(commands)
     doctor.add_to(commands)
     inspect.add_to(commands)
-    routes.add_to(commands)
     serve.add_to(commands)
     return parser
