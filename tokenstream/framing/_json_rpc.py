@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
@@ -78,7 +77,6 @@ class JSONRPCMessage:
         return {} if params is None else params
 
 
-@show_members
 class JSONRPCParser:
     r"""Read the messages of JSON-RPC, wherever the chunks were cut.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._basics.members import name_defaults
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
-@name_defaults
 def resilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -103,7 +101,6 @@ def resilient(
     return make_stream(Stream, openers, retry, options)
 
 
-@name_defaults
 def aresilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,

@@ -6,7 +6,6 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.events import CitationAdded, TextDelta
 from tokenstream.limits import check_names
 from tokenstream.message import Citation
@@ -333,7 +332,6 @@ class MarkerScanner:
             self._line = (line if newline else self._line + text)[:_LINE_KEPT]
 
 
-@show_members
 class Citations(SoundStage):
     """Turns the markers with which a model cites sources in its text into the events of citations.
 

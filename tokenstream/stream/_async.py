@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._basics.members import show_members_like
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
@@ -15,7 +14,6 @@ from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
-from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import AsyncResponses
 
 
-@show_members_like(Stream)
 class AsyncStream(AsyncStreamBase, AsyncChoice):
     r"""The streamed answer of a model, read in an `async for` loop.
 

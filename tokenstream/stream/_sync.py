@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._basics.members import show_members
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import Responses
 
 
-@show_members
 class Stream(SyncStreamBase, Choice):
     r"""The streamed answer of a model, read in a `for` loop.
 

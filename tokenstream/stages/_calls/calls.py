@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
-from tokenstream._basics.members import show_members
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -370,7 +369,6 @@ class TextCall:
         return PartDone(call, choice=self.choice, part=self.part, raw=raw)
 
 
-@show_members
 class ToolTags(SoundStage):
     r"""Turns the calls that a model has written into a text into the events of tool calls.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._matching import LONG, width_of
@@ -207,7 +206,6 @@ def _begins_at(start: int, match: re.Match[str] | None) -> bool:
     return match is not None and match.start() == start
 
 
-@show_members
 class Repetition(TextStage):
     r"""Stops a text that repeats the same words over and over.
 

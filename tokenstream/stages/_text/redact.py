@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching import TRIED
 from tokenstream.stages._text.searching import Searching
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyMatch
 
 
-@show_members
 class Redact(Searching):
     r"""Replaces every match of a pattern, however the text is cut into pieces.
 

@@ -6,7 +6,6 @@ import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching import LONGEST_SEARCH, Matcher
 from tokenstream.stages._text import TextStage
@@ -244,7 +243,6 @@ def _join(pieces: list[str]) -> list[str]:
     return [text] if text else []
 
 
-@show_members
 class Until(Searching):
     r"""Returns a text up to the first match of a marker, and nothing after it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.units import is_inside_letter
@@ -18,7 +17,6 @@ _ALL_IS_OVERDUE = math.inf
 """A clock reading after the arrival of any text, so that all held text counts as overdue."""
 
 
-@show_members
 class Smooth(TextStage):
     """A stage that returns text at an even pace, which follows the pace of its arrival.
 

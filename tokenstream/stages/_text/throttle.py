@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, TypeVar
 
-from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text import SoundStage, TextStage
 
@@ -45,7 +44,6 @@ class _Pace:
         return held
 
 
-@show_members
 class Throttle(_Pace, TextStage):
     """A stage that returns at most `hz` pieces a second, and loses none of the text.
 
@@ -94,7 +92,6 @@ def _join(held: list[str]) -> list[str]:
     return ["".join(held)] if len(held) > 1 else held
 
 
-@show_members
 class Newest(_Pace, SoundStage, Generic[ItemT]):
     """A stage that returns the newest item at most `hz` times a second, and always the last one.
 
@@ -146,7 +143,6 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
         return self._take_all(now)
 
 
-@show_members
 class Accumulate(TextStage):
     """A stage that returns the whole text so far whenever the text has grown.
 

@@ -9,7 +9,6 @@ from pydantic import PrivateAttr
 from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of, set_place
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError, OutputIncomplete
 from tokenstream.message import ToolCall
@@ -195,7 +194,6 @@ class CheckedCall(ToolCall[Any, Any]):
         return ToolCall.__name__
 
 
-@show_members
 class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft, which has no hash
     """A tool call so far: a snapshot that never changes.
 

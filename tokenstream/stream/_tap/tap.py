@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from tokenstream._basics.members import name_defaults, show_members
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import boto3_stream_key_of
@@ -88,7 +87,6 @@ class _TapBase(WatchedStream[ItemT]):
         return f"<tap of {class_name_of(self._target)}: {state}>"
 
 
-@show_members
 class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     """A stream that is read in a `for` loop, with the message of the answer read so far; made by `tap`.
 
@@ -99,7 +97,6 @@ class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     __slots__ = ()
 
 
-@show_members
 class AsyncTap(_TapBase[ItemT], AsyncWatchedStream[ItemT]):
     """A stream that is read in an `async for` loop, with the message of the answer read so far.
 
@@ -177,7 +174,6 @@ def tap(
     tool_tags: bool | str | Iterable[str] = ...,
     citation_markers: CitationMarkers = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
-@name_defaults
 def tap(
     source: Any,
     *,
