@@ -46,7 +46,9 @@ class JSONRPCMessage:
 
     def __init__(self, raw: dict[str, Any], size: int = 0) -> None:
         self.raw = raw
+        """The message's object."""
         self.size = size
+        """Number of bytes of the payload that held it."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.kind} {self.method or self.id!r}>"
