@@ -71,8 +71,7 @@ def resilient(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -140,8 +139,7 @@ def aresilient(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -197,7 +195,7 @@ def make_stream(
     driver.recovery = recovery
     if recovery.spending is not None:
         budget = recovery.spending.budget
-        guard(driver, budget, first_tokens=1, every=None, hold=False, field=None, counts=True)
+        guard(driver, budget, first_tokens=1, every=None, hold=False, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock))
     return kind(driver)
 

@@ -11,7 +11,6 @@ from tokenstream.stages._metrics.meter import Meter, Metrics
 if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import ToolTags
     from tokenstream.stages._chain import Chain
-    from tokenstream.stages._citations import Citations
     from tokenstream.stages._guards.budget import Budget
     from tokenstream.stages._guards.texts import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
@@ -35,7 +34,6 @@ __all__ = [
     "Budget",
     "CallDraft",
     "Chain",
-    "Citations",
     "Field",
     "GapHistogram",
     "Graphemes",
@@ -68,7 +66,6 @@ _HOMES = {
     "Budget": "_guards.budget",
     "CallDraft": "_tools.calls",
     "Chain": "_chain",
-    "Citations": "_citations",
     "Field": "_objects.items",
     "Graphemes": "_text.units",
     "Items": "_objects.items",

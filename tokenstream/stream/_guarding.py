@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import TypeAlias
 
-    from tokenstream.partial_json._events import At
     from tokenstream.stages import Budget, Repetition
     from tokenstream.stream._driver import Driver
 
@@ -60,11 +59,10 @@ def guard(
     first_tokens: int,
     every: int | None,
     hold: bool,
-    field: At | None,
     counts: bool = False,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
     """Add a guard to a stream, and return the object that applies the guard's rule."""
-    internal_rule = make_rule(rule, first_tokens, every, field)
+    internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
     has_begun = machine.input_ended or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.

@@ -1,7 +1,7 @@
 r"""A pattern that tells where a text may end in the beginning of a match, for `re` alone.
 
-Of `ab+c`, the beginnings are `a`, `ab`, `abb` and so on. A search for a beginning at the end of the text finds
-the first place from which a match may still arise, so that no place before it has to be tried again.
+Of `ab+c`, the beginnings are `a`, `ab`, `abb` and so on. A search for a beginning at the end of the text
+finds the first place from which a match may still arise: no place before it has to be tried again.
 """
 
 from __future__ import annotations

@@ -209,8 +209,7 @@ def tap(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
 
     Raises:
         MisuseError: The source cannot be read in a loop, an object in `tools` is no tool, or `tool_tags`
