@@ -118,12 +118,20 @@ class Searching(TextStage):
                 # The text from here on is held back.
                 break
             # No more text may be held back: its first characters decide, as if it had come in small pieces.
-            match = self._find_short_match(text, position)
-            if match is None:
-                out.append(text[position])
-                position, was_open = position + 1, True
-            else:
-                position, was_open = self._accept_open(text, match, out), True
+            after = self._emit_too_long(text, position, limit, out)
+            match = self._find_short_match(text, position) if after == position else None
+            position, was_open = after if match is None else self._accept_open(text, match, out), True
+        return position
+
+    def _emit_too_long(self, text: str, position: int, limit: int, out: list[str]) -> int:
+        """Emit characters at which no match of an allowed length begins, until no more than `limit` follow."""
+        start = position
+        while len(text) - position > limit and self._find_short_match(text, position) is None:
+            position += 1
+            if not self._matcher.sure_at_end:
+                # The text after `limit` characters may decide about a match: it is looked for again.
+                break
+        out.append(text[start:position])
         return position
 
     def _emit_until(self, text: str, position: int, open_at: int, out: list[str]) -> int:
