@@ -583,6 +583,12 @@ COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "pr
 _COUNTS = frozenset(COUNTS)
 
 
+def set_repairs(call: ToolCall[Any, Any], repairs: tuple[Repair, ...]) -> None:
+    """Attach the repairs that were made in a call, which `ToolCall.repairs` returns."""
+    # Not a field: a call that is read again from its JSON is equal.
+    vars(call)["_repairs"] = repairs
+
+
 def counts_of(usage: Usage) -> dict[str, Any]:
     """Return the counts that a usage has, by name.
 

@@ -11,6 +11,7 @@ from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.text_log import TextLog
+from tokenstream._message_parts import set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
@@ -19,7 +20,6 @@ from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
-from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of, set_place
 from tokenstream._basics.text_log import TextLog
+from tokenstream._message_parts import set_repairs
 from tokenstream.errors import MisuseError, OutputIncomplete
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._events import ValueStart
@@ -17,7 +18,6 @@ from tokenstream.partial_json._parser import PartialJSONParser
 from tokenstream.stages._objects.partials import Partials
 from tokenstream.stages._tools.generators import finish_call, finish_later, is_async_generator, needs_await
 from tokenstream.stages._tools.kinds import TypeTool
-from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
