@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._matching import width_of
-from tokenstream.stages._matching.beginnings import find_beginnings
-from tokenstream.stages._matching.rewriting import ONE_CHARACTER, watch_end
+from tokenstream.stages._matching.rewriting import ONE_CHARACTER, find_beginnings, watch_end
 from tokenstream.stages._text import TextStage
 
 LONGEST_MATCH = 1_000
@@ -91,7 +90,7 @@ class Match(TextStage):
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
         """The length of the longest match, together with the characters after it that may undo it."""
         self._beginnings = find_beginnings(pattern, self._ahead) if self._search_back > _SHORT else None
-        """Matches the end of a text that may become a match; None to try all places that short matches have."""
+        """Matches the end of a text that may become a match; None if matches are short."""
         self._open_at = 0
         """The first place in the tail from which a match may still arise, if matches may be long."""
         self._tail = ""
@@ -134,7 +133,7 @@ class Match(TextStage):
         return []
 
     def _search_open(self, beginnings: re.Pattern[str], searched: int) -> None:
-        """Set `stop` if a match is final that may be long; try each place once, while it is the first open one."""
+        """Set `stop` if a match is final that may be long; try a place while it is the first open one."""
         tail = self._tail
         # Longer matches are not found anyway.
         start = max(self._open_at, searched - self._search_back, self._first)
@@ -156,7 +155,7 @@ class Match(TextStage):
         return 0 if self._has_start else self._behind
 
     def _search(self, start: int, *, at_end: bool = False) -> None:
-        """Set `stop` if the tail (the last characters of the text) has a match that no later text can undo."""
+        """Set `stop` if the tail has a match, from `start` on, that no later text can undo."""
         self._check(self._pattern.search(self._tail, max(self._first, start)), at_end=at_end)
 
     def _check(self, match: re.Match[str] | None, *, at_end: bool = False) -> None:

@@ -63,15 +63,15 @@ class Matcher:
         watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
         self._partial_only = _make_partial_only(stage, compiled, watched)
         self.context = max([1, *(_width_before(stage, body) for body in behind)])
-        # The least width of a pattern that only `regex` can read is unknown, so the pattern is also tried.
+        # The least width of a pattern that only `regex` can read is unknown, so the pattern is tried.
         if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
             raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
         max_width = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
         if self.limit is None and max_width > _LONGEST:
             longest = "without a limit" if max_width >= _UNBOUNDED else f"up to {max_width:,} characters long"
             raise MisuseError(
-                f"{stage} needs max_length=: a match of the pattern may become {longest}, and all of it would "
-                "have to be held back, and read again with each piece; give the most characters that may be"
+                f"{stage} needs max_length=: a match of the pattern may become {longest}, which is held back "
+                "whole, and read again with each piece; give the most characters that may be"
             )
 
     def find(self, text: str, position: int) -> AnyMatch | None:
@@ -171,7 +171,7 @@ def _find_literal(compiled: AnyPattern) -> str:
 
 
 def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
-    """Return a variant of a pattern that finds only partial matches, because it fails after each whole match."""
+    """Return a variant of a pattern that finds only partial matches: it fails after each whole one."""
     try:
         regex: Any = import_module("regex")
     except ImportError as error:

@@ -124,7 +124,7 @@ class Searching(TextStage):
         return position
 
     def _emit_too_long(self, text: str, position: int, limit: int, out: list[str]) -> int:
-        """Emit characters at which no match of an allowed length begins, until no more than `limit` follow."""
+        """Emit characters at which no match of an allowed length begins, down to `limit` of them."""
         start = position
         while len(text) - position > limit and self._find_short_match(text, position) is None:
             position += 1
