@@ -33,5 +33,6 @@ html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True

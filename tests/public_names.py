@@ -257,7 +257,6 @@ PUBLIC: dict[str, list[str]] = {
         "Budget",
         "CallDraft",
         "Chain",
-        "Citations",
         "Field",
         "GapHistogram",
         "Graphemes",

@@ -87,15 +87,8 @@ MADE: dict[str, re.Pattern[Any] | None] = {
 """What functions put together; None where it is among the others, or reads nothing that a server sent."""
 
 
-OUR_OWN = frozenset(
-    {
-        "tokenstream._basics.members._ARGUMENT",
-        "tokenstream._basics.members._POINTER",
-        "tokenstream._basics.members._SECTIONS",
-        "tokenstream.cli._advice._CODE_NOTATION",
-    }
-)
-"""What reads nothing but sentences and docstrings of this package, which are short."""
+OUR_OWN = frozenset({"tokenstream.cli._advice._CODE_NOTATION"})
+"""What reads nothing but sentences of this package, which are short."""
 
 
 def expressions() -> list[Expression]:

@@ -130,22 +130,28 @@ def test_every_public_name_is_documented(module: str, name: str) -> None:
     assert documented
 
 
-def _own_members(owner: type) -> list[tuple[str, Any]]:
-    """Members that `owner` defines in this package, with what holds their docstring."""
-    return [
-        (name, member.__func__ if isinstance(member, classmethod | staticmethod) else member)
-        for name, member in vars(owner).items()
+def _members(owner: type) -> list[tuple[str, Any]]:
+    """Members that `owner` has from this package, its own and those of its bases."""
+    names = {
+        name: member
+        for base in reversed(owner.__mro__)
+        if base.__module__.split(".")[0] == "tokenstream"
+        for name, member in vars(base).items()
         if not name.startswith("_")
-        and (inspect.isroutine(member) or isinstance(member, property | classmethod | staticmethod))
+    }
+    return [
+        (name, getattr(owner, name))
+        for name, member in names.items()
+        if inspect.isroutine(member) or isinstance(member, property | classmethod | staticmethod)
     ]
 
 
 @in_one_test(("module", "name"), _NAMES)
 def test_every_public_method_is_documented(module: str, name: str) -> None:
-    """What can be called or read on a public class says what it is for."""
+    """What can be called or read on a public class, also from a base class, says what it is for."""
     value: Any = getattr(importlib.import_module(module), name)
     if not (inspect.isclass(value) and sys.modules[value.__module__].__name__.startswith("tokenstream")):
         return
-    silent = [member for member, holder in _own_members(value) if not inspect.getdoc(holder)]
+    silent = [member for member, found in _members(value) if not inspect.getdoc(found)]
 
     assert [] == silent

@@ -66,8 +66,7 @@ def connect(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
@@ -163,8 +162,7 @@ def aconnect(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …

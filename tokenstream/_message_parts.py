@@ -11,7 +11,6 @@ from typing_extensions import TypeVar
 from tokenstream._basics.call_keys import place_of
 from tokenstream._basics.elsewhere import OF_CALL, OF_USAGE, explain_names
 from tokenstream._basics.json import decode
-from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -126,7 +125,6 @@ Phase: TypeAlias = Literal["commentary", "final_answer"]
 """The role of a text: a remark along the way, such as between tool calls, or the answer itself."""
 
 
-@show_members
 class TextPart(Value):
     """Text of the answer.
 
@@ -145,7 +143,6 @@ class TextPart(Value):
     """Commentary or the final answer; None if the server does not state it."""
 
 
-@show_members
 class ReasoningPart(Value):
     """The model's reasoning: readable, summarised or encrypted.
 
@@ -164,7 +161,6 @@ class ReasoningPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
-@show_members
 class RefusalPart(Value):
     """The words with which the model declines to answer.
 
@@ -184,7 +180,6 @@ WORDED = (TextPart, ReasoningPart, RefusalPart)
 
 
 @explain_names(OF_CALL)
-@show_members
 class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
 
@@ -375,7 +370,6 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         )
 
 
-@show_members
 class ServerToolCall(Value):
     """A call of a tool that the provider itself runs, such as a web search.
 
@@ -393,7 +387,6 @@ class ServerToolCall(Value):
     """Further fields of the call, such as its type."""
 
 
-@show_members
 class ServerToolResult(Value):
     """The result of a tool that the provider itself ran.
 
@@ -418,7 +411,6 @@ class ServerToolResult(Value):
     """A description of the tool's failure; None if the tool has succeeded."""
 
 
-@show_members
 class Citation(Value):
     """A source that the answer cites.
 
@@ -443,7 +435,6 @@ class Citation(Value):
     """The citation as the server sent it."""
 
 
-@show_members
 class MediaPart(Value):
     """An image, audio, or another kind of file.
 
@@ -465,7 +456,6 @@ class MediaPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
-@show_members
 class OpaquePart(Value):
     """A part of a kind that is unknown to this library, passed on unchanged.
 
@@ -497,7 +487,6 @@ Part: TypeAlias = Annotated[
 """One typed piece of a message."""
 
 
-@show_members
 class FoundImage(Value):
     """An image that the provider's search found; meant to be displayed, but not one of the answer's parts.
 
@@ -522,7 +511,6 @@ def _find_source(fields: dict[str, Any]) -> Literal["reported", "none"]:
 
 
 @explain_names(OF_USAGE)
-@show_members
 class Usage(Value):
     """Token counts as the provider reported them; None for each count that it did not report.
 
@@ -593,6 +581,12 @@ def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:
 COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})
 """The names of the counts."""
 _COUNTS = frozenset(COUNTS)
+
+
+def set_repairs(call: ToolCall[Any, Any], repairs: tuple[Repair, ...]) -> None:
+    """Attach the repairs that were made in a call, which `ToolCall.repairs` returns."""
+    # Not a field: a call that is read again from its JSON is equal.
+    vars(call)["_repairs"] = repairs
 
 
 def counts_of(usage: Usage) -> dict[str, Any]:

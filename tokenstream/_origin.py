@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tokenstream._basics.members import show_members
-
 _MAX_LINE = 160
 """The maximum number of characters in the line that describes an origin."""
 _MAX_ID = 56
@@ -20,7 +18,6 @@ _UNUSUAL = ("port", "route")
 """Fields that most origins do not have, and that `fields` leaves out then."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """The origin of an answer, to attribute a failure to a provider, a request and an attempt.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream._basics.members import show_members
-
 if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
 
@@ -13,7 +11,6 @@ SteerState: TypeAlias = Literal["sent", "accepted", "pending", "applied", "refus
 """The fate of input for an answer in progress; see `Steer.state`."""
 
 
-@show_members
 class Steer:
     """Input that was sent with `session.steer` for an answer in progress, or with `run.steer` for an agent.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._answer_log import NO_LOG, AnswerLog
 from tokenstream._basics.call_keys import AnswerCalls
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
@@ -72,7 +71,6 @@ class _MixedKinds(ProtocolError):
     """A part got deltas of two kinds; `Accumulator.feed` raises MisuseError in its place."""
 
 
-@show_members
 class Accumulator:
     """The message so far, built from events; as a stage, the accumulator returns no events itself.
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tokenstream._basics.members import show_members
-
 __all__ = ["RULES", "Departure", "Departures"]
 
 RULES: dict[str, str] = {
@@ -123,7 +121,6 @@ RULES: dict[str, str] = {
 """The rules that tolerate a server's deviations, by name."""
 
 
-@show_members
 @dataclass(slots=True)
 class Departure:
     """One rule of `RULES` that a stream had to apply, because the server deviated from its documentation.
@@ -145,7 +142,6 @@ _NONE: frozenset[str] = frozenset()
 """One empty set for all instances, because each empty set takes as much memory as a small one."""
 
 
-@show_members
 class Departures(Mapping[str, Departure]):
     """The rules of `RULES` that a stream had to apply, by name.
 

@@ -34,7 +34,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream._kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
@@ -215,7 +214,6 @@ class _AnswerError(TokenStreamError):
         self._partial = None
 
 
-@show_members
 class StreamError(_AnswerError):
     """A stream failed; the error contains everything that had arrived.
 
@@ -507,7 +505,6 @@ class _OutputError(_AnswerError):
         """The output as far as it can be read; None if none of it can be read."""
 
 
-@show_members
 class OutputInvalid(_OutputError):
     """The model's output is not what the application asked for.
 
@@ -553,7 +550,6 @@ class InvalidJSON(OutputInvalid):
         super().__init__(message, text=text, offset=offset, errors=errors, best=best)
 
 
-@show_members
 class OutputIncomplete(_OutputError):
     """The model's output was cut off before it was complete.
 
@@ -566,7 +562,6 @@ class OutputIncomplete(_OutputError):
     """
 
 
-@show_members
 class CallUncertain(_AnswerError):
     """A tool call has begun before, but its result is not known, so it is not run again.
 
@@ -589,7 +584,6 @@ class CallUncertain(_AnswerError):
         self.key = key
 
 
-@show_members
 class CallsDiffer(_AnswerError):
     """The tool calls of an answer are others than those of the first answer under the same id.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent, SummingEvent, SummingPartEvent
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ __all__ = [
 ]
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class MessageStart(AnswerEvent):
     """The answer has begun; if a later payload adds to the head, such as a model, this event comes again.
@@ -72,7 +70,6 @@ class MessageStart(AnswerEvent):
     """True if an earlier answer on the same connection has already ended."""
 
 
-@show_members
 @dataclass(slots=True, init=False, repr=False, eq=False)
 class TextDelta(PartEvent):
     """More text of the answer.
@@ -92,7 +89,6 @@ class TextDelta(PartEvent):
         self._raw = raw
 
 
-@show_members
 @dataclass(slots=True, init=False, repr=False, eq=False)
 class ReasoningDelta(PartEvent):
     """More of the model's reasoning, or the signature with which the reasoning can be sent back.
@@ -123,7 +119,6 @@ class ReasoningDelta(PartEvent):
         self._raw = raw
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class RefusalDelta(PartEvent):
     """More of the words with which the model declines to answer.
@@ -137,7 +132,6 @@ class RefusalDelta(PartEvent):
     """The added text, which is never empty."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class ToolCallStart(CallEvent):
     """The model has begun to call a tool.
@@ -157,7 +151,6 @@ class ToolCallStart(CallEvent):
     """Fields of the call that only this provider sends."""
 
 
-@show_members
 @dataclass(slots=True, init=False, repr=False, eq=False)
 class ToolCallDelta(CallEvent):
     """More of a tool call's arguments.
@@ -219,7 +212,6 @@ class ToolCallDelta(CallEvent):
         return arguments
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class ToolCallDone(PartEvent):
     """A tool call is complete and may be run; each call is delivered only once.
@@ -234,7 +226,6 @@ class ToolCallDone(PartEvent):
     """The complete call."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class ToolProgress(AnswerEvent):
     """A tool that is still running has something to show; the `ToolResult` of the same call follows.
@@ -254,7 +245,6 @@ class ToolProgress(AnswerEvent):
     """The value that the tool has yielded, or the JSON value that a server has sent."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class ToolResult(SummingEvent):
     """A tool has returned its result or has failed; no more follows for this call.
@@ -276,7 +266,6 @@ class ToolResult(SummingEvent):
     """True if the provider or agent has run the tool itself, False if the application has run it."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class PartStart(PartEvent):
     """A part of the message has begun (a tool call begins with `ToolCallStart` instead).
@@ -291,7 +280,6 @@ class PartStart(PartEvent):
     """The part, with all that is already known about it."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class PartDelta(PartEvent):
     """More of a part for which no delta class exists, such as a server tool's arguments.
@@ -305,7 +293,6 @@ class PartDelta(PartEvent):
     """Raw text, which has a meaning only after joining all fragments."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class PartDone(SummingPartEvent):
     """A part of the message has ended.
@@ -323,7 +310,6 @@ class PartDone(SummingPartEvent):
     """The part; set at the latest when the event is returned."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class CitationAdded(PartEvent):
     """The answer cites a source.
@@ -338,7 +324,6 @@ class CitationAdded(PartEvent):
     """The source, which becomes a separate part of the message."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class MediaDelta(PartEvent):
     r"""More of an image, of audio, or of the audio's transcript.
@@ -354,7 +339,6 @@ class MediaDelta(PartEvent):
     """More of the audio's transcript."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class InputTranscript(AnswerEvent):
     """A piece of the transcript of the user's speech, made by the server; it is not part of the answer.
@@ -379,7 +363,6 @@ class InputTranscript(AnswerEvent):
     """The provider's word for the failure; None unless the speech could not be transcribed."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class UsageUpdate(AnswerEvent):
     """Token counts were reported; a later report replaces only the fields that it contains.
@@ -394,7 +377,6 @@ class UsageUpdate(AnswerEvent):
     """The counts of this report alone."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class Finish(AnswerEvent):
     """The provider reported the reason why one choice ended.
@@ -412,7 +394,6 @@ class Finish(AnswerEvent):
     """The provider's explanation of the reason, if it sends one."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class Ping(AnswerEvent):
     """A heartbeat of the server, which has no content; returned only with `pings=True`.
@@ -423,7 +404,6 @@ class Ping(AnswerEvent):
     """
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class Restarted(SummingEvent):
     """The answer broke off and is restarted from the beginning: discard all that was received before.
@@ -440,7 +420,6 @@ class Restarted(SummingEvent):
     """The error with which the answer broke off; None if unknown."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class Resumed(AnswerEvent):
     """The answer continues where it broke off or paused, over another connection.
@@ -468,7 +447,6 @@ class Resumed(AnswerEvent):
     """The format of the continuation, if it is another one than that of the answer before; otherwise None."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class Stopped(AnswerEvent):
     """A guard has stopped the answer; this is the last event, and nothing more is read.
@@ -482,7 +460,6 @@ class Stopped(AnswerEvent):
     """The guard's reason."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class StepStart(AnswerEvent):
     """A step of a run has begun; the events of the step have its id as `.step`.
@@ -504,7 +481,6 @@ class StepStart(AnswerEvent):
     """The tool call that started the step; its id is the same as in the run's events."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class StepDone(AnswerEvent):
     """A step of a run has ended.
@@ -522,7 +498,6 @@ class StepDone(AnswerEvent):
     """A description of the failure; None if the step did not fail."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class StepDelta(AnswerEvent):
     """More output of a step that is still running, such as the lines that a command prints.
@@ -538,7 +513,6 @@ class StepDelta(AnswerEvent):
     """The added text, which is never empty."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class StepUpdate(AnswerEvent):
     """News about a step that is still running, such as its progress or the agent's plan.
@@ -558,7 +532,6 @@ class StepUpdate(AnswerEvent):
     what the agent sent."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class StepWaiting(AnswerEvent):
     """A step waits for an answer from outside, such as the permission to run a command.
@@ -578,7 +551,6 @@ class StepWaiting(AnswerEvent):
     """True once the request was answered; a reader that comes later sees it at the first event already."""
 
 
-@show_members
 @dataclass(slots=True, repr=False, eq=False)
 class Unknown(AnswerEvent):
     """A payload or field that is unknown to this library, passed on unchanged.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_all_options
-from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ __all__ = ["Deadlines", "Limits"]
 _MIB = 1024 * 1024
 
 
-@show_members
-@show_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on the memory that a stream may use; exceeding a bound ends the stream with `LimitExceeded`.
@@ -69,8 +66,6 @@ DEFAULT_LIMITS = Limits()
 """The default limits; code that gets this very object may skip comparing the single bounds."""
 
 
-@show_members
-@show_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """Bounds on the time that a stream may take or be silent, in seconds; None for no bound.

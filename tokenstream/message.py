@@ -8,7 +8,6 @@ from pydantic import Field
 
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
 from tokenstream._basics.elsewhere import explain_names_of_messages
-from tokenstream._basics.members import show_members
 from tokenstream._message_parts import (
     Citation,
     FoundImage,
@@ -70,7 +69,6 @@ FinishReason: TypeAlias = Literal[
 """The reason why generation ended, normalised across providers."""
 
 
-@show_members
 class Join(Value):
     """A place in a message at which its answer had broken off or paused, and a later request continued it.
 
@@ -97,7 +95,6 @@ class Join(Value):
     """The format of the continuation, if it is another one than the message's; otherwise None."""
 
 
-@show_members
 class CallResult(Value):
     """The result of a tool that is beside its call, and not a part: usually, the application ran the tool.
 
@@ -119,7 +116,6 @@ class CallResult(Value):
 
 
 @explain_names_of_messages
-@show_members
 class Message(Value):
     """One answer of a model, as far as it has arrived.
 
@@ -395,7 +391,6 @@ class Message(Value):
         return to_mistral(self, drop)
 
 
-@show_members
 class Checkpoint(Value):
     """The state of an unfinished answer: its messages so far, and the position at which to resume it.
 

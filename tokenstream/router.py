@@ -11,7 +11,6 @@ from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, get_args, overload
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event
 from tokenstream.partial_json._repairs import check_lenient
@@ -58,7 +57,6 @@ class _ToolDecorator(Protocol[T]):
     ) -> Callable[[T, ToolCall[T]], ResultT]: ...
 
 
-@show_members
 class Router:
     r"""A table of handlers that `stream.run` calls while it reads a stream.
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tokenstream._connection.head import ResponseHead
+from tokenstream.cli._doctor import lines_of
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._doctor.probe import ProbedAnswer
-from tokenstream.cli._doctor.report import lines_of
 
 FILE = Path(__file__).parents[1] / "pictures" / "doctor.svg"
 _URL = "https://api.example.com/v1/chat/completions"

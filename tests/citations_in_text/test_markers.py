@@ -19,10 +19,9 @@ from tests.support.reading import aread, read
 from tests.support.wire import DONE, chat
 from tokenstream import Decoder, Limits, MisuseError, Retry, Stream, connect, resilient, tap, testing
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import CitationAdded, TextDelta
 from tokenstream.message import Citation
 from tokenstream.relay import encode
-from tokenstream.stages import Citations
+from tokenstream.stages._citations import MARKERS, MarkerScanner
 
 SOURCES = [Citation(url="https://one.test", title="One"), Citation(url="https://two.test")]
 CITED = '<cite index="0-1,2">The sky</cite> is blue【12†source】, and high[^3].'
@@ -71,12 +70,16 @@ TEXTS: list[tuple[str, str, list[tuple[str, str]]]] = [
 ]
 
 
-def split(pieces: Any, **options: Any) -> tuple[str, list[Citation]]:
+def split(pieces: Any) -> tuple[str, list[Citation]]:
     """Return the text and the citations of a text that arrives in pieces."""
-    stage = Citations(sources=SOURCES, **options)
-    events = [event for piece in pieces for event in stage.feed(piece)] + stage.end()
-    citations = [event.citation for event in events if isinstance(event, CitationAdded)]
-    return "".join([event.text for event in events if isinstance(event, TextDelta)]), citations
+    scanner = MarkerScanner(MARKERS, SOURCES)
+    given, citations = "", []
+    for piece in [each for piece in pieces for each in scanner.feed(piece)] + scanner.end():
+        if isinstance(piece, str):
+            given += piece
+        else:
+            citations.append(piece.make_citation(len(given), 0))
+    return given, citations
 
 
 @pytest.mark.parametrize(("text", "left", "cited"), TEXTS)
@@ -93,30 +96,18 @@ def test_markers_leave_the_text_and_tell_their_place(
 
 
 @pytest.mark.parametrize("text", [text for text, _, _ in TEXTS])
-def test_markers_that_are_kept_stay_in_the_text(text: str) -> None:
-    """A marker alone is what its citation points to."""
-    given, citations = split([text], keep=True)
-
-    assert text == given
-    for each in citations:
-        words, marker = text[each.start : each.end], (each.provider_data or {})["marker"]
-        assert words == marker or text[: each.start].endswith(marker) or "cite index" in text[: each.start]
-
-
-@pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("text", [text for text, _, _ in TEXTS])
-def test_every_cut_gives_the_same_citations(text: str, *, keep: bool) -> None:
+def test_every_cut_gives_the_same_citations(text: str) -> None:
     """Cut anywhere, and character by character."""
-    expected = split([text], keep=keep)
+    expected = split([text])
 
-    assert expected == split(list(text), keep=keep)
+    assert expected == split(list(text))
     for place in range(len(text)):
-        assert expected == split([text[:place], text[place:]], keep=keep)
+        assert expected == split([text[:place], text[place:]])
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_any_text_gives_the_same_at_every_cut(seed: int) -> None:
-    """Of pieces of markers, code and words in any order; nothing but markers is lost."""
+    """Of pieces of markers, code and words in any order."""
     dice = random.Random(seed)
     parts = [
         "【",
@@ -145,31 +136,24 @@ def test_any_text_gives_the_same_at_every_cut(seed: int) -> None:
     pieces = [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
 
     assert split([text]) == split(list(text)) == split(pieces)
-    assert text == split(pieces, keep=True)[0]
 
 
 def test_sources_that_are_known_are_told() -> None:
     """A number that no source has is text, unless numbers were asked for by name."""
     _, [first] = split(["a[1]"])
-    named = Citations("number")
-    events = [*named.feed("a[7]"), *named.end()]
+    named = Stream(body("a[7]"), citation_markers="number").final()
 
     assert ("https://one.test", "One") == (first.url, first.title)
-    assert ["7"] == [
-        event.citation.provider_data["source"]
-        for event in events
-        if isinstance(event, CitationAdded) and event.citation.provider_data
-    ]
+    assert ["7"] == [(each.provider_data or {})["source"] for each in named.citations]
 
 
 def test_what_may_be_a_marker_is_held_no_longer_than_a_marker() -> None:
     """Whatever follows the opening, it is given back soon."""
-    for opening in ("【1†", "[", "[^", "<cite index=", "<"):
-        stage, given, size = Citations(), 0, 0
+    for opening in ("【1†", "[", "[^", "(cite index=", "<"):
+        scanner, given, size = MarkerScanner(MARKERS, ()), 0, 0
         for _ in range(400):
             size += len(opening) + 1
-            events = stage.feed(f"{opening} ")
-            given += sum(len(event.text) for event in events if isinstance(event, TextDelta))
+            given += sum(len(piece) for piece in scanner.feed(f"{opening} ") if isinstance(piece, str))
 
             assert size - given <= 140
 
@@ -224,11 +208,10 @@ def test_numbers_count_the_sources_that_the_api_has_sent() -> None:
 def test_every_format_reads_the_markers_of_its_text(format: Any) -> None:
     """Whatever the events with which it begins and ends a text."""
     script = testing.script().text("So【1", "2†source】", " yes.").finish("stop")
-    for keep, expected in ((False, "So yes."), (True, "So【12†source】 yes.")):
-        message = Stream(script.chunks(format), format=format, citation_markers=Citations(keep=keep)).final()
+    message = Stream(script.chunks(format), format=format, citation_markers=True).final()
 
-        assert expected == message.text
-        assert ["12"] == [(each.provider_data or {})["source"] for each in message.citations]
+    assert "So yes." == message.text
+    assert ["12"] == [(each.provider_data or {})["source"] for each in message.citations]
 
 
 @pytest.mark.parametrize("protocol", ["openai-chat", "openai-responses", "ui-message", "tokenstream"])

@@ -182,14 +182,13 @@ def test_a_margin_tells_answers_from_remarks_and_code(shown: str) -> None:
 
 @pytest.mark.slow
 def test_the_end_says_where_to_go_on(shown: str) -> None:
-    """Four lines, with the program as it was called."""
-    last = shown.splitlines()[-4:]
+    """Three lines, with the program as it was called."""
+    last = shown.splitlines()[-3:]
 
     assert [
         "Read on:    https://github.com/llm-tokenstream/tokenstream",
         "Try yours:  python -m tokenstream inspect --help",
-        "Agents:     python -m tokenstream demo agents",
-        "            python -m tokenstream demo coding",
+        "Agents:     python -m tokenstream demo coding",
     ] == last
     assert PYPROJECT["project"]["urls"]["Source"] in last[0]
 

@@ -12,7 +12,7 @@ from tests.cli.commands import RECORDINGS, run
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream.cli import main
-from tokenstream.cli._demo import agents as demo_coding
+from tokenstream.cli._demo import coding as demo_coding
 from tokenstream.cli._demo.screen import RichScreen
 from tokenstream.testing import faults
 
@@ -54,7 +54,7 @@ def test_a_terminal_shows_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = RichScreen(console.Console(file=output, force_terminal=True, width=100, color_system=None))
     monkeypatch.setattr(demo_coding, "open_screen", lambda: screen)
 
-    assert 0 == demo_coding.run_coding(fast=True)
+    assert 0 == demo_coding.run(fast=True)
     shown = output.getvalue()
     assert shown.count("two commands: ") > 10
     assert "… Bash" in shown

@@ -13,9 +13,9 @@ from tests.support.proxies import nghttpx, nginx
 from tests.support.replies import reply, serve_in_time
 from tests.support.wire import DONE, sse
 from tokenstream.cli import main
-from tokenstream.cli._asking import RequestParts
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import probe
+from tokenstream.cli._input import RequestParts
 from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:

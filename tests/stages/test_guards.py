@@ -412,9 +412,6 @@ def test_looking_for_a_pattern_is_linear() -> None:
         (len, {"first_tokens": 0}, "first_tokens="),
         (len, {"every": 0}, "every="),
         ("cat", {"every": 3}, "every="),
-        (len, {"every": 3, "field": "a"}, "every="),
-        ("cat", {"field": "a"}, "field="),
-        (len, {"field": 3}, "path"),
     ],
 )
 def test_an_object_that_is_not_a_rule_is_refused(rule: Any, options: Any, why: str) -> None:

@@ -332,6 +332,7 @@ def test_stages_stand_behind_each_other() -> None:
     [
         (r"sk-\w+", "needs max_length="),
         ("a(?=.*b)", "needs max_length="),
+        (r"a\w{10000}", "up to 10,001 characters long"),
         (regex.compile(r"\p{L}"), "needs max_length="),
         ("x*", "the empty text"),
         (r"\b", "the empty text"),

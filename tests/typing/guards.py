@@ -33,10 +33,8 @@ def rules(stream: Stream) -> None:
     assert_type(stream.guard(Budget(tokens=5, characters=6, seconds=1.5, price=price, most=0.1)), Stream)
     assert_type(stream.guard(Repetition()).guard(Repetition(times=3, longest=100)), Stream)
     assert_type(stream.guard(lambda message: message.text), Stream)
-    assert_type(stream.guard(str, field="verdict"), Stream)
     assert_type(stream.stop_reason, str | None)
     stream.guard(judge)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    stream.guard("a", field="b")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def rules_beside(stream: AsyncStream) -> None:

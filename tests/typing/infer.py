@@ -52,7 +52,7 @@ from tokenstream.events import (
 from tokenstream.formats import Format, custom
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.message import FinishReason, FoundImage, Part, Phase, TextPart
-from tokenstream.stages import Citations, Metrics
+from tokenstream.stages import Metrics
 from tokenstream.turns import Kind
 
 
@@ -64,7 +64,6 @@ def streams(body: Iterable[bytes]) -> None:
     assert_type(Stream(body, tool_tags="auto"), Stream)
     assert_type(connect("url", tool_tags=["hermes"]), Stream)
     assert_type(connect("url", citation_markers="openai"), Stream)
-    assert_type(Stream(body, citation_markers=Citations(keep=True)), Stream)
     assert_type(Stream(body, tools=["now", dict]), Stream)
     assert_type(Stream(body, tools=None), Stream)
     assert_type(iter(stream), Iterator[Event])

@@ -25,7 +25,6 @@ from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
 from tokenstream.stages import (
     Chain,
-    Citations,
     Graphemes,
     Items,
     Lines,
@@ -97,7 +96,6 @@ def texts() -> None:
     tags = SplitTags("think", starts_inside=True)
     assert_type(tags.inside, str)
     assert_type(ToolTags("hermes", tools=["now", {"name": "look"}]).feed(""), list[Event])
-    assert_type(Citations("cite", keep=True).feed(""), list[Event])
     shaping: list[Stage[str, str]] = [redact, tags, Until(re.compile("a"), max_length=3)]
     Chain(shaping[0])
 

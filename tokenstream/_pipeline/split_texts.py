@@ -22,7 +22,7 @@ from tokenstream.formats._kit.told import Told
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._citations import Cited, MarkerScanner, read_markers
+from tokenstream.stages._citations import Cited, MarkerScanner, choose_markers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,8 +75,8 @@ def change_split_factory(
         dialects = choose_dialects(True if is_auto else tool_tags)
         wanted = wanted._replace(dialects=dialects, is_auto=is_auto)
     if citation_markers is not None:
-        wanted = wanted._replace(markers=read_markers(citation_markers))
-    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers.rows else None
+        wanted = wanted._replace(markers=choose_markers(citation_markers))
+    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers else None
 
 
 class SplitTexts:
@@ -245,13 +245,13 @@ class SplitTexts:
     def _begin(self, event: Event, start: TextPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
-        tags, dialects, is_auto, (markers, keep, sources) = self._wanted
+        tags, dialects, is_auto, markers = self._wanted
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):
             dialects = ()
         cited = None
         if markers:
-            cited = MarkerScanner(markers, sources or self._sources.setdefault(event.choice, []), keep=keep)
+            cited = MarkerScanner(markers, self._sources.setdefault(event.choice, []))
         scanner = TextScanner(tags, dialects, tools, cited)
         text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start)
         return text

@@ -8,7 +8,7 @@ from zlib import crc32
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._citations import Cited, WantedMarkers
+from tokenstream.stages._citations import Cited
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations import MarkerScanner
+    from tokenstream.stages._citations import Marker, MarkerScanner
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""
@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
     """The dialects of calls."""
     is_auto: bool = False
     """True if calls are only read if the request offers tools, and the API itself has sent no call."""
-    markers: WantedMarkers = WantedMarkers()
+    markers: tuple[Marker, ...] = ()
     """The markers of citations."""
 
 

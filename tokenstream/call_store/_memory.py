@@ -6,7 +6,6 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import CallState, check_lease, to_result
 
@@ -29,7 +28,6 @@ class _Call:
         self.result: str | None = None
 
 
-@show_members
 class MemoryCallStore:
     """Remembers in this process which tool calls have run, so that a repeated answer runs none of them again.
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.loose import ErasedGeneric
-from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import CallState, check_lease, to_result
 
@@ -164,7 +163,6 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         return reply
 
 
-@show_members
 class RedisCallStore:
     """Remembers in Redis which tool calls have run, so that no process runs one of them again.
 
@@ -266,7 +264,6 @@ class RedisCallStore:
             raise self._calls.make_error(error) from error
 
 
-@show_members
 class AsyncRedisCallStore:
     """Remembers in Redis which tool calls have run, for an `AsyncStream` on asyncio; see `RedisCallStore`.
 

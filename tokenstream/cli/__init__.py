@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import platform
+import re
 import sys
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.version import __version__
 from tokenstream.cli import _demo as demo
 from tokenstream.cli import _doctor as doctor
 from tokenstream.cli import _inspect as inspect
-from tokenstream.cli import _routes as routes
 from tokenstream.cli import _serve as serve
 from tokenstream.cli._advice import FAILED, MISUSE, CommandFailed, describe_error
-from tokenstream.cli._program import PrintVersion, find_name
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ __all__ = ["main"]
 _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
 
+_MODULE = "python -m tokenstream"
+_OPTIONAL = ("aiohttp", "uvloop", "rich", "opentelemetry-api", "redis", "regex", "griffelib", "PyYAML")
+"""Distributions that the extras for users install, in the order in which they are listed."""
+_SCRIPT_ENDINGS = re.compile(r"(-script\.pyw?|\.exe)$")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
@@ -34,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The arguments after the program's name; None for the arguments of this process.
     """
-    program = find_name(arguments)
+    program = _find_name(arguments)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         # Print a question mark for a character that the terminal's encoding lacks.
@@ -98,12 +105,50 @@ def _build_parser(program: str) -> argparse.ArgumentParser:
     )
     parser.set_defaults(program=program, run=None)
     parser.add_argument(
-        "--version", action=PrintVersion, help="print the versions of tokenstream and of what it uses"
+        "--version", action=_PrintVersion, help="print the versions of tokenstream and of what it uses"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     demo.add_to(commands)
     doctor.add_to(commands)
     inspect.add_to(commands)
-    routes.add_to(commands)
     serve.add_to(commands)
     return parser
+
+
+def _find_name(arguments: Sequence[str] | None) -> str:
+    """Return the name under which the program was called: a script's name, or `python -m tokenstream`.
+
+    `python -m tokenstream` is also the result if a program has called `main`.
+    """
+    called = Path(sys.argv[0]).name if sys.argv else ""
+    if arguments is not None or called in {"", "-c", "-m", "__main__.py"}:
+        return _MODULE
+    return _SCRIPT_ENDINGS.sub("", called)
+
+
+def _describe_version() -> str:
+    """Return a line with the versions of the package, of Python, and of optional packages if installed."""
+    found = [f"{name} {version}" for name in _OPTIONAL if (version := _find_version(name))]
+    return f"tokenstream {__version__}, Python {platform.python_version()}, {', '.join(found) or 'no extras'}"
+
+
+def _find_version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class _PrintVersion(argparse.Action):
+    """Prints the versions and exits, for the option --version.
+
+    argparse's own action takes a finished text, but looking up the versions takes a moment.
+    """
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:  # noqa: ANN401 - argparse's
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the line with the versions on standard output, and exit."""
+        print(_describe_version())
+        parser.exit()

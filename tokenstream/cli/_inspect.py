@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from tokenstream.cli._advice import FORMATS, is_of_agent
 from tokenstream.cli._agent_run import JSONLines, follow_agent
-from tokenstream.cli._asking import add_request
 from tokenstream.cli._input import (
+    add_request,
     load_recording,
     open_file_pieces,
     open_url,

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._advice import CommandFailed, reason_of
-from tokenstream.cli._program import parse_number
+from tokenstream.cli._input import parse_number
 from tokenstream.testing._recordings import file_format
 from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.frames import (

@@ -11,7 +11,6 @@ from pydantic_core import from_json
 
 from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
@@ -93,7 +92,6 @@ def _is_about_answer(event: Event) -> bool:
     )
 
 
-@show_members
 class Format(Resuming, ABC):
     """A wire format: turns the frames of one connection into events.
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from zlib import crc32
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._lines import as_bytes
 from tokenstream.limits import DEFAULT_LIMITS
@@ -65,7 +64,6 @@ _BYTES, _STRING, _UUID = 6, 7, 9
 _UUID_SIZE = 16
 
 
-@show_members
 @dataclass(slots=True)
 class EventStreamMessage:
     """One message of a binary event stream.
@@ -85,7 +83,6 @@ class EventStreamMessage:
     """All headers by name, including those of the protocol; several messages may share this dict."""
 
 
-@show_members
 class AWSEventStreamParser:
     r"""Read the messages of a binary event stream, wherever the chunks were cut; verify both checksums.
 

@@ -12,7 +12,6 @@ from collections.abc import Sized
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._lines import LineFraming
 from tokenstream.limits import DEFAULT_LIMITS
@@ -81,7 +80,6 @@ class ElementReader(Protocol[MadeT_co]):
         """
 
 
-@show_members
 class JSONArrayParser(LineFraming[bytes]):
     r"""Read the elements of one JSON array, wherever the chunks were cut.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._lines import BOM, as_bytes
 from tokenstream.framing._ndjson import NDJSONParser
@@ -42,7 +41,6 @@ _ATTEMPTS = 8
 """Maximum number of lines of an event's data from which on the data is tried as JSON."""
 
 
-@show_members
 class JSONFrames:
     r"""Cut JSON payloads out of bytes, which may be framed in one of three ways.
 

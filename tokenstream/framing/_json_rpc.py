@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
@@ -47,7 +46,9 @@ class JSONRPCMessage:
 
     def __init__(self, raw: dict[str, Any], size: int = 0) -> None:
         self.raw = raw
+        """The message's object."""
         self.size = size
+        """Number of bytes of the payload that held it."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.kind} {self.method or self.id!r}>"
@@ -78,7 +79,6 @@ class JSONRPCMessage:
         return {} if params is None else params
 
 
-@show_members
 class JSONRPCParser:
     r"""Read the messages of JSON-RPC, wherever the chunks were cut.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.framing._lines import LineFraming
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -20,7 +19,6 @@ __all__ = ["NDJSONParser"]
 _SPACE = b" \t\r"
 
 
-@show_members
 class PlainNDJSONParser(LineFraming[bytes]):
     """Read newline-delimited JSON line by line, without the shortcuts that `NDJSONParser` adds."""
 
@@ -83,7 +81,6 @@ class PlainNDJSONParser(LineFraming[bytes]):
         return self._limits.line, "line"
 
 
-@show_members
 class NDJSONParser(PlainNDJSONParser):
     r"""Read the payloads of newline-delimited JSON, wherever the chunks were cut.
 

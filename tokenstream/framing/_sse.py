@@ -12,7 +12,6 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
 from tokenstream.framing._sse_event import Frame, ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS
@@ -27,7 +26,6 @@ _begins_json = re.compile(rb"\{|\[\s*+(?:\{|\Z)").match
 """Matches a line that begins a JSON object, or an array of objects."""
 
 
-@show_members
 class PlainSSEParser(LineFraming[Frame]):
     """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
 
@@ -294,7 +292,6 @@ class PlainSSEParser(LineFraming[Frame]):
         return b"\n".join([*fields, super()._peek_held()])
 
 
-@show_members
 class SSEParser(PlainSSEParser):
     r"""Read the frames of an event stream exactly as the standard says, wherever the chunks were cut.
 

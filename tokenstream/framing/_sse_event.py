@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tokenstream._basics.members import show_members
-
 _REPR_BYTES = 80
 
 
-@show_members
 @dataclass(slots=True, repr=False)
 class ServerSentEvent:
     r"""One event of an event stream.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -123,7 +122,6 @@ class _Placed:
         return type(self), self._values()
 
 
-@show_members
 class ValueStart(_Placed):
     """A value has begun; its kind is known from its first character.
 
@@ -157,7 +155,6 @@ class ValueStart(_Placed):
         self.offset = offset
 
 
-@show_members
 class StringDelta(_Placed):
     """A string that is a value has grown; keys are reported whole, as part of paths.
 
@@ -183,7 +180,6 @@ class StringDelta(_Placed):
         self.text = text
 
 
-@show_members
 class ValueDone(_Placed):
     """A value is finished, and does not change any more.
 

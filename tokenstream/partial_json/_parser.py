@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
 from tokenstream.partial_json._events import StringDelta
@@ -101,7 +100,6 @@ def _make_reader(
     return StrictReader(document)
 
 
-@show_members
 class PartialJSONParser:
     """Parse JSON from pieces of its text; the value is current after each piece.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 
@@ -33,7 +32,6 @@ _KEY = "tokenstream_show"
 """The key of a `Show` in the metadata of a core schema."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class Show:
     """Annotate a field with the unit in which drafts show it: `Annotated[str, Show("values")]`.

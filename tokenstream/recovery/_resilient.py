@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._basics.members import name_defaults
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
-@name_defaults
 def resilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -73,8 +71,7 @@ def resilient(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -103,7 +100,6 @@ def resilient(
     return make_stream(Stream, openers, retry, options)
 
 
-@name_defaults
 def aresilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -143,8 +139,7 @@ def aresilient(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -200,7 +195,7 @@ def make_stream(
     driver.recovery = recovery
     if recovery.spending is not None:
         budget = recovery.spending.budget
-        guard(driver, budget, first_tokens=1, every=None, hold=False, field=None, counts=True)
+        guard(driver, budget, first_tokens=1, every=None, hold=False, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock))
     return kind(driver)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
-from tokenstream._basics.members import show_members, show_options
 from tokenstream.errors import (
     AnswerRejected,
     ErrorKind,
@@ -101,8 +100,6 @@ _DEFAULT_ATTEMPTS = 3
 _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries are attempts=3"
 
 
-@show_members
-@show_options
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.

@@ -8,7 +8,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_all_options
-from tokenstream._basics.members import show_members
 from tokenstream._basics.url import split_url
 from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import AnswerRejected, MisuseError
@@ -119,7 +118,6 @@ class RouteHealth:
 _HTTP = ("http", "https")
 
 
-@show_members
 class Route:
     """A request at one provider, for `Retry(routes=…)` or as the first argument of `connect`.
 

@@ -6,7 +6,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.schemas._build import SchemaDescription, describe, describe_type
@@ -34,7 +33,6 @@ _MOST_NAME = 64
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
 
 
-@show_members
 class Tools(ToolTable):
     """Tools that a model may call: described for requests, and used to validate the calls.
 
@@ -240,7 +238,6 @@ def _describe_refusal(name: str, refused: SchemaRefused) -> str:
     return f"{where} {refused.why}"
 
 
-@show_members
 class ResponseFormat:
     """The requested type of an answer, written for the request of each API.
 

@@ -8,7 +8,6 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members_like
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import AsyncSource, Deferred, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
@@ -31,7 +30,6 @@ from tokenstream.session._lines import (
     Wait,
     not_a_socket_error,
 )
-from tokenstream.session._sync import Answer, Session
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import find_driver
@@ -63,7 +61,6 @@ _LEAVING_SECONDS = 0.1
 """Longest time for leaving the context manager of a closed connection, in seconds."""
 
 
-@show_members_like(Answer)
 class AsyncAnswer(AsyncStream):
     """The answer to a question that was asked in an `AsyncSession`: a stream that can be interrupted."""
 
@@ -87,7 +84,6 @@ class AsyncAnswer(AsyncStream):
         await self._interrupt(played_ms)
 
 
-@show_members_like(Session)
 class AsyncSession(SessionBase):
     """A conversation over a WebSocket, which is kept open from one question to the next.
 
@@ -111,8 +107,7 @@ class AsyncSession(SessionBase):
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.

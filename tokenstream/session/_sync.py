@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._citations import CitationMarkers
 
 
-@show_members
 class Answer(Stream):
     """The answer to a question that was asked in a `Session`: a stream that can be interrupted."""
 
@@ -78,7 +76,6 @@ class Answer(Stream):
         self._interrupt(played_ms)
 
 
-@show_members
 class Session(SessionBase):
     """A conversation over a WebSocket, which is kept open from one question to the next.
 
@@ -103,8 +100,7 @@ class Session(SessionBase):
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.

@@ -11,7 +11,6 @@ from tokenstream.stages._metrics.meter import Meter, Metrics
 if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import ToolTags
     from tokenstream.stages._chain import Chain
-    from tokenstream.stages._citations import Citations
     from tokenstream.stages._guards.budget import Budget
     from tokenstream.stages._guards.texts import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from tokenstream.stages._patches import Patches
     from tokenstream.stages._protocols import Stage
     from tokenstream.stages._reorder import Reorder
+    from tokenstream.stages._text.pacing import Accumulate, Newest, Smooth, Throttle
     from tokenstream.stages._text.redact import Redact
     from tokenstream.stages._text.searching import Until
     from tokenstream.stages._text.sentences import Sentences
-    from tokenstream.stages._text.smooth import Smooth
     from tokenstream.stages._text.tags import SplitTags
-    from tokenstream.stages._text.throttle import Accumulate, Newest, Throttle
     from tokenstream.stages._text.units import Graphemes, Lines, Words
     from tokenstream.stages._tools.calls import CallDraft, ValidatedCalls
 
@@ -35,7 +33,6 @@ __all__ = [
     "Budget",
     "CallDraft",
     "Chain",
-    "Citations",
     "Field",
     "GapHistogram",
     "Graphemes",
@@ -64,28 +61,27 @@ __all__ = [
 
 # Loaded when first asked for: metrics need neither a parser nor pydantic's type adapters.
 _HOMES = {
-    "Accumulate": "_text.throttle",
+    "Accumulate": "_text.pacing",
     "Budget": "_guards.budget",
     "CallDraft": "_tools.calls",
     "Chain": "_chain",
-    "Citations": "_citations",
     "Field": "_objects.items",
     "Graphemes": "_text.units",
     "Items": "_objects.items",
     "Lines": "_text.units",
     "MarkdownBlock": "_markdown.block",
     "MarkdownBlocks": "_markdown.blocks",
-    "Newest": "_text.throttle",
+    "Newest": "_text.pacing",
     "Partials": "_objects.partials",
     "Patches": "_patches",
     "Redact": "_text.redact",
     "Reorder": "_reorder",
     "Repetition": "_guards.texts",
     "Sentences": "_text.sentences",
-    "Smooth": "_text.smooth",
+    "Smooth": "_text.pacing",
     "SplitTags": "_text.tags",
     "Stage": "_protocols",
-    "Throttle": "_text.throttle",
+    "Throttle": "_text.pacing",
     "ToolTags": "_calls.calls",
     "Until": "_text.searching",
     "ValidatedCalls": "_tools.calls",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 
 if TYPE_CHECKING:
     from tokenstream.stages._protocols import Stage, TimedStage
@@ -20,7 +19,6 @@ T4 = TypeVar("T4")
 T5 = TypeVar("T5")
 
 
-@show_members
 class Chain(Generic[InT_contra, OutT]):
     r"""A stage made of stages: the output of each is the input of the next.
 

@@ -6,17 +6,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream._basics.members import show_members
-from tokenstream.events import CitationAdded, TextDelta
 from tokenstream.limits import check_names
 from tokenstream.message import Citation
-from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import CodeMarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from tokenstream.events import Event
 
 _match_entry = re.compile(r"[ \t]{0,3}(?:[-*+][ \t]{1,3})?").fullmatch
 """Matches what may stand before an entry of a list of sources."""
@@ -98,9 +93,7 @@ def choose_markers(names: Any) -> tuple[Marker, ...]:  # noqa: ANN401 - as calle
     """Return the markers that a caller asks for; a marker that is named needs no source of the API."""
     if names is True:
         return MARKERS
-    found = check_names(
-        "citation_markers", names, NAMES, others="True, a stage Citations, or", noun="markers"
-    )
+    found = check_names("citation_markers", names, NAMES, others="True or", noun="markers")
     return tuple([marker._replace(needs_source=False) for marker in MARKERS if marker.name in found])
 
 
@@ -161,7 +154,7 @@ class Cited(NamedTuple):
     source: str
     """The name of the source within the marker."""
     width: int
-    """The number of characters of these words, or of the marker; 0 if the marker was removed."""
+    """The number of characters of the words that the marker encloses; 0 if it encloses none."""
     known: Citation | None
     """The source, if it is known."""
 
@@ -188,13 +181,11 @@ class MarkerScanner:
     Args:
         markers: The markers to look for.
         sources: The known sources, for markers that number them from 1; it may grow.
-        keep: True if markers stay in the text.
     """
 
     __slots__ = (
         "_code",
         "_held",
-        "_keep",
         "_line",
         "_markers",
         "_open",
@@ -204,11 +195,10 @@ class MarkerScanner:
         "removed",
     )
 
-    def __init__(self, markers: tuple[Marker, ...], sources: Sequence[Citation], *, keep: bool) -> None:
+    def __init__(self, markers: tuple[Marker, ...], sources: Sequence[Citation]) -> None:
         self._markers = {marker.name: marker for marker in markers}
         self._search = search_for(markers)
         self._sources = sources
-        self._keep = keep
         self._code = CodeMarks()
         self._line = ""
         """The start of the line."""
@@ -290,20 +280,17 @@ class MarkerScanner:
         return not marker.closing or self._open is None
 
     def _cite(self, found: re.Match[str], out: list[str | Cited]) -> None:
-        """Add what a marker cites, and the marker itself if it stays in the text."""
+        """Add the sources that a marker cites."""
         text = found[0]
-        self.removed = self.removed or not self._keep
+        self.removed = True
         if found.lastgroup is None:
             if self._open is not None:
                 out.append(self._close(self._open))
-            self._put(text * self._keep, out)
             return
         marker = self._markers[found.lastgroup]
         names = found[f"{marker.name}_source"]
-        self._put(text * self._keep, out)
-        width = len(text) * self._keep
         sources = names.split(marker.between) if marker.between else [names]
-        cited = [Cited(text, source, width, self._find(marker, source)) for source in sources]
+        cited = [Cited(text, source, 0, self._find(marker, source)) for source in sources]
         if marker.closing:
             self._open, self._width = cited[0], 0
         else:
@@ -333,88 +320,5 @@ class MarkerScanner:
             self._line = (line if newline else self._line + text)[:_LINE_KEPT]
 
 
-@show_members
-class Citations(SoundStage):
-    """Turns the markers with which a model cites sources in its text into the events of citations.
-
-    Markers in code are text, and so is whatever only looks like a marker. A citation follows the text that it
-    belongs to: `start` and `end` are the words that the marker encloses, or its place in the text.
-
-    A stream takes such a stage as an option, `Stream(…, citation_markers=Citations(keep=True))`, and reads
-    each of its texts in the same way.
-
-    Args:
-        markers: Names of markers: "openai" for `【12†source】`, "footnote" for `[^1]`, "cite" for
-            `<cite index="1">…</cite>`, "number" for `[1]`; without any, all of them, but `[1]` only with a
-            source of that number.
-        keep: True if markers stay in the text; otherwise they are left out.
-        sources: The sources that numbers count from 1; in a stream, those of the API if there are none.
-
-    Raises:
-        MisuseError: A name is not one of a marker.
-
-    Example:
-        >>> citations = Citations()
-        >>> [type(event).__name__ for event in citations.feed("It is blue【12†sou")]
-        ['TextDelta']
-        >>> [event.citation.provider_data["source"] for event in citations.feed("rce】.")[:1]]
-        ['12']
-    """
-
-    __slots__ = ("_length", "_next_part", "_scanner", "keep", "markers", "sources")
-
-    def __init__(self, *markers: str, keep: bool = False, sources: Iterable[Citation] = ()) -> None:
-        self.markers = markers
-        """The names of the markers; none for all."""
-        self.keep = keep
-        self.sources = tuple(sources)
-        self._scanner = MarkerScanner(choose_markers(markers or True), self.sources, keep=keep)
-        self._length = 0
-        self._next_part = 1
-
-    def feed(self, item: str, /, *, now: float = 0.0) -> list[Event]:
-        """Return the events of the next piece of the text, as far as it is decided.
-
-        Args:
-            item: The next piece of the text.
-            now: Unused; every stage has this parameter.
-        """
-        return [self._read(piece) for piece in self._scanner.feed(item)]
-
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the events of the text that was held back.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
-        return [self._read(piece) for piece in self._scanner.end()]
-
-    def _read(self, piece: str | Cited) -> Event:
-        """Return the event of a piece: the text is part 0, and each citation the next part."""
-        if isinstance(piece, Cited):
-            self._next_part += 1
-            return CitationAdded(piece.make_citation(self._length, 0), part=self._next_part - 1)
-        self._length += len(piece)
-        return TextDelta(piece, part=0)
-
-
-CitationMarkers: TypeAlias = "bool | str | Iterable[str] | Citations"
+CitationMarkers: TypeAlias = "bool | str | Iterable[str]"
 """The markers that a caller asks for."""
-
-
-class WantedMarkers(NamedTuple):
-    """The markers of citations that are looked for in texts."""
-
-    rows: tuple[Marker, ...] = ()
-    """The markers."""
-    keep: bool = False
-    """True if they stay in the text."""
-    sources: tuple[Citation, ...] = ()
-    """The sources that numbers count; those of the API if there are none."""
-
-
-def read_markers(given: Any) -> WantedMarkers:  # noqa: ANN401 - as callers give it
-    """Return the markers that a caller asks for."""
-    if isinstance(given, Citations):
-        return WantedMarkers(choose_markers(given.markers or True), given.keep, given.sources)
-    return WantedMarkers(choose_markers(given))

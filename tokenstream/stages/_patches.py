@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.dump import dump_data, dump_element, dump_field, get_names_and_view
 from tokenstream.partial_json._typed.state import get_state
@@ -248,7 +247,6 @@ class PatchOperations:
         self._out.append(operation)
 
 
-@show_members
 class Patches(SoundStage):
     """A stage that turns drafts into patches: the changes since the previous draft, in the form of RFC 6902.
 

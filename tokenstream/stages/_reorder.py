@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, PositionLost, ProtocolError
 from tokenstream.formats._resume.described import content_of
@@ -27,7 +26,6 @@ FrameId: TypeAlias = int | str | None
 _MAX_DIGITS = 18
 
 
-@show_members
 class Reorder:
     r"""A stage that returns frames in the order of their numbers, each once.
 

@@ -8,7 +8,6 @@ from inspect import isawaitable, signature
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream._basics.waits import wait_before
@@ -199,7 +198,6 @@ class _AttachedBase(Generic[EventT]):
         return wait
 
 
-@show_members
 class Attached(_AttachedBase[EventT]):
     """The events of a hosted session, each once, in `for`; made by `attach`."""
 
@@ -253,7 +251,6 @@ class Attached(_AttachedBase[EventT]):
                 close()
 
 
-@show_members
 class AsyncAttached(_AttachedBase[EventT]):
     """The events of a hosted session, each once, in `async for`; made by `aattach`."""
 

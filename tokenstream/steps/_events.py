@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.events import MessageStart, StepDelta, StepDone, StepStart, ToolProgress
 from tokenstream.steps._log import StepOutput, StepProgress
 from tokenstream.stream._reading.host import find_host
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._log import Log, StepAnswer
 
 
-@show_members
 class RunEvents:
     """An iterator over all events of a run, from its start; see `Steps.events`.
 

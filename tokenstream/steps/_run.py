@@ -7,7 +7,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import ref
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
@@ -159,7 +158,6 @@ class Observer(Protocol):
         ...
 
 
-@show_members
 class Steps(RunNode):
     """A run of an agent: a tree of steps that can be inspected while it grows.
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from tokenstream._basics.error_marks import message_of
-from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, ToolResult
 from tokenstream.limits import DEFAULT_LIMITS
@@ -192,7 +191,6 @@ class RunNode:
         self.end(error)
 
 
-@show_members
 class Step(RunNode):
     """A named piece of a run, with the streams that it follows and its sub-steps.
 

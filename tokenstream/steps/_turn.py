@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream._steer import Steer
 from tokenstream.errors import MisuseError, ProviderError
@@ -27,7 +26,6 @@ _MAX_EARLY = 64
 """The maximum number of answers that are kept because their requests are not known yet."""
 
 
-@show_members
 class Turn:
     """One turn of an agent that `Steps.follow` reads, up to the agent's verdict.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._basics.members import show_members_like
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
@@ -15,7 +14,6 @@ from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
-from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.partial_json._events import At
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import AsyncResponses
 
 
-@show_members_like(Stream)
 class AsyncStream(AsyncStreamBase, AsyncChoice):
     r"""The streamed answer of a model, read in an `async for` loop.
 
@@ -69,8 +65,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known. They tell, for example, a piece of a tool's name from another
             tool.
@@ -238,7 +233,6 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         # If the stream is shared, its own driver returns the news for views, but handlers need the events.
         return await run_async(self._driver.event_driver, self._cursors, router)
 
-    @overload
     def guard(
         self,
         rule: Rule | Callable[[Message], GuardAnswer],
@@ -246,17 +240,6 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         first_tokens: int = 50,
         every: int | None = None,
         hold: bool = False,
-    ) -> Self: ...
-    @overload
-    def guard(self, rule: Callable[[Any], GuardAnswer], *, hold: bool = False, field: At) -> Self: ...
-    def guard(
-        self,
-        rule: object,
-        *,
-        first_tokens: int = 50,
-        every: int | None = None,
-        hold: bool = False,
-        field: At | None = None,
     ) -> Self:
         """Add a rule that watches the answer while it arrives and may stop it.
 
@@ -277,7 +260,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
 
         # The driver that reads the source, even if the stream is shared.
         added_rule = guard(
-            self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
+            self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold
         )
         if callable(rule):
             # Even a plain function may return an awaitable.

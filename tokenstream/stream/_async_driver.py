@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from tokenstream.events import Event
-    from tokenstream.stages._guards.asked import AskedRule
+    from tokenstream.stages._guards.asked import AnswerRule
     from tokenstream.stream._awaited_guards import AwaitedGuards
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
@@ -317,7 +317,7 @@ class AsyncDriver(Driver):
         self.verdict.request_end(reason or "stop")
         self.pump.call_soon(self.end)
 
-    def add_awaitable_guard(self, rule: AskedRule, *, awaited: bool) -> None:
+    def add_awaitable_guard(self, rule: AnswerRule, *, awaited: bool) -> None:
         """Let a guard's function be awaited in separate tasks, if it is `awaited` or returns awaitables."""
         from tokenstream.stream._awaited_guards import AwaitedGuards
 

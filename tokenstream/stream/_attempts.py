@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ class AttemptDecision:
     """The JSON to send; only with "send"."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """An attempt that is about to be made, with all that the caller's `open` needs to write the request.
@@ -174,7 +172,6 @@ class Attempt:
         return AttemptDecision("send", payload)
 
 
-@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptReport:
     """A report on one attempt at an answer.

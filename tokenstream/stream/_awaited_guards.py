@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anyio import CancelScope, Event
 
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.stages._guards.asked import AskedRule
+    from tokenstream.stages._guards.asked import AnswerRule
     from tokenstream.stream._reading.async_pump import AsyncPump
 
 
@@ -41,8 +41,8 @@ class AwaitedGuards:
         self._has_returned: Event | None = None
         """Set once a guard has returned its verdict; None unless somebody waits for that."""
 
-    def add(self, rule: AskedRule, *, awaited: bool) -> None:
-        """Let a guard's function be awaited in separate tasks, if it is `awaited` or returns awaitables."""
+    def add(self, rule: AnswerRule, *, awaited: bool) -> None:
+        """Let a guard function be awaited in separate tasks, if it is `awaited` or returns awaitables."""
         self._needs_task = self._needs_task or awaited
         rule.ask_async = self._ask_guard
 
@@ -87,7 +87,7 @@ class AwaitedGuards:
                 "call .guard(), and read the stream inside `async with stream`"
             )
 
-    def _ask_guard(self, rule: AskedRule, argument: object) -> None:
+    def _ask_guard(self, rule: AnswerRule, argument: object) -> None:
         """Call a guard function; if the result is awaitable, await the result in a separate task."""
         from anyio import CancelScope
 
@@ -106,7 +106,7 @@ class AwaitedGuards:
         self._running.add(scope)
         self._pump.spawn(self._run_guard, rule, result, scope)
 
-    async def _run_guard(self, rule: AskedRule, awaitable: Awaitable[object], scope: CancelScope) -> None:
+    async def _run_guard(self, rule: AnswerRule, awaitable: Awaitable[object], scope: CancelScope) -> None:
         """Await a guard's verdict and pass it to the machine, unless the answer was restarted meanwhile."""
         # A restart begins another answer, for which the guard is asked again.
         answer_number = rule.answer_number
@@ -130,7 +130,7 @@ class AwaitedGuards:
             self._pump.wake()
 
 
-async def _await_verdict(rule: AskedRule, awaitable: Awaitable[object]) -> Callable[[], object]:
+async def _await_verdict(rule: AnswerRule, awaitable: Awaitable[object]) -> Callable[[], object]:
     """Await a guard's verdict; return a function that records the verdict or raises the guard's exception."""
     from anyio import get_cancelled_exc_class
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import TypeAlias
 
-    from tokenstream.partial_json._events import At
     from tokenstream.stages import Budget, Repetition
     from tokenstream.stream._driver import Driver
 
@@ -60,17 +59,16 @@ def guard(
     first_tokens: int,
     every: int | None,
     hold: bool,
-    field: At | None,
     counts: bool = False,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
     """Add a guard to a stream, and return the object that applies the guard's rule.
 
     A rule that is a function is first called after `first_tokens` pieces of content, and then after
     `every` further ones; with `hold`, events are held back until it decides, but not longer than those
-    first pieces. `field` replaces the message by the value at that path; `counts` is for a rule that
-    counts all that arrives, even what never becomes part of the answer.
+    first pieces. `counts` is for a rule that counts all that arrives, even what never becomes part of the
+    answer.
     """
-    internal_rule = make_rule(rule, first_tokens, every, field)
+    internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
     has_begun = machine.input_ended or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import api_named
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Usage
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 _NO_ID = "the answer that it is about has no id"
 
 
-@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """A stretch of an answer that was paused: what one request has brought, up to a pause or to the end.

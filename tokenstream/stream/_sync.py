@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._basics.members import show_members
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.partial_json._events import At
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import Responses
 
 
-@show_members
 class Stream(SyncStreamBase, Choice):
     r"""The streamed answer of a model, read in a `for` loop.
 
@@ -69,8 +66,7 @@ class Stream(SyncStreamBase, Choice):
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
         tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
             names; None if they are not known. They tell, for example, a piece of a tool's name from another
             tool.
@@ -250,7 +246,6 @@ class Stream(SyncStreamBase, Choice):
         # The handlers need each event, also in a reader of a shared stream.
         return run(self._driver.event_driver, self._cursors, router)
 
-    @overload
     def guard(
         self,
         rule: Rule | Callable[[Message], str | None],
@@ -258,17 +253,6 @@ class Stream(SyncStreamBase, Choice):
         first_tokens: int = 50,
         every: int | None = None,
         hold: bool = False,
-    ) -> Self: ...
-    @overload
-    def guard(self, rule: Callable[[Any], str | None], *, hold: bool = False, field: At) -> Self: ...
-    def guard(
-        self,
-        rule: object,
-        *,
-        first_tokens: int = 50,
-        every: int | None = None,
-        hold: bool = False,
-        field: At | None = None,
     ) -> Self:
         r"""Add a rule that watches the answer while it arrives and may stop it.
 
@@ -288,8 +272,6 @@ class Stream(SyncStreamBase, Choice):
                 for a single call.
             hold: True to hold back all events until the rule has decided, or `first_tokens` pieces
                 have arrived without a decision. Content that is stopped by then is never delivered.
-            field: The path to a field of structured output; the function then gets the finished value of
-                that field instead of the message. None for the message.
 
         Returns:
             The stream itself.
@@ -310,9 +292,7 @@ class Stream(SyncStreamBase, Choice):
         if is_awaited(rule):
             raise MisuseError("an async guard needs an AsyncStream; a Stream takes a plain function")
         # A guard of a shared stream watches the answer for all readers.
-        guard(
-            self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
-        )
+        guard(self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold)
         return self
 
     # -- several consumers ---------------------------------------------------

@@ -8,7 +8,6 @@ import sys
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -97,7 +96,6 @@ _BEGIN_FRAME, _END_FRAME = "\x1b[?2026h", "\x1b[?2026l"
 _FENCE = "~" * 20
 
 
-@show_members
 class MarkdownPrinter:
     r"""Prints the blocks of an answer in a terminal while it arrives, drawn by rich.
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
@@ -59,7 +58,6 @@ class _Result(NamedTuple):
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
 
-@show_members
 class ToolResults(Mapping[str, Any]):
     """The results of an answer's tool calls: a mapping from call ids, and the turns for the next request.
 

@@ -241,60 +241,6 @@ async def test_a_rule_is_asked_again_and_at_the_end() -> None:
     assert sorted(set(asked), key=len) == asked
 
 
-async def test_a_field_may_be_judged_beside_the_stream() -> None:
-    """Each of its values, in turn."""
-    seen: list[Any] = []
-
-    async def judge(value: Any) -> str | None:
-        seen.append(value)
-        await anyio.lowlevel.checkpoint()
-        return "refused" if value == 3 else None
-
-    body = script().text('{"steps": [1, 2, ', "3, 4]}").finish("stop").chunks("openai-chat")
-    async with AsyncStream(body).guard(judge, field="steps.*") as stream:
-        await stream.final()
-
-    assert ([1, 2, 3], "refused") == (seen, stream.stop_reason)
-
-
-@pytest.mark.parametrize("text", [('{"steps": [1, 2, 3, 4]}',), tuple('{"steps": [1, 2, 3, 4]}')])
-async def test_an_answer_is_held_until_every_value_is_judged(text: tuple[str, ...]) -> None:
-    """None of the values that have arrived is shown before its verdict, which the end waits for, too."""
-    seen: list[Any] = []
-
-    async def judge(value: Any) -> str | None:
-        seen.append(value)
-        await anyio.lowlevel.checkpoint()
-        return "refused" if value == 3 else None
-
-    body = script().text(*text).finish("stop").chunks("openai-chat")
-    async with AsyncStream(body).guard(judge, field="steps.*", hold=True) as stream:
-        await stream.final()
-
-    assert ([1, 2, 3], "refused") == (seen, stream.stop_reason)
-    if len(text) == 1:
-        assert stream.message.text == ""
-
-
-async def test_the_next_value_of_a_field_does_not_wait_for_a_silent_server() -> None:
-    """It is judged as soon as the verdict on the value before it is there."""
-
-    async def judge(value: Any) -> str | None:
-        await anyio.lowlevel.checkpoint()
-        return "refused" if value == 3 else None
-
-    async def source() -> AsyncIterator[bytes]:
-        for chunk in script().text('{"steps": [1, 2, 3').text(", 4").chunks("openai-chat"):
-            yield chunk
-        await anyio.sleep_forever()
-
-    with anyio.fail_after(PATIENCE):
-        async with AsyncStream(source()).guard(judge, field="steps.*") as stream:
-            await stream.final()
-
-    assert "refused" == stream.stop_reason
-
-
 @pytest.mark.parametrize("every", [1, 50])
 async def test_the_last_verdict_counts_after_a_hold(every: int) -> None:
     """The whole answer arrives while the first call holds it back: another call gets all of it."""
@@ -329,27 +275,6 @@ async def test_the_last_verdict_counts_if_a_finish_reason_comes_with_each_piece(
         await stream.final()
 
     assert ["Hel", "Hello world"] == asked
-
-
-async def test_a_guard_that_outlives_its_cancellation_is_not_asked_again() -> None:
-    """The answer was left, so no further value is judged while the guard ends."""
-    seen: list[Any] = []
-    begun = anyio.Event()
-
-    async def judge(value: Any) -> None:
-        seen.append(value)
-        begun.set()
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep(0.05)
-
-    body = script().text('{"steps": [1, 2, 3, 4]}').finish("stop").chunks("openai-chat")
-    async with AsyncStream(body).guard(judge, field="steps.*") as stream:
-        async for _ in stream:
-            await anyio.lowlevel.checkpoint()
-            if begun.is_set():
-                break
-
-    assert [1] == seen
 
 
 async def test_it_needs_a_block() -> None:

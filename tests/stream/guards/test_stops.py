@@ -194,23 +194,3 @@ def test_an_answer_that_is_stopped_at_its_end_is_not_complete() -> None:
 
     assert [] == list(stream.tool_calls.when_complete())
     assert ("stopped", None) == (stream.message.ending, stream.message.finish_reason)
-
-
-@pytest.mark.parametrize("hold", [False, True])
-@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
-def test_a_finished_field_is_judged(format: str, hold: bool) -> None:
-    """Once, as soon as it is finished; the rest of the answer is not read."""
-    values: list[Any] = []
-
-    def judge(value: Any) -> str | None:
-        values.append(value)
-        return "refused" if value == "no" else None
-
-    pieces = ('{"title": "A', '", "verdict"', ': "n', 'o", "text"', ': "more', ' and more"}')
-    body = script().text(*pieces).finish("stop").chunks(format)
-    stream = Stream(body).guard(judge, field="verdict", hold=hold)
-
-    assert ([] if hold else list(pieces[:4])) == list(stream.text)
-    assert (["no"], "refused") == (values, stream.stop_reason)
-    passed = Stream(body).guard(lambda _: None, field="title", hold=hold)
-    assert "".join(pieces) == "".join(passed.text)

@@ -210,8 +210,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["agents", "coding"],
-        help="agents: a run of agents, drawn as a tree while it grows; coding: a run of Claude Code",
+        choices=["coding"],
+        help="coding: a run of Claude Code, drawn as a tree while it grows",
     )
     parser.add_argument("--fast", action="store_true", help="send the recordings without pauses")
     parser.set_defaults(run=_run)
@@ -220,10 +220,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _run(options: argparse.Namespace) -> int:
     """Run the part of the demo that the command line names; return the exit status."""
     if options.part is not None:
-        from tokenstream.cli._demo import agents
+        from tokenstream.cli._demo import coding
 
-        show = agents.run if options.part == "agents" else agents.run_coding
-        return show(fast=bool(options.fast))
+        return coding.run(fast=bool(options.fast))
     return run(program=options.program, fast=bool(options.fast))
 
 
@@ -276,8 +275,7 @@ def _print_end(screen: Screen, program: str) -> None:
     screen.print_line()
     screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
     screen.print_line(f"Try yours:  {program} inspect --help")
-    screen.print_line(f"Agents:     {program} demo agents")
-    screen.print_line(f"            {program} demo coding")
+    screen.print_line(f"Agents:     {program} demo coding")
 
 
 class _DemoPlayer:

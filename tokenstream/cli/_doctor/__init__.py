@@ -6,26 +6,29 @@ The *path* is the way from the server to this machine, through proxies and platf
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.secret_mask import SecretMask
+from tokenstream._basics.visible import one_line
 from tokenstream._connection.head import ResponseHead
 from tokenstream._decoder import Decoder
 from tokenstream.cli._advice import MISUSE, CommandFailed
-from tokenstream.cli._asking import add_request, build_request
 from tokenstream.cli._doctor.findings import judge
+from tokenstream.cli._doctor.pacing import moments_of, pace_of
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
-from tokenstream.cli._doctor.report import as_json, lines_of
-from tokenstream.cli._program import parse_number
+from tokenstream.cli._input import add_request, build_request, parse_number
+from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from tokenstream.cli._asking import RequestParts
+    from tokenstream.cli._doctor.findings import Diagnosis
+    from tokenstream.cli._input import RequestParts
 
 _URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _ABOUT = """\
@@ -50,6 +53,24 @@ examples:
 """
 _TIMEOUT = 120.0
 """Default for the longest silence to wait for, in seconds; few hops on the path allow as much."""
+_SHOWN_HEADERS = (
+    "server",
+    "via",
+    "content-type",
+    "content-encoding",
+    "content-length",
+    "transfer-encoding",
+    "cache-control",
+    "x-cache",
+    "cf-cache-status",
+    "age",
+)
+"""Relevant headers of the response, in the order in which they are printed."""
+_ENDING_WORDS = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}
+_LABEL = 12
+_FIRST_LINES, _LAST_LINES = 6, 3
+"""Numbers of lines that are printed of the start and of the end of a timeline."""
+_BAR_LENGTH = 40
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -95,7 +116,7 @@ def _run(options: argparse.Namespace) -> int:
     diagnosis = judge(probes)
     mask = SecretMask(request.secrets)
     if options.json:
-        print(as_json(address, probes, diagnosis, mask))
+        print(_as_json(address, probes, diagnosis, mask))
     else:
         for line in lines_of(address, probes, diagnosis):
             print(mask.mask_text(line))
@@ -138,3 +159,98 @@ def _seems_held_back(answer: ProbedAnswer) -> bool:
     return answer.ended != "stopped" and any(
         finding.name == "held_back" for finding in judge([answer]).findings
     )
+
+
+# -- the report, as lines for people and as JSON for programs ------------------------
+
+
+def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield the lines of a report, with an address without secrets, on verdict, evidence, hops and advice."""
+    verb = "" if diagnosis.verdict != "cannot be told" else "it "
+    yield f"{one_line(address)}: {verb}{diagnosis.verdict}"
+    yield f"  {one_line(diagnosis.reason)}"
+    for answer in probes:
+        yield ""
+        yield from _list_evidence(answer)
+    yield ""
+    for name, sign in diagnosis.hops:
+        yield _write_row("hop", f"{name}, by {sign}")
+    if not diagnosis.hops and any(answer.head is not None for answer in probes):
+        yield _write_row("hop", "the response names no known one")
+    for finding in diagnosis.findings:
+        # The first grave finding is the reason for the verdict, which has been printed above.
+        what = "" if finding.what == diagnosis.reason else f": {finding.what}"
+        yield _write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
+        for do in finding.do:
+            yield _write_row("  change" if finding.grave else "  do", do)
+    if diagnosis.verdict == "streams":
+        yield _write_row("client", "if your program gets the answer late, its HTTP client holds it back")
+
+
+def _list_evidence(answer: ProbedAnswer) -> Iterator[str]:
+    """Yield the lines about an answer: its status, relevant headers, and timeline."""
+    yield _write_row("asked", f"with Accept-Encoding: {answer.coding}")
+    head = answer.head
+    if head is None:
+        yield _write_row("answered", "not at all")
+        return
+    yield _write_row("answered", f"{head.status} {head.reason}".rstrip() + f" in {answer.version}")
+    for name in _SHOWN_HEADERS:
+        if name in head.headers:
+            yield _write_row("", f"{name}: {head.headers[name]}")
+    yield f"{'seconds':>10} {'bytes':>8} {'events':>7}"
+    yield f"{answer.head_at or 0.0:10.3f} {'':>8} {'':>7}  the head"
+    yield from _list_timeline(answer)
+    ending = "given up" if isinstance(answer.error, StreamStalled) else _ENDING_WORDS[answer.ended]
+    yield f"{answer.ended_at:10.3f} {'':>8} {'':>7}  {ending}"
+
+
+def _list_timeline(answer: ProbedAnswer) -> Iterator[str]:
+    """Yield a line for each moment at which chunks arrived, with a bar; one line replaces a long middle."""
+    moments = moments_of(answer.arrivals)
+    most_events = max([_BAR_LENGTH, *(moment.events for moment in moments)])
+    omitted = moments[_FIRST_LINES:-_LAST_LINES]
+    for number, moment in enumerate(moments):
+        if _FIRST_LINES <= number < len(moments) - _LAST_LINES:
+            if number == _FIRST_LINES:
+                summary = f"{len(omitted)} more, {sum(one.size for one in omitted):,} bytes"
+                yield f"{'…':>10} {'':>8} {'':>7}  {summary}"
+            continue
+        bar = "#" * max(1, round(_BAR_LENGTH * moment.events / most_events)) if moment.events else "."
+        yield f"{moment.at:10.3f} {moment.size:8,} {moment.events:7,}  {bar}"
+
+
+def _write_row(label: str, text: str) -> str:
+    """Return a line of the report: the label, padded to the column of the texts, and the text."""
+    return f"{label:<{_LABEL}}{one_line(text)}"
+
+
+def _as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: SecretMask) -> str:
+    """Return the diagnosis as a JSON object on one line."""
+    report: dict[str, Any] = {
+        "url": address,
+        "verdict": diagnosis.verdict,
+        "reason": diagnosis.reason,
+        "findings": [
+            {"name": finding.name, "grave": finding.grave, "what": finding.what, "do": finding.do}
+            for finding in diagnosis.findings
+        ],
+        "hops": [{"name": name, "sign": sign} for name, sign in diagnosis.hops],
+        "answers": [_write_answer(answer) for answer in probes],
+    }
+    return json.dumps(mask.mask_json(report), separators=(",", ":"))
+
+
+def _write_answer(answer: ProbedAnswer) -> dict[str, Any]:
+    """Return an answer as a JSON object."""
+    return {
+        "accept_encoding": answer.coding,
+        "status": None if answer.head is None else answer.head.status,
+        "http_version": answer.version or None,
+        "headers": {name: value for name, value in answer.headers.items() if name in _SHOWN_HEADERS},
+        "head_at": answer.head_at,
+        "ended_at": answer.ended_at,
+        "ended": answer.ended,
+        "pace": pace_of(answer.arrivals).verdict,
+        "arrivals": [[round(arrival.at, 6), arrival.size, arrival.events] for arrival in answer.arrivals],
+    }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from httpx import Client, Response
 
     from tokenstream._connection.head import ResponseHead
-    from tokenstream.cli._asking import RequestParts
+    from tokenstream.cli._input import RequestParts
     from tokenstream.formats import FormatName
     from tokenstream.framing._sniff import Sniffed
 

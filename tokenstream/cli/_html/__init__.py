@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import strip_secrets
 from tokenstream.cli._advice import FAILED, MISUSE, CommandFailed, reason_of
-from tokenstream.cli._asking import has_request_options, list_secrets
 from tokenstream.cli._html.page import OPENING, build_page, build_run_page
 from tokenstream.cli._html.reading import read
 from tokenstream.cli._html.tables import read_run
-from tokenstream.cli._input import origin_of
+from tokenstream.cli._input import has_request_options, list_secrets, origin_of
 from tokenstream.cli._lines import STATUS_OF
 from tokenstream.testing._recordings.secrets import find_secret, search_recording, without_secret_headers
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream.cli._advice import is_of_agent
-from tokenstream.cli._asking import open_file
 from tokenstream.cli._input import (
     load_recording,
+    open_file,
     open_file_pieces,
     open_stream,
     open_url,

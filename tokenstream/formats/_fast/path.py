@@ -16,7 +16,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.entry import TEXT_DELTAS, DecodedShape, ShapeEntry
@@ -49,7 +48,6 @@ _NAMELESS = "message"
 _FRAGMENT_DELTAS = (ToolCallDelta, PartDelta)
 
 
-@show_members
 @dataclass(frozen=True)
 class Fast:
     """Features that a format's deltas share, so that most of them need not be decoded.

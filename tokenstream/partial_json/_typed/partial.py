@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
@@ -55,7 +54,6 @@ _NO_DEFAULT: Any = _NoDefault()
 """Represents a default that was not passed."""
 
 
-@show_members
 class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares values that may have no hash
     """A snapshot of a typed object that is being filled in; a snapshot never changes.
 

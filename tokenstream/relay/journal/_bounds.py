@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stream import Stream
 
@@ -16,7 +15,6 @@ _MAX_ID = 256
 """The maximum number of characters in an id."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Limits for the answers of each owner in a journal, so that no owner takes the others' room.

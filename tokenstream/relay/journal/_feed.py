@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamInterrupted
 from tokenstream.relay._attribution import KnownById, report_broken
 from tokenstream.relay.journal._changes import Changes
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._storage import Page, State, Storage
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One record of an answer.

@@ -8,7 +8,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
@@ -49,7 +48,6 @@ _SHUT_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
-@show_members
 class Journal:
     """Records answers while they stream, so that any number of readers can follow from any position.
 

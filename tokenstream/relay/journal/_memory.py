@@ -6,7 +6,6 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
@@ -330,7 +329,6 @@ def _find_expired(answers: dict[str, StoredAnswer], now: float) -> list[tuple[st
     return expired
 
 
-@show_members
 class MemoryJournal(Journal):
     """Keeps answers in the memory of this process: for one server process, for development and for tests.
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tokenstream._basics.members import show_members
 from tokenstream.call_store import AsyncRedisCallStore
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
@@ -299,7 +298,6 @@ class RedisStorage(Storage):
             raise unavailable_error(error) from error
 
 
-@show_members
 class RedisJournal(Journal):
     """Keeps answers in Redis: for processes and machines that follow and stop each other's answers.
 

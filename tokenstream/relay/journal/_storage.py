@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
 
@@ -84,7 +83,6 @@ class Fenced(Exception):
     """The producer may no longer write: it was declared dead, or the storage has lost the answer."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class State:
     """The state of an answer in a storage: its owner, the positions of its records, and if it has ended.
@@ -108,7 +106,6 @@ class State:
     """The fingerprint of the request that started the answer; None if it had none."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some records of an answer, with its state when they were read.

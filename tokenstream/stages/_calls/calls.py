@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
-from tokenstream._basics.members import show_members
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.text_log import TextLog
+from tokenstream._message_parts import set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
@@ -20,7 +20,6 @@ from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
-from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -370,7 +369,6 @@ class TextCall:
         return PartDone(call, choice=self.choice, part=self.part, raw=raw)
 
 
-@show_members
 class ToolTags(SoundStage):
     r"""Turns the calls that a model has written into a text into the events of tool calls.
 

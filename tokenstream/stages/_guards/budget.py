@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN, GrowingUsage
 from tokenstream.errors import MisuseError
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 
-@show_members
 class Budget:
     """Stops an answer that exceeds a budget of tokens, characters, seconds or money.
 

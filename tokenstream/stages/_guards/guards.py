@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
-from tokenstream.stages._guards.asked import AnswerRule, AskedRule, FieldRule
+from tokenstream.stages._guards.asked import AnswerRule
 from tokenstream.stages._guards.budget import Budget
 from tokenstream.stages._guards.texts import Match, Repetition, compile_pattern
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.partial_json._events import At
 
 
 class _BudgetRule:
@@ -118,7 +117,7 @@ class _TextRule:
                 self.stop = self.stop or stage.stop
 
 
-Rule: TypeAlias = _BudgetRule | _TextRule | AnswerRule | FieldRule
+Rule: TypeAlias = _BudgetRule | _TextRule | AnswerRule
 """An object that watches an answer and may stop it."""
 
 
@@ -127,15 +126,13 @@ def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
     return isinstance(rule, re.Pattern)
 
 
-def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> object:  # noqa: ANN401 - any object
+def make_rule(rule: Any, first: int, every: int | None) -> object:  # noqa: ANN401 - any object
     """Return the rule that a caller's arguments describe."""
     check_whole("first_tokens", first)
     if every is not None:
         check_whole("every", every)
     is_function = callable(rule)
-    if field is not None and not is_function:
-        raise MisuseError("field= goes with a function, which is given the field's value")
-    if every is not None and (field is not None or not is_function):
+    if every is not None and not is_function:
         raise MisuseError(
             "every= goes with a function of the message; other rules look at each piece as it comes"
         )
@@ -153,7 +150,7 @@ def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> obj
             "a guard is a regular expression, a function that takes the message and returns why it stops, "
             f"a Budget or a Repetition, and not {rule!r}"
         )
-    return AnswerRule(rule, first, every) if field is None else FieldRule(rule, field)
+    return AnswerRule(rule, first, every)
 
 
 class _Guard:
@@ -198,7 +195,7 @@ class _Guard:
         if self.rule.stop is not None:
             return True
         # A function has decided once it has returned; any other rule, after enough of the answer.
-        return self.rule.has_decided if isinstance(self.rule, AskedRule) else self._pieces >= self._first
+        return self.rule.has_decided if isinstance(self.rule, AnswerRule) else self._pieces >= self._first
 
 
 class _Choices:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stages._matching import LONG, width_of
-from tokenstream.stages._matching.automaton import build
-from tokenstream.stages._matching.rewriting import ONE_CHARACTER, watch_end
-from tokenstream.stages._matching.starts import Starts
+from tokenstream.stages._matching import width_of
+from tokenstream.stages._matching.rewriting import ONE_CHARACTER, find_beginnings, watch_end
 from tokenstream.stages._text import TextStage
 
 LONGEST_MATCH = 1_000
 """The longest match, in characters, that is found even if it is split across pieces."""
+_SHORT = 48
+"""The length of a match up to which all places where it may begin are tried again with each piece."""
 _NEXT = ("a", "0", " ", "\n", ".", "\na")
 """Next characters to try: together they stand for all that a pattern without look-ahead can test."""
 _TESTS_NEXT = re.compile(r"\\[bBZ]|\$|\(\?")
@@ -52,6 +51,9 @@ class Match(TextStage):
     A match counts as soon as no next character could undo it: `\bcat\b` is not found in
     the first half of "catalogue". A match of up to 1,000 characters is found across pieces.
 
+    If another match has begun before it and is still open, one of more than 48 characters is found once
+    that is decided.
+
     Example:
         >>> match = Match(compile_pattern(r"\bcat\b"))
         >>> [match.feed(piece) and match.stop for piece in ("a cat", "alogue")]
@@ -62,13 +64,14 @@ class Match(TextStage):
 
     __slots__ = (
         "_ahead",
+        "_beginnings",
         "_behind",
         "_has_start",
         "_is_sure",
         "_must_wait",
+        "_open_at",
         "_pattern",
         "_search_back",
-        "_starts",
         "_stop",
         "_tail",
     )
@@ -86,9 +89,10 @@ class Match(TextStage):
         """True if no trial of next characters can prove that a match is final: then more text is awaited."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
         """The length of the longest match, together with the characters after it that may undo it."""
-        automaton = build(pattern) if self._search_back > LONG else None
-        self._starts = None if automaton is None else Starts(automaton, 0, "", LONGEST_MATCH)
-        """Places where matches may begin, if they may be long; None to search as far back as they reach."""
+        self._beginnings = find_beginnings(pattern, self._ahead) if self._search_back > _SHORT else None
+        """Matches the end of a text that may become a match; None if matches are short."""
+        self._open_at = 0
+        """The first place in the tail from which a match may still arise, if matches may be long."""
         self._tail = ""
         """The last characters of the text."""
         self._has_start = True
@@ -109,43 +113,57 @@ class Match(TextStage):
         if self._stop is None:
             searched = len(self._tail)
             self._tail += item
-            if self._starts is None or self._find_matches(self._starts):
-                self._search(searched, at_end=False)
+            if self._beginnings is None:
+                self._search(searched - self._search_back)
+            else:
+                self._search_open(self._beginnings, searched)
             # The tail is cut rarely, because that copies it; the cut tail lacks the start of the text.
             tail_length = self._behind + LONGEST_MATCH + self._ahead
             if len(self._tail) > 2 * tail_length:
                 dropped = len(self._tail) - tail_length
                 self._tail, self._has_start = self._tail[dropped:], False
-                if self._starts is not None:
-                    self._starts.drop_start(dropped)
+                self._open_at = max(0, self._open_at - dropped)
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Set `stop` if the text ends with a match; return an empty list."""
-        if self._stop is None and (self._starts is None or self._starts.has_matches):
-            self._search(len(self._tail), at_end=True)
+        if self._stop is None:
+            searched = len(self._tail) - self._search_back
+            self._search(searched if self._beginnings is None else self._open_at, at_end=True)
         return []
 
-    def _find_matches(self, starts: Starts) -> bool:
-        """Read the new text once; return True if it may contain the end of a match."""
+    def _search_open(self, beginnings: re.Pattern[str], searched: int) -> None:
+        """Set `stop` if a match is final that may be long; try a place while it is the first open one."""
         tail = self._tail
-        while starts.now < len(tail):
-            starts.read(tail, len(tail))
         # Longer matches are not found anyway.
-        starts.forget_before(max(0, len(tail) - LONGEST_MATCH - self._ahead))
-        return starts.has_matches
+        start = max(self._open_at, searched - self._search_back, self._first)
+        open_match = beginnings.search(tail, start)
+        open_at = len(tail) if open_match is None else open_match.start()
+        self._open_at = open_at
+        if len(tail) - open_at <= _SHORT:
+            self._search(start)
+            return
+        # A search would try all places in a text without a break, and read each time to its end.
+        for place in range(start, open_at + 1):
+            self._check(self._pattern.match(tail, place))
+        self._search(max(open_at + 1, searched - _SHORT))
 
-    def _search(self, searched: int, *, at_end: bool) -> None:
-        """Set `stop` if the tail (the text's last characters) has a match that no later text can undo."""
-        tail, search = self._tail, self._pattern.search
+    @property
+    def _first(self) -> int:
+        """The first place in the tail at which a match may be looked for."""
         # A shortened tail is not the start of the text, so `^` and look-behinds must not take it for that.
-        first = 0 if self._has_start else self._behind
-        # A match that was not final at the last search may begin this far before the new text.
-        match = search(tail, max(first, searched - self._search_back))
+        return 0 if self._has_start else self._behind
+
+    def _search(self, start: int, *, at_end: bool = False) -> None:
+        """Set `stop` if the tail has a match, from `start` on, that no later text can undo."""
+        self._check(self._pattern.search(self._tail, max(self._first, start)), at_end=at_end)
+
+    def _check(self, match: re.Match[str] | None, *, at_end: bool = False) -> None:
+        """Set `stop` if there is a match, and it is final."""
         if match is None:
             return
         # At most `_ahead` characters after a match may undo it.
-        is_final = at_end or self._is_sure or match.end() + self._ahead <= len(tail)
+        is_final = at_end or self._is_sure or match.end() + self._ahead <= len(self._tail)
         if is_final or self._survives_next_text(match.start()):
             self._stop = f"the text matches {self._pattern.pattern!r}"
 
@@ -207,7 +225,6 @@ def _begins_at(start: int, match: re.Match[str] | None) -> bool:
     return match is not None and match.start() == start
 
 
-@show_members
 class Repetition(TextStage):
     r"""Stops a text that repeats the same words over and over.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.stages._markdown.definitions import find_labels
 from tokenstream.stages._markdown.preview import Completion, build_preview, count_common_prefix
 
@@ -81,7 +80,6 @@ State: TypeAlias = tuple[BlockShape, list[str], int]
 """A block, the pieces of its unfinished line, and the number of these pieces that count."""
 
 
-@show_members
 class MarkdownBlock:
     r"""A snapshot of a top-level block of a Markdown text: a paragraph, a heading, or a whole list.
 

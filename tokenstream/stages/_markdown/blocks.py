@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._markdown.block import CLOSED, BlockShape, KnownDefinition, MarkdownBlock, State
 from tokenstream.stages._markdown.leaf import MARKS
@@ -82,7 +81,6 @@ class _OpenBlock:
         self.retry_at = length + length // 4 if length > _MAX_SHORT else 0
 
 
-@show_members
 class MarkdownBlocks:
     r"""A stage that cuts Markdown into its top-level blocks while it arrives.
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stages._matching.automaton import Automaton, build
 from tokenstream.stages._matching.rewriting import as_regex, watch_end
-from tokenstream.stages._matching.starts import Starts
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyMatch, AnyPattern
@@ -25,14 +23,14 @@ _FULL_CASE = 0x4000
 """The flag FULLCASE of the package `regex`, with which one character may match two characters."""
 _READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
 """Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
-LONG = 48
-"""Number of held-back characters from which an automaton reads them, instead of a search per piece."""
+_LONGEST = 10_000
+"""The most characters of a match that need no bound of the caller's: each of them may cost as many."""
 TRIED = 16
 """Number of positions at which the text is cut to try a match of a pattern that tests the next character."""
 _SLICE = 256
-"""Number of characters that are searched at once."""
-LONGEST_SEARCH = _SLICE + LONG
-"""Number of characters above which an automaton reads the text at once, if the pattern has one."""
+"""Number of characters that are searched at once, at least."""
+_SHORT = 48
+"""Number of characters after an open position that a search may read, instead of a test at each place."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
@@ -45,7 +43,7 @@ class Matcher:
         max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
     """
 
-    __slots__ = ("_automaton", "_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
+    __slots__ = ("_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
 
     def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
         compiled = self.compiled = _compile(stage, pattern)
@@ -53,8 +51,6 @@ class Matcher:
         """The most characters that are held back; None if the pattern itself bounds its matches."""
         self._literal = _find_literal(compiled)
         """The text that the pattern consists of; "" if the pattern is more than plain text."""
-        self._automaton: Automaton | None = None
-        """The pattern as an automaton; None if it is plain text, or no automaton can follow it."""
         self._partial_only: Any = None
         """A variant of the pattern that finds only partial matches at the end of the text."""
         self.context = 1
@@ -67,21 +63,29 @@ class Matcher:
         watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
         self._partial_only = _make_partial_only(stage, compiled, watched)
         self.context = max([1, *(_width_before(stage, body) for body in behind)])
-        # The least width of a pattern that only `regex` can read is unknown, so the pattern is also tried.
+        # The least width of a pattern that only `regex` can read is unknown, so the pattern is tried.
         if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
             raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
         max_width = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
-        if self.limit is None and max_width >= _UNBOUNDED:
+        if self.limit is None and max_width > _LONGEST:
+            longest = "without a limit" if max_width >= _UNBOUNDED else f"up to {max_width:,} characters long"
             raise MisuseError(
-                f"{stage} needs max_length=: nothing in the pattern bounds how long a match may become, so "
-                "all of the text might have to be held back; give the most characters that may be"
+                f"{stage} needs max_length=: a match of the pattern may become {longest}, which is held back "
+                "whole, and read again with each piece; give the most characters that may be"
             )
-        # No automaton can follow the syntax of the package `regex`.
-        self._automaton = build(compiled) if type(compiled).__module__ == "re" else None
 
     def find(self, text: str, position: int) -> AnyMatch | None:
         """Return the first match at or after `position`; None if there is no match."""
         return self.compiled.search(text, position)
+
+    def find_up_to(self, text: str, position: int, last: int) -> AnyMatch | None:
+        """Return the first match that begins at `position` or later, at `last` at the latest; else None."""
+        if len(text) - last <= _SHORT:
+            match = self.compiled.search(text, position)
+            return None if match is None or match.start() > last else match
+        # A search would also try each place after `last`: of a text without a break, as often as it is long.
+        found = (self.compiled.match(text, start) for start in range(position, last + 1))
+        return next((match for match in found if match is not None), None)
 
     def find_open_position(self, text: str, position: int, *, was_open: bool = False) -> int:
         """Return the first position at which a match may still begin or change.
@@ -109,16 +113,6 @@ class Matcher:
         # `_partial_only` finds only matches that reach the end of the text, where more may follow.
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
-    def follow_long(self, text: str, position: int) -> Starts | None:
-        """Return an automaton that will read the held-back text, if that is long; otherwise None.
-
-        The automaton reads each character once, when the caller passes it to `read`. The engine (`re`) is
-        faster for short texts, but searches a text again and again while it grows.
-        """
-        if self._automaton is None or len(text) - position < LONG:
-            return None
-        return Starts(self._automaton, position, text[position - 1 : position], self.limit)
-
     def match_at(self, text: str, position: int, last: int | None = None) -> AnyMatch | None:
         """Return the match that begins at `position`; None if there is no match."""
         if last is None:
@@ -140,13 +134,9 @@ class Matcher:
         The longer a slice is, the longer it takes to give up a match that never ends. Slices have at least
         256 characters, so that a small limit does not mean many searches.
         """
-        if self._automaton is not None:
-            # The engine takes a slice, so what it costs must not depend on the limit.
-            size = _SLICE
-        elif self.limit is None:
+        if self.limit is None:
             return [text]
-        else:
-            size = max(self.limit, _SLICE)
+        size = max(self.limit, _SLICE)
         if len(text) <= size:
             return [text]
         return [text[position : position + size] for position in range(0, len(text), size)]
@@ -181,7 +171,7 @@ def _find_literal(compiled: AnyPattern) -> str:
 
 
 def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
-    """Return a variant of a pattern that finds only partial matches, since it fails after whole ones."""
+    """Return a variant of a pattern that finds only partial matches: it fails after each whole one."""
     try:
         regex: Any = import_module("regex")
     except ImportError as error:

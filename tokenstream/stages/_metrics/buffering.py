@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Literal
 
-from tokenstream._basics.members import show_members
-
 _SHORTEST = 1e-4
 _PER_DECADE = 10
 _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]
@@ -19,7 +17,6 @@ MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1
 NO_COUNTS: tuple[int, ...] = (0,) * (len(_BOUNDS) + 1)
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class GapHistogram:
     """Gaps between chunks, counted in 64 buckets with fixed boundaries, so that two histograms can be added.

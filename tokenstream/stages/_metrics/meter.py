@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from operator import sub
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream.stages._metrics.buffering import NO_COUNTS, GapHistogram, count_sorted, detect_buffering
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 NO_GAPS = GapHistogram()
 
 
-@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The speed of an answer so far; all times in seconds.
@@ -147,7 +145,6 @@ class _Gaps(NamedTuple):
         return gaps, _Gaps(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
 
 
-@show_members
 class Meter:
     """Records when an answer reaches its marks (such as the first text), and when its chunks arrive.
 

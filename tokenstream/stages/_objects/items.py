@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema, describe_first_fault
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@show_members
 class Field(Search[str | OutputInvalid]):
     """The pieces of one string in a document, as the string is written.
 
@@ -166,7 +164,6 @@ class _WrittenExcerpt(_Excerpt):
         return json.dumps(value)
 
 
-@show_members
 class Items(Search[T | OutputInvalid]):
     """The elements of an array in a document, each validated as soon as it is finished.
 

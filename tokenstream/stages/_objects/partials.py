@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
@@ -61,7 +60,6 @@ def _make_word_cutter() -> Cutter:
     return Words()
 
 
-@show_members
 class Partials(DocumentStage, Generic[T]):
     """A typed object that is filled in field by field while its JSON is written.
 

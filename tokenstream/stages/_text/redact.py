@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching import TRIED
 from tokenstream.stages._text.searching import Searching
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyMatch
 
 
-@show_members
 class Redact(Searching):
     r"""Replaces every match of a pattern, however the text is cut into pieces.
 
@@ -40,23 +38,21 @@ class Redact(Searching):
 
     If the text ends in the middle of a match, the part before the end is not a match, and is returned.
 
-    The time for a character is constant, also in a long text without a break, such as a hash,
-    and with any `max_length`. Exceptions are patterns compiled by `regex`, and those with a
-    reference to a group, an atomic group, a possessive repeat, `$` without MULTILINE, or a
-    look-around of more than one character: each character may then take as long as reading
-    the longest match. A pattern that can match a text in very many ways, such as `(\w+)+@`,
-    makes `re` itself slow; write `\w+@`.
+    The time for a character is constant in usual text. While a match is open that does not
+    end, as in a hash, each character may take as long as reading `max_length` characters. A
+    pattern that can match a text in very many ways, such as `(\w+)+@`, makes `re` itself
+    slow; write `\w+@`.
 
     Args:
         pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
             `regex`. Any pattern except plain text needs the package regex (`llm-tokenstream[shape]`).
         with_: The replacement of a match, taken literally; or a function that returns it for
             a match object. The positions in that object are not positions in the whole text.
-        max_length: The most characters that are held back; required if the pattern does not limit the
-            length of its matches. None for the limit of the pattern.
+        max_length: The most characters that are held back; required if the pattern does not limit its
+            matches to 10,000 characters. None for the limit of the pattern.
 
     Raises:
-        MisuseError: The pattern cannot be used: its matches have no maximum length and `max_length`
+        MisuseError: The pattern cannot be used: its matches may be too long and `max_length`
             is missing, it matches the empty text, or the package regex is not installed.
 
     Example:
@@ -93,7 +89,7 @@ class Redact(Searching):
             self._pending_at = self._extend_match(
                 self._text, self._pending_at, self._replaced_end, self._tried
             )
-            self._rests, self._starts = False, None
+            self._rests = False
         return super().end()
 
     # -- what becomes of a match -----------------------------------------------
@@ -114,8 +110,6 @@ class Redact(Searching):
         start = match.start()
         end = self._replaced_end = self._tried = self._accept(text, match, out, is_cut=False)
         self._rests = True
-        if self._starts is not None:
-            self._starts.keep_only(start)
         return self._skip_replaced_match(text, start, end, tried=end)
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
@@ -148,8 +142,6 @@ class Redact(Searching):
         dropped = len(text) - len(shorter)
         self._replaced_end -= dropped
         self._tried -= dropped
-        if self._starts is not None:
-            self._starts.drop_middle(dropped)
         return shorter
 
     def _skip_replaced_match(self, text: str, position: int, end: int, tried: int) -> int:
@@ -157,20 +149,16 @@ class Redact(Searching):
 
         The arguments are those of `_extend_match`.
         """
-        limit, starts = self._matcher.limit or 0, self._starts
-        if starts is not None:
-            starts.read(text, len(text))
-            may_grow = starts.is_open(position)
-            if may_grow and len(text) - end <= limit:
-                # There is no need to know its end yet.
-                return position
-        else:
-            may_grow = self._matcher.may_change(text, position)
+        limit = self._matcher.limit or 0
+        may_grow = self._matcher.may_change(text, position)
+        if may_grow and len(text) - end <= limit:
+            # There is no need to know its end yet.
+            return position
         end = self._extend_match(text, position, end, tried)
         if may_grow and len(text) - end <= limit:
             self._replaced_end, self._tried = end, len(text)
             return position
-        self._rests, self._starts = False, None
+        self._rests = False
         return end
 
     def _extend_match(self, text: str, position: int, end: int, tried: int) -> int:

@@ -6,16 +6,14 @@ import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching import LONGEST_SEARCH, Matcher
+from tokenstream.stages._matching import Matcher
 from tokenstream.stages._text import TextStage
 
 if TYPE_CHECKING:
     import regex
 
     from tokenstream._basics.loose import AnyMatch
-    from tokenstream.stages._matching.starts import Starts
 
 
 class Searching(TextStage):
@@ -27,7 +25,7 @@ class Searching(TextStage):
         max_length: The most characters that are held back; None for the limit of the pattern.
     """
 
-    __slots__ = ("_matcher", "_pending_at", "_rests", "_starts", "_text")
+    __slots__ = ("_matcher", "_pending_at", "_rests", "_text")
 
     def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
         self._matcher = Matcher(stage, pattern, max_length)
@@ -35,8 +33,6 @@ class Searching(TextStage):
         """The held-back text, with as many characters before it as the pattern may look back at."""
         self._pending_at = 0
         """Offset of the held-back text in `_text`."""
-        self._starts: Starts | None = None
-        """The automaton's reading of the held-back text, if that is long; None if it is searched instead."""
         self._rests = False
         """True while no text is emitted, because it belongs to a match or follows the last one."""
 
@@ -97,15 +93,12 @@ class Searching(TextStage):
         """
         out: list[str] = []
         text, position = self._text, self._pending_at
-        if self._starts is not None and not self._rests:
-            self._starts.end()
-            position = self._emit_known(self._starts, text, position, out)
         while not self._rests and (match := self._matcher.find(text, position)) is not None:
             out.append(text[position : match.start()])
             position = self._meet(text, match, out)
         if not self._rests:
             out.append(text[position:])
-        self._text, self._pending_at, self._starts = "", 0, None
+        self._text, self._pending_at = "", 0
         return _join(out)
 
     # -- within ------------------------------------------------------------------
@@ -114,48 +107,40 @@ class Searching(TextStage):
         """Keep the text from a position on, and what the pattern looks back at; return what is dropped."""
         keep_from = max(0, position - self._matcher.context)
         self._text, self._pending_at = text[keep_from:], position - keep_from
-        if self._starts is not None:
-            self._starts.drop_start(keep_from)
         return keep_from
 
     def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
         """Emit the text that later text cannot change; return the start of the rest, which is held back.
 
-        Each round of the loop has one of two ways to read:
-
-        1. An automaton reads on, if the held-back text is long.
-        2. A search finds the first position at which a match may still begin or change; the text before it is
-           emitted. If more than `max_length` characters follow it, that match is decided as it is.
+        Each round of the loop finds the first position at which a match may still begin or change, and emits
+        the text before it. If more than `max_length` characters follow it, that match is decided as it is.
         """
-        matcher, limit = self._matcher, self._matcher.limit
-        # Long text is read by an automaton, each character once; short text is searched, which is faster.
-        is_long = len(text) - position > LONGEST_SEARCH
+        limit = self._matcher.limit
         while not self._rests:
-            if self._starts is not None or (is_long and self._begin_following(text, position)):
-                position = self._follow(text, position, out)
-                if self._starts is not None:
-                    # All text is read, and the automaton holds some of it back.
-                    break
-                # The automaton holds nothing back any more; text that it has not read may follow.
-                is_long, was_open = len(text) - position > LONGEST_SEARCH, False
-                continue
             # Text is held back only from a position at which a match may still begin or change.
-            open_at = matcher.find_open_position(text, position, was_open=was_open)
+            open_at = self._matcher.find_open_position(text, position, was_open=was_open)
             position = self._emit_until(text, position, open_at, out)
-            if position > open_at or self._begin_following(text, position):
-                # The last match goes beyond the open position: look for the next one. Or much text is held
-                # back, so that the automaton reads on from here.
+            if position > open_at or self._rests:
+                # The last match goes beyond the open position: look for the next one.
                 continue
             if limit is None or len(text) - position <= limit:
                 # The text from here on is held back.
                 break
             # No more text may be held back: its first characters decide, as if it had come in small pieces.
-            match = self._find_short_match(text, position)
-            if match is None:
-                out.append(text[position])
-                position, was_open = position + 1, True
-            else:
-                position, was_open = self._accept_open(text, match, out), True
+            after = self._emit_too_long(text, position, limit, out)
+            match = self._find_short_match(text, position) if after == position else None
+            position, was_open = after if match is None else self._accept_open(text, match, out), True
+        return position
+
+    def _emit_too_long(self, text: str, position: int, limit: int, out: list[str]) -> int:
+        """Emit characters at which no match of an allowed length begins, down to `limit` of them."""
+        start = position
+        while len(text) - position > limit and self._find_short_match(text, position) is None:
+            position += 1
+            if not self._matcher.sure_at_end:
+                # The text after `limit` characters may decide about a match: it is looked for again.
+                break
+        out.append(text[start:position])
         return position
 
     def _emit_until(self, text: str, position: int, open_at: int, out: list[str]) -> int:
@@ -164,10 +149,9 @@ class Searching(TextStage):
         The end is beyond `open_at` if the last match extends beyond it.
         """
         while position <= open_at and not self._rests:
-            match = None
-            if position < open_at or self._is_sure(open_at, open_at):
-                match = self._matcher.find(text, position)
-            if match is None or not self._is_sure(match.start(), open_at):
+            last = open_at if self._is_sure(open_at, open_at) else open_at - 1
+            match = self._matcher.find_up_to(text, position, last) if position <= last else None
+            if match is None:
                 out.append(text[position:open_at])
                 return open_at
             out.append(text[position : match.start()])
@@ -190,62 +174,6 @@ class Searching(TextStage):
             return start + 1
         return self._accept(text, short, out, is_cut=True)
 
-    def _begin_following(self, text: str, position: int) -> bool:
-        """Let an automaton read the held-back text from now on, if it is long; return True if so.
-
-        The result is also True if no text is emitted any more.
-        """
-        if self._rests:
-            return True
-        self._starts = self._matcher.follow_long(text, position)
-        return self._starts is not None
-
-    def _follow(self, text: str, position: int, out: list[str]) -> int:
-        """Let the automaton read on; emit the text that later text cannot change.
-
-        The result is the start of the text that is still held back. If none of the text that was read is
-        held back, the automaton is dropped (`_starts` is None).
-        """
-        limit = self._matcher.limit
-        while (starts := self._starts) is not None and starts.now < len(text):
-            # Up to the position at which the first match that is still open becomes too long.
-            starts.read(text, len(text) if limit is None else min(len(text), position + limit + 1))
-            position = self._emit_known(starts, text, position, out)
-            if self._rests:
-                break
-            starts.forget_before(position)
-        return position
-
-    def _emit_known(self, starts: Starts, text: str, position: int, out: list[str]) -> int:
-        """Emit the text that the automaton has read, up to the first match that may still change.
-
-        The result is the start of that match. A match that has become too long is decided as it is.
-        """
-        matcher, limit = self._matcher, self._matcher.limit
-        while (start := starts.first(position)) is not None:
-            out.append(text[position:start])
-            position, is_open = start, starts.is_open(start)
-            is_cut = is_open and limit is not None and starts.now - start > limit
-            if is_open and not is_cut and not (self._is_sure(start, start) and starts.has_match(start)):
-                return start
-            match = None
-            if starts.has_match(start, cut=is_cut):
-                # The engine (`re`) finds where the match ends.
-                find_short = self._find_short_match
-                match = find_short(text, start) if is_cut else matcher.match_at(text, start, starts.now)
-            if match is None:
-                out.append(text[start])
-                position = start + 1
-                continue
-            if is_cut:
-                return self._accept_open(text, match, out)
-            position = self._accept(text, match, out, is_cut=False)
-            if self._rests:
-                return position
-        out.append(text[position : starts.now])
-        self._starts = None
-        return max(position, starts.now)
-
 
 def _join(pieces: list[str]) -> list[str]:
     """Return the pieces joined into one, in a list; an empty list if there is no text."""
@@ -253,7 +181,6 @@ def _join(pieces: list[str]) -> list[str]:
     return [text] if text else []
 
 
-@show_members
 class Until(Searching):
     r"""Returns a text up to the first match of a marker, and nothing after it.
 
@@ -266,12 +193,12 @@ class Until(Searching):
         include: True if the marker is returned, too. It is returned whole, so the stage waits for
             the end of a marker that may still grow, such as `\n+`.
         max_length: The most characters that are held back; required if a compiled marker does
-            not limit the length of its matches. A longer match ends the text only if its first
+            not limit its matches to 10,000 characters. A longer match ends the text only if its first
             `max_length` characters match, too.
 
     Raises:
-        MisuseError: The marker cannot be used: it is empty or a function, its matches have no maximum
-            length and `max_length` is missing, or the package regex is not installed.
+        MisuseError: The marker cannot be used: it is empty or a function, its matches may be too
+            long and `max_length` is missing, or the package regex is not installed.
 
     Example:
         >>> answer = Until("\nUser:")
@@ -316,7 +243,7 @@ class Until(Searching):
         """End the text with the marker."""
         if self._include:
             out.append(match.group())
-        self._rests, self._starts = True, None
+        self._rests = True
         return match.end()
 
     def _accept_open(self, text: str, match: AnyMatch, out: list[str]) -> int:

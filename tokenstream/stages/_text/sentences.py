@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
 from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.spoken import MarkdownSpeech
@@ -142,7 +141,6 @@ _LAST_CLAUSE = re.compile(r"(?s)\s*+\S.*(?:[,;:–—،؛][\"'”’)\]]*\s+|[�
 _LAST_BLANK = re.compile(r"(?s)\s*+\S.*\s")
 
 
-@show_members
 class Sentences(TextStage):
     r"""A stage that returns a text sentence by sentence, as text-to-speech needs it.
 

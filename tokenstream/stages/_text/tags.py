@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text import TextStage
@@ -201,7 +200,6 @@ class TagScanner:
         return closing.end()
 
 
-@show_members
 class SplitTags(TextStage):
     r"""Returns the text outside of tags such as `<think>…</think>`, and keeps the text inside.
 

@@ -8,7 +8,6 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._text import TextStage
@@ -166,7 +165,6 @@ def _is_joined(before: str, later: str) -> bool:
     return _HANGUL_JOINED.match(before + later) is not None
 
 
-@show_members
 class Lines(TextStage):
     r"""A stage that returns a text line by line, each with its line ending.
 
@@ -249,7 +247,6 @@ class Lines(TextStage):
         return out
 
 
-@show_members
 class Words(TextStage):
     """A stage that returns a text word by word.
 
@@ -329,7 +326,6 @@ class Words(TextStage):
         return out
 
 
-@show_members
 class Graphemes(TextStage):
     r"""A stage that never returns half a letter: no split emoji, flag, syllable or combining mark.
 

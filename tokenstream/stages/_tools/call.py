@@ -9,8 +9,8 @@ from pydantic import PrivateAttr
 from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of, set_place
-from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
+from tokenstream._message_parts import set_repairs
 from tokenstream.errors import MisuseError, OutputIncomplete
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._events import ValueStart
@@ -18,7 +18,6 @@ from tokenstream.partial_json._parser import PartialJSONParser
 from tokenstream.stages._objects.partials import Partials
 from tokenstream.stages._tools.generators import finish_call, finish_later, is_async_generator, needs_await
 from tokenstream.stages._tools.kinds import TypeTool
-from tokenstream.stages._tools.repaired import set_repairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -195,7 +194,6 @@ class CheckedCall(ToolCall[Any, Any]):
         return ToolCall.__name__
 
 
-@show_members
 class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft, which has no hash
     """A tool call so far: a snapshot that never changes.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import decode, is_one_value
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
@@ -116,7 +115,6 @@ def _decode_inner(text: str) -> object:
     return inner if is_dict(inner) or is_list(inner) or isinstance(inner, str) else None
 
 
-@show_members
 class ValidatedCalls:
     """Checks the arguments of tool calls; a stage that turns finished calls into calls that can be run.
 

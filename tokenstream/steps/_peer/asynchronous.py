@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import AsyncChunks
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
 
 
-@show_members
 class AsyncPeer(BasePeer):
     """The other side of a conversation in JSON-RPC, such as an agent's process, in coroutines.
 

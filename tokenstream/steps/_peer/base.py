@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream._sources.causes import class_names
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.framing._json_rpc import JSONRPCMessage
@@ -147,7 +146,6 @@ class _AnyMessage(JSONRPCMessage):
         return self.kind == "request" and self._exchange.is_waiting_for(self.id)
 
 
-@show_members
 class PeerMessage(_AnyMessage):
     """A request or a notification of a `Peer`.
 
@@ -187,7 +185,6 @@ class PeerMessage(_AnyMessage):
         self._peer.refuse(self, code, message)
 
 
-@show_members
 class AsyncPeerMessage(_AnyMessage):
     """A request or a notification of an `AsyncPeer`.
 

@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
 from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, encode_json_rpc
@@ -33,7 +32,6 @@ _KINDS: dict[int, ErrorKind] = {
 """The kinds of the errors that JSON-RPC and ACP define, by their codes."""
 
 
-@show_members
 class PeerCall:
     """A request that `Peer.begin` has sent; it is answered while the peer's messages are read."""
 

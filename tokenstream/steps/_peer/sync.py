@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import ConcurrentRead
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._program import Patience
 
 
-@show_members
 class Peer(BasePeer):
     r"""The other side of a conversation in JSON-RPC, such as an agent's process.
 

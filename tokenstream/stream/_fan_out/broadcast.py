@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream._basics.members import show_members
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
@@ -312,7 +311,6 @@ class _SyncReaderDriver(_SyncReads):
         self.hub.end(partial(self.hub.driver.stop, reason))
 
 
-@show_members
 class Broadcast:
     """One stream for several consumers that come and go; see `Stream.broadcast`.
 
@@ -355,7 +353,6 @@ class Broadcast:
         return self._hub.listen(function)
 
 
-@show_members
 class BroadcastReader(SyncStreamBase, Choice):
     """One of several consumers of a stream, with the views and events of a stream.
 

@@ -11,10 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream._basics.members import show_members_like
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
-from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
@@ -274,7 +272,6 @@ class _AsyncReaderDriver(_AsyncReads):
         return event
 
 
-@show_members_like(Broadcast)
 class AsyncBroadcast:
     """One stream for several consumers that come and go; see `AsyncStream.broadcast`.
 
@@ -319,7 +316,6 @@ class AsyncBroadcast:
         return self._hub.listen(function)
 
 
-@show_members_like(BroadcastReader)
 class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
     """One of several consumers of a stream, with the views and events of a stream.
 

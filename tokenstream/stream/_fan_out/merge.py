@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._basics.members import show_members
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.async_pump import AsyncPump
 
 
-@show_members
 class Merge(MergeBase[K, Stream, SyncDriver]):
     """Iterator over the labelled events of several streams, which are read at the same time.
 
@@ -246,7 +244,6 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     return isinstance(value, Mapping)
 
 
-@show_members
 class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     """Asynchronous iterator over the labelled events of several streams, which are read at the same time.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import ref
 
-from tokenstream._basics.members import show_members
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
 from tokenstream.stream._async_driver import AsyncDriver
@@ -37,7 +36,6 @@ StreamT = TypeVar("StreamT", bound=_AnyStream)
 AsyncStreamT = TypeVar("AsyncStreamT", bound=_AnyAsyncStream)
 
 
-@show_members
 class Responses(UncopyableObject, Generic[StreamT]):
     """Iterator over the answers on one connection, each a `Stream` with its own ending.
 
@@ -120,7 +118,6 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 raise
 
 
-@show_members
 class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
     """Asynchronous iterator over the answers on one connection, each an `AsyncStream` with its own ending.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from tokenstream._basics.members import name_defaults, show_members
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import boto3_stream_key_of
@@ -88,7 +87,6 @@ class _TapBase(WatchedStream[ItemT]):
         return f"<tap of {class_name_of(self._target)}: {state}>"
 
 
-@show_members
 class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     """A stream that is read in a `for` loop, with the message of the answer read so far; made by `tap`.
 
@@ -99,7 +97,6 @@ class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     __slots__ = ()
 
 
-@show_members
 class AsyncTap(_TapBase[ItemT], AsyncWatchedStream[ItemT]):
     """A stream that is read in an `async for` loop, with the message of the answer read so far.
 
@@ -177,7 +174,6 @@ def tap(
     tool_tags: bool | str | Iterable[str] = ...,
     citation_markers: CitationMarkers = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
-@name_defaults
 def tap(
     source: Any,
     *,
@@ -213,8 +209,7 @@ def tap(
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all; `stages.Citations(keep=True)`
-            leaves them in the text.
+            sources in its text; they become citations. True for all.
 
     Raises:
         MisuseError: The source cannot be read in a loop, an object in `tools` is no tool, or `tool_tags`

@@ -6,7 +6,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from tokenstream._basics.members import show_members, show_members_like
 from tokenstream._basics.visible import several_lines
 from tokenstream.events import ReasoningDelta
 from tokenstream.stream._outputs.tool_partials import AsyncCallDraftViews, CallDraftViews
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 
 
-@show_members
 class Choice(OutputViews, CallViews, CallDraftViews):
     """One of the alternative answers of a stream, with its own views."""
 
@@ -94,7 +92,6 @@ class Choice(OutputViews, CallViews, CallDraftViews):
         return self.message
 
 
-@show_members_like(Choice)
 class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     """One of the alternative answers of a stream, with its own views."""
 

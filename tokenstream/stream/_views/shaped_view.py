@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic, Never, Self
 from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
-from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.host import find_host
@@ -312,7 +311,6 @@ class _DraftShaping:
         raise NotImplementedError
 
 
-@show_members
 class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
     """A view of an object as it arrives, read in a `for` loop, or throttled or turned into patches."""
 
@@ -354,7 +352,6 @@ class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
     __slots__ = ()
 
 
-@show_members_like(PartialsView)
 class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T]):
     """A view of an object as it arrives, read in an `async for` loop, or throttled or turned into patches."""
 

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
-from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.errors import MisuseError
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
 from tokenstream.stream._views.text_plan import refuse_closed
@@ -282,7 +281,6 @@ def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Stag
     return stage
 
 
-@show_members
 class TextView(_TextShaping, PlannedView[str]):
     """A view of a text as it arrives, read in a `for` loop or shaped first."""
 
@@ -345,7 +343,6 @@ class ShapedTextView(ShapedView[str], TextView):
     __slots__ = ()
 
 
-@show_members_like(TextView)
 class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
     """A view of a text as it arrives, read in an `async for` loop or shaped first."""
 

@@ -8,7 +8,6 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import UnsupportedUse
 from tokenstream._basics.loose import ErasedGeneric
-from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._protocols import NULL
@@ -120,7 +119,6 @@ class RepairedView:
         return repairs_of(self._cursor)
 
 
-@show_members
 class View(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
@@ -199,14 +197,12 @@ class ItemView(View[ItemT]):
         return _unwrap_null(super().__next__())
 
 
-@show_members
 class ItemsView(RepairedView, ItemView[ItemT]):
     """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
 
-@show_members
 class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop; otherwise like `View`."""
 
@@ -278,14 +274,12 @@ class AsyncItemView(AsyncView[ItemT]):
         return _unwrap_null(await super().__anext__())
 
 
-@show_members
 class AsyncItemsView(RepairedView, AsyncItemView[ItemT]):
     """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
 
-@show_members
 class ToolCallView(View[CallT]):
     """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 
@@ -303,7 +297,6 @@ class ToolCallView(View[CallT]):
         return View(self._driver, cursor.make_waiting(), self._instead)
 
 
-@show_members
 class AsyncToolCallView(AsyncView[CallT]):
     """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from tokenstream._basics.members import name_defaults
+from tokenstream._sources.plain import is_file
+from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._tap.wrappers import response_of
 from tokenstream.testing._record.filters import compile_replacements
@@ -100,7 +101,6 @@ class _Hooks:
 SourceT = TypeVar("SourceT")
 
 
-@name_defaults
 def record(
     source: SourceT,
     path: str | os.PathLike[str],

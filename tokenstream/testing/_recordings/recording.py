@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypedDict, cast
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ class Arrival(NamedTuple):
     data: bytes
 
 
-@show_members
 @dataclass(frozen=True)
 class Recording:
     r"""A recorded answer: its chunks with their arrival times, and its head.

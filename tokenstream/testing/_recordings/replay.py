@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from tokenstream._basics.members import show_members
 from tokenstream._connection.head import ResponseHead
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.testing.faults import Fault
 
 
-@show_members
 @dataclass(frozen=True, slots=True)
 class Seed:
     r"""Chunks of random sizes, the same each time.

@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream._basics.members import show_members
 from tokenstream.testing._recordings.frames import SSE, Framing, cut_frames
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ _PAUSE_FACTORS = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
 """Lengths of pauses in an uneven rhythm, like that of a model, as multiples of the mean pause."""
 
 
-@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request received by the server."""
@@ -113,7 +111,6 @@ class Reply:
         return replace(self, chunks=chunks, cut=how)
 
 
-@show_members
 @dataclass(slots=True)
 class Exchange:
     """A request that a test server received, with the progress of its answer."""

@@ -8,7 +8,6 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
@@ -60,7 +59,6 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-@show_members
 class Server(ReplayServer):
     """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
 

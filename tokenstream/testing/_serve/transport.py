@@ -8,7 +8,6 @@ from email.message import Message
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstream._basics.members import show_members
 from tokenstream.testing._recordings.clock import as_clock
 from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
 from tokenstream.testing._serve.playable import Player, headers_of
@@ -54,7 +53,6 @@ _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
 """For each break of a connection, the name and the message of the client's error; the first match counts."""
 
 
-@show_members
 class Transport(_TransportBase):
     """A transport that plays recordings, scripts and faults; made by `testing.transport`.
 
