@@ -119,7 +119,8 @@ def test_f31_a_deadline_ends_an_asynchronous_read_before_the_first_byte(limit: s
 @both_colours
 def test_f32_comments_do_not_hide_that_no_event_comes(colour: str) -> None:
     """They are heartbeats, and no first event."""
-    with Loopback([chunked_head(), *[http_chunk(b": ping\n\n"), 0.01] * 300]) as server:
+    pings: list[bytes | float] = [http_chunk(b": ping\n\n"), 0.01]
+    with Loopback([chunked_head(), *pings * 300]) as server:
         deadlines = Deadlines(first_event=0.15, idle_bytes=1)
         error = failed(colour, server, StreamStalled, deadlines=deadlines)
 
