@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.openai_assistants.support import (
@@ -150,11 +149,3 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
     reads_alike_at_a_glance(OpenAIAssistants, frames)
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    got = read(*START, delta(text("a")), ("thread.message.delta", noise), delta(text("b")))
-
-    assert got.error is None or isinstance(got.error, StreamError)
-    assert got.message.text.startswith("a")
