@@ -65,7 +65,7 @@ OUR_OWN: list[Any] = ["é", b"x", {"a": {}}, {"text": {}}]
 @given(strayed([dict([each]) for each in EVERYTHING], *OUR_OWN))
 def test_whatever_converse_sends_only_our_own_errors_come_out(events: list[Any]) -> None:
     """As boto3's objects; wrong types are absent, unknown, or an error that says so."""
-    is_sound(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]))
+    is_sound(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]), has_bytes=True)
 
 
 @given(strayed([list(each) for each in EVERYTHING], *OUR_OWN))
@@ -95,7 +95,7 @@ def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) ->
 )
 def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> None:
     """Without bytes, with bytes of another kind, with other fields."""
-    is_sound(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]))
+    is_sound(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]), has_bytes=True)
 
 
 _RECORDINGS = sorted((SHARED / "recordings").glob("bedrock-*/*.eventstream"))
