@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Payload: TypeAlias = dict[str, Any]
 WHOLE = '{"folder": "/var/tern", "deep": [1, {"on": true}]}'
-COMPACT = json.dumps(json.loads(WHOLE), separators=(",", ":"))
 OTHER = '{"folder": "/"}'
 
 

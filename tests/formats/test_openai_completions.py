@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
@@ -14,7 +13,7 @@ from tests.support.formats import OpenAIChat, OpenAICompletions
 from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import ReasoningDelta
 from tokenstream.limits import Limits
 
@@ -385,14 +384,6 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
     reads_alike_at_a_glance(OpenAICompletions, frames)
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    got = read(piece("a"), piece("b"), noise, piece("c"))
-
-    assert got.error is None or isinstance(got.error, StreamError)
-    assert got.message.text.startswith("ab")
 
 
 def test_objects_that_are_already_decoded_are_read_too() -> None:

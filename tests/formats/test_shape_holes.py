@@ -13,7 +13,6 @@ from tests.support.tables import in_one_test
 from tokenstream.formats._fast.shape import Shape, get_at
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
-PAYLOAD = json.dumps(VALUE).encode()
 PATH = ("inner", "text")
 NUMBERS = (("n",), ("inner", "id"))
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
 from tests.support.formats import TGI
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
@@ -280,14 +279,6 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
     reads_alike_at_a_glance(TGI, frames)
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    got = read(token("a"), token("b", 2), noise, token("c", 3))
-
-    assert got.error is None or isinstance(got.error, StreamError)
-    assert got.message.text.startswith("ab")
 
 
 def test_objects_that_are_already_decoded_are_read_too() -> None:

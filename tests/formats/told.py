@@ -11,13 +11,14 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
+from tokenstream.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.events import Event
     from tokenstream.formats import Format, Frame
-    from tokenstream.message import Message, ToolCall
+    from tokenstream.message import ToolCall
 
 FormatT = TypeVar("FormatT", bound="Format")
 
@@ -156,6 +157,25 @@ def adds_up(told: Told) -> None:
             if isinstance(event, TextDelta) and event.choice == message.choice
         ]
         assert message.text == "".join(pieces)
+
+
+def is_sound(told: Told, *, whole: bool = True, has_bytes: bool = False) -> None:
+    """Hold what is true of any answer, whatever came: no text is lost and no call is handed out twice.
+
+    Args:
+        told: What came.
+        whole: False if the server may take text back.
+        has_bytes: True if bytes, which JSON has no word for, may stand in a field.
+    """
+    assert told.error is None or isinstance(told.error, StreamError)
+    assert not whole or sorted(told.text) == sorted("".join(message.text for message in told.messages))
+    done = [(event.choice, event.part) for event in told.events if isinstance(event, ToolCallDone)]
+    assert len(done) == len(set(done))
+    assert all(call.complete for call in told.calls)
+    for message in told.messages:
+        assert Message.model_validate(message.model_dump()) == message
+        as_json = message.model_dump_json()
+        assert has_bytes or Message.model_validate_json(as_json) == message
 
 
 def without_shortcuts(format: FormatT) -> FormatT:

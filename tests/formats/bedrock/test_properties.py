@@ -25,11 +25,10 @@ from tests.formats.bedrock.payloads import (
 )
 from tests.formats.bedrock.support import INNER, packed
 from tests.formats.mutations import strayed
+from tests.formats.told import is_sound
 from tests.support.beside import SHARED, needs_recordings
 from tests.support.formats import BedrockConverse, BedrockInvoke
 from tokenstream import Decoder
-from tokenstream.errors import StreamError
-from tokenstream.events import ToolCallDone
 from tokenstream.framing import EventStreamMessage
 
 EVERYTHING: list[Named] = [
@@ -63,20 +62,10 @@ OUR_OWN: list[Any] = ["é", b"x", {"a": {}}, {"text": {}}]
 """What else may stand in a field: bytes, too, as boto3's objects have them."""
 
 
-def check(came: Any) -> None:
-    """Hold what must be true of any stream."""
-    assert came.error is None or isinstance(came.error, StreamError)
-    came.message.model_dump_json()
-    ids = [event.part for event in came.events if isinstance(event, ToolCallDone)]
-    assert len(ids) == len({(e.choice, e.part) for e in came.events if isinstance(e, ToolCallDone)})
-    for call in came.calls:
-        assert call.complete
-
-
 @given(strayed([dict([each]) for each in EVERYTHING], *OUR_OWN))
 def test_whatever_converse_sends_only_our_own_errors_come_out(events: list[Any]) -> None:
     """As boto3's objects; wrong types are absent, unknown, or an error that says so."""
-    check(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]))
+    is_sound(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]), has_bytes=True)
 
 
 @given(strayed([list(each) for each in EVERYTHING], *OUR_OWN))
@@ -87,7 +76,7 @@ def test_whatever_binary_messages_hold_only_our_own_errors_come_out(events: list
         for each in events
         if isinstance(each, list) and each
     ]
-    check(read(BedrockConverse(), frames))
+    is_sound(read(BedrockConverse(), frames))
 
 
 @given(strayed(INNER, *OUR_OWN))
@@ -95,8 +84,8 @@ def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) ->
     """Payloads of all models in one stream, each of them changed."""
     chunks = [json.dumps(each, default=str).encode() for each in events]
 
-    check(read(BedrockInvoke(), [{"chunk": {"bytes": each}} for each in chunks]))
-    check(read(BedrockInvoke(), [packed(each) for each in chunks]))
+    is_sound(read(BedrockInvoke(), [{"chunk": {"bytes": each}} for each in chunks]))
+    is_sound(read(BedrockInvoke(), [packed(each) for each in chunks]))
 
 
 @given(
@@ -106,7 +95,7 @@ def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) ->
 )
 def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> None:
     """Without bytes, with bytes of another kind, with other fields."""
-    check(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]))
+    is_sound(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]), has_bytes=True)
 
 
 _RECORDINGS = sorted((SHARED / "recordings").glob("bedrock-*/*.eventstream"))

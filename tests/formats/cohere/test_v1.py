@@ -230,21 +230,15 @@ def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
         {**end("ERROR"), "error": "it broke"},
         line("stream-error", finish_reason="ERROR", err="it broke"),
         line("stream-error", err="it broke"),
+        {"error": "it broke"},
     ],
 )
 def test_an_error_is_the_providers(payload: Payload) -> None:
-    """At the end of chat, and of generate."""
+    """At the end of chat, of generate, and in mid-stream as in any format."""
     came = read(START, said("Hel"), payload)
 
     assert isinstance(came.error, ProviderError)
     assert ("it broke" in str(came.error), "Hel") == (True, came.message.text)
-
-
-def test_an_error_object_in_mid_stream_is_an_error() -> None:
-    """What every format takes for one is one here."""
-    came = read(START, said("Hel"), {"error": "it broke"})
-
-    assert isinstance(came.error, ProviderError)
 
 
 def test_several_generations_are_choices() -> None:

@@ -42,24 +42,17 @@ def test_the_status_is_the_finish_reason(status: str) -> None:
     assert told.message.ending == "complete"
 
 
-def test_an_interaction_that_failed_is_an_error() -> None:
-    """With what it says; what had come is kept."""
-    errors = [{"code": "unavailable", "message": "busy"}]
+@pytest.mark.parametrize("field", ["error", "errors"])
+def test_an_interaction_that_failed_is_an_error(field: str) -> None:
+    """With what it says, once or in a list; what had come is kept."""
+    error = {"code": "unavailable", "message": "busy"}
     begun = [created(), start(0, "model_output"), delta(0, "text", text="Hel")]
-    told = read(*begun, completed("failed", errors=errors))
-
-    assert isinstance(told.error, ProviderError)
-    assert (told.error.code, told.error.kind) == ("unavailable", "overloaded")
-    assert (told.message.text, told.message.finish_reason, told.message.ending) == ("Hel", "error", "failed")
-    assert "interaction failed" in str(read(created(), completed("failed")).error)
-
-
-def test_an_interaction_may_tell_a_single_error() -> None:
-    """Whose problem it is, is read from it."""
-    told = read(created(), completed("failed", error={"code": "unavailable", "message": "busy"}))
+    told = read(*begun, completed("failed", **{field: error if field == "error" else [error]}))
 
     assert isinstance(told.error, ProviderError)
     assert (told.error.kind, told.error.code, told.error.retryable) == ("overloaded", "unavailable", True)
+    assert (told.message.text, told.message.finish_reason, told.message.ending) == ("Hel", "error", "failed")
+    assert "interaction failed" in str(read(created(), completed("failed")).error)
 
 
 def test_a_failure_that_only_a_status_update_told_is_an_error() -> None:

@@ -320,13 +320,6 @@ def test_reasoning_inside_a_message_is_reasoning() -> None:
     ]
 
 
-def test_content_that_a_start_promises_is_given_by_what_follows() -> None:
-    """Otherwise it could come twice."""
-    came = said(added(message(output_text("Hel"))), delta("Hel"), delta("lo"), output=[])
-
-    assert came.text == "Hello"
-
-
 def test_an_answer_may_begin_in_its_middle() -> None:
     """As it does where the provider replays it from a number on."""
     came = read(*map(frame, numbered(delta("lo"), ended())))

@@ -131,6 +131,7 @@ def test_items_that_all_have_one_id_are_known_by_their_order() -> None:
         [done(message(output_text("Hello"), status="completed"))],
         [delta("Hel"), delta("lo")],
         [added(message()), delta("Hel"), delta("lo")],
+        [added(message(output_text("Hel"))), delta("Hel"), delta("lo")],
     ],
 )
 def test_text_is_given_once_whichever_events_are_left_out(events: list[Payload]) -> None:
