@@ -88,14 +88,6 @@ def test_no_wait_for_the_head_is_longer_than_what_is_left(
     assert kept == httpx.Timeout(0.001 if open_stream is with_own_timeout else timeout)
 
 
-def test_a_shorter_timeout_of_the_client_applies_and_is_named_as_such() -> None:
-    """The client gives up before any deadline."""
-    with httpx.Client(transport=Transport(), timeout=0.01) as client, pytest.raises(StreamStalled) as caught:
-        plain(client, Deadlines(total=30)).final()
-
-    assert "transport" == caught.value.limit
-
-
 @in_one_test("open_stream", OPENERS)
 def test_the_body_has_the_timeouts_of_the_client(open_stream: Callable[..., Stream]) -> None:
     """What was left for the head does not limit the reads after it; these have limits of their own."""

@@ -170,31 +170,6 @@ def test_a_body_without_a_first_event_meets_its_deadline(opener: Opener) -> None
 
 @pytest.mark.slow
 @every_opener
-def test_the_first_event_may_take_longer_than_a_later_silence(opener: Opener) -> None:
-    """Models think before their first token; `idle_bytes` counts from then on."""
-    patient = Deadlines(first_event=60.0, idle_bytes=0.2)
-    late: Script = [chunked_head(), 0.5, BOTH, OPEN]
-    with Loopback(late) as server, ExitStack() as stack:
-        error = _stall_of(opener(server.url, stack, deadlines=patient))
-
-        assert (error.limit, error.partial.text) == ("idle_bytes", TEXT)
-
-
-@pytest.mark.slow
-@every_opener
-def test_heartbeats_count_as_bytes_and_not_as_content(opener: Opener) -> None:
-    """A server that sends nothing else is not idle by its bytes, but has no content."""
-    heartbeats: Script = [0.02, http_chunk(b": ping\n\n")]
-    beats: Script = [chunked_head(), BOTH, *[*heartbeats] * 20, OPEN]
-    with Loopback(beats) as server, ExitStack() as stack:
-        deadlines = Deadlines(idle_bytes=30.0, idle_content=0.2)
-        error = _stall_of(opener(server.url, stack, deadlines=deadlines))
-
-        assert (error.limit, error.partial.text) == ("idle_content", TEXT)
-
-
-@pytest.mark.slow
-@every_opener
 def test_a_chunk_whose_length_never_comes_whole_is_silence(opener: Opener) -> None:
     """Bytes that make up no chunk are no answer: a server cannot drip them for ever."""
     drip: Script = [step for _ in range(400) for step in (b"0", 0.02)]
@@ -226,34 +201,12 @@ def test_both_colours_say_the_same_of_a_silent_answer(limit: str) -> None:
 # -- the caller's own timeouts -------------------------------------------------------
 
 
-def test_a_shorter_timeout_of_the_clients_own_is_never_raised() -> None:
-    """It is the caller's, so its end is called the transport's."""
-    with (
-        Loopback(SILENT["chunked"]) as server,
-        httpx.Client(timeout=0.1, trust_env=False) as client,
-    ):
-        error = _stall_of(connect(server.url, client=client))
-
-    assert (error.limit, error.partial.text) == ("transport", TEXT)
-
-
 def test_a_shorter_timeout_of_requests_is_never_raised() -> None:
     """The socket has it already."""
     with Loopback(SILENT["chunked"]) as server, requests.Session() as session:
         error = _stall_of(Stream(session.post(server.url, stream=True, timeout=0.1)))
 
     assert (error.limit, error.partial.text) == ("transport", TEXT)
-
-
-def test_a_longer_timeout_of_the_clients_own_gives_way_to_a_deadline() -> None:
-    """Whichever is shorter ends the read."""
-    with (
-        Loopback(SILENT["chunked"]) as server,
-        httpx.Client(timeout=300.0, trust_env=False) as client,
-    ):
-        error = _stall_of(connect(server.url, client=client, deadlines=SHORT["idle_bytes"]))
-
-    assert error.limit == "idle_bytes"
 
 
 TWICE: Script = [ANSWERED, REQUEST, chunked_head(), 0.4, *map(http_chunk, WHOLE), LAST_CHUNK]

@@ -13,7 +13,7 @@ from typing import Any, Self
 import pytest
 
 from tests.stream.blocked import PATIENCE, SILENT, Loop, alone, opened
-from tests.stream.bodies import ANSWER, USAGE, Source, call, chunk
+from tests.stream.bodies import ANSWER, USAGE, call, chunk
 from tests.stream.test_ending import Nosy
 from tests.support import wire
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked_head, http_chunk
@@ -421,14 +421,3 @@ def test_message_and_metrics_answer_at_once_while_the_reader_waits() -> None:
         at_once(begun, answered_at)
         assert (message.text, message.ending) == ("Let me ", "streaming")
         assert metrics.content_chunks == 2
-
-
-def test_two_streams_in_two_threads_have_nothing_in_common() -> None:
-    bodies = [text_only(300), everything(300)]
-    expected = [whole_of(body) for body in bodies]
-    streams = [Stream(Source(body)) for body in bodies]
-    with Loop(streams[0]) as first, Loop(streams[1]) as second:
-        first.ended()
-        second.ended()
-
-    assert [stream.messages for stream in streams] == expected

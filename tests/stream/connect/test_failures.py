@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import anyio
 import httpx
 import pytest
 
 from tests.stream.bodies import ANSWER
-from tests.stream.connect.support import PATH, read, read_async, read_sync
+from tests.stream.connect.support import read, read_async, read_sync
 from tests.support.loopback import OPEN, Loopback, Script, refusing_url, until_close
-from tests.support.replies import reply, serve_in_time
+from tests.support.replies import reply
 from tests.support.timing import PATIENCE
-from tokenstream import Deadlines, aconnect, connect
+from tokenstream import Deadlines
 from tokenstream.errors import ConnectError, StreamInterrupted, StreamStalled, StreamTruncated
 
 
@@ -44,19 +43,6 @@ def test_a_head_that_never_comes_is_a_stall() -> None:
 
     assert isinstance(error, StreamStalled)
     assert error.limit == "first_event"
-
-
-@pytest.mark.parametrize("first, limit", [(b"", "first_event"), (ANSWER[2], "idle_bytes")])
-def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str) -> None:
-    """The limit is named after what was waited for."""
-    # In one piece, and without the other limit, so that a slow machine changes nothing.
-    with Loopback([b"".join(until_close(first)), OPEN]) as server:
-        _, error = read_sync(server.url, {"deadlines": Deadlines(**{limit: 0.05})})
-
-    assert isinstance(error, StreamStalled)
-    assert error.limit == limit
-    assert error.partial.ending != "streaming"
-    assert error.partial.text == ("Let " if first else "")
 
 
 @pytest.mark.parametrize("first", [b"", ANSWER[2]])
@@ -100,22 +86,3 @@ def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
     assert isinstance(error, StreamTruncated)
     assert error.partial.ending != "streaming"
     assert error.partial.text == "Let me "
-
-
-def test_leaving_the_block_early_closes_the_connection() -> None:
-    """The server sees it at once, and stops paying for tokens."""
-    slow = reply([(0.0, ANSWER[2]), (60.0, ANSWER[3])])
-    with serve_in_time({PATH: slow}) as server:
-        with connect(server.url + PATH) as stream:
-            assert next(stream.text) == "Let "
-        assert server.exchanges[0].over.wait(PATIENCE)
-        assert server.exchanges[0].outcome == "abandoned"
-
-    async def main(url: str) -> None:
-        async with aconnect(url) as stream:
-            assert await anext(stream.text) == "Let "
-
-    with serve_in_time({PATH: slow}) as server:
-        anyio.run(main, server.url + PATH)
-        assert server.exchanges[0].over.wait(PATIENCE)
-        assert server.exchanges[0].outcome == "abandoned"
