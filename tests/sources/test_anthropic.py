@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CLAUDE, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
+from tests.sources.scenarios import CLAUDE, FRAMINGS, AsyncOpener, Opener
 from tests.sources.sdks import Garbage
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
@@ -196,41 +196,6 @@ def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str
 async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener) -> None:
     """The same for `async for`."""
     await scenarios.gives_each_event_at_once_async(opener, CLAUDE, "chunked")
-
-
-@pytest.mark.parametrize("end", ENDS)
-@each_opener
-def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
-    """Where the SDK's own loop would end, the stream raises and keeps the partial."""
-    scenarios.tells_a_cut_from_an_end(opener, CLAUDE, end)
-
-
-@each_async_opener
-async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.tells_a_cut_from_an_end_async(opener, CLAUDE)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@each_opener
-def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`."""
-    scenarios.closes(opener, CLAUDE, way)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@each_async_opener
-async def test_the_server_sees_the_connection_of_an_async_stream_closed(
-    opener: AsyncOpener, way: str
-) -> None:
-    """By `aclose`, at the end of `async with`, and by `stop`."""
-    await scenarios.closes_async(opener, CLAUDE, way)
-
-
-@each_opener
-def test_stop_wakes_a_read_without_a_timeout(opener: Opener) -> None:
-    """The socket beneath is shut down, so the loop ends at once."""
-    scenarios.is_woken_by_stop(opener, CLAUDE)
 
 
 @pytest.mark.parametrize("opener", [_manager, _streaming], ids=["stream", "streaming response"])

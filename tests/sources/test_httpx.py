@@ -185,12 +185,6 @@ async def test_the_server_sees_the_connection_of_an_async_stream_closed(
 
 
 @each_opener
-def test_stop_wakes_a_read_without_a_timeout(opener: Opener) -> None:
-    """The socket beneath is shut down, so the loop ends at once."""
-    scenarios.is_woken_by_stop(opener, CHAT)
-
-
-@each_opener
 def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
     """Half of a gzip body never looks whole."""
     scenarios.takes_off_the_content_coding(opener, CHAT)

@@ -77,12 +77,6 @@ def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None
     scenarios.closes(opener, CHAT, way)
 
 
-@pytest.mark.parametrize("opener", OPENERS)
-def test_stop_wakes_a_read_without_a_timeout(opener: Opener) -> None:
-    """The socket beneath is shut down, so the loop ends at once."""
-    scenarios.is_woken_by_stop(opener, CHAT)
-
-
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) -> None:
     """There the connection has given its socket away, and only the response can shut it down."""

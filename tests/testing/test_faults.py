@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import pytest
 
 from tests.support.aws_eventstream import event as aws
-from tests.support.playing import Playback
+from tests.support.playing import Playback, read, three_worlds
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import testing
@@ -98,40 +98,19 @@ ROWS = [
 ]  # fmt: skip
 
 
+@three_worlds
 @pytest.mark.parametrize("chunking", ["recorded", "whole", "bytes"])
 @in_one_test("row", ROWS, ids=lambda row: row.fault.name)
-def test_what_a_reader_meets(row: Row, chunking: Literal["recorded", "whole", "bytes"]) -> None:
+def test_what_a_reader_meets(row: Row, chunking: Literal["recorded", "whole", "bytes"], world: str) -> None:
     """The content so far is kept, the error names the culprit, and the source is closed."""
     playback = Playback(CHAT, chunking=chunking, fault=row.fault)
-    stream = playback.stream()
-    error: StreamError | None = None
-    try:
-        stream.final()
-    except StreamError as met:
-        error = met
+    met = read(world, playback)
 
-    assert row.error is (None if error is None else type(error)), error
-    assert (row.text, row.ending) == (stream.message.text, stream.message.ending)
+    assert row.error is (None if met.error is None else type(met.error)), met.error
+    assert (row.text, row.ending) == (met.message.text, met.message.ending)
     assert playback.closed
-    if error is not None:
-        assert row.text == error.partial.text
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault.name)
-async def test_what_an_asynchronous_reader_meets_is_the_same(row: Row) -> None:
-    """One core reads for both."""
-    playback = Playback(CHAT, fault=row.fault)
-    stream = playback.astream()
-    error: StreamError | None = None
-    try:
-        await stream.final()
-    except StreamError as met:
-        error = met
-
-    assert row.error is (None if error is None else type(error)), error
-    assert (row.text, row.ending) == (stream.message.text, stream.message.ending)
-    assert playback.closed
+    if isinstance(met.error, StreamError):
+        assert row.text == met.error.partial.text
 
 
 # -- values ----------------------------------------------------------------

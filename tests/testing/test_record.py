@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.stream.bodies import AsyncSource, Source
-from tests.testing.recorded import CHAT, Waiting, async_generator, generator
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tests.testing.recorded import CHAT, Waiting, async_generator, generator, there
+from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, VirtualClock, record
 
 
@@ -26,25 +26,36 @@ load = Recording.load
 # -- loops -----------------------------------------------------------------
 
 
-def test_a_loop_over_bytes_is_recorded(path: Path) -> None:
+async def _pull(recorded: Any) -> Any:
+    """Return the next chunk, in the world of the source."""
+    return await anext(recorded) if hasattr(recorded, "__anext__") else next(recorded)
+
+
+async def _loop(recorded: Any) -> AsyncIterator[Any]:
+    """Loop over the chunks, in the world of the source."""
+    if hasattr(recorded, "__aiter__"):
+        async for chunk in recorded:
+            yield chunk
+    else:
+        for chunk in recorded:
+            yield chunk
+
+
+both = pytest.mark.parametrize("make", [Source, AsyncSource])
+
+
+@pytest.mark.anyio
+@both
+async def test_a_loop_over_bytes_is_recorded(path: Path, make: Any) -> None:
     """The loop gets the very chunks, and the file has them, when the loop is over and not before."""
     got = []
-    for chunk in record(Source(CHAT), path):
+    async for chunk in _loop(record(make(CHAT), path)):
         got.append(chunk)
-        assert not path.exists()
+        assert not there(path)
 
     assert all(ours is theirs for ours, theirs in zip(got, CHAT, strict=True))
     assert CHAT == load(path).chunks()
     assert "Hello" == load(path).stream().final().text
-
-
-@pytest.mark.anyio
-async def test_an_async_loop_over_bytes_is_recorded(path: Path) -> None:
-    """The same for `async for`."""
-    got = [chunk async for chunk in record(AsyncSource(CHAT), path)]
-
-    assert CHAT == got
-    assert CHAT == load(path).chunks()
 
 
 def test_each_chunk_has_the_time_at_which_it_was_read(path: Path) -> None:
@@ -93,26 +104,18 @@ def test_next_reads_as_a_loop_does(path: Path) -> None:
     assert [b"a", b"b"] == load(path).chunks()
 
 
-def test_a_loop_that_is_left_records_what_it_has_read(path: Path) -> None:
-    """It is written when the recording is closed, which also closes the source."""
-    source = Source(CHAT)
-    recorded = record(source, path)
-    for _ in recorded:
-        break
-    assert not path.exists()
-    recorded.close()
-
-    assert CHAT[:1] == load(path).chunks()
-    assert 1 == source.closed
-
-
 @pytest.mark.anyio
-async def test_an_async_loop_that_is_left_records_what_it_has_read(path: Path) -> None:
-    source = AsyncSource(CHAT)
-    recorded = record(source, path)
-    async for _ in recorded:
-        break
-    await recorded.aclose()
+@both
+async def test_a_loop_that_is_left_records_what_it_has_read(path: Path, make: Any) -> None:
+    """It is written when the recording is closed, which also closes the source."""
+    source = make(CHAT)
+    recorded: Any = record(source, path)
+    await _pull(recorded)
+    assert not there(path)
+    if make is Source:
+        recorded.close()
+    else:
+        await recorded.aclose()
 
     assert CHAT[:1] == load(path).chunks()
     assert 1 == source.closed
@@ -171,30 +174,21 @@ ENDS = [
 ]
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("make", [generator, async_generator])
 @pytest.mark.parametrize("error, ended", ENDS, ids=lambda value: type(value).__name__)
-def test_a_body_that_breaks_is_recorded_with_how_it_broke(
-    path: Path, error: Exception, ended: str | None
+async def test_a_body_that_breaks_is_recorded_with_how_it_broke(
+    path: Path, error: Exception, ended: str | None, make: Any
 ) -> None:
     """The loop meets the very error, and a replay of the recording breaks alike."""
     got = []
     with pytest.raises(type(error)) as raised:
-        for chunk in record(generator(CHAT[:2], error), path):
+        async for chunk in _loop(record(make(CHAT[:2], error), path)):
             got.append(chunk)
 
     assert raised.value is error
     assert CHAT[:2] == got == load(path).chunks()
     assert ended == load(path).breaks
-
-
-@pytest.mark.anyio
-async def test_an_async_body_that_breaks_is_recorded_with_how_it_broke(path: Path) -> None:
-    """The same for `async for`; a replay gives the error that the answer gave."""
-    with pytest.raises(ConnectionResetError):
-        async for _ in record(AsyncSource(CHAT[:2], ConnectionResetError()), path):
-            pass
-
-    with pytest.raises(StreamInterrupted):
-        await load(path).astream().final()
 
 
 def test_a_generator_that_ctrl_c_ends_is_recorded_as_far_as_it_came(path: Path) -> None:

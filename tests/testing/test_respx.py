@@ -37,27 +37,6 @@ async def test_an_async_client_reads_the_same(respx_mock: MockRouter) -> None:
         assert "Hello" == (await AsyncStream(response).final()).text
 
 
-def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
-    played = testing.transport([HELLO, BYE])
-    respx_mock.post(URL).mock(side_effect=played)
-
-    assert ["Hello", "Bye"] == [connect(URL, json={"turn": turn}).final().text for turn in range(2)]
-    assert [{"turn": 0}, {"turn": 1}] == [asked.json for asked in played.requests]
-    assert all(exchange.closed for exchange in played.exchanges)
-
-
-def test_borders_pace_and_breaks_are_played(respx_mock: MockRouter) -> None:
-    """As the transport does it: respx alone gives a body whole."""
-    stalled = HELLO.recording().replaced(breaks="stall")
-    played = testing.transport(stalled, chunking="bytes", pace="recorded")
-    respx_mock.post(URL).mock(side_effect=played)
-    with httpx.Client() as client, client.stream("POST", URL) as response:
-        chunks = response.iter_raw()
-        assert stalled.chunks("bytes") == [next(chunks) for _ in stalled.body]
-        with pytest.raises(httpx.ReadTimeout):
-            next(chunks)
-
-
 def test_a_router_of_clients_plays_it_too() -> None:
     """This covers the case in which respx replaces httpx's transport instead of httpcore's."""
     with respx.mock(using="httpx") as mocked:

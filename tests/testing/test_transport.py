@@ -12,7 +12,7 @@ import pytest
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, aconnect, connect, testing
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
-from tokenstream.testing import Arrival, Recording, faults
+from tokenstream.testing import Arrival, Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -273,10 +273,3 @@ def test_a_subclass_of_a_request_is_one() -> None:
     response = testing.transport(HELLO)(Mine("POST", URL))
 
     assert b"".join(HELLO.chunks("openai-chat")) == response.read()
-
-
-def test_what_is_played_may_go_wrong() -> None:
-    """A fault comes with each answer."""
-    played = testing.transport(HELLO, fault=faults.reset())
-    with httpx.Client(transport=played) as client, pytest.raises(httpx.ReadError):
-        client.post(URL)

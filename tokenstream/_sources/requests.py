@@ -344,14 +344,10 @@ def is_event_stream(source: object) -> TypeGuard[BotocoreEventStream]:
     return not is_in_pieces and is_urllib3(getattr(source, "_raw_stream", None))
 
 
-def raw_response_of(source: BotocoreEventStream) -> Urllib3Response:
-    """Return the urllib3 response that an event stream reads."""
-    return source._raw_stream  # noqa: SLF001 - it has no other name
-
-
 def from_event_stream(source: BotocoreEventStream) -> SyncSource:
     """Return the source through which a `Stream` reads the urllib3 response beneath an event stream."""
-    return replace(from_urllib3(raw_response_of(source)), close=source.close)
+    raw = source._raw_stream  # noqa: SLF001 - it has no other name
+    return replace(from_urllib3(raw), close=source.close)
 
 
 def boto3_stream_of(source: Any) -> object:  # noqa: ANN401 - anything that is handed over

@@ -129,8 +129,8 @@ class WatchedStream(Generic[ItemT]):
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
 
 
-class SyncWatchedManager(WatchedStream[ItemT]):
-    """A wrapper of a stream that is entered and left in a `with` statement."""
+class SyncWatchedStream(WatchedStream[ItemT]):
+    """A wrapper of a stream that `with` enters and leaves; shows each item of a `for` loop to the watcher."""
 
     __slots__ = ()
 
@@ -172,12 +172,6 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         finally:
             self._onlooker.stop()
 
-
-class SyncWatchedStream(SyncWatchedManager[ItemT]):
-    """A wrapper of a stream that is read in a `for` loop; shows each item of the loop to the watcher."""
-
-    __slots__ = ()
-
     def __iter__(self) -> Iterator[ItemT]:
         # A new loop, of which the watcher sees each item.
         target: Iterable[ItemT] = self._require_open("with")
@@ -190,8 +184,8 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
         return next(items)
 
 
-class AsyncWatchedManager(WatchedStream[ItemT]):
-    """A wrapper of a stream that `async with` awaits, if necessary, and then enters and leaves."""
+class AsyncWatchedStream(WatchedStream[ItemT]):
+    """A wrapper of a stream that `async with` awaits, if necessary, and enters; shows each item of a loop."""
 
     __slots__ = ()
 
@@ -239,12 +233,6 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
             return suppressed
         finally:
             self._onlooker.stop()
-
-
-class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
-    """A wrapper of a stream for `async for` loops, which shows each item of the loop to the watcher."""
-
-    __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
         # A new loop, of which the watcher sees each item.
