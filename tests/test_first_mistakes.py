@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from tests.stream.bodies import ANSWER
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, resilient, tap, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamTruncated
+from tokenstream.steps import Peer
 from tokenstream.testing import Recording
 
 
@@ -103,6 +105,7 @@ def test_await_of_a_stream_names_the_class() -> None:
 
 # What no type allows.
 _Retry: Any = Retry
+_Peer: Any = Peer
 _Stream: Any = Stream
 _AsyncStream: Any = AsyncStream
 _connect: Any = connect
@@ -117,6 +120,11 @@ _aconnect: Any = aconnect
             r"^Retry\(\) has no option max_retries=: write attempts=, which counts",
         ),
         (lambda: _Retry(backoff_factor=2), r"wait= takes the seconds before the second attempt"),
+        (
+            lambda: _Peer(BytesIO(), BytesIO(), headers=True),
+            r"^Peer\(\) has no option headers=: messages are lines",
+        ),
+        (lambda: _Retry(align=True), r"^Retry\(\) has no option align=: views skip what they have; a loop"),
         (lambda: _Stream(ANSWER, retry=Retry()), r"^Stream\(\) .* connect\(url, retry=…\) and resilient"),
         (
             lambda: _AsyncStream(ANSWER, retry=Retry()),

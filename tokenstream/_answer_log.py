@@ -154,10 +154,6 @@ class AnswerLog:
             return words.join() if words.kind in kinds else ""
         return "".join([text for _, text in self.read(0, {}, kinds)[1]])
 
-    def rename_call(self, id: str, call: ToolCall) -> None:
-        """Put a call in the place of that with an id."""
-        self.calls[:] = [call if each.id == id else each for each in self.calls]
-
     @property
     def size(self) -> int:
         """Number of characters, plus one for each call."""

@@ -328,24 +328,6 @@ class ChoiceState:
         """Size of the choice in bytes: all kinds of text, and arguments."""
         return sum(part.own_size for part in self.parts)
 
-    def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change the id of a call or result, also in `delivered`; return an application's ended call."""
-        part = self.parts[index]
-        call = part.final if isinstance(part.final, ToolCall) else None
-        start = part.start
-        if not isinstance(start, ToolCall | ServerToolCall | ServerToolResult) or start.id == id:
-            return call
-        part.start = start.model_copy(update={"id": id})
-        if part.final is not None:
-            # It has ended: replace it wherever it is kept, and count the change of a finished part.
-            self.reopened += 1
-            part.final = part.start
-        if call is not None:
-            call = part.final = call.model_copy(update={"id": id})
-            self.log.rename_call(start.id, call)
-            delivered[:] = [id if each == start.id else each for each in delivered]
-        return call
-
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
         """Restore the choice, and its fields `names` into `shared`; return the number of its characters.
 

@@ -58,9 +58,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Accumulator"]
 
-
-_WITH_ID = (ToolCall, ServerToolCall, ServerToolResult)
-"""The classes of parts with the id of a call."""
 _NO_RESULT = ServerToolResult.model_construct()
 """Stands for the result whose part ended last, before any has ended."""
 _NOT_BEGUN = ChoiceState(0)
@@ -97,7 +94,6 @@ class Accumulator:
         "_late_usage",
         "_model",
         "_provider_data",
-        "_renamed_calls",
         "_role",
         "_spent",
         "_usage",
@@ -153,8 +149,6 @@ class Accumulator:
         # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
-        self._renamed_calls: dict[str, str] = {}
-        """Maps the ids that calls of a restarted answer had to those by which the reader knows the calls."""
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
         self.built: dict[int, Message] | None = None
@@ -325,20 +319,6 @@ class Accumulator:
     def counted(self) -> Usage:
         """The token counts known so far, with an estimate where the provider reported no count."""
         return self._usage_now().with_spent(self._spent, final=self._has_finish, choices=self._choices)
-
-    def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
-        """Change the id of a call or of a result; return the application's call if it has ended, or None.
-
-        A call also changes among those delivered. Later events about it get the new id when they arrive.
-        """
-        state = self._choice(choice)
-        start = state.parts[part].start
-        if isinstance(start, _WITH_ID) and start.id not in ("", id):
-            # A result of the call will have the id that the call had.
-            self._renamed_calls[start.id] = id
-        renamed = state.rename_call(part, id, self.tool_calls_delivered)
-        self.built = None
-        return renamed
 
     def end_with(self, ending: Ending, message: Message) -> Message:
         """Return a message of this answer as if the answer had ended now."""
@@ -532,7 +512,6 @@ class Accumulator:
 
     def _take_result(self, event: ToolResult) -> bool:
         self.complete_result(event)
-        event.id = self._renamed_calls.get(event.id, event.id)
         results = self._choice(event.choice).results
         if len(results) < self.limits.parts:
             results.append(event)
@@ -541,14 +520,7 @@ class Accumulator:
             self.error = LimitExceeded(limit="parts", value=self.limits.parts)
         return False  # the model has not written it
 
-    def _rename(self, content: Part) -> Part:
-        """Return a part under the id that its call was given first."""
-        id = self._renamed_calls.get(content.id) if isinstance(content, _WITH_ID) else None
-        return content if id is None else content.model_copy(update={"id": id})
-
     def _take_start(self, event: PartStart) -> bool:
-        if self._renamed_calls:
-            event.content = self._rename(event.content)
         self._get_or_begin_part(event, lambda: event.content).start = event.content
         return False  # not content: a start may be empty, and deltas bring the content
 
@@ -564,8 +536,6 @@ class Accumulator:
             if isinstance(event.content, ServerToolResult):
                 self._ended_result = event.content
             return False
-        if self._renamed_calls:
-            event.content = self._rename(event.content)
         if isinstance(event.content, ToolCall):
             choice.log.calls.append(event.content)  # its arguments are not valid JSON
             self.calls.add(event.choice, event.content)

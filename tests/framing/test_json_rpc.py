@@ -1,4 +1,4 @@
-"""Messages of JSON-RPC in lines, with headers and in SSE: at every chunking, with bounds."""
+"""Messages of JSON-RPC in lines and in SSE: at every chunking, with bounds."""
 
 from __future__ import annotations
 
@@ -30,17 +30,11 @@ def _in_lines(messages: list[Any]) -> bytes:
     return "".join(json.dumps(message, ensure_ascii=False) + "\r\n" for message in messages).encode()
 
 
-def _with_headers(messages: list[Any]) -> bytes:
-    payloads = [json.dumps(message, ensure_ascii=False, indent=1).encode() for message in messages]
-    heads = (b"content-type: x\r\nCONTENT-LENGTH:%d\r\n\r\n", b"Content-Length: %d\n\n")
-    return b"".join(heads[at % 2] % len(payload) + payload for at, payload in enumerate(payloads))
-
-
 def _in_sse(messages: list[Any]) -> bytes:
     return b"".join(b": hi\n\nid: 1\ndata: %b\n\n" % json.dumps(message).encode() for message in messages)
 
 
-_FRAMINGS = (_in_lines, _with_headers, _in_sse)
+_FRAMINGS = (_in_lines, _in_sse)
 
 
 def read(chunks: list[bytes], limits: Limits | None = None) -> list[dict[str, Any]]:
@@ -98,23 +92,31 @@ def test_the_direction_comes_first_and_then_the_id(
 
 
 def test_lines_that_are_no_messages_are_counted() -> None:
-    """Logs and single values; with headers, they are an error."""
+    """Logs, single values, and headers as in the Language Server Protocol."""
     parser = JSONRPCParser()
 
     assert len(parser.feed(b'hello\n{"id": 0, "result": 1}\nlog: x\n3\n{"a": \n[]\n[4]\n')) == 1
     assert parser.skipped == 6
+    assert parser.feed(b"Content-Length: 2\r\n\r\n{}Content-Length: 2\r\n\r\n") == []
+    assert parser.skipped == 8
     assert parser.error is None
+
+
+def test_a_line_of_json_among_server_sent_events_is_an_error() -> None:
+    """Events before it are given; its beginning is in the error."""
     parser = JSONRPCParser()
-    assert len(parser.feed(_with_headers(_MESSAGES) + b"Content-Length: 2\r\n\r\n}}")) == 4
-    assert isinstance(parser.error, ProtocolError)
-    assert parser.feed(b"Content-Length: 2\r\n\r\n{}") == []
+
+    assert len(parser.feed(b'data: {"method": "a"}\n\n{"error": {"code": 5')) == 1
+    with pytest.raises(ProtocolError, match="among server-sent events") as caught:
+        parser.check()
+    assert caught.value.tail == b'{"error": {"code": 5'
+    assert parser.feed(b"}}\n") == []
 
 
 @pytest.mark.parametrize(
     "body, limit",
     [
         (b'{"method": "' + b"a" * 100 + b'"}\n', "event"),
-        (b"Content-Length: 101\r\n\r\n", "event"),
         (b'data: {"method": "' + b"a" * 100 + b'"}\n\n', "event"),
         (b'{"a": ' * 9 + b"1" + b"}" * 9 + b"\n", "depth"),
     ],
@@ -123,7 +125,7 @@ def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
     """Messages before it are given."""
     limits = Limits(event=100, depth=8)
     first = b'{"method": "a"}'
-    start = {b"C": b"Content-Length: 15\r\n\r\n" + first, b"d": b"data: " + first + b"\n\n"}
+    start = {b"d": b"data: " + first + b"\n\n"}
     parser = JSONRPCParser(limits=limits)
 
     assert len(parser.feed(start.get(body[:1], first + b"\n") + body)) == 1
@@ -132,28 +134,9 @@ def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
     assert caught.value.limit == limit
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"Content-Type: x\r\n\r\n",
-        b"Content-Length: -1\r\n\r\n",
-        b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
-        b"Content-Length: 1" + b" " * 9000,
-    ],
-)
-def test_headers_without_one_length_are_an_error(head: bytes) -> None:
-    """The error is the same at any chunking of the headers."""
-    for chunks in ([head], [head[at : at + 100] for at in range(0, len(head), 100)]):
-        parser = JSONRPCParser()
-        assert [message for chunk in chunks for message in parser.feed(chunk)] == []
-        with pytest.raises(ProtocolError):
-            parser.check()
-
-
 def test_misuse_is_told() -> None:
     """Neither text nor bytes after the end are accepted."""
-    for body in (b"", b"{}\n", b"Content-Length: 2\r\n\r\n{}", b"data: {}\n\n"):
+    for body in (b"", b"{}\n", b"data: {}\n\n"):
         parser = JSONRPCParser()
         parser.feed(body)
         wrong: Any = "text"
@@ -164,9 +147,7 @@ def test_misuse_is_told() -> None:
             parser.feed(b"{}\n")
 
 
-@given(
-    st.lists(st.sampled_from([b"{", b"}", b"[", b"Content-Length: 2\r\n\r\n", b"data: ", b"\n", b"{}", b" "]))
-)
+@given(st.lists(st.sampled_from([b"{", b"}", b"[", b"data: ", b"\n", b"{}", b" "])))
 def test_any_bytes_are_read_without_an_exception(pieces: list[bytes]) -> None:
     """And the same at any chunking."""
     whole, parts = JSONRPCParser(), JSONRPCParser()

@@ -359,13 +359,3 @@ def test_what_stands_in_no_field_is_bounded_and_forgotten_with_its_connection() 
     parser.reset()
     assert b"" == parser.stray
     assert b"" == SSEParser().stray
-
-
-def test_the_first_id_of_a_connection_is_kept() -> None:
-    """A resumed answer is recognised by it; an empty id is none."""
-    for chunks in chunkings(b"id:\ndata: a\n\nid: 7\ndata: b\n\nid: 8\ndata: c\n\n"):
-        parser = SSEParser()
-        for chunk in chunks:
-            parser.feed(chunk)
-
-        assert "7" == parser.first_event_id

@@ -131,7 +131,7 @@ def _outcome(parser: PartialJSONParser) -> tuple[object, ...]:
 @needs_cases
 @pytest.mark.parametrize("size", _SIZES)
 def test_damage_comes_out_as_intended_or_with_an_error(size: int) -> None:
-    """Of the 75 cases that have an intended value, only the one with two readings is refused."""
+    """Of the 75 cases that have an intended value, five are refused: one has two readings."""
     refused, wrong = [], []
     for case in _DAMAGE:
         parser = ended(case["input"], size)
@@ -142,7 +142,8 @@ def test_damage_comes_out_as_intended_or_with_an_error(size: int) -> None:
         elif not (parser.complete and same(case["intended"], parser.value)):
             wrong.append(case["name"])
 
-    assert (["thousands"], []) == (refused, wrong)
+    not_read = ["missing_colon", "thousands", "double_escaped", "comment_block", "html_entities"]
+    assert (not_read, []) == (refused, wrong)
 
 
 @needs_cases

@@ -37,7 +37,7 @@ def test_an_example_takes_its_repair(name: str, example: str, value: str) -> Non
         assert ([name], value) == ([repair.name for repair in checked.repairs], repr(checked.arguments))
         return
     options: dict[str, Any] = {"document": "last"} if name == "other_document" else {}
-    parser = ended(example.replace("⏎", "\n").replace("␛", "\x1b"), **options)
+    parser = ended(example.replace("⏎", "\n"), **options)
 
     assert parser.error is None
     assert name in {repair.name for repair in parser.repairs}

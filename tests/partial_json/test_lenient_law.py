@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -45,8 +44,6 @@ _STYLES: dict[str, Callable[[Any], str]] = {
     "Python": repr,
     "JavaScript": _javascript,
     "comments": lambda value: json.dumps(value, indent=2).replace(",\n", ', // it\'s "so"\n'),
-    "escaped twice": lambda value: json.dumps(json.dumps(value, indent=1))[1:-1],
-    "HTML": lambda value: html.escape(json.dumps(value, ensure_ascii=False)),
     "typographic quotes": _typographic,
     "raw line breaks": lambda value: json.dumps(value).replace("\\n", "\n"),
     "trailing commas": lambda value: re.sub(

@@ -43,16 +43,6 @@ _A_QUOTE_INSIDE_A_STRING: list[tuple[str, Any, str]] = [
     ('{"a": "x "y" z", "k\\"k\\n": 1}', {"a": 'x "y" z', 'k"k\n': 1}, "inner_quote@9 inner_quote@11"),
     ('{"a": "x" `y` z"}', {"a": 'x" `y` z'}, "inner_quote@8"),
     ('{"a": "x"' + " " * 1_100 + "}", {"a": "x"}, ""),
-    (
-        '{\\"a\\": \\"x \\"y\\" z\\", \\"k\\\\\\"k\\\\\\\\\\\\n\\n\\": 1}',
-        {"a": 'x "y" z', 'k"k\\\n\n': 1},
-        "escaped_twice@1 escaped_twice@8 inner_quote@12 inner_quote@15 escaped_twice@23",
-    ),
-    (
-        "{&quot;a&quot;: &quot;x &quot;y&quot; z&quot;, &quot;&amp;&quot;: 1}",
-        {"a": 'x "y" z', "&": 1},
-        "html_entities@1 html_entities@16 inner_quote@24 inner_quote@31 html_entities@47",
-    ),
 ]
 _A_QUOTE_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"b": "say "hi" // there"}', 14, {"b": 'say "hi'}),
@@ -69,11 +59,8 @@ _A_QUOTE_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a": "some text\n}', 18, {"a": "some text\n}"}),
     ('{"b": "say "hi"}', 14, {"b": 'say "hi'}),
     ('{"b": ""quoted" word"}', 7, {"b": ""}),
-    ('{"a": """x "y" z', 16, {"a": 'x "y" z'}),
-    ('{"a": """Hello"" he said", "b": """x"""}', 32, {"a": 'Hello"" he said", "b": '}),
-    ('{"a": """x""" y}', 10, {"a": "x"}),
-    ('{"a": """}', 10, {"a": "}"}),
-    ('{"a": """x\n}', 12, {"a": "x\n}"}),
+    ('{"a": """x"""}', 7, {"a": ""}),
+    ('["""x"""]', 2, [""]),
     ('{"a": “““x”””}', 7, {"a": ""}),
     ('["a"\n"b"\n]', 3, ["a"]),
     ('[\n"a\n"b"\n"c"\n]', 7, ['a\n"b']),
@@ -126,48 +113,6 @@ _QUOTES_OF_OTHER_KINDS: list[tuple[str, Any, str]] = [
         "{'a': b'x', 'b': u\"y\"}",
         {"a": "x", "b": "y"},
         "single_quotes@1 string_prefix@6 single_quotes@7 single_quotes@12 string_prefix@17",
-    ),
-    (
-        '{\\"a\\": \\"say \\\\\\"hi\\\\\\"\\\\n\\", \\"b\\": [1,\\n2]\\t}',
-        {"a": 'say "hi"\n', "b": [1, 2]},
-        "escaped_twice@1 escaped_twice@8 escaped_twice@31 escaped_twice@41 escaped_twice@45",
-    ),
-    ('[\\"\\\\u00e9\\\\\\\\ \\u00e9 \\\\ud83d\\\\ude00\\"]', ["é\\ é 😀"], "escaped_twice@1"),
-    (
-        '{\\"a\\": \\"C:\\\\p \\p \\"}',
-        {"a": "C:\\\\p \\p "},
-        "escaped_twice@1 escaped_twice@8 bad_escape@12 bad_escape@13 bad_escape@16",
-    ),
-    (
-        '{\\"a\\": \\"x\\", \\"b\\": 1}',
-        {"a": "x", "b": 1},
-        "escaped_twice@1 escaped_twice@8 escaped_twice@15",
-    ),
-    (
-        "{&quot;a&quot;: &quot;x &amp; \\&quot;y\\&quot; &#39;&#x41;&quot;}",
-        {"a": 'x & "y" \'A'},
-        "html_entities@1 html_entities@16",
-    ),
-    (
-        "[&quot;&unknown; &lt;b&gt; \\n \\q&quot;]",
-        ["&unknown; <b> \n \\q"],
-        "html_entities@1 bad_escape@30 mixed_escapes@30",
-    ),
-    (
-        "[&quot;&eacute; &#128512; &#x1F600; &notit; AT&T &#; &amp;quot;&quot;]",
-        ["é 😀 😀 &notit; AT&T &#; &quot;"],
-        "html_entities@1",
-    ),
-    ("{&#34;a&#34;: [&#x22;x&quot;, 1]}", {"a": ["x", 1]}, "html_entities@1 html_entities@15"),
-    (
-        "{&quot;a&quot;: &quot;say &quot;hi&quot; now&quot;}",
-        {"a": 'say "hi" now'},
-        "html_entities@1 html_entities@16 inner_quote@26 inner_quote@34",
-    ),
-    (
-        '{\\"a\\": \\"say \\"hi\\" now\\"}',
-        {"a": 'say "hi" now'},
-        "escaped_twice@1 escaped_twice@8 inner_quote@14 inner_quote@18",
     ),
 ]
 _CHARACTERS_THAT_JSON_DOES_NOT_TAKE: list[tuple[str, Any, str]] = [
@@ -227,23 +172,8 @@ _BACKSLASHES_THAT_NOBODY_ESCAPED: list[tuple[str, Any, str]] = [
     (r'["C:\Users\\name"]', [r"C:\Users\name"], "bad_escape@4 mixed_escapes@10"),
     (r'["see C:\Users\name"]', ["see C:\\Users\name"], "bad_escape@8 mixed_escapes@14"),
     (r'["\$5\nx \"y\" \u00e9\/"]', ['\\$5\nx "y" é/'], "bad_escape@2"),
-    (
-        r"{\"a\": \"\\frac \\nu \\n\"}",
-        {"a": "\frac \nu \n"},
-        "escaped_twice@1 escaped_twice@8",
-    ),
-    (
-        "{&quot;a&quot;: &quot;C:\\Users\\name&quot;}",
-        {"a": "C:\\Users\name"},
-        "html_entities@1 html_entities@16 bad_escape@24 mixed_escapes@30",
-    ),
 ]
-_THREE_QUOTES_AND_LINES: list[tuple[str, Any, str]] = [
-    ('{"a": """x "y" ""z\n\\d""", "b": 1}', {"a": 'x "y" ""z\n\\d', "b": 1}, "triple_quotes@6 bad_escape@19"),
-    ("{'a': '''it's'''}", {"a": "it's"}, "single_quotes@1 single_quotes@6 triple_quotes@6"),
-    ('["""say "hi"""", """"""]', ['say "hi"', ""], "triple_quotes@1 triple_quotes@17"),
-    ('{"a": """x"""\n"b": 1}', {"a": "x", "b": 1}, "triple_quotes@6 missing_comma@14"),
-    ('{"a": """x\ny', {"a": "x\ny"}, "triple_quotes@6 missing_end@12"),
+_STRINGS_ON_LINES: list[tuple[str, Any, str]] = [
     ('{"a": "", "b": ""}', {"a": "", "b": ""}, ""),
     ('[\n"a"\n"b",\n"c"\n"d"\n]', ["a", "b", "c", "d"], "missing_comma@6 missing_comma@15"),
 ]
@@ -259,12 +189,6 @@ _CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
     ('{"a": "x\\ud83d', {"a": "x"}, "missing_end@14"),
     ('{"a": "x\\q', {"a": "x\\q"}, "bad_escape@8 missing_end@10"),
     ("{'a': 'x", {"a": "x"}, "single_quotes@1 single_quotes@6 missing_end@8"),
-    ('{\\"a\\": \\"x\\\\', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@13"),
-    ('{\\"a\\": \\"x\\\\ud83d', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@18"),
-    ('{\\"a\\": \\"x\\\\ud83d\\\\u', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@21"),
-    ('{\\"a\\": \\"x\\', {"a": "x"}, "escaped_twice@1 escaped_twice@8 missing_end@12"),
-    ("{&quot;a&quot;: &quot;x&am", {"a": "x"}, "html_entities@1 html_entities@16 missing_end@26"),
-    ("{&quot;a&quot;: &quot;x\\&qu", {"a": "x"}, "html_entities@1 html_entities@16 missing_end@27"),
     ('"a": "x", "b": "y', {"a": "x", "b": "y"}, "missing_opener@0 missing_end@17"),
     ('{"a": "x"', {"a": "x"}, "missing_end@9"),
 ]
@@ -284,7 +208,7 @@ def test_a_quote_with_two_readings_is_refused(text: str, offset: int, value: Any
 
 @in_one_test("text, value, repairs", _QUOTES_OF_OTHER_KINDS)
 def test_quotes_of_other_kinds_are_read(text: str, value: Any, repairs: str) -> None:
-    """Single, smart, in backticks, escaped twice, as HTML, with the prefixes of Python."""
+    """Single, smart, in backticks, with the prefixes of Python."""
     assert (repr(value), repairs) == what_is_read(text)
 
 
@@ -300,9 +224,9 @@ def test_backslashes_of_latex_and_of_paths_are_kept(text: str, value: Any, repai
     assert (repr(value), repairs) == what_is_read(text)
 
 
-@pytest.mark.parametrize("text, value, repairs", _THREE_QUOTES_AND_LINES)
-def test_strings_of_python_and_strings_on_lines_are_read(text: str, value: Any, repairs: str) -> None:
-    """Between three quotes one or two need no escape; what stands alone on its line needs no comma."""
+@pytest.mark.parametrize("text, value, repairs", _STRINGS_ON_LINES)
+def test_strings_on_lines_are_read(text: str, value: Any, repairs: str) -> None:
+    """What stands alone on its line needs no comma."""
     assert (repr(value), repairs) == what_is_read(text)
 
 

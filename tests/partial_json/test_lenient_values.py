@@ -39,15 +39,15 @@ _NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
     ('{"a": 5 # of $x\n, "b": $x}', {"a": 5, "b": "$x"}, "comment@8 unquoted_value@23"),
     ('{"a": [x, y]}', {"a": ["x", "y"]}, "unquoted_value@7 unquoted_value@10"),
     (
-        '{"a": x /* y */, "b": x\n, "c": 1}',
+        '{"a": x , "b": x\n, "c": 1}',
         {"a": "x", "b": "x", "c": 1},
-        "unquoted_value@6 comment@8 unquoted_value@22",
+        "unquoted_value@6 unquoted_value@15",
     ),
     ('{"a": x // y\n}', {"a": "x"}, "unquoted_value@6 comment@8"),
     (
-        '{"a": 1/* c */, "b": 2// d\n, "c": true # e\n}',
-        {"a": 1, "b": 2, "c": True},
-        "comment@7 comment@22 comment@39",
+        '{"b": 2// d\n, "c": true # e\n}',
+        {"b": 2, "c": True},
+        "comment@7 comment@24",
     ),
     (
         '{a: 1, $b: 2, 1: "x", c-d: 3}',
@@ -112,16 +112,6 @@ _COMMAS_AND_COLONS: list[tuple[str, Any, str]] = [
         [{"a": 1}, {"b": 2}, {"c": 3}, [4]],
         "missing_comma@10 missing_comma@18 missing_comma@27",
     ),
-    (
-        '{"a" 1, "b" "x", "c" [1], "d" {}}',
-        {"a": 1, "b": "x", "c": [1], "d": {}},
-        "missing_colon@5 missing_colon@12 missing_colon@21 missing_colon@30",
-    ),
-    (
-        '{"a" true, "b" None, "c" NULL}',
-        {"a": True, "b": None, "c": None},
-        "missing_colon@5 missing_colon@15 python_literal@15 missing_colon@25 literal_case@25",
-    ),
     ('{"a": 1; "b": "x"; "c": 2}', {"a": 1, "b": "x", "c": 2}, "semicolon@7 semicolon@17"),
 ]
 _COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
@@ -143,10 +133,10 @@ _COMMAS_AND_COLONS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"a""x"}', 4, {}),
     ('{"a: "x"}', 6, {}),
     ('{"a: 1, "b": 2}', 9, {}),
-    ('{"a" trueish}', 5, {}),
-    ('{"a" nothing}', 5, {}),
-    ('{"a"true}', 4, {}),
-    ('{"a, b" true}', 8, {}),
+    ('{"a" 1}', 5, {}),
+    ('{"a" "x"}', 5, {}),
+    ("{'a' true}", 5, {}),
+    ('{"a" [1]}', 5, {}),
     ('{"a" = 1}', 5, {}),
     ("{1, 2}", 1, {}),
     ("{a b: 1}", 1, {}),
@@ -170,7 +160,7 @@ _BRACKETS: list[tuple[str, Any, str]] = [
     ('{{"a": {"b": 1}}}', {"a": {"b": 1}}, "doubled_brace@1"),
     ('{{"a": {{"b": 1} , "c": 2} }', {"a": {"b": 1}, "c": 2}, "doubled_brace@1 doubled_brace@8"),
     ('{"l": [1, 2', {"l": [1]}, "unfinished_value@10 missing_end@11"),
-    ('{"l": [1 /* x */ }', {"l": [1]}, "comment@9 wrong_closer@17"),
+    ('{"l": [1 // x\n }', {"l": [1]}, "comment@9 wrong_closer@15"),
 ]
 _BRACKETS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ('{"l": [1, 2}, "b": 3}', 12, {"l": [1, 2]}),
@@ -191,7 +181,7 @@ _BRACKETS_WITH_TWO_READINGS: list[tuple[str, int, Any]] = [
     ("{1\n}", 1, {}),
 ]
 _BETWEEN_VALUES: list[tuple[str, Any, str]] = [
-    ('{"a": 1, // one\r"b": /* two */ "x" # three\n}', {"a": 1, "b": "x"}, "comment@9 comment@21 comment@35"),
+    ('{"a": 1, // one\r"b": # two\n "x" # three\n}', {"a": 1, "b": "x"}, "comment@9 comment@21 comment@32"),
     (
         '{\xa0"a":\u200b1,\x00"b":\u3000"x"}',
         {"a": 1, "b": "x"},
@@ -200,13 +190,11 @@ _BETWEEN_VALUES: list[tuple[str, Any, str]] = [
     ("[1, # one\n2]", [1, 2], "comment@4"),
     ('{"a": 1, "b": [1, ..., 2, …], ...}', {"a": 1, "b": [1, 2]}, "ellipsis@18 ellipsis@26 ellipsis@30"),
     ('{"a": [1 ...], ... }', {"a": [1]}, "ellipsis@9 ellipsis@15"),
-    ('{"a": \x1b[1;32m1\x1b[0m}', {"a": 1}, "terminal_code@6 terminal_code@14"),
 ]
 _NOTHING_BETWEEN_VALUES: list[tuple[str, int, Any]] = [
     ('{"a": 1, // one "b": "x"}', 9, {"a": 1}),
     ('{"a": 1, # one "b": "x"}', 9, {"a": 1}),
-    ('{"a": 1 /* one "b": "x"}', 8, {"a": 1}),
-    ('{"a": 1 /* one *', 8, {"a": 1}),
+    ('{"a": 1 /* one */, "b": "x"}', 8, {"a": 1}),
     ('{"a": /x/}', 6, {}),
     ('{"a": 1 /', 8, {"a": 1}),
     ("[...]", 1, []),
@@ -215,12 +203,11 @@ _NOTHING_BETWEEN_VALUES: list[tuple[str, int, Any]] = [
     ("[1, .x]", 4, [1]),
     ("[1, ..]", 4, [1]),
     ("[1, .", 4, [1]),
-    ('{"a": \x1b!1}', 6, {}),
-    ('{"a": \x1b[12', 6, {}),
-    ('{\\x"a": 1}', 1, {}),
+    ('{"a": \x1b[1;32m1\x1b[0m}', 6, {}),
+    ('{\\"a\\": 1}', 1, {}),
     ('{"a": \\x}', 6, {}),
     ("[1 \\", 3, [1]),
-    ("{&amp;: 1}", 1, {}),
+    ("{&quot;a&quot;: 1}", 1, {}),
     ('{"a": ~1}', 6, {}),
     ("[1, ```]", 4, [1]),
     ('["a", ~~', 3, ["a"]),
@@ -235,7 +222,7 @@ _CUT_BETWEEN_VALUES: list[tuple[str, Any, str]] = [
     ('{"a', {}, "unfinished_value@1 missing_end@3"),
     ('{"a"', {}, "unfinished_value@1 missing_end@4"),
     ('{"a":', {}, "unfinished_value@1 missing_end@5"),
-    ("{\"b\": 1, 'a' /* c */ : ", {"b": 1}, "single_quotes@9 comment@13 unfinished_value@9 missing_end@23"),
+    ("{\"b\": 1, 'a' // c\n : ", {"b": 1}, "single_quotes@9 comment@13 unfinished_value@9 missing_end@21"),
     ("{b: 1, a:", {"b": 1}, "unquoted_key@1 unquoted_key@7 unfinished_value@7 missing_end@9"),
     ('{"a": 1,', {"a": 1}, "missing_end@8"),
     ('{"a": 12', {}, "unfinished_value@6 missing_end@8"),

@@ -66,16 +66,3 @@ def test_a_checkpoint_has_no_state_to_go_on_from() -> None:
     assert "a" == checkpoint.message.reasoning
     with pytest.raises(MisuseError, match="no state to continue from"):
         Stream.from_checkpoint(checkpoint, [])
-
-
-def test_an_aligned_answer_comes_once() -> None:
-    """What comes again of thoughts and text is given once, though the attempts cut it in other places."""
-    bodies = [
-        [chat({"content": "<think>a"}), chat({"content": "b</think>c d"})],
-        [chat({"content": "<thi"}), chat({"content": "nk>ab</think>c"}), chat({"content": " de"})],
-    ]
-    bodies[1] += [chat({}, "stop"), DONE]
-    retry = Retry(mode="restart", wait=0, align=True)
-    stream = resilient(lambda: bodies.pop(0), retry, reasoning_tags=True)
-
-    assert ["a", "b", "c d", "e"] == [delta.text for delta in stream.deltas]

@@ -8,7 +8,7 @@ from typing import Any
 from tests.recovery.attempts import Played
 from tests.support import wire
 from tokenstream import Retry, testing
-from tokenstream.events import Resumed, TextDelta
+from tokenstream.events import Restarted, Resumed, TextDelta
 from tokenstream.recovery import Attempt
 
 __all__ = [
@@ -79,8 +79,10 @@ def seam(played: Played) -> Resumed:
 
 
 def text_of(played: Played) -> str:
-    """Return the text that the loop over events was given."""
-    return "".join(event.text for event in played.given if isinstance(event, TextDelta))
+    """Return the text that the loop over events has, which forgets what a restart gives up."""
+    restarts = [place for place, event in enumerate(played.given) if isinstance(event, Restarted)]
+    kept = played.given[restarts[-1] if restarts else 0 :]
+    return "".join(event.text for event in kept if isinstance(event, TextDelta))
 
 
 def reasoned(*, signature: str | None) -> Any:

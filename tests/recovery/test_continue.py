@@ -33,7 +33,7 @@ from tokenstream.errors import (
     StreamInterrupted,
     StreamTruncated,
 )
-from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
+from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Restarted, Resumed
 from tokenstream.message import TextPart
 from tokenstream.recovery import Attempt
 
@@ -282,15 +282,15 @@ def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[bytes],
 
 
 @pytest.mark.parametrize("fence", ["", "```json\n"])
-def test_an_answer_in_json_begins_again_and_is_given_once(fence: str) -> None:
-    """Models go on with it in prose; what comes again is given to no loop."""
+def test_an_answer_in_json_begins_again_and_says_so(fence: str) -> None:
+    """Models go on with it in prose; a loop over events is told to drop what it has."""
     script = testing.script().text(fence, '{"a": ', "[1, ", "2]}").finish("stop")
     whole = script.chunks("openai-chat")
     played = play("sync", [cut(script=script, behind=b"2]"), whole], GO_ON, format="openai-chat")
 
     assert ("restart", True) == (played.asked[1].mode, "JSON" in str(played.asked[1].why))
     assert fence + '{"a": [1, 2]}' == text_of(played) == played.message.text
-    assert 1 == sum(isinstance(event, MessageStart) for event in played.given)
+    assert 1 == sum(isinstance(event, Restarted) for event in played.given)
 
 
 def test_what_the_provider_has_ended_is_not_gone_on_with() -> None:

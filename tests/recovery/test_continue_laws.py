@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.recovery.attempts import in_each_world, play
-from tests.recovery.continuing import last_words
+from tests.recovery.attempts import Played, in_each_world, play
+from tests.recovery.continuing import last_words, text_of
 from tests.support import wire
 from tests.support.effort import in_steps, trials
 from tests.support.recordings import Recorded, ours
@@ -282,7 +282,7 @@ TYPED: dict[str, Callable[[Any], Any]] = {
     "field": lambda stream: "".join(stream.field("title")),
     "result": lambda stream: stream.result(dict[str, Any]),
     "text": lambda stream: "".join(stream.text),
-    "events": lambda stream: "".join(event.text for event in stream if isinstance(event, TextDelta)),
+    "events": lambda stream: text_of(Played(given=list(stream))),
 }
 
 
@@ -333,7 +333,7 @@ def test_typed_views_of_a_continued_answer_give_what_those_of_a_whole_one_do(
 @each_view
 @each_format
 def test_json_begins_again_where_there_is_no_prefix(format: str, view: str, step: int) -> None:
-    """A model would go on in prose; and nothing that was given is given again."""
+    """A model would go on in prose; no view gives again what it gave, and a loop over events is told."""
     for attempt in check_typed(format, view, step, Retry(mode="continue", wait=0)):
         assert attempt.mode == "restart"
         assert "JSON" in (attempt.why or "")

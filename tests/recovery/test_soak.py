@@ -37,7 +37,7 @@ def one(chance: random.Random) -> None:
     """Open a stream, break it somewhere, and leave it in one of the ways that people have."""
     cuts = [WHOLE[: chance.randrange(len(WHOLE))] for _ in range(2)]
     bodies = [*cuts, WHOLE]
-    retry = Retry(mode=chance.choice(["auto", "restart"]), wait=0, align=chance.random() < 0.3)
+    retry = Retry(mode=chance.choice(["auto", "restart"]), wait=0)
     stream = resilient(lambda: bodies.pop(0), retry, format="anthropic")
     leave = chance.choice(["read", "text", "drop", "stop", "close", "open"])
     try:

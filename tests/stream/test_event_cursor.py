@@ -351,25 +351,6 @@ def test_an_answer_that_is_taken_back_is_told_again() -> None:
     assert "Hel" == made_of(found)[0].text
 
 
-def test_a_call_that_gets_another_id_is_told_under_it() -> None:
-    """Its start, or, once it was handed out, the call."""
-    accumulator = Accumulator()
-    cursor = EventCursor(accumulator)
-    found: list[Event] = []
-    for event in (ToolCallStart("a", "f"), ToolCallDelta("a", "{")):
-        accumulator.take(event)
-        found.extend(cursor.ready())
-    accumulator.rename_call(0, 0, "b")
-    found.extend(cursor.ready())
-    accumulator.take(ToolCallDone(ToolCall(id="b", name="f", arguments_text="{}", complete=True)))
-    found.extend(cursor.ready())
-    accumulator.rename_call(0, 0, "c")
-    found.extend(cursor.ready())
-
-    assert accumulator.message == made_of(found)[0]
-    assert "c" == made_of(found)[0].tool_calls[0].id
-
-
 @pytest.mark.slow
 def test_a_look_costs_what_has_changed() -> None:
     """However many parts have ended, and however long the text is."""

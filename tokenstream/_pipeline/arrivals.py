@@ -11,7 +11,7 @@ from tokenstream.framing._comments import COMMENT
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
@@ -32,7 +32,17 @@ class Arrivals:
         meter: Records when the first frame arrives.
     """
 
-    __slots__ = ("_meter", "log", "lost", "marks_slices", "ready", "reorder")
+    __slots__ = (
+        "_after_id",
+        "_first_id",
+        "_last_id",
+        "_meter",
+        "log",
+        "lost",
+        "marks_slices",
+        "ready",
+        "reorder",
+    )
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -46,6 +56,11 @@ class Arrivals:
         """Frames that `reorder` released because they had waited long enough for missing ones."""
         self.marks_slices = False
         """True to yield `SLICE_END` between two slices of a compressed chunk; set by drivers."""
+        # With `reorder`, in place of the log.
+        self._first_id = self._last_id = ""
+        """The first and the last id of the answer's SSE events."""
+        self._after_id = ""
+        """The last id of the connection before, if this one resumes the answer; otherwise ""."""
 
     def remember(self, log: EventLog | None = None) -> None:
         """Remember events from now on, because another connection may repeat some."""
@@ -76,7 +91,7 @@ class Arrivals:
 
         Compressed data may grow a thousandfold, so it is decompressed and read slice by slice.
         """
-        meter, reorder = self._meter, self.reorder
+        meter = self._meter
         # At its end, the connection may read more frames, which it then logs itself.
         connection.log = self.log
         ready, self.ready = self.ready, []
@@ -91,19 +106,24 @@ class Arrivals:
             # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
-            for frame in frames:
-                if self.log is not None:
-                    if not self._is_repeated(self.log, frame, connection):
-                        yield frame
-                    elif self.lost is not None:
-                        break
-                elif reorder is None or frame is COMMENT:
-                    # A comment has no number by which it could be put in order.
-                    yield frame
-                else:
-                    yield from reorder.feed(frame, now=now)
+            yield from self._sort_frames(frames, connection, now)
             # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
             if connection.framing.error is not None or self.gap is not None:
+                return
+
+    def _sort_frames(self, frames: Iterable[Any], connection: Connection, now: float) -> Iterator[Any]:
+        """Yield the frames that are new, in order, until one of them sets `lost`."""
+        log, reorder = self.log, self.reorder
+        for frame in frames:
+            if log is not None:
+                if not self._is_repeated(log, frame, connection):
+                    yield frame
+            elif reorder is None or frame is COMMENT:
+                # A comment has no number by which it could be put in order.
+                yield frame
+            elif not self._begins_anew(frame, reorder):
+                yield from reorder.feed(frame, now=now)
+            if self.lost is not None:
                 return
 
     @property
@@ -125,12 +145,30 @@ class Arrivals:
         format.dropped += repeated
         return repeated
 
+    def _begins_anew(self, frame: Any, reorder: Reorder) -> bool:  # noqa: ANN401 - any frame
+        """Return True, and set `lost`, if a server that was to resume the answer sends its first event again.
+
+        If frames have numbers, `reorder` drops those that it had.
+        """
+        if not isinstance(frame, ServerSentEvent) or reorder.position is not None:
+            return False
+        self._first_id, self._last_id = self._first_id or frame.id, frame.id
+        # An event that was sent without an id has the id of the event before it.
+        if self._after_id not in {"", self._first_id} and frame.id == self._first_id:
+            self.lost = PositionLost(
+                "the server begins with the first event, where it was to go on after the last"
+            )
+        return self.lost is not None
+
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
         """Prepare for another connection, which resumes the answer of `kept_format`, or begins a new one.
 
         If the server `skips_ids`, a gap in their numbers does not mean a loss.
         """
         self.lost, self.ready = None, []
+        self._after_id = "" if kept_format is None else self._last_id
+        if kept_format is None:
+            self._first_id = self._last_id = ""
         if self.reorder is not None:
             if kept_format is None or self.reorder.position is None:
                 self.reorder.begin_again()

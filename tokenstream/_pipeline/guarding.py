@@ -85,7 +85,7 @@ class Guarding:
         """Add an event to the message, and return True if it has content.
 
         A `Finish` is not added yet: the guards have to judge it first. `_show_finish` adds it once they allow
-        it; or `add_repeated` does, if the reader does not get it.
+        it.
         """
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
 

@@ -56,7 +56,7 @@ class Hold:
         on_release: Called when the held events are released. Returns events to be returned before them,
             or None to drop the held events. The argument is True if the input failed before any of
             the answer was visible. Recovery passes a function that accepts or refuses the attempt; this
-            function may also call `Joining.align`, or set `Joining.refusal`.
+            function may also set `Joining.refusal`.
     """
 
     __slots__ = ("_dropped", "_held", "_on_release", "_until", "is_met", "ready", "released")

@@ -1,4 +1,4 @@
-"""Holds back the first events of an attempt, joins a continuation, and compares a restarted answer."""
+"""Holds back the first events of an attempt, and joins a continuation to the answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Held(NamedTuple):
 
 
 class Joining:
-    """Holds back, joins and compares the events of an attempt, which is one of the requests for an answer.
+    """Holds back and joins the events of an attempt, which is one of the requests for an answer.
 
     Each event passes in this order:
 
@@ -113,14 +113,13 @@ class Joining:
     # -- the way of an event -----------------------------------------------
 
     def pull(self) -> Event | None:
-        """Return the next event; None when more input is needed, at the end, or after a refusal."""
-        return None if self.refusal is not None else self._pull_joined()
+        """Return the next event, which the message now contains.
 
-    def _pull_joined(self) -> Event | None:
-        """Return the next event, which the message now contains; None when more input is needed.
-
-        With guards, a `Finish` is added to the message only afterwards.
+        The result is None when more input is needed, at the end, or after a refusal. With guards, a `Finish`
+        is added to the message only afterwards.
         """
+        if self.refusal is not None:
+            return None
         machine = self._machine
         while (hold := self.hold) is not None:
             # `ready` has the events that are returned next; `released` is True once no more are held back.

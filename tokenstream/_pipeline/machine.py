@@ -25,9 +25,8 @@ Rules for this file:
 
 1. Only `settle` sets `pull`, `pull_unguarded`, `on_read` and `changes_events`. Whoever changes a state on
    which they depend calls `settle`, at the latest before the next `pull`.
-2. The message gets each event when it is returned, so that it has what the reader has. There are two
-   exceptions: an event that `joining.aligner` drops, which the reader has from an answer before, and
-   `glanced_event`, which the message has from `push` on.
+2. The message gets each event when it is returned, so that it has what the reader has. `glanced_event` is
+   an exception: the message has it from `push` on.
 3. `shortcut` is None unless the next chunk may be like the last one. Whatever ends, replaces or interrupts
    the input sets it to None.
 """
@@ -104,14 +103,13 @@ class Machine:
     3. `joining.hold` holds back the first events of an attempt.
     4. `joining.seam` changes an event of a continuation into one of the answer.
     5. `accumulator` adds the event to the message.
-    6. `joining.aligner` drops the event if the reader has it from the answer before.
-    7. `guarding` passes the event to the guards, which may end the answer.
+    6. `guarding` passes the event to the guards, which may end the answer.
 
     The event and the existing parts decide which part does step 5; the first row that applies counts:
 
     | event                     | the event is added by                                                  |
     |---------------------------|------------------------------------------------------------------------|
-    | a `Finish`, with guards   | `guarding.pull`, once they allow it; `joining.pull` if it is dropped   |
+    | a `Finish`, with guards   | `guarding.pull`, once they allow it                                    |
     | read on the fast path     | `glance`, in place of steps 1 to 5                                     |
     | read with a hold or seam  | `joining.pull`, at the moment it is returned                           |
     | any other                 | `read`, which calls `on_read`                                          |

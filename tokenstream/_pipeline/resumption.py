@@ -81,8 +81,7 @@ class Resumption:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.joining = machine.make_joining()
-        """Holds back the first events of each attempt, joins a continuation, and compares a restarted
-        answer."""
+        """Holds back the first events of each attempt, and joins a continuation."""
         self._unread: _UnreadFrame | None = None
         """The last frame of a connection that broke off, which was not read; None if there is none."""
         self.id_before: str | None = None

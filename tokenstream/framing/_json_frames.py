@@ -1,4 +1,4 @@
-"""Cuts bytes into JSON payloads, in whichever of three ways they are framed: by lines, headers or SSE."""
+"""Cuts bytes into JSON payloads, which are lines or the data of server-sent events."""
 
 from __future__ import annotations
 
@@ -23,32 +23,26 @@ LONGEST_HEAD = 8 * 1024
 """Maximum number of bytes that are held until the framing is known."""
 SPACE = b" \t\r\n"
 
-
 DATA = b"data:"
-_FIELDS = (DATA, b"event:", b"retry:", b"id:", b":")
-"""Beginnings of the lines of SSE."""
+_FIELDS = (b"event:", b"retry:", b"id:", b":")
+"""Beginnings of the lines of SSE that hold no data."""
 _LONGEST_START = 8
-"""Length of the longest of these beginnings."""
-_JSON_STARTS = (b"{", b"[", b'"')
-_ARRAY = re.compile(rb"\[[ \t]*[{\]]")
-_JSON_LINE = re.compile(rb"\n[ \t]*(?:\{|\[[ \t]*\{)")
-"""The beginning of a line that holds JSON; no line of SSE begins like this."""
-_LINE_START = re.compile(rb"\n[ \t]*[^\s]")
-"""The beginning of a line that is not blank."""
+"""Length of the longest of these beginnings, and more."""
+_LINE = re.compile(rb"\{|\[[ \t]*[{\]]")
+"""The beginning of a line that holds JSON."""
+_DATA = re.compile(rb'data:[ \t]*(?:[{"]|\[[ \t]*[{\]])')
+"""The beginning of a line of SSE that may hold JSON."""
+_UNDECIDED = re.compile(rb"(?:data:[ \t]*)?(?:\[[ \t]*)?").fullmatch
+"""Matches a text that more bytes may make one of these beginnings."""
 _FALSE_STARTS = 16
 """Maximum number of lines that begin like JSON but are not, after which the payloads are lines for good."""
-_ATTEMPTS = 8
-"""Maximum number of lines of an event's data from which on the data is tried as JSON."""
 
 
 class JSONFrames:
-    r"""Cut JSON payloads out of bytes, which may be framed in one of three ways.
+    r"""Cut JSON payloads out of bytes, in which each payload is a line, or the data of an SSE event.
 
-    Each payload is a line, or the data of an SSE event. The
-    first lines that have the form of one of these decide, and the lines before them, such as a banner, are
-    counted in `banner_lines` and left out. Log lines may look like fields of SSE: once a line holds JSON,
-    which no line of SSE does, the payloads are lines. Data of SSE, and lines, may not be JSON, such as a log:
-    they are among the payloads, too, and the caller decides.
+    The first line with JSON decides. The lines before it, such as a banner or a log, are counted in
+    `banner_lines` and left out. Later payloads may not be JSON: the caller decides about them.
 
     Args:
         limits: `line` and `event` limit the size of a payload.
@@ -58,8 +52,6 @@ class JSONFrames:
         [b'{"a": 1}']
         >>> sum(JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n'), [])
         [b'{"a": 1}']
-        >>> sum(JSONFrames().feed(b'id: 5\n{"a": 1}\n'), [])
-        [b'{"a": 1}']
     """
 
     stop: str | None = None
@@ -68,27 +60,26 @@ class JSONFrames:
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._framing: NDJSONParser | SSEParser | None = None
-        """The framing; None until the first line that has the form of one of them."""
+        """The framing; None until the first line with JSON."""
         self._start = b""
-        """The beginning of a line that does not show yet to which framing it belongs."""
+        """The beginning of a line that does not show yet if it holds JSON."""
         self._is_in_banner = False
-        """True within a line that has the form of none of them."""
+        """True within a line without JSON, before the first one."""
         self._is_certain = False
         """True once a line was JSON, so that no later line changes the framing."""
         self._false_starts = 0
         """Number of lines that began like JSON, but were not."""
-        self._is_at_line_start = True
-        """True if the next bytes of SSE begin a line, to which `_start` belongs."""
-        self._left_out = 0
-        """Number of lines of SSE that are in no payload: a banner if the payloads turn out to be lines."""
+        self._fields = 0
+        """Number of lines so far that are fields of SSE without data: a log if the payloads are lines."""
         self.banner_lines = 0
-        """Number of lines before the framing was known."""
+        """Number of lines before the framing was known, except what may belong to the first event of SSE."""
+        self._stray_error: ProtocolError | None = None
         self._has_ended = False
 
     @property
     def error(self) -> StreamError | None:
         """The error that follows the payloads returned last, or None."""
-        return None if self._framing is None else self._framing.error
+        return self._stray_error or (None if self._framing is None else self._framing.error)
 
     @property
     def has_lines(self) -> bool:
@@ -96,17 +87,9 @@ class JSONFrames:
         return isinstance(self._framing, NDJSONParser)
 
     @property
-    def has_events(self) -> bool:
-        """True if the payloads are the data of SSE, as far as it is known."""
-        return isinstance(self._framing, SSEParser)
-
-    @property
     def holds_nothing(self) -> bool:
         """True unless a payload has begun that more bytes may continue."""
-        if self._framing is None or self._start:
-            return not self._start
-        tail = self._framing.tail
-        return not any(map(_may_hold_json, tail.split(b"\n"))) if self.has_events else not tail
+        return not self.tail
 
     @property
     def tail(self) -> bytes:
@@ -115,31 +98,30 @@ class JSONFrames:
 
     @property
     def unfinished(self) -> list[bytes]:
-        """The payload that lacks only the end of its line or event, and log lines before it."""
+        """The payload that lacks only the end of its line or event, in a list; an empty list without one."""
         if self._framing is None:
-            return []
+            return [self._start.removeprefix(DATA)] if _DATA.match(self._start) else []
         unfinished = self._framing.unfinished
-        if unfinished is None or isinstance(unfinished, bytes):
-            return [] if unfinished is None else [unfinished]
-        return self._payloads_in([unfinished.payload])
+        if unfinished is None:
+            return []
+        return [unfinished if isinstance(unfinished, bytes) else unfinished.payload]
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> Iterator[list[bytes]]:
         """Yield the payloads that a chunk completes, in lists; each is of the framing known at its time."""
-        framing = self._framing
-        if isinstance(framing, NDJSONParser) and self._is_certain:
+        if self._is_certain and isinstance(self._framing, NDJSONParser):
             # The way of most chunks.
-            yield framing.frames(chunk)
+            yield self._framing.frames(chunk)
             return
         chunk = as_bytes(chunk, "JSONRPCParser", ended=self._has_ended)
-        if framing is None:
+        if self._framing is None:
             chunk = self._find_framing(self._start + chunk)
-            framing = self._framing
-        if isinstance(framing, SSEParser):
-            yield from self._read_events(framing, chunk)
-        elif isinstance(framing, NDJSONParser):
-            yield from self._read_first_line(framing, chunk)
-        elif framing is not None:
-            yield framing.frames(chunk)
+        if isinstance(self._framing, SSEParser):
+            yield [frame.payload for frame in self._framing.feed(chunk)]
+            if self._framing.stray and self._stray_error is None:
+                self._stray_error = ProtocolError("a line of JSON stands among server-sent events")
+                self._stray_error.tail = self._framing.stray
+        elif self._framing is not None:
+            yield from self._read_first_line(self._framing, chunk)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """End the input; an unfinished payload remains in `unfinished`."""
@@ -153,20 +135,15 @@ class JSONFrames:
         if self.error is not None:
             raise raised_anew(self.error)
 
-    def begin_lines(self, *, is_certain: bool = False) -> list[bytes]:
-        """Read lines from here on, although there were lines of SSE; return the data in the last of them."""
-        payloads = self.unfinished
-        self._is_certain = self._is_certain or is_certain
-        self._framing, self._start = NDJSONParser(limits=self._limits), b""
-        self._is_at_line_start = True
-        self._left_out, left_out = 0, self._left_out
-        self.banner_lines += left_out
-        return payloads
+    def begin_lines(self) -> None:
+        """Read lines from here on, because a line holds JSON."""
+        self._is_certain = True
+        self._choose(NDJSONParser(limits=self._limits))
 
     # -- finding the framing -------------------------------------------------
 
     def _find_framing(self, text: bytes) -> bytes:
-        """Choose the framing by the first line that has the form of one; return the bytes from that line on.
+        """Choose the framing by the first line that holds JSON; return the bytes from that line on.
 
         The result is b"" as long as there is no such line; an undecided beginning of a line is then in
         `_start`.
@@ -182,24 +159,32 @@ class JSONFrames:
                 if not text:
                     # Only white space, which is not kept, since it may go on for ever.
                     return b""
-                self._framing = self._choose_framing(text)
-                if self._framing is not None:
+                if _LINE.match(text):
+                    self._choose(NDJSONParser(limits=self._limits))
                     return text
-                if len(text) < LONGEST_HEAD and _is_undecided(text):
+                is_data = _DATA.match(text) is not None
+                line, line_end, _ = text.partition(b"\n")
+                if len(text) < LONGEST_HEAD and not line_end and (is_data or _is_undecided(text)):
                     self._start = text
                     return b""
+                if is_data and self._begins_json(line):
+                    self._choose(SSEParser(limits=self._limits))
+                    return text
                 self._is_in_banner = True
-                self.banner_lines += 1
+                if text.startswith(_FIELDS):
+                    self._fields += 1
+                else:
+                    self.banner_lines += 1
             _, line_end, text = text.partition(b"\n")
             self._is_in_banner = not line_end
         return b""
 
-    def _choose_framing(self, text: bytes) -> NDJSONParser | SSEParser | None:
-        """Return the framing of the payloads if a text begins like this; None if it begins with a banner."""
-        if text[:1] == b"{" or _ARRAY.match(text):
-            return NDJSONParser(limits=self._limits)
-        is_field = text[:_LONGEST_START].lower().startswith(_FIELDS)
-        return SSEParser(limits=self._limits) if is_field else None
+    def _choose(self, framing: NDJSONParser | SSEParser) -> None:
+        """Set the framing; with lines, the fields of SSE before it were a log."""
+        self._framing, self._start = framing, b""
+        if isinstance(framing, NDJSONParser):
+            self.banner_lines += self._fields
+        self._fields = 0
 
     def _read_first_line(self, lines: NDJSONParser, chunk: bytes) -> Iterator[list[bytes]]:
         """Yield the payloads of a chunk if its first line is JSON; otherwise that line is the banner's."""
@@ -216,6 +201,11 @@ class JSONFrames:
             self.banner_lines += 1
         yield from self.feed(chunk[line_end:])
 
+    def _begins_json(self, line: bytes) -> bool:
+        """Return True if a line of data is JSON, or begins JSON that is written in several lines."""
+        data = line.removeprefix(DATA).strip()
+        return len(line) >= LONGEST_HEAD or data in {b"{", b"["} or self._is_json(data)
+
     def _is_json(self, payload: bytes) -> bool:
         """Return True for a payload that is JSON, or exceeds a limit."""
         try:
@@ -226,57 +216,8 @@ class JSONFrames:
             return False
         return True
 
-    # -- lines of SSE ----------------------------------------------------------
-
-    def _read_events(self, events: SSEParser, chunk: bytes) -> Iterator[list[bytes]]:
-        """Yield the payloads of SSE; from the first line on that holds JSON, those of lines."""
-        # The regular expressions find the beginnings of lines by the line ends before them.
-        text = b"\n" + self._start + chunk if self._is_at_line_start else chunk
-        begin = int(self._is_at_line_start)
-        found = _JSON_LINE.search(text)
-        end = len(text) if found is None else found.start() + 1
-        self._start = b""
-        if found is None:
-            line = text[text.rfind(b"\n") + 1 :]
-            if line and len(line) < min(LONGEST_HEAD, len(text)) and not line.strip(b" \t["):
-                self._start = line
-                end -= len(line)
-        self._left_out += len(_LINE_START.findall(text, 0, end))
-        self._is_at_line_start = text.endswith(b"\n", 0, end)
-        frames = events.frames(text[begin:end])
-        yield self._payloads_in([frame if isinstance(frame, bytes) else frame.payload for frame in frames])
-        if found is not None and events.error is None:
-            yield self.begin_lines()
-            yield from self.feed(text[end:])
-
-    def _payloads_in(self, datas: list[bytes]) -> list[bytes]:
-        """Return the JSON in the data of some events, and the lines that are beside it, such as a log."""
-        parts = [self._part(data) if b"\n" in data else (data,) for data in datas]
-        payloads = [payload for part in parts for payload in part if payload]
-        self._left_out -= len(payloads) + sum(payload.count(b"\n") for payload in payloads)
-        return payloads
-
-    def _part(self, data: bytes) -> list[bytes]:
-        """Return the lines of an event's data; those that are JSON only together are one."""
-        lines = data.split(b"\n")
-        starts = [place for place, line in enumerate(lines) if line.lstrip()[:1] in _JSON_STARTS]
-        for start in starts[:_ATTEMPTS]:
-            payload = b"\n".join(lines[start:])
-            if self._is_json(payload):
-                return [*lines[:start], payload]
-        return lines
-
 
 def _is_undecided(text: bytes) -> bool:
-    """Return True if the beginning of a text does not show yet to which framing it belongs."""
-    line_start = text[:_LONGEST_START].lower()
-    is_cut = any(start.startswith(line_start) for start in _FIELDS)
-    return is_cut or (text[:1] == b"[" and not text[1:].strip(b" \t"))
-
-
-def _may_hold_json(line: bytes) -> bool:
-    """Return True for a line of SSE, perhaps unfinished, with data that may be JSON, or a part of JSON."""
-    if not line.startswith(DATA):
-        return line != b"" and DATA.startswith(line)
-    value = line[len(DATA) :].lstrip()
-    return not value or value[:1] in _JSON_STARTS
+    """Return True if the beginning of a text does not show yet if its line holds JSON."""
+    start = text[:_LONGEST_START]
+    return any(field.startswith(start) for field in (DATA, *_FIELDS)) or _UNDECIDED(text) is not None

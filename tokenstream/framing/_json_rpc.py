@@ -1,4 +1,4 @@
-"""Framing of JSON-RPC: requests, notifications and answers, in lines, with headers, or in SSE."""
+"""Framing of JSON-RPC: requests, notifications and answers, in lines or in SSE."""
 
 from __future__ import annotations
 
@@ -82,9 +82,8 @@ class JSONRPCMessage:
 class JSONRPCParser:
     r"""Read the messages of JSON-RPC, wherever the chunks were cut.
 
-    The messages are lines, or follow headers with their length (`Content-Length`, as in the Language
-    Server Protocol), or are the data of server-sent events; the first bytes show which. The messages of a
-    batch are returned one by one. Lines that are not JSON, such as a log, are left out and counted.
+    The messages are lines, or the data of server-sent events; the first message shows which. The messages of
+    a batch are returned one by one. Lines that are not JSON, such as a log, are left out and counted.
 
     Args:
         limits: `line` and `event` limit the size of a message, `depth` and `digits` its JSON.
@@ -146,7 +145,7 @@ class JSONRPCParser:
     def _read(self, payloads: list[bytes]) -> list[JSONRPCMessage]:
         """Return the messages in some payloads; stop with `error` set at a payload that exceeds a limit.
 
-        A payload after headers must be JSON, too. Any other payload that is not JSON is skipped.
+        A payload that is not JSON is skipped.
         """
         messages: list[JSONRPCMessage] = []
         for payload in payloads:
@@ -176,7 +175,7 @@ class JSONRPCParser:
 
 
 def encode_json_rpc(message: dict[str, Any]) -> bytes:
-    r"""Return the bytes of a message: as a line, or with a header that has its length.
+    r"""Return the bytes of a message, which is a line.
 
     Example:
         >>> encode_json_rpc({"method": "initialized"})
@@ -186,5 +185,4 @@ def encode_json_rpc(message: dict[str, Any]) -> bytes:
         text = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise MisuseError(f"the parameters or the answer cannot be sent as JSON: {error}") from error
-    payload = text.encode()
-    return payload + b"\n"
+    return text.encode() + b"\n"

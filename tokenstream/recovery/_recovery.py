@@ -134,12 +134,11 @@ class Recovery:
 
         The cause is None after a clean end, or if the machine has the error.
         """
-        is_final = self._has_given_up
-        error = None if is_final else find_error(self._current, cause, now)
+        error = None if self._has_given_up else find_error(self._current, cause, now)
         current, refusal = self._current, self._joining.refusal
         if error is None:
             # A paused answer may go on.
-            attempt = None if is_final else self._pauses.find_pause()
+            attempt = None if self._has_given_up else self._pauses.find_pause()
             if attempt is None:
                 return None
             return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)

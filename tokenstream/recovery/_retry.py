@@ -260,6 +260,7 @@ is restarted |
 
 # Applied here, because a dataclass writes its own `__init__`.
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
+    align="views skip what they have; a loop over events gets `Restarted`, then the whole new answer",
     max_attempts="it is called attempts=",
     max_retries=_COUNTS_ALL,
     num_retries=_COUNTS_ALL,

@@ -156,7 +156,7 @@ class LineReader(RunBuilder):
         self._plain_lines += self._envelope_lines
         self._envelope_lines = 0
         if not self._frames.has_lines:
-            self._parse(self._frames.begin_lines(is_certain=True))
+            self._frames.begin_lines()
 
     def _parse(self, payloads: list[bytes]) -> None:
         """Add the objects in some lines, up to the first that exceeds a limit."""

@@ -8,8 +8,6 @@ import sys
 import time
 from typing import Any
 
-HAS_HEADERS = "--headers" in sys.argv
-
 
 def write(data: bytes) -> None:
     """Write to the client."""
@@ -19,19 +17,12 @@ def write(data: bytes) -> None:
 
 def send(message: dict[str, Any]) -> None:
     """Send a message; like Codex, without `jsonrpc`."""
-    payload = json.dumps(message).encode()
-    write(b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload) if HAS_HEADERS else payload + b"\n")
+    write(json.dumps(message).encode() + b"\n")
 
 
 def receive() -> dict[str, Any]:
     """Return the next message of the client; end with its input."""
     line = sys.stdin.buffer.readline()
-    length = 0
-    while HAS_HEADERS and line.strip():
-        length = int(line.partition(b":")[2])
-        line = sys.stdin.buffer.readline()
-    if HAS_HEADERS:
-        line = sys.stdin.buffer.read(length)
     if not line.strip():
         sys.exit(0)
     message: dict[str, Any] = json.loads(line)
@@ -68,8 +59,7 @@ def die() -> None:
 
 def main() -> None:
     """Answer requests until the input ends."""
-    if not HAS_HEADERS:
-        write(b"agent 1.0 is ready\n")
+    write(b"agent 1.0 is ready\n")
     while True:
         message = receive()
         id, params = message.get("id"), message.get("params", {})

@@ -15,10 +15,10 @@ AGENT = [sys.executable, str(Path(__file__).with_name("agent.py"))]
 
 
 @contextmanager
-def started(*options: str, **streams: Any) -> Generator[Any]:
+def started(**streams: Any) -> Generator[Any]:
     """Start the agent; it ends with its input, and is killed if it does not."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **streams}
-    with subprocess.Popen([*AGENT, *options], **pipes) as process:
+    with subprocess.Popen(AGENT, **pipes) as process:
         try:
             yield process
         finally:

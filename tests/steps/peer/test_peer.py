@@ -17,7 +17,6 @@ from tokenstream.errors import (
     ConcurrentRead,
     LimitExceeded,
     MisuseError,
-    ProtocolError,
     ProviderError,
     StreamInterrupted,
     StreamStalled,
@@ -32,13 +31,9 @@ def peer_of(process: Any, **options: Any) -> Peer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("headers", [False, True])
-def test_a_request_gets_its_answer_and_messages_before_it_are_kept(headers: bool) -> None:
-    """In lines and with headers; parameters by name and as an object are one."""
-    with (
-        started(*["--headers"] * headers) as process,
-        peer_of(process, headers=headers) as peer,
-    ):
+def test_a_request_gets_its_answer_and_messages_before_it_are_kept() -> None:
+    """Parameters by name and as an object are one."""
+    with started() as process, peer_of(process) as peer:
         got = peer.ask("initialize", {"client-info": "test"}, protocolVersion=1)["got"]
         peer.notify("exit")
         messages = list(peer)
@@ -52,7 +47,7 @@ def test_a_request_gets_its_answer_and_messages_before_it_are_kept(headers: bool
     assert [(message.method, message.params) for message in messages] == [
         ("configWarning", {"summary": "no sandbox"})
     ]
-    assert peer.skipped == (not headers)
+    assert peer.skipped == 1
 
 
 def test_a_request_of_the_agent_is_answered_once() -> None:
@@ -245,12 +240,6 @@ def test_a_socket_is_read_and_written_as_pipes_are() -> None:
         ]
         # The thread ends with the connection.
         other.shutdown(socket.SHUT_RDWR)
-
-
-def test_headers_without_a_length_are_an_error() -> None:
-    """Nothing can be read after them."""
-    with Peer(io.BytesIO(b"Content-Type: x\r\n\r\n{}"), io.BytesIO()) as peer, pytest.raises(ProtocolError):
-        next(peer)
 
 
 def test_a_run_is_built_from_both_directions() -> None:

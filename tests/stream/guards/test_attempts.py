@@ -15,7 +15,7 @@ from tokenstream.errors import GuardFailed
 from tokenstream.events import Resumed
 from tokenstream.testing import script
 
-ALIGN = Retry(mode="restart", wait=0, align=True)
+RESTART = Retry(mode="restart", wait=0)
 CHOICES = [
     chat({"content": "Hel"}),
     chat({"content": "Bye"}, index=1),
@@ -117,13 +117,13 @@ def kept(streams: list[Any], rule: Any = None, **options: Any) -> Any:
 @pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
 @pytest.mark.parametrize("rule", ["never said", never], ids=["pattern", "function"])
 @pytest.mark.parametrize("cut", range(2, len(CHOICES)))
-def test_a_guard_that_lets_a_repeated_answer_go_on_changes_nothing(
+def test_a_guard_that_lets_a_restarted_answer_go_on_changes_nothing(
     world: str, cut: int, rule: Any, options: dict[str, Any]
 ) -> None:
-    """A `Finish` that the loop already has does not come again, but is in the message."""
+    """The loop gets the same events, and the message the `Finish` of each choice."""
     bodies, streams = [CHOICES[:cut], CHOICES], list[Any]()
-    plain = play(world, bodies, ALIGN, kept(streams), format="openai-chat")
-    allowed = play(world, bodies, ALIGN, kept(streams, rule, **options), format="openai-chat")
+    plain = play(world, bodies, RESTART, kept(streams), format="openai-chat")
+    allowed = play(world, bodies, RESTART, kept(streams, rule, **options), format="openai-chat")
 
     assert plain.given == allowed.given
     assert streams[0].messages == streams[1].messages
@@ -134,13 +134,13 @@ def test_a_guard_that_lets_a_repeated_answer_go_on_changes_nothing(
 @pytest.mark.parametrize("again", [GREETING, [chat({"content": "Hello world! "}), *GREETING[5:]]])
 @pytest.mark.parametrize("cut", range(2, len(GREETING)))
 @pytest.mark.parametrize("rule", ["world", "ld! B", "lo!", "!.*!", "lo.*lo"])
-def test_a_guard_judges_a_repeated_answer_as_one_answer(
+def test_a_guard_forgets_the_answer_that_a_restart_gives_up(
     cut: int, again: list[bytes], rule: str, options: dict[str, Any]
 ) -> None:
-    """It finds what begins before the break, and nothing where the loop goes on in the repeated answer."""
+    """It finds what is in the new answer, and nothing that spans the two."""
     streams: list[Any] = []
     for bodies in ([GREETING], [GREETING[:cut], again]):
-        play("sync", bodies, ALIGN, kept(streams, rule, **options), format="openai-chat")
+        play("sync", bodies, RESTART, kept(streams, rule, **options), format="openai-chat")
 
     assert streams[0].stop_reason == streams[1].stop_reason
 

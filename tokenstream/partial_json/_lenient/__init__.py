@@ -5,8 +5,7 @@
 | `start` | the text up to the document, and another document after it |
 | `edges` | a document without brackets, and the text directly after a document |
 | `body` | a document from its first bracket to its last |
-| `gaps` | white space and comments between values |
-| `tokens` | values without quotes |
+| `gaps` | the text between values, such as white space and comments, and values without quotes |
 | `strings`, `quotes` | strings, and the meaning of a quote |
 | `peek` | the text ahead, and bare words |
 | `escapes` | escapes in strings, and backslashes that do not begin one |
@@ -18,7 +17,7 @@
 """
 
 # Importing a module adds its steps to the tables.
-from tokenstream.partial_json._lenient import start, tokens
+from tokenstream.partial_json._lenient import start
 from tokenstream.partial_json._lenient.reader import LenientReader
 
-__all__ = ["LenientReader", "start", "tokens"]
+__all__ = ["LenientReader", "start"]

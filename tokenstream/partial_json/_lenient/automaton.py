@@ -282,20 +282,14 @@ class PushdownAutomaton:
         self.expects = VALUE
         return position + 1
 
-    def supply_colon(self, position: int) -> int:
-        """Supply a missing colon before a position, as a repair; return the position: nothing is read."""
-        self.repair_log.note("missing_colon", self.base + position)
-        self.expects = VALUE
-        return position
-
     # -- comments and dots -----------------------------------------------------------
 
-    def begin_comment(self, offset: int, step: Step) -> None:
-        """Begin a comment at an offset, as a repair; `step` (a function) reads it."""
+    def begin_comment(self, offset: int) -> None:
+        """Begin a comment at an offset, as a repair."""
         self.token_at = offset
         self.repair_log.note("comment", offset)
         self.step_after_comment = self.inside_step
-        self.inside_step = step
+        self.inside_step = STEPS["skip_comment"]
 
     def end_comment(self) -> None:
         """Go on behind a comment as before it."""
@@ -343,9 +337,7 @@ class PushdownAutomaton:
         self.repair_log.note("unfinished_value", self.base + position)
         self.expects = self.place_after_value()
 
-    def open_quoted(
-        self, kind: QuoteKind, text: str, position: int, out: list[JSONEvent], *, is_key: bool
-    ) -> int:
+    def open_quoted(self, kind: QuoteKind, position: int, out: list[JSONEvent], *, is_key: bool) -> int:
         """Begin a key or a string at its opening quote; return the position after the quote."""
         self.quoted = QuotedString(kind, self.repair_log)
         self.token_at = self.base + position
@@ -356,8 +348,7 @@ class PushdownAutomaton:
         else:
             self.document.begin_string(self.token_at, out)
             self.inside_step = STEPS["read_string"]
-        end: int = kind.quote(text, position).end()
-        return end
+        return position + 1
 
     def end_string(self, position: int, out: list[JSONEvent]) -> int:
         """End the string that is being read; return `position`, which is the position after the string."""

@@ -23,7 +23,6 @@ from tokenstream.partial_json._lenient.automaton import (
 from tokenstream.partial_json._lenient.gaps import (
     NO_KEY,
     read_other,
-    supply_colon,
     supply_comma,
 )
 from tokenstream.partial_json._lenient.peek import (
@@ -38,7 +37,6 @@ from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._lenient.peek import QuoteKind
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 # Match the valid JSON that may follow a string. The key is the closing bracket of the container.
@@ -166,21 +164,13 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a key or a string at its opening quote; return the position at which to read on.
 
-    If a comma or a colon is missing before the quote, only that is supplied, and the result is `position`.
+    If a comma is missing before the quote, only that is supplied, and the result is `position`.
     """
-    kind: QuoteKind | None = PLAIN
-    if text[position] != '"':
-        try:
-            kind = Lookahead(text, position, text_ended=reader.text_ended).find_quote(position)
-        except MoreTextNeeded:
-            return reader.hold_back(position)
-    if kind is None:
-        return reader.refuse_here(position)
     if reader.is_at(COLON):
-        return supply_colon(reader, text, position, out)
+        return reader.refuse_here(position)
     if reader.is_at(*AFTER):
         return supply_comma(reader, text, position, out)
-    return reader.open_quoted(kind, text, position, out, is_key=reader.is_at(*KEYS))
+    return reader.open_quoted(OPENING_QUOTES[text[position]], position, out, is_key=reader.is_at(*KEYS))
 
 
 @under('"', *KEYS)
@@ -193,7 +183,7 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
     key = text[position + 1 : end] if end > 0 else None
     if key is None or "\\" in key or not key.isprintable():
         # The closing quote has not arrived, or characters of the key must be examined.
-        return reader.open_quoted(PLAIN, text, position, out, is_key=True)
+        return reader.open_quoted(PLAIN, position, out, is_key=True)
     reader.use_key(key, reader.base + position)
     return end + 1
 
@@ -216,7 +206,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
         or not string.isprintable()
         or match_continuation(text, end + 1) is None
     ):
-        return reader.open_quoted(PLAIN, text, position, out, is_key=False)
+        return reader.open_quoted(PLAIN, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
     reader.end_value()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
-_QUOTES = "".join(quote for quote in OPENING_QUOTES if quote not in "`\\&")
+_QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
 _BRACKETS = frozenset("{[")
 
 
@@ -253,7 +253,7 @@ def begin_comment_after_document(
     if opener[0] == "#":
         # Only directly after a space on the document's line; after a line break, it is a heading.
         opener = "#" if reader.gap == SPACE_GAP else ""
-    if opener not in {"//", "/*", "#"}:
+    if opener not in {"//", "#"}:
         return read_text_after_document(reader, text, position, out)
     reader.has_comment_after = True
     return enter_comment(reader, position, opener)

@@ -9,8 +9,6 @@ from tokenstream.partial_json._lenient.peek import OPENING_QUOTES
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.partial_json._lenient.peek import QuoteKind
     from tokenstream.partial_json._lenient.quotes import StringContext
     from tokenstream.partial_json._repairs import RepairLog
@@ -23,7 +21,7 @@ ALWAYS_KEPT = frozenset("bf")
 _MOST_PATH = 260
 """Maximum length of a Windows path, in characters."""
 # No quotes and no character that begins one, because any of them may end the string.
-_SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
+_SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`\u2018-\u201e]'
 PROVES_RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
 """Matches a character that proves that the backslash before it was not escaped; `\\$` proves nothing."""
 _PATH_ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
@@ -76,9 +74,7 @@ def continues_path(piece: str) -> bool:
     return _PATH(piece) is not None
 
 
-def is_rest_of_path(
-    text: str, position: int, before: str, is_quote: Callable[[str, int], Any]
-) -> bool | None:
+def is_rest_of_path(text: str, position: int, before: str, quotes: str) -> bool | None:
     r"""Return True if a file path extends from a position to the closing quote; None if later text decides.
 
     After a file name, such as `a.txt`, a backslash may begin a line break instead.
@@ -94,7 +90,7 @@ def is_rest_of_path(
     # A backslash at the end of the text may escape the quote.
     if text[end : end + 2] in {"", "\\"}:
         return None
-    return is_quote(text, end) is not None
+    return text[end] in quotes
 
 
 KEPT = 32
@@ -177,8 +173,7 @@ class EscapeReader:
             self.may_have_ended = decoded == '"'
             return position + length
         if OPENING_QUOTES.get(escape[1]) is not None:
-            # A quote that needs no escape, unless it is the string's own quote. (The two kinds that are
-            # excluded begin with a backslash and an ampersand, which are not quotes by themselves.)
+            # A quote that needs no escape, unless it is the string's own quote.
             if OPENING_QUOTES[escape[1]] is not self.kind:
                 self.repair_log.note("bad_escape", context.base + position)
             self.add(escape[1], pieces, context)
@@ -224,7 +219,7 @@ class EscapeReader:
             # So far, nothing shows that the author of this string left backslashes unescaped.
             return False
         if self.in_path:
-            is_path = is_rest_of_path(text, position - 1, self.ending, self.kind.quote)
+            is_path = is_rest_of_path(text, position - 1, self.ending, self.kind.quotes)
             if is_path is not False:
                 return is_path
         # A LaTeX command, such as `\nabla`.
@@ -243,8 +238,7 @@ class EscapeReader:
         """Record that the string contains an unescaped backslash."""
         if not self.has_raw_backslash:
             self.has_raw_backslash = self.repair_log.has_raw_backslash = True
-            # `ending` is the text before the backslash. Strings between escaped or HTML quotes are read in
-            # another way (see `read_escape`), without regard to paths.
+            # `ending` is the text before the backslash.
             self.in_path = begins_path(self.ending)
             self._note_mixture(offset)
 

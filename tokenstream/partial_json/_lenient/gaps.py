@@ -1,4 +1,4 @@
-"""Steps of lenient reading: for the text between values, which is space, comments, commas and dots.
+"""Steps of lenient reading: for the text between values, and for values without quotes.
 
 A step is a function that reads on from one character.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.partial_json._document import NUM
 from tokenstream.partial_json._lenient.automaton import (
     AFTER,
     AFTER_DOCUMENT,
@@ -24,7 +25,6 @@ from tokenstream.partial_json._lenient.automaton import (
     PLACES,
     SPACE_GAP,
     START,
-    STEPS,
     VALUE,
     VALUES,
     WHITE,
@@ -32,14 +32,22 @@ from tokenstream.partial_json._lenient.automaton import (
     register_step,
 )
 from tokenstream.partial_json._lenient.peek import (
-    LITERALS_IN_ANY_CASE,
+    LITERALS,
     OPENING_QUOTES,
+    PREFIXES,
     SPACES,
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
+    read_atom,
 )
 from tokenstream.partial_json._strict.grammar import under
+from tokenstream.partial_json._strict.numbers import (
+    MOST_LENGTH,
+    NUMBER,
+    is_too_long,
+    parse_prefix,
+)
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
@@ -47,8 +55,9 @@ if TYPE_CHECKING:
 
 _JSON_SPACE: Any = re.compile(r"[ \t\n\r]*").match
 _LINE_END: Any = re.compile(r"[\r\n]").search
-_TERMINAL: Any = re.compile(r"\x1b\[[0-9;?]{0,16}[@-~]").match
-_CUT_TERMINAL: Any = re.compile(r"\x1b(?:\[[0-9;?]{0,16})?").fullmatch
+_TOKEN: Any = re.compile(r"[\w.+\-$]*").match
+_ENDS_ATOM = frozenset(("", *",}]);#"))
+_ENDS_WORD = frozenset(("", *",}]);"))
 _NOTHING_YET = (VALUE, FIRST_ELEMENT, FIRST_KEY)
 """Places in the document (see `tables`) that no value precedes, where dots cannot stand for more values."""
 NO_KEY = frozenset(",:{}[]")
@@ -89,9 +98,9 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def is_odd_space(char: str) -> bool:
-    """Return True for white space that JSON does not allow, such as a no-break space, and for ESC.
+    """Return True for white space that JSON does not allow, such as a no-break space.
 
-    ESC begins a terminal code. The caller has already dealt with the white space that JSON allows.
+    The caller has already dealt with the white space that JSON allows.
     """
     # The match of `SPACES` may be empty: then it ends at 0.
     return bool(SPACES(char).end())
@@ -103,7 +112,7 @@ def is_odd_space(char: str) -> bool:
 @register_after_mismatch
 @under("/#", *PLACES)
 def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a comment, and return the position after its opener: `//`, `/*` or `#`.
+    """Begin a comment, and return the position after its opener: `//` or `#`.
 
     A character that may begin something else is refused, such as the hash of the value `#fff`.
     """
@@ -112,7 +121,7 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
         opener = text[position : position + 2]
         if opener == "/" and not reader.text_ended:
             return reader.hold_back(position)
-        if opener not in {"//", "/*"}:
+        if opener != "//":
             return reader.refuse_here(position)
     elif reader.is_at(*VALUES):
         # A hash sign in place of a value.
@@ -126,14 +135,13 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
-    """Begin a comment; return the position after its opener: `//`, `/*` or `#`."""
-    step = STEPS["skip_block_comment"] if opener == "/*" else STEPS["skip_line_comment"]
-    reader.begin_comment(reader.base + position, step)
+    """Begin a comment; return the position after its opener: `//` or `#`."""
+    reader.begin_comment(reader.base + position)
     return position + len(opener)
 
 
 @register_step
-def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip a comment up to the end of its line; return the position up to which the text was read."""
     end = _LINE_END(text, position)
     if end is None:
@@ -141,21 +149,6 @@ def skip_line_comment(reader: LenientReader, text: str, position: int, out: list
     reader.end_comment()
     stop: int = end.start()
     return stop
-
-
-@register_step
-def skip_block_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comment up to `*/`; return the position up to which the text was read."""
-    end = text.find("*/", position)
-    if end >= 0:
-        reader.end_comment()
-        # Between two values, a comment counts as white space.
-        reader.gap = max(reader.gap, SPACE_GAP)
-        return end + 2
-    if reader.text_ended:
-        return end_cut_comment(reader, text)
-    # A star at the end of the text may be the first half of `*/`.
-    return reader.hold_back(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
@@ -185,7 +178,7 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
     return position + len(dots)
 
 
-# -- commas and colons -----------------------------------------------------------
+# -- commas -----------------------------------------------------------
 
 
 @under(",", ELEMENT, KEY)
@@ -228,29 +221,134 @@ def read_word_without_comma(reader: LenientReader, text: str, position: int, out
     return read_other(reader, text, position, out)
 
 
-@under("-0123456789{[", COLON)
-def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing colon if there is a gap before the value; else refuse the character.
+# -- values without quotes ---------------------------------------------------------
 
-    A key that may lack its closing quote gets no colon. The result is `position`: no character is read.
+
+@under((OTHER,), *VALUES)
+def read_token_or_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a word or a number; leave any other character to `read_other`. Return where to read on."""
+    if text[position].isalnum() or text[position] in "_$":
+        return read_token(reader, text, position, out)
+    return read_other(reader, text, position, out)
+
+
+@under(".", *VALUES)
+def read_token_or_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number such as `.5`, or skip dots; return the position at which to read on.
+
+    If the dot is the last character, it is held back until the next character decides.
     """
-    # A key with brackets, commas or colons in it may lack its closing quote.
-    seems_cut_off = not NO_KEY.isdisjoint(str(reader.document.key))
-    if reader.gap == NO_GAP or seems_cut_off:
-        return reader.refuse_here(position)
-    return reader.supply_colon(position)
+    following = text[position + 1 : position + 2]
+    if not following and not reader.text_ended:
+        return reader.hold_back(position)
+    read = read_token if following.isdigit() else skip_dots
+    return read(reader, text, position, out)
 
 
-@under("tfnTFN", COLON)
-def supply_colon_before_literal(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing colon before true, false or null; refuse any other word. The result is `position`."""
-    peek = Lookahead(text, position, text_ended=reader.text_ended)
+@under("+-", *VALUES)
+def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number, a literal or a word, once the text after it is known; return where to read on."""
+    # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
+    # character more than the maximum shows that a token is too long.
+    end: int = _TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
+    token = text[position:end]
+    if len(token) > MOST_LENGTH or is_too_long(token):
+        reader.begin_number(position, out)
+        # Sets the document's error.
+        reader.document.exceed_digits(token, reader.base + position)
+        return position
+    if end == len(text):
+        # The token may continue, or be cut.
+        if not reader.text_ended:
+            reader.scanned_length = end - position
+            show_unfinished_number(reader, token, position, out)
+            return reader.hold_back(position)
+        if token not in LITERALS:
+            # Of all tokens, only a literal is certain to be whole: a number may have lost digits.
+            return drop_cut_token(reader, token, position, out)
+    reader.scanned_length = 0
+    if token in PREFIXES and text[end] in "\"'":
+        # Skip the prefix; the string is read next.
+        reader.repair_log.note("string_prefix", reader.base + position)
+        return end
+    atom = read_atom(token)
+    if atom is not None and atom.kind == "string":
+        return read_word(reader, text, position, end, out)
+    if atom is not None:
+        ends_here = may_end(reader, text, end, is_number=atom.kind == "number")
+        if ends_here is None:
+            # The text after the token decides, and has not arrived.
+            return reader.hold_back(position)
+        if ends_here:
+            return reader.add_atom(atom, position, end, out)
+    # The token has no clear meaning, or the text after it may belong to it. Its beginning is shown even so:
+    # the events of a number must not depend on how the text was cut into pieces.
+    show_unfinished_number(reader, token, position, out)
+    return reader.refuse_two_readings(position)
+
+
+def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
+    """Make an unfinished number visible, if the caller wants that: `allow` contains `NUM`."""
+    if reader.document.allow & NUM and NUMBER(token) is not None:
+        reader.begin_number(position, out)
+        reader.document.show_number(token)
+
+
+def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
+    """Drop a number or word that was cut by the end of the text; return the position after it.
+
+    A number that is already visible is kept as far as it has arrived.
+    """
+    end = position + len(token)
+    reader.drop_rest(position)
+    if reader.atom_begun:
+        # The beginning of the number is visible: the number ends there.
+        reader.document.end_atom(
+            parse_prefix(token, decimals=reader.document.decimals), reader.base + end, out
+        )
+    return end
+
+
+def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> bool | None:
+    """Return True if a number or a literal may end before the text at `end`; None if later text decides."""
+    char = text[end : end + 1]
+    following = text[end + 1 : end + 2]
+    # In an object, no number may follow a comma, so a digit after it means that it separates thousands.
+    # (The closer is "}}" if the opening brace was doubled.)
+    may_separate_thousands = char == "," and is_number and reader.closers[-1][0] == "}"
+    may_begin_comment = char == "/"
+    if (may_separate_thousands or may_begin_comment) and not following and not reader.text_ended:
+        return None
+    if may_begin_comment:
+        return following == "/"
+    if may_separate_thousands:
+        return not following.isdigit()
+    # An atom also ends at the end of the text (""), and before the end of the code fence around the document.
+    return char in _ENDS_ATOM or char == reader.prose.fence or SPACES(char).end() > 0
+
+
+def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
+    """Read a word without quotes as a string; return `end`, the position after the word.
+
+    The word is refused if the text after it might belong to it.
+    """
+    peek = Lookahead(text, end, text_ended=reader.text_ended)
     try:
-        word = peek.get_text(position, peek.skip_word(position))
+        after = peek.skip_spaces(end)
+        following = peek.get_char(after)
     except MoreTextNeeded:
         return reader.hold_back(position)
     except LookaheadExceeded:
-        return reader.refuse_here(position)
-    # `read_other` refuses the first letter of the word.
-    step = supply_colon if word in LITERALS_IN_ANY_CASE else read_other
-    return step(reader, text, position, out)
+        return reader.refuse_two_readings(position)
+    gap = text[end:after]
+    begins_comment = bool(gap) and following in "/#"
+    is_alone = following in _ENDS_WORD or "\n" in gap or begins_comment
+    # A word alone in brackets is prose, such as [sic], and not an array.
+    if not is_alone or reader.closers == ["]"]:
+        return reader.refuse_two_readings(position)
+    offset = reader.base + position
+    reader.repair_log.note("unquoted_value", offset)
+    reader.document.begin_string(offset, out, text[position:end])
+    reader.document.end_string(reader.base + end, out)
+    reader.end_value()
+    return end

@@ -43,13 +43,9 @@ MOST_HELD = 1_024
 # White space of any script, and invisible characters: NUL, byte order marks, zero-width joiners.
 _ODD = r"\s\x00\ufeff\u200b-\u200d\u2060"
 SPACES: Any = re.compile(rf"[{_ODD}]*").match
-# White space, also as escapes such as `\n`, which stand for it in JSON that was escaped twice.
-SPACES_TWICE: Any = re.compile(rf"(?:[{_ODD}]++|\\[nrt])*+").match
 _WORD_OR_NOTHING: Any = re.compile(r"[\w$][\w$.+-]*|").match
-_HTML_QUOTE: Any = re.compile("&(?:quot|#34|#x22);").match
 _DOUBLE = "\u201c\u201d\u201e"
 _SINGLE = "\u2018\u2019\u201a"
-_HTML_QUOTES = ("&quot;", "&#34;", "&#x22;")
 
 
 class Atom(NamedTuple):
@@ -145,25 +141,22 @@ def are_equal(one: Json, other: Json) -> bool:
 
 
 class QuoteKind(NamedTuple):
-    """A kind of quotes around a string, with the patterns that read such a string.
+    """A kind of quotes around a string, with the pattern that reads such a string.
 
     Args:
         run: Matches ordinary characters in the string.
-        quote: Matches a quote of this kind.
-        spaces: Matches the white space that may follow the string.
+        quotes: The characters that are quotes of this kind.
         repair: The name of the repair; None for the quotes of JSON.
     """
 
     run: Any
-    quote: Any
-    spaces: Any = SPACES
+    quotes: str
     repair: RepairName | None = None
 
 
 def _make_quote_kind(quotes: str, repair: RepairName | None) -> QuoteKind:
     """Return the kind of strings that begin and end with one of `quotes`."""
-    run = re.compile(rf"[^{quotes}\\\x00-\x1f]*").match
-    return QuoteKind(run, re.compile(f"[{quotes}]").match, repair=repair)
+    return QuoteKind(re.compile(rf"[^{quotes}\\\x00-\x1f]*").match, quotes, repair)
 
 
 PLAIN = _make_quote_kind('"', None)
@@ -223,12 +216,7 @@ class Lookahead:
 
     def skip_spaces(self, position: int, match: Callable[[str, int, int], Any] = SPACES) -> int:
         """Return the end of the white space at a position; the position itself if there is none."""
-        end = self._skip_run(match, position)
-        if match is SPACES_TWICE and self.get_char(end) == "\\":
-            # This may be half of a line break that is written as an escape; `get_char` raises if the other
-            # half has not arrived.
-            self.get_char(end + 1)
-        return end
+        return self._skip_run(match, position)
 
     def skip_word(self, position: int) -> int:
         """Return the end of the word or number at a position; the position itself if there is none."""
@@ -258,31 +246,21 @@ class Lookahead:
         kind = self.find_quote(position)
         if kind is None:
             return position
-        # `quote` matches a quote, which may be several characters; `run` matches ordinary characters.
-        quote: Any = kind.quote(self._text, position)
-        end: int = quote.end()
+        end = position + 1
         while True:
             end = self._skip_run(kind.run, end)
             char = self.get_char(end)
             if not char:
                 # The text has ended inside the string.
                 return end
-            if self.find_quote(end) is kind:
-                closing: Any = kind.quote(self._text, end)
-                after: int = closing.end()
-                return after
-            end += self._measure_special(kind, char, end)
-
-    def _measure_special(self, kind: QuoteKind, char: str, position: int) -> int:
-        """Return the length of the escape at a position; 1 for any special character but a backslash."""
-        if char != "\\":
-            return 1
-        return 2
+            if char in kind.quotes:
+                return end + 1
+            # The character after a backslash is escaped.
+            end += 2 if char == "\\" else 1
 
     def is_key(self, position: int) -> bool:
         """Return True if there is a key with its colon at a position."""
         end = self.skip_quoted(position)
         if end == position:
             end = self.skip_word(position)
-        # In JSON that was escaped twice, escapes such as `\n` stand for white space.
-        return end > position and self.get_char(self.skip_spaces(end, SPACES_TWICE)) == ":"
+        return end > position and self.get_char(self.skip_spaces(end)) == ":"

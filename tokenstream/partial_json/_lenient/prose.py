@@ -9,7 +9,6 @@ from typing import Any
 from tokenstream.partial_json._lenient.peek import (
     LITERALS_IN_ANY_CASE,
     OPENING_QUOTES,
-    SPACES_TWICE,
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
@@ -198,7 +197,7 @@ class Prose:
 
     def _is_object(self, peek: Lookahead, position: int) -> bool:
         """Return True if a brace begins an object: a key, a comment, or the closing brace of `{}` follows."""
-        start = peek.skip_spaces(position + 1, SPACES_TWICE)
+        start = peek.skip_spaces(position + 1)
         char = peek.get_char(start)
         if char == "}":
             # `{}` may also be code in the prose: it must be introduced, and be the last thing on its line.
@@ -207,7 +206,7 @@ class Prose:
             # Two opening braces, as in the template of a prompt.
             start = peek.skip_spaces(start + 1)
         if char == "/":
-            return peek.get_char(start + 1) in {"/", "*"}
+            return peek.get_char(start + 1) == "/"
         return peek.is_key(start)
 
     def is_mark(self, text: str, position: int, *, text_ended: bool, at_once: bool) -> bool | None:
@@ -261,7 +260,7 @@ class Prose:
             # Within a word, it belongs to the mark: the next character must have arrived.
             peek.get_char(end + 1)
         mark = text[start:end]
-        return mark if closer == "]" and len(mark) < _MOST_MARK and "/*" not in mark else None
+        return mark if closer == "]" and len(mark) < _MOST_MARK else None
 
     def _is_array(self, peek: Lookahead, position: int) -> bool:
         """Return True if a bracket begins an array, and not a link, a reference or a list in the prose.
@@ -270,10 +269,10 @@ class Prose:
         directly precedes the bracket: with a string before a comma or a closing bracket; and where the
         prose introduces JSON, as with a colon, `[]`, and a number or a literal before a comma.
         """
-        # Skip the brackets of arrays in arrays. JSON that was escaped twice has line breaks as `\n`.
+        # Skip the brackets of arrays in arrays.
         start = position
         for _ in range(_MOST_BRACKETS):
-            start = peek.skip_spaces(start + 1, SPACES_TWICE)
+            start = peek.skip_spaces(start + 1)
             if peek.get_char(start) != "[":
                 break
         char = peek.get_char(start)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream.partial_json._lenient.peek import (
     LITERALS,
     PREFIXES,
-    SPACES,
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
@@ -187,7 +186,7 @@ class QuoteJudge:
     def _judge_next(self) -> QuoteVerdict:
         """Return the verdict on the quote, judged by the first character after it that is not white space."""
         peek = self._peek
-        position = peek.skip_spaces(self._start, self._kind.spaces)
+        position = peek.skip_spaces(self._start)
         char = peek.get_char(position)
         step = _AFTER_QUOTE.get(char)
         if step is not None:
@@ -227,8 +226,7 @@ class QuoteJudge:
     @under("/", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_before_slash(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before `/`: it may only end the string if a comment begins there."""
-        is_comment = self._peek.get_char(position + 1) in {"/", "*"}
-        return self._end_if_clean() if is_comment else QuoteVerdict.INNER
+        return self._end_if_clean() if self._peek.get_char(position + 1) == "/" else QuoteVerdict.INNER
 
     @under("#", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_before_hash(self, position: int) -> QuoteVerdict:
@@ -285,7 +283,7 @@ class QuoteJudge:
     def _judge_after_comma(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before the comma at `position`, judged by what follows the comma."""
         peek = self._peek
-        position = peek.skip_spaces(position + 1, self._kind.spaces)
+        position = peek.skip_spaces(position + 1)
         char = peek.get_char(position)
         step = _AFTER_COMMA.get(char)
         if step is not None:
@@ -331,5 +329,5 @@ class QuoteJudge:
         if is_literal or is_string_prefix:
             return QuoteVerdict.ENDS
         # An unquoted word, if it is the whole element.
-        following = peek.get_char(peek.skip_spaces(end, SPACES))
+        following = peek.get_char(peek.skip_spaces(end))
         return QuoteVerdict.ENDS if following in {",", "", *_CLOSERS} else QuoteVerdict.INNER

@@ -50,7 +50,7 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
         following: int = step(reader, text, position, out)
         return following
     if is_odd_space(char):
-        # White space that JSON does not know, or a terminal code, is skipped.
+        # White space that JSON does not know is skipped.
         return read_other(reader, text, position, out)
     return begin_prose(reader, position)
 
@@ -72,7 +72,7 @@ def begin_comment_before_document(
     opener = text[position : position + 2]
     if opener == "/" and not reader.text_ended:
         return reader.hold_back(position)
-    if opener in {"//", "/*"}:
+    if opener == "//":
         return enter_comment(reader, position, opener)
     return begin_prose(reader, position)
 

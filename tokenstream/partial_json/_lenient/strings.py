@@ -45,7 +45,6 @@ class QuotedString(EscapeReader):
 
     __slots__ = (
         "_has_lines",
-        "_has_quotes",
         "_in_quotation",
         "is_clean",
         "is_closed",
@@ -68,8 +67,6 @@ class QuotedString(EscapeReader):
         """True after an inner quote that opens a quotation, until the quote that closes the quotation."""
         self._has_lines = False
         """True once the string contains an unescaped line break."""
-        self._has_quotes = False
-        """True once a triple-quoted string contains one or two quotes."""
 
     @property
     def seems_cut(self) -> bool:
@@ -79,7 +76,7 @@ class QuotedString(EscapeReader):
         brackets, which may belong to the text after the string.
         """
         # `is_clean`: no quote inside of the string has been found.
-        return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_with_bracket)
+        return self.is_clean and not (self._seems_closed or self._ends_with_bracket)
 
     @property
     def _ends_with_bracket(self) -> bool:
@@ -263,11 +260,10 @@ class QuotedString(EscapeReader):
         return position
 
     def _read_special(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
-        """Read a quote, escape, entity or control character; return the position after it, or MORE_NEEDED."""
-        quote = self.kind.quote(text, position)
-        if quote is not None:
-            return self._read_quote(text, position, quote.end(), pieces, context)
+        """Read a quote, escape or control character; return the position after it, or `MORE_NEEDED`."""
         char = text[position]
+        if char in self.kind.quotes:
+            return self._read_quote(text, position, pieces, context)
         if char == "\\":
             return self.read_escape(text, position, pieces, context)
         self.repair_log.note("raw_control", context.base + position)
@@ -279,10 +275,9 @@ class QuotedString(EscapeReader):
         self.add(char, pieces, context)
         return position + 1
 
-    def _read_quote(
-        self, text: str, position: int, after: int, pieces: list[str], context: StringContext
-    ) -> int:
-        """Read a quote of the string's own kind: its end, an inner quote, or part of a triple quote."""
+    def _read_quote(self, text: str, position: int, pieces: list[str], context: StringContext) -> int:
+        """Read a quote of the string's own kind: its end, or an inner quote."""
+        after = position + 1
         if context.in_object is None:
             # A key, or a string that is the whole document, ends at its first quote.
             self.is_closed = True

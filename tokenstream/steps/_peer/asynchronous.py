@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import AsyncChunks
@@ -49,6 +50,7 @@ class AsyncPeer(BasePeer):
             has no bound.
     """
 
+    @explain_options(headers="messages are lines, and none have a Content-Length")
     def __init__(
         self,
         reader: Any,  # noqa: ANN401 - told by its methods

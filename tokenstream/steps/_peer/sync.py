@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import ConcurrentRead
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
@@ -56,6 +57,7 @@ class Peer(BasePeer):
         ['note']
     """
 
+    @explain_options(headers="messages are lines, and none have a Content-Length")
     def __init__(
         self,
         reader: Any,  # noqa: ANN401 - told by its methods

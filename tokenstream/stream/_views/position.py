@@ -7,12 +7,13 @@ twice; at the first difference, the position raises the error that broke off the
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from tokenstream._answer_log import DELTAS, ENDED, NO_LOG, Delta
-from tokenstream._pipeline.align import is_same_call, make_difference_error
+from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
 from tokenstream.stages._protocols import ITEM_END
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream._answer_log import AnswerLog, PartWords
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
+    from tokenstream.errors import StreamError
 
 ItemT = TypeVar("ItemT")
 
@@ -81,7 +83,7 @@ class DeliveredItems:
                 # An index, because a text that repeats many short pieces is copied only once.
                 size = min(len(item) - start, len(before) - self._repeated)
                 if not before.startswith(item[start : start + size], self._repeated):
-                    raise make_difference_error(self._accumulator)
+                    raise _make_difference_error(self._accumulator)
                 start, self._repeated = start + size, self._repeated + size
                 if self._repeated == len(before):
                     self._position, self._repeated = self._position + 1, 0
@@ -91,14 +93,14 @@ class DeliveredItems:
                 self._position += 1
                 return None
             else:
-                raise make_difference_error(self._accumulator)
+                raise _make_difference_error(self._accumulator)
         return item[start:] if start else item
 
     def check_end(self) -> None:
         """Check that an answer that has ended, unless it was stopped, has repeated all items."""
         # In an answer that was stopped, the rest might still have come.
         if self.lacks_items and self._accumulator.ending != "stopped":
-            raise make_difference_error(self._accumulator)
+            raise _make_difference_error(self._accumulator)
 
 
 class Position(Generic[ItemT]):
@@ -386,7 +388,42 @@ class CallPosition(Position[ToolCall]):
         )
 
     def _is_same_call(self, before: ToolCall, call: ToolCall) -> bool:
-        is_same = is_same_call(before, call)
+        is_same = _is_same_call(before, call)
         if is_same:
             self.renamed[before.id] = call.id
         return is_same
+
+
+def _make_difference_error(accumulator: Accumulator) -> StreamError:
+    """Return the error that ends a stream whose answer was requested again and came out differently.
+
+    The result is the error that broke off the first answer, if there was one; otherwise a new error.
+    """
+    restarted = None if accumulator.given_up is None else accumulator.given_up.event
+    error = None if restarted is None else restarted.error
+    if error is None:
+        error = StreamInterrupted(
+            "the answer began again, but differs from the part that was already given; ask anew"
+        )
+        if restarted is not None:
+            error.partial = restarted.discarded
+    # The first answer's error already has the traceback of the place where it was raised first.
+    return error.with_traceback(None)
+
+
+def _is_same_call(before: ToolCall, call: ToolCall) -> bool:
+    """Return True if two calls ask for the same: they have the same name, and arguments of equal value."""
+    if (before.name, before.type) != (call.name, call.type):
+        return False
+    return before.arguments_text == call.arguments_text or _value_of(before) == _value_of(call)
+
+
+def _value_of(call: ToolCall) -> str:
+    """Return a call's arguments in canonical JSON; text that is not JSON stays unchanged."""
+    text = call.arguments_text
+    if call.type == "custom":
+        return text
+    try:
+        return json.dumps(json.loads(text or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
+        return text

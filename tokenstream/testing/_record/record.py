@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from tokenstream._sources.plain import is_file
-from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._tap.wrappers import response_of
 from tokenstream.testing._record.filters import compile_replacements
