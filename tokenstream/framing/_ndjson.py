@@ -28,15 +28,29 @@ class PlainNDJSONParser(LineFraming[bytes]):
         super().__init__(limits=limits)
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the payloads of the lines that this chunk completes."""
+        """Return the payloads of the lines that this chunk completes.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Not used; every stage has this parameter.
+        """
         return self.frames(chunk, now=now)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the same as `feed`; every framing has a method of this name."""
+        """Return the same as `feed`; every framing has a method of this name.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Not used; every stage has this parameter.
+        """
         return self._feed(chunk)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; an unfinished line remains in `unfinished`."""
+        """End the input; an unfinished line remains in `unfinished`.
+
+        Args:
+            now: Not used; every stage has this parameter.
+        """
         self._finish()
         return []
 

@@ -88,7 +88,12 @@ class PlainSSEParser(LineFraming[Frame]):
         return b""
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[ServerSentEvent]:
-        """Return the events that this chunk completes."""
+        """Return the events that this chunk completes.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Not used; every stage has this parameter.
+        """
         return [
             ServerSentEvent(frame) if isinstance(frame, bytes) else frame
             for frame in self.frames(chunk, now=now)
@@ -99,7 +104,11 @@ class PlainSSEParser(LineFraming[Frame]):
         return self._feed(chunk)
 
     def end(self, *, now: float = 0.0) -> list[ServerSentEvent]:
-        """End the input; an unfinished event is not returned."""
+        """End the input; an unfinished event is not returned.
+
+        Args:
+            now: Not used; every stage has this parameter.
+        """
         self._finish()
         return []
 

@@ -132,15 +132,32 @@ class Resuming:
         return [] if self.position is None else [self.position]
 
     def is_kept(self, message: Message) -> bool:
-        """Return whether the server goes on with a broken answer and stores it: by default, if `resumes`."""
+        """Return whether the server goes on with an answer, and stores it, when the connection breaks.
+
+        By default, the server of a format that can resume answers (`resumes`) does so for every answer.
+
+        Args:
+            message: The answer so far.
+        """
         return self.resumes
 
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
-        """Return a payload's position, which is a number or an id; None if it has none, as by default."""
+        """Return a payload's position, which is a number or an id; None if it has none, as by default.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+        """
         return None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the answer that a payload begins, "" without an id; None if it begins none."""
+        """Return the id of the answer that a payload begins, or "" for an answer without an id.
+
+        The result is None if the payload begins no answer, and by default.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+            event: The SSE event's name, "" if it has none.
+        """
         return None
 
     def state(self) -> dict[str, Any] | None:
@@ -156,7 +173,15 @@ class Resuming:
         return state_of(cast("Format", self))
 
     def restore(self, state: dict[str, Any], messages: Sequence[Message]) -> None:
-        """Restore the saved state of another format of this class."""
+        """Restore the saved state of another format of this class.
+
+        Args:
+            state: The value that `state` returned.
+            messages: The messages at the time when the state was saved.
+
+        Raises:
+            MisuseError: The state was altered, or is from another version of the library.
+        """
         from tokenstream.formats._resume.state import restore_format
 
         restore_format(cast("Format", self), state, messages)
