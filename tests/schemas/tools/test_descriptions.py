@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tests.support.tables import in_one_test
 from tokenstream import Tools
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class _PlainClass: ...

@@ -1,4 +1,4 @@
-"""Stages that change when text arrives: at an even pace, at most so often, or all that came so far at once."""
+"""Stages that change when text arrives: at an even pace, at most so often, or all of it at once."""
 
 from __future__ import annotations
 
