@@ -145,22 +145,6 @@ async def test_an_answer_that_is_about_to_begin_is_counted_by_all_processes(serv
         slow.may_begin.set()
 
 
-@each_journal
-async def test_nobody_s_answer_is_forgotten_because_of_another_owner(kind: str, server: RedisServer) -> None:
-    """Whoever asks as often as they like evicts only their own answers."""
-    async with _journal(kind, server, per_owner=relay.Bounds(kept=5)) as journal:
-        victims = [(await _post(journal, _tiny(), owner)).headers["x-answer-id"] for owner in ("bob", None)]
-        first = last = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
-        for _ in range(30):
-            last = (await _post(journal, _tiny(), "ann")).headers["x-answer-id"]
-        told = [
-            await answer_to(journal, id, owner=owner)
-            for id, owner in zip([*victims, first, last], ["bob", None, "ann", "ann"], strict=True)
-        ]
-
-    assert [200, 200, 404, 200] == [client.status for client in told]
-
-
 async def test_in_a_full_journal_the_owner_with_most_makes_room() -> None:
     """Also where the journal's own bounds are smaller than an owner's."""
     async with relay.MemoryJournal(drain=0, max_answers=20, max_total_bytes=20_000) as journal:
@@ -244,34 +228,6 @@ async def test_the_hundredth_retry_costs_what_the_second_does(server: RedisServe
     assert asked > 50
     # Heartbeats come in between.
     assert sum(costs[-20:]) < 2 * sum(costs[:20])
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_key_is_one_answer_in_all_processes(server: RedisServer) -> None:
-    """Requests that are sent twice at the same time, to two processes, ask the model once."""
-    read: list[int] = []
-    clients: list[Client] = []
-
-    async def pieces() -> AsyncIterator[str]:
-        read.append(1)
-        yield "x"
-
-    async def post(journal: relay.Journal) -> None:
-        stream = AsyncStream(pieces(), format="pieces")
-        clients.append(await _post(journal, stream, "ann", idempotency_key="k"))
-
-    async with (
-        _journal("redis", server) as one,
-        Redis(unix_socket_path=server.path) as client,
-        relay.RedisJournal(client, drain=0) as other,
-        anyio.create_task_group() as tasks,
-    ):
-        for number in range(10):
-            tasks.start_soon(post, (one, other)[number % 2])
-
-    assert [1] == read
-    assert 1 == len({client.headers["x-answer-id"] for client in clients})
-    assert {200} == {client.status for client in clients}
 
 
 # -- owners -------------------------------------------------------------------------------

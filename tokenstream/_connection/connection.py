@@ -564,7 +564,7 @@ class Connection:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def abandon(self) -> list[Event]:
-        """Close all open parts after the connection broke; return the held-back events and those ends."""
+        """Close all open parts after a break; return the events held back, and those that end the parts."""
         if self.last_position is None:
             self._store_position(0)
         parts = self.format.parts

@@ -150,7 +150,7 @@ def make_status_error(
 def _classify(
     head: ResponseHead, reported: ProviderError | None, expected: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of the error for an error status, and True or False if a retry may or can't help.
+    """Return the kind of the error for an error status, and True if a retry may help, or False.
 
     The second value is None if the kind decides that.
     """

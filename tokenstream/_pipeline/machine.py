@@ -831,7 +831,7 @@ class Machine:
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
-        """Set the ending, by default as it follows, and store the partial answer on the error."""
+        """Set the ending, or derive it for None, and store the partial answer on the error."""
         error = self.error
         if self.accumulator.ending == "streaming":
             self._note_calls_in_text()

@@ -127,7 +127,10 @@ class AsyncDriver(Driver):
         return self._step_after_end() if self.phase is ENDED else self.__anext__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Coroutine[Any, Any, Event | None]:
-        """Return a view's next event; None at the time `until` or, if it `pauses`, before the final rest."""
+        """Return the next event for a view, or None if none has arrived by the time `until`.
+
+        If the view `pauses`, it also gets None once only the rest of the connection is left to be read.
+        """
         return self._step_after_end() if self.phase is ENDED else self.next_event(until, pauses=pauses)
 
     async def step_now(self) -> Event | None:

@@ -140,9 +140,10 @@ class SyncDriver(Driver):
         return self.__next__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Event | None:
-        """Return a view's next event; None at the time `until` or, if it `pauses`, before the final rest.
+        """Return the next event for a view, or None if none has arrived by the time `until`.
 
-        The time counts only if the source's reads can be limited.
+        The time counts only if the source's reads can be limited. If the view `pauses`, it also gets None
+        once only the rest of the connection is left to be read.
         """
         if self.phase is ENDED:
             return self.step()  # raises the stream's error or StopIteration

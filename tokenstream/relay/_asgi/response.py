@@ -157,7 +157,7 @@ class HTTPDelivery(Delivery):
         self._note_sent(began)
 
     def _note_sent(self, began: float) -> None:
-        """Note that a part was sent, after the clock reading `began`, and if its reader is slow."""
+        """Note that a part was sent, and if its reader is slow: sending it `began` at that clock reading."""
         self._send_began, self._sent_at = None, time.monotonic()
         self._outlet.is_behind = self._sent_at - began > SLOW_SEND
 

@@ -230,7 +230,10 @@ class Vocabulary:
         self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call_end", ())
 
     def leaves_out(self, event: Event) -> bool:
-        """Return True if an event is left out; NotExpressible if it must not be, or has another kind."""
+        """Return True if an event is left out; NotExpressible if that is not allowed.
+
+        It is also NotExpressible if the event's part was of another kind before.
+        """
         # Most formats have no place for a second choice.
         if event.choice and not self.choices:
             self.omit(f"a second choice (choice {event.choice})", "choice", ())

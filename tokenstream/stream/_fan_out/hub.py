@@ -82,7 +82,7 @@ class Hub(EventQueue[DriverT]):
         return self.leader is None and not self.has_ended and not self.check_slow(caller)
 
     def has_waited(self, until: float | None, *, pauses: bool) -> bool:
-        """Return True if a reader waits no longer: the time `until` is over, or it `pauses` at the rest."""
+        """Return True if a reader waits no longer: time is up, or only the connection's rest is left."""
         is_late = until is not None and self.driver.clock() >= until
         return is_late or (pauses and self.driver.phase is Phase.DRAINING)
 

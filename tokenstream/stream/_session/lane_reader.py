@@ -61,7 +61,10 @@ class LaneReader:
         )
 
     def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
-        """Return the next message of a lane, one answer's queue, or None at its end; TimeoutError in vain."""
+        """Return the next message of a lane, the queue of one answer; None at the answer's end.
+
+        TimeoutError if none has arrived within some seconds.
+        """
         until = None if seconds is None else self._driver.clock() + seconds
         while (message := lane.take_message()) is None:
             if lane.has_ended:
