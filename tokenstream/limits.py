@@ -92,7 +92,11 @@ class Deadlines:
     """The longest time from the request to the end of the answer."""
 
     def __post_init__(self) -> None:
-        """Check the bounds; `not value > 0` also refuses NaN."""
+        """Check the bounds; `not value > 0` also refuses NaN.
+
+        Raises:
+            ValueError: A bound is neither None nor a number above 0.
+        """
         for name in self.__slots__:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | float) or not value > 0):

@@ -61,7 +61,11 @@ class Fault:
     """The defects, in the order in which they are applied."""
 
     def __call__(self, recording: Recording) -> Recording:
-        """Return a copy of a recording with the fault applied."""
+        """Return a copy of a recording with the fault applied.
+
+        Raises:
+            MisuseError: The fault cannot be applied to this recording.
+        """
         for step in self._steps:
             recording = _CHANGES[step.kind](recording, **dict(step.details))
         return recording
