@@ -107,7 +107,6 @@ NOT_QUICK = (
     "tests/test_conformance",
     "tests/test_departures_doc",
     "tests/test_first_mistakes.py::test_what_cannot_be_sent_is_named_by_its_place",
-    "tests/test_help.py::test_every_pointer_to_a_twin_is_followed",
     "tests/test_markdown_page",
     "tests/test_patterns",
     "tests/test_recipe_form",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 from typing import Any
 
 import pytest
@@ -101,16 +100,6 @@ def test_a_misspelt_option_is_told_the_right_one(kind: Any, wrong: str, right: s
     """One letter is soon missing."""
     with pytest.raises(MisuseError, match=f"did you mean {right}="):
         kind(**{wrong: 1})
-
-
-@in_one_test("kind", [Retry, Limits, Deadlines])
-def test_a_notebook_shows_each_option(kind: Any) -> None:
-    """`Retry?` prints the docstring, in which each option has its words."""
-    shown = inspect.getdoc(kind)
-
-    assert shown is not None
-    for name in inspect.signature(kind).parameters:
-        assert f"\n    {name}: " in shown
 
 
 def test_a_run_with_an_unknown_option_fails_once(capsys: pytest.CaptureFixture[str]) -> None:
