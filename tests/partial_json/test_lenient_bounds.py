@@ -26,7 +26,6 @@ _HOSTILE = {
     "commands": '{"a": "\\alpha \\nabl',
     "paths": '{"a": "C:\\Users\\nam',
     "a path": '{"a": "C:\\Users\\n\\nam',
-    "triple quotes": '{"a": """x" ""',
     "many quotes": '{"a": """""',
     "lines": '["x"\n',
     "labels": "[a b",

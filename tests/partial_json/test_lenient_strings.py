@@ -189,6 +189,7 @@ _CUT_IN_A_STRING: list[tuple[str, Any, str]] = [
     ('{"a": "x\\ud83d', {"a": "x"}, "missing_end@14"),
     ('{"a": "x\\q', {"a": "x\\q"}, "bad_escape@8 missing_end@10"),
     ("{'a': 'x", {"a": "x"}, "single_quotes@1 single_quotes@6 missing_end@8"),
+    # Models' answers were reported with such a start: noamgat/lm-format-enforcer#92.
     ('"a": "x", "b": "y', {"a": "x", "b": "y"}, "missing_opener@0 missing_end@17"),
     ('{"a": "x"', {"a": "x"}, "missing_end@9"),
 ]

@@ -154,7 +154,9 @@ _BRACKETS: list[tuple[str, Any, str]] = [
     ('[{"a": 1]', [{"a": 1}], "wrong_closer@8"),
     ('{"l": (1, 2]}', {"l": [1, 2]}, "tuple@6 wrong_closer@11"),
     ('{"l": [1, 2}, ', {"l": [1, 2]}, "wrong_closer@11 extra_comma@12"),
+    # Models' answers were reported with such an end: vllm-project/vllm-ascend#16001.
     ('{"a": 1, "b": "x"}}', {"a": 1, "b": "x"}, "extra_closer@18"),
+    # And with such braces: run-llama/llama_index#7886, pinecone-io/python-sdk#456.
     ('{{"a": 1}}', {"a": 1}, "doubled_brace@1"),
     ('{{"a": {{"b": 1}}}}', {"a": {"b": 1}}, "doubled_brace@1 doubled_brace@8"),
     ('{{"a": {"b": 1}}}', {"a": {"b": 1}}, "doubled_brace@1"),
@@ -188,6 +190,7 @@ _BETWEEN_VALUES: list[tuple[str, Any, str]] = [
         "odd_space@1 odd_space@6 odd_space@9 odd_space@14",
     ),
     ("[1, # one\n2]", [1, 2], "comment@4"),
+    # Models' answers were reported with such dots: mangiucugna/json_repair#43.
     ('{"a": 1, "b": [1, ..., 2, …], ...}', {"a": 1, "b": [1, 2]}, "ellipsis@18 ellipsis@26 ellipsis@30"),
     ('{"a": [1 ...], ... }', {"a": [1]}, "ellipsis@9 ellipsis@15"),
 ]
