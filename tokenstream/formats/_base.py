@@ -774,7 +774,7 @@ class Format(Resuming, ABC):
             self.is_one_answer and not self.may_go_on and self.parts.finished and not self.parts.ends_in_doubt
         )
 
-    def fail(self, error: ProviderError | None, *, was_whole: bool) -> None:
+    def fail(self, error: ProviderError | ProtocolError | None, *, was_whole: bool) -> None:
         """End the answer with the provider's error, unless all of the answer had arrived before it.
 
         Args:
