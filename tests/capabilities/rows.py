@@ -56,7 +56,7 @@ ROWS = (
     Row(
         "wire",
         "formats of providers read / detected from bytes",
-        "y 29 / y",
+        "y 28 / y",
         ("2 / –", "1 / –", "y 12 / –", "y 100 / –", "y / –", "p / –", "p / –", "y / –", "y / –"),
     ),
     Row(

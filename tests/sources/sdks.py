@@ -28,6 +28,7 @@ __all__ = [
     "Garbage",
     "Openers",
     "Reading",
+    "Saying",
     "on_asyncio",
 ]
 
@@ -78,11 +79,8 @@ class _Opened:
             metafunc.parametrize("framing", self.framings)
 
 
-class Reading(_Opened):
+class Saying(_Opened):
     """A stream of the SDK says what its bytes say."""
-
-    items: ClassVar[str]
-    """What the full names of the classes of the SDK's objects begin with."""
 
     def test_a_stream_of_the_sdk_gives_what_its_bytes_give(self, opener: Opener, body: Body) -> None:
         """Same pieces, same message, nothing to remark: of the response beneath, or of the objects."""
@@ -94,6 +92,13 @@ class Reading(_Opened):
     ) -> None:
         """The same for `async for`, also where it is awaited first."""
         await scenarios.gives_what_plain_bytes_give_async(async_opener, body)
+
+
+class Reading(Saying):
+    """A stream of the SDK says what its bytes say, and so does a tap of it."""
+
+    items: ClassVar[str]
+    """What the full names of the classes of the SDK's objects begin with."""
 
     def test_beside_the_loop_over_the_sdk_the_message_grows(self, tapped_opener: Opener, body: Body) -> None:
         """`tap` yields the SDK's own objects, and sees all of the answer."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CLAUDE, FRAMINGS, AsyncOpener, Opener
-from tests.sources.sdks import Garbage
+from tests.sources.sdks import AtOnce, Garbage, Saying
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
@@ -126,13 +126,6 @@ ASYNC_OPENERS = {
 }
 
 
-class TestGarbage(Garbage):
-    """What holds for the streams of any SDK."""
-
-    openers = {name: (opener, CLAUDE) for name, opener in OPENERS.items()}  # noqa: RUF012
-    async_openers = {name: (opener, CLAUDE) for name, opener in ASYNC_OPENERS.items()}  # noqa: RUF012
-
-
 def _seen(events: Any) -> Generator[Any]:
     """Stand for a tool that observes: a generator around the SDK's stream."""
     yield from events
@@ -168,34 +161,17 @@ async def _async_observed_helper(url: str) -> AsyncGenerator[Any]:
 
 
 OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
-
-each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+ASYNC_OBSERVED = {"observed create": _async_observed, "observed helper": _async_observed_helper}
 
 
-@each_opener
-def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener) -> None:
-    """The response beneath is read: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, CLAUDE)
+class TestStreams(Saying, AtOnce, Garbage):
+    """What holds for any SDK: of the response beneath, and of the objects that others pass on."""
 
-
-@each_async_opener
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener) -> None:
-    """The same for `async for`, also where it is awaited or entered first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, CLAUDE)
-
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-@each_opener
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
-    """No read waits for more bytes than have come."""
-    scenarios.gives_each_event_at_once(opener, CLAUDE, framing)
-
-
-@each_async_opener
-async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_each_event_at_once_async(opener, CLAUDE, "chunked")
+    openers = {name: (opener, CLAUDE) for name, opener in (OPENERS | OBSERVED).items()}  # noqa: RUF012
+    async_openers = {  # noqa: RUF012
+        name: (opener, CLAUDE) for name, opener in (ASYNC_OPENERS | ASYNC_OBSERVED).items()
+    }
+    framings = FRAMINGS
 
 
 @pytest.mark.parametrize("opener", [_manager, _streaming], ids=["stream", "streaming response"])
@@ -230,28 +206,6 @@ def test_a_server_that_is_not_there_is_a_connect_error() -> None:
         Stream(source).final()
 
     assert ("connect", True) == (caught.value.stage, caught.value.retryable)
-
-
-@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
-def test_a_generator_around_the_stream_gives_the_same(opener: Opener) -> None:
-    """The payloads are made of the SDK's objects; what its helper adds to them is left out."""
-    scenarios.gives_what_plain_bytes_give(opener, CLAUDE)
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("opener", [_async_observed, _async_observed_helper], ids=OBSERVED)
-async def test_an_async_generator_around_the_stream_gives_the_same(opener: AsyncOpener) -> None:
-    """The same for `async for`.
-
-    On trio the SDK's own loop leaves generators behind, of which trio warns.
-    """
-    await scenarios.gives_what_plain_bytes_give_async(opener, CLAUDE)
-
-
-@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
-def test_the_objects_are_there_as_soon_as_they_were_sent(opener: Opener) -> None:
-    """Nothing is read ahead of what was asked for."""
-    scenarios.gives_each_event_at_once(opener, CLAUDE, "chunked")
 
 
 def _name(recorded: Recorded) -> str:
