@@ -121,7 +121,7 @@ class Match(TextStage):
             tail_length = self._behind + LONGEST_MATCH + self._ahead
             if len(self._tail) > 2 * tail_length:
                 dropped = len(self._tail) - tail_length
-                # The tail is not the start of the text any more: `^` and look-behinds must not take it for that.
+                # The tail is no longer the start of the text: `^` and look-behinds must not take it for that.
                 self._tail, self._first = self._tail[dropped:], self._behind
                 self._open_at = max(0, self._open_at - dropped)
         return [item]
