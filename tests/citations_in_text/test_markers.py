@@ -74,7 +74,7 @@ def split(pieces: Any) -> tuple[str, list[Citation]]:
     """Return the text and the citations of a text that arrives in pieces."""
     scanner = MarkerScanner(MARKERS, SOURCES)
     given, citations = "", []
-    for piece in [found for each in pieces for found in scanner.feed(each)] + scanner.end():
+    for piece in [found for text in pieces for found in scanner.feed(text)] + scanner.end():
         if isinstance(piece, str):
             given += piece
         else:

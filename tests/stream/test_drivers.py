@@ -84,8 +84,9 @@ def test_both_drivers_have_the_same_methods(sync: type, asynchronous: type) -> N
         for name in names:
             member = inspect.getattr_static(kind, name)
             parameters = str(inspect.signature(member).parameters) if inspect.isfunction(member) else ""
-            # What is read has a colour; all else is the same.
-            found["close" if name == "aclose" else name] = parameters.replace("Async", "Sync")
+            # What is read has a colour, and so has what a guard returns; all else is the same.
+            parameters = parameters.replace("Async", "Sync").replace("GuardAnswer", "str | None")
+            found["close" if name == "aclose" else name] = parameters
         return found
 
     assert signatures(sync) == signatures(asynchronous)

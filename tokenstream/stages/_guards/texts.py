@@ -66,7 +66,7 @@ class Match(TextStage):
         "_ahead",
         "_beginnings",
         "_behind",
-        "_has_start",
+        "_first",
         "_is_sure",
         "_must_wait",
         "_open_at",
@@ -95,8 +95,8 @@ class Match(TextStage):
         """The first place in the tail from which a match may still arise, if matches may be long."""
         self._tail = ""
         """The last characters of the text."""
-        self._has_start = True
-        """True while the tail is the whole text."""
+        self._first = 0
+        """The first place in the tail at which a match may be looked for."""
         self._stop: str | None = None
 
     @property
@@ -117,11 +117,12 @@ class Match(TextStage):
                 self._search(searched - self._search_back)
             else:
                 self._search_open(self._beginnings, searched)
-            # The tail is cut rarely, because that copies it; the cut tail lacks the start of the text.
+            # The tail is cut rarely, because that copies it.
             tail_length = self._behind + LONGEST_MATCH + self._ahead
             if len(self._tail) > 2 * tail_length:
                 dropped = len(self._tail) - tail_length
-                self._tail, self._has_start = self._tail[dropped:], False
+                # The tail is no longer the start of the text: `^` and look-behinds must not take it for that.
+                self._tail, self._first = self._tail[dropped:], self._behind
                 self._open_at = max(0, self._open_at - dropped)
         return [item]
 
@@ -145,23 +146,18 @@ class Match(TextStage):
             return
         # A search would try all places in a text without a break, and read each time to its end.
         for place in range(start, open_at + 1):
-            self._check(self._pattern.match(tail, place))
+            if (match := self._pattern.match(tail, place)) is not None:
+                self._check(match)
         self._search(max(open_at + 1, searched - _SHORT))
-
-    @property
-    def _first(self) -> int:
-        """The first place in the tail at which a match may be looked for."""
-        # A shortened tail is not the start of the text, so `^` and look-behinds must not take it for that.
-        return 0 if self._has_start else self._behind
 
     def _search(self, start: int, *, at_end: bool = False) -> None:
         """Set `stop` if the tail has a match, from `start` on, that no later text can undo."""
-        self._check(self._pattern.search(self._tail, max(self._first, start)), at_end=at_end)
+        match = self._pattern.search(self._tail, max(self._first, start))
+        if match is not None:
+            self._check(match, at_end=at_end)
 
-    def _check(self, match: re.Match[str] | None, *, at_end: bool = False) -> None:
-        """Set `stop` if there is a match, and it is final."""
-        if match is None:
-            return
+    def _check(self, match: re.Match[str], *, at_end: bool = False) -> None:
+        """Set `stop` if a match is final."""
         # At most `_ahead` characters after a match may undo it.
         is_final = at_end or self._is_sure or match.end() + self._ahead <= len(self._tail)
         if is_final or self._survives_next_text(match.start()):
