@@ -118,13 +118,6 @@ def test_what_the_user_said_is_no_part_of_the_answer() -> None:
     assert ["thread.message"] == got.unknown
 
 
-def test_text_after_its_message_was_over_is_a_new_part() -> None:
-    got = whole(delta(text("a")), message("completed", text("a")), delta(text("b")))
-
-    assert "ab" == got.message.text
-    assert {"part_after_close"} == got.rules
-
-
 def test_a_delta_that_does_not_fit_its_part_is_carried() -> None:
     """A part keeps its kind."""
     refusal = {"index": 0, "type": "refusal", "refusal": "no"}

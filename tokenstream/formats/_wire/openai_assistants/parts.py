@@ -103,9 +103,12 @@ class AssistantsContent:
             part = self._parts_by_key.get(key)
             if key not in self._parts_by_key:
                 self._read_block(message_id, position, block)
+                part = self._parts_by_key.get(key)
+                if is_over and part is not None:
+                    part.tell(_whole_text_of(part, block), 0)
             elif part is not None:
                 # Deltas have sent the text, perhaps without its end, but the annotations may be new.
-                self._tell(part, block)
+                self._tell(part, block, goes_on=not is_over)
                 self._report_annotations(key, part, dict_of(block, "text"))
         if is_over:
             for (owner_id, _), part in self._parts_by_key.items():
@@ -115,11 +118,11 @@ class AssistantsContent:
             if data is not None:
                 self._parts.field("message", data)
 
-    def _tell(self, part: OpenPart, block: dict[str, Any]) -> None:
+    def _tell(self, part: OpenPart, block: dict[str, Any], *, goes_on: bool) -> None:
         """Compare the whole text or refusal in a block with its part, and add what is missing."""
         whole = _whole_text_of(part, block)
         if whole and not part.closed:
-            self._parts.tell(part, whole, len(whole))
+            self._parts.tell(part, whole, len(whole), goes_on=goes_on)
 
     def _read_block(self, message: str, position: int, block: dict[str, Any]) -> None:
         """Read a piece of content, or a whole part."""
@@ -136,7 +139,7 @@ class AssistantsContent:
         if part is None and key in self._parts_by_key:
             # An image or an opaque part, which arrived in one piece.
             return None
-        if part is not None and part.closed:
+        if part is not None and part.closed and not part.told:
             # Text after the end of its part begins a new part.
             self._parts.note("part_after_close")
             part = None
