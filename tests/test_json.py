@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tables import in_one_test
-from tokenstream._basics.json import decode, decode_tolerantly, is_deeper, is_one_value, split_values
+from tokenstream._basics.json import decode, decode_tolerantly, is_deeper, is_one_value
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
@@ -141,14 +141,11 @@ def test_brackets_behind_the_first_fault_are_no_json(text: str) -> None:
     assert type(caught.value) is ProtocolError
 
 
-def test_arguments_are_one_value_or_several_glued() -> None:
-    """Only whole objects are taken apart."""
+def test_arguments_are_one_whole_value() -> None:
+    """Neither a part of one, nor several."""
     assert is_one_value('{"a": 1}')
     assert not is_one_value('{"a": 1')
-    assert split_values('{"a": "}{"} {"b": 2}\n{}') == ['{"a": "}{"}', '{"b": 2}', "{}"]
-    assert split_values("{}1") is None
-    assert split_values("{}{") is None
-    assert split_values('{"a":' * 300) is None
+    assert not is_one_value('{}{"a": 1}')
 
 
 def depth_of(value: object) -> int:

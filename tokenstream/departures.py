@@ -51,7 +51,6 @@ RULES: dict[str, str] = {
     "content_type_wrong": "the content type does not match the body: the body's first bytes decide",
     "empty_data": "an SSE event with empty data is a heartbeat",
     "bare_frame": "data that are no object, and known not to be content, are skipped",
-    "frame_wrapped": "the data of an SSE event were themselves an SSE event: that one is read",
     "role_missing": "no role was sent: it is assumed to be the assistant's",
     "id_changed": "the answer's id changed: the first one is kept",
     "reasoning_twice": "the same reasoning came in two fields: it is used once",
@@ -68,7 +67,6 @@ RULES: dict[str, str] = {
     "call_repeated": (
         "a tool call's id or name was sent again: it is not appended, and a repeated call is dropped"
     ),
-    "arguments_repeated": "a fragment repeated all arguments so far: only what is new is added",
     "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
     "call_in_text": (
         "a tool call is written in the text, where the server has not read it: it stays text, unless "
@@ -76,10 +74,9 @@ RULES: dict[str, str] = {
     ),
     "call_read": "a tool call is written in the text: it is read, as tool_tags asks for",
     "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
-    "call_twice": "the same call came in two fields: it is used once",
+    "call_twice": "the same call came in two fields: only the first one is handed out",
     "call_nameless": "a tool call had no name: it becomes an opaque part",
     "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",
-    "call_glued": "the arguments of two calls came joined together: they are split into two calls",
     "call_after_done": (
         "a fragment came for a tool call that had been handed out, and changes nothing: it is ignored"
     ),
@@ -88,7 +85,10 @@ RULES: dict[str, str] = {
         "ProtocolError"
     ),
     "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
-    "call_invalid": "a tool call ended with arguments that are not JSON: it is kept, never handed out",
+    "call_invalid": (
+        "a tool call ended with arguments that are not JSON, or may be those of another call: it is kept, "
+        "never handed out"
+    ),
     "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
     "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",
     "arguments_rewritten": (
@@ -102,7 +102,7 @@ RULES: dict[str, str] = {
     "result_repeated": "the result of a call was sent again: it is passed on as unknown",
     "frame_reordered": "a frame's number shows that it came too early: it waits for its turn",
     "start_repeated": "the answer's start was sent again: the first one is kept",
-    "content_twice": "blocks that the answer contained in full were sent again: they are used once",
+    "content_twice": "content that the answer contained in full was sent again: it is used once",
     "start_missing": "content came before the answer's start: it is accepted",
     "start_with_content": "the answer's start contained content: it is accepted",
     "part_index_missing": "a part came without an index: it is assumed to be the one opened last",

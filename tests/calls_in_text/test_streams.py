@@ -201,7 +201,7 @@ def test_markup_that_fails_is_an_incomplete_call() -> None:
 
 def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
     """And none once the API itself has sent a call."""
-    own = [chat_call(0, id="a", name="look", arguments='{"at": "y"}')]
+    own = [chat(chat_call(0, id="a", name="look", arguments='{"at": "y"}'))]
     given = Stream(body(HERMES), tool_tags="auto", tools=["look"]).final()
     none = Stream(body(HERMES), tool_tags="auto").final()
     both = Stream([*own, *body(HERMES)[1:]], tool_tags="auto", tools=["look"]).final()

@@ -148,13 +148,6 @@ CASES = [
         calls=_OSLO_CALL,
     ),
     CompatibleCase(
-        "arguments-glued",
-        "openai-chat",
-        "the arguments of two calls joined into one, `{…}{…}`",
-        _begun() + _rest(OSLO_TEXT) + _rest(BERGEN_TEXT) + _CALLED,
-        calls=[("call_1", "weather", OSLO), (None, "weather", BERGEN)],
-    ),
-    CompatibleCase(
         "finish-is-stop",
         "openai-chat",
         "`finish_reason: stop` after a call (Gemini's OpenAI endpoint)",

@@ -162,37 +162,17 @@ def test_bare_data_before_a_stream_are_skipped_and_counted(first: str) -> None:
     assert {"bare_frame": 2} == {name: count for name, count in reading.departures.items() if "frame" in name}
 
 
-@pytest.mark.parametrize("format", [None, "openai-chat"])
-@pytest.mark.parametrize("end", [b"", b"data:\ndata:\n"], ids=repr)
-def test_frames_that_are_wrapped_twice_are_unwrapped(format: Any, end: bytes) -> None:
+@pytest.mark.parametrize("format", [None, "openai-chat", "anthropic"])
+@pytest.mark.parametrize("blank", [b"", b"\n"], ids=["events", "lines"])
+def test_events_in_the_data_of_events_are_an_error_that_says_so(format: Any, blank: bytes) -> None:
     """A server that hands whole events to a library sends `data: data: {…}`."""
-    body = b"".join(b"data: " + event[:-1] + end + b"\n" for event in chunkings.per_event(CHAT))
+    lines = [line for event in chunkings.per_event(CHAT) for line in event.strip().split(b"\n")]
+    body = b"".join(b"data: " + line + b"\n" + (blank or b"\n") for line in lines)
     for chunks in chunkings.several(body, "wrapped").values():
         reading = read(chunks, format=format)
 
-        assert greets(reading, "openai-chat")
-        assert "frame_wrapped" in reading.departures
-
-
-@pytest.mark.parametrize("format", [None, "anthropic"])
-@pytest.mark.parametrize("blank", [b"", sse("")], ids=["without blank lines", "with them"])
-def test_a_stream_that_is_wrapped_line_by_line_is_read(format: Any, blank: bytes) -> None:
-    """A server that hands a stream's lines to a library sends `data: event: …`, and then `data: data: …`."""
-    body = wire.claude_start() + wire.claude_open(0, type="text", text="")
-    body += wire.claude_delta(0, "text_delta", text="Hi") + wire.claude_close(0) + wire.claude_end()
-    lines = b"".join(b"data: " + line + b"\n\n" if line else blank for line in body.split(b"\n"))
-
-    assert _seen(read([body])) == _seen(read([lines], format=format))
-
-
-def test_a_wrapped_event_keeps_its_name() -> None:
-    """The inner event is a whole event of its own."""
-    inner = [b'event: status\ndata: {"choices": []}', *chunkings.per_event(CHAT)]
-    body = b"".join(
-        b"".join(b"data: " + line + b"\n" for line in each.strip().split(b"\n")) + b"\n" for each in inner
-    )
-
-    assert greets(read([body]), "openai-chat")
+        assert isinstance(reading.error, ProtocolError)
+        assert "begin with `data:` again" in str(reading.error)
 
 
 # -- text --------------------------------------------------------------------

@@ -181,8 +181,8 @@ ROWS = [
     Row(
         "F69",
         "One call's arguments are two JSON documents.",
-        asked(begun(0, "a", '{}{"a": 1}'), calls=2),
-        whole("counted as `call_glued`, `call_id_missing`", TWO, kept='Hi, f({}), f({"a": 1})'),
+        asked(begun(0, "a", '{}{"a": 1}'), calls=0),
+        whole("counted as `call_invalid`", NONE, kept='Hi, f({}{"a": 1}) incomplete'),
     ),
     Row(
         "F69b",
@@ -229,7 +229,7 @@ ROWS = [
         claude(
             wire.claude_start().replace(b"msg_1", b"msg_0"), TEXT_BLOCK[0], wire.claude_start(), *TEXT_BLOCK
         ),
-        whole("counted as `start_repeated`, `id_changed`, `part_repeated`", kept="Hi"),
+        whole("counted as `start_repeated`, `id_changed`, `part_unclosed`", kept="Hi"),
     ),
     Row(
         "F71",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import chunkings
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
-from tokenstream import Decoder, Limits, Stream, testing
-from tokenstream.errors import LimitExceeded
+from tokenstream import Stream, testing
 
 _ARGUMENTS = {"bird": "tern", "where": [1, {"at": "sea"}]}
 _ANSWER = testing.script().text("Look. ").tool_call("ring", _ARGUMENTS).finish("tool_calls")
@@ -25,6 +25,15 @@ _NAMES = (
     "ui-message",
     "ag-ui",
 )
+_ENDS = {
+    "anthropic": "content_block_stop",
+    "bedrock-converse": "contentBlockStop",
+    "cohere": "tool-call-end",
+    "gemini-interactions": "step.stop",
+}
+"""The marks at the ends of calls, in the formats in which calls are blocks with an index."""
+_WITH_ITEMS = sorted({*_NAMES} - {*_ENDS})
+"""The formats whose calls are known by their ids or items."""
 
 
 def _payloads(name: str) -> list[dict[str, Any]]:
@@ -64,7 +73,7 @@ def _calls(payloads: list[dict[str, Any]], name: Any) -> list[tuple[str, Any, bo
 
 
 @in_one_test("later", range(1, 5))
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", _WITH_ITEMS)
 def test_a_start_that_comes_again_changes_nothing(name: str, later: int) -> None:
     """With the same id, it is that of the call which is open, wherever its arguments have got to."""
     payloads = _payloads(name)
@@ -74,7 +83,7 @@ def test_a_start_that_comes_again_changes_nothing(name: str, later: int) -> None
     assert [("ring", [_ARGUMENTS], True)] == _calls(again, name)
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", _WITH_ITEMS)
 def test_a_start_with_each_piece_begins_one_call(name: str) -> None:
     """A gateway may translate each fragment of another format into a start and a piece."""
     payloads = _payloads(name)
@@ -84,15 +93,6 @@ def test_a_start_with_each_piece_begins_one_call(name: str) -> None:
     assert [("ring", [_ARGUMENTS], True)] == _calls(
         [*payloads[:start], *pieces, *payloads[start + 5 :]], name
     )
-
-
-_ENDS = {
-    "anthropic": "content_block_stop",
-    "bedrock-converse": "contentBlockStop",
-    "cohere": "tool-call-end",
-    "gemini-interactions": "step.stop",
-}
-"""The marks at the ends of calls, in the formats in which calls are blocks."""
 
 
 @pytest.mark.parametrize("name", _ENDS)
@@ -114,44 +114,45 @@ def test_a_call_that_is_begun_anew_is_handed_out(name: str, later: int) -> None:
     """A gateway that tries again sends the start, and the arguments from their beginning."""
     payloads = _payloads(name)
     start = _place_of_start(payloads)
+    told = _calls([*payloads[: start + later], *payloads[start:]], name)
 
-    assert [("ring", [_ARGUMENTS], True)] == _calls([*payloads[: start + later], *payloads[start:]], name)
-
-
-def test_a_value_inside_of_arguments_that_break_off_is_no_call() -> None:
-    """What follows the second start is JSON, but only a part of what the model wrote."""
-    payloads = _payloads("bedrock-converse")
-    start = _place_of_start(payloads)
-    first, last = (
-        {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": piece}}}}
-        for piece in ('{"where": ', '{"at": "sea"}')
-    )
-    told = [*payloads[: start + 1], first, payloads[start], last, *payloads[-2:]]
-
-    assert [("ring", [], False)] == _calls(told, "bedrock-converse")
+    assert [("ring", [_ARGUMENTS], False), ("ring", [_ARGUMENTS], True)] == told
 
 
-@in_one_test("later", range(1, 5))
-@pytest.mark.parametrize("name", _NAMES)
-def test_a_start_behind_the_pieces_of_its_call_loses_none_of_them(name: str, later: int) -> None:
-    """A gateway may send them in the wrong order; a call is not run with a part of its arguments, or none."""
+def _read_moved(name: Any, later: int, *, size: int | None) -> tuple[list[Any], Stream]:
+    """Read the answer with the start of its call behind pieces of the arguments; return what was handed out.
+
+    Args:
+        later: Number of payloads that come before the start.
+        size: Length of the chunks; None for decoded payloads.
+    """
     payloads = _payloads(name)
     start = _place_of_start(payloads)
     last = start + 1 + later
-
     moved = [*payloads[:start], *payloads[start + 1 : last], payloads[start], *payloads[last:]]
-    assert [("ring", [_ARGUMENTS], True)] == _calls(moved, name)
+    source: Any = moved if size is None else chunkings.sized(b"".join(map(sse, moved)), size)
+    with Stream(source, format=name) as stream:
+        return [call.arguments for call in stream.tool_calls], stream
 
 
-@in_one_test("name", [*_ENDS, "ag-ui"])
-def test_a_start_behind_the_end_of_its_call_has_its_arguments(name: str) -> None:
-    """No other call has come with them."""
-    payloads = _payloads(name)
-    start, word = _place_of_start(payloads), _ENDS.get(name, "TOOL_CALL_END")
-    end = next(place for place in range(start, len(payloads)) if word in json.dumps(payloads[place]))
+@in_one_test("later", range(1, 5))
+@pytest.mark.parametrize("name", ["openai-chat", "openai-responses", "openai-realtime", "ui-message"])
+def test_a_start_behind_the_pieces_of_its_call_loses_none_of_them(name: str, later: int) -> None:
+    """Where the whole arguments come at the end of the call, or wait for its name."""
+    told, stream = _read_moved(name, later, size=None)
 
-    moved = [*payloads[:start], *payloads[start + 1 : end + 1], payloads[start], *payloads[end + 1 :]]
-    assert [("ring", [_ARGUMENTS], True)] == _calls(moved, name)
+    assert ([_ARGUMENTS], [True]) == (told, [call.complete for call in stream.message.tool_calls])
+
+
+@in_one_test("size", [None, 1, 7, 50, 10_000])
+@in_one_test("later", range(2, 6))
+@pytest.mark.parametrize("name", [*_ENDS, "ag-ui"])
+def test_a_start_behind_pieces_of_its_call_is_not_handed_out(name: str, later: int, size: int | None) -> None:
+    """A call is not run with a part of its arguments, or none; it is told that some belong to no call."""
+    told, stream = _read_moved(name, later, size=None if name == "bedrock-converse" else size)
+
+    assert ([], [False]) == (told, [call.complete for call in stream.message.tool_calls])
+    assert {"part_unopened", "call_invalid"} <= stream.departures.keys()
 
 
 @in_one_test("name", sorted(_ENDS))
@@ -166,33 +167,17 @@ def test_pieces_of_a_call_that_never_began_are_not_those_of_the_next(name: str) 
     assert [("ring", [{**_ARGUMENTS, "bird": "gull"}], True)] == told
 
 
-@in_one_test("name", ["anthropic", "ag-ui"])
-def test_pieces_of_calls_that_never_begin_are_bounded_together(name: Any) -> None:
-    """A server that only sends such pieces fills no memory, under however many indexes or ids they come."""
-    payloads = _payloads(name)
-    start = _place_of_start(payloads)
-    piece = next(each for each in payloads[start + 1 :] if "bird" in json.dumps(each))
-    fields = {"anthropic": "index", "ag-ui": "toolCallId"}
-    decoder = Decoder(name, limits=Limits(text=100))
-    decoder.feed(sse(payloads[0]))
-    for number in range(20):
-        key = number if name == "anthropic" else f"call{number}"
-        decoder.feed(sse({**piece, fields[name]: key}))
-
-    assert isinstance(decoder.error, LimitExceeded)
-
-
-@in_one_test("later", range(1, 7))
+@in_one_test("later", [0, 1])
 @pytest.mark.parametrize("name", _ENDS)
 def test_a_start_that_comes_again_at_the_end_of_its_call_is_no_second_call(name: str, later: int) -> None:
-    """Also behind the whole arguments, and behind the mark of the end, which may come again as well."""
+    """Behind the whole arguments, and behind the mark of the end, which may come again as well."""
     payloads = [
         {**payload, "event_id": ""} if "event_id" in payload else payload for payload in _payloads(name)
     ]
     start = _place_of_start(payloads)
     end = next(place for place in range(start, len(payloads)) if _ENDS[name] in json.dumps(payloads[place]))
     for again in ([payloads[start]], [payloads[start], payloads[end]]):
-        told = _calls([*payloads[: start + later], *again, *payloads[start + later :]], name)
+        told = _calls([*payloads[: end + later], *again, *payloads[end + later :]], name)
 
         assert [("ring", [_ARGUMENTS], True)] == told
 

@@ -75,11 +75,8 @@ WIRES: list[tuple[str, Callable[[list[str]], list[Payload]]]] = [
         ['{"usd":', " 100}", '{"usd": 100}'],
         ['{"usd":', " 100}", '{"usd":100}'],
         ['{"usd":', " 1", "00}", '{"usd": 100}', '{"usd": 100}'],
-        ['{"u', '{"usd"', '{"usd": 1', '{"usd": 100}'],
-        ['{"usd":', '{"usd": 1', '{"usd": 100}', '{"usd": 100}'],
-        ['{"usd":', '{"usd": 100}'],
     ],
-    ids=["whole", "other spaces", "twice", "growing", "growing at a value", "grown once"],
+    ids=["whole", "other spaces", "twice"],
 )
 @in_one_test("size", [1, 50, 10_000])
 def test_arguments_that_come_again_are_read_once(
@@ -95,4 +92,4 @@ def test_arguments_that_come_again_are_read_once(
         (call.id, call.name, call.arguments_text, call.complete) for call in message.tool_calls
     ]
     assert ('{"usd": 100}', "tool_calls") == (given, message.finish_reason)
-    assert {"call_repeated", "arguments_repeated"} & {*stream.departures}
+    assert "call_repeated" in stream.departures

@@ -580,19 +580,15 @@ def test_a_call_whose_end_tells_other_arguments_is_not_handed_out() -> None:
     assert ([], {"late_content"}) == (complete_calls(told), told.rules - {"call_open_at_end"})
 
 
-@in_one_test("told", ["so far", "whole"])
 @in_one_test("at", range(4))
 @in_one_test("again", [True, False])
 @pytest.mark.parametrize("kind", ["text", "reasoning"])
-def test_pieces_after_the_end_of_their_block_are_added_once(
-    kind: str, at: int, told: str, again: bool
-) -> None:
-    """The end may have told them before; if it comes once more, it is compared with all pieces."""
+def test_pieces_after_the_end_of_their_block_are_added_once(kind: str, at: int, again: bool) -> None:
+    """The end has told them before; if it comes once more, it changes nothing."""
     pieces = ["Low ", "water ", "at six."]
     whole = "".join(pieces)
-    ended = whole if told == "whole" else "".join(pieces[:at])
     events: list[Any] = [add(0, kind, **{kind: piece}) for piece in pieces]
-    events.insert(at, end(0, type=kind, **{kind: ended}))
+    events.insert(at, end(0, type=kind, **{kind: whole}))
     last = [end(0, type=kind, **{kind: whole})] if again else []
     got = read(start(), begin(0, type=kind, **{kind: ""}), *events, *last, finish())
 

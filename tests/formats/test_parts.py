@@ -60,14 +60,6 @@ class _Noting(Parts):
         return [event.call for event in self.take() if isinstance(event, ToolCallDone)]
 
 
-class _Unsplit(_Noting):
-    """Parts of a format whose calls are never glued."""
-
-    __slots__ = ()
-
-    splits_calls = False
-
-
 def _kinds(events: list[Event]) -> list[str]:
     return [type(event).__name__ for event in events]
 
@@ -391,22 +383,16 @@ def test_free_text_is_whole_whatever_it_is() -> None:
     assert ["SELECT"] == [done.arguments for done in parts.done]
 
 
-@pytest.mark.parametrize("made, rule", [(_Noting, "call_glued"), (_Unsplit, "call_invalid")])
-def test_calls_that_are_glued_are_taken_apart(made: type[_Noting], rule: str) -> None:
-    """Where the format's servers are known to do so; elsewhere they are no call."""
-    parts = made()
-    parts.close_call(parts.call('{"a": 1}{}'))
-    expected = [("c", '{"a": 1}'), ("call_1", "{}")] if rule == "call_glued" else []
-
-    assert expected == [(done.id, done.arguments_text) for done in parts.done]
-    assert rule == parts.noted[0]
-
-
 @pytest.mark.parametrize(
-    "arguments, whole, rule", [('{"a"', True, "call_invalid"), ("{}", False, "call_open_at_end")]
+    "arguments, whole, rule",
+    [
+        ('{"a"', True, "call_invalid"),
+        ('{"a": 1}{}', True, "call_invalid"),
+        ("{}", False, "call_open_at_end"),
+    ],
 )
 def test_a_call_that_is_not_whole_is_never_handed_out(arguments: str, whole: bool, rule: str) -> None:
-    """Nor one that was cut, even if it looks whole."""
+    """Nor one that was cut, even if it looks whole, or whose arguments are those of two calls."""
     parts = _Noting()
     parts.close_call(parts.call(arguments), whole=whole)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.support.tables import in_one_test
 from tokenstream import Message, Stream
-from tokenstream.message import TextPart
 
 Payload = dict[str, Any]
 
@@ -91,14 +90,14 @@ TEXT = {"type": "text", "text": "Hi"}
         ag_ui("TEXT", messageId="m", subagentRunId="s"),
     ],
 )
-def test_a_start_that_comes_again_begins_no_other_part(payloads: list[Payload]) -> None:
-    """Where nothing has been said yet, the start is no event: the message has no empty part."""
+def test_a_start_that_comes_again_begins_another_part(payloads: list[Payload]) -> None:
+    """The first one stays empty, and the departure says that it never ended."""
     once = _read(payloads)
     start = payloads[1]
     twice = _read([payloads[0], start, *payloads[1:]])
 
-    assert once.message.parts == twice.message.parts
-    assert 1 == twice.departures["part_repeated"].count
+    assert (once.message.text, once.message.reasoning) == (twice.message.text, twice.message.reasoning)
+    assert "part_unclosed" in twice.departures
 
 
 @in_one_test(
@@ -110,21 +109,6 @@ def test_a_start_behind_text_begins_a_part(payloads: list[Payload]) -> None:
 
     message = _message([payloads[0], start, delta, *payloads[1:]])
     assert ("HiHi", 2) == (message.text, len(message.parts))
-
-
-def test_a_repeated_start_may_have_more_fields_and_text() -> None:
-    """What the first one lacks is added to the part."""
-    start, *rest = ui_message("text")
-    begun, *said = rest
-    data = {"openai": {"itemId": "i"}}
-
-    [part] = _message([start, begun, {**begun, "providerMetadata": data}, *said]).parts
-    assert isinstance(part, TextPart)
-    assert ("Hi", {"providerMetadata": data}) == (part.text, part.provider_data)
-
-    start, begun, *said = cohere("text")
-    told = json.loads(json.dumps(begun).replace('"text": ""', '"text": "Oh, "'))
-    assert "Oh, Hi" == _message([start, begun, told, *said]).text
 
 
 def test_a_whole_answer_behind_an_empty_part_is_the_answer() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support import chunkings
 from tests.support.tables import in_one_test
+from tests.support.wire import sse
 from tokenstream import Stream
+from tokenstream.errors import ProtocolError
 
 Payload = dict[str, Any]
 
@@ -163,17 +167,35 @@ def test_deltas_that_a_whole_text_has_told_before_are_not_added_again(
     assert stream.message.complete
 
 
-@pytest.mark.parametrize("kind", ["output_text", "text"])
-def test_deltas_that_go_on_after_an_early_end_are_added(kind: str) -> None:
-    """The end tells only what had arrived: what follows is new, also if it begins like the text."""
+@in_one_test("size", [1, 7, 50, 10_000])
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_delta_behind_the_whole_text_that_repeats_nothing_is_an_error(kind: str, size: int) -> None:
+    """The end has told all of the text: another text is not shown, and the answer has failed."""
     name, answer = _KINDS[kind]
-    payloads: list[Payload] = answer(kind, 1, ("text",), told=True)
-    early = next(payload for payload in payloads if payload["type"].endswith("text.done"))
-    early["text"] = _PIECES[0]
-    with Stream(payloads, format=name) as stream:
-        message = stream.final()
+    payloads: list[Payload] = answer(kind, 2, ("text",), told=True)
+    texts = [json.dumps(payload) for payload in payloads]
+    late = [text if _WHOLE in text else text.replace('"is "', '"was "') for text in texts]
+    stream = Stream(chunkings.sized(b"".join(map(sse, map(json.loads, late))), size), format=name)
+    with pytest.raises(ProtocolError, match="does not repeat it"):
+        stream.final()
 
-    assert _WHOLE == message.text
+    assert _WHOLE == "".join(_texts(stream))
+
+
+@in_one_test("again", [range(4), range(3, 4), range(2, 4)])
+@pytest.mark.parametrize("kind", _KINDS)
+def test_deltas_that_come_again_behind_the_whole_text_are_counted(kind: str, again: range) -> None:
+    """All of them, or the last ones: the text is in the message once."""
+    name, answer = _KINDS[kind]
+    payloads: list[Payload] = answer(kind, len(_PIECES), ("text",), told=True)
+    ended = next(place for place, payload in enumerate(payloads) if _WHOLE in json.dumps(payload))
+    first = ended - len(_PIECES)
+    deltas = [{**payloads[first + place], "event_id": f"again_{place}"} for place in again]
+    stream = Stream([*payloads[: ended + 1], *deltas, *payloads[ended + 1 :]], format=name)
+    stream.final()
+
+    assert _WHOLE == "".join(_texts(stream))
+    assert len(again) == stream.departures["content_twice"].count
 
 
 _INPUTS: dict[str, tuple[str, str, Payload]] = {

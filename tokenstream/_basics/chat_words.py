@@ -23,39 +23,19 @@ SIGNATURES = ("signature", "thoughtSignature", "thought_signature")
 SUMMARY_ITEM = "reasoning"
 """The type of an item, in a list of content, whose `summary` is a list of signed texts (Databricks)."""
 
-OPAQUE_FIELDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        (
-            # Quirk (GitHub Copilot, 2026-01): beside `reasoning_text`; sst/opencode#4468.
-            "reasoning_opaque",
-            "reasoning_signature",
-            "thinking_signature",
-            "thought_signature",
-            "thoughtSignature",
-            "signature",
-            "encrypted_content",
-            # LiteLLM, of OpenAI's Responses API: items with `encrypted_content`.
-            "reasoning_items",
-        ),
-        (),
-    ),
-    # Quirk (agentgateway, 2026-02): `thinking` is an object with a text and its signature.
-    **dict.fromkeys(REASONING_FIELDS, ("signature",)),
-    # LiteLLM, of Gemini's texts.
-    "provider_specific_fields": ("thought_signatures", "thought_signature"),
-}
+OPAQUE_FIELDS = (
+    # Quirk (GitHub Copilot, 2026-01): beside `reasoning_text`; sst/opencode#4468.
+    "reasoning_opaque",
+    "reasoning_signature",
+    "thinking_signature",
+    "thought_signature",
+    "thoughtSignature",
+    "signature",
+    "encrypted_content",
+    # LiteLLM, of OpenAI's Responses API: items with `encrypted_content`.
+    "reasoning_items",
+)
 """Fields of a delta, beside its text, that hold a signature or encrypted reasoning.
 
-The next request must have them in the same place. If a field is an object, only some of its own
-fields are opaque; otherwise the tuple of their names is empty, and all of the field is.
+The next request must have them in the same place.
 """
-
-
-def opaque_name(name: str, inner: str) -> str:
-    """Return the name under which a message keeps an opaque field of an object.
-
-    Example:
-        >>> opaque_name("thinking", "signature")
-        'thinking.signature'
-    """
-    return f"{name}.{inner}"

@@ -17,8 +17,6 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
 
-_SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
 _HOLDERS = (dict, list)
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _SHORT_STRING = r'"[^"\\]{0,99}+(?:\\.[^"\\]{0,99}+){0,9}+"'
@@ -224,45 +222,3 @@ def looks_whole(text: str) -> bool:
         (True, False, False)
     """
     return text[:1] in {"{", "["} and text[-1:] in {"}", "]"}
-
-
-def split_values(text: str) -> list[str] | None:
-    """Split a text that consists of JSON objects into their texts; return None if it has anything else.
-
-    Some servers join the arguments of several calls into one text.
-
-    Example:
-        >>> split_values('{}{"a": 1}'), split_values('{}{"a"')
-        (['{}', '{"a": 1}'], None)
-    """
-    values, rest = split_leading_values(text)
-    return None if rest else values
-
-
-def split_leading_values(text: str) -> tuple[list[str], str]:
-    """Return the texts of the JSON objects with which a text begins, and the rest of the text.
-
-    Example:
-        >>> split_leading_values('{}{"a": 1}'), split_leading_values('{} {"a"')
-        ((['{}', '{"a": 1}'], ''), (['{}'], '{"a"'))
-    """
-    values: list[str] = []
-    position = _end_of_space(text, 0)
-    try:
-        # The decoder recurses once per level, so the depth is checked first.
-        _check_bounds(text, DEFAULT_LIMITS)
-        while position < len(text):
-            value, end = _DECODER.raw_decode(text, position)
-            if not isinstance(value, dict):
-                break
-            values.append(text[position:end])
-            position = _end_of_space(text, end)
-    except (ValueError, ProtocolError):
-        pass
-    return values, text[position:]
-
-
-def _end_of_space(text: str, position: int) -> int:
-    """Return the position of the first character, from a position on, that is not white space."""
-    match = _SPACE.match(text, position)
-    return match.end() if match else position

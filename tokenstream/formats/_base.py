@@ -32,11 +32,11 @@ from tokenstream.events import (
 from tokenstream.formats._detect.first_frames import FirstFrames, make_splice_error, truncation_error
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
+    find_wrapping,
     is_empty_value,
     is_nothing,
     name_of,
     payload_of,
-    unwrap,
 )
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.error_shapes import first_object
@@ -628,8 +628,7 @@ class Format(Resuming, ABC):
     def read_text(self, payload: bytes, event: str) -> None:
         """Read a payload, which must be a JSON object, unless a subclass accepts other data as well.
 
-        Bare data that are known not to be content are skipped, and objects that are wrapped in another SSE
-        event are unwrapped.
+        Bare data that are known not to be content are skipped.
 
         Args:
             payload: The payload's bytes, not empty and not the sentinel.
@@ -640,10 +639,13 @@ class Format(Resuming, ABC):
         """
         try:
             data = self.decode(payload)
-        except ProtocolError:
-            if not event and self._read_bare(payload.strip()):
-                return
-            raise
+        except ProtocolError as fault:
+            bare = payload.strip()
+            if event or not is_nothing(bare):
+                raise find_wrapping(bare) or fault from None
+            self.note("bare_frame")
+            self.ping()
+            return
         if data.__class__ is not dict:
             if not event and is_empty_value(data):
                 self.note("bare_frame")
@@ -656,20 +658,6 @@ class Format(Resuming, ABC):
             data = error
         if self._replay is None or not self._check_repeated(self._replay, data, event):
             self._read_object(data, event)
-
-    def _read_bare(self, payload: bytes) -> bool:
-        """Skip bare data that say nothing, or read the frames wrapped in them; return False for others."""
-        inner = unwrap(payload)
-        if inner is not None:
-            self.note("frame_wrapped")
-            for frame in inner:
-                self._read_frame(frame)
-        elif is_nothing(payload):
-            self.note("bare_frame")
-            self.ping()
-        else:
-            return False
-        return True
 
     def decode(self, payload: bytes) -> Json:
         """Decode a payload, and remember whether it may hold halves of surrogate pairs.

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.chat_words import (
     LEGACY,
     OPAQUE_FIELDS,
-    REASONING_FIELDS,
-    SIGNATURES,
     SUMMARY_ITEM,
-    opaque_name,
 )
 from tokenstream._basics.untrusted import text_of
 from tokenstream.turns._turn import AssistantTurn, object_in, text_arguments
@@ -101,10 +98,8 @@ class _OpenAIChatTurn(AssistantTurn):
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Collect a text, with its signature if it has one; return None, since every text can be sent."""
-        fields = self.fields(part)
-        signed = {name: fields[name] for name in SIGNATURES if name in fields}
-        self._items.append({"type": "text", "text": part.text, **signed})
+        """Collect a text; return None, since every text can be sent."""
+        self._items.append({"type": "text", "text": part.text})
         return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
@@ -160,20 +155,8 @@ class _OpenAIChatTurn(AssistantTurn):
         """Return the signatures and the encrypted reasoning that came beside the text, as they came."""
         if not self.is_own or "reasoning" in self._drop:
             return {}
-        data, fields = self.message.provider_data, dict[str, Any]()
-        for name, inner_names in OPAQUE_FIELDS.items():
-            if not inner_names and name in data:
-                fields[name] = deepcopy(data[name])
-            inner = {
-                key: deepcopy(data[opaque_name(name, key)])
-                for key in inner_names
-                if opaque_name(name, key) in data
-            }
-            if inner:
-                # An object with a signature has the reasoning, too, which the signature is about.
-                text = {"content": self.message.reasoning} if name in REASONING_FIELDS else {}
-                fields[name] = {**text, **inner}
-        return fields
+        data = self.message.provider_data
+        return {name: deepcopy(data[name]) for name in OPAQUE_FIELDS if name in data}
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         """Collect a call; return None, since the caller leaves out each call that cannot be sent."""

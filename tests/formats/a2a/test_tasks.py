@@ -461,17 +461,6 @@ def test_messages_with_one_id_are_told_apart_by_their_state_and_content(earlier:
     assert ("What size?", "Done.") == (asked.message.text, answered.message.text)
 
 
-@pytest.mark.parametrize("wire", WIRES)
-def test_a_task_that_repeats_an_artifact_has_its_missing_beginning(wire: str) -> None:
-    """A stream that begins with an appended piece has lost what came before it."""
-    late = [artifact("lo", wire=wire, append=True), task("completed", whole("Hello"), wire=wire)]
-    stream = Stream(late, format="a2a")
-
-    assert "lo" == "".join(stream.text)
-    assert ("Hello", "complete") == (stream.message.text, stream.message.ending)
-    assert "start_missing" in stream.departures
-
-
 def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
     """A file in place of text, less text, or text where a file was."""
     other = payload("artifact-update", taskId="t1", artifact={"artifactId": "a1", "parts": [{"data": 1}]})

@@ -23,7 +23,6 @@ from tests.formats.anthropic.payloads import (
 )
 from tests.formats.anthropic.support import HELLO
 from tests.support.formats import Anthropic
-from tests.support.tables import in_one_test
 from tokenstream.events import PartStart, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart
@@ -198,22 +197,3 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
         "context_management": {"applied_edits": []},
         "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9},
     }
-
-
-@in_one_test(
-    "start_of_block",
-    [
-        block(0, "redacted_thinking", data="ZW5j"),
-        block(0, "thinking", thinking="", signature=""),
-        block(0, "server_tool_use", id="s1", name="web_search", input={}),
-        block(0, "web_search_tool_result", tool_use_id="s1", content=[]),
-        block(0, "text", text=""),
-    ],
-)
-def test_a_start_that_comes_twice_opens_one_part(start_of_block: Payload) -> None:
-    """The next request has the block once; the API refuses one that it has not sent."""
-    once = read(*answer(start_of_block, stop(0)))
-    twice = read(*answer(start_of_block, start_of_block, stop(0)))
-
-    assert once.message.parts == twice.message.parts
-    assert {"part_repeated": 1} == twice.departures

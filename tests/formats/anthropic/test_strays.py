@@ -79,7 +79,7 @@ from tokenstream.message import OpaquePart
         pytest.param(
             [start(), *HELLO, start(), *HELLO, finish(), STOP],
             "HelloHello",
-            {"start_repeated": 1},
+            {"start_repeated": 1, "part_index_reused": 1},
             id="start again after text",
         ),
         pytest.param(

@@ -190,18 +190,6 @@ def test_a_bare_start_of_the_same_name_is_another_call(other: Payload) -> None:
     assert [done.arguments for done in told.calls] == [{"a": 1}, other["functionCall"].get("args", {})]
 
 
-def test_whole_arguments_at_the_end_replace_the_values_that_came_before() -> None:
-    """A string that was to go on is not added to."""
-    told = streamed(
-        value("$.a", stringValue="x", willContinue=True),
-        value("$.b.c", numberValue=1),
-        call(args={"a": "xy", "b": {"c": 2}, "d": None}),
-    )
-
-    assert [done.arguments for done in told.calls] == [{"a": "xy", "b": {"c": 2}, "d": None}]
-    assert told.rules == {"arguments_reordered"}
-
-
 def test_a_piece_that_repeats_the_name_and_id_goes_on_with_its_call() -> None:
     """It begins no other one."""
     pieces = [call("f", id="c1", willContinue=True, partialArgs=[{"jsonPath": "$.a", "numberValue": 1}])]

@@ -160,39 +160,6 @@ def test_calls_of_different_candidates_do_not_mix() -> None:
 # -- values that are hard to place ---------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([("$.a", 1), ("$.b", 2), ("$.a", 3)], {"a": 3, "b": 2}),
-        ([("$.a.x", 1), ("$.b", 2), ("$.a.y", 3)], {"a": {"x": 1, "y": 3}, "b": 2}),
-        ([("$.l[0].x", 1), ("$.l[1].x", 2), ("$.l[0].y", 3)], {"l": [{"x": 1, "y": 3}, {"x": 2}]}),
-        ([("$.l[0]", 1), ("$.l[0]", 2), ("$.m", 3), ("$.l[1]", 4)], {"l": [2, 4], "m": 3}),
-    ],
-)
-def test_values_out_of_order_are_written_again(values: list[tuple[str, int]], expected: Any) -> None:
-    """Of two members of one name the last counts; the pieces joined still are the arguments."""
-    told = streamed(*[value(path, numberValue=number) for path, number in values], call())
-
-    assert [done.arguments for done in told.calls] == [expected]
-    assert fragments(told) == told.calls[0].arguments_text
-    assert told.rules == {"arguments_reordered"}
-
-
-def test_a_string_goes_on_although_other_values_came_between() -> None:
-    """It was announced, so nothing of it is lost."""
-    told = streamed(
-        value("$.a", stringValue="x", willContinue=True),
-        value("$.b", stringValue="y", willContinue=True),
-        value("$.a", stringValue="z", willContinue=True),
-        value("$.a", stringValue="!"),
-        value("$.b", stringValue="?"),
-        call(),
-    )
-
-    assert [done.arguments for done in told.calls] == [{"a": "xz!", "b": "y?"}]
-    assert told.rules == {"arguments_reordered"}
-
-
 @in_one_test(
     "values",
     [
@@ -210,12 +177,15 @@ def test_a_string_goes_on_although_other_values_came_between() -> None:
         [("$.l[0]", 1), ("$.l.x", 2)],
         [("$.l.x", 1), ("$.l[0]", 2)],
         [("$.a", 1), ("$.a.b", 2)],
+        [("$.a", 1), ("$.b", 2), ("$.a", 3)],
+        [("$.a.x", 1), ("$.b", 2), ("$.a.y", 3)],
+        [("$.l[0].x", 1), ("$.l[1].x", 2), ("$.l[0].y", 3)],
         [("$.a", 1), ("$.a.b", 2), ("$.c", 3)],
         [("$.l[0]", 1), ("$.l.x", 2), ("$.c", 3)],
     ],
 )
 def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple[Any, int]]) -> None:
-    """It is kept as far as it is known, and never handed out."""
+    """Also one that comes too late for its place; the call is kept, and never handed out."""
     told = streamed(*[value(path, numberValue=number) for path, number in values], call())
 
     assert told.calls == []
@@ -270,13 +240,6 @@ def test_arguments_of_a_streamed_call_that_are_no_object_leave_it_unfinished() -
 
     assert told.calls == []
     assert told.rules == {"call_invalid"}
-
-
-def test_a_value_of_another_type_may_follow_a_string() -> None:
-    """The last value of a path counts."""
-    told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a", numberValue=3), call())
-
-    assert [done.arguments for done in told.calls] == [{"a": 3}]
 
 
 def test_halves_of_a_character_are_joined_over_pieces() -> None:

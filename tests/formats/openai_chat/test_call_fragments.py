@@ -213,13 +213,11 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             [("f", FIRST)],
             id="a blank name opens nothing",
         ),
-        pytest.param(
-            [call(FIRST + SECOND, index=0, id="c1", name="f")], [("f", FIRST), ("f", SECOND)], id="glued"
-        ),
+        pytest.param([call(FIRST + SECOND, index=0, id="c1", name="f")], [], id="two documents in one call"),
         pytest.param(
             [call(FIRST, index=0, id="c1", name="f"), call(SECOND, index=0)],
-            [("f", FIRST), ("f", SECOND)],
-            id="glued in fragments",
+            [],
+            id="two documents in two fragments of one call",
         ),
         pytest.param([call(index=0, id="c1", name="f")], [("f", "")], id="no arguments at all"),
         pytest.param([call("", index=0, id="c1", name="f")], [("f", "")], id="empty arguments"),
@@ -271,8 +269,8 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
         ),
         pytest.param(
             [call("{}" + FIRST, index=0, id="c1", name="f")],
-            [("f", "{}"), ("f", FIRST)],
-            id="an empty object glued to another",
+            [],
+            id="an empty object and another one in one fragment",
         ),
         pytest.param(
             [call("{}", index=0, id="c1", name="f"), call(FIRST, index=1, id="c2", name="f")],

@@ -190,11 +190,10 @@ def test_calls_of_several_choices_are_kept_apart() -> None:
     [
         [call("{}", index=n, id=f"c{n}", name="f") for n in range(4)],
         [call("{}", index=n) for n in range(4)],
-        [call("{}" * 4, index=0, id="c", name="f")],
     ],
 )
 def test_more_calls_than_the_limit_end_the_stream(payloads: list[Any]) -> None:
-    """`Limits.tool_calls` bounds them, named or not, glued or not."""
+    """`Limits.tool_calls` bounds them, named or not."""
     got = read(ROLE, *payloads, END, DONE, limits=Limits(tool_calls=3))
 
     assert isinstance(got.error, LimitExceeded)

@@ -107,14 +107,6 @@ def test_reasoning_of_another_shape_breaks_nothing(value: Any) -> None:
     assert "Hm" == got.message.reasoning
 
 
-def test_details_that_repeat_reasoning_later_are_not_shown_again() -> None:
-    """Once the text has come by itself, the details add their signature alone."""
-    got = answer(chunk({"reasoning": "abc"}), _details(_thought("abc", signature="c2ln")), text("Hi"))
-
-    assert "abc" == got.message.reasoning
-    assert ["c2ln"] == [part.signature for part in _reasoning(got) if part.signature]
-
-
 def test_a_signature_is_kept_with_its_reasoning() -> None:
     """Byte for byte, with the fields that the server wants back."""
     got = answer(

@@ -12,6 +12,7 @@ import pytest
 from tests.support.effort import in_steps
 from tests.support.wire import DONE, chat
 from tokenstream import Message, Stream
+from tokenstream.message import OpaquePart
 
 Delta = dict[str, Any]
 Block = tuple[str, str]
@@ -53,13 +54,8 @@ def _write(blocks: list[Block], way: random.Random) -> list[Delta]:
         length = way.randint(1, len(text))
         pieces = [text[start : start + length] for start in range(0, len(text), length)]
         for piece in pieces:
-            # The text may come beside the detail, or ahead of it.
             signed = signature if repeats_signature else ""
-            ahead = plain is not None and not repeats_signature and way.random() < 0.5
-            if plain is not None and ahead:
-                deltas += [{plain: piece}, item(piece, signed)]
-            else:
-                deltas.append({**({} if plain is None else {plain: piece}), **item(piece, signed)})
+            deltas.append({**({} if plain is None else {plain: piece}), **item(piece, signed)})
         deltas.append(item(text if repeats_text else "", signature))
     return deltas
 
@@ -83,10 +79,8 @@ def test_each_signature_has_its_own_block(seed: int) -> None:
     "deltas",
     [
         [{"reasoning": "Hm, yes."}, {"content": "Hi"}, "whole"],
-        [{"reasoning": "Hm, yes."}, {"content": "Hi"}, "signature"],
-        [{"content": "Hi"}, {"reasoning": "Hm, "}, "pieces", {"reasoning": "yes."}, "signature"],
-        [{"reasoning": "Hm, yes."}, "pieces", "whole", {"content": "Hi"}],
-        ["whole", {"reasoning": "Hm, "}, {"reasoning": "yes."}, {"content": "Hi"}],
+        [{"reasoning": "Hm, "}, {"reasoning": "yes."}, "whole", {"content": "Hi"}],
+        ["whole", {"reasoning": "Hm, yes."}, {"content": "Hi"}],
         ["whole", "whole", {"content": "Hi"}],
         ["whole", "text", "signature", {"content": "Hi"}],
     ],
@@ -99,52 +93,11 @@ def test_a_detail_goes_back_as_it_came(deltas: list[Any]) -> None:
         "text": [{**detail, "text": "Hm, yes."}],
         "signature": [{**detail, "text": "", "signature": "proof"}],
     }
-    sent = [
-        delta
-        if isinstance(delta, dict)
-        else {"reasoning_details": names.get(delta) or [{**detail, "text": "Hm, "}]}
-        for delta in deltas
-    ]
+    sent = [delta if isinstance(delta, dict) else {"reasoning_details": names[delta]} for delta in deltas]
     turn = (message := _message(*sent)).to_openai_chat()
 
     assert ("Hm, yes.", "Hi") == (message.reasoning, message.text)
     assert [{**detail, "text": "Hm, yes.", "signature": "proof"}] == turn["reasoning_details"]
-
-
-@pytest.mark.parametrize("between", [[], [{"content": "Hi"}]])
-@pytest.mark.parametrize("pieces", [1, 2])
-def test_signed_details_may_divide_a_text_that_came_before(between: list[Delta], pieces: int) -> None:
-    """The text is told once, and each detail goes back with its own words and signature."""
-    blocks = [("Hm, ", "one"), ("yes.", "two")]
-    details = [
-        {"thinking_blocks": [{"type": "thinking", "thinking": text, "signature": signature}]}
-        for text, signature in blocks
-    ]
-    plain = (
-        [{"reasoning_content": "Hm, yes."}]
-        if pieces == 1
-        else [{"reasoning_content": text} for text, _ in blocks]
-    )
-    message = _message(*plain, *between, *details)
-
-    assert "Hm, yes." == message.reasoning
-    assert blocks == _blocks_of(turn := message.to_openai_chat())
-    assert "Hm, yes." == turn["reasoning_content"]
-
-
-def test_details_that_differ_from_the_text_are_not_told_again() -> None:
-    """A server may sum up in a text what the details have in full; the text is shown."""
-    message = _message(
-        {"reasoning": "In short: yes"},
-        {"reasoning_details": [{"type": "reasoning.text", "text": "Let me see."}]},
-        {"reasoning": "."},
-        {"reasoning_details": [{"type": "reasoning.text", "text": "", "signature": "proof"}]},
-    )
-
-    assert ("In short: yes.", ["proof"]) == (
-        message.reasoning,
-        [part.signature for part in message.parts if part.kind == "reasoning"],
-    )
 
 
 def test_details_may_go_on_alone() -> None:
@@ -202,26 +155,6 @@ CALL = {
             {"reasoning_items": [{"type": "reasoning", "encrypted_content": "proof"}]},
         ),
         (
-            [{"thinking": {"content": "Hm"}}, {"thinking": {"signature": "proof"}}, CALL],
-            {"thinking": {"content": "Hm", "signature": "proof"}},
-        ),
-        (
-            [
-                {"content": "H", "provider_specific_fields": {"thought_signatures": ["one"], "new": 1}},
-                {"content": "i", "provider_specific_fields": {"thought_signatures": ["one", "two"]}},
-            ],
-            {"provider_specific_fields": {"thought_signatures": ["one", "two"]}},
-        ),
-        (
-            [{"content": [{"type": "text", "text": "Hey", "thoughtSignature": "proof"}]}, {"content": "."}],
-            {
-                "content": [
-                    {"type": "text", "text": "Hey", "thoughtSignature": "proof"},
-                    {"type": "text", "text": "."},
-                ]
-            },
-        ),
-        (
             [
                 {
                     "content": [
@@ -257,25 +190,6 @@ def test_a_signature_beside_the_text_goes_back_where_it_came_from(
     assert message == Message.model_validate_json(message.model_dump_json())
 
 
-def test_a_signature_alone_begins_a_text() -> None:
-    """It belongs to a text that the server does not show."""
-    message = _message(
-        {"content": [{"type": "text", "text": "", "thoughtSignature": "proof"}]}, {"content": "Hi"}
-    )
-
-    assert [("", {"thoughtSignature": "proof"}), ("Hi", None)] == [
-        (part.text, part.provider_data) for part in message.parts if part.kind == "text"
-    ]
-
-
-def test_other_fields_of_a_proxy_are_carried() -> None:
-    """Only the signatures in them have a place in the next request."""
-    message = _message({"content": "Hi", "provider_specific_fields": {"new": 1}})
-
-    assert {"new": 1} == message.provider_data["provider_specific_fields"]
-    assert "provider_specific_fields" not in message.to_openai_chat()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(60, 4000, 60))
 def test_more_ways_to_send_blocks(first: int) -> None:
@@ -284,39 +198,43 @@ def test_more_ways_to_send_blocks(first: int) -> None:
         test_each_signature_has_its_own_block(seed)
 
 
-def test_a_follower_costs_time_in_proportion_to_its_text() -> None:
-    """Details in many pieces, behind a long text or in turns with it, are compared once each."""
-    pieces = [f"{number} " for number in range(500)]
-    detail = [
-        {"reasoning_details": [{"type": "reasoning.text", "text": piece, "index": 0}]} for piece in pieces
-    ]
-    plain = [{"reasoning": piece} for piece in pieces]
-    in_turns = [delta for pair in zip(plain, detail, strict=True) for delta in pair]
-    whole = "".join(pieces)
-
-    assert whole == _message(*plain, *detail).reasoning == _message(*in_turns).reasoning
-    assert whole == _message(*plain, {"content": "Hi"}, *detail).reasoning
-
-
-@pytest.mark.parametrize("leads_plain", [False, True])
 @pytest.mark.parametrize("again", ["one", "all", "signature"])
-def test_a_signed_block_that_is_sent_again_later_is_told_once(again: str, *, leads_plain: bool) -> None:
+def test_a_signed_block_that_is_sent_again_later_is_told_once(again: str) -> None:
     """Also behind other blocks; another text with its signature is another block."""
     blocks = [("one", "S1"), ("second", "S2"), ("third", "S3")]
 
     def item(text: str, signature: str) -> Delta:
         return {"type": "thinking", "thinking": text, "signature": signature}
 
-    plain = [{"reasoning_content": text} for text, _ in blocks] if leads_plain else []
     sent: list[Delta] = [{"thinking_blocks": [item(*block)]} for block in blocks]
     repeated = {
         "one": [item("one", "S1")],
         "all": [item(*block) for block in blocks],
         "signature": [item("", "S2")],
     }
-    message = _message(
-        *plain, *sent, {"thinking_blocks": repeated[again]}, {"thinking_blocks": [item("new", "S1")]}
-    )
+    message = _message(*sent, {"thinking_blocks": repeated[again]}, {"thinking_blocks": [item("new", "S1")]})
 
     assert "onesecondthirdnew" == message.reasoning
     assert [*blocks, ("new", "S1")] == _blocks_of(message.to_openai_chat())
+
+
+@pytest.mark.parametrize(
+    ("delta", "data"),
+    [
+        (
+            {"content": [{"type": "text", "text": "Hi", "thoughtSignature": "proof"}]},
+            {"type": "text", "thoughtSignature": "proof"},
+        ),
+        (
+            {"thinking": {"content": "Hm", "signature": "proof"}, "content": "Hi"},
+            {"type": "thinking", "signature": "proof"},
+        ),
+    ],
+    ids=["of a text", "in an object of reasoning"],
+)
+def test_a_signature_in_another_place_is_an_opaque_part(delta: Delta, data: dict[str, Any]) -> None:
+    """It is kept, and the text beside it is shown."""
+    message = _message(delta)
+
+    assert "Hi" == message.text
+    assert [data] == [part.data for part in message.parts if isinstance(part, OpaquePart)]

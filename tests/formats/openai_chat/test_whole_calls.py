@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, call, chunk, item_of, read, text
 from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
 from tests.formats.told import DONE
+from tests.support import chunkings
+from tests.support.tables import in_one_test
+from tests.support.wire import sses
+from tokenstream import Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.message import OpaquePart
@@ -259,43 +263,32 @@ def _old(arguments: str, **name: str) -> dict[str, Any]:
     return chunk({"function_call": {**name, "arguments": arguments}})
 
 
-@pytest.mark.parametrize(
-    "payloads",
-    [
-        [call(FIRST, index=0, id="c1", name="f"), _old(FIRST, name="f")],
-        [call("{}", index=0, id="c1", name="f"), _old("", name="f"), _old("{}")],
-        [call(FIRST, id="c1", name="f"), _old("", name="f"), _old(FIRST[:2]), _old(FIRST[2:])],
-        [
-            call(FIRST[:2], index=0, id="c1", name="f"),
-            _old(FIRST[:2], name="f"),
-            call(FIRST[2:], index=0),
-            _old(FIRST[2:]),
-        ],
-        [call(FIRST, index=0, id="c1", name="f"), _old(FIRST, name="f"), _old(FIRST, name="f")],
+_SAID = {
+    "whole": [call(FIRST, index=0, id="c1", name="f"), _old(FIRST, name="f")],
+    "empty": [call("{}", index=0, id="c1", name="f"), _old("", name="f"), _old("{}")],
+    "in pieces": [call(FIRST, id="c1", name="f"), _old("", name="f"), _old(FIRST[:2]), _old(FIRST[2:])],
+    "piece by piece": [
+        call(FIRST[:2], index=0, id="c1", name="f"),
+        _old(FIRST[:2], name="f"),
+        call(FIRST[2:], index=0),
+        _old(FIRST[2:]),
     ],
-    ids=["whole", "empty", "in pieces", "piece by piece", "twice"],
-)
-def test_a_call_that_the_old_field_says_again_in_a_later_delta_is_one_call(payloads: list[Any]) -> None:
-    """`tool_calls` counts, as it does within one delta."""
-    got = read(ROLE, *payloads, END, DONE)
-
-    assert ["c1"] == [done.id for done in got.calls]
-    assert "call_twice" in got.rules
+    "with other arguments": [call(FIRST, index=0, id="c1", name="f"), _old('{"a":2}', name="f")],
+    "the old field first": [_old(FIRST, name="f"), call(FIRST, index=0, id="c1", name="f")],
+}
 
 
-@pytest.mark.parametrize(
-    "payloads",
-    [
-        [_old('{"a":2}', name="f")],
-        [_old("", name="f"), _old('{"a":'), _old("2}")],
-        [_old('{"a"', name="f"), _old(":2}", name="f")],
-        [_old(FIRST, name="f"), _old('{"a":2}', name="f")],
-    ],
-    ids=["whole", "in pieces", "with its name again", "behind a repetition"],
-)
-def test_a_call_of_the_old_field_that_begins_like_another_is_a_call_of_its_own(payloads: list[Any]) -> None:
-    """What was taken for a repetition belongs to it, and none of it is lost."""
-    assert [("f", FIRST), ("f", '{"a":2}')] == handed_out(call(FIRST, index=0, id="c1", name="f"), *payloads)
+@in_one_test("payloads", list(_SAID.values()), ids=list(_SAID))
+def test_a_tool_that_both_fields_call_in_several_deltas_runs_once(payloads: list[Any]) -> None:
+    """What the field that comes later says is kept, and not handed out, at every chunking."""
+    body = b"".join(sses(ROLE, *payloads, END))
+    for chunks in chunkings.several(body, "both fields").values():
+        with Stream(chunks, format="openai-chat") as stream:
+            told = [done.arguments_text for done in stream.tool_calls]
+            calls = stream.message.tool_calls
+
+        assert ([calls[0].arguments_text], [True, False]) == (told, [call.complete for call in calls])
+        assert {"call_twice", "call_invalid"} <= stream.departures.keys()
 
 
 def test_another_call_in_the_old_field_is_another_call() -> None:

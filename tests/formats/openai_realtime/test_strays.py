@@ -45,7 +45,6 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
     "a part of an item never begun": ([created(), *HELLO[2:], done()], "part_unopened", "Hello"),
     "a part that ends twice": ([*HELLO[:6], HELLO[5], HELLO[6], done()], "part_end_unmatched", "Hello"),
     "an item that ends twice": ([*HELLO, HELLO[6], done()], "part_end_unmatched", "Hello"),
-    "text after its part": ([*HELLO[:6], text("!"), HELLO[6], done()], "part_after_close", "Hello!"),
     "an item that never ends": ([*HELLO[:6], done()], "", "Hello"),
     "a part that never ends": ([*HELLO[:5], done()], "part_unclosed", "Hello"),
     "no content index": (

@@ -1,4 +1,4 @@
-"""A frame's name and payload: whether it is whole, cut off, malformed, wrapped twice, or says nothing."""
+"""A frame's name and payload: whether it is whole, cut off, malformed, or says nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _NOTHING = rf"""
 _LONGEST = 202
 """The longest data that may say nothing, in bytes."""
 
-_FIELDS = (b"data:", b"event:", b"id:", b"retry:")
+_WRAPPED = re.compile(rb"(?:(?:event|id|retry):[^\n]*\n)*data: ?(?:\{|\[DONE\])")
 
 PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that only show that the server is alive, whatever their data."""
@@ -154,24 +154,22 @@ def is_empty_value(value: object) -> bool:
     return not is_dict(value)
 
 
-def unwrap(payload: bytes) -> list[ServerSentEvent] | None:
-    r"""Return the SSE events in the data of an SSE event; None if the data are not wrapped objects.
-
-    A server that passes whole SSE events to a library, which adds `data:` to each line, sends such data.
+def find_wrapping(payload: bytes) -> ProtocolError | None:
+    """Return the error for data that are an SSE event themselves; None for any other data.
 
     Example:
-        >>> [event.data for event in unwrap(b'data: {"a": 1}') or []]
-        ['{"a": 1}']
-        >>> unwrap(b"data: Hello"), unwrap(b'data: data: {"a": 1}'), unwrap(b'{"a": 1}')
-        (None, None, None)
+        >>> print(find_wrapping(b'data: {"a": 1}').message)
+        the data of an SSE event begin with `data:` again: the server passes whole events to a library ...
+        >>> find_wrapping(b"data: Hello"), find_wrapping(b'{"a": 1}')
+        (None, None)
     """
-    if not payload.startswith(_FIELDS):
+    if _WRAPPED.match(payload) is None:
         return None
-    events = SSEParser().feed(payload + b"\n\n")
-    # Only objects and the sentinel are unwrapped, and only once: other data may be text. A line without data,
-    # of a server that wraps each line, says nothing (`is_nothing`).
-    is_wrapped = events and all(event.payload[:1] == b"{" or event.payload == b"[DONE]" for event in events)
-    return events if is_wrapped else None
+    return ProtocolError(
+        "the data of an SSE event begin with `data:` again: the server passes whole events to a library that "
+        "adds `data:` to each line; let the server pass the payloads alone",
+        offset=0,
+    )
 
 
 def name_of(event: ServerSentEvent | EventStreamMessage) -> str:

@@ -11,11 +11,11 @@ from tokenstream.errors import NotAStream, ProtocolError, StreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
+    find_wrapping,
     is_empty_value,
     is_nothing,
     name_of,
     payload_of,
-    unwrap,
 )
 from tokenstream.formats._detect.unknown import describe_unknown_format, find_refused, object_of
 from tokenstream.formats._kit.error_shapes import first_object
@@ -70,7 +70,7 @@ def recognise(
             decoded[frame] = payload
     if not is_dict(payload):
         # A JSON document other than an object is not a token of bare text.
-        return None if document else _classify_bare(frame, payload, limits)
+        return None if document else _classify_bare(frame, payload)
     if text_of(payload, "type") in PING_NAMES:
         return PING
     name, may_be_known = registry.detect(payload, event)
@@ -83,13 +83,12 @@ def recognise(
     return WAIT if error is None or is_aside(payload, event) else error
 
 
-def _classify_bare(frame: Frame, value: object, limits: Limits) -> str | StreamError | None:
-    """Classify data that are no object (None: no JSON): as text, as `BARE`, or by the frames in them."""
+def _classify_bare(frame: Frame, value: object) -> str | StreamError | None:
+    """Classify data that are no object (None: no JSON): as text, as `BARE`, or as an error."""
     payload = frame.strip() if isinstance(frame, bytes) else b""
-    inner = unwrap(payload)
-    if inner:
-        results = (recognise(each, limits, document=False) for each in inner)
-        return next((result for result in results if result not in (PING, WAIT, UNCLAIMED)), WAIT)
+    wrapping = find_wrapping(payload)
+    if wrapping is not None:
+        return wrapping
     has_text = is_list(value) and any(isinstance(item, str) for item in value)
     says_nothing = is_nothing(payload) or (is_list(value) and is_empty_value(value) and not has_text)
     return BARE if says_nothing else "text"

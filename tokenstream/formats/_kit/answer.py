@@ -194,11 +194,6 @@ class AnswerEvents:
         finish, self.withheld = self.withheld, None
         return finish
 
-    @property
-    def untaken(self) -> Sequence[Event]:
-        """The events made since the last call of `take`."""
-        return self._out
-
     def _keep_beginnings(self, events: Sequence[Event]) -> None:
         """Keep the beginnings of texts that only the end of the answer has told."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from tokenstream._basics.untrusted import index_of, whole_number
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.repeated import says_no_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -41,17 +42,14 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_closed", "_open", "_waiting", "newest")
-
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls: ClassVar[bool] = False
-    has_ids: ClassVar[bool] = False
-    """True if keys are ids, of which each is that of one call."""
+    __slots__ = ("_closed", "_open", "_waiting", "is_restarted", "newest")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.newest = -1
         """Index of the block that was opened last."""
+        self.is_restarted = False
+        """True once the start of the answer has come again."""
         self._open: dict[KeyT, BlockT] = {}
         """The open blocks, by key."""
         self._closed: dict[KeyT, str] = {}
@@ -78,26 +76,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self._note_taken(key, is_open=False)
         self._closed.pop(key, None)
 
-    def _is_start_of_open(self, key: KeyT, id: str | None, name: str | None, arguments: object) -> bool:
-        """Return True if a start is that of the open call with its key, again; count a departure for it."""
-        block = self._open.get(key)
-        call = None if block is None else block.part
-        if not isinstance(call, OpenCall) or call.closed or not id or arguments:
-            return False
-        if (call.sent_id, call.name) != (id, name) or call.has_arguments:
-            return False
-        self.note("call_repeated")
-        return True
-
-    def _find_begun(self, key: KeyT, kind: str | None = None) -> OpenPart | None:
-        """Return the open part with a key if this start is its own again, as it is empty: a departure."""
-        block = self._open.get(key)
-        part = None if block is None else block.part
-        if part is None or kind not in (None, part.kind) or part.is_written:
-            return None
-        self.note("part_repeated")
-        return part
-
     def find_index(self, index: object, *, new: bool = False) -> int:
         """Return the index of a payload's block; without one, a departure, the newest or a new one."""
         number = index if type(index) is int else whole_number(index_of(index))
@@ -117,6 +95,8 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             self.add_late(0, self._closed[key], arguments)
             return
         self.note("part_unopened")
+        if is_arguments:
+            self.note_lost_arguments(arguments)
 
     def _hand_out_waiting(self) -> None:
         """Hand out the calls that `stop` kept back: the answer goes on, so no token limit cut them off."""
@@ -215,6 +195,12 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         """Close a block that is still open although a new block has the same key."""
         part = block.part
         if part is not None:
+            has_pieces = isinstance(part, OpenCall) and part.has_arguments
             self._report_unsent(block)
-            # A call without arguments may have been cut off before its first piece.
-            self._close_part(part, whole=not isinstance(part, OpenCall) or part.has_arguments)
+            whole = True
+            if isinstance(part, OpenCall):
+                # A call without arguments, or with `{}` in its start, may have been cut off before its first
+                # piece; behind a second start of the answer, it may be one of an attempt that was given up.
+                is_empty = not has_pieces and says_no_arguments(part.arguments.join())
+                whole = not (is_empty or self.is_restarted)
+            self._close_part(part, whole=whole)

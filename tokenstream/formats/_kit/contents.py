@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from typing_extensions import override
 
 from tokenstream._message_parts import WORDED
+from tokenstream.errors import ProtocolError
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -155,13 +156,13 @@ class ContentParts(AnswerEvents):
             self.write(choice, "reasoning", text)
         elif part.signature == signature:
             self.add(part, text)
-        elif part.signature or not self._is_whole_text(part, text):
+        elif part.signature or not self.has_text(part, text):
             self.write(choice, "reasoning", text)
         if signature:
             self.sign(choice, signature)
 
-    def _is_whole_text(self, part: OpenPart, text: str) -> bool:
-        """Return True if a text is the whole text of a part, as far as it has arrived."""
+    def has_text(self, part: OpenPart, text: str) -> bool:
+        """Return True if a text is the whole text of a part of reasoning, as far as it has arrived."""
         if self.find_text is None or not text:
             return False
         told = Told("", 0, "reasoning", choice=part.choice, part=part.index)
@@ -169,6 +170,8 @@ class ContentParts(AnswerEvents):
 
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
+        if part.told and self.is_told(part, text):
+            return
         # Halves of surrogate pairs occur only in text that is not ASCII.
         if part.held or not text.isascii():
             text = join_halves(part, text, self.note)
@@ -187,6 +190,31 @@ class ContentParts(AnswerEvents):
         else:
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
 
+    def add_whole(self, part: OpenPart, text: str) -> None:
+        """Add the whole text of a part, of which no delta has arrived; some may follow."""
+        if part.kind == "media":
+            self.add_media(part, transcript=text)
+        else:
+            self.add(part, text)
+        part.tell(text, 0)
+
+    def is_told(self, part: OpenPart, delta: str) -> bool:
+        """Return True if the whole text of a part has told a delta behind it, and count it.
+
+        Raises:
+            ProtocolError: The delta is not in the text that was told.
+        """
+        if not part.told or not delta:
+            return False
+        if part.repeats_told(delta):
+            self.note("content_twice")
+            return True
+        # Stored as well, because no finish reason makes up for it.
+        self.difference = ProtocolError(
+            f"a delta of part {part.index} came after the whole text of the part, and does not repeat it"
+        )
+        raise self.difference
+
     def tell(
         self,
         part: OpenPart,
@@ -194,14 +222,11 @@ class ContentParts(AnswerEvents):
         length: int,
         *,
         rewritten: bool = False,
-        earlier: tuple[int, ...] = (),
-        repeats_mark: bool = False,
+        goes_on: bool = False,
     ) -> None:
         """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
 
-        Without a message, `whole` goes on behind `length` characters. A text is `rewritten` if the provider
-        documents that its repetition differs; `earlier` parts have ended with the beginning of `whole`; and
-        `repeats_mark` means that `whole` is as long as the text was when it was last told.
+        Deltas behind it may only repeat it, unless the text `goes_on`.
         """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
@@ -215,9 +240,8 @@ class ContentParts(AnswerEvents):
             kind,
             ended=part.closed,
             rewritten=rewritten,
-            earlier=earlier,
-            repeats_mark=repeats_mark,
             start=self.starts.get((part.choice, part.index)),
+            open=None if goes_on else part,
             choice=part.choice,
             part=part.index,
             raw=self.raw,
@@ -253,6 +277,8 @@ class ContentParts(AnswerEvents):
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
         """Add data or a transcript to a media part; half a surrogate pair waits for its other half."""
+        if transcript and self.is_told(part, transcript):
+            transcript = ""
         if transcript and (part.held or not transcript.isascii()):
             transcript = join_halves(part, transcript, self.note)
         if data or transcript:

@@ -42,7 +42,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         "server_calls",
     )
 
-    has_ids: ClassVar[bool] = True
     id_field: ClassVar[str]
     """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
@@ -64,13 +63,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
     # -- text and reasoning ------------------------------------------------
 
     def start(self, kind: NamedKind, id: str, data: dict[str, Any] | None = None) -> OpenPart:
-        """Open a part and return it; a part with the same id that is still open is closed before that.
-
-        If that has no content yet, its start has come again: it is returned, with the new data.
-        """
-        if (begun := self._find_begun((kind, id))) is not None:
-            self.merge_data(begun, kind, data)
-            return begun
+        """Open a part and return it; a part with the same id that is still open is closed before that."""
         self._free((kind, id))
         # A part after the finish reason is a departure.
         self.note_if_late()
@@ -232,6 +225,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
                 return True
             if fragment and not fragment.isspace():
                 self.note("part_unopened")
+                self.note_lost_arguments(fragment)
             return False
         return self.add_fragment(part, fragment)
 

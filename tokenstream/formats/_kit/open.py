@@ -39,6 +39,8 @@ class OpenPart:
         "is_written",
         "kind",
         "signature",
+        "told",
+        "told_read",
         "waits",
     )
 
@@ -56,6 +58,32 @@ class OpenPart:
         self.waits = False
         """True for a tool call that a mark has claimed to be over, but that has no arguments, or not all of
         them: they may still come, so the call is handed out at the end of the answer only."""
+        self.told = ""
+        """The whole text, if the server has told it at the end of the part; "" before that."""
+        self.told_read = 0
+        """Number of characters of it that had arrived before, or that deltas have repeated since."""
+
+    def tell(self, whole: str, arrived: int) -> None:
+        """Note that the server has told the whole text, of which `arrived` characters had come as deltas."""
+        if whole != self.told:
+            # If all had come, the server may send the deltas once more, from the first one on.
+            self.told, self.told_read = whole, arrived if arrived < len(whole) else 0
+
+    def repeats_told(self, delta: str) -> bool:
+        """Return True if a delta repeats what comes later in the text that was told, or its end.
+
+        Example:
+            >>> part = OpenPart("text", choice=0, index=0)
+            >>> part.tell("Low water is rising", 4)
+            >>> part.repeats_told("water "), part.repeats_told("is "), part.repeats_told("sinking")
+            (True, True, False)
+        """
+        # The search only goes forward, so that many deltas take no longer than the text is.
+        place = self.told.find(delta, self.told_read)
+        if place < 0:
+            return self.told.endswith(delta)
+        self.told_read = place + len(delta)
+        return True
 
     @property
     def part(self) -> OpenPart:
@@ -75,6 +103,7 @@ class OpenCall(OpenPart):
         "arguments",
         "has_id",
         "id",
+        "is_doubtful",
         "may_repeat",
         "name",
         "number",
@@ -105,6 +134,8 @@ class OpenCall(OpenPart):
         """The call's index on the wire; None if the server sent none."""
         self.has_id = has_id
         """True if the server sent the id, False if it is made up."""
+        self.is_doubtful = False
+        """True if the call may be another one again, so that it is not handed out."""
         self.may_repeat: list[ToolCall] = []
         """Finished calls that this call may repeat, judging by its content so far.
 
@@ -117,11 +148,8 @@ class OpenCall(OpenPart):
         # The arguments.
         self.arguments = TextLog()
         self.placeholder = ""
-        """Text to add to the arguments if the call ends now; the next piece may replace it.
-
-        It is `{}`, which some servers send before the real arguments, or the new text in a fragment that may
-        have repeated the arguments so far.
-        """
+        """Text to add to the arguments if the call ends now, which the next piece may replace: `{}`, which
+        some servers send before the real arguments."""
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""
 

@@ -7,12 +7,11 @@ numbers them, and makes the events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstream._basics.json import split_values
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.late import EndedCalls, LateArguments, choose_arguments
+from tokenstream.formats._kit.late import EndedCalls, choose_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arguments
 from tokenstream.formats._kit.values import json_text, spellings_of
@@ -40,15 +39,14 @@ class Parts(EndedCalls):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("calls_seen",)
-
-    splits_calls: ClassVar[bool] = True
-    """True if several JSON documents in one call's arguments are several calls."""
+    __slots__ = ("_has_lost_arguments", "calls_seen")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
         """Number of tool calls that have begun, in all choices."""
+        self._has_lost_arguments = False
+        """True once arguments have come that belong to no call: one that has none may have lost them."""
 
     @property
     def finish_waits(self) -> bool:
@@ -269,7 +267,7 @@ class Parts(EndedCalls):
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
-        if not fragment:
+        if not fragment or (call.told and self.is_told(call, fragment)):
             return
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
@@ -357,6 +355,9 @@ class Parts(EndedCalls):
             call.drop_held()
             missing = whole[len(arrived) :]
             self.add_arguments(call, missing)
+            if call.type == "custom":
+                # Pieces of JSON show by themselves that they repeat it; those of free text do not.
+                call.tell(whole, len(arrived))
 
     @property
     def breaks_off_in_call(self) -> bool:
@@ -392,36 +393,22 @@ class Parts(EndedCalls):
             self.note("call_repeated")
         elif not whole:
             self.note("call_open_at_end")
-        elif call.is_whole:
+        elif call.is_whole and not (call.is_doubtful or (self._has_lost_arguments and call.is_empty)):
             self._hand_out(call, call.arguments.join())
         else:
-            self._close_broken(call)
+            # The message keeps the call, but it is not handed out.
+            self.note("call_invalid")
+            broken = call.as_content(call.arguments.join(), complete=False)
+            self._add(PartDone, call.choice, call.index).content = broken
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason."""
         return call.may_go_on
 
-    def _close_broken(self, call: OpenCall) -> None:
-        """Close a call whose arguments are not one JSON value.
-
-        Several whole values in a row are handed out as several calls, unless `splits_calls` is False.
-        Any other arguments are invalid: the message keeps the call, but it is not handed out.
-        """
-        pieces = split_values(call.arguments.join()) if self.splits_calls else None
-        if pieces is None:
-            self.note("call_invalid")
-            broken = call.as_content(call.arguments.join(), complete=False)
-            self._add(PartDone, call.choice, call.index).content = broken
-            return
-        self.note("call_glued")
-        # What follows on the wire follows the arguments of all of these calls.
-        whole = LateArguments(call.arguments.join(), is_json=True)
-        self.choice(call.choice).late[call.sent_id] = whole
-        self._hand_out(call, pieces[0])
-        for text in pieces[1:]:
-            next_call = self.open_call(call.choice, None, call.name, type=call.type)
-            self.add_arguments(next_call, text)
-            self.close_call(next_call)
+    def note_lost_arguments(self, fragment: object) -> None:
+        """Note that arguments have come for a call that has not begun: they are in no call of the message."""
+        if fragment is not None and not (isinstance(fragment, str) and says_no_arguments(fragment)):
+            self._has_lost_arguments = True
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
         """Report a finished call, and remember it to recognise repetitions."""

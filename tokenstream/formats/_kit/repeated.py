@@ -1,11 +1,11 @@
-"""Arguments of a call that a server sends again, whole or as they grow; and whether a text is JSON so far."""
+"""Arguments of a call that a server sends again; and tests if a text is JSON so far."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.json import looks_whole, split_leading_values
+from tokenstream._basics.json import looks_whole
 from tokenstream.formats._kit.values import canonical_json
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.message import ToolCall
-    from tokenstream.partial_json import PartialJSONParser
 
 OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
@@ -38,35 +37,26 @@ def says_no_arguments(text: str) -> bool:
 
 
 def is_beginning(text: str) -> bool:
-    """Return True if a text ends inside a JSON value.
-
-    The value may follow whole objects, since some servers join the arguments of several calls. For a text
-    that is not JSON, the result is False.
+    """Return True if a text ends inside a JSON value; for a text that is not JSON, the result is False.
 
     Example:
-        >>> is_beginning('{"path": "/srv'), is_beginning('{}{"path"')
-        (True, True)
-        >>> is_beginning('{"path": "/srv"}'), is_beginning("cat /srv"), is_beginning("")
-        (False, False, False)
+        >>> is_beginning('{"path": "/srv'), is_beginning('{"path": "/srv"}')
+        (True, False)
+        >>> is_beginning("cat /srv"), is_beginning("")
+        (False, False)
     """
-    _, rest = split_leading_values(text)
-    if not rest or rest.isspace():
+    # Imported here, because only unusual answers need it.
+    from tokenstream.partial_json import PartialJSONParser
+
+    if not text or text.isspace():
         return False
-    parser = _read(rest)
+    parser = PartialJSONParser()
+    parser.feed(text)
     if parser.error is not None:
         return False
     # An error at the end means that the value is incomplete.
     parser.end()
     return parser.error is not None
-
-
-def _read(text: str) -> PartialJSONParser:
-    # Imported here, because only unusual answers need it.
-    from tokenstream.partial_json import PartialJSONParser
-
-    parser = PartialJSONParser()
-    parser.feed(text)
-    return parser
 
 
 _MARK = re.compile(r'["\\\[\]{}]')

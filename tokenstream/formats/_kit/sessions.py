@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.events import MessageStart
@@ -44,9 +44,6 @@ class SessionParts(Parts):
     """
 
     __slots__ = ()
-
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls: ClassVar[bool] = False
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
         """Begin an answer; if there was one before, report the start of another answer."""

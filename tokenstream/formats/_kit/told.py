@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._event_base import PartEvent
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import Event
+    from tokenstream.formats._kit.open import OpenPart
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
 _DELTAS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
@@ -60,12 +61,10 @@ class Told(PartEvent):
     """True if the end of the part was reported; it is reported again after text that was missing."""
     rewritten: bool = False
     """True if the provider changes the text by design when it repeats it: no difference is then an error."""
-    earlier: tuple[int, ...] = ()
-    """Indexes of the parts that have the beginning of the text: it went on in `part` after they had ended."""
-    repeats_mark: bool = False
-    """True if the text is as long as it was at an earlier mark, so that it may only be told again."""
     start: Any = None
     """The part without its text, if the input begins inside the answer; None if it begins with it."""
+    open: OpenPart | None = None
+    """The state of the part, for deltas behind its whole text; None if the text may go on."""
 
     def find_in(self, content: Any) -> str:  # noqa: ANN401 - any part, or None
         """Return the text of a part of the message, "" if it has none of this kind."""
@@ -118,6 +117,9 @@ def settle(
             continue
         if isinstance(missing, ProtocolError):
             return settled, missing
+        # Without a message, it may be unknown how much has arrived.
+        if event.open is not None and (missing or find_text is not None):
+            event.open.tell(event.text, len(event.text) - len(missing))
         if missing:
             note("text_completed")
             settled.append(_delta_of(event, missing))
@@ -136,18 +138,12 @@ def _settle_one(
     if find_text is None:
         # Without a message to compare with, all after the length that has arrived is missing.
         return told.text[told.length :]
-    own = find_text(told) + added_by(before, told)
-    earlier = [replace(told, part=index) for index in told.earlier]
-    arrived = "".join([find_text(part) + added_by(before, part) for part in earlier]) + own
+    arrived = find_text(told) + added_by(before, told)
     missing = _find_missing(told.text, arrived)
-    if missing is None and (earlier or told.repeats_mark):
-        # The server may repeat the text of the last part alone, or the text up to an earlier mark.
-        is_old = told.repeats_mark and arrived.startswith(told.text)
-        missing = "" if is_old else _find_missing(told.text, own)
     if told.rewritten:
         return missing or ""
-    if missing is None and told.start is not None and own and told.text.endswith(own):
-        beginning = told.start.model_copy(update={"text": told.text.removesuffix(own)})
+    if missing is None and told.start is not None and arrived and told.text.endswith(arrived):
+        beginning = told.start.model_copy(update={"text": told.text.removesuffix(arrived)})
         return PartStart(beginning, choice=told.choice, part=told.part, raw=told.raw)
     if missing is None and told.kind not in _OFTEN_REWRITTEN:
         return _difference_error(told, arrived)

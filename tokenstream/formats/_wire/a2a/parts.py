@@ -129,8 +129,6 @@ class TaskParts(Parts):
         if content is None:
             if appends:
                 self.note("part_unopened")
-                # What came before has not arrived; the whole task may repeat it.
-                self.begins_inside = True
             self.check_room(len(self._artifacts))
             content = self._artifacts.setdefault(key, Content("artifact"))
             # Nothing has arrived with which a whole artifact could be compared.
@@ -139,7 +137,7 @@ class TaskParts(Parts):
         self._merge_fields(content, fields_except(artifact, "parts") or {})
         if appends:
             self._append_pieces(content, pieces)
-        elif not (self._append_what_is_new(content, pieces) or self._complete_beginning(content, pieces)):
+        elif not self._append_what_is_new(content, pieces):
             self.note("text_rewritten")
             if replaces:
                 # The artifact begins anew: what has arrived of it counts no longer.
@@ -267,20 +265,6 @@ class TaskParts(Parts):
         if new is not None:
             self._append_pieces(content, new)
         return new is not None
-
-    def _complete_beginning(self, content: Content, pieces: list[Piece]) -> bool:
-        """Add the beginning that a text lacks, from the whole artifact; return False if it does not fit."""
-        run, whole = content.open_run, _merge(pieces)
-        if run is None or len(content.segments) != 1 or len(whole) != 1 or len(run.parts) != 1:
-            return False
-        part, text = run.parts[0], text_of(whole[0], "text") or ""
-        arrived = self._text_of(run)
-        is_end = arrived and text.endswith(arrived) and is_thought(whole[0]) == (run.kind == "reasoning")
-        if not is_end or (part.choice, part.index) not in self.starts:
-            return False
-        self.note("start_missing")
-        self.tell(part, text, len(text))
-        return True
 
     def _find_new(self, content: Content, pieces: list[Piece]) -> list[Piece] | None:
         """Return the pieces that follow what has arrived; None if `pieces` do not begin with that."""

@@ -192,6 +192,7 @@ class Anthropic(Format):
             id = text_of(message, "id")
             if self.begins_another(id, payload):
                 return
+            self._blocks.is_restarted = True
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 
-_IDENTITIES = frozenset({"id", "tool_use_id", "data"})
-"""Fields by which a block is known from another one of the same type."""
-
-
 class AnthropicBlock:
     """The state of a content block that has not ended.
 
@@ -39,7 +35,7 @@ class AnthropicBlock:
         part: The part of our message that the block became, such as a text or a tool call.
     """
 
-    __slots__ = ("data", "deltas", "input", "is_written", "part", "signature", "start", "type")
+    __slots__ = ("data", "deltas", "input", "part", "signature", "type")
 
     def __init__(self, type: str, part: OpenPart) -> None:  # noqa: A002 - the field's name
         self.type = type
@@ -52,20 +48,6 @@ class AnthropicBlock:
         """The data of a compaction block, or of a block of unknown type."""
         self.deltas = 0
         """Number of deltas that added to `data`."""
-        self.start: dict[str, Any] = {}
-        """The block as its start event described it."""
-        self.is_written = False
-        """True once a delta has added to the block."""
-
-    def begins_like(self, content: dict[str, Any]) -> bool:
-        """Return True if a start, but none of an application's call, is that of this empty block again."""
-        is_empty = self.part.kind in ("text", "reasoning") and not self.part.is_written
-        if is_empty and content.get("type") == self.type and fields_except(content, "type") is None:
-            # The two may have different fields without a value.
-            return True
-        is_own_call = self.part.kind == "tool_call"
-        may_repeat = not (is_own_call or (self.is_written and _IDENTITIES.isdisjoint(content)))
-        return may_repeat and content == self.start
 
 
 class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
@@ -85,19 +67,12 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block, and return it; close an open block with the same index, unless this is its start."""
-        id, name = text_of(content, "id"), text_of(content, "name")
-        if self._is_start_of_open(index, id, name, content.get("input")):
-            return self._open[index]
-        block = self._open.get(index)
-        if block is not None and block.begins_like(content):
-            self.note("part_repeated")
-            return block
+        """Open a block, and return it; close an open block with the same index."""
         self._free(index)
         block_type = text_of(content, "type") or ""
         self.newest = index
         block = self._BLOCK_OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
-        self._open[index], block.start = block, content
+        self._open[index] = block
         return block
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
@@ -108,7 +83,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             reader = self._DELTA_READERS.get(kind)
             if reader is not None:
                 if reader(self, block, delta):
-                    block.is_written = True
                     # A delta between those of another open part is a departure.
                     self.record_written_part(block.part)
                     return True

@@ -300,13 +300,14 @@ class BedrockConverse(Format):
     # -- events --------------------------------------------------------------
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
-        """Report the message's role; if the start is repeated, the message begins again."""
+        """Report the message's role; if the start is repeated, close the open blocks."""
         if text_of(payload, "role") == "user":
             # The results of tools, in a message of their own: the stream has several messages.
             self.error = refusal(HARNESS)
             return
         if self._has_head:
             self.note("start_repeated")
+            self._blocks.cut()
         self._has_head, self._start_expected = True, False
         self.parts.head(role=text_of(payload, "role"))
         self._report_unknown_fields(payload, "role")

@@ -135,11 +135,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, start: dict[str, Any]) -> None:
-        """Open a block, unless this is the start of an open call again."""
-        call = dict_of(start, "toolUse")
-        id, name = text_of(call, "toolUseId"), text_of(call, "name")
-        if self._is_start_of_open(index, id, name, call.get("input")):
-            return
+        """Open a block; close an open one with the same index."""
         self._free(index)
         block = self._open_block(index)
         for name, value in start.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_except, int_of, is_list, text_of
 from tokenstream._message_parts import make_usage
@@ -58,8 +58,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     __slots__ = ("_part_indexes", "has_plan")
 
-    splits_calls: ClassVar[bool] = True
-
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._part_indexes: dict[int, int] = {}
@@ -77,15 +75,10 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- text and reasoning --------------------------------------------------
 
     def start_block(self, index: int | None, content: dict[str, Any]) -> None:
-        """Open a content block, unless this is the start of an open one again."""
+        """Open a content block; close an open one with the same index."""
         key = self._block_key(index, new=True)
-        kind = _type_of(content)
-        begun = self._find_begun(key, TEXT_KEYS.get(kind, ""))
-        if begun is not None:
-            self.add(begun, text_of(content, kind) or "")
-            return
         self._free(key)
-        self._open_block(key, kind, content)
+        self._open_block(key, _type_of(content), content)
 
     def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
         """Add a delta to a block (None: the newest); its fields other than text are reported as `Unknown`."""
@@ -185,12 +178,10 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     # -- tool calls ----------------------------------------------------------
 
     def start_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Open a tool call, unless this is the start of an open call again."""
+        """Open a tool call; close an open one with the same index."""
         key = self._call_key(index, new=True)
         function = dict_of(call, "function")
         name = text_of(function, "name")
-        if self._is_start_of_open(key, text_of(call, "id"), name, function.get("arguments")):
-            return
         self._free(key)
         if not name:
             self.note("call_nameless")

@@ -53,17 +53,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     # -- steps -----------------------------------------------------------------
 
     def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
-        """Open a step, and return it; a step with this index that is still open is closed before that.
-
-        If this is the start of the open step with its index again, return that step.
-        """
-        id, name = text_of(data, "id"), text_of(data, "name")
-        if self._is_start_of_open(index, id, name, data.get("arguments")):
-            return self._open[index]
-        open_step = self._open.get(index)
-        if open_step is not None and open_step.begins_like(data):
-            self.note("part_repeated")
-            return open_step
+        """Open a step, and return it; a step with this index that is still open is closed before that."""
         self._free(index)
         self.check_room(len(self._open))
         kind = text_of(data, "type") or ""
@@ -184,9 +174,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             if step.waits:
                 continue
             self.note("part_unclosed")
-            # A call without arguments may have been cut off before its first fragment.
-            has_arguments = step.has_fragments or bool(step.data.get("arguments"))
-            self._close_step(step, whole=complete and has_arguments)
+            self._close_step(step, whole=complete and step.has_arguments)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
 
@@ -369,7 +357,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Close a step that is still open although a new step has the same index."""
         self.note("part_index_reused")
         if not self._keeps(block):
-            self._end_block(block)
+            self._close_step(block, whole=block.has_arguments)
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
         """Close a step's part; at a `cut_off`, only that of a call, because `Parts` closes the others."""

@@ -138,11 +138,10 @@ class InteractionStep:
         """True for a call whose step was closed, but which has no arguments so far."""
         return self.part is not None and self.part.waits
 
-    def begins_like(self, data: dict[str, Any]) -> bool:
-        """Return True if a start is that of this step again; the application's calls are told otherwise."""
-        if self.type == CALL or data != self.data:
-            return False
-        return not self.told.contents if self.part is None else not self.part.is_written
+    @property
+    def has_arguments(self) -> bool:
+        """True once arguments have arrived; a call without them may be cut off before its first fragment."""
+        return self.has_fragments or bool(self.data.get("arguments"))
 
 
 def check_steps(told: list[ToldStep], whole: list[dict[str, Any]]) -> None:

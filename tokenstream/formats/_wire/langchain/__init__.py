@@ -75,12 +75,10 @@ class LangChainCalls:
         known = self._by_id.get(text_of(call, "id") or "")
         if known is None:
             self.read(call)
-        elif known.closed:
-            self._parts.note("call_repeated")
-            self._parts.compare_told(0, known.sent_id, call.get("args"))
         else:
-            # Arguments that are repeated whole add only what is missing.
-            self._parts.add_arguments(known, _text_of_arguments(call.get("args")))
+            if known.closed:
+                self._parts.note("call_repeated")
+            self._parts.complete_arguments(known, call.get("args"))
 
     def _find_or_begin_call(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins; None if it begins one without a name."""

@@ -104,7 +104,7 @@ class LangChainBlocks:
         # A copy, because `_write_text` adds to the list.
         parts = self._texts.copy()
         for part, text in zip(parts, texts, strict=False):
-            self._parts.tell(part, text, len(text))
+            self._parts.tell(part, text, len(text), goes_on=True)
         for text in texts[len(parts) :]:
             self._parts.note("text_completed")
             self._write_text(text)

@@ -137,10 +137,9 @@ _CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
 class _ContentBlock:
     """A content block that has begun."""
 
-    __slots__ = ("earlier", "kind", "part")
+    __slots__ = ("kind", "part")
 
-    def __init__(self, kind: str, earlier: tuple[int, ...] = ()) -> None:
-        self.earlier = earlier
+    def __init__(self, kind: str) -> None:
         """Indexes of the parts that had ended before the text of the block went on."""
         self.kind = kind
         """The type of the block, as its start says; "" if the block was not begun."""
@@ -228,10 +227,9 @@ class ProtocolBlocks:
         if text is None or kind != block.part.kind:
             self._parts.note("part_after_close")
             return False
-        self._parts.note("part_after_close")
-        earlier = (*block.earlier, block.part.index)
-        reopened = self._make_block(index, block.kind, earlier)
-        self._DELTAS[f"{kind}-delta"](self, reopened, {kind: text})
+        if not self._parts.is_told(block.part, text):
+            self._parts.note("part_after_close")
+            self._DELTAS[f"{kind}-delta"](self, self._make_block(index, block.kind), {kind: text})
         return True
 
     def end(self, event: dict[str, Any]) -> None:
@@ -262,10 +260,10 @@ class ProtocolBlocks:
 
     # -- within ------------------------------------------------------------
 
-    def _make_block(self, index: int, kind: str, earlier: tuple[int, ...] = ()) -> _ContentBlock:
-        """Return a new block; its text may go on after `earlier` parts."""
+    def _make_block(self, index: int, kind: str) -> _ContentBlock:
+        """Return a new block."""
         self._parts.check_room(len(self._blocks))
-        block = self._blocks[index] = _ContentBlock(kind, earlier)
+        block = self._blocks[index] = _ContentBlock(kind)
         return block
 
     def _close_ended_calls(self) -> None:
@@ -346,7 +344,7 @@ class ProtocolBlocks:
         if block.part is NO_PART:
             block.part = self._parts.open(0, empty)
         if whole:
-            self._parts.tell(block.part, whole, len(whole), earlier=block.earlier)
+            self._parts.tell(block.part, whole, len(whole))
         self._parts.close(block.part)
 
     def _end_call(self, block: _ContentBlock, content: dict[str, Any]) -> None:

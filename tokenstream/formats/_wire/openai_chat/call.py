@@ -207,13 +207,6 @@ class ChatCall:
             arguments = self.pending
         return {"id": self.id, "type": self.type, "arguments": arguments, **self.fields}
 
-    def arguments_from(self, start: int) -> str:
-        """Return the argument text from position `start` on."""
-        part = self.part
-        if part is None:
-            return ""
-        return (part.arguments.join() + part.placeholder)[start:]
-
     @property
     def is_whole(self) -> bool:
         """True if the call is closed, or its arguments are one whole JSON object or array, or free text."""
@@ -227,8 +220,7 @@ class ChatCall:
             # Its arguments are free text.
             return part.has_arguments
         if part.placeholder:
-            # Either `{}`, or what a fragment adds that may have repeated the arguments.
-            return is_one_value(self.arguments_from(0))
+            return is_one_value(part.arguments.join() + part.placeholder)
         self.wholeness.add(part.arguments.since(self.checked_length))
         self.checked_length = part.arguments.length
         return self.wholeness.whole

@@ -77,8 +77,8 @@ class ChatCalls:
             call = at_position if fragment.id is None else self._by_id.get(fragment.id, at_position)
             if call is None:
                 self.add(self.begin(fragment), fragment)
-            elif call.part is not None and call.part.closed and fragment.arguments is not ABSENT:
-                self._parts.compare_told(self._choice, call.part.sent_id, fragment.arguments)
+            elif call.part is not None and call.name == fragment.name and fragment.arguments is not ABSENT:
+                self._parts.complete_arguments(call.part, fragment.arguments)
 
     def read_legacy(self, body: dict[str, Any]) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
@@ -349,9 +349,18 @@ class ChatCalls:
             provider_data={**call.fields} or None,
             number=call.index,
         )
+        if any((other.index == LEGACY) != (call.index == LEGACY) for other in self._named(call.name)):
+            # The two fields may be about one call, which must not run twice.
+            self._parts.note("call_twice")
+            call.part.is_doubtful = True
         pending, call.pending = call.pending, []
         for arguments in pending:
             self.add_arguments(call, arguments)
+
+    def _named(self, name: str) -> list[ChatCall]:
+        """Return the calls of this name that have begun."""
+        calls = (*self._by_index.values(), *self._by_id.values(), *self._by_position.values())
+        return [call for call in calls if call.name == name]
 
     def add_arguments(self, call: ChatCall, arguments: object) -> None:
         """Add arguments to a call; hold them back until the call has a name."""

@@ -315,12 +315,6 @@ class ChoiceReader:
         """Read `search_results` or `citations`: the sources of the answer."""
         self.content.read_sources(value)
 
-    def _read_specific(self, key: str, value: object) -> None:
-        """Read `provider_specific_fields`: the signatures in it, and report its other fields as they are."""
-        other_fields = self.content.read_opaque_fields(key, value) if is_dict(value) else value
-        if other_fields:
-            self.read_delta_field(key, other_fields)
-
     def _refuse(self, key: str, value: object) -> None:
         """Store the error for a tool call of Snowflake Cortex, whose pieces are not those of this format."""
         self.error = refusal(SNOWFLAKE)
@@ -344,7 +338,6 @@ class ChoiceReader:
         "function_call": _read_legacy_call,
         "executed_tools": _read_executed,
         "extra_content": _read_extra,
-        "provider_specific_fields": _read_specific,
         "tool_use_id": _refuse,
         "usage": _read_usage,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.chat_words import OPAQUE_FIELDS, SIGNATURES, SUMMARY_ITEM, opaque_name
+from tokenstream._basics.chat_words import SIGNATURES, SUMMARY_ITEM
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
@@ -141,24 +141,12 @@ class ChatContent:
                 (reader or ChatContent.read_opaque)(self, item)
 
     def _read_text(self, item: dict[str, Any]) -> None:
-        """Add the text of a part, and the citations in its annotations; a signature ends the text."""
+        """Add the text of a part, and the citations in its annotations; a signature is an opaque part."""
         self.write("text", text_within(item.get("text")))
         signatures = {name: item[name] for name in SIGNATURES if text_of(item, name)}
         if signatures:
-            self._sign_text(signatures)
+            self.read_opaque({"type": "text", **signatures})
         self.read_annotations(item.get("annotations"))
-
-    def _sign_text(self, signatures: dict[str, Any]) -> None:
-        """Add a signature to the text being written, or to a new, empty one, and end the text."""
-        start = self.text_start or TextPart.model_construct()
-        signed = start.model_copy(update={"provider_data": signatures})
-        part = self.state.current_part
-        if part is None or part.kind != "text":
-            self.end_current_part()
-            part = self.state.current_part = self.parts.open(self.choice, signed)
-        else:
-            self.parts.report_start_again(part, signed)
-        self.end_current_part()
 
     def _read_refusal(self, item: dict[str, Any]) -> None:
         """Add the text of a refusal: the field `refusal` of an item, or else its `text`."""
@@ -191,20 +179,6 @@ class ChatContent:
         if signature and current is not None and item.get("type") == SUMMARY_ITEM:
             # The type tells where the next request must have the reasoning.
             self.parts.report_start_again(current, ReasoningPart(provider_data={"type": SUMMARY_ITEM}))
-
-    def read_opaque_fields(self, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
-        """Report the opaque fields of an object, and return its other fields; None if there are none."""
-        known = OPAQUE_FIELDS[name]
-        for inner in known:
-            listed = value.get(inner)
-            if is_list(listed):
-                # Chunks may repeat a signature of the list.
-                added = [item for item in listed if self._note((name, inner, repr(item)))]
-                if added:
-                    self.parts.items(opaque_name(name, inner), added, self.choice)
-            elif listed:
-                self.parts.field(opaque_name(name, inner), listed, self.choice)
-        return fields_except(value, *known)
 
     def _read_reference(self, item: dict[str, Any]) -> None:
         """Cite the document that a reference names; the citation also keeps the whole reference."""

@@ -1,13 +1,12 @@
 """Read the reasoning of a choice, which arrives as plain text, as a list of typed details, or as both.
 
-If both arrive, one of them *leads*: its text becomes the text of the part. The other one *follows*: it
-repeats that text, piece by piece or as a whole, in the same delta or later, and adds a signature and fields.
-A signature ends its block; text that is not a repetition then begins another block.
+If both are in one delta, the text repeats the details. Details that repeat the whole plain text in a later
+delta only add their signature. A signature ends its block; text that is not a repetition begins another.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.chat_words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.text_log import TextLog
@@ -20,11 +19,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._wire.openai_chat.parts import ChatContent
 
-_Voice = Literal["plain", "details", "both"]
-"""The field that has a text: a field of plain text, a list of details, or both in one delta."""
-
 _DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
 _DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
+_OBJECT_TEXT_FIELDS = ("text", "value", "content", "thinking")
 _STEP_TEXT_FIELDS = ("thought", "text", "content")
 
 
@@ -41,6 +38,8 @@ class ChatReasoning:
         "_key",
         "_part",
         "_parts",
+        "_plain_part",
+        "_signed",
         "_text",
     )
 
@@ -55,7 +54,11 @@ class ChatReasoning:
         self._fields: dict[str, Any] = {}
         """Fields of the block's details, which the next request must have, too."""
         self._text: TextLog | None = None
-        """The text of a block that has details; None if nobody knows it."""
+        """The text of a block that has details; None before the first of them."""
+        self._plain_part: OpenPart | None = None
+        """The last part of plain text, which details may repeat; None if there is none."""
+        self._signed: set[tuple[str, str]] = set()
+        """The signatures of earlier blocks, each with the text of its block, and with an empty one."""
 
     def read(self, delta: dict[str, Any]) -> None:
         """Read the reasoning in a delta, which may be in several fields.
@@ -80,7 +83,7 @@ class ChatReasoning:
             return None
 
         def keep(delta: Any) -> bool | None:  # noqa: ANN401 - a `ReasoningDelta`
-            """Keep the text of a delta that leads; return False if the delta must be decoded."""
+            """Keep the text of a delta of the block; return False if the delta must be decoded."""
             if part.signature or self._part is not part:
                 return False
             text.append(delta.text)
@@ -98,8 +101,10 @@ class ChatReasoning:
             # A boolean is a flag, not reasoning; a number is a piece of reasoning.
             value = None if isinstance(value, bool) else self._content.scalar_as_text(value)
             if is_dict(value):
-                self._content.read_opaque_fields(name, value)
                 text = text or text_within(value) or text_of(value, "content", "thinking") or ""
+                unread = fields_except(value, *_OBJECT_TEXT_FIELDS)
+                if unread is not None:
+                    self._content.read_opaque({"type": name, **unread})
             elif not isinstance(value, str):
                 text = text or text_within(value)
             elif not text:
@@ -118,8 +123,10 @@ class ChatReasoning:
         part, log = self._current, self._text
         if part is None or log is None:
             self._content.write("reasoning", text)
-            return
-        if part.signature:
+            self._plain_part = self._content.state.current_part
+        elif self._is_whole(text):
+            self._parts.note("reasoning_twice")
+        elif part.signature:
             # The signature has ended the block: `write` begins another one.
             self._content.write("reasoning", text)
         else:
@@ -134,7 +141,6 @@ class ChatReasoning:
             self._parts.note("reasoning_twice")
         is_sum = text == "".join(own_texts)
         unread_text = "" if is_sum else text
-        voice: _Voice = "both" if text else "details"
         for item in details:
             encrypted = text_of(item, "data")
             if encrypted is not None:
@@ -146,7 +152,7 @@ class ChatReasoning:
             unread_text = ""
             signature = text_of(item, "signature") or ""
             if added_text or signature:
-                self._read_detail(item, added_text, signature, voice)
+                self._read_detail(item, added_text, signature)
             elif fields_except(item, *_DETAIL_FIELDS) is not None and not own_text:
                 # A detail of an unknown kind.
                 self._content.read_opaque(item)
@@ -154,9 +160,12 @@ class ChatReasoning:
             # All details are encrypted, so none of them got the text.
             self._add_plain(unread_text)
 
-    def _read_detail(self, item: dict[str, Any], text: str, signature: str, voice: _Voice) -> None:
+    def _read_detail(self, item: dict[str, Any], text: str, signature: str) -> None:
         """Add a readable item of `reasoning_details` or `thinking_blocks` to its block, or begin one."""
         self._content.record_kind("reasoning")
+        if (signature, text) in self._signed:
+            self._parts.note("reasoning_twice")
+            return
         part = self._current_block(item)
         if part is not None and part.signature and part.signature != signature:
             if not signature and self._is_whole(text):
@@ -166,12 +175,22 @@ class ChatReasoning:
             # Only a detail with an index may have its signature in pieces.
             if text or not signature or item.get("index") is None:
                 part = None
+        fields = _fields_of(item)
+        if part is None and text and self._plain_part and self._parts.has_text(self._plain_part, text):
+            self._parts.note("reasoning_twice")
+            if not signature:
+                return
+            # The next request must have the text where its signature is.
+            fields, text = {**fields, _text_field_of(item): text}, ""
         if part is None:
-            part = self._begin(item, _fields_of(item))
+            part = self._begin(item, fields)
         else:
-            self._add_fields(part, item)
-        if text:
-            self._add_text(part, text, voice, is_signed=bool(signature))
+            self._add_fields(part, fields)
+        if text and signature and self._is_whole(text):
+            # With a signature, servers repeat the whole text of a block.
+            self._parts.note("reasoning_twice")
+        elif text:
+            self._append(part, text)
         self._parts.add_signature(part, signature)
 
     def _current_block(self, item: dict[str, Any]) -> OpenPart | None:
@@ -181,31 +200,21 @@ class ChatReasoning:
 
     def _begin(self, item: dict[str, Any], fields: dict[str, Any]) -> OpenPart:
         """Begin a block with an item, whose fields the next request must have, too."""
+        if self._part is not None and self._part.signature and self._text is not None:
+            self._signed |= {(self._part.signature, text) for text in ("", self._text.join())}
         self._content.end_current_part()
         part = self._parts.open(self._content.choice, ReasoningPart(provider_data=fields or None))
         self._content.state.current_part = part
-        self._adopt(part, item)
+        self._part, self._key = part, _key_of(item)
         self._fields, self._text = fields, TextLog()
         return part
 
-    def _adopt(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Make a part the block of an item; the item's fields are still to be added."""
-        self._part, self._key, self._fields = part, _key_of(item), {}
-
-    def _add_fields(self, part: OpenPart, item: dict[str, Any]) -> None:
+    def _add_fields(self, part: OpenPart, fields: dict[str, Any]) -> None:
         """Report the fields of an item that the block does not have yet, such as its format."""
-        fields = {**self._fields, **_fields_of(item)}
+        fields = {**self._fields, **fields}
         if fields != self._fields:
             self._fields = fields
             self._parts.report_start_again(part, ReasoningPart(provider_data=fields))
-
-    def _add_text(self, part: OpenPart, text: str, voice: _Voice, *, is_signed: bool) -> None:
-        """Add the text of a detail, unless it repeats its block, as servers do beside a signature."""
-        log = self._text
-        if log is not None and log.length and is_signed and self._is_whole(text):
-            self._parts.note("reasoning_twice")
-            return
-        self._append(part, text)
 
     # -- repetitions -------------------------------------------------------
 

@@ -352,15 +352,13 @@ class OpenAIRealtime(Format):
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
         """Add a piece of audio, which is base64."""
-        self._read_delta(payload, "audio", self._outputs.write_audio, is_text=False)
+        self._read_delta(payload, "audio", self._outputs.write_audio)
 
     def _read_delta(
         self,
         payload: dict[str, Any],
         type: str,  # noqa: A002 - the field's name
         write: Callable[[RealtimeContent, str], None],
-        *,
-        is_text: bool = True,
     ) -> None:
         """Add a delta to its content part; if the delta or its item does not fit, report the payload."""
         delta = payload.get("delta")

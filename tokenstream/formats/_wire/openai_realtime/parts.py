@@ -146,7 +146,7 @@ class RealtimeOutputs(SessionParts):
             return None
         index = self._content_index(payload)
         content = item.contents.get(index)
-        if content is not None and not content.part.closed:
+        if content is not None and (content.part.told or not content.part.closed):
             return content
         self.note("part_unopened" if content is None else "part_after_close")
         return self._open_content(item, index, type)
@@ -162,12 +162,15 @@ class RealtimeOutputs(SessionParts):
             self.note("content_twice")
             return
         self._open_content(item, index, text_of(part, "type") or "text")
-        self.add_missing_content(item, index, part)
+        self.add_missing_content(item, index, part, is_end=False)
 
-    def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
+    def add_missing_content(
+        self, item: RealtimeItem, index: int, whole: dict[str, Any], *, is_end: bool = True
+    ) -> None:
         """Add the text, transcript and audio of a content part, except those that deltas have reported.
 
-        Nothing is added to a part that is closed, or to an item that is not a message.
+        Nothing is added to a part that is closed, or to an item that is not a message. Deltas add to what the
+        start of a part contains, but only repeat what its end tells (`is_end`).
         """
         content = item.contents.get(index)
         if content is None:
@@ -182,11 +185,11 @@ class RealtimeOutputs(SessionParts):
             text_of(whole, "audio"),
         )
         if text and "text" not in content.reported:
-            self.write_text(content, text)
+            self.write_text(content, text, whole=is_end)
         elif text and content.part.kind == "text":
             self.tell(content.part, text, len(text))
         if transcript and "transcript" not in content.reported:
-            self.write_transcript(content, transcript)
+            self.write_transcript(content, transcript, whole=is_end)
         elif transcript and content.part.kind == "media":
             self.tell(content.part, transcript, len(transcript))
         if audio and "audio" not in content.reported:
@@ -202,23 +205,29 @@ class RealtimeOutputs(SessionParts):
         self.add_missing_content(item, self._content_index(payload), dict_of(payload, "part"))
         self.close(content.part)
 
-    def write_text(self, content: RealtimeContent, text: str) -> None:
-        """Add text to a content part with text; for any other part, only count a departure."""
+    def write_text(self, content: RealtimeContent, text: str, *, whole: bool = False) -> None:
+        """Add a piece of text, or the whole text, to a content part with text; else count a departure."""
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
         # The event that ends the part repeats the text, which is then not added again.
         content.reported.add("text")
-        self.add(content.part, text)
+        if whole:
+            self.add_whole(content.part, text)
+        else:
+            self.add(content.part, text)
 
-    def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add to the transcript of a content part with audio; for any other, only count a departure."""
+    def write_transcript(self, content: RealtimeContent, text: str, *, whole: bool = False) -> None:
+        """Add a piece, or all, of the transcript of a content part with audio; else count a departure."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
         # The event that ends the part repeats the transcript, which is then not added again.
         content.reported.add("transcript")
-        self.add_media(content.part, transcript=text)
+        if whole:
+            self.add_whole(content.part, text)
+        else:
+            self.add_media(content.part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
         """Add audio in base64 to a content part with audio; for any other part, only count a departure."""
@@ -264,6 +273,7 @@ class RealtimeOutputs(SessionParts):
         item = self.find_item(payload)
         if item is None or item.call is None:
             self.note("part_unopened")
+            self.note_lost_arguments(fragment)
             return
         self.add_fragment(item.call, fragment)
         item.arguments_reported = True
@@ -291,7 +301,7 @@ class RealtimeOutputs(SessionParts):
             self.tell(call, text, len(text))
         elif not call.closed:
             item.arguments_reported = True
-            self.add(call, text)
+            self.add_whole(call, text)
 
     # -- opening and closing -------------------------------------------------
 

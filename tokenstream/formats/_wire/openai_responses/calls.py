@@ -139,7 +139,8 @@ class CallItem(ResponseItem):
         if self._call is not None:
             self.parts.add_arguments(self._call, text)
         elif self.ended:
-            self.parts.add_late(0, self._sent_id, text)
+            if self._custom_call is None or not self.parts.is_told(self._custom_call, text):
+                self.parts.add_late(0, self._sent_id, text)
         else:
             self.parts.note("call_unnamed")
             self._hold_back(text)

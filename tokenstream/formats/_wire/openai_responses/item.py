@@ -209,7 +209,7 @@ class HostedItem(SinglePartItem):
         """Compare the whole input with the fragments, which may lack its end, or come after it."""
         if not self._has_input and not self.ended:
             self._has_input = bool(text)
-            self.parts.add(self._part, text)
+            self.parts.add_whole(self._part, text)
         elif text:
             self.parts.tell(self._part, text, len(text))
 

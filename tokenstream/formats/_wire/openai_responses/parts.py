@@ -167,10 +167,7 @@ class ResponseItems(SessionParts):
         previous = self._items.get(index)
         if previous is not None:
             item_type, item_id = text_of(item, "type"), text_of(item, "id")
-            # Before any content, a proxy may have sent an item of its own, with another id.
-            is_empty = previous.type == item_type and not (previous.ended or self.has_content)
-            is_same = previous.id is not None and (previous.type, previous.id) == (item_type, item_id)
-            if is_empty or is_same:
+            if previous.id is not None and (previous.type, previous.id) == (item_type, item_id):
                 self.note("part_repeated")
                 self._update_id(previous, item)
                 return

@@ -31,7 +31,7 @@ _KINDS = {
 }
 """Maps types of content to kinds of parts."""
 _ANSWER_KINDS = frozenset({"text", "refusal"})
-"""Kinds of parts that some servers confuse in the event that starts a text."""
+"""Kinds of parts that some servers give one index."""
 _READ_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 """Fields of a text that do not belong to the data of its part."""
 
@@ -44,18 +44,14 @@ class Section:
         fields: Data of this text, in addition to the data of the item.
     """
 
-    __slots__ = ("cited", "earlier", "fields", "has_logprobs", "length", "marks", "part")
+    __slots__ = ("cited", "fields", "has_logprobs", "length", "part")
 
     def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
         self.part = part
         self.fields = fields
         """The text's own fields in the part's provider data, beside those of the item."""
         self.length = 0
-        """Number of characters reported so far, in the earlier parts, too."""
-        self.earlier: tuple[int, ...] = ()
-        """Indexes of the parts that had ended before the text went on in `part`."""
-        self.marks: set[int] = set()
-        """Lengths of the text at the events that told it whole."""
+        """Number of characters reported so far."""
         self.cited: dict[int, dict[str, Any]] = {}
         """The annotations reported so far, by their indexes among those of the text."""
         self.has_logprobs = False
@@ -89,36 +85,25 @@ class TextItem(ResponseItem):
     def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
         """Open the part of a text; return the state of the text."""
 
-    def _reopen(self, key: TextKey, content: dict[str, Any], ended: Section) -> Section:
-        """Return the text with a key after it had ended: it goes on in a new part."""
-        self.parts.note("part_after_close")
-        section = self.open_section(key, self.kind_of(content), content)
-        if section.part.kind == ended.part.kind:
-            section.earlier = (*ended.earlier, ended.part.index)
-            section.length, section.marks = ended.length, ended.marks
-            section.cited, section.has_logprobs = ended.cited, ended.has_logprobs
-        return section
-
     def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
         """Return the open text with a key; opening it here is a departure unless `expected`."""
         section = self.sections.get(key)
-        if section is not None and not section.part.closed:
-            return section
-        if section is None and not expected:
+        if section is not None:
+            # Some servers give a text and a refusal one index.
+            is_other = {section.part.kind, self.kind_of(content)} == _ANSWER_KINDS
+            if not is_other and (section.part.told or not section.part.closed):
+                return section
+            self.parts.note("part_index_reused")
+            self.parts.close(section.part)
+        elif not expected:
             self.parts.note("part_unopened")
-        section = self.sections[key] = (
-            self.open_section(key, self.kind_of(content), content)
-            if section is None
-            else self._reopen(key, content, section)
-        )
+        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
         field, index = key
         self.highest_index[field] = max(index, self.highest_index.get(field, 0))
         return section
 
     def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
         """Add a delta to the text with a key, and return the text; None if the part is of another kind."""
-        key = self._resolve_key(key, content)
-        section = self.sections.get(key)
         # Another event should have opened the text before; if it is not open, that is a departure.
         section = self.start_text(key, content, expected=False)
         if section.part.kind != self.kind_of(content):
@@ -131,7 +116,6 @@ class TextItem(ResponseItem):
         """Report what no event has sent of a whole text; return False if the part is of another kind."""
         if not content:
             return True
-        key = self._resolve_key(key, content)
         section = self.sections.get(key) or self.start_text(key, content)
         if section.part.kind != self.kind_of(content):
             return False
@@ -141,24 +125,6 @@ class TextItem(ResponseItem):
             self.report_start_again(section.part, _opaque_part(content))
             self.parts.close(section.part)
         return True
-
-    def _resolve_key(self, key: TextKey, content: dict[str, Any]) -> TextKey:
-        """Return the key under which a text is stored in `sections`: usually its own key.
-
-        Some servers give a text and a refusal the same key. The second of them is then
-        stored under a key with its kind in place of the name of an event field.
-        """
-        section, kind = self.sections.get(key), self.kind_of(content)
-        if section is None or section.part.kind == kind:
-            return key
-        are_text_and_refusal = {section.part.kind, kind} <= _ANSWER_KINDS
-        if not are_text_and_refusal:
-            return key
-        _, index = key
-        other_key = (kind, index)
-        if other_key not in self.sections:
-            self.parts.note("part_index_reused")
-        return other_key
 
     def read_texts(self, field: str, value: object, *, complete: bool) -> None:
         """Read the texts in a field of the item; before the item is complete, only open them."""
@@ -197,8 +163,7 @@ class TextItem(ResponseItem):
         if is_open and not section.length:
             # No delta has arrived, but some may follow.
             section.length = len(text)
-            self.parts.add(section.part, text)
-            section.marks.add(len(text))
+            self.parts.add_whole(section.part, text)
         elif (is_open and text) or len(text) > section.length:
             # A text that was closed at the end of its item may lack what the end of the response has of it.
             self.tell(section, text)
@@ -213,15 +178,8 @@ class TextItem(ResponseItem):
 
     def tell(self, section: Section, text: str) -> None:
         """Compare a whole text with its deltas, which may lack the end of the text."""
-        self.parts.tell(
-            section.part,
-            text,
-            section.length,
-            earlier=section.earlier,
-            repeats_mark=len(text) in section.marks,
-        )
+        self.parts.tell(section.part, text, section.length)
         section.length = max(section.length, len(text))
-        section.marks.add(len(text))
 
     def cite(self, section: Section, annotation: dict[str, Any], index: int | None) -> None:
         """Report an annotation of a text as a citation, unless it was reported before."""
