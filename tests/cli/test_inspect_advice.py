@@ -12,8 +12,8 @@ from tests.cli.commands import CUT, run
 from tests.support.replies import reply, serve_in_time
 from tests.support.wire import sse
 from tokenstream._basics.error_marks import add_code_hint
-from tokenstream._connection.error_body import ErrorBody
 from tokenstream._connection.head import ResponseHead
+from tokenstream._connection.status import ErrorBody
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS, advise_on_error, describe_error
 from tokenstream.errors import (

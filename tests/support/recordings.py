@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.project import PACKAGE
 from tests.support.beside import SHARED
-from tokenstream.formats._gone import GONE_SERVICES
+from tokenstream.formats._registry import GONE_SERVICES
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._sniff import sniff

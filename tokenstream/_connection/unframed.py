@@ -8,9 +8,9 @@ from tokenstream.formats._detect.recognise import is_websocket_message, whole_ob
 from tokenstream.formats._detect.unknown import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
-from tokenstream.framing._comments import CommentedSSEParser
 from tokenstream.framing._given import TextBody, WholeMessages
 from tokenstream.framing._sniff import sniff
+from tokenstream.framing._sse import CommentedSSEParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable

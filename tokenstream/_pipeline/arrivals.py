@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import PositionLost
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume.event_log import EventLog
-from tokenstream.framing._comments import COMMENT
+from tokenstream.framing._sse import COMMENT
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:

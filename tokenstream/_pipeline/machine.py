@@ -36,7 +36,7 @@ from __future__ import annotations
 import math
 import sys
 from operator import call
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
@@ -44,7 +44,7 @@ from tokenstream._basics.call_markup import find_call_markup
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
-from tokenstream._connection.error_body import ErrorBody
+from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline import checkpoints
 from tokenstream._pipeline.arrivals import Arrivals
 from tokenstream._pipeline.asked import AskedFacts
@@ -76,7 +76,6 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
     from tokenstream._pipeline.guarding import Stops
-    from tokenstream._pipeline.observes import Observes
     from tokenstream._pipeline.pausing import Pausing
     from tokenstream._pipeline.reading import CurrentEvents
     from tokenstream._pipeline.resumption import Resumption
@@ -88,6 +87,19 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Ending, Usage
     from tokenstream.stages._guards.guards import Guards
     from tokenstream.stages._metrics.meter import Metrics
+
+
+class Observes(Protocol):
+    """An observer of a machine, such as a tracer; the methods are called by the stream's code."""
+
+    def ended(self, machine: Machine) -> None:
+        """Record that the answer has ended; the machine may call this method more than once for an answer.
+
+        By then, the ending is set, and the error, if there is one, has the partial answer.
+        """
+
+    def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
+        """Return a function that makes each call's context manager, around the one that `within` makes."""
 
 
 class Machine:

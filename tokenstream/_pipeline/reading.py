@@ -8,7 +8,7 @@ from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Ping, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
-from tokenstream.framing._comments import COMMENT
+from tokenstream.framing._sse import COMMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,9 +12,9 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_whole, name_of, payload_of
-from tokenstream.formats._gone import GONE_SERVICES
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._registry import GONE_SERVICES
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.framing._sniff import Sniffed, title_of

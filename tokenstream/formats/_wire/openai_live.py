@@ -11,8 +11,8 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import usage_of
+from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
-from tokenstream.formats._kit.twice import LastEvent
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 

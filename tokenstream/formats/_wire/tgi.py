@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.twice import LastEvent
+from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.values import counts_in
 
 if TYPE_CHECKING:

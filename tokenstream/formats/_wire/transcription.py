@@ -13,8 +13,8 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
+from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
-from tokenstream.formats._kit.twice import LastEvent
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:

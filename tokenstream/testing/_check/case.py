@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
@@ -16,13 +17,12 @@ from tokenstream.framing._body import JSONBody
 from tokenstream.testing._faults.base import Fault
 from tokenstream.testing._faults.bodies import garble, reorder
 from tokenstream.testing._faults.transport import cut, reset
-from tokenstream.testing._pytest.own_loop import run_apart
 from tokenstream.testing._recordings.frames import framing_of
 from tokenstream.testing._recordings.places import choose_cut_places
 from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -372,3 +372,14 @@ class Case:
 def _write_value(value: object) -> str:
     """Return a value as it is written in a program; a fault as a call such as `faults.cut(at=17)`."""
     return f"faults.{value!r}" if isinstance(value, Fault) else repr(value)
+
+
+ResultT = TypeVar("ResultT")
+
+
+def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Run an async function to its end in a loop and thread of its own, beside any loop that is running."""
+    from anyio import run
+
+    with ThreadPoolExecutor(1, thread_name_prefix="tokenstream-loop") as threads:
+        return threads.submit(run, function).result()
