@@ -74,7 +74,7 @@ def _check(found: Sequence[Reached]) -> int:
 
 def _measured(part: Part, data: Path, *, again: bool) -> Path:
     """Return the settings of a part's data, measured now if there is none of the package as it stands."""
-    folder = data / part.name.replace(" ", "-")
+    folder = data / part.name
     stamp, now = folder / "package.txt", _package_hash()
     if again or not stamp.exists() or stamp.read_text(encoding="utf-8") != now:
         for path in folder.glob("*"):

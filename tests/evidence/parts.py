@@ -43,6 +43,7 @@ _PAGES = (
     "tests/test_quickstarts.py",
     "tests/test_readme.py",
     "tests/relay/test_backends.py",
+    "tests/relay/test_page_endpoints.py",
     "tests/money",
     "tests/cookbook",
 )
@@ -102,7 +103,7 @@ PROGRAMS = Part(
     "pytest",
     (*_NO_CACHE, "-m", "not browser and not agents", *_PAGES, *_EXAMPLES, *_PICTURES),
 )
-QUICK = Part("tests only", "pytest", (*_NO_CACHE, "-m", "quick"))
+QUICK = Part("tests-only", "pytest", (*_NO_CACHE, "-m", "quick"))
 PARTS = (RECORDINGS, PROGRAMS, QUICK)
 """In the order in which a statement is theirs: it is the first one's that reaches it."""
 

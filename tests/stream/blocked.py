@@ -138,7 +138,7 @@ class Loop:
     def has(self, text: str) -> None:
         """Wait until a text has come, and the loop waits for more of it.
 
-        A view joins the pieces that have come before it looks for the next one, as those of a late thread have.
+        A view joins the pieces that have come before it looks for the next one: a late thread gets fewer.
         """
         with self._news:
             assert self._news.wait_for(lambda: "".join(self.items) == text or self.ended_at, PATIENCE)
