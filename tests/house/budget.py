@@ -10,7 +10,7 @@ CODE = 89_689
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 621
 """Modules."""
-TESTS_ONLY = 17_000
+TESTS_ONLY = 17_333
 """Statements inside functions that quick tests reach, and no recording and no documented program."""
-TESTS_ONLY_SHARE = 0.30
+TESTS_ONLY_SHARE = 0.302
 """Their share of all statements inside functions."""

@@ -65,7 +65,7 @@ def _kinds_of_strings_and_imports(tree: ast.Module) -> dict[int, str]:
             kinds |= dict.fromkeys(_lines_of(node), "imports")
         elif isinstance(node, ast.Expr) and isinstance(_constant(node.value), str):
             kinds |= dict.fromkeys(_lines_of(node), "docstrings")
-        elif isinstance(_constant(node), str):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # A docstring is walked to before the string that it consists of.
             kinds = dict.fromkeys(_lines_of(node), "code") | kinds
     return kinds
