@@ -67,7 +67,8 @@ def _kinds_of_strings_and_imports(tree: ast.Module) -> dict[int, str]:
             kinds |= dict.fromkeys(_lines_of(node), "docstrings")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # A docstring is walked to before the string that it consists of.
-            kinds = dict.fromkeys(_lines_of(node), "code") | kinds
+            for line in _lines_of(node):
+                kinds.setdefault(line, "code")
     return kinds
 
 
