@@ -2,14 +2,15 @@
 
 python -m tests.house
 
-Names that mean several things, foreign writes and methods that only assign for each room, lines by kind, and
-the Python calls of the walks that a reader of the code takes first.
+Its budget with lines by kind; names that mean several things; foreign writes and methods that only assign for
+each room; and the Python calls of the walks that a reader of the code takes first.
 """
 
 from __future__ import annotations
 
 import sys
 
+from tests.house import budget
 from tests.house.counts import lines_by_kind, modules, shared_names, writes
 from tests.house.walks import WALKS, count_retry, shortest
 from tests.project import PACKAGE
@@ -21,8 +22,19 @@ def main() -> None:
     """Print the counts."""
     package = modules(PACKAGE)
     kinds = lines_by_kind(package)
-    rows = [f"{len(package)} modules, {sum(kinds.values()):,} lines"]
-    rows += [f"    {kind:12} {count:7,}" for kind, count in kinds.most_common()]
+    rows = [f"{'the budget':24} {'is':>7} {'at most':>8}"]
+    rows += [
+        f"    {name:20} {count:7,} {most:8,}"
+        for name, count, most in (
+            ("lines", kinds.total(), budget.LINES),
+            ("lines of code", kinds["code"], budget.CODE),
+            ("modules", len(package), budget.MODULES),
+        )
+    ]
+    most = f"{budget.TESTS_ONLY:,} ({budget.TESTS_ONLY_SHARE:.1%})"
+    rows.append(f"    statements that tests alone reach, by `python -m tests.evidence`: at most {most}")
+    rows.append("lines by kind")
+    rows += [f"    {kind:20} {count:7,}" for kind, count in kinds.most_common()]
     names = shared_names(package)
     rows.append(f"{len(names)} names of several classes")
     rows += [f"    {name:24} {', '.join(places)}" for name, places in names.items()]

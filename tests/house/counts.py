@@ -11,11 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DISPLAYS = (ast.Dict, ast.List, ast.Set, ast.Tuple)
-_LEAST_ROWS = 3
-"""A display over fewer lines is a value rather than a table."""
 
 
 @dataclass(frozen=True)
@@ -45,47 +41,43 @@ def modules(package: Path) -> list[Module]:
 
 
 def lines_by_kind(of: list[Module]) -> Counter[str]:
-    """Return the number of lines of code, docstrings, tables, comments, and empty ones."""
+    """Return the number of lines of code, docstrings, imports, comments, and blank ones."""
     counts = Counter[str]()
     for module in of:
-        docstrings = set(_lines_of(_docstrings(module.tree)))
-        tables = set(_lines_of(_tables(module.tree))) - docstrings
+        kinds = _kinds_of_strings_and_imports(module.tree)
         for number, line in enumerate(module.lines, 1):
-            if number in docstrings:
-                counts["docstrings"] += 1
-            elif not line.strip():
-                counts["empty"] += 1
-            elif line.lstrip().startswith("#"):
-                counts["comments"] += 1
-            else:
-                counts["tables" if number in tables else "code"] += 1
+            counts[kinds.get(number) or _kind(line)] += 1
     return counts
 
 
-def _lines_of(nodes: Iterator[ast.stmt]) -> Iterator[int]:
-    for node in nodes:
-        yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
+def _kind(line: str) -> str:
+    """Return the kind of a line that is of no string and of no import."""
+    if not line.strip():
+        return "blank"
+    return "comments" if line.lstrip().startswith("#") else "code"
 
 
-def _docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yield strings that stand alone: docstrings of modules, classes and functions, and of attributes."""
+def _kinds_of_strings_and_imports(tree: ast.Module) -> dict[int, str]:
+    """Return the kinds of lines whose text does not tell them: a string may have blank ones, and marks."""
+    kinds = dict[int, str]()
     for node in ast.walk(tree):
-        if isinstance(node, _DOCUMENTED):
-            for statement in node.body:
-                if isinstance(statement, ast.Expr) and isinstance(_constant(statement.value), str):
-                    yield statement
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            kinds |= dict.fromkeys(_lines_of(node), "imports")
+        elif isinstance(node, ast.Expr) and isinstance(_constant(node.value), str):
+            kinds |= dict.fromkeys(_lines_of(node), "docstrings")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # A docstring is walked to before the string that it consists of.
+            for line in _lines_of(node):
+                kinds.setdefault(line, "code")
+    return kinds
 
 
-def _constant(node: ast.expr) -> object:
+def _lines_of(node: ast.stmt | ast.expr) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def _constant(node: ast.AST) -> object:
     return node.value if isinstance(node, ast.Constant) else None
-
-
-def _tables(tree: ast.Module) -> Iterator[ast.stmt]:
-    for statement in tree.body:
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
-            rows = (statement.end_lineno or 0) - statement.lineno - 1
-            if rows >= _LEAST_ROWS and any(isinstance(node, _DISPLAYS) for node in ast.walk(statement.value)):
-                yield statement
 
 
 def shared_names(of: list[Module]) -> dict[str, list[str]]:

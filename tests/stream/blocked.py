@@ -135,6 +135,17 @@ class Loop:
         assert len(self.items) == count
         self.waits()
 
+    def has(self, text: str) -> None:
+        """Wait until a text has come, and the loop waits for more of it.
+
+        A view joins the pieces that have come before it looks for the next one: a late thread gets fewer.
+        """
+        with self._news:
+            assert self._news.wait_for(lambda: "".join(self.items) == text or self.ended_at, PATIENCE)
+        assert self.error is None
+        assert "".join(self.items) == text
+        self.waits()
+
     def waits(self) -> None:
         """Wait until the loop waits, or has ended."""
         at_rest(self._thread)

@@ -14,14 +14,13 @@ import pytest
 from tests.stream.async_sources import HEL, Scripted, until
 from tests.stream.blocked import SILENT, TEXT, TEXTS, Loop, alone, opened
 from tests.support.loopback import Loopback
-from tests.support.timing import PATIENCE, tried_again
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Stream, connect
 from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.events import TextDelta
 
 
 @pytest.mark.parametrize("end", [Stream.stop, Stream.close])
-@tried_again
 def test_readers_in_threads_that_wait_for_bytes_end_at_once(end: Callable[[Stream], None]) -> None:
     """Whoever of them reads is woken, and tells the others; each keeps what came."""
     with (
@@ -30,7 +29,7 @@ def test_readers_in_threads_that_wait_for_bytes_end_at_once(end: Callable[[Strea
     ):
         one, two, three = stream.tee(3)
         with Loop(one.text) as first, Loop(two.text) as second, Loop(three) as third:
-            first.got(2)
+            first.has(TEXT)
             end(stream)
             for loop in (first, second, third):
                 loop.ended()

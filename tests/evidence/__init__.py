@@ -1,0 +1,1 @@
+"""Evidence for each line: what reaches the statements inside the package's functions."""

@@ -1,0 +1,95 @@
+"""Print what reaches the statements inside the package's functions.
+
+python -m tests.evidence [ROOM …] [--data DIR] [--again PART …] [--check]
+
+A row has a room's statements that recordings of real servers reach, those that only programs of docs/ and
+examples/ reach, those that only quick tests reach, and those that nothing reaches. With a room, as
+`formats/_wire`, its functions with statements of the last two are listed, with these lines. With --data, what
+was measured is kept in a folder, and is measured again only after a change of the package, or with --again.
+With --check, what tests alone reach must be within the bounds of tests/house/budget.py. All parts take about
+seven minutes on two cores; programs whose frameworks, browser or database are missing are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.evidence.counts import NEVER, Reached, by_room, reached
+from tests.evidence.parts import PARTS, QUICK, RECORDINGS, Part, is_there, measure, settings
+from tests.evidence.tables import list_of_functions, table_of_rooms
+from tests.house import budget
+from tests.project import PACKAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure what is missing, print tables, and return 1 if a bound is exceeded."""
+    parser = argparse.ArgumentParser(
+        "python -m tests.evidence", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help="list the functions of these rooms")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep what was measured here")
+    names = [part.name for part in PARTS]
+    parser.add_argument("--again", nargs="+", default=[], choices=names, help="measure these parts again")
+    parser.add_argument("--check", action="store_true", help="hold the bounds of tests/house/budget.py")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        return _run(options, (options.data or Path(folder)).resolve())
+
+
+def _run(options: argparse.Namespace, data: Path) -> int:
+    parts = [part for part in PARTS if is_there(part)]
+    if RECORDINGS not in parts:
+        sys.stdout.write("recordings: left out, since ../shared/recordings is missing\n")
+        if options.check:
+            sys.stdout.write("nothing is checked: without recordings, tests alone reach more\n")
+            return 0
+    measured = {part.name: _measured(part, data, again=part.name in options.again) for part in parts}
+    found = reached(PACKAGE, measured)
+    for room in options.rooms:
+        sys.stdout.write(f"\n{room}\n{list_of_functions(found, room, [QUICK.name, NEVER])}\n")
+    if not options.rooms:
+        sys.stdout.write(f"\n{table_of_rooms(found, [*measured])}\n")
+    return _check(found) if options.check else 0
+
+
+def _check(found: Sequence[Reached]) -> int:
+    """Print how the statements that tests alone reach compare with their bounds; return 1 beyond one."""
+    counts = sum(by_room(found).values(), start=Counter[str]())
+    number, share = counts[QUICK.name], counts[QUICK.name] / counts.total()
+    sys.stdout.write(
+        f"tests alone reach {number:,} statements, {share:.2%};"
+        f" at most {budget.TESTS_ONLY:,} and {budget.TESTS_ONLY_SHARE:.2%} are allowed\n"
+    )
+    return int(number > budget.TESTS_ONLY or share > budget.TESTS_ONLY_SHARE)
+
+
+def _measured(part: Part, data: Path, *, again: bool) -> Path:
+    """Return the settings of a part's data, measured now if there is none of the package as it stands."""
+    folder = data / part.name
+    stamp, now = folder / "package.txt", _package_hash()
+    if again or not stamp.exists() or stamp.read_text(encoding="utf-8") != now:
+        for path in folder.glob("*"):
+            path.unlink()
+        sys.stdout.write(f"{measure(part, folder)}\n")
+        sys.stdout.flush()
+        stamp.write_text(now, encoding="utf-8")
+    return settings(folder)
+
+
+def _package_hash() -> str:
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""What reaches a statement is counted by function, and once: by the first part that reaches it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.evidence import parts
+from tests.evidence.counts import Reached, by_room, reached
+from tests.evidence.functions import functions
+from tests.evidence.parts import PROGRAMS, Part, measure, settings
+from tests.evidence.tables import list_of_functions, table_of_rooms
+from tests.project import ROOT
+
+_MODULE = '''"""A module."""
+
+ALWAYS = 1
+
+
+class Answer:
+    """An answer."""
+
+    def read(self, text):
+        """Return the text."""
+        if not text:
+            return (
+                ALWAYS
+            )
+
+        def inner():
+            return text
+
+        return inner()
+
+    def promise(self):
+        """Have no statement."""
+
+
+def left():
+    return 1
+'''
+_RUNS = {"recordings": "read('a')", "programs": "read('a'); Answer().read('')"}
+
+
+def _names(found: list[Reached]) -> dict[str, dict[int, str]]:
+    return {each.function.name: dict(each.statements) for each in found}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[Reached]:
+    """Return what two programs reach of a made package: the second one does more."""
+    folder = tmp_path_factory.mktemp("made")
+    package = folder / "made"
+    (package / "room").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "room" / "module.py").write_text(_MODULE, encoding="utf-8")
+    measured = dict[str, Path]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PACKAGE", package)
+        for name, call in _RUNS.items():
+            file = measured[name] = settings(folder / name)
+            program = folder / f"{name}.py"
+            program.write_text(f"from made.room.module import Answer\nAnswer().{call}", encoding="utf-8")
+            command = [sys.executable, "-m", "coverage", "run", f"--rcfile={file}", str(program)]
+            subprocess.run(command, cwd=folder, check=True)
+            combine = [sys.executable, "-m", "coverage", "combine", f"--rcfile={file}", "-q"]
+            subprocess.run(combine, cwd=folder, check=True)
+    return reached(package, measured)
+
+
+def test_docstrings_and_heads_are_no_part_of_a_functions_body() -> None:
+    """A function within another one has its own body; its head is a statement of the outer one."""
+    bodies = {each.name: sorted(each.body) for each in functions(_MODULE)}
+
+    assert {
+        "Answer.read": [11, 12, 13, 14, 15, 16, 18, 19],
+        "Answer.read.inner": [17],
+        "left": [26],
+    } == bodies
+
+
+@pytest.mark.slow
+def test_a_statement_is_counted_once_for_what_reaches_it_first(found: list[Reached]) -> None:
+    """One of several lines is one; what nothing reaches is counted, too."""
+    assert {
+        "Answer.read": {11: "recordings", 12: "programs", 16: "recordings", 19: "recordings"},
+        "Answer.read.inner": {17: "recordings"},
+        "left": {26: "never"},
+    } == _names(found)
+
+
+@pytest.mark.slow
+def test_the_table_has_rooms_and_their_sum(found: list[Reached]) -> None:
+    """In numbers, and in percent of the room."""
+    assert [
+        "room  statements    recordings      programs         never",
+        "room           6       4   67%       1   17%       1   17%",
+        "all            6       4   67%       1   17%       1   17%",
+    ] == table_of_rooms(found, [*_RUNS]).splitlines()
+    assert {"room": 6} == {room: counts.total() for room, counts in by_room(found).items()}
+
+
+@pytest.mark.slow
+def test_a_room_is_listed_by_functions(found: list[Reached]) -> None:
+    """Those with the most statements that only these reach come first, with their lines."""
+    assert [
+        "   1 of    4  room/module.py:9 Answer.read: 12",
+        "   1 of    1  room/module.py:25 left: 26",
+    ] == list_of_functions(found, "room", ["programs", "never"]).splitlines()
+    assert "   3 of    4  room/module.py:9 Answer.read: 11, 16–19" in list_of_functions(
+        found, "room", ["recordings"]
+    )
+
+
+def test_the_tests_that_run_programs_are_there() -> None:
+    """A file or a test that is renamed would be left out."""
+    for name in PROGRAMS.arguments:
+        if name.startswith("tests/"):
+            path, _, test = name.partition("::")
+            assert (ROOT / path).exists()
+            assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_part_that_ends_early_is_an_error(tmp_path: Path) -> None:
+    """Half of a measurement would look as if tests alone reached the rest."""
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        measure(Part("broken", "tests.evidence.not_there", ends=(0,)), tmp_path)

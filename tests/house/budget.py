@@ -1,0 +1,16 @@
+"""The budget of the package: four numbers that only fall.
+
+Whoever adds lines removes as many. `python -m tests.house` prints the first three as they are, and
+`python -m tests.evidence` the fourth one.
+"""
+
+LINES = 170_542
+"""Lines of all kinds."""
+CODE = 89_689
+"""Lines of code, without imports, docstrings, comments and blank lines."""
+MODULES = 621
+"""Modules."""
+TESTS_ONLY = 17_333
+"""Statements inside functions that quick tests reach, and no recording and no documented program."""
+TESTS_ONLY_SHARE = 0.302
+"""Their share of all statements inside functions."""
