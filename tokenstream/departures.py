@@ -76,7 +76,7 @@ RULES: dict[str, str] = {
     ),
     "call_read": "a tool call is written in the text: it is read, as tool_tags asks for",
     "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
-    "call_twice": "the same call came in two fields: it is used once",
+    "call_twice": "the same call came in two places: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",
     "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",
     "call_glued": "the arguments of two calls came joined together: they are split into two calls",
@@ -88,7 +88,9 @@ RULES: dict[str, str] = {
         "ProtocolError"
     ),
     "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
-    "call_invalid": "a tool call ended with arguments that are not JSON: it is kept, never handed out",
+    "call_invalid": (
+        "a tool call ended with arguments that are not JSON, or without its end: it is kept, never handed out"
+    ),
     "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
     "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",
     "arguments_rewritten": (
