@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.calls_in_text.support import Call, broken_in, calls_of, text_of
+from tests.calls_in_text.support import Call, broken_in, calls_of, joined, read, text_of
 from tests.calls_in_text.test_faults import at_every_cut
 from tests.calls_in_text.test_streams import body
 from tokenstream import Router, Stream, Tools
@@ -47,7 +47,10 @@ def objects_of(members: dict[str, Any]) -> list[dict[str, Any]]:
 def events_of(around: str, *objects: dict[str, Any], between: str = ", ") -> Any:
     markup, dialect = AROUND[around]
     inner = between.join(json.dumps(each) for each in objects)
-    return at_every_cut(markup.replace("{}", inner), dialect)
+    text = markup.replace("{}", inner)
+    events = read([text], dialect)
+    assert joined(events) == joined(read(list(text), dialect))
+    return events
 
 
 @pytest.mark.parametrize("holder", HOLDERS)

@@ -24,7 +24,7 @@ from tests.support.wire import (
     claude_open,
     claude_start,
 )
-from tokenstream import AsyncStream, Decoder, Limits, Router, Stream, StreamTruncated, Tools
+from tokenstream import AsyncStream, Decoder, Limits, Router, Stream, StreamTruncated, Tools, relay, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
@@ -295,3 +295,41 @@ def test_each_choice_and_each_answer_has_calls_of_its_own() -> None:
 
     assert ["call_0", "api_0"] == [call.id for each in stream.messages for call in each.tool_calls]
     assert "call_twice" not in stream.departures
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("protocol", ["tokenstream", "openai-chat", "anthropic", "ui-message", "ag-ui"])
+def test_a_client_of_a_relay_gets_the_call_once(protocol: Any, order: str) -> None:
+    """Under the id under which it was handed out, which the application's results may go by."""
+    with Stream(body_of_chat(ORDERS[order]), tool_tags=True) as stream:
+        sent = b"".join(relay.encode(stream, protocol))
+    message = Stream([sent], format=protocol).final()
+    (call,) = message.tool_calls
+
+    assert call.complete
+    assert ("pay", {"amount": 5}) == (call.name, call.arguments)
+    assert "paid" == ToolResults(stream.message, {call.id: "paid"})["api_0"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("format", testing.script().text("a").tool_call("pay", {"amount": 5}).formats)
+def test_the_call_is_one_in_every_format(format: str, order: str) -> None:
+    """That has calls and text; another amount is another call."""
+    for amount in (5, 6):
+        script = testing.script()
+        for call in ORDERS[order]:
+            if call.is_text:
+                script = script.text(*markup("pay", 5).split(" "), "\n")
+            else:
+                script = script.tool_call("pay", {"amount": amount}, id="api_0")
+        chunks = script.finish("tool_calls").chunks(format)
+        expected = [call.id for call in Stream(chunks, format=format).final().tool_calls]
+        bank = Bank()
+        with Stream(chunks, format=format, tool_tags=True, tools=bank.tools) as stream:
+            results = stream.run(Router(bank.tools))
+
+        assert Counter({("pay", 5): 1, ("pay", amount): 1}) == bank.ran
+        assert ("call_twice" in stream.departures) == (amount == 5)
+        # A server without ids has none to keep.
+        assert {"api_0"} & {*expected} <= {*results}
+        assert [call.id for call in stream.message.tool_calls] == [*results]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.support.chunkings import bytewise, sized
+from tests.support.chunkings import sized
 from tokenstream import AsyncStream, Router, Stream, Tools, relay, testing
 from tokenstream.errors import InvalidJSON, OutputInvalid, TokenStreamError
 from tokenstream.events import (
@@ -148,7 +148,7 @@ def look_at(chunks: list[bytes], view: str, bank: Bank, *, is_async: bool, **opt
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("size", [1, 10_000])
+@pytest.mark.parametrize("size", [99, 10_000])
 def test_every_call_is_a_value_or_an_error_of_the_library_in_every_view(
     view: str, size: int, is_async: bool
 ) -> None:
@@ -207,7 +207,7 @@ def test_a_call_in_the_text_whose_markup_is_broken_has_an_error(broken: str, is_
     with Stream([body], tool_tags=True) as stream:
         passed_on = b"".join(relay.encode(stream, "tokenstream"))
     for sent, options in ((body, {"tool_tags": True}), (passed_on, {})):
-        for chunks in ([sent], bytewise(sent)):
+        for chunks in ([sent], sized(sent, 99)):
             bank = Bank()
             look = partial(look_at, chunks, bank=bank, is_async=is_async, **options)
             (call,) = look("validated_calls")
