@@ -487,7 +487,7 @@ class Accumulator:
         )
         choice = self._choice(event.choice)
         before = choice.parts[event.part].final if event.part < len(choice.parts) else None
-        if isinstance(before, ToolCall) and before.complete:
+        if isinstance(before, ToolCall) and before.complete and before.name == event.name:
             return self._identify_call(choice, event.part, before, start)
         self._get_or_begin_part(event, lambda: start).start = start
         return True  # the event has content

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import pytest
@@ -29,6 +29,9 @@ from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.turns import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Sent(NamedTuple):
@@ -108,13 +111,13 @@ CALLS = st.lists(
 )
 TEXT, API = Sent(True, "pay", 5), Sent(False, "pay", 5)
 ORDERS = {"text first": [TEXT, API], "API first": [API, TEXT]}
-BODIES = {"openai-chat": body_of_chat, "anthropic": body_of_claude}
+BODIES: dict[str, Callable[..., list[bytes]]] = {"openai-chat": body_of_chat, "anthropic": body_of_claude}
 
 
 @pytest.mark.parametrize("format", BODIES)
 @given(sent=CALLS, size=st.integers(1, 60))
 def test_of_equal_calls_on_both_sides_the_larger_number_runs(
-    format: str, sent: list[Sent], size: int
+    format: Any, sent: list[Sent], size: int
 ) -> None:
     """In any order; each call of the API is in the message under its own id, which has a result."""
     bank = Bank()
@@ -136,7 +139,7 @@ def test_of_equal_calls_on_both_sides_the_larger_number_runs(
 
 @pytest.mark.parametrize("format", BODIES)
 @given(sent=CALLS)
-def test_each_event_has_the_index_of_its_part(format: str, sent: list[Sent]) -> None:
+def test_each_event_has_the_index_of_its_part(format: Any, sent: list[Sent]) -> None:
     """A call that was left out leaves no gap."""
     stream = Stream(BODIES[format](sent), format=format, tool_tags=True)
     told = {event.part: event.call.arguments for event in stream if isinstance(event, ToolCallDone)}
@@ -313,7 +316,7 @@ def test_a_client_of_a_relay_gets_the_call_once(protocol: Any, order: str) -> No
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("format", testing.script().text("a").tool_call("pay", {"amount": 5}).formats)
-def test_the_call_is_one_in_every_format(format: str, order: str) -> None:
+def test_the_call_is_one_in_every_format(format: Any, order: str) -> None:
     """That has calls and text; another amount is another call."""
     for amount in (5, 6):
         script = testing.script()

@@ -51,8 +51,8 @@ def events_of(end: str, complete: bool, text: str, name: str) -> list[Event]:
     events: list[Event] = [MessageStart("m"), ToolCallStart("c", name)]
     if TEXTS[text]:
         events += [ToolCallDelta("c", piece) for piece in (TEXTS[text][:3], TEXTS[text][3:])]
-    events += {"done": [ToolCallDone(call)], "part": [PartDone(call)], "open": []}[end]
-    return [*events, Finish("tool_calls")]
+    ends: dict[str, list[Event]] = {"done": [ToolCallDone(call)], "part": [PartDone(call)], "open": []}
+    return [*events, *ends[end], Finish("tool_calls")]
 
 
 def body_of(events: list[Event]) -> bytes:
@@ -189,6 +189,10 @@ def test_a_call_that_ended_badly_cannot_be_run(lenient: Any, is_async: bool) -> 
         assert [] == bank.ran
 
 
+def _look(chunks: list[bytes], bank: Bank, is_async: bool, options: dict[str, Any], view: str) -> Any:
+    return look_at(chunks, view, bank, is_async=is_async, **options)
+
+
 BROKEN = {
     "a list without its end": '[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}} and so on',
     "an object without its end": '[TOOL_CALLS] {"name": "f", "arguments": {"a": 1}, so on',
@@ -209,7 +213,7 @@ def test_a_call_in_the_text_whose_markup_is_broken_has_an_error(broken: str, is_
     for sent, options in ((body, {"tool_tags": True}), (passed_on, {})):
         for chunks in ([sent], sized(sent, 99)):
             bank = Bank()
-            look = partial(look_at, chunks, bank=bank, is_async=is_async, **options)
+            look: Callable[[str], Any] = partial(_look, chunks, bank, is_async, options)
             (call,) = look("validated_calls")
             (drafted,) = look("tool_partials")
             results = look("run")

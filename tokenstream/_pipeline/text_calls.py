@@ -27,33 +27,29 @@ class _Candidate:
     Args:
         start: The event of its start.
         text_call: The call in the text; None for a call of the API.
-        is_held: True if it is held back, because the other has a call of the same name.
     """
 
     __slots__ = ("events", "is_held", "start", "text_call", "whole")
 
-    def __init__(self, start: ToolCallStart, text_call: TextCall | None, *, is_held: bool) -> None:
+    def __init__(self, start: ToolCallStart, text_call: TextCall | None) -> None:
         self.start = start
         self.text_call = text_call
-        self.is_held = is_held
+        self.is_held = False
+        """True if it is held back, because the other has a call of the same name."""
         self.events: list[AnyEvent] = []
         """Its events, if it is held back."""
         self.whole: ToolCall | None = None
-        """The call, once it was handed out."""
+        """The call, once nothing of it is missing."""
 
     @property
-    def has_ended(self) -> bool:
-        """True once nothing of the call is missing."""
-        return self.whole is not None
+    def key(self) -> object:
+        """The call in the text, or the index that the format gave to the API's."""
+        return self.text_call or self.start.part
 
     def may_be(self, other: _Candidate) -> bool:
         """Return True if another call stands elsewhere, and has the same name."""
         is_elsewhere = (self.text_call is None) is not (other.text_call is None)
         return is_elsewhere and self.start.name == other.start.name
-
-    def is_same_as(self, other: _Candidate) -> bool:
-        """Return True if both calls are whole, and the same."""
-        return self.whole is not None and other.whole is not None and is_same_call(self.whole, other.whole)
 
 
 class CallsInText:
@@ -131,7 +127,7 @@ class CallsInText:
             self._own.add(event.choice)
             candidate = self._begin(event, None)
         elif isinstance(event, ToolCallDelta | ToolCallDone | PartDone):
-            candidate = self._find_own(event)
+            candidate = self._find(event.choice, event.part)
         is_held = candidate is not None and candidate.is_held
         self._add(candidate, event if is_held else self._place(event), out)
         if candidate is not None and isinstance(event, ToolCallDone | PartDone):
@@ -139,16 +135,7 @@ class CallsInText:
 
     def cut_own(self, choice: int, part: int, out: list[Event]) -> None:
         """Release a call of the API that was cut off."""
-        candidates = self._candidates.get(choice, [])
-        for each in [each for each in candidates if each.text_call is None and each.start.part == part]:
-            self._leave(each, out)
-
-    def _find_own(self, event: AnyEvent) -> _Candidate | None:
-        """Return the call of the API that an event belongs to."""
-        for each in reversed(self._candidates.get(event.choice, ())):
-            if each.text_call is None and each.start.part == event.part and not each.has_ended:
-                return each
-        return None
+        self._leave(self._find(choice, part), out)
 
     # -- calls of the texts ----------------------------------------------------
 
@@ -170,13 +157,13 @@ class CallsInText:
 
     def write(self, call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add a fragment of a call's arguments."""
-        self._add(self._find_text(call), call.add(fragment, raw), out)
+        self._add(self._find(call.choice, call), call.add(fragment, raw), out)
 
     def end(self, call: TextCall | None, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add the end of a call, unless the finish reason has to tell first if the answer was cut off."""
         if call is None:
             return
-        candidate = self._find_text(call)
+        candidate = self._find(call.choice, call)
         if ended.how == "cut":
             self._unsettled.setdefault(call.choice, []).append((call, ended))
             self._leave(candidate, out)
@@ -193,11 +180,6 @@ class CallsInText:
         # The API's call shows that one without the end of its markup is whole.
         self._end(candidate, done, out)
 
-    def _find_text(self, call: TextCall) -> _Candidate | None:
-        """Return the candidate of a call in the text; None if it is no longer compared."""
-        candidates = self._candidates.get(call.choice, ())
-        return next((each for each in candidates if each.text_call is call), None)
-
     def settle_all(self, out: list[Event]) -> None:
         """End the calls of all choices whose markup has no end: the answer has ended by itself."""
         for choice in [*self._candidates]:
@@ -210,9 +192,9 @@ class CallsInText:
                 self.end(call, ended._replace(how="closed"), raw, out)
             else:
                 self._parts.note("call_open_at_end")
-                self._leave(self._find_text(call), out)
+                self._leave(self._find(choice, call), out)
         for each in [*self._candidates.get(choice, ())]:
-            if not each.has_ended:
+            if each.whole is None:
                 self._leave(each, out)
 
     def finish(self, event: Finish, out: list[Event]) -> Finish:
@@ -231,10 +213,14 @@ class CallsInText:
     def _begin(self, start: Any, text_call: TextCall | None) -> _Candidate:  # noqa: ANN401 - an event
         """Note that a call begins; it is held back if the same may have been given elsewhere."""
         candidates = self._candidates.setdefault(start.choice, [])
-        candidate = _Candidate(start, text_call, is_held=False)
+        candidate = _Candidate(start, text_call)
         candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates)
         candidates.append(candidate)
         return candidate
+
+    def _find(self, choice: int, key: object) -> _Candidate | None:
+        """Return the call with a key; None if it is not compared any more, or the key is of no call."""
+        return next((each for each in self._candidates.get(choice, ()) if each.key == key), None)
 
     def _add(self, candidate: _Candidate | None, event: AnyEvent, out: list[Event]) -> None:
         """Add an event, or hold it back with its call."""
@@ -266,15 +252,19 @@ class CallsInText:
     def _compare(self, choice: int, out: list[Event]) -> None:
         """Join each call that is held back and whole with the same call of elsewhere, or release it."""
         candidates = self._candidates[choice]
-        for held in [each for each in candidates if each.is_held and each.has_ended]:
+        for held in [each for each in candidates if each.is_held]:
+            whole = held.whole
+            if whole is None:
+                continue
             others = [each for each in candidates if held.may_be(each) and not each.is_held]
-            same = next((each for each in others if held.is_same_as(each)), None)
-            if same is not None:
+            equal = [each for each in others if each.whole is not None and is_same_call(whole, each.whole)]
+            if equal:
+                same = equal[0]
                 self._parts.note("call_twice")
                 candidates.remove(held)
                 candidates.remove(same)
                 self._join(held, same, out)
-            elif all(each.has_ended for each in others):
+            elif all(each.whole is not None for each in others):
                 self._release(held, out)
 
     def _join(self, held: _Candidate, same: _Candidate, out: list[Event]) -> None:
