@@ -62,7 +62,7 @@ class AnswerLog:
         self.words: dict[int, PartWords] = {}
         """The words of each part, by its index."""
         self.calls: list[ToolCall] = []
-        """The calls that have ended; the arguments of one that is not complete are not valid JSON."""
+        """The calls that have ended; one that is not complete has ended badly, and is never run as it is."""
         self._runs = array("q")
         """For each run, the index of its part, and the position in that part's words at which it ends.
 

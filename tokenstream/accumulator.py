@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._answer_log import NO_LOG, AnswerLog
-from tokenstream._basics.call_keys import AnswerCalls
+from tokenstream._basics.call_keys import AnswerCalls, note_same, place_of, set_place
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
@@ -485,8 +485,24 @@ class Accumulator:
         start = ToolCall.model_construct(
             id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
         )
+        choice = self._choice(event.choice)
+        before = choice.parts[event.part].final if event.part < len(choice.parts) else None
+        if isinstance(before, ToolCall) and before.complete and before.name == event.name:
+            return self._identify_call(choice, event.part, before, start)
         self._get_or_begin_part(event, lambda: start).start = start
         return True  # the event has content
+
+    def _identify_call(self, choice: ChoiceState, part: int, before: ToolCall, start: ToolCall) -> bool:
+        """Give a call that has ended the id of another start; return False: it adds no content."""
+        # A copy of the call would still say that it was read from a text, which the API does not know.
+        call = start.model_copy(update={"arguments_text": before.arguments_text, "complete": True})
+        set_place(call, place_of(before))
+        note_same(before, call)
+        choice.parts[part].finish(call)
+        choice.log.calls = [call if each is before else each for each in choice.log.calls]
+        delivered = self.tool_calls_delivered
+        self.tool_calls_delivered = [call.id if id == before.id else id for id in delivered]
+        return False
 
     def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
         start: Callable[[], Part] = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
@@ -537,7 +553,7 @@ class Accumulator:
                 self._ended_result = event.content
             return False
         if isinstance(event.content, ToolCall):
-            choice.log.calls.append(event.content)  # its arguments are not valid JSON
+            choice.log.calls.append(event.content)  # it has ended badly
             self.calls.add(event.choice, event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})

@@ -74,7 +74,7 @@ RULES: dict[str, str] = {
     ),
     "call_read": "a tool call is written in the text: it is read, as tool_tags asks for",
     "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
-    "call_twice": "the same call came in two fields: only the first one is handed out",
+    "call_twice": "the same call came in two places: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",
     "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",
     "call_after_done": (
@@ -86,8 +86,8 @@ RULES: dict[str, str] = {
     ),
     "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
     "call_invalid": (
-        "a tool call ended with arguments that are not JSON, or may be those of another call: it is kept, "
-        "never handed out"
+        "a tool call ended with arguments that are not JSON, without its end, or perhaps with those of another "
+        "call: it is kept, never handed out"
     ),
     "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
     "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",

@@ -160,7 +160,7 @@ class CallPlace:
         key: The key, if it is known already.
     """
 
-    __slots__ = ("_key", "calls", "identity", "number")
+    __slots__ = ("_key", "calls", "earlier_ids", "identity", "number")
 
     def __init__(
         self,
@@ -168,12 +168,15 @@ class CallPlace:
         calls: ChoiceCalls | None,
         number: int = 0,
         key: str = "",
+        earlier_ids: list[str] | None = None,
     ) -> None:
         self.identity = identity
         self.calls = calls
         """The calls of the same choice; None for a call that was stored or copied."""
         self.number = number
         """The number of the call in its choice, counted from 0."""
+        self.earlier_ids: list[str] = [] if earlier_ids is None else earlier_ids
+        """The other ids under which the call was handed out; results may be given under them."""
         self._key = key
 
     @property
@@ -187,9 +190,9 @@ class CallPlace:
         """Return a key that is the same for all calls whose arguments have the same description."""
         return self.key if self.calls is None else self.calls.find_key(self.number, describe)
 
-    def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, int, str]]:
+    def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, int, str, list[str]]]:
         # `calls` are all calls of the answer; a stored or copied call keeps just its own key.
-        return CallPlace, (self.identity, None, self.number, self.key)
+        return CallPlace, (self.identity, None, self.number, self.key, self.earlier_ids)
 
 
 class ChoiceCalls:
@@ -273,6 +276,26 @@ def _hash(content: list[Any]) -> str:
     from hashlib import sha256
 
     return sha256(json.dumps(content).encode()).hexdigest()
+
+
+def is_same_call(one: ToolCall, other: ToolCall) -> bool:
+    """Return True if two calls have the same name, and equal arguments."""
+    return one.name == other.name and _canonical(one.type, one.arguments_text) == _canonical(
+        other.type, other.arguments_text
+    )
+
+
+def note_same(before: ToolCall, call: ToolCall) -> None:
+    """Note that a call is one that was handed out before, so that it keeps that id."""
+    place = place_of(call)
+    if place is not None and before.id not in ids_of(call):
+        place.earlier_ids.append(before.id)
+
+
+def ids_of(call: ToolCall) -> tuple[str, ...]:
+    """Return the ids under which a call was handed out: its own, then the others."""
+    place = place_of(call)
+    return (call.id,) if place is None else (call.id, *place.earlier_ids)
 
 
 def _describe(describe: Describe | None, type_: str, name: str, text: str) -> tuple[str, str]:

@@ -15,8 +15,8 @@ from tokenstream.events import (
     PartDone,
     PartStart,
     ReasoningDelta,
+    Restarted,
     TextDelta,
-    ToolCallStart,
 )
 from tokenstream.formats._kit.told import Told
 from tokenstream.message import ReasoningPart, TextPart
@@ -115,7 +115,7 @@ class SplitTexts:
         self._max_parts = parts.limits.parts
         self.error: ProtocolError | None = None
         """The error for more calls or text than a limit allows; None if there is none."""
-        self._calls = CallsInText(parts)
+        self._calls = CallsInText(parts, self._renumber, self._count_new_part)
         self._open_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
@@ -161,6 +161,8 @@ class SplitTexts:
         """Add the events that replace a payload's events."""
         for event in events:
             if event.part is None:
+                if isinstance(event, Restarted):
+                    self._calls.begin_again()
                 out.append(self._calls.finish(event, out) if isinstance(event, Finish) else event)
                 continue
             if self._calls.finished:
@@ -171,6 +173,7 @@ class SplitTexts:
             text = self._open_texts.pop((choice, part), None)
             if text is not None:
                 self._release(text, TextDelta("", choice=choice, part=part), out)
+            self._calls.cut_own(choice, part, out)
         self._parts_cut.clear()
         if self._calls.settles:
             self._calls.settle_all(out)
@@ -191,9 +194,7 @@ class SplitTexts:
                 self._begin_cited_parts(event, out)
                 if event.citation.cites is None and event.citation.start is None:
                     self._sources.setdefault(event.choice, []).append(event.citation)
-            elif isinstance(event, ToolCallStart):
-                self._calls.note_own(event.choice)
-            out.append(self._renumber(event))
+            self._calls.read_own(event, out)
 
     def begin_at(self, part: int) -> None:
         """Number the parts of the first choice from `part` on: the message has others from before a pause."""
@@ -349,21 +350,20 @@ class SplitTexts:
     def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
         """End the part to which a text goes, and begin the next one, which is reasoning within tags."""
         choice = event.choice
-        self._begin_receiver(text, event, out, within=within)
+        self._end_receiver(text, event, out)
+        text.turn_to(self._count_new_part(choice), within=within)
+        self._by_receiver[choice, text.receiver] = text
         if not within:
             # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
 
-    def _begin_receiver(
-        self, text: TaggedText, event: Event, out: list[Event], *, within: bool | None = None
-    ) -> None:
-        """End the part to which a text goes, and count another one, which is a call if `within` is None."""
+    def _end_receiver(self, text: TaggedText, event: Event, out: list[Event]) -> None:
+        """End the part to which a text goes."""
         if text.within is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
         self._by_receiver.pop((event.choice, text.receiver), None)
-        text.turn_to(self._count_new_part(event.choice), within=within)
-        self._by_receiver[event.choice, text.receiver] = text
+        text.turn_to(-1, within=None)
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
@@ -431,12 +431,13 @@ class SplitTexts:
         if isinstance(piece, CallBegun):
             if self._count >= self._max_parts:
                 raise LimitExceeded(limit="parts", value=self._max_parts)
-            self._begin_receiver(text, event, out)
-            call = self._calls.begin(piece, event.choice, text.receiver)
+            self._end_receiver(text, event, out)
+            call = self._calls.begin(piece, event.choice, event.raw, out)
             text.open_call(call)
-            out.append(call.start(event.raw))
+            if call.part >= 0:
+                self._by_receiver[event.choice, call.part] = text
         elif text.call is not None and isinstance(piece, Written):
-            out.append(text.call.add(piece.text, event.raw))
+            self._calls.write(text.call, piece.text, event.raw, out)
         elif isinstance(piece, CallEnded):
             self._by_receiver.pop((event.choice, text.receiver), None)
             self._calls.end(text.close_call(), piece, event.raw, out)

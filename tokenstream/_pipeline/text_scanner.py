@@ -217,6 +217,7 @@ class TaggedText:
     def open_call(self, call: TextCall) -> None:
         """Let what follows go to a call."""
         self.call = call
+        self.turn_to(call.part, within=None)
 
     def close_call(self) -> TextCall | None:
         """Let what follows go to no part yet; return the call that was open."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tokenstream._basics.call_keys import ids_of
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
@@ -129,15 +130,17 @@ class ToolResults(Mapping[str, Any]):
 
     def _keep(self, message: Message, values: Mapping[str, object], errors: Collection[str]) -> None:
         """Keep the results of calls, in the order of the calls."""
-        call_ids = {call.id for call in message.tool_calls}
+        own_ids = {id: call.id for call in message.tool_calls for id in ids_of(call)}
+        own_ids |= {call.id: call.id for call in message.tool_calls}
         for id in (*values, *errors):
-            if id not in call_ids or id not in values:
+            if id not in own_ids or id not in values:
                 raise MisuseError(
                     f"{id!r} has no result in `values`, or is not the id of a tool call of the message"
                 )
         self._message = message
-        self._values = {call.id: values[call.id] for call in message.tool_calls if call.id in values}
-        self._errors = frozenset(errors)
+        given = {own_ids[id]: value for id, value in values.items()}
+        self._values = {call.id: given[call.id] for call in message.tool_calls if call.id in given}
+        self._errors = frozenset(own_ids[id] for id in errors)
 
     @property
     def _unanswered(self) -> list[ToolCall]:

@@ -138,11 +138,11 @@ class Parts(EndedCalls):
                 elif complete:
                     self.close(part)
                 else:
-                    # No event reports the end of a part that was cut off, so the stage is told of it.
                     self._release(part)
                     part.closed = True
-                    if self.stage is not None:
-                        self.stage.cut(part.choice, part.index)
+                if not complete and self.stage is not None:
+                    # No event reports the end of a part that was cut off, so the stage is told of it.
+                    self.stage.cut(part.choice, part.index)
             choice.opened.clear()
             choice.current_part = None
             self._report_waiting_finish(choice)

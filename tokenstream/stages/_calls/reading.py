@@ -31,10 +31,15 @@ if TYPE_CHECKING:
 
 _PYTHON_STOP = re.compile(r"""["'()\[\]{}]""")
 _NOTATION_STOP = re.compile(r"[<{}\[\],:]")
-_NAME_KEYS = frozenset({"name", "tool_name", "function"})
-_ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
-_OTHER_KEYS = frozenset({"type", "id"})
-"""Keys that the bare object of a call may have besides: one with any other key is no call."""
+_MEMBERS = {
+    **dict.fromkeys(("name", "tool_name", "function"), "name"),
+    **dict.fromkeys(("arguments", "parameters", "input", "args"), "arguments"),
+    **dict.fromkeys(("id", "tool_call_id", "type", "index"), "call"),
+}
+"""Members of a call's object, and if they tell its name, its arguments, or other things about the call.
+
+`function` may also be an object around the others. Any other member may be an argument, or not.
+"""
 
 
 def _leave_out(text: str) -> None:
@@ -44,7 +49,7 @@ def _leave_out(text: str) -> None:
 class MarkupCalls(MarkupReader):
     """The calls of one opening in a text, read in one dialect."""
 
-    __slots__ = ()
+    __slots__ = ("_has_strange",)
 
     def read_calls(self) -> Reader:
         """Read the calls, up to the end of their markup."""
@@ -66,10 +71,12 @@ class MarkupCalls(MarkupReader):
                 raise self.fail()
             self.at += 1
             self.name = ""
+            self._has_strange = False
             kept: list[str] = []
             yield from self._members(kept)
             if not self.is_open:
                 self._begin_with(kept)
+            self._end_members()
             has_another = yield from self._end_object(in_list=in_list)
 
     def _begin_with(self, kept: list[str]) -> None:
@@ -79,6 +86,15 @@ class MarkupCalls(MarkupReader):
         self.begin(self.name)
         self.fragments += kept or ["{}"]
         self.is_whole = True
+
+    def _end_members(self) -> None:
+        """Give a call without arguments none; end one with strange members, which may be its arguments."""
+        if self._has_strange and not self.is_whole:
+            # The end of the call is known, and other calls may follow.
+            self.close("broken")
+        elif not self.is_whole:
+            self.emit("{}")
+            self.is_whole = True
 
     def _members(self, kept: list[str]) -> Reader:
         """Read the members of a call's object up to its brace; `kept` receives arguments before the name."""
@@ -104,7 +120,8 @@ class MarkupCalls(MarkupReader):
     def _member(self, key: str, kept: list[str]) -> Reader:
         """Read the value of a member of a call's object."""
         first = yield from self.space()
-        if key in _NAME_KEYS and first == '"' and not self.name:
+        tells = _MEMBERS.get(key)
+        if tells == "name" and first == '"' and not self.name:
             self.name = self.find_name((yield from self.string()))
             if kept or not self.dialect.named_only:
                 self.begin(self.name)
@@ -113,11 +130,12 @@ class MarkupCalls(MarkupReader):
         elif key == "function" and first == "{":
             self.at += 1
             yield from self._members(kept)
-        elif key in _ARGUMENT_KEYS and not self.is_whole and not kept:
+        elif tells == "arguments" and not self.is_whole and not kept:
             yield from self._arguments(first, kept)
-        elif self.dialect.named_only and key not in _OTHER_KEYS:
+        elif self.dialect.named_only and tells != "call":
             raise self.fail()
         else:
+            self._has_strange = self._has_strange or tells is None
             yield from self.value(_leave_out)
 
     def _arguments(self, first: str, kept: list[str]) -> Reader:
@@ -142,27 +160,23 @@ class MarkupCalls(MarkupReader):
     def _end_object(self, *, in_list: bool) -> Generator[None, None, bool]:
         """Read what follows the object of a call; return True if it is the object of another call."""
         row = self.dialect
-        if not self.is_whole:
-            self.emit("{}")
-            self.is_whole = True
         needs_end = in_list or bool(row.closes)
         if not needs_end:
-            self.close("closed")
+            self.finish()
         while True:
             char = yield from self.space()
             if char in ",;}":
                 self.at += 1
-                if char == "}" and needs_end:
+                if char == "}" and self.is_open:
                     self.note_repairs("extra_closer")
             elif char == "{":
-                if self.is_open:
-                    self.close("closed")
+                self.finish()
                 return True
             elif char == "]" and in_list:
                 self.at += 1
                 in_list = False
                 if not row.closes:
-                    self.close("closed")
+                    self.finish()
                     return False
             else:
                 yield from self._close_section(in_list=in_list)
@@ -382,8 +396,7 @@ class MarkupCalls(MarkupReader):
                 found = yield from self._take_after_space((",", ";", "]", *row.closes))
                 if found == "]" and not row.closes:
                     break
-            if self.is_open:
-                self.close("closed")
+            self.finish()
             if found is not None:
                 return
 

@@ -248,6 +248,11 @@ class MarkupReader:
         self.out.append(CallEnded(how, tuple(self.repairs)))
         self.repairs.clear()
 
+    def finish(self) -> None:
+        """Report that the call has ended as it should, if it is open."""
+        if self.is_open:
+            self.close("closed")
+
     def fail(self) -> Exception:
         """Return the error for text that the dialect does not have here."""
         return MarkupBroken() if self.is_open else NoCall()

@@ -204,15 +204,19 @@ class ValidatedCalls:
         return bool(text.strip()) and _repair(text, "closed") is None and _repair(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
-        """Check a call whose arguments lack an end, once it is known that the answer was not cut off.
+        """Check a call that is not `complete`, once it is known that the answer was not cut off in it.
 
-        Lenient reading adds the end. The result is the call with its arguments checked, in a list.
+        Lenient reading adds an end that its arguments lack. A call of which nothing else is wrong has ended
+        badly, and cannot be run: its markup, or its server, has other text in place of its end. The result is
+        the call with its arguments checked, in a list.
 
         Args:
             call: A finished call.
         """
         # Unlike `feed`, this accepts arguments to which an end has to be added.
-        return self._check_call(call, self._lenient.get(call.name, False))
+        checked = self._check_call(call, self._lenient.get(call.name, False))
+        is_known = call.name in self._tools
+        return checked or [self._refuse_unended(call) if is_known else self._refuse_unknown(call)]
 
     def feed(self, call: ToolCall, *, now: float = 0.0) -> list[ToolCall]:
         """Return the call with its arguments checked.
@@ -293,6 +297,16 @@ class ValidatedCalls:
                 errors=error.errors,
             )
         return CheckedCall.of(call, repairs).refuse(reported, words_for_model(call.name, reported, text))
+
+    def _refuse_unended(self, call: ToolCall) -> ToolCall:
+        """Return a call with the error for one that has ended badly, although its arguments may be JSON."""
+        error = OutputInvalid(
+            f"tool call {call.id!r} has ended with other text than its end, or without its arguments; see "
+            ".arguments_text, and answer the model with .error_for_model",
+            text=call.arguments_text,
+        )
+        words = f"The call of {call.name} is not whole. Call {call.name} again, and write nothing else in it."
+        return CheckedCall.of(call).refuse(error, words)
 
     def _refuse_unknown(self, call: ToolCall) -> ToolCall:
         """Return a call with the error for a tool that does not exist."""

@@ -91,7 +91,8 @@ class CheckedCursor(CallPosition):
             # adds the missing end.
             (checked,) = self._tools.settle(call)
         else:
-            (checked,) = self._tools.feed(call)
+            # Only calls that have ended are in the log: one that `feed` takes for cut off has ended badly.
+            (checked,) = self._tools.feed(call) or self._tools.settle(call)
         if checked.repairs and checked.error is None:
             # The accumulator records only calls with valid JSON as delivered, and this one was repaired.
             self.accumulator.note_delivered(checked.id)
