@@ -86,8 +86,8 @@ RULES: dict[str, str] = {
     ),
     "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
     "call_invalid": (
-        "a tool call ended with arguments that are not JSON, without its end, or perhaps with those of another "
-        "call: it is kept, never handed out"
+        "a tool call ended with arguments that are not JSON, without its end, or perhaps with those of "
+        "another call: it is kept, never handed out"
     ),
     "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
     "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",
