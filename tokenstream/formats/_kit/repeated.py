@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.json import looks_whole, split_leading_values
-from tokenstream.formats._kit.values import canonical_json
+from tokenstream._basics.json import canonical_json, looks_whole, split_leading_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
