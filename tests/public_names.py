@@ -11,6 +11,7 @@ PUBLIC: dict[str, list[str]] = {
         "CallStore",
         "MemoryCallStore",
         "RedisCallStore",
+        "UncertainCall",
     ],
     "tokenstream": [
         "AnswerRejected",

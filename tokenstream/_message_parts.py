@@ -210,7 +210,8 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         """The parsed arguments: usually a dict, {} for an empty text; a str for a custom tool.
 
         The arguments of a checked call have the type that the tool declares: a `WeatherArgs`,
-        or a dict of the values with which a function is called.
+        or a dict of the values with which a function is called. They can be read even if the call's
+        `error` is a `CallUncertain`.
 
         Raises:
             InvalidJSON: The text is not JSON, or has not arrived completely.
@@ -224,8 +225,10 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     def key(self) -> str:
         """The call's key: equal for the same call after a retry, in a follower, and in another process.
 
-        It is a hash of the answer's identity, the name, the arguments as JSON, and the number of equal
-        calls before. "" for a call that has not ended, or is in no stream's answer. An answer's identity
+        It is a hash of the answer's identity, the name, the arguments, and the number of equal calls
+        before. A call from `validated_calls` or a router has the key of its validated arguments, under which
+        stores know it; any other has that of its JSON, which is another one if a default is written out.
+        "" for a call that has not ended, or is in no stream's answer. An answer's identity
         is its id in a relay's journal, else the stream's `answer_id`, else the first id of its message,
         else random. The message's id and a random one differ if the request is repeated, and so do the keys.
         """

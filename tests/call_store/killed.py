@@ -23,9 +23,9 @@ class Fatal(RedisCallStore):
         if place == self.place:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False, about: str = "") -> CallState:
         self.die_at("before begin")
-        state = super().begin(key, lease, token=token, again=again)
+        state = super().begin(key, lease, token=token, again=again, about=about)
         self.die_at("after begin")
         return state
 

@@ -202,7 +202,7 @@ def test_the_call_of_a_type_cannot_be_run_and_so_does_not_fail() -> None:
 
 
 def test_a_call_that_began_and_never_ended_is_uncertain_until_it_is_forgotten() -> None:
-    """It is handed out with an error, for the program and for the model, and never run."""
+    """It is handed out with an error, for the program and for the model, and never run; it can be read."""
     clock = [0.0]
     store, rooms = MemoryCallStore(lease=60, clock=lambda: clock[0]), Rooms()
 
@@ -225,9 +225,9 @@ def test_a_call_that_began_and_never_ended_is_uncertain_until_it_is_forgotten() 
     assert first.error.key == first.key
     assert CallState("unknown") == first.state
     assert "Do not repeat it" in first.error_for_model
-    for use in (first.run, lambda: first.arguments):
-        with pytest.raises(CallUncertain, match="may have run, or not: it is not run again"):
-            use()
+    assert {"room": 12} == first.arguments
+    with pytest.raises(CallUncertain, match="may have run, or not: it is not run again"):
+        first.run()
     assert [None, None] == [call.error for call in others]
     assert [12] == rooms.booked
 
@@ -399,8 +399,10 @@ def test_a_store_that_cannot_begin_loses_no_call() -> None:
             self.fail_once("look")
             return super().look(key)
 
-        def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
-            state = super().begin(key, lease, token=token, again=again)
+        def begin(
+            self, key: str, lease: float, *, token: str, again: bool = False, about: str = ""
+        ) -> CallState:
+            state = super().begin(key, lease, token=token, again=again, about=about)
             self.fail_once("begin")
             return state
 

@@ -157,17 +157,17 @@ def test_the_same_arguments_have_the_same_key_at_any_time(tool: Any, arguments: 
         (anything, {"a": [1]}),
     ],
 )
-def test_the_key_is_that_of_the_call_if_the_arguments_are_written_as_they_are(
+def test_the_key_is_that_of_the_json_unless_a_default_is_written(
     tool: Any, arguments: dict[str, Any]
 ) -> None:
-    """So that the calls that a store remembers from before are known again."""
+    """So that a program that does not know the tools finds a call in the store, too."""
     [call] = Stream(body(tool.__name__, arguments), answer_id="job 7").tool_calls
 
     assert [call.key] == keys_in_store(tool, arguments)
 
 
 def test_a_call_that_is_worded_otherwise_runs_once() -> None:
-    """In views and routers; `key` of the calls themselves stays as it is."""
+    """In views and routers; in the message, a call has the key of its own wording."""
     store, sent = MemoryCallStore(), list[float]()
 
     def pay(to: str, usd: float, memo: str = "") -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import pytest
+from pydantic import BaseModel, PlainSerializer, SecretStr
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -20,7 +23,14 @@ from redis.retry import Retry
 
 from tests.call_store.places import server
 from tests.support.redis_servers import RedisServer
-from tokenstream.call_store import AsyncRedisCallStore, CallState, MemoryCallStore, RedisCallStore
+from tokenstream import AsyncStream, Stream, testing
+from tokenstream.call_store import (
+    AsyncRedisCallStore,
+    CallState,
+    MemoryCallStore,
+    RedisCallStore,
+    UncertainCall,
+)
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.relay import MemoryJournal, RedisJournal
 from tokenstream.relay.journal import Journal
@@ -145,18 +155,79 @@ async def test_uncertain_calls_are_listed_and_settled_by_a_person(kind: str, ser
         await got(store.abandon("dropped", token="a", may_have_run=False))
         await anyio.sleep(0.01)
 
-        assert {"gone", "left", "kept"} == set(await got(store.uncertain()))
+        assert {"gone", "left", "kept"} == {call.key for call in await got(store.uncertain())}
         assert "new" == (await got(store.look("dropped"))).status
         assert [False] * 5 == [
             await got(store.settle(key, 1)) for key in ("running", "done", "failed", "dropped", "other")
         ]
         for key in ("gone", "left", "kept"):
-            assert await got(store.settle(key, {"sent": 7}))
+            entry = UncertainCall(key)
+            assert await got(store.settle(key if key == "gone" else entry, {"sent": 7}))
+            assert not await got(store.settle(entry, {"sent": 8}))
             await got(store.finish(key, "2", token="a"))
             assert CallState("done", '{"sent":7}') == await got(store.begin(key, 60, token="c"))
         assert [] == await got(store.uncertain())
         with pytest.raises(MisuseError, match="JSON can express"):
             await got(store.settle("left", object()))
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+    tries: int = 1
+
+
+def login(login: Login, pin: Annotated[str, PlainSerializer(lambda _: "***")] = "") -> None:
+    raise KeyboardInterrupt(login, pin)
+
+
+def pay(to: str, usd: float, memo: str = "") -> None:
+    raise KeyboardInterrupt(to, usd, memo)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_uncertain_call_tells_a_person_what_it_asks_for(kind: str, server: RedisServer) -> None:
+    """The tool, the arguments, the answer, the call's number in it, and the time; but no secret."""
+    script = testing.script().tool_call("pay", '{"usd": 1e2, "to": "ann", "memo": ""}')
+    script = script.tool_call("login", {"login": {"user": "ann", "password": "s3cret"}, "pin": "s3cret"})
+    script = script.tool_call("pay", {"to": "ben" * 100, "usd": 1})
+    body, begun = script.finish().chunks("openai-chat"), datetime.now(UTC)
+    async with opened(kind, server) as store:
+        store.max_result = 200
+        async with AsyncStream(body, answer_id="job 7, turn 1") as stream:
+            calls = [call async for call in stream.validated_calls(pay, login, once=store)]
+        for call in calls:
+            with pytest.raises(KeyboardInterrupt):
+                await call.run()
+        listed = sorted(await got(store.uncertain()), key=lambda entry: entry.number)
+        assert [call.key for call in calls] == [entry.key for entry in listed]
+        assert ["pay", "login", "pay"] == [entry.name for entry in listed]
+        assert ['{"memo":"","to":"ann","usd":100}', None] == [listed[n].arguments for n in (0, 2)]
+        hidden = json.loads(listed[1].arguments)
+        assert {"login": {"user": "ann", "password": "**********"}, "pin": "***"} == hidden
+        for entry in listed:
+            assert "job 7, turn 1" == entry.answer_id
+            assert begun <= entry.since <= datetime.now(UTC)
+            assert await got(store.settle(entry, "done"))
+        with Redis(unix_socket_path=server.path) as client:
+            assert b"ann" not in b"".join(client.dump(key) or b"" for key in client.keys("*"))
+
+
+def test_a_store_that_takes_no_text_about_its_calls_lists_their_keys() -> None:
+    """As one that was written before there was such a text."""
+
+    class Older(MemoryCallStore):
+        def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:  # type: ignore[override]
+            return super().begin(key, lease, token=token, again=again)
+
+    store = Older()
+    body = testing.script().tool_call("pay", {"to": "ann", "usd": 5}).finish().chunks("openai-chat")
+    [call] = Stream(body, answer_id="job 7").validated_calls(pay, once=store)
+    with pytest.raises(KeyboardInterrupt):
+        call.run()
+
+    assert [UncertainCall(call.key)] == store.uncertain()
 
 
 def test_the_calls_of_another_prefix_are_not_listed(server: RedisServer) -> None:
@@ -168,7 +239,7 @@ def test_the_calls_of_another_prefix_are_not_listed(server: RedisServer) -> None
             store.begin(f"{number}:é", 60, token="t")
             store.abandon(f"{number}:é", token="t")
 
-        assert [["0:é"], ["1:é"], ["2:é"]] == [store.uncertain() for store in stores]
+        assert [["0:é"], ["1:é"], ["2:é"]] == [[call.key for call in store.uncertain()] for store in stores]
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])

@@ -7,16 +7,21 @@ import random
 from typing import Any, Self
 
 from tests.support.replies import reply
-from tests.support.wire import DONE, sse
 from tokenstream import testing
 from tokenstream.testing import Recording, Request
 
+FORMATS = {"openai-chat": "/chat/completions", "anthropic": "/messages", "openai-responses": "/responses"}
+"""The path under which a format is asked for."""
+SENDING = "I am going to send all of the money now, as you have asked me to."
+DONE = "All of the money is on its way to those whom you have named."
+
 
 class Provider:
-    """Serves `POST …/chat/completions` on loopback until its `with` block ends.
+    """Serves the paths of `FORMATS` on loopback until its `with` block ends.
 
     A question is a list of transfers, as JSON. Each answer to it calls the same tools in the same order, with
-    other ids, and arguments that are written in other ways.
+    other ids, and arguments that are written in other ways. An answer that broke off in its text is continued
+    if the request asks for that.
 
     Args:
         rng: Decides where an answer breaks, and how its calls are written.
@@ -40,25 +45,29 @@ class Provider:
         if fate < 0.1:
             return Recording(status=503)
         asked: Any = request.json
-        chunks = self.make_chunks(asked["messages"])
+        [format] = [name for name, path in FORMATS.items() if request.path.endswith(path)]
+        chunks = self.make_chunks(asked.get("messages") or asked["input"], format)
         sent = chunks[: self.rng.randrange(len(chunks)) if fate < 0.35 else None]
         return reply((0.001, chunk) for chunk in sent)
 
-    def make_chunks(self, messages: list[Any]) -> list[bytes]:
-        """Return the answer to a conversation: the calls, and then a text."""
-        id = f"chatcmpl-{self.rng.getrandbits(64):x}"
-        deltas: list[Any] = [{"role": "assistant", "content": "Sending." if len(messages) == 1 else "Done."}]
-        transfers: list[Any] = json.loads(messages[0]["content"]) if len(messages) == 1 else []
-        for number, (to, usd) in enumerate(transfers):
+    def make_chunks(self, turns: list[Any], format: str) -> list[bytes]:
+        """Return the answer to a conversation: a text and the calls, and then a text alone."""
+        question, *later = turns
+        is_first = not any(word in json.dumps(later) for word in ("tool_call_id", "tool_use_id", "call_id"))
+        text = SENDING if is_first else DONE
+        if later and later[-1].get("role") == "user" and "last_words" in json.dumps(later[-1]):
+            said = _text_of(later[-2])
+            text = said[-40:] + text[len(said) :]
+        half = len(text) // 2
+        script = testing.script(id=f"answer-{self.rng.getrandbits(64):x}").text(text[:half], text[half:])
+        for to, usd in json.loads(question["content"]) if is_first else []:
             pieces = [f'"to": "{to}"', f'"usd": {self.rng.choice([usd, float(usd)])}']
             self.rng.shuffle(pieces)
-            call = {"index": number, "id": f"call_{self.rng.getrandbits(64):x}", "type": "function"}
-            deltas.append(
-                {"tool_calls": [{**call, "function": {"name": "transfer", "arguments": "{" + pieces[0]}}]}
-            )
-            rest = {"arguments": f", {pieces[1]}}}"}
-            deltas.append({"tool_calls": [{"index": number, "function": rest}]})
-        finish = "tool_calls" if len(messages) == 1 else "stop"
-        choices = [{"index": 0, "delta": delta} for delta in deltas]
-        events = [*choices, {"index": 0, "delta": {}, "finish_reason": finish}]
-        return [sse({"id": id, "model": "m", "choices": [event]}) for event in events] + [DONE]
+            id = f"call_{self.rng.getrandbits(64):x}"
+            script = script.tool_call("transfer", ["{" + pieces[0], f", {pieces[1]}}}"], id=id)
+        return script.usage(input_tokens=9, output_tokens=9).finish().chunks(format)
+
+
+def _text_of(turn: Any) -> str:
+    content = turn["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)

@@ -1,4 +1,4 @@
-"""The program of docs/guides/money.md sends no money twice, and none gets lost without being listed."""
+"""The programs of docs/guides/money.md send no money twice, and none gets lost without being listed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from redis import Redis
 
 from tests.money.jobs import LEASE
-from tests.money.provider import Provider
+from tests.money.provider import DONE, FORMATS, Provider
 from tests.project import ROOT
 from tests.support.effort import trials
 from tests.support.redis_servers import RedisServer
@@ -27,6 +28,9 @@ from tokenstream.call_store import RedisCallStore
 
 KILLS = trials(300)
 """How many processes are killed while they work; the store is killed beside every tenth of them."""
+FEW_KILLS = trials(30)
+"""How many are killed of each program for other providers and ways to recover."""
+MODES = ("restart", "continue", "auto")
 
 
 class Jobs:
@@ -44,9 +48,9 @@ class Jobs:
 
 
 @contextmanager
-def jobs(folder: Path, redis_url: str, provider_url: str) -> Generator[Jobs]:
+def jobs(folder: Path, *arguments: str) -> Generator[Jobs]:
     """Give what starts processes, in a folder that has the bank's list of transfers."""
-    program = [sys.executable, "-m", "tests.money.jobs", redis_url, provider_url]
+    program = [sys.executable, "-m", "tests.money.jobs", *arguments]
     with (
         (folder / "errors").open("w", encoding="utf-8") as errors,
         subprocess.Popen(
@@ -70,20 +74,43 @@ def make_job(number: int, rng: random.Random) -> tuple[str, dict[str, int]]:
     }
 
 
+def read_exits(folder: Path) -> str:
+    """Return the errors of programs that are neither the provider's nor the store's."""
+    exits = folder / "exits"
+    return exits.read_text(encoding="utf-8") if exits.exists() else ""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_it(tmp_path: Path) -> None:
-    """Killed at random moments, alone or beside another process or its store, while the provider breaks."""
+@pytest.mark.parametrize(
+    ("bank", "format", "mode", "most"),
+    [
+        ("plain", "openai-chat", "restart", KILLS),
+        ("keys", "openai-chat", "restart", KILLS),
+        *[
+            (bank, format, mode, FEW_KILLS)
+            for bank, (format, mode) in zip(cycle(["keys", "plain"]), product(FORMATS, MODES), strict=False)
+        ],
+    ],
+)
+def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_it(
+    tmp_path: Path, bank: str, format: str, mode: str, most: int
+) -> None:
+    """Killed at random moments, alone or beside another process or its store, while the provider breaks.
+
+    Any other end than the kill, the provider's break, other calls, or the store's error is a fault. A bank
+    that takes keys gets all money, and nobody is asked.
+    """
     seed = random.randrange(1 << 32)
     rng, asked, kills, jobs_done = random.Random(seed), dict[str, int](), Counter[str](), 0
     options = {"appendonly": "yes", "appendfsync": "always"}
     with (
         RedisServer(tmp_path, **options) as server,
         Provider(random.Random(seed + 1)) as provider,
-        jobs(tmp_path, f"unix://{server.path}", provider.url) as processes,
+        jobs(tmp_path, f"unix://{server.path}", provider.url, bank, format, mode) as processes,
     ):
         longest = 0.1
-        while kills["process"] < KILLS:
+        while kills["process"] < most:
             name, transfers = make_job(jobs_done, rng)
             asked |= transfers
             command = "work", name, json.dumps([*transfers.items()])
@@ -99,17 +126,19 @@ def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_
                     kills["ended" if processes.ask("wait", number) >= 0 else "process"] += 1
             begun = time.monotonic()
             while processes.ask("wait", processes.ask(*command)):
-                assert time.monotonic() < begun + 60, (seed, name, (tmp_path / "errors").read_text()[-2000:])
+                assert time.monotonic() < begun + 60, (seed, name, read_exits(tmp_path))
             longest = min(max(longest, time.monotonic() - begun), 2 * LEASE)
             jobs_done += 1
 
         with Redis(unix_socket_path=server.path, decode_responses=True) as client:
             listed: Any = client.hgetall("uncertain")
             # The store has one more if it was gone when the end of a transfer was to be stored.
-            assert {*listed} <= {*RedisCallStore(client).uncertain()}, seed
+            assert {*listed} <= {call.key for call in RedisCallStore(client).uncertain()}, seed
+            keyed: Any = client.hgetall("bank")
             last: list[Any] = [client.lindex(f"history:job {number}", -1) for number in range(jobs_done)]
 
-    lines = (tmp_path / "transfers.txt").read_text(encoding="utf-8").splitlines()
+    assert not read_exits(tmp_path), seed
+    lines = [*keyed.values()] if bank == "keys" else (tmp_path / "transfers.txt").read_text().splitlines()
     sent = Counter(lines)
     told = " ".join(listed.values())
     assert [] == [line for line, times in sent.items() if times > 1], seed
@@ -117,4 +146,5 @@ def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_
     assert [] == [to for to, usd in asked.items() if f"{to} {usd}" not in sent and f'"{to}"' not in told], (
         seed
     )
-    assert {"Done."} == {json.loads(turn)["content"] for turn in last}, seed
+    assert bank == "plain" or not listed, seed
+    assert all(DONE in turn for turn in last), seed

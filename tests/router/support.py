@@ -19,6 +19,7 @@ class Cursor:
         self._now = list(missed)
         self._live = iter(live)
         self._end = list(end)
+        self.describe: Any = None
 
     def ready(self) -> Any:
         item = self._now.pop(0) if self._now else None

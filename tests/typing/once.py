@@ -16,6 +16,7 @@ from tokenstream.call_store import (
     CallStore,
     MemoryCallStore,
     RedisCallStore,
+    UncertainCall,
 )
 from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.relay import MemoryJournal
@@ -60,7 +61,7 @@ async def asynchronous(stream: AsyncStream, store: AsyncCallStore, journal: Memo
 def stores() -> None:
     plain_stores: list[CallStore] = [MemoryCallStore(), RedisCallStore(Redis())]
     later: AsyncCallStore = AsyncRedisCallStore(AsyncRedis())
-    assert_type(plain_stores[0].uncertain(), list[str])
+    assert_type(plain_stores[0].uncertain(), list[UncertainCall])
     assert_type(plain_stores[0].settle("key", 1), bool)
     Router(once=plain_stores[0])
     Router(once=later)

@@ -1,8 +1,12 @@
-"""Keys of tool calls, by which a program can tell that it has run a call before.
+"""Tells which tool calls are the same, and gives them keys, by which a program knows a call again.
+
+Two calls are the same if they have the same content: the tool's name, and the arguments in one canonical
+form. That is the form of the validated arguments for a call that was checked against the application's tools,
+and of the JSON for any other.
 
 The same call has the same key after a retry, in a follower of the stream, and in another process. A key is
-a hash of the answer's identity, the choice, the tool's name, the arguments as JSON, and the number of equal
-calls that ended before in the same choice.
+a hash of the answer's identity, the choice, the content, and the number of equal calls that ended before in
+the same choice.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from tokenstream._basics.json import decode
-from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream._basics.json import canonical_json
+from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, ToolCall
 
 Describe: TypeAlias = "Callable[[str, str], str | None]"
-"""Describes a call from its name and its arguments as JSON; see `CallPlace.find_key_as`."""
+"""Returns the canonical form of a call's validated arguments, from the tool's name and the text, or None."""
+Content: TypeAlias = tuple[str, str, str]
+"""The content of a call: the tool's name, "json" or "text", and the arguments."""
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
 """The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
 the provider gave the message, or chance."""
@@ -158,17 +164,20 @@ class CallPlace:
         calls: The calls of the same choice; None if `key` is passed.
         number: The number of the call among them, counted from 0.
         key: The key, if it is known already.
+        earlier_ids: The other ids under which the call was handed out; None for none.
+        describe: Describes the validated arguments of all calls; None for a call that was not checked.
     """
 
-    __slots__ = ("_key", "calls", "earlier_ids", "identity", "number")
+    __slots__ = ("_key", "calls", "describe", "earlier_ids", "identity", "number")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - `__reduce__` passes them by position
         self,
         identity: AnswerIdentity,
         calls: ChoiceCalls | None,
         number: int = 0,
         key: str = "",
         earlier_ids: list[str] | None = None,
+        describe: Describe | None = None,
     ) -> None:
         self.identity = identity
         self.calls = calls
@@ -177,18 +186,20 @@ class CallPlace:
         """The number of the call in its choice, counted from 0."""
         self.earlier_ids: list[str] = [] if earlier_ids is None else earlier_ids
         """The other ids under which the call was handed out; results may be given under them."""
+        self.describe = describe
         self._key = key
 
     @property
     def key(self) -> str:
         """The call's key: a hash that is the same for this call in a retry and in another process."""
         if not self._key and self.calls is not None:
-            self._key = self.calls.find_key(self.number, None)
+            self._key = self.calls.find_key(self.number, self.describe)
         return self._key
 
-    def find_key_as(self, describe: Describe) -> str:
-        """Return a key that is the same for all calls whose arguments have the same description."""
-        return self.key if self.calls is None else self.calls.find_key(self.number, describe)
+    def make_checked(self, describe: Describe) -> CallPlace:
+        """Return the place for the checked call, whose key is that of its validated arguments."""
+        key = self._key if self.calls is None else ""
+        return CallPlace(self.identity, self.calls, self.number, key, self.earlier_ids, describe)
 
     def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, int, str, list[str]]]:
         # `calls` are all calls of the answer; a stored or copied call keeps just its own key.
@@ -221,8 +232,8 @@ class ChoiceCalls:
 
     def describe(self, describe: Describe | None, *, start: int = 0) -> list[str]:
         """Return each call as a text with its name and its arguments, such as `pay({"usd":5})`."""
-        calls = self._calls[start:]
-        return [f"{name}({_describe(describe, type_, name, text)[1]})" for type_, name, text in calls]
+        contents = [_find_content(describe, *call) for call in self._calls[start:]]
+        return [f"{name}({text})" for name, _, text in contents]
 
     def find_entry_key(self, number: int) -> str:
         """Return the key under which a store keeps an entry of the list of these calls."""
@@ -231,8 +242,8 @@ class ChoiceCalls:
     def find_key(self, number: int, describe: Describe | None) -> str:
         """Return the key of call `number`, from 0; it depends on the calls before, whose keys come first."""
         keys = self._keys.setdefault(describe, _Keys())
-        for type_, name, text in self._calls[len(keys.found) : number + 1]:
-            content = _hash([self._identity.id, self._choice, name, *_describe(describe, type_, name, text)])
+        for call in self._calls[len(keys.found) : number + 1]:
+            content = _hash([self._identity.id, self._choice, *_find_content(describe, *call)])
             # The number of equal calls before this one, which tells them apart.
             count = keys.counts.get(content, 0)
             keys.counts[content] = count + 1
@@ -279,10 +290,8 @@ def _hash(content: list[Any]) -> str:
 
 
 def is_same_call(one: ToolCall, other: ToolCall) -> bool:
-    """Return True if two calls have the same name, and equal arguments."""
-    return one.name == other.name and _canonical(one.type, one.arguments_text) == _canonical(
-        other.type, other.arguments_text
-    )
+    """Return True if two calls have the same content."""
+    return _find_content_of(one) == _find_content_of(other)
 
 
 def note_same(before: ToolCall, call: ToolCall) -> None:
@@ -298,18 +307,17 @@ def ids_of(call: ToolCall) -> tuple[str, ...]:
     return (call.id,) if place is None else (call.id, *place.earlier_ids)
 
 
-def _describe(describe: Describe | None, type_: str, name: str, text: str) -> tuple[str, str]:
-    """Return a call's arguments as `describe` describes them; as `_canonical` does if it cannot."""
-    description = None if describe is None or type_ == "custom" else describe(name, text)
-    return _canonical(type_, text) if description is None else ("json", description)
+def _find_content_of(call: ToolCall) -> Content:
+    place = place_of(call)
+    describe = None if place is None else place.describe
+    return _find_content(describe, call.type, call.name, call.arguments_text)
 
 
-def _canonical(type_: str, text: str) -> tuple[str, str]:
-    """Return a pair that is equal for equal arguments of a call: "json" or "text", and the text."""
+def _find_content(describe: Describe | None, type_: str, name: str, text: str) -> Content:
+    """Return a call's content: with `describe`, by its validated arguments, if they have a description."""
     if type_ == "custom":
-        return "text", text
-    try:
-        value: Any = {} if text.strip() in NO_ARGUMENTS else decode(text)
-    except ProtocolError:
-        return "text", text
-    return "json", json.dumps(value, sort_keys=True, separators=(",", ":"))
+        return name, "text", text
+    described = None if describe is None else describe(name, text)
+    if described is None:
+        described = "{}" if text.strip() in NO_ARGUMENTS else canonical_json(text)
+    return (name, "text", text) if described is None else (name, "json", described)

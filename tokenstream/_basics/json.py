@@ -86,6 +86,35 @@ def check_bounds(payload: bytes | str, limits: Limits) -> None:
         _check_bounds(_as_text(payload), limits)
 
 
+def canonical_json(value: object) -> str | None:
+    """Return JSON, a text or a value, as the text that all equal values have in common; None if it is none.
+
+    Example:
+        >>> canonical_json('{"b":1, "a":2.0}'), canonical_json({"a": 2, "b": 1})
+        ('{"a":2,"b":1}', '{"a":2,"b":1}')
+    """
+    try:
+        return to_canonical(decode(value) if isinstance(value, str) else value)
+    except (ProtocolError, RecursionError, TypeError, ValueError):
+        return None
+
+
+def to_canonical(value: object) -> str:
+    """Return a value as canonical JSON; any error of `json.dumps` if it is none."""
+    # Python compares 1 and true as equal; their texts differ.
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    # JavaScript has one kind of numbers, and writes 1.0 as 1.
+    if "." in text or "e" in text:
+        return json.dumps(json.loads(text, parse_float=_whole_number), separators=(",", ":"))
+    return text
+
+
+def _whole_number(text: str) -> int | float:
+    """Return a number with a fraction or an exponent as an int, if it has that value."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
 def is_deeper(value: object, depth: int) -> bool:
     """Return True if a JSON value is nested deeper than `depth`; for values that `decode` has not checked.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenstream.call_store._memory import MemoryCallStore
 from tokenstream.call_store._redis import AsyncRedisCallStore, RedisCallStore
-from tokenstream.stages._tools.store import AsyncCallStore, CallPolicy, CallState, CallStore
+from tokenstream.stages._tools.store import AsyncCallStore, CallPolicy, CallState, CallStore, UncertainCall
 
 __all__ = [
     "AsyncCallStore",
@@ -14,4 +14,5 @@ __all__ = [
     "CallStore",
     "MemoryCallStore",
     "RedisCallStore",
+    "UncertainCall",
 ]

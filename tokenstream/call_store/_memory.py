@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, check_lease, to_result
+from tokenstream.stages._tools.store import CallState, UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 class _Call:
     """A tool call that has begun, as a store remembers it: its status, its result and its lease."""
 
-    __slots__ = ("lease_end", "result", "status", "token")
+    __slots__ = ("about", "lease_end", "result", "status", "token")
 
-    def __init__(self, token: str, lease_end: float) -> None:
+    def __init__(self, token: str, lease_end: float, about: str = "") -> None:
         self.token = token
+        self.about = about
+        """The text that tells a person what the call asks for."""
         self.lease_end = lease_end
         """The clock reading from which a call that has not ended gets the status "unknown"."""
         self.status: CallStatus = "running"
@@ -92,7 +94,7 @@ class MemoryCallStore:
     def __repr__(self) -> str:
         return f"<MemoryCallStore: {len(self._begun)} calls have begun, {len(self._ended)} have ended>"
 
-    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False, about: str = "") -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`.
 
         Raises:
@@ -109,7 +111,7 @@ class MemoryCallStore:
                 return state
             self._ended.pop(key, None)
             self._make_room()
-            self._begun[key] = _Call(token, self._clock() + lease)
+            self._begun[key] = _Call(token, self._clock() + lease, about)
             return CallState("new")
 
     def look(self, key: str) -> CallState:
@@ -129,6 +131,7 @@ class MemoryCallStore:
             elif call.token != token:
                 return
             call.status, call.result = "failed" if failed else "done", result
+            call.about = call.about if result is None else ""
             self._begun.pop(key, None)
             self._ended[key] = call
 
@@ -143,28 +146,30 @@ class MemoryCallStore:
             elif call.status == "running":
                 del self._begun[key]
 
-    def uncertain(self) -> list[str]:
-        """Return the keys of the calls of which nobody knows the end, for a person to look at.
+    def uncertain(self) -> list[UncertainCall]:
+        """Return the calls of which nobody knows the end, for a person to look at.
 
         Example:
             >>> store = MemoryCallStore()
             >>> state = store.begin("key of a transfer", 600, token="process 1")
             >>> store.abandon("key of a transfer", token="process 1")
-            >>> store.uncertain()
-            ['key of a transfer']
-            >>> store.settle("key of a transfer", "sent"), store.uncertain()
-            (True, [])
+            >>> [call] = store.uncertain()
+            >>> call.key, store.settle(call, "sent"), store.uncertain()
+            ('key of a transfer', True, [])
         """
         with self._lock:
-            return [key for key in (*self._begun, *self._ended) if self._is_uncertain(key)]
+            calls = {**self._begun, **self._ended}
+            return [
+                UncertainCall.of(key, call.about) for key, call in calls.items() if self._is_uncertain(key)
+            ]
 
-    def settle(self, key: str, result: object) -> bool:
+    def settle(self, key: UncertainCall | str, result: object) -> bool:
         """Store the result of an uncertain call; return False if it is not uncertain. See `CallStore.settle`.
 
         Raises:
             MisuseError: JSON cannot express the result.
         """
-        text = to_result(result)
+        text, key = to_result(result), key_of(key)
         with self._lock:
             if not self._is_uncertain(key):
                 return False

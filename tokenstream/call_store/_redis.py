@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.loose import ErasedGeneric
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, check_lease, to_result
+from tokenstream.stages._tools.store import CallState, UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,10 +25,10 @@ ResultT = TypeVar("ResultT")
 
 _BEGIN = """
 local call, alive = KEYS[1], KEYS[2]
-local token, lease, keep, again = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local token, lease, keep, again, about = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local state = redis.call('HMGET', call, 'token', 'status', 'result')
 if not state[1] or (state[2] == 'failed' and again == '1') then
-  redis.call('HSET', call, 'token', token, 'status', 'running')
+  redis.call('HSET', call, 'token', token, 'status', 'running', 'about', about)
   redis.call('HDEL', call, 'result')
   redis.call('PEXPIRE', call, keep + lease)
   redis.call('SET', alive, '1', 'PX', lease)
@@ -51,7 +51,8 @@ local token, keep, status = ARGV[1], ARGV[2], ARGV[3]
 local owner = redis.call('HGET', call, 'token')
 if owner and owner ~= token then return 0 end
 redis.call('HSET', call, 'token', token, 'status', status)
-if ARGV[4] then redis.call('HSET', call, 'result', ARGV[4]) else redis.call('HDEL', call, 'result') end
+redis.call('HDEL', call, ARGV[4] and 'about' or 'result')
+if ARGV[4] then redis.call('HSET', call, 'result', ARGV[4]) end
 redis.call('PEXPIRE', call, keep)
 redis.call('DEL', alive)
 return 1
@@ -71,15 +72,17 @@ if not state[1] or state[2] == 'failed' then return 0 end
 if state[2] == 'done' and state[3] then return 0 end
 if state[2] == 'running' and redis.call('EXISTS', alive) == 1 then return 0 end
 redis.call('HSET', call, 'token', '', 'status', 'done', 'result', ARGV[2])
+redis.call('HDEL', call, 'about')
 redis.call('PEXPIRE', call, ARGV[1])
 redis.call('DEL', alive)
 return 1
 """
-_IS_UNCERTAIN = """
+_FIND_UNCERTAIN = """
 local call, alive = KEYS[1], KEYS[2]
-local state = redis.call('HMGET', call, 'status', 'result')
-if state[1] == 'running' then return 1 - redis.call('EXISTS', alive) end
-return (state[1] == 'unknown' or (state[1] == 'done' and not state[2])) and 1 or 0
+local state = redis.call('HMGET', call, 'status', 'result', 'about')
+local is_left = state[1] == 'running' and redis.call('EXISTS', alive) == 0
+if is_left or state[1] == 'unknown' or (state[1] == 'done' and not state[2]) then return {state[3] or ''} end
+return {}
 """
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
@@ -115,8 +118,8 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         self._prefix = prefix
         self._keep = keep
 
-    def begin(self, key: str, lease: float, token: str, *, again: bool) -> ReplyT:
-        return self._run(_BEGIN, key, token, _to_ms(lease), _to_ms(self._keep), int(again))
+    def begin(self, key: str, lease: float, token: str, about: str, *, again: bool) -> ReplyT:
+        return self._run(_BEGIN, key, token, _to_ms(lease), _to_ms(self._keep), int(again), about.encode())
 
     def look(self, key: str) -> ReplyT:
         return self._run(_LOOK, key)
@@ -135,8 +138,9 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
     def settle(self, key: str, result: str) -> ReplyT:
         return self._run(_SETTLE, key, _to_ms(self._keep), result.encode())
 
-    def is_uncertain(self, key: str) -> ReplyT:
-        return self._run(_IS_UNCERTAIN, key)
+    def find_uncertain(self, key: str) -> ReplyT:
+        """Return the text about a call, in a list; an empty list if the call is not uncertain."""
+        return self._run(_FIND_UNCERTAIN, key)
 
     def scan(self, cursor: int) -> ReplyT:
         """Return the cursor of the next scan, 0 at the end, and the names of some keys in Redis."""
@@ -214,9 +218,9 @@ class RedisCallStore:
         self.same_calls = same_calls
         """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
-    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False, about: str = "") -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
-        return _read_state(self._do(lambda: self._calls.begin(key, lease, token, again=again)))
+        return _read_state(self._do(lambda: self._calls.begin(key, lease, token, about, again=again)))
 
     def look(self, key: str) -> CallState:
         """Return the state of a call and change nothing; the status is "new" if nothing is known."""
@@ -230,26 +234,28 @@ class RedisCallStore:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
         self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
 
-    def uncertain(self) -> list[str]:
-        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`.
+    def uncertain(self) -> list[UncertainCall]:
+        """Return the calls of which nobody knows the end; see `CallStore.uncertain`.
 
         This goes through all calls that the store remembers.
         """
-        found: dict[str, None] = {}
+        found: dict[str, UncertainCall] = {}
         cursor: int | None = None
         while cursor != 0:
             reply = self._do(partial(self._calls.scan, cursor or 0))
             cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
-            found |= {key: None for key in keys if self._do(partial(self._calls.is_uncertain, key))}
-        return [*found]
+            for key in keys:
+                for about in self._do(partial(self._calls.find_uncertain, key)):
+                    found[key] = UncertainCall.of(key, about.decode())
+        return [*found.values()]
 
-    def settle(self, key: str, result: object) -> bool:
+    def settle(self, key: UncertainCall | str, result: object) -> bool:
         """Store the result of an uncertain call; see `CallStore.settle`.
 
         Raises:
             MisuseError: JSON cannot express the result.
         """
-        text = to_result(result)
+        text, key = to_result(result), key_of(key)
         return bool(self._do(lambda: self._calls.settle(key, text)))
 
     def forget(self, key: str) -> bool:
@@ -312,9 +318,11 @@ class AsyncRedisCallStore:
         self.same_calls = same_calls
         """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
-    async def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+    async def begin(
+        self, key: str, lease: float, *, token: str, again: bool = False, about: str = ""
+    ) -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
-        return _read_state(await self._do(lambda: self._calls.begin(key, lease, token, again=again)))
+        return _read_state(await self._do(lambda: self._calls.begin(key, lease, token, about, again=again)))
 
     async def look(self, key: str) -> CallState:
         """Return the state of a call and change nothing; the status is "new" if nothing is known."""
@@ -328,26 +336,28 @@ class AsyncRedisCallStore:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
         await self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
 
-    async def uncertain(self) -> list[str]:
-        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`.
+    async def uncertain(self) -> list[UncertainCall]:
+        """Return the calls of which nobody knows the end; see `CallStore.uncertain`.
 
         This goes through all calls that the store remembers.
         """
-        found: dict[str, None] = {}
+        found: dict[str, UncertainCall] = {}
         cursor: int | None = None
         while cursor != 0:
             reply = await self._do(partial(self._calls.scan, cursor or 0))
             cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
-            found |= {key: None for key in keys if await self._do(partial(self._calls.is_uncertain, key))}
-        return [*found]
+            for key in keys:
+                for about in await self._do(partial(self._calls.find_uncertain, key)):
+                    found[key] = UncertainCall.of(key, about.decode())
+        return [*found.values()]
 
-    async def settle(self, key: str, result: object) -> bool:
+    async def settle(self, key: UncertainCall | str, result: object) -> bool:
         """Store the result of an uncertain call; see `CallStore.settle`.
 
         Raises:
             MisuseError: JSON cannot express the result.
         """
-        text = to_result(result)
+        text, key = to_result(result), key_of(key)
         return bool(await self._do(lambda: self._calls.settle(key, text)))
 
     async def forget(self, key: str) -> bool:

@@ -7,10 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.errors import (
-    CallUncertain,
-    MisuseError,
-)
+from tokenstream._basics.call_keys import ids_of, place_of, set_place
+from tokenstream.errors import CallUncertain, MisuseError
 from tokenstream.events import (
     Finish,
     PartDone,
@@ -20,6 +18,7 @@ from tokenstream.events import (
     ToolProgress,
     ToolResult,
 )
+from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
 from tokenstream.turns._results import ToolResults
@@ -29,17 +28,26 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
+    from tokenstream._basics.call_keys import Describe
     from tokenstream.events import Event
-    from tokenstream.message import Message, ToolCall
+    from tokenstream.message import Message
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
 
-    class CursorMaker(Protocol):
-        """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
+    class CheckedCalls(Cursor[Any], Protocol):
+        """A cursor in checked calls; the classes of both are in a layer above, which must not be imported."""
 
-        def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
+        @property
+        def describe(self) -> Describe:
+            """Describes the validated arguments of a call."""
+            ...
+
+    class CursorMaker(Protocol):
+        """Makes the cursors of a stream."""
+
+        def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CheckedCalls:
             """Return a cursor that goes through the answer's tool calls, and checks their arguments.
 
             Args:
@@ -214,6 +222,8 @@ class HandlerRun:
         # The results of tools.
         self._values: dict[str, object] = {}
         """The result of each tool call, or the error message for the model, by the call's id."""
+        self._answered: dict[str, ToolCall] = {}
+        """The calls that have a result, by id."""
         self._errors: list[str] = []
         """The ids of the calls whose result is an error."""
 
@@ -222,8 +232,8 @@ class HandlerRun:
         """The object that finds the tools to run; None without tools."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         """The functions that find the handler calls to make for an event, by the event's class."""
-        self._checked_calls: Cursor[Any] | None = None
-        """The view of the tool calls with their checked arguments; None without tools."""
+        self.describe: Describe | None = None
+        """Describes the validated arguments of a call; None without tools."""
         for entry in entries:
             self._register(entry.events, functools.partial(_pair_with_event, entry))
         # Tools come after all handlers of an event, so that they do not run if a handler raises.
@@ -234,7 +244,8 @@ class HandlerRun:
         """Let the events that end a tool call cause a run of its tool, with checked arguments."""
         checkers = [entry.checker for entry in tools.values()]
         lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
-        cursor = self._checked_calls = cursors.router_calls(*checkers, lenient=lenient)
+        cursor = cursors.router_calls(*checkers, lenient=lenient)
+        self.describe = cursor.describe
         finder = self._call_finder = CallWorkFinder(tools, cursor, self._refuse_call)
         # If almost-JSON is read, a call without an end waits for the event after it.
         self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
@@ -276,7 +287,7 @@ class HandlerRun:
         """Store a tool's return value as the result of its call; ignore the value of any other handler."""
         if not work.is_tool:
             return NO_WORK
-        self._values[work.item.id] = value
+        self._keep(work.item, value)
         return self.feed(ToolResult(work.item.id, value))
 
     def store_failure(self, work: Work, error: BaseException) -> list[Work] | None:
@@ -294,32 +305,52 @@ class HandlerRun:
 
     def _store_error(self, call: ToolCall, words: str) -> list[Work]:
         """Store a message for the model about a tool's failure, as the result of the call."""
-        self._values[call.id] = words
+        self._keep(call, words)
         self._errors.append(call.id)
         return self.feed(ToolResult(call.id, error=words))
 
-    def finish(self, message: Message) -> ToolResults:
-        """Return the results of the tools once all work is done."""
-        return self._results(message)
+    def _keep(self, call: ToolCall, value: object) -> None:
+        """Keep the result of a call."""
+        self._values[call.id], self._answered[call.id] = value, call
+
+    def finish(self, *messages: Message) -> ToolResults:
+        """Return the results of the tools once all work is done; see `_results`."""
+        return self._results(messages)
 
     def dispose(self) -> None:
         """Let go of the finder, which refers back to this run; called once the run is over."""
         self._table.clear()
         self._call_finder = None
 
-    def put_results_on(self, error: BaseException, message: Message) -> None:
+    def put_results_on(self, error: BaseException, *messages: Message) -> None:
         """Attach the tools' results to an error, because tools that have run cannot be undone."""
         error_with_results: Any = error
         # The application's own exception class may refuse new attributes.
         with suppress(AttributeError):
-            error_with_results.tool_results = self._results(message)
+            error_with_results.tool_results = self._results(messages)
 
-    def _results(self, message: Message) -> ToolResults:
-        """Return the results of the tools, by the ids that their calls have in the message."""
-        # When the answer is restarted, a repeated call gets a new id in the message.
-        renamed: dict[str, str] = getattr(self._checked_calls, "renamed", {})
-        values = {renamed.get(call, call): value for call, value in self._values.items()}
-        return ToolResults.so_far(message, values, [renamed.get(call, call) for call in self._errors])
+    def _find_missing(self, message: Message) -> list[ToolCall]:
+        """Return the calls that have a result, and that a message does not have under any id."""
+        ids = {id for call in message.tool_calls for id in ids_of(call)}
+        return [call for id, call in self._answered.items() if id not in ids]
+
+    def _results(self, messages: Sequence[Message]) -> ToolResults:
+        """Return the results of the tools, with the first message that has all of their calls.
+
+        If none has, the first is given the calls that it lacks.
+        """
+        message = next((each for each in messages if not self._find_missing(each)), messages[0])
+        missing = [_make_plain(call) for call in self._find_missing(message)]
+        if missing:
+            message = message.model_copy(update={"parts": (*message.parts, *missing)})
+        return ToolResults.so_far(message, self._values, self._errors)
+
+
+def _make_plain(call: ToolCall) -> ToolCall:
+    """Return a checked call as a message has it."""
+    plain = ToolCall.model_construct(call.model_fields_set, **dict(call))
+    set_place(plain, place_of(call))
+    return plain
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:

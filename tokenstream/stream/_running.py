@@ -12,7 +12,7 @@ from functools import partial
 from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import CallsDiffer, MisuseError, StreamError
 from tokenstream.stages._tools.generators import (
     ToolStopped,
     finish_call,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream import events
+    from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers import HandlerRun, Work
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
@@ -50,9 +51,12 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
         _call_all(driver, run, run.end())
         if run.once is not None:
             run.once.do(run.once.end(driver.machine.accumulator))
-        return run.finish(driver.message)
+        return run.finish(*_list_messages(driver))
     except BaseException as error:
-        run.put_results_on(error, driver.message)
+        if isinstance(error, StreamError):
+            # If the stream goes on, a restarted answer differs: the stream then ends with the earlier one.
+            driver.fall_back(error)
+        run.put_results_on(error, *_list_messages(driver, error))
         raise
     finally:
         run.dispose()
@@ -122,6 +126,9 @@ class _Tasks:
         except self._cancelled:
             # The task group has to see its own cancellation.
             raise
+        except (StreamError, CallsDiffer) as error:
+            # The answer differs from an earlier one. Its tools go on, as after an answer that broke off.
+            self._store_error(error)
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
             self._store_error(error)
             self.group.cancel_scope.cancel()
@@ -130,11 +137,14 @@ class _Tasks:
         """Return the results of the tools, or raise the failure; called once all tasks are over."""
         failure, self._failure = self._failure, None
         if failure is None:
-            return self._run.finish(self._driver.message)
-        if self._must_end:
+            return self._run.finish(*_list_messages(self._driver))
+        if isinstance(failure, StreamError) and not self._must_end:
+            # If the stream goes on, a restarted answer differs: the stream then ends with the earlier one.
+            self._driver.fall_back(failure)
+        else:
             # A handler failed, or the run was cancelled: the rest of the answer is not read.
             await self._driver.close(failed=True)
-        self._run.put_results_on(failure, self._driver.message)
+        self._run.put_results_on(failure, *_list_messages(self._driver, failure))
         try:
             raise failure
         finally:
@@ -207,6 +217,10 @@ class _Tasks:
             # The run is being cancelled, or a handler awaited a task that was cancelled.
             self._end_with(error)
             raise
+        except CallsDiffer as error:
+            # No further call is begun, but the tools that run go on.
+            self._store_error(error)
+            return
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
             # A tool's own failure is its result; the other handlers go on.
             following = self._run.store_failure(work, error)
@@ -322,13 +336,25 @@ def _begin_run(
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
     # A run's readers are told of calls that no tool is run for; `around_tool` tells of the others.
     run.on_refusal = driver.machine.accumulator.refuse_call
-    run.once = None if argument.once is None else kind(argument.once)
+    run.once = None if argument.once is None else kind(argument.once, run.describe)
     # Steps and observers surround each tool with a context of their own. A stream that a step
     # follows is shared, so its driver has a hub, which knows the step's context.
     hub = getattr(driver, "hub", None)
     around_tool, observer = None if hub is None else hub.around_tool, driver.machine.observer
     run.around_tool = around_tool if observer is None else observer.around_tool(around_tool)
     return run
+
+
+def _list_messages(driver: SyncDriver | AsyncDriver, error: BaseException | None = None) -> list[Message]:
+    """Return the answer and one that was given up for it, which comes first if they differ by an error."""
+    messages, given_up = [driver.message], driver.machine.accumulator.given_up
+    if given_up is not None and given_up.event.discarded is not None:
+        event = given_up.event
+        is_other = error is not None and (
+            error is event.error or getattr(error, "partial", None) is event.discarded
+        )
+        messages.insert(0 if is_other else 1, event.discarded)
+    return messages
 
 
 def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:

@@ -73,7 +73,8 @@ class ToolResults(Mapping[str, Any]):
 
     Args:
         message: The answer that called the tools.
-        values: The result of each call, by its id: a str, or a value that can be written as JSON.
+        values: The result of each call, by its id: a str, or a value that can be written as JSON. The id may
+            also be one under which the call was handed out before a restart of the answer.
         errors: Ids of the calls that failed.
         missing: Words for the model about calls that have no result, such as "The user has stopped it."; they
             become the result of each, and it counts as failed. None if each call has a result.
@@ -90,7 +91,7 @@ class ToolResults(Mapping[str, Any]):
         ({'degrees': 3}, [{'role': 'tool', 'tool_call_id': 'call_1', 'content': '{"degrees":3}'}])
     """
 
-    __slots__ = ("_errors", "_message", "_values")
+    __slots__ = ("_errors", "_ids", "_message", "_values")
 
     def __init__(
         self,
@@ -130,17 +131,20 @@ class ToolResults(Mapping[str, Any]):
 
     def _keep(self, message: Message, values: Mapping[str, object], errors: Collection[str]) -> None:
         """Keep the results of calls, in the order of the calls."""
-        own_ids = {id: call.id for call in message.tool_calls for id in ids_of(call)}
-        own_ids |= {call.id: call.id for call in message.tool_calls}
+        calls = message.tool_calls
+        self._ids = {id: call.id for call in calls for id in ids_of(call)} | {
+            call.id: call.id for call in calls
+        }
+        """Maps each id under which a call was handed out to its id in the message."""
+        given = {self._ids[id]: value for id, value in values.items() if id in self._ids}
         for id in (*values, *errors):
-            if id not in own_ids or id not in values:
+            if self._ids.get(id) not in given:
                 raise MisuseError(
                     f"{id!r} has no result in `values`, or is not the id of a tool call of the message"
                 )
         self._message = message
-        given = {own_ids[id]: value for id, value in values.items()}
-        self._values = {call.id: given[call.id] for call in message.tool_calls if call.id in given}
-        self._errors = frozenset(own_ids[id] for id in errors)
+        self._values = {call.id: given[call.id] for call in calls if call.id in given}
+        self._errors = frozenset([self._ids[id] for id in errors])
 
     @property
     def _unanswered(self) -> list[ToolCall]:
@@ -167,7 +171,7 @@ class ToolResults(Mapping[str, Any]):
         return self._errors
 
     def __getitem__(self, id: str) -> Any:  # noqa: ANN401 - whatever the tool gave back
-        return self._values[id]
+        return self._values[self._ids.get(id, id)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

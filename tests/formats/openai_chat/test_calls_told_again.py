@@ -15,8 +15,8 @@ from tests.support.streams import json_values
 from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream
+from tokenstream._basics.json import canonical_json
 from tokenstream.formats._kit import repeated
-from tokenstream.formats._kit.values import canonical_json
 
 PAY = [call('{"usd":', name="pay", index=0, id="a"), call(" 100}", index=0)]
 PAID = ("a", "pay", '{"usd": 100}')

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tokenstream._basics.json import is_one_value
+from tokenstream._basics.json import canonical_json, is_one_value
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness, says_no_arguments
-from tokenstream.formats._kit.values import canonical_json, json_text
+from tokenstream.formats._kit.values import json_text
 
 
 def is_other_value(text: str, arguments: str) -> bool:

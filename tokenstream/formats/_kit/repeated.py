@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.json import looks_whole
+from tokenstream._basics.json import canonical_json, looks_whole
 from tokenstream._event_base import are_equal_deltas
-from tokenstream.formats._kit.values import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

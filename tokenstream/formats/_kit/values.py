@@ -7,7 +7,6 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProtocolError
@@ -84,30 +83,6 @@ def spellings_of(value: object) -> list[str]:
     spaced = json_text(value)
     compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return [spaced, compact, json.dumps(value), json.dumps(value, separators=(",", ":"))]
-
-
-def canonical_json(value: object) -> str | None:
-    """Return a JSON value as the text that all equal values have in common; None if it is not JSON.
-
-    Example:
-        >>> canonical_json('{"b":1, "a":2.0}') == canonical_json({"a": 2, "b": 1})
-        True
-    """
-    try:
-        decoded = decode(value) if isinstance(value, str) else value
-        # Python compares 1 and true as equal; their texts differ.
-        text = json.dumps(decoded, sort_keys=True)
-        # JavaScript has one kind of numbers, and writes 1.0 as 1.
-        has_floats = "." in text or "e" in text
-        return json.dumps(json.loads(text, parse_float=_whole_number)) if has_floats else text
-    except (ProtocolError, RecursionError, TypeError, ValueError):
-        return None
-
-
-def _whole_number(text: str) -> int | float:
-    """Return a number with a fraction or an exponent as an int, if it has that value."""
-    number = float(text)
-    return int(number) if number.is_integer() else number
 
 
 def scalar_text(value: object) -> str | None:

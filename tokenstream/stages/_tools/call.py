@@ -54,42 +54,37 @@ class CheckedCall(ToolCall[Any, Any]):
 
     _arguments: Any = PrivateAttr(default=None)
     _tool: Any = PrivateAttr(default=None)
-    _describe: Any = PrivateAttr(default=None)
     _error: Any = PrivateAttr(default=None)
     _run: Any = PrivateAttr(default=None)
     _do: Any = PrivateAttr(default=None)
     _may_await: bool = PrivateAttr(default=True)
 
     @classmethod
-    def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
+    def of(cls, call: ToolCall, describe: Describe, repairs: tuple[Repair, ...] = ()) -> Self:
         """Return a copy of a call; `accept` or `refuse` then adds the result of the check."""
         checked = cls.model_construct(call.model_fields_set, **dict(call))
         set_repairs(checked, (*call.repairs, *repairs))
-        set_place(checked, place_of(call))
+        place = place_of(call)
+        set_place(checked, None if place is None else place.make_checked(describe))
         return checked
 
-    def accept(self, arguments: object, tool: Tool, describe: Describe, *, may_await: bool = True) -> Self:
+    def accept(self, arguments: object, tool: Tool, *, may_await: bool = True) -> Self:
         """Mark the call as valid, and return it."""
         self._arguments = arguments
         self._tool = tool
-        self._describe = describe
         self._may_await = may_await
         return self
 
-    def find_store_key(self) -> str:
-        """Return the key under which stores remember the call: the same one for equal arguments.
-
-        Unlike `key`, it is made of the validated arguments. Both are the same if the model has written the
-        arguments as they are, without a default.
-        """
-        place = place_of(self)
-        return self.key if place is None or self._describe is None else place.find_key_as(self._describe)
+    def describe_for_person(self) -> str | None:
+        """Return the validated arguments as JSON, without what their type hides; None if there is none."""
+        text: str | None = self._tool.show(self._arguments)
+        return text
 
     def compare(self, same_calls: SameCalls) -> Generator[Step, Any, None]:
         """Compare this call and those before it with the first answer under the same id."""
         place = place_of(self)
         if place is not None and place.calls is not None and place.identity.kind != "random":
-            yield from same_calls.check(place.calls, place.number + 1, self._describe)
+            yield from same_calls.check(place.calls, place.number + 1)
 
     def enter(self, run: CallRun) -> Generator[Step, Any, object]:
         """Return what the stream does at a store of calls (the option `once`) before it returns this call.
@@ -112,8 +107,9 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def arguments(self) -> Any:  # noqa: ANN401 - what the tool declares
-        """The arguments in the types that the tool declares."""
-        self._check()
+        """The arguments in the types that the tool declares; also of a call that may have run before."""
+        if self._tool is None:
+            self._check()
         return self._arguments
 
     @property

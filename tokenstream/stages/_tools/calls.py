@@ -235,6 +235,18 @@ class ValidatedCalls:
     def check(self) -> None:
         """Do nothing: the error of a call is stored in the call itself."""
 
+    def describe(self, name: str, text: str) -> str | None:
+        """Return the arguments of a call in a form that all equal arguments have in common.
+
+        It is None for a call of no tool, and for arguments without such a form.
+
+        Args:
+            name: The tool's name.
+            text: The arguments as JSON.
+        """
+        tool = self._tools.get(name)
+        return None if tool is None else tool.describe_call(text)
+
     # -- within ------------------------------------------------------------
 
     def _check_call(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
@@ -267,15 +279,8 @@ class ValidatedCalls:
             arguments, text, more_repairs = unwrapped
             repairs = (*repairs, *more_repairs)
         return [
-            CheckedCall.of(call, repairs).accept(
-                arguments, tool, self._describe_call, may_await=self._may_await
-            )
+            CheckedCall.of(call, self.describe, repairs).accept(arguments, tool, may_await=self._may_await)
         ]
-
-    def _describe_call(self, name: str, text: str) -> str | None:
-        """Return the description of a call's arguments; None for a call of no tool, or without one."""
-        tool = self._tools.get(name)
-        return None if tool is None else tool.describe_call(text)
 
     def _refuse_invalid(
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
@@ -296,7 +301,9 @@ class ValidatedCalls:
                 offset=error.offset,
                 errors=error.errors,
             )
-        return CheckedCall.of(call, repairs).refuse(reported, words_for_model(call.name, reported, text))
+        return CheckedCall.of(call, self.describe, repairs).refuse(
+            reported, words_for_model(call.name, reported, text)
+        )
 
     def _refuse_unended(self, call: ToolCall) -> ToolCall:
         """Return a call with the error for one that has ended badly, although its arguments may be JSON."""
@@ -317,7 +324,7 @@ class ValidatedCalls:
             text=call.arguments_text,
         )
         words = f"There is no tool of that name. The tools are: {names}. Call one of these."
-        return CheckedCall.of(call).refuse(error, words)
+        return CheckedCall.of(call, self.describe).refuse(error, words)
 
 
 def _repair(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:

@@ -69,6 +69,12 @@ class TypeTool(_AnyTool):
 
         return describe_arguments(self.schema, text)
 
+    def show(self, arguments: object) -> str | None:
+        """Return validated arguments as JSON for a person, without what their type hides."""
+        from tokenstream.stages._tools.same_calls import show_arguments
+
+        return show_arguments(self.schema, arguments)
+
     def as_json(self, text: str) -> str:
         """Convert arguments that are free text, not JSON, to JSON that `read` accepts."""
         return json.dumps(text)
@@ -125,6 +131,10 @@ class FunctionTool(_AnyTool):
     def describe(self, text: str) -> str | None:
         """Return a text that is the same for equal arguments; None if there is none."""
         return self.signature.describe(text)
+
+    def show(self, arguments: dict[str, Any]) -> str | None:
+        """Return validated arguments as JSON for a person, without what their type hides."""
+        return self.signature.show(arguments)
 
     def as_json(self, text: str) -> str:
         """Convert arguments that are free text to JSON in which the text is the function's first argument."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -23,7 +24,7 @@ from tokenstream._basics.call_keys import place_of
 from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore
+from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore, UncertainCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -70,7 +71,18 @@ class CallRun:
         MisuseError: The call's key means nothing in a store that other processes use.
     """
 
-    __slots__ = ("_compare", "_has_begun", "_is_stuck", "_store", "_tokens", "_warn", "id", "key", "state")
+    __slots__ = (
+        "_call",
+        "_compare",
+        "_has_begun",
+        "_is_stuck",
+        "_store",
+        "_tokens",
+        "_warn",
+        "id",
+        "key",
+        "state",
+    )
 
     def __init__(
         self,
@@ -80,7 +92,8 @@ class CallRun:
         same_calls: SameCalls | None = None,
     ) -> None:
         self.id = call.id
-        self.key = call.find_store_key()
+        self.key = call.key
+        self._call = call
         self._store = store
         self._warn = warn
         self._compare = (lambda: ()) if same_calls is None else (lambda: call.compare(same_calls))
@@ -125,11 +138,11 @@ class CallRun:
 
     def _begin(self, token: str) -> Generator[Step, Any, CallState]:
         """Begin the call at the store, once no other reader is running it; return the store's answer."""
-        store, pause = self._store, _FIRST_PAUSE
+        store, pause, told = self._store, _FIRST_PAUSE, self._describe_call()
         while True:
             try:
                 state: CallState = yield lambda: store.begin(
-                    self.key, store.lease, token=token, again=store.retry_failed
+                    self.key, store.lease, token=token, again=store.retry_failed, **told
                 )
             except BaseException:
                 # The store may have begun the call all the same.
@@ -140,6 +153,18 @@ class CallRun:
             # Ends at the latest when the other reader's lease is over: the store then answers "unknown".
             yield Sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _describe_call(self) -> dict[str, Any]:
+        """Return the argument `about` for the store's `begin`; nothing for a store that does not take it."""
+        if "about" not in signature(self._store.begin).parameters:
+            return {}
+        call, place = self._call, place_of(self._call)
+        arguments = call.describe_for_person()
+        if arguments is not None and len(arguments) > self._store.max_result:
+            arguments = None
+        answer_id, number = ("", 0) if place is None else (place.identity.id, place.number)
+        told = UncertainCall(self.key, call.name, arguments, answer_id, number, datetime.now(UTC))
+        return {"about": told.to_text()}
 
     def make_error(self, state: CallState | None) -> CallUncertain | None:
         """Return the error if nobody knows whether the call has run, or what its result was; else None."""

@@ -1,4 +1,4 @@
-"""Tells whether calls are the same: by their validated arguments, or by the first answer under their id.
+"""Describes validated arguments in canonical form, and compares calls with the first answer under their id.
 
 A store keeps the list of an answer's calls as entries of their own, beside the calls: one entry for each
 call, by its number, and one for the end of a list. The first answer to reach a number writes its entry.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from tokenstream._basics.json import to_canonical
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import CallsDiffer, CallUncertain, OutputInvalid
 
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.store import AnyCallStore, CallState
 
 _FIELDS_OF_MODELS = "model-fields"
+_UNIONS = frozenset({"union", "tagged-union"})
+_FAILURES = (PydanticSerializationError, OutputInvalid, ValueError, TypeError, ArithmeticError)
+"""Errors that mean that arguments have no canonical form."""
+_LONGEST_ZEROS = 400
+"""The most zeros at the end of a decimal number that is written as an integer."""
 
 _MAX_CALLS = 100
 """The most calls of the first answer that an error lists."""
@@ -52,47 +60,75 @@ def describe_arguments(schema: Schema[Any], text: str) -> str | None:
         # Reading the text again must give an equal value, or else the text does not say all.
         copy = schema.validate_text(serializer.to_json(value, by_alias=True).decode())
         is_faithful = bool(copy == value) and described == _describe(serializer, value)
-    except (PydanticSerializationError, OutputInvalid, ValueError, TypeError):
+        # A default may tell one object of a union from the other, such as `kind: Literal["cat"] = "cat"`.
+        classes = to_canonical(_name_classes(value)) if _has_union(schema.core) else ""
+    except _FAILURES:
         return None
-    return described if is_faithful else None
+    return f"{described}{classes}" if is_faithful else None
 
 
-def _describe(serializer: Any, value: object) -> str:  # noqa: ANN401 - of pydantic_core
+def show_arguments(schema: Schema[Any], value: object) -> str | None:
+    """Return validated arguments as JSON, without what their type hides; None if they cannot be written."""
+    serializer: Any = getattr(schema.slot, "serializer", None)
+    try:
+        return None if serializer is None else _describe(serializer, value, exclude_defaults=False)
+    except _FAILURES:
+        return None
+
+
+def _describe(serializer: Any, value: object, *, exclude_defaults: bool = True) -> str:  # noqa: ANN401 - of pydantic_core
     """Return the description of a validated value."""
     # A field that is left out may have a default that differs from time to time.
-    written = serializer.to_python(value, by_alias=True, exclude_unset=True, exclude_defaults=True)
-    return _to_text(_simplify(written))
+    written = serializer.to_python(
+        value, by_alias=True, exclude_unset=True, exclude_defaults=exclude_defaults
+    )
+    return to_canonical(_simplify(written))
 
 
-def _to_text(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+def _name_classes(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the names of the classes of all objects in a value, each in its place."""
+    if isinstance(value, BaseModel) or is_dataclass(value):
+        return [type(value).__qualname__, _name_classes(vars(value))]
+    if isinstance(value, Mapping):
+        return {str(key): _name_classes(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset | list | tuple):
+        names = [_name_classes(item) for item in cast("Collection[Any]", value)]
+        return sorted(names, key=to_canonical) if isinstance(value, set | frozenset) else names
+    return None
 
 
 def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value as JSON, the same one for equal values."""
-    if value is None or isinstance(value, str | bool):
+    """Return a value as JSON; that of equal values has the same canonical form."""
+    if value is None or isinstance(value, str | int | float):
         return value
-    if isinstance(value, int | float | Decimal):
-        return _simplify_number(value)
+    if isinstance(value, Decimal):
+        return _simplify_decimal(value)
     if isinstance(value, Mapping):
         fields: Mapping[Any, Any] = cast("Any", value)
         if all(isinstance(key, str) for key in fields):
             return {str(key): _simplify(item) for key, item in fields.items()}
-        return sorted(([_simplify(key), _simplify(item)] for key, item in fields.items()), key=_to_text)
+        return sorted(([_simplify(key), _simplify(item)] for key, item in fields.items()), key=to_canonical)
     if isinstance(value, set | frozenset | list | tuple):
         items = cast("Collection[Any]", value)
         simplified: list[Any] = [_simplify(item) for item in items]
-        return sorted(simplified, key=_to_text) if isinstance(value, set | frozenset) else simplified
+        return sorted(simplified, key=to_canonical) if isinstance(value, set | frozenset) else simplified
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
     return to_jsonable_python(value)
 
 
-def _simplify_number(value: float | Decimal) -> float | str:
-    """Return a number that is the same for equal numbers: an integer if it is one."""
-    if value == int(value):
-        return int(value)
-    return str(value.normalize()) if isinstance(value, Decimal) else value
+def _simplify_decimal(value: Decimal) -> int | str:
+    """Return a decimal number that is the same for equal ones, without rounding."""
+    digits = value.as_tuple().digits
+    exact = value.normalize(Context(prec=max(len(digits), 1), Emax=MAX_EMAX, Emin=MIN_EMIN))
+    return int(exact) if exact.as_tuple().exponent in range(_LONGEST_ZEROS) else str(exact)
+
+
+def _has_union(core: object) -> bool:
+    """Return True if a schema has a union."""
+    if is_dict(core):
+        return core.get("type") in _UNIONS or any(_has_union(item) for item in core.values())
+    return isinstance(core, list | tuple) and any(_has_union(item) for item in cast("Collection[Any]", core))
 
 
 def _has_factory(core: object, *, is_in_model: bool) -> bool:
@@ -117,23 +153,24 @@ class SameCalls:
 
     Args:
         store: The store of the calls, which keeps the lists as well.
+        describe: Describes the validated arguments of the calls; None if there are no tools.
     """
 
     __slots__ = ("_calls", "_checked", "_describe", "_entries", "_store")
 
-    def __init__(self, store: AnyCallStore) -> None:
+    def __init__(self, store: AnyCallStore, describe: Describe | None) -> None:
         self._store = store
+        self._describe = describe
         self._calls: ChoiceCalls | None = None
         """The calls that were checked last; after a restart of the answer, others are checked."""
         self._checked = 0
         """The number of calls at the start of `_calls` that are the same as in the first answer."""
-        self._describe: Describe | None = None
         self._entries: list[str] = []
         """The entries of `_calls`, as far as they were needed."""
 
-    def check(self, calls: ChoiceCalls, count: int, describe: Describe | None) -> Generator[Step, Any, None]:
+    def check(self, calls: ChoiceCalls, count: int) -> Generator[Step, Any, None]:
         """Compare the first calls of an answer; store those that no answer under its id had before."""
-        entries = self._find_entries(calls, describe)
+        entries = self._find_entries(calls)
         # Several calls of an answer may be checked at the same time, each with the calls before it.
         for number in range(self._checked, count):
             yield from self._compare(calls, entries, number)
@@ -142,16 +179,15 @@ class SameCalls:
 
     def check_end(self, calls: ChoiceCalls) -> Generator[Step, Any, None]:
         """Compare all calls of a complete answer, and that no further call follows; see `check`."""
-        describe = self._describe if calls is self._calls else None
-        entries = self._find_entries(calls, describe)
-        yield from self.check(calls, len(entries), describe)
+        entries = self._find_entries(calls)
+        yield from self.check(calls, len(entries))
         yield from self._compare(calls, [*entries, _END], len(entries))
 
-    def _find_entries(self, calls: ChoiceCalls, describe: Describe | None) -> list[str]:
+    def _find_entries(self, calls: ChoiceCalls) -> list[str]:
         """Return the entries of the calls that have ended so far; each call is described only once."""
         if calls is not self._calls:
-            self._calls, self._checked, self._describe, self._entries = calls, 0, describe, []
-        self._entries += map(_make_entry, calls.describe(describe, start=len(self._entries)))
+            self._calls, self._checked, self._entries = calls, 0, []
+        self._entries += map(_make_entry, calls.describe(self._describe, start=len(self._entries)))
         return self._entries
 
     def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[Step, Any, None]:

@@ -129,12 +129,21 @@ class Signature:
             return describe_arguments(only.schema, text)
         return describe_arguments(self._schema, self._without_defaults(text))
 
+    def show(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return arguments that `read` has returned as JSON for a person, without what their type hides."""
+        from tokenstream.stages._tools.same_calls import show_arguments
+
+        return show_arguments(self._schema, arguments)
+
     def _without_defaults(self, text: str) -> str:
         """Return arguments as JSON, without those that equal the defaults of their parameters."""
         arguments, written = self._schema.validate_text(text), decode(text)
         for name, parameter in self.parameters.items():
-            if name in written and name in arguments and parameter.default == arguments[name]:
-                del written[name]
+            if name in written and name in arguments:
+                default, value = parameter.default, arguments[name]
+                # Python compares 1 and True as equal.
+                if default == value and isinstance(default, bool) == isinstance(value, bool):
+                    del written[name]
         return json.dumps(written)
 
     def _find_unnamed(self, text: str) -> _OnlyParameter | None:

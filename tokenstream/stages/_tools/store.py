@@ -8,12 +8,15 @@ begin ──▶ new ──▶ the tool runs ──▶ finish          all later 
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from typing import Self
 
 _HAS_NO_LIST = "this store has no methods uncertain and settle of its own: write both in its class"
 CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
@@ -32,6 +35,55 @@ class CallState(NamedTuple):
     """Only the caller that gets "new" may run the tool."""
     result: str | None = None
     """For "done", the result as JSON, or None if it could not be kept; for "failed", words for the model."""
+
+
+class UncertainCall(NamedTuple):
+    """A tool call of which nobody knows the end, as a store lists it for a person.
+
+    Example:
+        >>> UncertainCall("a key", "pay", '{"usd":5}', "job 7, turn 1").arguments
+        '{"usd":5}'
+    """
+
+    key: str
+    """The call's key, for `settle` and `forget`."""
+    name: str = ""
+    """The tool's name; "" if the store does not keep it."""
+    arguments: str | None = None
+    """The validated arguments as JSON, without what a type such as `SecretStr` hides.
+
+    None if pydantic cannot write them, or if they are longer than the store's `max_result`.
+    """
+    answer_id: str = ""
+    """The id of the answer: your `answer_id=`, or the one that the answer has otherwise."""
+    number: int = 0
+    """The number of the call among the calls of the answer, counted from 0."""
+    since: datetime | None = None
+    """When the call began; None if the store does not keep it."""
+
+    def to_text(self) -> str:
+        """Return all but the key as JSON, for a store to keep."""
+        since = None if self.since is None else self.since.isoformat()
+        return json.dumps([self.name, self.arguments, self.answer_id, self.number, since])
+
+    @classmethod
+    def of(cls, key: str, about: str = "") -> Self:
+        """Return the call with a key, from the text that `begin` was given; the key alone for "".
+
+        Args:
+            key: The call's key.
+            about: The text that `CallStore.begin` was given.
+        """
+        if not about:
+            return cls(key)
+        name, arguments, answer_id, number, since = json.loads(about)
+        began = None if since is None else datetime.fromisoformat(since)
+        return cls(key, name, arguments, answer_id, number, began)
+
+
+def key_of(call: UncertainCall | str) -> str:
+    """Return the key of an entry of `uncertain`, or the key itself."""
+    return call if isinstance(call, str) else call.key
 
 
 class CallPolicy(Protocol):
@@ -59,6 +111,9 @@ class CallStore(CallPolicy, Protocol):
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
         """Begin a call, unless it has begun before.
+
+        A store that also has the parameter `about: str = ""` gets a text to keep until the call has a result,
+        from which `UncertainCall.of` makes an entry of `uncertain`.
 
         Args:
             key: The call's key.
@@ -129,8 +184,8 @@ class CallStore(CallPolicy, Protocol):
         """
         ...
 
-    def uncertain(self) -> list[str]:
-        """Return the keys of the calls of which nobody knows the end, for a person to look at.
+    def uncertain(self) -> list[UncertainCall]:
+        """Return the calls of which nobody knows the end, for a person to look at.
 
         These are the calls for which `CallUncertain` is raised.
 
@@ -140,13 +195,13 @@ class CallStore(CallPolicy, Protocol):
         """
         raise MisuseError(_HAS_NO_LIST)
 
-    def settle(self, key: str, result: object) -> bool:
+    def settle(self, key: UncertainCall | str, result: object) -> bool:
         """Store the result of an uncertain call, after a person has checked that it has run.
 
         From then on, the call is done. If it has not run, `forget` lets it run again.
 
         Args:
-            key: The call's key, as in `uncertain` and in `CallUncertain.key`.
+            key: An entry of `uncertain`, or the call's key, which is also `CallUncertain.key`.
             result: The result for the model, which JSON can express.
 
         Returns:
@@ -186,11 +241,11 @@ class AsyncCallStore(CallPolicy, Protocol):
         """Forget a call, so that it can be run again; see `CallStore.forget`."""
         ...
 
-    async def uncertain(self) -> list[str]:
-        """Return the keys of the calls of which nobody knows the end; see `CallStore.uncertain`."""
+    async def uncertain(self) -> list[UncertainCall]:
+        """Return the calls of which nobody knows the end; see `CallStore.uncertain`."""
         raise MisuseError(_HAS_NO_LIST)
 
-    async def settle(self, key: str, result: object) -> bool:
+    async def settle(self, key: UncertainCall | str, result: object) -> bool:
         """Store the result of an uncertain call; see `CallStore.settle`."""
         raise MisuseError(_HAS_NO_LIST)
 

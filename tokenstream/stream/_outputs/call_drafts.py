@@ -25,6 +25,7 @@ from tokenstream.stream._outputs.text import ArgumentsText, add_context, incompl
 from tokenstream.stream._views.position import CallPosition
 
 if TYPE_CHECKING:
+    from tokenstream._basics.call_keys import Describe
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import ToolCall
@@ -61,6 +62,11 @@ class CheckedCursor(CallPosition):
         self._answers = answers
         self._maybe_cut: ToolCall | None = None
         """A call that has ended with unfinished arguments, and was cut off unless another part follows it."""
+
+    @property
+    def describe(self) -> Describe:
+        """Describes the validated arguments of a call."""
+        return self._tools.describe
 
     def refuse_async(self) -> None:
         """Refuse asynchronous tools, for a stream that cannot await their results."""

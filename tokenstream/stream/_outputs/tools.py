@@ -204,7 +204,7 @@ class CallViews(SyncChoiceBase):
             return ToolCallView(self._driver, cursor, instead)
         from tokenstream.stream._outputs.once import Once, OnceView
 
-        return OnceView(self._driver, cursor, instead, Once(once, self._index))
+        return OnceView(self._driver, cursor, instead, Once(once, cursor.describe, self._index))
 
 
 class AsyncCallViews(AsyncChoiceBase):
@@ -358,4 +358,4 @@ class AsyncCallViews(AsyncChoiceBase):
             return AsyncToolCallView(self._driver, cursor, instead)
         from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
 
-        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, self._index))
+        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor.describe, self._index))

@@ -67,7 +67,7 @@ class Cursors:
         tools_to_check = ValidatedCalls(*tools, lenient=lenient, **named)
         return CheckedCursor(self._driver.accumulator, self._choice, tools_to_check, answers=True)
 
-    def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CallCursor[ToolCall]:
+    def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CheckedCursor:
         """Return a cursor in the tool calls, with checked arguments, for a router.
 
         Unlike with `validated_calls`, no error is recorded as the result of a call: the router does that.

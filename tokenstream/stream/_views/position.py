@@ -7,12 +7,12 @@ twice; at the first difference, the position raises the error that broke off the
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from tokenstream._answer_log import DELTAS, ENDED, NO_LOG, Delta
+from tokenstream._basics.call_keys import is_same_call, note_same
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
@@ -335,7 +335,7 @@ class CallPosition(Position[ToolCall]):
         wait: True to hold back all calls until the answer is complete.
     """
 
-    __slots__ = ("_calls", "_until_complete", "renamed")
+    __slots__ = ("_calls", "_until_complete")
 
     def __init__(self, accumulator: Accumulator, choice: int, *, wait: bool = False) -> None:
         super().__init__(accumulator, choice)
@@ -343,8 +343,6 @@ class CallPosition(Position[ToolCall]):
         """The calls that were delivered."""
         self._until_complete = wait
         """True to deliver no call before the answer is complete."""
-        self.renamed: dict[str, str] = {}
-        """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 
     def ready(self) -> ToolCall | None:
         """Return the next tool call that has ended; None if no further call has.
@@ -381,17 +379,7 @@ class CallPosition(Position[ToolCall]):
         return [call] if call.complete else []
 
     def _list_delivered(self) -> dict[type, DeliveredItems]:
-        return (
-            {ToolCall: DeliveredItems(self.accumulator, self._calls, self._is_same_call)}
-            if self._calls
-            else {}
-        )
-
-    def _is_same_call(self, before: ToolCall, call: ToolCall) -> bool:
-        is_same = _is_same_call(before, call)
-        if is_same:
-            self.renamed[before.id] = call.id
-        return is_same
+        return {ToolCall: DeliveredItems(self.accumulator, self._calls, _is_same_call)} if self._calls else {}
 
 
 def _make_difference_error(accumulator: Accumulator) -> StreamError:
@@ -412,18 +400,8 @@ def _make_difference_error(accumulator: Accumulator) -> StreamError:
 
 
 def _is_same_call(before: ToolCall, call: ToolCall) -> bool:
-    """Return True if two calls ask for the same: they have the same name, and arguments of equal value."""
-    if (before.name, before.type) != (call.name, call.type):
-        return False
-    return before.arguments_text == call.arguments_text or _value_of(before) == _value_of(call)
-
-
-def _value_of(call: ToolCall) -> str:
-    """Return a call's arguments in canonical JSON; text that is not JSON stays unchanged."""
-    text = call.arguments_text
-    if call.type == "custom":
-        return text
-    try:
-        return json.dumps(json.loads(text or "{}"), sort_keys=True)
-    except (ValueError, RecursionError):
-        return text
+    """Return True if a call is the one that was delivered before, whose id it then keeps."""
+    is_same = is_same_call(before, call)
+    if is_same:
+        note_same(before, call)
+    return is_same

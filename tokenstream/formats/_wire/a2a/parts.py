@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._basics.json import canonical_json
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.told import Told, added_by
-from tokenstream.formats._kit.values import base64_bytes, canonical_json, counts_in
+from tokenstream.formats._kit.values import base64_bytes, counts_in
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
