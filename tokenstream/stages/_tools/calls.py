@@ -313,7 +313,7 @@ class ValidatedCalls:
             text=call.arguments_text,
         )
         words = f"The call of {call.name} is not whole. Call {call.name} again, and write nothing else in it."
-        return CheckedCall.of(call).refuse(error, words)
+        return CheckedCall.of(call, self.describe).refuse(error, words)
 
     def _refuse_unknown(self, call: ToolCall) -> ToolCall:
         """Return a call with the error for a tool that does not exist."""
