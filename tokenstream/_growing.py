@@ -324,6 +324,12 @@ class ChoiceState:
             self.log.end_items(log.kind)
 
     @property
+    def cut_count(self) -> int:
+        """Number of calls at the end that have not ended; if the answer goes on now, they were cut off."""
+        is_open = [isinstance(part.start, ToolCall) and part.final is None for part in self.parts]
+        return [*is_open[::-1], False].index(False)
+
+    @property
     def size(self) -> int:
         """Size of the choice in bytes: all kinds of text, and arguments."""
         return sum(part.own_size for part in self.parts)
@@ -346,7 +352,12 @@ class ChoiceState:
         return sum([self._restore_part(part) for part in message.parts])
 
     def join(self, event: Resumed) -> None:
-        """Note where a continuation joins the text: in the part that is open, or behind all parts."""
+        """Note where a continuation joins the text: in the part that is open, or behind all parts.
+
+        Calls that it makes again are left out first.
+        """
+        for _ in event.discarded[: self.cut_count]:
+            self.parts.pop()
         # Citations are passed over, because they may follow a text that goes on.
         indexes_from_end = reversed(range(len(self.parts)))
         last = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), None)

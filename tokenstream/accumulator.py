@@ -161,7 +161,7 @@ class Accumulator:
         self.may_restart = False
         """True if the answer may be restarted; views then have to remember what they have returned."""
         self.restarts = 0
-        """Number of times that the answer was restarted."""
+        """Number of times that the answer was restarted, or that cut calls were left out of it."""
         self.given_up: GivenUp | None = None
         """The longest of the answers that were given up so far; None if there are none."""
 
@@ -347,6 +347,12 @@ class Accumulator:
         """
         state = self._choices.get(choice or self.main)
         return NO_LOG if state is None else state.log
+
+    @property
+    def cut_calls(self) -> tuple[Any, ...]:
+        """The calls at the end of the first choice that have not ended."""
+        parts = self.message.parts
+        return parts[len(parts) - self._choices.get(0, _NOT_BEGUN).cut_count :]
 
     def texts(self) -> list[str]:
         """Return the text of each choice, by index."""
@@ -615,6 +621,7 @@ class Accumulator:
             self._usage = GrowingUsage()
         if event.at is not None:
             self._choice(event.choice).join(event)
+            self.restarts += bool(event.discarded)  # done last, as above
         return False  # the content follows
 
     def take_back(self) -> None:

@@ -445,6 +445,8 @@ class Resumed(AnswerEvent):
     """The model that writes the continuation; None for a replay."""
     format: str | None = None
     """The format of the continuation, if it is another one than that of the answer before; otherwise None."""
+    discarded: tuple[ToolCall, ...] = ()
+    """The tool calls that were cut off, and are left out: the model makes them again in the continuation."""
 
 
 @dataclass(slots=True, repr=False, eq=False)

@@ -751,6 +751,24 @@ test("results are at the calls that they belong to, wherever a run has them", as
   assert.deepEqual([[...answer.steps.keys()], answer.waiting], [["1", "2", "3", "4", "5"], []]);
 });
 
+test("a call that was cut is left out where the answer goes on", async () => {
+  const call = { id: "c2", name: "look", arguments_text: "{}", complete: true };
+  const events = [
+    { type: "text_delta", text: "I look. " },
+    { type: "tool_call_start", id: "c1", name: "look", part: 1 },
+    { type: "tool_call_delta", id: "c1", fragment: '{"a', part: 1 },
+    { type: "resumed", mode: "continue", text_at: 0, discarded: [{ id: "c1", name: "look", arguments_text: '{"a' }] },
+    { type: "tool_call_start", id: "c2", name: "look", part: 1 },
+    { type: "tool_call_delta", id: "c2", fragment: "{}", part: 1 },
+    { type: "tool_call_done", call, part: 1 },
+    END,
+  ];
+  const answer = follow(serve((_, response) => head(response).end(body(0, events))).url);
+  const message = await answer.done;
+  assert.deepEqual([message.text, message.toolCalls.map(({ id, arguments_text }) => [id, arguments_text])], ["I look. ", [["c2", "{}"]]]);
+  assert.deepEqual([...message.calls.keys()], ["c2"]);
+});
+
 test("choices begin anew as well if their answer does", async () => {
   const events = [
     { type: "text_delta", text: "a" }, { type: "text_delta", text: "b", choice: 1 }, { type: "restarted" },

@@ -241,12 +241,12 @@ def handled(stream: Any) -> None:
     ids=["text", "deltas", "events", "broadcast", "merge", "relay", "router"],
 )
 def test_text_that_a_reader_was_given_is_not_replaced(reader: Any) -> None:
-    """The cut call behind a text is an error, as it can be neither continued nor taken back."""
+    """A cut call behind a short text is an error, as it can be neither continued nor taken back."""
     seen = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, reader)
 
     assert seen.error is not None
     assert seen.modes == ("start",)
-    assert "it has a tool call" in seen.notes
+    assert "it is too short" in seen.notes
 
 
 @pytest.mark.parametrize("look", [look, look_at_choice, checkpoint], ids=["message", "choice", "checkpoint"])

@@ -367,10 +367,8 @@ def test_a_checkpoint_keeps_the_joins() -> None:
 def test_an_answer_that_was_restarted_behind_a_seam_has_no_joins() -> None:
     """The new answer is of one request."""
     text = TEXTS["prose"]
-    call = (
-        testing.script().text(JOINING["exact"](text[:50], text[50:])).tool_call("look", {"at": "it"}, id="c")
-    )
-    bodies = [broken(text, 50), call.chunks("openai-chat")[:-1], answer("Another one.", 5)]
+    refused = testing.script().text(JOINING["exact"](text[:50], text[50:])).refusal("I can't.")
+    bodies = [broken(text, 50), refused.chunks("openai-chat"), answer("Another one.", 5)]
     played = play("sync", bodies, Retry(mode="continue", wait=0), format="openai-chat")
 
     assert ("Another one.", ()) == (played.message.text, played.message.joined)

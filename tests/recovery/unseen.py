@@ -101,20 +101,22 @@ class Harbour:
         self.requests.append(payload)
         number = len(self.requests)
         is_broken = number <= self.breaks + len(self.later)
-        given = text_sent_back(payload)
-        if number == 1:
-            chunks = chunks_of(self.kind, self.format)
-        elif given and self.obeys:
-            told = next((story for story in (STORY, self.other) if story.startswith(given.strip())), STORY)
-            rest = last_words(given) + (told + " ")[len(given.rstrip()) :]
-            # The rest of the story, and what comes behind it.
-            chunks = chunks_of(self.kind.lstrip("r"), self.format, story=rest)
-        else:
-            chunks = chunks_of(self.kind, self.format, story=self.other)
+        chunks = self.choose(number, text_sent_back(payload))
         head = "application/x-ndjson" if self.format == "ollama" else "text/event-stream"
         cut = self.cut if number <= self.breaks or not is_broken else self._later_cut(number, len(chunks))
         body = _Body(chunks[:cut] if is_broken else chunks, breaks=is_broken)
         return httpx.Response(200, headers={"content-type": head}, stream=body)
+
+    def choose(self, number: int, given: str) -> list[bytes]:
+        """Return the chunks for a request, by its number and the text that it sends back."""
+        if number == 1:
+            return chunks_of(self.kind, self.format)
+        if not (given and self.obeys):
+            return chunks_of(self.kind, self.format, story=self.other)
+        told = next((story for story in (STORY, self.other) if story.startswith(given.strip())), STORY)
+        rest = last_words(given) + (told + " ")[len(given.rstrip()) :]
+        # The rest of the story, and what comes behind it.
+        return chunks_of(self.kind.lstrip("r"), self.format, story=rest)
 
     def _later_cut(self, number: int, chunk_count: int) -> int:
         return cut_at(self.later[number - self.breaks - 1], chunk_count)

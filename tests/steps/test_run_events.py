@@ -14,7 +14,7 @@ from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
 from tests.support.timing import PATIENCE
-from tokenstream import Decoder, Retry, Steps, Stream, merge, resilient
+from tokenstream import Decoder, Retry, Steps, Stream, merge, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -22,6 +22,7 @@ from tokenstream.events import (
     MessageStart,
     PartStart,
     Restarted,
+    Resumed,
     StepDone,
     StepStart,
     TextDelta,
@@ -265,6 +266,30 @@ def test_an_answer_that_begins_again_says_so_in_its_step() -> None:
     assert {0} == {event.part for event in found if isinstance(event, PartStart)}
     assert "Goodbye" == messages_of(found)[step.id].text
     assert None is stream.attempts[0].error or "Goodbye" == stream.message.text
+
+
+def test_a_cut_call_that_is_left_out_has_its_id_of_the_run() -> None:
+    """Its step had another call of that id before."""
+    text = "I look for the weather there. "
+    cut = testing.script().text(text).tool_call("look", ('{"at": "', 'Oslo"}'), id="call_1")
+    again = testing.script().tool_call("look", {"at": "Oslo"}, id="call_2").finish("tool_calls")
+    bodies = iter([cut.chunks("openai-chat")[:-1], again.chunks("openai-chat")])
+    with Steps() as run, run.step("ask") as step:
+        seen = run.events()
+        step.follow(stream_of(asking("Oslo"))).final()
+        retry = Retry(mode="continue", wait=0)
+        stream = step.follow(resilient(lambda _: next(bodies), retry, format="openai-chat"))
+        found: list[Event] = seen.ready()
+        for _ in stream:
+            found += seen.ready()
+
+    begun = [event.id for event in found if isinstance(event, ToolCallStart)]
+    assert 3 == len({*begun}) == len(begun)
+    assert [[begun[1]]] == [
+        [call.id for call in each.discarded] for each in found if isinstance(each, Resumed)
+    ]
+    calls = messages_of(found)[step.id].tool_calls
+    assert [(begun[0], True), (begun[2], True)] == [(call.id, call.complete) for call in calls]
 
 
 def test_the_next_answer_of_a_step_begins_anew() -> None:

@@ -27,6 +27,7 @@ from tokenstream.events import (
     ReasoningDelta,
     RefusalDelta,
     Restarted,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -85,6 +86,29 @@ def words(events: Iterable[Any]) -> list[Event]:
         for event in events
         if isinstance(event, WORDS) and (not isinstance(event, ReasoningDelta) or event.text)
     ]
+
+
+@pytest.mark.parametrize("looks", [0b0, 0b1, 0b100, 0b1000, 0b11111111, 0b10001000, 0b11010])
+def test_a_cut_call_that_a_continuation_makes_again_is_one_call(looks: int) -> None:
+    """Whoever was given some of the cut call is told that it is left out, and nobody else."""
+    cut, whole = (ToolCall(id=id, name="f", arguments_text="{}") for id in ("c1", "c2"))
+    events: list[Event] = [
+        TextDelta("Well. "),
+        PartDone(None, part=0),
+        ToolCallStart("c1", "f", part=1),
+        ToolCallDelta("c1", "{", part=1),
+        Resumed("continue", at=0, discarded=(cut,)),
+        ToolCallStart("c2", "f", part=1),
+        ToolCallDelta("c2", "{}", part=1),
+        ToolCallDone(whole.model_copy(update={"complete": True}), part=1),
+    ]
+    messages, found = told(events, lambda number: bool(looks >> number & 1))
+
+    assert [message.parts for message in messages] == [message.parts for message in made_of(found)]
+    assert ["text", "tool_call"] == [part.kind for part in messages[0].parts]
+    begun = [event.id for event in found if isinstance(event, ToolCallStart) and event.id == "c1"]
+    left_out = [call.id for event in found if isinstance(event, Resumed) for call in event.discarded]
+    assert begun == left_out == ["c1"] * bool(looks & 0b1100)
 
 
 def every(_: int) -> bool:

@@ -125,6 +125,10 @@ class Joint:
         """Lower `confidence` to `UNKNOWN`, because of something other than text, such as a refusal."""
         self.confidence = min(self.confidence, UNKNOWN)
 
+    def trust(self) -> None:
+        """Raise `confidence`, because a call follows a text that had ended: nothing is missing or doubled."""
+        self.confidence = max(self.confidence, _LIKELY)
+
     @cached_property
     def _is_echo_distinct(self) -> bool:
         """True if a continuation that begins with all words of the answer must be a repetition of the answer.

@@ -81,19 +81,19 @@ class Seam:
     """
 
     def __init__(self, accumulator: Accumulator, joint: Joint, *, marked: bool = False) -> None:
-        message = accumulator.message
+        message, self._cut_calls = accumulator.message, accumulator.cut_calls
+        # The model is asked to make them again.
+        parts = message.parts[: len(message.parts) - len(self._cut_calls)]
         self._accumulator = accumulator
         self._joint = joint
         # The answer before the continuation.
-        self._part_count = len(message.parts)
+        self._part_count = len(parts)
         """The number of parts that the answer had before the continuation."""
-        self._open_part = _find_open_part(message.parts)
+        self._open_part = _find_open_part(parts)
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
         self._text_before = message.text
         """The answer's text before the continuation."""
-        self._part_before = (
-            "" if self._open_part is None else getattr(message.parts[self._open_part], "text", "")
-        )
+        self._part_before = "" if self._open_part is None else getattr(parts[self._open_part], "text", "")
         """The text of the answer's unfinished part before the continuation."""
         self._known_fields = frozenset(message.provider_data)
         """Names of the provider's fields that the answer already contains."""
@@ -174,6 +174,8 @@ class Seam:
         elif isinstance(event, Finish) and not self._text_searched and event.reason not in _NATURAL_ENDS:
             # Nothing was written, and the model does not say that nothing was left to write.
             self._joint.doubt()
+        elif self._open_part is None and not self._text_searched and _needs_reasoning(event):
+            self._joint.trust()
         return True
 
     def _search(self, text: str) -> bool:
@@ -205,6 +207,7 @@ class Seam:
             at=len(self._part_before),
             id=self.id,
             model=self.model,
+            discarded=self._cut_calls,
         )
 
     def clean(self, event: AnyEvent) -> list[Any]:

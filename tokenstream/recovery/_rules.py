@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
 
-HAS_CALL = "it has a tool call"
-"""The reason not to continue an answer with a call, open or finished."""
 MAY_LACK = "events may be missing where the server went on with it"
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 NOT_JOINED = "the model has not gone on from its last words"
@@ -48,7 +46,7 @@ _FILTER_WORDS = ("content_filter", "content_policy", "refusal", "safety", "prohi
 """Words in the codes of errors that a provider's content filter causes."""
 _FENCE = "```json"
 _REASONS = {
-    "tool_call": HAS_CALL,
+    "tool_call": "it has a tool call",
     "server_tool_call": "it broke off after a call of a tool that the provider runs",
     "server_tool_result": "it broke off after a call of a tool that the provider runs",
     "refusal": "the model has refused",
@@ -171,6 +169,10 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
         return MAY_LACK
     accumulator = current.machine.accumulator
     messages = accumulator.messages or [accumulator.message]
+    if error is not None and (cut_calls := accumulator.cut_calls):
+        # Nobody was given them, and the model makes them again.
+        kept = messages[0].parts[: -len(cut_calls)]
+        messages[0] = messages[0].model_copy(update={"parts": kept})
     has_prefix = opener.prefix(messages[0]) is not None
     reason = reason_against(messages, error, prefill=has_prefix)
     if reason is not None:

@@ -16,6 +16,7 @@ from tokenstream.events import (
     PartDone,
     PartStart,
     Restarted,
+    Resumed,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
@@ -99,6 +100,8 @@ class Names:
                 changed.id = self.make_run_id(answer, event.id)
             case ToolCallDone():
                 changed.call = self._rename_content(answer, event.call)
+            case Resumed():
+                changed.discarded = tuple(self.rename_call(answer, call) for call in event.discarded)
             case PartStart() | PartDone():
                 changed.content = self._rename_content(answer, event.content)
             case CitationAdded() if event.citation.cites is not None:

@@ -24,7 +24,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.message import Message, TextPart, Usage
+from tokenstream.message import Message, TextPart, ToolCall, Usage
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -32,15 +32,17 @@ if TYPE_CHECKING:
 
 _HEAD = MessageStart(id="answer-1", model="model-1")
 _OTHER = (MessageStart(id="answer-2", model="model-1"), TextDelta("Other"), Finish("stop"))
+_WITHOUT_A_CALL = Resumed("continue", at=0, discarded=(ToolCall(id="c", name="look"),))
 _RESTARTED = Restarted(Message(parts=(TextPart(text="One"),)), StreamTruncated("the input ended"))
 
 
 @in_one_test("format", [format for format in PROVIDERS if format != "gemini-live"])
-def test_an_answer_of_which_something_was_sent_ends_with_its_error(format: str) -> None:
+@in_one_test("taken_back", [_RESTARTED, _WITHOUT_A_CALL], ids=["all of it", "a call that was cut"])
+def test_an_answer_of_which_something_was_sent_ends_with_its_error(format: str, taken_back: Event) -> None:
     """No reader can take back what it was told, and nothing of two answers is joined."""
     encoder = create(format)
     sent = [*encoder.feed(_HEAD), *encoder.feed(TextDelta("One"))]
-    sent += [*encoder.feed(_RESTARTED), *(chunk for event in _OTHER for chunk in encoder.feed(event))]
+    sent += [*encoder.feed(taken_back), *(chunk for event in _OTHER for chunk in encoder.feed(event))]
     read = decoded([*sent, *encoder.end()], format)
 
     assert isinstance(read.error, ProviderError)

@@ -294,9 +294,7 @@ class Encoder(Vocabulary):
     def encode_restart(self, event: Restarted) -> Payloads:
         """Begin again with the new answer, or return an error if content of the old one was sent."""
         if self._replayable is None:
-            self._is_replaced = True
-            kind = "network" if event.error is None else event.error.kind
-            return self.encode_failure(kind, message=None, code=None)
+            return self._give_up("network" if event.error is None else event.error.kind)
         replayed, options = self._replayable, dict[str, Any](drop=self.losses.drop)
         # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))
@@ -305,8 +303,15 @@ class Encoder(Vocabulary):
             self.feed(earlier_event)
         return ()
 
+    def _give_up(self, kind: ErrorKind) -> Payloads:
+        """Return an error, and ignore later events, because content that was sent is no longer valid."""
+        self._is_replaced = True
+        return self.encode_failure(kind, message=None, code=None)
+
     def encode_resumed(self, event: Resumed) -> Payloads:
-        """Return no payloads: the answer goes on over another connection, which readers need not know."""
+        """Return no payloads, as readers need not know of it; an error if a cut call is left out."""
+        if event.discarded:
+            return self._give_up("network")
         if event.mode != "resume":
             self.begin_request()
         return ()

@@ -123,6 +123,12 @@ export class Message {
         }
         break;
       }
+      case "resumed":
+        for (const { id } of event.discarded ?? []) {
+          for (const [at, part] of this.#parts) if (part.kind === "tool_call" && part.id === id) this.#parts.delete(at);
+          this.calls.delete(id);
+        }
+        break;
       case "part_start": {
         const part = this.#part(event, {});
         assign(part, event.content);

@@ -133,11 +133,13 @@ class EventCursor:
         self._choices, self._seen_spent = choices, spent
         # Reported counts are final, and can be added to the counts of this attempt. Partial counts
         # must stay separate, because their sum would look final, so an event has to divide them.
-        if not restarted and (spent is None or spent.source == "reported"):
+        cursor = None if restarted else self._choice_cursors.get(0)
+        left_out = [] if cursor is None else cursor.forget_left_out()
+        if not (restarted or left_out) and (spent is None or spent.source == "reported"):
             return
         self._end_attempt_usage(spent, events)
         if not restarted and self._begun:
-            events.append(Resumed("continue"))
+            events.append(Resumed("continue", at=0 if left_out else None, discarded=tuple(left_out)))
             return
         given_up, restarts = self._accumulator.given_up, self._accumulator.restarts
         # An answer of which the reader has nothing yet counts as restarted, too.
@@ -224,6 +226,14 @@ class _ChoiceCursor:
         """Number of results of tools that were returned."""
         self.finish: Finish | None = None
         """The finish event that was returned; None before that."""
+
+    def forget_left_out(self) -> list[Any]:
+        """Return the cut calls that were returned, and were left out of the choice since then."""
+        left_out: list[Any] = []
+        while self._parts and (call := self._parts[-1].find_left_out(self._state.parts)) is not None:
+            left_out.insert(0, call)
+            self._open.remove(self._parts.pop())
+        return left_out
 
     def ready(self) -> Iterator[Event]:
         """Yield events for the changes of the choice since the last call."""

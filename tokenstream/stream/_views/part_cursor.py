@@ -63,6 +63,11 @@ class PartCursor:
         """True if the part had ended at the last call of `ready`."""
         return self._final is not None
 
+    def find_left_out(self, parts: list[GrowingPart]) -> Part | None:
+        """Return the part as it is, if it is no longer among the parts of its choice; otherwise None."""
+        is_kept = self._index < len(parts) and parts[self._index] is self._part
+        return None if is_kept else self._part.build(complete=False)
+
     def ready(self) -> Iterator[Event]:
         """Yield events for the changes of the part since the last call."""
         part = self._part

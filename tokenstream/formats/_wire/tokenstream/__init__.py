@@ -14,6 +14,7 @@ from tokenstream.events import (
     ReasoningDelta,
     RefusalDelta,
     Restarted,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -333,6 +334,8 @@ class TokenStream(Format):
             self._call_count = 0
             self._part_kinds.clear()
             self._ended_calls.clear()
+        elif isinstance(event, Resumed):
+            self._forget_cut_calls(event)
         if "raw" in payload:
             # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
             self.shortcuts = False
@@ -340,6 +343,14 @@ class TokenStream(Format):
             event.raw = payload
         parts.emit(event)
         self._follow_result(event)
+
+    def _forget_cut_calls(self, event: Resumed) -> None:
+        """Forget the calls that have not ended, if some were left out: other parts may take their places."""
+        kinds = self._part_kinds.items() if event.discarded else ()
+        for key in [key for key, kind in kinds if kind == "tool_call" and key not in self._ended_calls]:
+            del self._part_kinds[key]
+            if self._fast_path is not None:
+                self._fast_path.forget(*key)
 
     def _follow_result(self, event: Event) -> None:
         """Report the result of a provider's tool once its part has ended, but only at its first end."""

@@ -351,6 +351,12 @@ def _reader_of(cls: type) -> _Reader:
     return lambda value: _read_value(cls, value)
 
 
+def _read_calls(value: Json) -> tuple[ToolCall, ...]:
+    if not is_list(value):
+        raise TypeError
+    return tuple(_read_value(ToolCall, call) for call in value)
+
+
 def _read_message(value: Json) -> Message | None:
     """Return a JSON object as a message with its parts and usage."""
     if value is None:
@@ -393,6 +399,7 @@ _READERS: dict[str, _Reader] = {
     "float": _read_number,
     "int": _read_index,
     "str": _read_text,
+    "tuple[ToolCall, ...]": _read_calls,
 }
 """Maps the annotations of events' fields to functions that read the values."""
 _LEFT_OUT = frozenset({"discarded"})
