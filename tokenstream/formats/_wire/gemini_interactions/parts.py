@@ -41,12 +41,10 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("keeps_calls", "told")
+    __slots__ = ("told",)
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.keeps_calls = False
-        """True while only the whole interaction closes calls, because one of them may lack arguments."""
         self.told: list[ToldStep] = []
         """The steps so far, in the order of their starts."""
 
@@ -98,16 +96,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             # A delta between those of another open part is a departure.
             self.record_written_part(step.part)
 
-    def stop(self, key: int) -> None:
-        """Close a step; a tool call is handed out if it is whole."""
-        step = self._open.get(key)
-        if step is None or not self._keeps(step):
-            super().stop(key)
-
-    def _keeps(self, step: InteractionStep) -> bool:
-        """Return True for a call that only the whole interaction closes."""
-        return self.keeps_calls and step.type == CALL
-
     def add_whole_step(self, index: int, data: dict[str, Any]) -> None:
         """Add a step that arrived in one piece."""
         self.start_step(index, data)
@@ -115,7 +103,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
-        self.keeps_calls = False
         check_steps(self.told, whole)
         earlier = list(zip(self.told, whole, strict=False))
         for place, (told, data) in enumerate(earlier):
@@ -368,8 +355,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def _close_replaced(self, block: InteractionStep) -> None:
         """Close a step that is still open although a new step has the same index."""
         self.note("part_index_reused")
-        if not self._keeps(block):
-            self._end_block(block)
+        self._end_block(block)
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
         """Close a step's part; at a `cut_off`, only that of a call, because `Parts` closes the others."""
