@@ -114,7 +114,8 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
     if has_terminal_event and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
-    if machine.error is not None and machine.error is machine.arrivals.lost and not machine.answered:
+    is_lost = machine.error is machine.arrivals.lost
+    if machine.error is not None and is_lost and not machine.answered:
         # The connection brought another answer than the resumed one, and nothing of it was read. So the open
         # parts stay open for the next attempt.
         return _as_position_lost(current, machine.error)
