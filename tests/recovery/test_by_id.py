@@ -525,7 +525,7 @@ def test_the_position_that_was_asked_for_is_trusted(cut: int, size: int | None, 
 
 @pytest.mark.parametrize("gap", range(1, LAST - 2))
 def test_what_the_last_event_repeats_is_compared(gap: int) -> None:
-    """Where it has the outputs, what is missing at the end is put in, and what is missing before is an error."""
+    """Where it has the outputs, a missing end is put in, and what is missing before that is an error."""
     server = Interactions(2, gap)
     ended = payloads_of(server.EVENTS)[-1]
     whole = {**ended, "interaction": whole_of(server.EVENTS)}

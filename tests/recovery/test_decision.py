@@ -154,11 +154,7 @@ POLLED = AttemptPlan("resume", 0, 2.0, kind="poll")
         (CUT, {"fetches": "document", "fetch_failed": True}, FETCHED._replace(wait=2.0, may_wait=True)),
         (CUT, {"fetches": "poll", "fetch_failed": True}, POLLED),
     ],
-    ids=[
-        "a document",
-        "a poll",
-        *[f"{kind} {how}" for how in ("refused", "cut") for kind in ("document", "poll")],
-    ],
+    ids=["document", "poll", "refused document", "refused poll", "cut document", "cut poll"],
 )
 def test_a_finished_answer_is_fetched_at_once_and_an_unfinished_one_is_polled(
     error: StreamError, facts: dict[str, Any], expected: AttemptPlan | NoPlan

@@ -136,7 +136,7 @@ class CurrentAttempt:
 
     def count_failed_fetch(self, now: float) -> None:
         """Count this attempt if it was to bring the answer by its id, and has failed."""
-        if self.fetch_failed:
+        if self.fetch_failed and self.itinerary.has_left(self.opener_index):
             self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
             self.itinerary.note_attempt(self.opener_index, now)
 

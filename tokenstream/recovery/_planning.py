@@ -174,17 +174,19 @@ class Planner:
         return self._retry.wants(error, otherwise=otherwise)
 
     def _find_backoff(self, error: StreamError, *, polls: bool) -> float | None:
-        """Return the seconds before the next request to this server; None if it wants to wait too long.
+        """Return the seconds before the next request to this server; None if it wants too long a wait.
 
-        Of one that `polls`, they grow from poll to poll.
+        Before one that `polls`, they are those of the server, or else grow from poll to poll.
         """
         # The caller's function replaces the back-off later, but not the server's wait.
         initial = 0.0 if callable(self._retry.wait) else self._retry.wait
+        if polls:
+            initial = 0.0 if error.retry_after else max(initial, _LEAST_POLL_WAIT)
         number = self._itinerary.used(self._current.opener_index) + 1
         return wait_before(
             self._current.polls + 2 if polls else number,
             error=error,
-            initial=max(initial, _LEAST_POLL_WAIT) if polls else initial,
+            initial=initial,
             maximum=_MAX_POLL_WAIT if polls else _MAX_BACKOFF,
             random=random.random(),  # noqa: S311 - not a secret
             maximum_asked=_MAX_SERVER_WAIT,

@@ -191,6 +191,9 @@ class Recovery:
             return
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
+        for note in getattr(error, "__notes__", ()):
+            # The end of the input may be an error of its own.
+            add_note_once(self._machine.error or error, note)
         if is_awaited(current):
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
