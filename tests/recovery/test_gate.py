@@ -82,7 +82,7 @@ class Provider:
             async with aconnect(url, client=httpx.AsyncClient(transport=transport), **asked) as stream:
                 try:
                     async for piece in stream.text:
-                        pieces.append(piece)  # noqa: PERF401 - an error keeps those before it
+                        pieces.append(piece)
                 except StreamError as error:
                     return stream, error
             return stream, None

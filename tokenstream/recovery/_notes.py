@@ -68,6 +68,13 @@ def add_note_once(error: StreamError, words: str) -> None:
         error.add_note(words)
 
 
+def pass_notes(error: StreamError, raised: StreamError | None) -> None:
+    """Add the notes of an error to the one that is raised in its place, if there is one."""
+    for words in getattr(error, "__notes__", ()):
+        if raised is not None:
+            add_note_once(raised, words)
+
+
 def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> None:
     """Add a note to an error about the continuations that were refused at their seams, if there were any.
 

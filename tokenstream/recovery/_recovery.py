@@ -23,7 +23,13 @@ from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
 from tokenstream.recovery._judge import find_error, is_awaited, make_content_test, make_message
-from tokenstream.recovery._notes import add_note_once, log_next, make_continuation_note, note_refused_seams
+from tokenstream.recovery._notes import (
+    add_note_once,
+    log_next,
+    make_continuation_note,
+    note_refused_seams,
+    pass_notes,
+)
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._rules import ending_with, make_seam
@@ -191,9 +197,7 @@ class Recovery:
             return
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
-        for note in getattr(error, "__notes__", ()):
-            # The end of the input may be an error of its own.
-            add_note_once(self._machine.error or error, note)
+        pass_notes(error, self._machine.error)
         if is_awaited(current):
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
