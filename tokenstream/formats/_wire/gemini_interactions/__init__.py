@@ -193,18 +193,12 @@ class GeminiInteractions(Format):
 
     def _is_repeated(self, event_id: str, kind: str, payload: dict[str, Any]) -> bool:
         """Return True if an event was read before, judging by its id and its content."""
-        if self._ids_are_shared:
-            return False
-        content = hash((kind, repr(payload)))
-        known = self._read_events
-        before = known.get(event_id)
-        if before is None:
-            if len(known) >= _REMEMBERED:
-                del known[next(iter(known))]
-            known[event_id] = content
-            return False
-        self._ids_are_shared = before != content
-        return not self._ids_are_shared
+        content, known = hash((kind, repr(payload))), self._read_events
+        is_known = event_id in known
+        if not is_known and len(known) >= _REMEMBERED:
+            del known[next(iter(known))]
+        self._ids_are_shared = self._ids_are_shared or known.setdefault(event_id, content) != content
+        return is_known and not self._ids_are_shared
 
     def prepare_to_continue(self) -> None:
         """Prepare for another connection, which goes on behind the position that it is asked for."""
