@@ -73,14 +73,14 @@ def test_what_was_delivered_decides_if_the_answer_may_begin_again() -> None:
         assert facts.may_begin_again == (extent != "content" and mode != "resume")
 
 
-@pytest.mark.parametrize("fact", ["is_out_of_time", "has_spent_all", "is_whole", "may_lack"])
+@pytest.mark.parametrize("fact", ["is_out_of_time", "has_spent_all", "is_whole"])
 @pytest.mark.parametrize("extent", EXTENTS)
-def test_time_money_and_gaps_come_first(fact: str, extent: Any) -> None:
-    """Nothing goes on from an answer with a gap, but another one may replace it; a whole one stays."""
+def test_time_and_money_come_first(fact: str, extent: Any) -> None:
+    """And a whole answer stays."""
     facts = broken(delivered=extent, **{fact: True})
 
     assert facts.may_go_on == (fact == "is_whole")
-    assert facts.may_begin_again == (fact == "may_lack" and extent != "content")
+    assert not facts.may_begin_again
 
 
 def test_the_reason_is_told_where_the_answer_is_not_continued() -> None:
@@ -109,11 +109,12 @@ def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
             {},
             AttemptPlan("continue", 0, 0.0, may_wait=False, prefix_refused=True),
         ),
-        ({"fetches": True}, {}, AttemptPlan("continue", 0, 2.0)),
+        ({"fetches": "document"}, {}, AttemptPlan("continue", 0, 2.0)),
+        ({}, {"is_paused": True}, AttemptPlan("pause", 0, 2.0, kind="leg")),
         ({"backoff": None}, {}, NoPlan()),
         ({"wants": lambda _: False}, {"is_other": True}, NoPlan()),
     ],
-    ids=["same", "other", "without a prefix", "not fetched", "too long a wait", "not wanted"],
+    ids=["same", "other", "without a prefix", "not fetched", "paused", "too long a wait", "not wanted"],
 )
 def test_each_row_of_the_table_of_requests(
     facts: dict[str, Any], opener: dict[str, Any], expected: AttemptPlan | NoPlan
@@ -139,11 +140,30 @@ def test_an_error_that_would_occur_again_is_not_retried(
     assert is_made == isinstance(plan(broken(error, **facts), OpenerFacts(**opener)), AttemptPlan)
 
 
-def test_a_finished_answer_is_fetched_at_once() -> None:
-    """The model is not asked, and the request is another one than the one that failed."""
-    fetched = plan(broken(BAD_REQUEST, fetches=True), OpenerFacts(), ModeChoice("resume"))
+FETCHED = AttemptPlan("resume", 0, 0.0, may_wait=False, kind="document")
+POLLED = AttemptPlan("resume", 0, 2.0, kind="poll")
 
-    assert fetched == AttemptPlan("resume", 0, 0.0, may_wait=False, fetches=True)
+
+@pytest.mark.parametrize(
+    ("error", "facts", "expected"),
+    [
+        (BAD_REQUEST, {"fetches": "document"}, FETCHED),
+        (BAD_REQUEST, {"fetches": "poll", "wants": lambda _: False, "reconnect_after": 9}, POLLED),
+        (BAD_REQUEST, {"fetches": "document", "fetch_failed": True}, NoPlan()),
+        (BAD_REQUEST, {"fetches": "poll", "fetch_failed": True}, NoPlan()),
+        (CUT, {"fetches": "document", "fetch_failed": True}, FETCHED._replace(wait=2.0, may_wait=True)),
+        (CUT, {"fetches": "poll", "fetch_failed": True}, POLLED),
+    ],
+    ids=["document", "poll", "refused document", "refused poll", "cut document", "cut poll"],
+)
+def test_a_finished_answer_is_fetched_at_once_and_an_unfinished_one_is_polled(
+    error: StreamError, facts: dict[str, Any], expected: AttemptPlan | NoPlan
+) -> None:
+    """The model is not asked. One that has failed is an attempt like any other, and waits like one."""
+    found = broken(error, **facts)
+
+    assert expected == plan(found, OpenerFacts(), ModeChoice("resume"))
+    assert found.is_free == ("fetch_failed" not in facts)
 
 
 def test_a_server_that_names_a_reconnection_time_is_resumed_then() -> None:

@@ -20,7 +20,7 @@ from tokenstream.errors import MisuseError, StatusError, StreamError
 from tokenstream.events import Finish, MessageStart, Restarted, Resumed, TextDelta
 from tokenstream.recovery import Attempt
 
-GO_ON = Retry(attempts=1, pauses=8)
+GO_ON = Retry(attempts=9, pauses=8)
 URL = "https://api.anthropic.com/v1/messages"
 
 
@@ -170,7 +170,7 @@ def test_there_are_no_legs_without_a_pause() -> None:
 
 def test_more_pauses_than_allowed_end_the_answer_with_a_pause() -> None:
     """The caller can then send the turn back, or ask for more pauses."""
-    stream = read(Retry(attempts=1, pauses=1), Server())
+    stream = read(Retry(attempts=2, pauses=1), Server())
 
     assert ("pause", "complete") == (stream.message.finish_reason, stream.message.ending)
     assert [None, "pauses=1 is used up"] == [leg.why for leg in stream.pauses]
@@ -218,7 +218,7 @@ def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
 def test_a_leg_that_breaks_before_its_content_is_asked_for_again(world: str, broken: Any) -> None:
     """By the same request; that is one of the attempts, and leaves no trace."""
     cut = [httpx.ReadTimeout("slow") if isinstance(broken, str) else LEGS[1][:broken]]
-    played = play(world, [LEGS[0], *cut, LEGS[1], LEGS[2]], Retry(attempts=2, pauses=8, wait=0))
+    played = play(world, [LEGS[0], *cut, LEGS[1], LEGS[2]], Retry(attempts=4, pauses=8, wait=0))
 
     assert played.error is None
     assert TEXT == played.message.text
@@ -240,7 +240,7 @@ def test_wherever_a_leg_breaks_the_answer_is_whole_or_a_beginning_of_it(number: 
             asked = number_asked(attempt.request(ASKED))
             return LEGS[asked][: left.pop() if left and asked == number else None]
 
-        played = play("sync", [ask] * 4, Retry(attempts=2, pauses=8, wait=0))
+        played = play("sync", [ask] * 4, Retry(attempts=4, pauses=8, wait=0))
         # An answer that breaks in its reasoning begins again, behind a `Restarted`.
         begun = max((at for at, event in enumerate(played.given) if isinstance(event, Restarted)), default=0)
         given = played.given[begun:]
@@ -390,7 +390,9 @@ def test_an_error_of_the_provider_in_a_later_leg_is_raised_with_all_before_it() 
     """Nothing that has arrived is lost."""
     broken = [*LEGS[1][:5], wire.claude("error", error={"type": "api_error", "message": "x"})]
     with pytest.raises(StreamError) as caught:
-        resilient(lambda attempt: [LEGS[0], broken][attempt.mode == "pause"], GO_ON).final()
+        resilient(
+            lambda attempt: [LEGS[0], broken][attempt.mode == "pause"], Retry(attempts=2, pauses=8)
+        ).final()
 
     assert "I'll look it up." == caught.value.partial.text
     assert 4 <= len(caught.value.partial.parts)

@@ -24,7 +24,7 @@ URL = "https://api.openai.com/v1/responses"
 ASKED: dict[str, Any] = {"model": "m", "input": "Of a river?", "max_output_tokens": 64, "stream": True}
 TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
 HALVES = [TEXT[:45], TEXT[45:]]
-GO_ON = Retry(attempts=1, pauses=8, pauses_at=["length"])
+GO_ON = Retry(attempts=9, pauses=8, pauses_at=["length"])
 
 
 def script(text: str, number: int = 1) -> Any:
@@ -64,7 +64,7 @@ class Server:
 def test_an_answer_that_is_held_back_ends_at_its_limit_and_says_why() -> None:
     """No request has the text that `accept` still keeps from the reader, so nothing goes on with it."""
     server = Server()
-    stream = server.read(Retry(attempts=1, pauses=8, pauses_at=["length"], accept=lambda _: True))
+    stream = server.read(Retry(attempts=9, pauses=8, pauses_at=["length"], accept=lambda _: True))
 
     assert (HALVES[0], "length") == (stream.message.text, stream.message.finish_reason)
     assert ["some of it is still held back"] == [leg.why for leg in stream.pauses]
@@ -79,7 +79,7 @@ def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
     )
     large = testing.script().text(half[:30], half[30:]).finish("length").recording("openai-chat")
     transport = testing.transport([small.with_fault(testing.faults.cut(at=0.9)), large])
-    retry = Retry(attempts=2, wait=0, mode="restart", pauses=8, pauses_at=["length"])
+    retry = Retry(attempts=4, wait=0, mode="restart", pauses=8, pauses_at=["length"])
     url, asked = (
         "https://api.openai.com/v1/chat/completions",
         {"messages": [{"role": "user", "content": "?"}]},
@@ -144,7 +144,7 @@ def test_the_limit_ends_the_answer_by_default(retry: Retry) -> None:
     assert ("length", 1) == (stream.message.finish_reason, len(server.asked))
 
 
-@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize("attempts", [2, 3])
 @in_each_world
 def test_what_does_not_join_the_answer_is_left_out(world: str, attempts: int) -> None:
     """The answer then ends at its limit, as a whole answer does, and the report says why."""

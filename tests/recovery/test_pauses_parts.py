@@ -91,7 +91,7 @@ def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
 @pytest.mark.parametrize(("word", "text"), [("opera", TEXT), ("zoo", None)])
 def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
     """Not at a pause: only the last leg may have what it needs."""
-    retry = Retry(attempts=1, pauses=8, accept=lambda message: word in message.text)
+    retry = Retry(attempts=9, pauses=8, accept=lambda message: word in message.text)
     with ask(retry) as stream:
         try:
             message: Message | None = stream.final()
@@ -211,14 +211,17 @@ def test_the_winner_of_a_hedge_goes_on() -> None:
     anyio.run(read)
 
 
-@pytest.mark.parametrize("timeout", [12.0, None])
-def test_the_time_for_new_attempts_begins_again_with_each_leg(timeout: float | None) -> None:
-    """A task may take longer than a single answer is waited for."""
+@pytest.mark.parametrize(("timeout", "ending"), [(12.0, "pause"), (None, "stop")])
+def test_no_leg_begins_after_the_time_for_attempts(timeout: float | None, ending: str) -> None:
+    """The seconds count from the first request; a paused answer is no error."""
     clock = count().__next__
     bodies: list[Any] = [LEGS[0], LEGS[1], [], LEGS[2]]
-    retry = Retry(attempts=2, pauses=8, wait=0, timeout=timeout)
+    retry = Retry(attempts=4, pauses=8, wait=0, timeout=timeout)
     with resilient(lambda *_: bodies.pop(0), retry, clock=lambda: float(clock())) as stream:
-        assert TEXT == stream.final().text
+        assert TEXT.startswith(stream.final().text)
+
+    assert ending == stream.message.finish_reason
+    assert ("Retry.timeout allows (12 s)" in str(stream.pauses[-1].why)) == (ending == "pause")
 
 
 def test_a_question_to_the_user_is_no_pause_to_go_through() -> None:

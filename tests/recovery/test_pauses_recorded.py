@@ -57,7 +57,7 @@ def test_the_answer_behind_a_compaction_is_the_recorded_one(name: str) -> None:
         asked.append(attempt.request({"messages": [QUESTION]}))
         return legs[len(asked) - 1]
 
-    with resilient(ask, Retry(attempts=1, pauses=8)) as stream:
+    with resilient(ask, Retry(attempts=9, pauses=8)) as stream:
         message = stream.final()
     whole = Stream(body).final()
     assert whole.parts == message.parts

@@ -98,7 +98,7 @@ def goes_no_further(stream: Any, stop: str | None) -> bool:
 @in_each_world
 @pytest.mark.parametrize("polls", [0, 1, 5])
 def test_a_response_is_polled_until_it_has_finished(polls: int, world: str) -> None:
-    """The polls are one attempt that costs nothing, and the tokens are those of the finished response."""
+    """The polls are none of the attempts, and the tokens are those of the finished response."""
     busy = {**QUEUED, "status": "in_progress"}
     server = Server(QUEUED, *[{**busy, "metadata": {"poll": str(poll)}} for poll in range(polls)], DONE)
     stream = server.read(world, POLL)
@@ -109,7 +109,8 @@ def test_a_response_is_polled_until_it_has_finished(polls: int, world: str) -> N
         stream.message.usage.output_tokens,
     )
     assert ["POST responses", *["GET responses/resp_1"] * (polls + 1)] == server.asked
-    assert ["start", "resume"] == [report.mode for report in stream.attempts]
+    assert ["attempt", *["poll"] * (polls + 1)] == [report.kind for report in stream.attempts]
+    assert [None] * (polls + 2) == [report.error for report in stream.attempts]
     assert () == stream.pauses
 
 
@@ -135,10 +136,12 @@ def test_a_poll_that_fails_is_an_attempt() -> None:
     """The response still runs, so it is not asked for anew."""
     busy = httpx.Response(503, json={"error": {"message": "busy"}})
     server = Server(QUEUED, busy, QUEUED, busy, DONE)
-    stream = server.read("sync", Retry(wait=0, pauses=1, attempts=3))
+    stream = server.read("sync", Retry(wait=0, pauses=1, attempts=4))
 
     assert TEXT == stream.message.text
     assert ["POST responses", *["GET responses/resp_1"] * 4] == server.asked
+    with pytest.raises(StreamError):
+        Server(QUEUED, busy, QUEUED, busy, DONE).read("sync", Retry(wait=0, pauses=1, attempts=3))
 
 
 def test_a_stream_that_is_too_old_to_be_resumed_is_polled() -> None:

@@ -59,7 +59,7 @@ def reports(report: AttemptReport, stream: Stream) -> None:
 
 def pauses(stream: Stream, later: AsyncStream, attempt: Attempt) -> None:
     """Each leg of a paused answer is reported, and `request` makes the next request of the first one."""
-    Retry(attempts=1, pauses=8, pauses_at=["length"])
+    Retry(attempts=9, pauses=8, pauses_at=["length"])
     Retry(pauses=8, pauses_at="length")
     assert_type(stream.pauses, tuple[Leg, ...])
     assert_type(later.pauses, tuple[Leg, ...])

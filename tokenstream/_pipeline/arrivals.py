@@ -126,11 +126,6 @@ class Arrivals:
             if self.lost is not None:
                 return
 
-    @property
-    def sees_gaps(self) -> bool:
-        """True if an event that is missing between two connections is noticed."""
-        return self.log is not None and self.log.sees_gaps
-
     def _is_repeated(self, log: EventLog, frame: Any, connection: Connection) -> bool:  # noqa: ANN401 - any frame
         """Record a frame; return True if an earlier connection has brought it, or if it sets `lost`."""
         # The frame before may have revealed the format.

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
-    from tokenstream.formats._resume.resuming import Gap, Replay
+    from tokenstream.formats._resume.resuming import Replay
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -122,7 +122,6 @@ class Format(Resuming, ABC):
         "error",
         "first_frames",
         "frames",
-        "gap",
         "later_frames",
         "limits",
         "noted_at",
@@ -177,7 +176,6 @@ class Format(Resuming, ABC):
             "dropped",
             "error",
             "first_frames",
-            "gap",
             "later_frames",
             "limits",
             "pings",
@@ -202,8 +200,6 @@ class Format(Resuming, ABC):
         """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
-        self.gap: Gap = "none"
-        """Tells if events may be missing where another connection has continued the answer."""
         # The frames so far.
         self.frames: int = 0
         """Number of frames so far."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._spending import Spending
-    from tokenstream.stream._attempts import Attempt, AttemptMode
+    from tokenstream.stream._attempts import Attempt, AttemptMode, RequestKind
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._reading.silence import Silence
 
@@ -64,7 +64,7 @@ class CurrentAttempt:
         self.counted = 1
         """Number of attempts so far that count towards `Retry.attempts`."""
         self.uncounted = 0
-        """Number of attempts so far that do not count: their prefix was refused, or no model was asked."""
+        """Number of requests so far that do not count: their prefix was refused, or no model was asked."""
         self.opener_index = 0
         """Index of the opener that opened this attempt's source."""
         self.opener = itinerary.openers[0]
@@ -73,10 +73,12 @@ class CurrentAttempt:
         """The continuation that this attempt requests; None for other modes."""
         self.is_at_limit = False
         """True if this attempt goes on with an answer that has reached its output limit."""
-        self.polls = False
-        """True if this attempt polls for an answer that the server writes in the background."""
-        self.settles = False
-        """True if this attempt has resumed the answer, and fetches all of it to see if events are missing."""
+        self.kind: RequestKind = "attempt"
+        """The kind of this attempt's request."""
+        self.polls = 0
+        """Number of polls one after the other, the last of which is this attempt; 0 for another kind."""
+        self._frames_before = 0
+        """Number of the answer's payloads before this attempt."""
         self.goes_on = False
         """True if this attempt brings the rest of a paused answer."""
         self.has_content = False
@@ -120,15 +122,34 @@ class CurrentAttempt:
         """The number of the next attempt."""
         return self.counted + self.uncounted + 1
 
-    def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, polls: bool) -> None:
+    @property
+    def has_answered(self) -> bool:
+        """True if this attempt's request was not refused, and has brought something of the same answer."""
+        reader = self.machine.connection.format
+        # What is equal to the payload of the connection before is dropped.
+        return (reader.frames > self._frames_before or reader.dropped > 0) and self.machine.refusal is None
+
+    @property
+    def fetch_failed(self) -> bool:
+        """True if this attempt was to bring the answer by its id, and has brought nothing of it."""
+        return self.kind in ("poll", "document") and not self.has_answered
+
+    def count_failed_fetch(self, now: float) -> None:
+        """Count this attempt if it was to bring the answer by its id, and has failed."""
+        if self.fetch_failed and self.itinerary.has_left(self.opener_index):
+            self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
+            self.itinerary.note_attempt(self.opener_index, now)
+
+    def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, kind: RequestKind) -> None:
         """Replace the current attempt with the next one.
 
-        An uncounted attempt does not count towards `Retry.attempts`. One that polls asks for an answer
-        that the server writes in the background.
+        An uncounted attempt does not count towards `Retry.attempts`.
         """
+        self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
+        self._frames_before = self.machine.connection.format.frames
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
         self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
-        self.goes_on, self.polls = attempt.mode == "pause", polls
+        self.goes_on = attempt.mode == "pause"
         if attempt.mode in ("restart", "pause") or self.is_at_limit:
             # Each request has the whole output limit.
             self.counted_before = 0
@@ -192,7 +213,7 @@ class CurrentAttempt:
         if self._spending is not None:
             self._spending.add(loser.cost)
         if second_won:
-            self.number, self.mode = 2, "hedge"
+            self.number, self.mode, self.kind = 2, "hedge", "hedge"
             self._wait, self._begun_at = wait, first_began_at + wait
 
     def begin_race(self) -> None:
@@ -204,10 +225,6 @@ class CurrentAttempt:
         """Note that one of two attempts has won, by its content or because neither has any."""
         self.content_at = content_at
         self._silence.apply(self.opener.deadlines)
-
-    def note_plan(self, *, polls: bool) -> None:
-        """Note whether the next attempt polls, and so settles which events of the answer are missing."""
-        self.settles = polls and self.machine.connection.format.gap == "unsettled"
 
     def note_verdict(self, *, accepted: bool) -> None:
         """Note whether the answer that this attempt holds back was found acceptable."""
@@ -278,6 +295,7 @@ class CurrentAttempt:
         return AttemptReport(
             number=self.number,
             mode=self.mode,
+            kind=self.kind,
             error=self._error,
             wait=self._wait,
             began=max(0.0, begun_at - self.machine.meter.started_at),

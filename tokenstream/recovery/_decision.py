@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Extent
     from tokenstream.errors import StreamError
     from tokenstream.recovery._retry import Mode
-    from tokenstream.stream._attempts import AttemptMode
+    from tokenstream.stream._attempts import AttemptMode, FetchKind, RequestKind
 
 
 class TimeBound(NamedTuple):
@@ -42,8 +42,6 @@ class Broken:
     """The extent to which the answer was delivered to its readers."""
     is_whole: bool = False
     """True if the answer had ended, with a pause or at its limit, before a request was to go on with it."""
-    may_lack: bool = False
-    """True if events may be missing in the answer, so that nothing may go on from it."""
     is_out_of_time: bool = False
     """True if the time for all attempts is used up."""
     has_spent_all: bool = False
@@ -54,8 +52,10 @@ class Broken:
     """True if a prefix was refused, and a request without a prefix is possible."""
     request_refused: bool = False
     """True if the server has refused the request to continue the answer."""
-    fetches: bool = False
-    """True if the finished answer is fetched by its id."""
+    fetches: FetchKind | None = None
+    """The kind of the request for the answer by its id, which asks no model; None if none may help."""
+    fetch_failed: bool = False
+    """True if the last request was one by the answer's id, and has brought nothing of it."""
     backoff: float | None = 0.0
     """Seconds to wait before another request to this server; None if it requests too long a wait."""
     reconnect_after: int | None = None
@@ -68,7 +68,7 @@ class Broken:
     @property
     def may_go_on(self) -> bool:
         """True if another attempt may be made that goes on with the answer."""
-        return not (self.is_out_of_time or self.has_spent_all or self.may_lack)
+        return not (self.is_out_of_time or self.has_spent_all)
 
     @property
     def may_begin_again(self) -> bool:
@@ -84,6 +84,11 @@ class Broken:
     def is_refused(self) -> bool:
         """True if the server has refused the request to continue the answer, or the prefix in it."""
         return self.request_refused or self.prefix_refused
+
+    @property
+    def is_free(self) -> bool:
+        """True if the next request at the same server does not count towards `Retry.attempts`."""
+        return self.prefix_refused or (self.fetches is not None and not self.fetch_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +132,8 @@ class AttemptPlan(NamedTuple):
     """True if the server refused the previous attempt because of its prefix; this one then does not count."""
     server_asks: bool = False
     """True if the wait is one that the server asks for."""
-    fetches: bool = False
-    """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
-    polls: bool = False
-    """True if it is fetched because it had not finished when it was last asked for."""
-    brings_whole: bool = False
-    """True if it brings the whole answer, and not events that could be repeated."""
+    kind: RequestKind = "attempt"
+    """The kind of the request; a poll or a document counts as an attempt only if it fails."""
 
 
 class NoPlan(NamedTuple):
@@ -191,13 +192,15 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
     | the next request              | is made if                                   | after a wait of         |
     |-------------------------------|----------------------------------------------|-------------------------|
     | leaves out a refused prefix   | always                                       | 0                       |
+    | polls an unfinished answer    | always                                       | the back-off of polls   |
     | goes to another opener        | the caller wants the error, or says nothing  | 0                       |
     | fetches the finished answer   | the caller wants the error, or says nothing  | 0                       |
     | differs from the refused one  | the caller wants the error, or says nothing  | the back-off            |
     | resumes the answer            | the error is retried                         | what the server has sent|
     | (any other)                   | the error is retried                         | the back-off            |
 
-    In each row, no attempt is made if it would begin later than a bound allows.
+    In each row, no request is made if it would begin later than a bound allows. A poll or a request for the
+    finished answer that has failed is made again by the last row.
     """
     error = broken.error
     mode, why_not = choice or choose(broken, opener)
@@ -205,13 +208,17 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
         is_told = why_not is not None and (broken.is_refused or broken.wants(error.retryable))
         return NoPlan(f"the answer was not continued: {why_not}", why_not) if is_told else NoPlan()
     # An attempt with another mode asks the model, although the answer could have been fetched.
-    fetches = broken.fetches and mode == "resume"
-    is_other_request = opener.is_other or broken.is_refused or fetches
-    if not (broken.prefix_refused or broken.wants(is_other_request or _is_retried(broken, mode))):
+    kind = broken.fetches if mode == "resume" else "leg" if mode == "pause" else None
+    is_first_fetch = mode == "resume" and broken.fetches is not None and not broken.fetch_failed
+    is_other_request = opener.is_other or broken.is_refused or is_first_fetch
+    is_certain = broken.prefix_refused or (is_first_fetch and kind == "poll")
+    if not (is_certain or broken.wants(is_other_request or _is_retried(broken, mode))):
         return NoPlan()
     # Another server, or another request, can be tried at once.
-    at_once = opener.is_other or broken.prefix_refused or fetches
-    wait = 0.0 if at_once else _find_wait(broken, mode)
+    at_once = opener.is_other or broken.prefix_refused or (is_first_fetch and kind == "document")
+    # The server has sent a reconnection time (`retry:`) in its event stream.
+    reconnects = mode == "resume" and kind is None and broken.reconnect_after is not None
+    wait = 0.0 if at_once else _find_wait(broken, reconnects=reconnects)
     if wait is None:
         return NoPlan()
     # The result of a function for the wait is only known with the planned attempt.
@@ -225,9 +232,8 @@ def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) 
         not at_once,
         why=why_not,
         prefix_refused=broken.prefix_refused,
-        server_asks=error.retry_after is not None
-        or (mode == "resume" and broken.reconnect_after is not None),
-        fetches=fetches,
+        server_asks=error.retry_after is not None or reconnects,
+        kind=kind or "attempt",
     )
 
 
@@ -249,9 +255,8 @@ def _is_retried(broken: Broken, mode: AttemptMode) -> bool:
     return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
 
 
-def _find_wait(broken: Broken, mode: AttemptMode) -> float | None:
+def _find_wait(broken: Broken, *, reconnects: bool) -> float | None:
     """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
-    if mode == "resume" and broken.reconnect_after is not None and broken.error.retry_after is None:
-        # The server has sent a reconnection time (`retry:`) in its event stream.
+    if reconnects and broken.error.retry_after is None:
         return clamp_reconnect(broken.reconnect_after)
     return broken.backoff

@@ -49,9 +49,10 @@ async def run_race(
     openers = current.itinerary.openers
     after, began_at = current.retry.hedge_after or 0.0, clock()
     rival = current.itinerary.find_rival(began_at + after)
-    if rival is None:
-        # Only one attempt is allowed, so the second one never begins; the first opener stands in for its
-        # opener.
+    timeout = current.retry.timeout
+    if rival is None or (timeout is not None and after > timeout):
+        # No second attempt is allowed, or none so late, so it never begins; the first opener stands in for
+        # its opener.
         rival, after = 0, math.inf
     opener, other = openers[0], openers[rival]
     if other is not opener:
@@ -106,7 +107,9 @@ def _note_loser(
         # The loser is the second attempt, so it gets the number and the times of a second attempt.
         began = max(0.0, began_at + wait - current.machine.meter.started_at)
         seconds = max(0.0, ended_at - began_at - wait)
-        report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
+        report = replace(
+            report, number=2, mode="hedge", kind="hedge", wait=wait, began=began, seconds=seconds
+        )
     current.note_hedge(report, wait, began_at, second_won=second_won)
     error, route, have_same_opener = report.error, current.itinerary.openers[opener_index].route, rival == 0
     if error is None and route is not None:

@@ -62,6 +62,8 @@ class Itinerary:
     ) -> None:
         self.has_routes = bool(retry.routes) or openers[0].route is not None
         ordered, budget = [*openers], retry.budget
+        for opener in ordered:
+            opener.counts_legs = retry.attempts is not None
         if self.has_routes:
             _set_attempts(ordered, retry)
             ordered = _sort(ordered, retry, now)
@@ -147,6 +149,14 @@ class Itinerary:
             return self._used[index] < self.openers[index].attempts
         return sum(self._used) < self.most_attempts
 
+    def allow_leg(self, index: int) -> bool:
+        """Return True if a request may go on after a pause; without a number of the caller's, it adds one."""
+        opener = self.openers[index]
+        if not opener.counts_legs:
+            self.most_attempts += 1
+            opener.attempts += 1
+        return self.has_left(index)
+
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the indexes of the openers that may follow an opener, the best first.
 
@@ -164,10 +174,11 @@ def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
     """Set the number of attempts of each opener; only for an itinerary with routes."""
     for opener in openers:
         own = None if opener.route is None else opener.route.attempts
-        opener.attempts = own or 1
+        opener.attempts, opener.counts_legs = own or 1, own is not None
     first = openers[0]
     own = None if first.route is None else first.route.attempts
     first.attempts = retry.attempts or own or _FIRST_ATTEMPTS
+    first.counts_legs = first.counts_legs or retry.attempts is not None
 
 
 def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:

@@ -114,11 +114,10 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
     if has_terminal_event and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
-    lost = machine.arrivals.lost
-    is_lost = machine.error is lost or machine.connection.format.gap == "unsettled"
+    is_lost = machine.error is machine.arrivals.lost
     if machine.error is not None and is_lost and not machine.answered:
-        # Either the connection brought another answer than the resumed one, and nothing of it was read,
-        # or the whole answer is still needed. So the open parts stay open for the next attempt.
+        # The connection brought another answer than the resumed one, and nothing of it was read. So the open
+        # parts stay open for the next attempt.
         return _as_position_lost(current, machine.error)
     if machine.error is None and current.position is not None:
         # The server can replay the answer: the format stays open, because the next attempt may resume it.

@@ -33,21 +33,21 @@ def log_next(
 ) -> None:
     """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)".
 
-    A poll, or a request after a pause, is not a retry: it is logged at the level DEBUG.
+    A poll, or a request after a pause, is not a retry: it is logged at the level DEBUG. A poll, or a request
+    for the finished answer, has no number, because it is no attempt.
     """
-    level = DEBUG if error is None or plan.polls else INFO
+    level = DEBUG if error is None or plan.kind == "poll" else INFO
     if not is_shown(level):
         return
     last = find_last()
     name, to = _NAMES.get(attempt.mode, "retry"), ""
     if other is not None:
         name, to = "fallback", f" to {other}"
+    is_fetch = plan.kind in ("poll", "document")
     tell(
         level,
-        "%s %d of %d%s in %.1f s%s: %s",
-        name,
-        last.number,
-        max(last.number, last.most - 1),
+        "%s%s in %.1f s%s: %s",
+        plan.kind if is_fetch else f"{name} {last.number} of {max(last.number, last.most - 1)}",
         to,
         attempt.wait,
         ", as the server asks" if plan.server_asks else "",
@@ -66,6 +66,13 @@ def add_note_once(error: StreamError, words: str) -> None:
     """Add a note to an error, unless the error already has it: one error may be judged more than once."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)
+
+
+def pass_notes(error: StreamError, raised: StreamError | None) -> None:
+    """Add the notes of an error to the one that is raised in its place, if there is one."""
+    for words in getattr(error, "__notes__", ()):
+        if raised is not None:
+            add_note_once(raised, words)
 
 
 def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> None:

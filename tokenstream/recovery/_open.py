@@ -67,6 +67,8 @@ class SourceOpener(ABC):
     """The caller's route whose request this opener sends; None for the first request, and for a fallback."""
     attempts = 1
     """Number of attempts that this opener may make, if there are routes."""
+    counts_legs = False
+    """True if the caller has set the number of attempts, so that requests after pauses count, too."""
     serves_once = False
     """True if it can open only one source."""
     deadlines: Deadlines | None = None

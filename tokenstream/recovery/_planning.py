@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.waits import wait_before
+from tokenstream._basics.waits import retry_after_of, wait_before
 from tokenstream.errors import AnswerRejected, PositionLost, ProviderError, StreamError, StreamStalled
 from tokenstream.recovery._decision import (
     ONLY_WHOLE,
@@ -37,13 +37,14 @@ from tokenstream.stream._attempts import Attempt, AttemptDecision
 
 if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.stream._attempts import FetchKind, RequestKind
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._pauses import PausedAnswer
 
 _MAX_BACKOFF = 60.0
 """Longest back-off, in seconds."""
-_MAX_POLL_WAIT = 30.0
-"""Longest wait between two polls, in seconds."""
+_LEAST_POLL_WAIT, _MAX_POLL_WAIT = 0.1, 30.0
+"""Bounds on the wait before a poll, in seconds: `Retry.wait` may be 0."""
 _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
@@ -62,14 +63,6 @@ class Planner:
         self._machine, self._resumption = current.machine, current.resumption
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
-        self.begun_at = 0.0
-        """Time of the last pause, or of the last poll of an answer that is written in the background, from
-        which the seconds of `Retry.timeout` count; 0 before that, so that they count from the first request.
-        """
-        self._frames = 0
-        """Number of payloads when the last poll was planned, to see if it has brought the answer."""
-        self._polls = 0
-        """Number of polls since the last one that failed."""
         self._answer_id: str | None = None
         """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
         self._total = total
@@ -77,15 +70,10 @@ class Planner:
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next attempt; None if no further attempt is to be made."""
-        poll = self._plan_poll(error, now)
-        if poll is not None:
-            return poll
         broken, failed = self._find_facts(error, now), list[NoPlan]()
         if broken.has_spent_all:
             add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
-        # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        is_free = broken.prefix_refused or broken.fetches
-        has_left = self._itinerary.has_left(self._current.opener_index, is_free=is_free)
+        has_left = self._itinerary.has_left(self._current.opener_index, is_free=broken.is_free)
         plan = self._plan_to_go_on(broken, failed, has_left=has_left) if broken.may_go_on else None
         if plan is None and broken.may_begin_again:
             why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)
@@ -102,6 +90,10 @@ class Planner:
         current, is_refused = self._current, self._resumption.joining.refusal is not None
         # Once it has brought something, the server has accepted the request to continue.
         continuation = None if current.hold.released else current.continuation
+        fetches, head = self._find_fetch(error), self._machine.head
+        if fetches == "poll" and head is not None and error.retry_after is None:
+            # An unfinished answer may come with the wait before the next poll.
+            error.retry_after = retry_after_of(head.headers)
         return Broken(
             error=error,
             now=now,
@@ -109,17 +101,14 @@ class Planner:
             has_content=current.has_content,
             delivered=self._machine.delivered.extent,
             is_whole=current.is_behind_pause or (is_refused and current.is_at_limit),
-            may_lack=self._machine.connection.format.gap in ("unsettled", "settled"),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=current.has_spent_all,
             wants=cache(partial(self._wants, error)),
             prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
             request_refused=continuation is not None and is_bad_request(error),
-            fetches=self._may_fetch(error),
-            # The number of the next attempt, for this server.
-            backoff=self._find_backoff(
-                error, self._itinerary.used(current.opener_index) + 1, longest=_MAX_BACKOFF
-            ),
+            fetches=fetches,
+            fetch_failed=current.fetch_failed,
+            backoff=self._find_backoff(error, polls=fetches == "poll"),
             reconnect_after=self._resumption.reconnect_after,
             sets_wait=callable(self._retry.wait),
             bounds=self._find_bounds(),
@@ -130,12 +119,12 @@ class Planner:
 
         `failed` gets the result of each opener that must not make the attempt.
         """
-        if not (has_left and (broken.fetches or self._resumes(broken.error))):
+        if not (has_left and (broken.fetches is not None or self._resumes(broken.error))):
             indexes = self._find_next_openers(broken.now, has_left=has_left)
             return self._plan_first(indexes, broken, failed)
         plan = self._plan_first([self._current.opener_index], broken, failed, ModeChoice("resume"))
         if plan is not None:
-            self._was_fetched = self._was_fetched or broken.fetches
+            self._was_fetched = self._was_fetched or plan.kind == "document"
         elif self._itinerary.has_routes:
             # Another route cannot resume the answer, but may continue or restart it.
             indexes = self._find_next_openers(broken.now, has_left=False)
@@ -184,41 +173,21 @@ class Planner:
             otherwise = False
         return self._retry.wants(error, otherwise=otherwise)
 
-    def _plan_poll(self, error: StreamError, now: float) -> AttemptPlan | None:
-        """Return the plan for the next poll, whose answer was not complete; None if it is not polled."""
-        reader, index = self._machine.connection.format, self._current.opener_index
-        # A connection may have brought the same payload as the one before, which is then dropped.
-        has_answered = (reader.frames > self._frames or reader.dropped > 0) and self._machine.refusal is None
-        # A server that was asked for the whole answer, and has sent something else, does not have it.
-        lacks_events = reader.gap == "unsettled" and not (self._current.settles and has_answered)
-        needs_whole = self._retry.pauses > 0 if reader.unfinished else lacks_events
-        is_out_of_time = isinstance(error, StreamStalled) and error.limit == "total"
-        if is_out_of_time or not needs_whole or self._current.find_running(error) is None:
-            return None
-        self._polls = self._polls + 1 if has_answered else 0
-        if not has_answered and not (error.retryable and self._itinerary.has_left(index)):
-            return None
-        if has_answered:
-            self.begun_at = now
-        self._frames = reader.frames
-        # The answer is over, so the first request need not wait.
-        is_over = has_answered and not reader.unfinished
-        wait = 0.0 if is_over else self._find_backoff(error, 1 + max(1, self._polls), longest=_MAX_POLL_WAIT)
-        # A poll that has failed counts as an attempt, and one that brings an unfinished answer does not.
-        if wait is None:
-            return None
-        brings_whole = reader.position is None
-        return AttemptPlan("resume", index, wait, fetches=True, polls=has_answered, brings_whole=brings_whole)
+    def _find_backoff(self, error: StreamError, *, polls: bool) -> float | None:
+        """Return the seconds before the next request to this server; None if it wants too long a wait.
 
-    def _find_backoff(self, error: StreamError, number: int, *, longest: float) -> float | None:
-        """Return the seconds to wait before the request of a number; None if the server wants too many."""
-        initial = self._retry.wait
+        Before one that `polls`, they are those of the server, or else grow from poll to poll.
+        """
+        # The caller's function replaces the back-off later, but not the server's wait.
+        initial = 0.0 if callable(self._retry.wait) else self._retry.wait
+        if polls:
+            initial = 0.0 if error.retry_after else max(initial, _LEAST_POLL_WAIT)
+        number = self._itinerary.used(self._current.opener_index) + 1
         return wait_before(
-            number,
+            self._current.polls + 2 if polls else number,
             error=error,
-            # The caller's function replaces the back-off later, but not the server's wait.
-            initial=0.0 if callable(initial) else initial,
-            maximum=longest,
+            initial=initial,
+            maximum=_MAX_POLL_WAIT if polls else _MAX_BACKOFF,
             random=random.random(),  # noqa: S311 - not a secret
             maximum_asked=_MAX_SERVER_WAIT,
         )
@@ -228,7 +197,7 @@ class Planner:
         begun, timeout, total = self._machine.meter.started_at, self._retry.timeout, self._total
         bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
         if timeout is not None:
-            bounds.append(TimeBound(timeout, "Retry.timeout", max(begun, self.begun_at)))
+            bounds.append(TimeBound(timeout, "Retry.timeout", begun))
         return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
@@ -289,12 +258,19 @@ class Planner:
         is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
         return self._current.position is not None and not is_lost
 
-    def _may_fetch(self, error: StreamError) -> bool:
-        """Return True if the server cannot resume the answer, but may have it finished under its id."""
-        if not isinstance(error, PositionLost) or self._was_fetched or self._current.mode != "resume":
-            return False
-        opener = self._current.opener
-        return self._current.position is not None and opener.can_fetch(self._current.message)
+    def _find_fetch(self, error: StreamError) -> FetchKind | None:
+        """Return the kind of a request for the answer by its id; None if the server may not have it."""
+        current = self._current
+        has_to_wait = self._machine.connection.format.unfinished and self._retry.pauses > 0
+        if has_to_wait and current.find_running(error) is not None:
+            return "poll"
+        if isinstance(error, PositionLost):
+            # The server cannot resume the answer, but may have it finished.
+            is_needed = current.mode == "resume" and not self._was_fetched
+        else:
+            is_needed = current.kind == "document" and current.fetch_failed
+        is_known = is_needed and current.position is not None and current.opener.can_fetch(current.message)
+        return "document" if is_known else None
 
     def make_attempt(
         self, plan: AttemptPlan, error: StreamError, paused: PausedAnswer | None
@@ -309,16 +285,17 @@ class Planner:
             left = count_tokens_left(current, opener)
             if left is not None and left < 1:
                 return None
-        resumes = plan.mode == "resume" and not plan.fetches
+        fetches = plan.kind in ("poll", "document")
+        resumes = plan.mode == "resume" and not fetches
         # A number (`sequence`) or the id of an event, depending on the server.
         position = self._current.position if resumes else None
-        last_event_id = None if plan.fetches else machine.progress.last_event_id
+        last_event_id = None if fetches else machine.progress.last_event_id
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=current.next_number,
             mode=plan.mode,
             # Before any content, only the events that are held back have the answer's id.
-            message=self._current.message if resumes or plan.fetches else error.partial,
+            message=self._current.message if resumes or fetches else error.partial,
             last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
             answer_id=self._answer_id,
@@ -340,18 +317,25 @@ class Planner:
         """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
         return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
-    def ask_about(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
-        """Return the decision, mostly by `Retry.on_retry`, on an attempt; None to make it.
+    def why_late(self, begin: float) -> str | None:
+        """Return the reason why a request would begin too late; None if it may begin then."""
+        return why_late(self._find_bounds(), begin)
+
+    def ask_about(
+        self, attempt: Attempt, now: float, notes: list[str], kind: RequestKind
+    ) -> AttemptDecision | None:
+        """Return the decision, mostly by `Retry.on_retry`, on an attempt of a kind; None to make it.
 
         `notes` gets the reason if the attempt would begin too late.
         """
         if callable(self._retry.wait):
-            late = why_late(self._find_bounds(), now + attempt.wait)
+            late = self.why_late(now + attempt.wait)
             if late is not None:
                 # The caller's function wants so long a wait; the next route is asked without one.
                 notes.append(late)
                 return attempt.skip()
-        on_retry = self._retry.on_retry
+        # A poll asks no model, and so is nothing to decide about.
+        on_retry = None if kind == "poll" else self._retry.on_retry
         decision = None if on_retry is None else on_retry(attempt)
         if on_retry is not None and attempt.mode != "restart":
             # It was given the answer so far; before a restart, the mode tells it that this is given up.

@@ -23,7 +23,13 @@ from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
 from tokenstream.recovery._judge import find_error, is_awaited, make_content_test, make_message
-from tokenstream.recovery._notes import add_note_once, log_next, make_continuation_note, note_refused_seams
+from tokenstream.recovery._notes import (
+    add_note_once,
+    log_next,
+    make_continuation_note,
+    note_refused_seams,
+    pass_notes,
+)
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._rules import ending_with, make_seam
@@ -95,8 +101,8 @@ class Recovery:
     def find_attempt(self) -> AttemptFacts:
         """Return the facts about the current attempt, for the origin of its answer."""
         current, itinerary = self._current, self._itinerary
-        most = itinerary.most_attempts + current.uncounted
-        return AttemptFacts(current.number, most, itinerary.names[current.opener_index])
+        number = current.number - current.uncounted
+        return AttemptFacts(number, itinerary.most_attempts, itinerary.names[current.opener_index])
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -138,10 +144,12 @@ class Recovery:
         current, refusal = self._current, self._joining.refusal
         if error is None:
             # A paused answer may go on.
-            attempt = None if self._has_given_up else self._pauses.find_pause()
+            attempt = None if self._has_given_up else self._pauses.find_pause(self._planner.why_late(now))
             if attempt is None:
                 return None
-            return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
+            plan = AttemptPlan(attempt.mode, current.opener_index, 0.0, kind="leg")
+            return self._follow_plan(plan, attempt, None, now)
+        current.count_failed_fetch(now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
         if refusal is None and current.hold.released:
             self._last_break = error
@@ -189,6 +197,7 @@ class Recovery:
             return
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
+        pass_notes(error, self._machine.error)
         if is_awaited(current):
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
@@ -237,15 +246,15 @@ class Recovery:
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
-            if plan.brings_whole:
+            if plan.kind == "poll" and self._machine.connection.format.position is None:
+                # It brings the whole answer, and not events that could be repeated.
                 self._machine.arrivals.forget()
             self._machine.progress.store_on(error, ending_with(error))
             attempt = self._planner.make_attempt(plan, error, self._pauses.paused)
             if attempt is None:
                 self._end_at_limit(error, now)
                 return None
-            # A poll asks no model, and so is nothing to decide about.
-            decision = None if plan.polls else self._planner.ask_about(attempt, now, notes)
+            decision = self._planner.ask_about(attempt, now, notes, plan.kind)
             if current.ended:
                 # `on_retry` has stopped the stream.
                 return None
@@ -279,12 +288,8 @@ class Recovery:
             # It is kept in a report, and not raised.
             forget_frames(error)
         opener.succeed(current.opener)
-        current.note_plan(polls=plan.polls)
-        if current.settles or (plan.polls and current.polls):
-            # All polls are one attempt, and what they settle belongs to the attempt that has resumed.
-            self._renew_machine(plan, attempt, now)
-            return opener.deferred(attempt)
-        current.end(error, now)
+        # What has brought an unfinished answer has not failed.
+        current.end(None if plan.kind == "poll" and current.has_answered else error, now)
         current.keep_report()
         if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.holds_back):
             # Neither does the next attempt go on with this answer, nor do its events stay held back.
@@ -297,11 +302,9 @@ class Recovery:
             if current.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
-        is_uncounted = plan.prefix_refused or plan.fetches or error is None
-        current.begin(attempt, now, is_uncounted=is_uncounted, polls=plan.polls)
+        is_uncounted = plan.prefix_refused or plan.kind in ("poll", "document")
+        current.begin(attempt, now, is_uncounted=is_uncounted, kind=plan.kind)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
-        if error is None:
-            self._planner.begun_at = now
         self._renew_machine(plan, attempt, now)
         return opener.deferred(attempt)
 
@@ -332,10 +335,6 @@ class Recovery:
         else:
             renewal = Restart()
         self._resumption.renew(hold, now, renewal)
-        if resuming_format is None or machine.arrivals.sees_gaps:
-            return
-        if opener.can_fetch(attempt.message):
-            resuming_format.expect_gap()
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
@@ -372,9 +371,6 @@ class Recovery:
     def _announce_change(self, restart_cause: StreamError | None) -> list[Event] | None:
         """Return the events that say how an attempt goes on with content that was delivered before."""
         machine = self._machine
-        if self._current.settles:
-            # The attempt has announced itself before.
-            return []
         if self._current.mode == "resume" and restart_cause is None:
             return [Resumed(dropped=machine.connection.format.dropped)]
         if self._joining.seam is not None:

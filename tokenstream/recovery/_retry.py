@@ -121,13 +121,13 @@ is restarted |
     """
 
     attempts: int | None = None
-    """Total number of attempts; by default one more than there are fallbacks, but at least three. With
-    `routes`, the number of attempts at the first of them alone, by default 2."""
+    """Total number of requests that ask a model; by default one more than there are fallbacks, but at least
+    three, and one more for each pause. With `routes`, the number at the first of them alone, by default 2."""
     mode: Mode = "auto"
     """The way to recover an answer after its first content was delivered; see the table."""
     pauses: int = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
-    made at once, and is none of the `attempts`. With 0, a pause ends the answer."""
+    made at once, and counts towards `attempts`. With 0, a pause ends the answer."""
     pauses_at: PauseReason | Iterable[PauseReason] = ()
     """Finish reasons that are pauses, too. With "length", an answer that has reached its output limit is
     continued by a user's turn that asks the model to go on, with the same limit once more."""
@@ -137,8 +137,8 @@ is restarted |
     If the server requests a longer wait, that applies; if it requests more than five minutes, the error
     is raised."""
     timeout: float | None = 600.0
-    """Seconds after the first request in which new attempts may begin; None for no limit. A wait that would
-    end later is not begun: the error is raised at once."""
+    """Seconds after the first request in which others may begin, of any kind; None for no limit. A wait that
+    would end later is not begun: the error is raised at once."""
     on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
     """Conditions for a retry; by default every error whose `retryable` is True. Outcomes ("empty",
     "refusal", "content_filter", "malformed_call") add to the default; classes and kinds of errors replace

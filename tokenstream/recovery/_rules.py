@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
 
-MAY_LACK = "events may be missing where the server went on with it"
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 NOT_JOINED = "the model has not gone on from its last words"
 TOO_SHORT = "it is too short to be recognized at the beginning of a continuation"
@@ -165,8 +164,6 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
 
     Without an error, the answer has reached its output limit, which the next request has once more.
     """
-    if current.machine.connection.format.gap == "possible":
-        return MAY_LACK
     accumulator = current.machine.accumulator
     messages = accumulator.messages or [accumulator.message]
     if error is not None and (cut_calls := accumulator.cut_calls):

@@ -26,6 +26,20 @@ AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "paus
 | hedge | the same answer, because the first request has brought nothing so far |
 """
 
+RequestKind: TypeAlias = Literal["attempt", "poll", "document", "hedge", "leg"]
+"""The kind of a request.
+
+| kind | the request | counts towards `Retry.attempts` |
+|---|---|---|
+| attempt | asks a model, or for a replay | yes |
+| poll | asks for an answer that had not finished | if it fails |
+| document | fetches the finished answer by its id | if it fails |
+| hedge | runs beside the first attempt | yes |
+| leg | goes on after a pause | yes |
+"""
+FetchKind: TypeAlias = Literal["poll", "document"]
+"""The kind of a request for an answer by its id, which asks no model."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptDecision:
@@ -184,7 +198,9 @@ class AttemptReport:
     number: int
     """Number of the attempt, from 1."""
     mode: AttemptMode
-    """Kind of request that was sent."""
+    """What the request was for."""
+    kind: RequestKind = "attempt"
+    """Kind of the request, which decides if it counts towards `Retry.attempts`."""
     error: StreamError | None = None
     """The error that ended the attempt; None if the attempt was successful, or is still running."""
     wait: float = 0.0

@@ -164,11 +164,6 @@ class EventLog:
         """True if the oldest event in `_pending` has to become a digest."""
         return self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS
 
-    @property
-    def sees_gaps(self) -> bool:
-        """True if a missing event is noticed, because the events have numbers, and so far without gaps."""
-        return self._gapless is True
-
     def begin_replay(self, format: Format | None, *, skips_ids: bool = False) -> None:
         """Expect a connection that goes on with the answer, from wherever its server begins.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream.errors import PositionLost
 from tokenstream.formats._kit.errors import is_aside, provider_error
@@ -71,19 +71,6 @@ class Replay:
         return self._from_start
 
 
-Gap: TypeAlias = Literal["none", "expected", "possible", "unsettled", "settled"]
-"""Tells if events may be missing between two connections.
-
-| value         | meaning                                                                          |
-|---------------|----------------------------------------------------------------------------------|
-| `"none"`      | none are missing, or nothing could show it                                       |
-| `"expected"`  | the events have ids without an order, and the next connection has brought none   |
-| `"possible"`  | that connection goes on with the answer                                          |
-| `"unsettled"` | the answer is over, and only all of it can show if events were missing           |
-| `"settled"`   | all of it was compared with what had arrived: an error after that is final       |
-"""
-
-
 class Resuming:
     """The base class of `Format` with the members for continuing an answer over another connection.
 
@@ -97,7 +84,6 @@ class Resuming:
         _replay: Replay | None
         dropped: int
         error: StreamError | None
-        gap: Gap
         parts: Parts
 
         @classmethod
@@ -195,13 +181,6 @@ class Resuming:
         self.dropped = 0
         position = self.position
         self._replay = None if position is None else Replay(position, self.parts.id)
-
-    def expect_gap(self) -> None:
-        """Prepare for a connection that may lack events, as the events have ids without an order.
-
-        A format whose terminal event lacks the answer's content then sets `gap`, and ends the answer only
-        once another connection has brought the whole answer. By default, nothing is prepared.
-        """
 
     def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True if a payload has to be dropped, because the server repeats it on another connection."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
-from tokenstream.errors import PositionLost
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -85,6 +84,7 @@ class GeminiInteractions(Format):
     __slots__ = (
         "_event_id",
         "_event_ids",
+        "_goes_on",
         "_ids_are_shared",
         "_read_events",
         "_reported_id",
@@ -113,6 +113,8 @@ class GeminiInteractions(Format):
         """The id of the last event."""
         self._event_ids: list[str] = []
         """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
+        self._goes_on = False
+        """True once another connection goes on with the answer, whose end may repeat all of it."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
         self._read_events: dict[str, int] = {}
@@ -168,8 +170,6 @@ class GeminiInteractions(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = self._kind_of(payload, event)
-        if self.gap == "expected":
-            self.gap = "possible"
         event_id = text_of(payload, "event_id")
         if event_id:
             if self._is_repeated(event_id, kind, payload):
@@ -193,38 +193,17 @@ class GeminiInteractions(Format):
 
     def _is_repeated(self, event_id: str, kind: str, payload: dict[str, Any]) -> bool:
         """Return True if an event was read before, judging by its id and its content."""
-        if self._ids_are_shared:
-            return False
-        # Events of other kinds than deltas differ in their kinds and indexes.
-        content = hash((kind, repr(payload.get("index")), _hash_of(payload.get("delta"))))
-        known = self._read_events
-        before = known.get(event_id)
-        if before is None:
-            if len(known) >= _REMEMBERED:
-                del known[next(iter(known))]
-            known[event_id] = content
-            return False
-        self._ids_are_shared = before != content
-        return not self._ids_are_shared
-
-    def expect_gap(self) -> None:
-        """Prepare for events whose ids don't show if some are missing; the whole interaction shows it."""
-        if self.gap == "none":
-            self.gap = "expected"
-        # An open call may lack arguments, and be JSON all the same.
-        self._steps.keeps_calls = any(choice.open_calls() for choice in self.parts.choices.values())
-
-    def read_sentinel(self) -> None:
-        """End the answer at the sentinel; raise `PositionLost` if its terminal event may be missing."""
-        if self.gap == "possible" and not self.ended:
-            self._require_whole()
-        super().read_sentinel()
+        content, known = hash((kind, repr(payload))), self._read_events
+        is_known = event_id in known
+        if not is_known and len(known) >= _REMEMBERED:
+            del known[next(iter(known))]
+        self._ids_are_shared = self._ids_are_shared or known.setdefault(event_id, content) != content
+        return is_known and not self._ids_are_shared
 
     def prepare_to_continue(self) -> None:
-        """Prepare for another connection; without a gap to settle, calls end at their own marks."""
+        """Prepare for another connection, which goes on behind the position that it is asked for."""
         super().prepare_to_continue()
-        if self.gap == "none":
-            self._steps.keeps_calls = False
+        self._goes_on = True
 
     def after_end(self, frame: Frame) -> None:
         """Ignore a frame after the terminal event; count a departure unless it is the sentinel."""
@@ -235,8 +214,7 @@ class GeminiInteractions(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
         status = self._status
-        is_over = status is not None and status not in UNFINISHED and self.gap in ("none", "settled")
-        if self.error is None and not self.ended and status is not None and is_over:
+        if self.error is None and not self.ended and status is not None and status not in UNFINISHED:
             # The terminal event, which describes a failure, is missing, but the final status has arrived.
             self._finish(status)
             if status == "failed":
@@ -297,26 +275,17 @@ class GeminiInteractions(Format):
         """Read the ended interaction, which has the outcome, and report unknown fields."""
         interaction = dict_of(payload, "interaction")
         self._report_unknown_fields(payload, "interaction")
-        if self.gap != "none" and text_of(interaction, "status") != "failed":
-            self._settle_gap(interaction)
-        self._read_ended_interaction(interaction)
-
-    def _settle_gap(self, interaction: dict[str, Any]) -> None:
-        """Compare the steps in an ended interaction with those that arrived, and add what is missing."""
         steps = _steps_of(interaction)
-        if not steps and self.gap == "possible":
-            self._read_interaction_fields(interaction)
-            self._require_whole()
-        if self.gap != "none":
-            self.gap = "settled"
-        self._steps.repeat_steps(steps)
+        if self._goes_on and steps and text_of(interaction, "status") != "failed":
+            self._steps.repeat_steps(steps)
+        self._read_ended_interaction(interaction)
 
     def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
         if has_ended and self._steps.told:
             # It was fetched, or a gateway has sent it instead of the rest of the stream.
-            self._settle_gap(interaction)
+            self._steps.repeat_steps(_steps_of(interaction))
         if has_ended:
             self._read_ended_interaction(interaction)
             return
@@ -325,14 +294,6 @@ class GeminiInteractions(Format):
         if self.parts.withholds is None:
             # Otherwise, the finished interaction is asked for, which has all steps.
             self._read_steps(interaction)
-
-    def _require_whole(self) -> None:
-        """Raise `PositionLost`, which leaves the answer open until another connection brings all of it."""
-        self.gap = "unsettled"
-        raise PositionLost(
-            "the ids of the events don't show if the server has left any out where it went on; only the "
-            "finished interaction, by its id, shows it"
-        )
 
     def _read_steps(self, interaction: dict[str, Any]) -> None:
         """Read the steps in an interaction, unless events have reported content before."""
@@ -426,15 +387,3 @@ def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
     # In previews of the API, the field was called `outputs`.
     steps = interaction.get("steps") or interaction.get("outputs")
     return [step for step in dicts_of(steps) if step.get("type") != "user_input"]
-
-
-def _hash_of(value: object) -> int:
-    """Return the hash of a JSON value; equal values have equal hashes.
-
-    Long text, such as an image, is not copied for it, as `repr` of the whole value would.
-    """
-    if is_dict(value):
-        return hash(tuple((name, _hash_of(inner)) for name, inner in value.items()))
-    if is_list(value):
-        return hash(tuple(map(_hash_of, value)))
-    return hash(value if isinstance(value, str) else repr(value))

@@ -18,7 +18,6 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     THOUGHT,
     InteractionStep,
     ToldStep,
-    check_steps,
     citation_of,
     server_call,
     server_result,
@@ -41,12 +40,10 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("keeps_calls", "told")
+    __slots__ = ("told",)
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self.keeps_calls = False
-        """True while only the whole interaction closes calls, because one of them may lack arguments."""
         self.told: list[ToldStep] = []
         """The steps so far, in the order of their starts."""
 
@@ -88,16 +85,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             # A delta between those of another open part is a departure.
             self.record_written_part(step.part)
 
-    def stop(self, key: int) -> None:
-        """Close a step; a tool call is handed out if it is whole."""
-        step = self._open.get(key)
-        if step is None or not self._keeps(step):
-            super().stop(key)
-
-    def _keeps(self, step: InteractionStep) -> bool:
-        """Return True for a call that only the whole interaction closes."""
-        return self.keeps_calls and step.type == CALL
-
     def add_whole_step(self, index: int, data: dict[str, Any]) -> None:
         """Add a step that arrived in one piece."""
         self.start_step(index, data)
@@ -105,19 +92,21 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
-        self.keeps_calls = False
-        check_steps(self.told, whole)
-        earlier = list(zip(self.told, whole, strict=False))
-        for place, (told, data) in enumerate(earlier):
-            self._repeat_step(told, data, is_last=place == len(earlier) - 1)
-        for data in whole[len(earlier) :]:
+        earlier = len(self.told)
+        if earlier > len(whole) or not all(map(ToldStep.is_told_by, self.told, whole)):
+            raise ProtocolError(
+                "the whole interaction has other steps than those that arrived; see .partial for these"
+            )
+        for told, data in zip(self.told.copy(), whole, strict=False):
+            self._repeat_step(told, data)
+        for data in whole[earlier:]:
             self.add_whole_step(self.newest + 1, data)
 
-    def _repeat_step(self, told: ToldStep, data: dict[str, Any], *, is_last: bool) -> None:
-        """Compare and complete a step of the interaction; only the last one told may lack whole contents."""
+    def _repeat_step(self, told: ToldStep, data: dict[str, Any]) -> None:
+        """Compare a step of the interaction with what has arrived of it, and complete it if it is open."""
         step = self._open.get(told.index)
         if told.type == OUTPUT:
-            self._repeat_output(told, step, dicts_of(data.get("content")), is_last=is_last)
+            self._repeat_output(told, step, dicts_of(data.get("content")))
         elif told.type == THOUGHT:
             summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
             self._repeat_text(told.contents[0], step, "reasoning", summary)
@@ -135,7 +124,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.stop(told.index)
 
     def _repeat_output(
-        self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]], *, is_last: bool
+        self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]]
     ) -> None:
         """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
         earlier = told.contents.copy()
@@ -143,16 +132,11 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             if part_index != NOT_TEXT:
                 self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
         missing = contents[len(earlier) :]
-        if not missing:
-            return
-        if not is_last:
+        if missing and step is None:
             raise ProtocolError(
                 "the whole interaction has more content in a step than arrived; see .partial for that"
             )
-        if step is None:
-            self.add_whole_step(self.newest + 1, {"type": OUTPUT, "content": missing})
-            return
-        for content in missing:
+        for content in missing if step is not None else ():
             self._add_content(step, content)
 
     def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
@@ -356,8 +340,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
     def _close_replaced(self, block: InteractionStep) -> None:
         """Close a step that is still open although a new step has the same index."""
         self.note("part_index_reused")
-        if not self._keeps(block):
-            self._close_step(block, whole=block.has_arguments)
+        self._close_step(block, whole=block.has_arguments)
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
         """Close a step's part; at a `cut_off`, only that of a call, because `Parts` closes the others."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import int_of, text_of
-from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.message import Citation, OpaquePart, ServerToolCall, ServerToolResult
@@ -142,15 +141,6 @@ class InteractionStep:
     def has_arguments(self) -> bool:
         """True once arguments have arrived; a call without them may be cut off before its first fragment."""
         return self.has_fragments or bool(self.data.get("arguments"))
-
-
-def check_steps(told: list[ToldStep], whole: list[dict[str, Any]]) -> None:
-    """Check that the whole interaction begins with the steps that have arrived."""
-    is_same = [step.is_told_by(data) for step, data in zip(told, whole, strict=False)]
-    if len(told) > len(whole) or not all(is_same):
-        raise ProtocolError(
-            "the whole interaction has other steps than those that arrived; see .partial for these"
-        )
 
 
 def server_result(step: InteractionStep) -> ServerToolResult:
