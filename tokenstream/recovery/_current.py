@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokenstream._growing_usage import NO_USAGE
+from tokenstream._basics.json import to_json_bytes
+from tokenstream._growing_usage import BYTES_PER_TOKEN, NO_USAGE, estimate_from
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import ProviderError, StatusError
+from tokenstream.errors import ConnectError, NotAStream, ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message, Usage
 from tokenstream.stream._attempts import AttemptReport
+from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,12 +25,16 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
-    from tokenstream.recovery._spending import Spending
+    from tokenstream.recovery._spending import Price, Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
+    from tokenstream.stream._prices import Tariff
     from tokenstream.stream._reading.silence import Silence
 
+_UNPAID = (ConnectError, StatusError, NotAStream)
+"""Errors of requests that no model has answered, and that cost nothing."""
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
 
@@ -103,6 +110,12 @@ class CurrentAttempt:
         """The clock reading at which this attempt began; 0 for the first attempt."""
         self._cost: float | None = None
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
+        self._is_over = False
+        """True once this attempt has ended, so that its cost is known."""
+        self._size_before = self._discarded_size = 0
+        """Number of bytes of the answer before this request, and of what it has brought if it was discarded."""
+        self._paid = NO_USAGE
+        """The token counts of this request that the attempts before have, which this attempt resumes."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage = NO_USAGE
@@ -137,7 +150,13 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
+        if attempt.mode == "resume":
+            self._paid = self._counted or self._paid
+        else:
+            self._paid = NO_USAGE
+            self._size_before = 0 if attempt.mode == "restart" else self.machine.accumulator.size
         self._was_discarded, self._discarded_usage, self._discarded_start = False, NO_USAGE, None
+        self._is_over = False
         self._cost = self.content_at = self._error = self._ended_at = None
         self._has_kept = False
 
@@ -154,27 +173,35 @@ class CurrentAttempt:
             # Otherwise, the message has the name of the route whose text it has.
             self.machine.accumulator.route = self.itinerary.names[index]
         if self._spending is not None:
-            self._spending.begin(self.itinerary.prices[index], goes_on=self.mode == "resume")
+            self._spending.begin(self.itinerary.prices[index], self.opener, goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
         """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
 
         Reports contain the cost from then on. The caller's `price` function may raise, but only once.
         """
-        price = self.itinerary.prices[self.opener_index]
+        self._is_over = True
         # If the function raises an exception, the cost is unknown.
         self._cost = None
-        # Without a price, no tokens need be counted.
-        if price.function is not None:
-            self._cost = price.of(self._usage)
+        self._cost = self._find_cost(self.itinerary.prices[self.opener_index])
         return self._cost
+
+    def _find_cost(self, price: Price) -> float | None:
+        """Return the cost of this attempt by the caller's function, less what attempts before have paid."""
+        usage = self._counted
+        # Without a price, no tokens need be counted.
+        if price.function is None or not usage:
+            return None if usage else 0.0
+        paid = price.of(self._paid) or 0.0
+        cost = price.of(usage)
+        return None if cost is None else max(cost - paid, 0.0)
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
         """Note how this attempt has ended, and let its route remember that."""
+        self._error, self._ended_at = error, now
         cost = self.find_cost()
         if self._spending is not None:
-            self._spending.end(cost)
-        self._error, self._ended_at = error, now
+            self._spending.end(cost, self._counted)
         route = self.opener.route
         if route is not None and error is not None:
             route.health.note_failure(error, now)
@@ -190,7 +217,7 @@ class CurrentAttempt:
         self.counted = 2
         self._kept_reports.append(loser)
         if self._spending is not None:
-            self._spending.add(loser.cost)
+            self._spending.add(loser.cost, loser.usage)
         if second_won:
             self.number, self.mode = 2, "hedge"
             self._wait, self._begun_at = wait, first_began_at + wait
@@ -221,6 +248,7 @@ class CurrentAttempt:
         """
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
+        self._discarded_size = self.hold.size
         if usage or always:
             self.machine.accumulator.spend(usage)
 
@@ -282,13 +310,13 @@ class CurrentAttempt:
             wait=self._wait,
             began=max(0.0, begun_at - self.machine.meter.started_at),
             seconds=None if ended_at is None else max(0.0, ended_at - begun_at),
-            usage=self._usage,
+            usage=self._counted if self._is_over else self._usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
-            # The report has a cost only once `find_cost` has computed it.
-            cost=self._cost,
+            # The report has a cost only once `find_cost` was called.
+            _bill=self._find_bill() if self._is_over else None,
             **self.itinerary.describe(self.opener_index, self.machine.format),
         )
 
@@ -315,6 +343,31 @@ class CurrentAttempt:
         if self._was_discarded:
             return self._discarded_usage
         return self.machine.accumulator.own_usage
+
+    @property
+    def _counted(self) -> Usage:
+        """The token counts of this attempt, which has ended, with estimates of missing ones."""
+        if not self.hold.released or self.hold.was_dropped:
+            size = self.hold.size
+        elif self._was_discarded:
+            size = self._discarded_size
+        else:
+            size = max(0, self.machine.accumulator.size - self._size_before)
+        return count_attempt(self._usage, size, self.opener, self._error or self.machine.error)
+
+    def find_bill(self, index: int, usage: Usage) -> float | Tariff | None:
+        """Return the cost of a request beside this attempt, or the tariff for it."""
+        if self.itinerary.has_price(index):
+            return self.itinerary.prices[index].of(usage) if usage else 0.0
+        opener = self.itinerary.openers[index]
+        return find_tariff(opener.asked, opener.format) if usage else 0.0
+
+    def _find_bill(self) -> float | Tariff | None:
+        """Return the cost of this attempt, or the tariff of its request if the caller gives no price."""
+        if self._cost is not None or self.itinerary.has_price(self.opener_index):
+            return self._cost
+        tariff = find_tariff(self.opener.asked, self.opener.format)
+        return None if tariff is None else tariff._replace(before=self._paid)
 
     @property
     def counted_now(self) -> int:
@@ -399,6 +452,19 @@ class CurrentAttempt:
         if reader.position is not None and (resume_requested or self.is_kept):
             return reader.position
         return machine.progress.last_event_id if resume_requested or opener.replays else None
+
+
+def count_attempt(usage: Usage, size: int, opener: SourceOpener, error: StreamError | None) -> Usage:
+    """Return the token counts of an attempt that has brought some bytes, with estimates of missing ones."""
+    if usage.source == "reported" and usage.output_tokens:
+        return usage
+    if isinstance(error, _UNPAID) and not usage:
+        return usage
+    counted = estimate_from(usage, size)
+    if counted.input_tokens is None and opener.asked is not None and not callable(opener.asked[1]):
+        tokens = math.ceil(len(to_json_bytes(opener.asked[1])) / BYTES_PER_TOKEN)
+        counted = counted.model_copy(update={"input_tokens": tokens, "source": "estimated"})
+    return counted
 
 
 def _head_of(events: Iterable[Event]) -> Message:
