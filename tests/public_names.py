@@ -54,6 +54,7 @@ PUBLIC: dict[str, list[str]] = {
         "RefusalDelta",
         "Restarted",
         "Resumed",
+        "Purse",
         "Retry",
         "Route",
         "Router",
@@ -250,7 +251,7 @@ PUBLIC: dict[str, list[str]] = {
         "UnknownAnswer",
         "UnknownPosition",
     ],
-    "tokenstream.recovery": ["Attempt", "AttemptReport", "Leg", "Retry", "Route", "aresilient", "resilient"],
+    "tokenstream.recovery": ["Attempt", "AttemptReport", "Leg", "Purse", "Retry", "Route", "aresilient", "resilient"],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [
         "Accumulate",

@@ -27,7 +27,7 @@ LEASE = 0.3
 def load(redis_url: str, provider_url: str) -> dict[str, Any]:
     """Return the names of the program, with waits that suit a test."""
     os.environ |= {"REDIS_URL": redis_url, "OPENAI_BASE_URL": provider_url, "OPENAI_API_KEY": "k"}
-    [program] = blocks((ROOT / "docs" / "guides" / "money.md").read_text(encoding="utf-8"), "python")
+    program, *_ = blocks((ROOT / "docs" / "guides" / "money.md").read_text(encoding="utf-8"), "python")
     space: dict[str, Any] = {"__name__": "money"}
     exec(compile(program.code, "money.py", "exec"), space)
     space["open"] = open_slowly

@@ -149,7 +149,10 @@ class Hold:
     @property
     def size(self) -> int:
         """Number of bytes of the texts of held events."""
-        texts = [getattr(event, "text", "") or getattr(event, "fragment", "") for event in self._dropped or self._held]
+        texts = [
+            getattr(event, "text", "") or getattr(event, "fragment", "")
+            for event in self._dropped or self._held
+        ]
         return sum(map(size_of, texts))
 
     @property

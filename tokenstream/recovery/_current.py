@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.json import to_json_bytes
-from tokenstream._growing_usage import BYTES_PER_TOKEN, NO_USAGE, estimate_from
+from tokenstream._growing_usage import NO_USAGE
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import ConnectError, NotAStream, ProviderError, StatusError
+from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message, Usage
+from tokenstream.recovery._spending import count_attempt
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._prices import find_tariff
 
@@ -25,16 +24,13 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
-    from tokenstream.recovery._spending import Price, Spending
+    from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._prices import Tariff
     from tokenstream.stream._reading.silence import Silence
 
-_UNPAID = (ConnectError, StatusError, NotAStream)
-"""Errors of requests that no model has answered, and that cost nothing."""
 _GONE = frozenset({404, 410})
 """Statuses of a server that does not have the answer (any more)."""
 
@@ -113,7 +109,7 @@ class CurrentAttempt:
         self._is_over = False
         """True once this attempt has ended, so that its cost is known."""
         self._size_before = self._discarded_size = 0
-        """Number of bytes of the answer before this request, and of what it has brought if it was discarded."""
+        """Number of bytes of the answer before this request, and of a discarded attempt."""
         self._paid = NO_USAGE
         """The token counts of this request that the attempts before have, which this attempt resumes."""
         self._was_discarded = False
@@ -176,25 +172,20 @@ class CurrentAttempt:
             self._spending.begin(self.itinerary.prices[index], self.opener, goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
-        """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
+        """Compute the cost of this attempt, which has ended; return that of its request, None if unknown.
 
         Reports contain the cost from then on. The caller's `price` function may raise, but only once.
         """
         self._is_over = True
         # If the function raises an exception, the cost is unknown.
         self._cost = None
-        self._cost = self._find_cost(self.itinerary.prices[self.opener_index])
-        return self._cost
-
-    def _find_cost(self, price: Price) -> float | None:
-        """Return the cost of this attempt by the caller's function, less what attempts before have paid."""
-        usage = self._counted
-        # Without a price, no tokens need be counted.
-        if price.function is None or not usage:
-            return None if usage else 0.0
-        paid = price.of(self._paid) or 0.0
-        cost = price.of(usage)
-        return None if cost is None else max(cost - paid, 0.0)
+        usage, paid = self._counted, self._paid
+        price = self.itinerary.prices[self.opener_index]
+        cost = price.of(usage) if usage else 0.0
+        if cost is not None:
+            # The attempts before have the cost of what this one has resumed.
+            self._cost = max(cost - (price.of(paid) or 0.0), 0.0) if paid and usage else cost
+        return cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
         """Note how this attempt has ended, and let its route remember that."""
@@ -452,19 +443,6 @@ class CurrentAttempt:
         if reader.position is not None and (resume_requested or self.is_kept):
             return reader.position
         return machine.progress.last_event_id if resume_requested or opener.replays else None
-
-
-def count_attempt(usage: Usage, size: int, opener: SourceOpener, error: StreamError | None) -> Usage:
-    """Return the token counts of an attempt that has brought some bytes, with estimates of missing ones."""
-    if usage.source == "reported" and usage.output_tokens:
-        return usage
-    if isinstance(error, _UNPAID) and not usage:
-        return usage
-    counted = estimate_from(usage, size)
-    if counted.input_tokens is None and opener.asked is not None and not callable(opener.asked[1]):
-        tokens = math.ceil(len(to_json_bytes(opener.asked[1])) / BYTES_PER_TOKEN)
-        counted = counted.model_copy(update={"input_tokens": tokens, "source": "estimated"})
-    return counted
 
 
 def _head_of(events: Iterable[Event]) -> Message:

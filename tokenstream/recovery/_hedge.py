@@ -13,8 +13,8 @@ from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import reading_error
 from tokenstream.errors import StreamError
-from tokenstream.recovery._current import count_attempt
 from tokenstream.recovery._notes import log_hedge
+from tokenstream.recovery._spending import count_attempt
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, raise_only, run_until_cancelled

@@ -95,7 +95,7 @@ class Itinerary:
         route = self.openers[index].route
         return route is not None and route.price is not None
 
-    def require_prices(self) -> None:
+    def take_prices(self) -> None:
         """Take the prices that the caller does not give from the table, for a bound on them."""
         for index, opener in enumerate(self.openers):
             if not self.has_price(index):
@@ -175,7 +175,7 @@ class Itinerary:
 
 
 def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
-    """Return the cost of token counts by the table; the price of the request was required before."""
+    """Return the cost of token counts by the table; None if it has no price."""
     tariff = find_tariff(opener.asked, opener.format)
     return None if tariff is None else tariff.find_cost(usage)
 

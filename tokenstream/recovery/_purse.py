@@ -1,4 +1,4 @@
-"""The class `Purse`: money and tokens for many answers, of which each request takes some before it is sent."""
+"""The class `Purse`: money and tokens for many answers, from which each request takes what it may cost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_seconds, check_whole
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -34,7 +35,8 @@ for i = 1, 2 do
     return {0, spent[1] or '0', spent[2] or '0'}
   end
 end
-return {1, redis.call('HINCRBY', KEYS[1], 'billionths', ARGV[1]), redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])}
+local money = redis.call('HINCRBY', KEYS[1], 'billionths', ARGV[1])
+return {1, money, redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])}
 """
 
 
@@ -67,16 +69,16 @@ class Purse:
     """Money and tokens that many answers share, for `Retry(most=purse)`, in any thread, process or machine.
 
     Before a request is sent, the most that its answer may cost is taken out: a token of input for every two
-    bytes of the request's JSON, and the tokens of its output limit. Once the answer has ended, what it has not
-    cost is put back. What a killed process has taken stays taken. A request for which there is no room is not
-    sent: `OutputIncomplete` is raised, with what is left. An answer that has cost what was taken for it is
-    stopped.
+    bytes of the request's JSON, and the tokens of its output limit. Once the answer has ended, what it has
+    not cost is put back. What a killed process has taken stays taken. A request for which there is no room is
+    not sent: `OutputIncomplete` is raised, with what is left. An answer that has cost what was taken for it
+    is stopped.
 
     Args:
-        most: The highest sum of all costs, by `Route.price` or by the table of the extra `prices`; None for no
-            bound.
+        most: The highest sum of all costs, by `Route.price` or by the table of the extra `prices`; None for
+            no bound.
         tokens: The most tokens of all requests and answers; None for no bound.
-        file: A file for what was spent, which is locked for each change; it is created if it is missing. None,
+        file: A file for what was spent, which is locked for each change, and created if it is missing. None,
             without `redis`, for this process alone.
         redis: A `redis.Redis` for what was spent, with which an `AsyncStream` talks in a thread.
         name: The key in Redis.
@@ -90,7 +92,7 @@ class Purse:
         (0.0, 0)
     """
 
-    __slots__ = ("_file", "_lock", "_name", "_redis", "_spent", "most", "tokens")
+    __slots__ = ("_file", "_lock", "_name", "_redis", "_spent", "failures", "most", "tokens")
 
     def __init__(
         self,
@@ -110,7 +112,12 @@ class Purse:
         self.tokens = None if tokens is None else check_whole("tokens", tokens)
         """The most tokens of all requests and answers; None for no bound."""
         self._file = None if file is None else os.fspath(file)
-        self._redis = None if redis is None else _check_client(redis)
+        self._redis = redis
+        self.failures: tuple[type[Exception], ...] = (
+            OSError,
+            *(_check_client(redis) if redis is not None else ()),
+        )
+        """What changing the file or talking with Redis raises."""
         self._name = name
         self._spent, self._lock = Amount(), Lock()
 
@@ -133,22 +140,21 @@ class Purse:
         return self._file is not None or self._redis is not None
 
     def add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
-        """Add a change to what was spent, if there is room for it; return True if it was added, and the sum."""
-        bounds = Amount.of(self.most or 0.0, self.tokens or 0) if bounded else None
+        """Add a change to what was spent, if there is room; return True if it was added, and the sum."""
         if self._redis is not None:
-            most = "" if bounds is None or self.most is None else bounds.money
-            tokens = "" if bounds is None or self.tokens is None else bounds.tokens
+            most = self.bounds.money if bounded and self.most is not None else ""
+            tokens = self.bounds.tokens if bounded and self.tokens is not None else ""
             client: Any = self._redis
             added, *sums = client.eval(_ADD, 1, self._name, *change, most, tokens)
             return bool(added), Amount(*map(int, sums))
         with self._lock:
             if self._file is None:
-                added, self._spent = self._find_sum(self._spent, change, bounds)
+                added, self._spent = self._find_sum(self._spent, change, bounded=bounded)
                 return added, self._spent
-            with open(os.open(self._file, _FLAGS, 0o600), "r+b", buffering=0) as file:
+            with os.fdopen(os.open(self._file, _FLAGS, 0o600), "r+b", buffering=0) as file:
                 _lock(file.fileno())
                 try:
-                    added, spent = self._find_sum(_read(file, self._file), change, bounds)
+                    added, spent = self._find_sum(_read(file, self._file), change, bounded=bounded)
                     if added and any(change):
                         _write(file, spent)
                 finally:
@@ -156,21 +162,22 @@ class Purse:
                     _unlock(file.fileno())
             return added, spent
 
-    def _find_sum(self, spent: Amount, change: Amount, bounds: Amount | None) -> tuple[bool, Amount]:
+    def _find_sum(self, spent: Amount, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
         """Return True and the sum if a change is within the bounds, else False and what was spent."""
-        total = spent.plus(change)
-        if bounds is not None and (
-            (self.most is not None and total.money > bounds.money)
-            or (self.tokens is not None and total.tokens > bounds.tokens)
-        ):
-            return False, spent
-        return True, total
+        total, most = spent.plus(change), self.bounds
+        exceeds_money = self.most is not None and total.money > most.money
+        exceeds_tokens = self.tokens is not None and total.tokens > most.tokens
+        return (False, spent) if bounded and (exceeds_money or exceeds_tokens) else (True, total)
 
-    def describe_left(self, spent: Amount) -> str:
-        """Return the words for what is left."""
-        left = Amount.of(self.most or 0.0, self.tokens or 0).minus(spent)
-        money = None if self.most is None else f"{max(left.cost, 0.0):.6g} of {self.most:g}"
-        tokens = None if self.tokens is None else f"{max(left.tokens, 0):,} of {self.tokens:,} tokens"
+    @property
+    def bounds(self) -> Amount:
+        """The bounds; 0 for a missing one."""
+        return Amount.of(self.most or 0.0, self.tokens or 0)
+
+    def describe(self, amount: Amount) -> str:
+        """Return the words for an amount, in what the purse bounds."""
+        money = None if self.most is None else f"{max(amount.cost, 0.0):.6g}"
+        tokens = None if self.tokens is None else f"{max(amount.tokens, 0):,} tokens"
         return " and ".join(filter(None, (money, tokens)))
 
 
@@ -182,8 +189,14 @@ class Booking(NamedTuple):
     bounded: bool = False
 
     def make(self) -> tuple[bool, Amount]:
-        """Change what was spent; see `Purse.add`."""
-        return self.purse.add(self.change, bounded=self.bounded)
+        """Change what was spent; see `Purse.add`. What was not booked stays taken, as after a kill."""
+        try:
+            return self.purse.add(self.change, bounded=self.bounded)
+        except self.purse.failures as error:
+            if self.bounded:
+                raise
+            warn("a purse keeps what was taken for an answer, which was not booked: %r", error)
+        return False, Amount()
 
     async def make_async(self) -> tuple[bool, Amount]:
         """Change what was spent, in a thread if that waits."""
@@ -193,20 +206,23 @@ class Booking(NamedTuple):
             return self.make()
         # What was taken must be known to the caller, or else nobody puts it back.
         with CancelScope(shield=True):
-            return await to_thread.run_sync(self.make)
+            booked = await to_thread.run_sync(self.make)
+        # Not within the block, which might swallow an exception as far as a type checker knows.
+        return booked  # noqa: RET504
 
 
-def _check_client(redis: Redis) -> Redis:
-    """Check that a client is a `redis.Redis`, and return it."""
+def _check_client(redis: Redis) -> tuple[type[Exception], ...]:
+    """Check that a client is a `redis.Redis`, and return what it raises."""
     try:
         from redis import Redis as Client
+        from redis import RedisError
     except ImportError as error:
         raise MisuseError(
             'redis= needs redis-py: install it with pip install "llm-tokenstream[redis]"'
         ) from error
     if not isinstance(redis, Client):
         raise MisuseError(f"redis= is a redis.Redis, also for an AsyncStream, and not {type(redis).__name__}")
-    return redis
+    return (RedisError,)
 
 
 def _read(file: FileIO, path: str) -> Amount:

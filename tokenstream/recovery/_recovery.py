@@ -79,11 +79,12 @@ class Recovery:
         self._joining.hold_back(hold)
 
         # The parts that observe attempts and decide about them.
-        self.spending = None if retry.most is None else Spending(retry.most, machine)
+        self.spending = None if retry.most is None else Spending(retry.most, machine, self._openers[0])
         """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(retry, resumption, hold, itinerary, silence, spending=self.spending)
         if self.spending is not None:
-            itinerary.require_prices()
+            if self.spending.most is not None:
+                itinerary.take_prices()
             for opener, price in zip(self._openers, itinerary.prices, strict=True):
                 self.spending.check(opener)
                 reserve = self.spending.reserve_async if opener.is_async else self.spending.reserve

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.meter import Metrics
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._opening import Recovers
     from tokenstream.stream._pauses import Leg
     from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._tap.onlooker import Onlooker
@@ -118,7 +119,11 @@ class StreamBase(ErasedGeneric[DriverT]):
             return sum(known) if len(known) == len(costs) else None
         tariff = find_tariff(driver.machine.asked.request, driver.machine.format)
         usage = driver.accumulator.counted
-        return None if tariff is None or not usage or self._messages[0].ending == "streaming" else tariff.find_cost(usage)
+        return (
+            None
+            if tariff is None or not usage or self._messages[0].ending == "streaming"
+            else tariff.find_cost(usage)
+        )
 
     def _take_final(self) -> Message:
         """Return the answer, of which all was read; raise an error if `Retry.most` has stopped it."""
@@ -152,8 +157,10 @@ else:
 
 def find_money_error(driver: Driver | Onlooker) -> OutputIncomplete | None:
     """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
-    recovery: Any = getattr(driver, "recovery", None)
-    return None if recovery is None else recovery.find_money_error(driver.verdict.stop_reason)
+    stream: Any = driver
+    # The onlooker of a tap has no recovery.
+    recovery: Recovers | None = getattr(driver, "recovery", None)
+    return None if recovery is None else recovery.find_money_error(stream.verdict.stop_reason)
 
 
 def find_driver(stream: object) -> Driver | Onlooker:

@@ -83,7 +83,8 @@ def guard(
     internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
     if isinstance(rule, Budget) and rule.needs_price:
-        internal_rule.budget.price = _find_price(driver)
+        rule_of_budget: Any = internal_rule
+        rule_of_budget.budget.price = _find_price(driver)
     has_begun = machine.input_ended or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
     if has_begun or driver.phase is Phase.ENDED or driver.diverted:

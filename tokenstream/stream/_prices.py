@@ -44,8 +44,8 @@ class Tariff(NamedTuple):
         total = told + cached if self.adds_cached else max(told, cached)
         spoken = min(usage.output_audio_tokens or 0, usage.output_tokens or 0)
         counts = max(total, heard), read, written, heard, spoken
-        fixed = _look_up(self.model, self.url, *counts, 0)
-        many = _look_up(self.model, self.url, *counts, _MANY)
+        fixed = _look_up(self.model, self.url, counts, 0)
+        many = _look_up(self.model, self.url, counts, _MANY)
         if fixed is None or many is None:
             return None
         # A look-up takes a millisecond, and a bound asks after each piece: output has one price a token.
@@ -63,7 +63,9 @@ def count_tokens(usage: Usage, *, adds_cached: bool) -> int:
     return (usage.input_tokens or 0) + cached + (usage.output_tokens or 0)
 
 
-def find_tariff(asked: tuple[str, object] | None, format: str | type[Format] | Format | None) -> Tariff | None:
+def find_tariff(
+    asked: tuple[str, object] | None, format: str | type[Format] | Format | None
+) -> Tariff | None:
     """Return the tariff for the address and the JSON of a request; None if these name no model."""
     url, payload = asked or ("", None)
     model = model_in(payload, url)
@@ -87,16 +89,15 @@ def require_tariff(
 
 
 @lru_cache(maxsize=256)
-def _look_up(
-    model: str, url: str, total: int, read: int, written: int, heard: int, spoken: int, output: int
-) -> float | None:
+def _look_up(model: str, url: str, counts: tuple[int, int, int, int, int], output: int) -> float | None:
     """Return the price of a request's counts from the table; None if it is not installed, or has none."""
     try:
         from genai_prices import Usage as Counts
         from genai_prices import calc_price
     except ImportError:
         return None
-    counts = Counts(
+    total, read, written, heard, spoken = counts
+    counted = Counts(
         input_tokens=total,
         cache_read_tokens=read,
         cache_write_tokens=written,
@@ -105,6 +106,6 @@ def _look_up(
         output_audio_tokens=spoken,
     )
     try:
-        return float(calc_price(counts, model, provider_api_url=url).total_price)
+        return float(calc_price(counted, model, provider_api_url=url).total_price)
     except LookupError:
         return None

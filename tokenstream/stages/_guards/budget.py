@@ -210,7 +210,9 @@ class Budget:
             if cost != cost:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
                 raise MisuseError("price= returned nan, which bounds nothing: return what the usage costs")
             if cost > self._max_cost:
-                self._stop_for(self._words or f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0)
+                self._stop_for(
+                    self._words or f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0
+                )
 
     def _begin_request(self) -> None:
         """Keep the counts so far: from now on, the provider counts the tokens of another request."""
