@@ -51,6 +51,7 @@ PUBLIC: dict[str, list[str]] = {
         "PositionLost",
         "ProtocolError",
         "ProviderError",
+        "Purse",
         "ReasoningDelta",
         "RefusalDelta",
         "Restarted",
@@ -251,7 +252,7 @@ PUBLIC: dict[str, list[str]] = {
         "UnknownAnswer",
         "UnknownPosition",
     ],
-    "tokenstream.recovery": ["Attempt", "AttemptReport", "Leg", "Retry", "Route", "aresilient", "resilient"],
+    "tokenstream.recovery": ["Attempt", "AttemptReport", "Leg", "Purse", "Retry", "Route", "aresilient", "resilient"],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [
         "Accumulate",

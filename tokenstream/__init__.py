@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message, ToolCall, Usage
     from tokenstream.partial_json import Partial
-    from tokenstream.recovery import Retry, Route, aresilient, resilient
+    from tokenstream.recovery import Purse, Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
     from tokenstream.session import AsyncSession, Session
@@ -143,6 +143,7 @@ __all__ = [
     "PositionLost",
     "ProtocolError",
     "ProviderError",
+    "Purse",
     "ReasoningDelta",
     "RefusalDelta",
     "Restarted",
@@ -255,7 +256,7 @@ _NAMES = {
     "limits": ("Deadlines", "Limits"),
     "message": ("Checkpoint", "Message", "ToolCall", "Usage"),
     "partial_json": ("Partial",),
-    "recovery": ("Retry", "Route", "aresilient", "resilient"),
+    "recovery": ("Purse", "Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
     "session": ("AsyncSession", "Session"),

@@ -68,13 +68,18 @@ class GrowingUsage:
 
 def estimate(usage: Usage, choices: dict[int, ChoiceState]) -> Usage:
     """Return a usage with an estimate in place of an unknown final count of output tokens."""
-    output_tokens = usage.output_tokens or 0
-    is_final_count = output_tokens and usage.source == "reported"
+    if usage.output_tokens and usage.source == "reported":
+        return usage
     # A copy, because another thread may add a choice.
-    size = 0 if is_final_count else sum([choice.size for choice in choices.copy().values()])
-    # The count so far may be from the start of the answer (Anthropic), or be updated along the way (Gemini).
-    # It is replaced by an estimate only if it is too low for the amount of text.
-    if size <= output_tokens * _MOST_BYTES_PER_TOKEN:
+    return estimate_from(usage, sum([choice.size for choice in choices.copy().values()]))
+
+
+def estimate_from(usage: Usage, size: int) -> Usage:
+    """Return a usage with an estimate from the bytes of the answer, if the count of output tokens is too low.
+
+    The count so far may be from the start of the answer (Anthropic), or be updated along the way (Gemini).
+    """
+    if size <= (usage.output_tokens or 0) * _MOST_BYTES_PER_TOKEN:
         return usage
     return usage.model_copy(
         update={"output_tokens": math.ceil(size / BYTES_PER_TOKEN), "source": "estimated"}

@@ -326,6 +326,11 @@ class Accumulator:
         return message.model_copy(update={"ending": ending, "usage": usage})
 
     @property
+    def size(self) -> int:
+        """Number of bytes of the answer so far."""
+        return sum(choice.size for choice in self._choices.values())
+
+    @property
     def own_usage(self) -> Usage:
         """The token counts of this attempt alone; false if none were reported."""
         return self._usage_now().build(final=self._has_finish)

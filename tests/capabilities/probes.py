@@ -302,7 +302,7 @@ def retrying() -> None:
 
 def routes() -> None:
     busy = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
-    route = Route(ADDRESS, json=ASKED, client=playing(HELLO))
+    route = Route(ADDRESS, json=ASKED, client=playing(HELLO), price=lambda _: 0.0)
     retry = Retry(wait=0, attempts=2, routes=[route], most=1.0)
     with connect(Route(ADDRESS, json=ASKED, client=busy, price=lambda _: 0.0), retry=retry) as stream:
         assert stream.final().text == "Hello"
@@ -367,10 +367,11 @@ def guards() -> None:
 
 
 def costs() -> None:
-    budget = stages.Budget(most=0.5, price=lambda usage: float(usage.output_tokens or 0))
-    stream = testing.script().text(*["word "] * 400).finish("stop").stream("openai-chat").guard(budget)
-    stream.final()
-    assert stream.message.ending == "stopped"
+    said = testing.script().text(*["word "] * 400).finish("stop")
+    client = httpx.Client(transport=testing.transport(said))
+    address, asked = "https://api.openai.com/v1/chat/completions", {**ASKED, "model": "gpt-5"}
+    with connect(address, json=asked, client=client) as stream:
+        assert stream.guard(stages.Budget(most=0.001)).final().ending == "stopped"
 
 
 def pieces() -> None:

@@ -124,6 +124,12 @@ def test_a_price_is_asked_for_with_the_tokens_so_far() -> None:
     assert {5} == {usage.input_tokens for usage in seen}
 
 
+def test_a_budget_outside_of_a_stream_needs_a_price() -> None:
+    """Only a stream knows which model is asked, and so what that costs."""
+    with pytest.raises(MisuseError, match="needs price="):
+        stopped_by(Budget(most=1.0), [TextDelta("a")])
+
+
 def test_a_price_that_is_no_number_is_an_error() -> None:
     """`nan` is above no bound, and would let every answer go on."""
     with pytest.raises(MisuseError, match="nan"):
@@ -140,7 +146,6 @@ def test_a_price_that_is_no_number_is_an_error() -> None:
         ({"seconds": float("nan")}, "seconds="),
         ({"tokens": True}, "tokens="),
         ({"price": len}, "most="),
-        ({"most": 1.0}, "price="),
         ({"price": 3, "most": 1.0}, "function"),
         ({"price": len, "most": 0}, "most="),
     ],

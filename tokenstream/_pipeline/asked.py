@@ -63,6 +63,11 @@ class AskedFacts:
             self._url, payload = ("", None) if asked is None else asked
             self._model = model_in(payload, self._url)
 
+    @property
+    def request(self) -> tuple[str, object] | None:
+        """The address and the JSON of the request; None if they are not known."""
+        return self._asked
+
     def name_answer(self, id: str) -> None:
         """Note the id under which the readers of a relay know the answer."""
         # A stream with several readers keeps the first one's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import NO_USAGE, GrowingUsage
 from tokenstream.events import (
     CitationAdded,
@@ -144,6 +145,15 @@ class Hold:
             if isinstance(event, MessageStart):
                 return event
         return None
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of the texts of held events."""
+        texts = [
+            getattr(event, "text", "") or getattr(event, "fragment", "")
+            for event in self._dropped or self._held
+        ]
+        return sum(map(size_of, texts))
 
     @property
     def usage(self) -> Usage:

@@ -30,7 +30,17 @@ _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
 
 _MODULE = "python -m tokenstream"
-_OPTIONAL = ("aiohttp", "uvloop", "rich", "opentelemetry-api", "redis", "regex", "griffelib", "PyYAML")
+_OPTIONAL = (
+    "aiohttp",
+    "uvloop",
+    "rich",
+    "opentelemetry-api",
+    "genai-prices",
+    "redis",
+    "regex",
+    "griffelib",
+    "PyYAML",
+)
 """Distributions that the extras for users install, in the order in which they are listed."""
 _SCRIPT_ENDINGS = re.compile(r"(-script\.pyw?|\.exe)$")
 

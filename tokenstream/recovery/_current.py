@@ -10,7 +10,9 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message, Usage
+from tokenstream.recovery._spending import count_attempt
 from tokenstream.stream._attempts import AttemptReport
+from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode, RequestKind
     from tokenstream.stream._continuation import Continuation
+    from tokenstream.stream._prices import Tariff
     from tokenstream.stream._reading.silence import Silence
 
 _GONE = frozenset({404, 410})
@@ -105,6 +108,12 @@ class CurrentAttempt:
         """The clock reading at which this attempt began; 0 for the first attempt."""
         self._cost: float | None = None
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
+        self._is_over = False
+        """True once this attempt has ended, so that its cost is known."""
+        self._size_before = self._discarded_size = 0
+        """Number of bytes of the answer before this request, and of a discarded attempt."""
+        self._paid = NO_USAGE
+        """The token counts of this request that the attempts before have, which this attempt resumes."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage = NO_USAGE
@@ -158,7 +167,13 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
+        if attempt.mode == "resume":
+            self._paid = self._counted or self._paid
+        else:
+            self._paid = NO_USAGE
+            self._size_before = 0 if attempt.mode == "restart" else self.machine.accumulator.size
         self._was_discarded, self._discarded_usage, self._discarded_start = False, NO_USAGE, None
+        self._is_over = False
         self._cost = self.content_at = self._error = self._ended_at = None
         self._has_kept = False
 
@@ -175,27 +190,30 @@ class CurrentAttempt:
             # Otherwise, the message has the name of the route whose text it has.
             self.machine.accumulator.route = self.itinerary.names[index]
         if self._spending is not None:
-            self._spending.begin(self.itinerary.prices[index], goes_on=self.mode == "resume")
+            self._spending.begin(self.itinerary.prices[index], self.opener, goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
-        """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
+        """Compute the cost of this attempt, which has ended; return that of its request, None if unknown.
 
         Reports contain the cost from then on. The caller's `price` function may raise, but only once.
         """
-        price = self.itinerary.prices[self.opener_index]
+        self._is_over = True
         # If the function raises an exception, the cost is unknown.
         self._cost = None
-        # Without a price, no tokens need be counted.
-        if price.function is not None:
-            self._cost = price.of(self._usage)
-        return self._cost
+        usage, paid = self._counted, self._paid
+        price = self.itinerary.prices[self.opener_index]
+        cost = price.of(usage) if usage else 0.0
+        if cost is not None:
+            # The attempts before have the cost of what this one has resumed.
+            self._cost = max(cost - (price.of(paid) or 0.0), 0.0) if paid and usage else cost
+        return cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
         """Note how this attempt has ended, and let its route remember that."""
+        self._error, self._ended_at = error, now
         cost = self.find_cost()
         if self._spending is not None:
-            self._spending.end(cost)
-        self._error, self._ended_at = error, now
+            self._spending.end(cost, self._counted)
         route = self.opener.route
         if route is not None and error is not None:
             route.health.note_failure(error, now)
@@ -211,7 +229,7 @@ class CurrentAttempt:
         self.counted = 2
         self._kept_reports.append(loser)
         if self._spending is not None:
-            self._spending.add(loser.cost)
+            self._spending.add(loser.cost, loser.usage)
         if second_won:
             self.number, self.mode, self.kind = 2, "hedge", "hedge"
             self._wait, self._begun_at = wait, first_began_at + wait
@@ -238,6 +256,7 @@ class CurrentAttempt:
         """
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
+        self._discarded_size = self.hold.size
         if usage or always:
             self.machine.accumulator.spend(usage)
 
@@ -300,13 +319,13 @@ class CurrentAttempt:
             wait=self._wait,
             began=max(0.0, begun_at - self.machine.meter.started_at),
             seconds=None if ended_at is None else max(0.0, ended_at - begun_at),
-            usage=self._usage,
+            usage=self._counted if self._is_over else self._usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
-            # The report has a cost only once `find_cost` has computed it.
-            cost=self._cost,
+            # The report has a cost only once `find_cost` was called.
+            _bill=self._find_bill() if self._is_over else None,
             **self.itinerary.describe(self.opener_index, self.machine.format),
         )
 
@@ -333,6 +352,31 @@ class CurrentAttempt:
         if self._was_discarded:
             return self._discarded_usage
         return self.machine.accumulator.own_usage
+
+    @property
+    def _counted(self) -> Usage:
+        """The token counts of this attempt, which has ended, with estimates of missing ones."""
+        if not self.hold.released or self.hold.was_dropped:
+            size = self.hold.size
+        elif self._was_discarded:
+            size = self._discarded_size
+        else:
+            size = max(0, self.machine.accumulator.size - self._size_before)
+        return count_attempt(self._usage, size, self.opener, self._error or self.machine.error)
+
+    def find_bill(self, index: int, usage: Usage) -> float | Tariff | None:
+        """Return the cost of a request beside this attempt, or the tariff for it."""
+        if self.itinerary.has_price(index):
+            return self.itinerary.prices[index].of(usage) if usage else 0.0
+        opener = self.itinerary.openers[index]
+        return find_tariff(opener.asked, opener.format) if usage else 0.0
+
+    def _find_bill(self) -> float | Tariff | None:
+        """Return the cost of this attempt, or the tariff of its request if the caller gives no price."""
+        if self._cost is not None or self.itinerary.has_price(self.opener_index):
+            return self._cost
+        tariff = find_tariff(self.opener.asked, self.opener.format)
+        return None if tariff is None else tariff._replace(before=self._paid)
 
     @property
     def counted_now(self) -> int:

@@ -14,6 +14,7 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import reading_error
 from tokenstream.errors import StreamError
 from tokenstream.recovery._notes import log_hedge
+from tokenstream.recovery._spending import count_attempt
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, raise_only, run_until_cancelled
@@ -129,16 +130,18 @@ def _report_loser(
     """Return a report on the losing attempt, as if it were the first: with its number and its times."""
     if loser.error is not None:
         forget_frames(loser.error)
+    opener, error = current.itinerary.openers[opener_index], loser.error
+    usage = count_attempt(loser.usage, 0, opener, error if isinstance(error, StreamError) else None)
     return AttemptReport(
         number=1,
         mode="start",
         # Without an error, the loser was only slower.
-        error=loser.error if isinstance(loser.error, StreamError) else None,
+        error=error if isinstance(error, StreamError) else None,
         seconds=max(0.0, ended_at - current.machine.meter.started_at),
-        usage=loser.usage,
+        usage=usage,
         id=loser.message.id,
         model=loser.message.model,
-        cost=current.itinerary.prices[opener_index].of(loser.usage),
+        _bill=current.find_bill(opener_index, usage),
         **current.itinerary.describe(opener_index, loser.answered_in),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from tokenstream._basics.request_facts import model_in
@@ -11,11 +12,13 @@ from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._spending import Price
+from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
@@ -77,7 +80,7 @@ class Itinerary:
         self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
         self.prices = [_FREE] * len(ordered)
-        """The price of each opener's route."""
+        """The price of each opener's route; with `Retry.most`, else the one of the table."""
         if self.has_routes:
             self.names = [each.name for each in ordered]
             self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
@@ -88,6 +91,17 @@ class Itinerary:
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
+
+    def has_price(self, index: int) -> bool:
+        """Return True if the caller has given the price of an opener's route."""
+        route = self.openers[index].route
+        return route is not None and route.price is not None
+
+    def take_prices(self) -> None:
+        """Take the prices that the caller does not give from the table, for a bound on them."""
+        for index, opener in enumerate(self.openers):
+            if not self.has_price(index):
+                self.prices[index] = Price(partial(_find_cost, opener))
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have dialects of its own."""
@@ -168,6 +182,12 @@ class Itinerary:
             return [*filter(self.has_left, range(current + 1, len(self.openers)))][:1]
         following = [index for index in range(len(self.openers)) if index != current and self.has_left(index)]
         return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
+
+
+def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
+    """Return the cost of token counts by the table; None if it has no price."""
+    tariff = find_tariff(opener.asked, opener.format)
+    return None if tariff is None else tariff.find_cost(usage)
 
 
 def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:

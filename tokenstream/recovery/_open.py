@@ -73,6 +73,9 @@ class SourceOpener(ABC):
     """True if it can open only one source."""
     deadlines: Deadlines | None = None
     """Bounds on silence for this opener's attempts; None for those of the stream."""
+    reserve: Callable[[SourceOpener, Attempt], Any] | None = None
+    """Takes what an attempt may cost before its request is sent; an awaitable for an `AsyncStream`. None
+    without `Retry.most`."""
 
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
@@ -177,6 +180,8 @@ class SyncOpener(SourceOpener):
             """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
                 source: Any = self._call_open(attempt)
+                if self.reserve is not None:
+                    self.reserve(self, attempt)
                 while not isinstance(source, SyncSource):
                     if not isinstance(source, Deferred):
                         source = find_sync_source(source)
@@ -240,6 +245,8 @@ class AsyncOpener(SourceOpener):
         """Open the source of an attempt; StreamError if that fails."""
         try:
             source: Any = self._call_open(attempt)
+            if self.reserve is not None:
+                await self.reserve(self, attempt)
             while not isinstance(source, AsyncSource):
                 # The caller's function may have returned a source that is still to be opened.
                 source = await source.open() if isinstance(source, Deferred) else find_async_source(source)

@@ -36,6 +36,7 @@ from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn
+from tokenstream.stream._prices import require_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,11 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream._pipeline.seam import Seam
     from tokenstream._sources import Deferred
+    from tokenstream.errors import OutputIncomplete
     from tokenstream.events import Event
+    from tokenstream.message import Usage
     from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._purse import Booking
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
     from tokenstream.stream._reading.silence import Silence
@@ -81,9 +85,16 @@ class Recovery:
         self._joining.hold_back(hold)
 
         # The parts that observe attempts and decide about them.
-        self.spending = None if retry.most is None else Spending(retry.most)
+        self.spending = None if retry.most is None else Spending(retry.most, machine, self._openers[0])
         """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(retry, resumption, hold, itinerary, silence, spending=self.spending)
+        if self.spending is not None:
+            if self.spending.most is not None:
+                itinerary.take_prices()
+            for opener, price in zip(self._openers, itinerary.prices, strict=True):
+                self.spending.check(opener)
+                reserve = self.spending.reserve_async if opener.is_async else self.spending.reserve
+                opener.reserve = partial(reserve, price=price)
         machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
@@ -213,6 +224,21 @@ class Recovery:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         answer_id = self._current.find_running(None) if self._retry.pauses else None
         return None if answer_id is None else self._current.opener.cancel(answer_id)
+
+    def find_price(self) -> Callable[[Usage], float | None]:
+        """Return the price of the first request, for a `Budget` without one."""
+        opener = self._openers[0]
+        if self._itinerary.prices[0].function is not None:
+            return self._itinerary.prices[0].of
+        return require_tariff(opener.asked, opener.format, "Budget(most=)").find_cost
+
+    def find_money_error(self, stop_reason: str | None) -> OutputIncomplete | None:
+        """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
+        return None if self.spending is None else self.spending.find_error(stop_reason)
+
+    def take_booking(self) -> Booking | None:
+        """Return what books the cost of the answer in its purse, once it has ended; None without one."""
+        return None if self.spending is None else self.spending.take_booking()
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; `Route.price` may raise, only once."""

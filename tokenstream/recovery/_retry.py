@@ -20,6 +20,7 @@ from tokenstream.errors import (
 )
 from tokenstream.formats._base import Format
 from tokenstream.limits import check_seconds, check_wait
+from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._route import Route
 from tokenstream.stream import (
     AsyncStream,  # noqa: TC001 - a field's type can be asked for
@@ -159,10 +160,11 @@ is restarted |
     """The type of the answer's text, as for `Stream.result`, or a function of the message that returns False
     for an answer that is not good enough. The answer is held back until it is whole and accepted;
     otherwise, the attempt has failed, with the outcome "invalid"."""
-    most: float | None = None
-    """The highest cost of all attempts together, by `Route.price`: no attempt begins once it is reached, and
-    the one in progress is stopped like one with a `Budget`, also while it is held back. Requests without a
-    price cost nothing."""
+    most: float | Purse | None = None
+    """The highest cost of all attempts together, by `Route.price` or else by the table of the extra `prices`:
+    no attempt begins once it is reached, and the one in progress is stopped like one with a `Budget`, also
+    while it is held back; `final` then raises `OutputIncomplete`. A `Purse` bounds many answers together.
+    Requests without a price are refused."""
     hedge_after: float | None = None
     """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
     route, if there are routes. The attempt that brings content earlier is read, and the other is closed.
@@ -346,7 +348,7 @@ def _check_choice(retry: Retry) -> None:
         raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
     if inspect.iscoroutinefunction(accept):
         raise MisuseError("accept= is an async def, whose result is not awaited: use a plain def")
-    if retry.most is not None:
+    if retry.most is not None and not isinstance(retry.most, Purse):
         check_seconds("most", retry.most, unit="money")
 
 

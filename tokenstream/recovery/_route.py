@@ -143,7 +143,8 @@ class Route:
             stream.
         citation_markers: The markers of citations in this route's texts, likewise.
         name: Name in reports; None for the host.
-        price: Returns the cost of the given token counts, as for `Budget`; None if it is unknown.
+        price: Returns the cost of the given token counts, as for `Budget`; None for the price of the model at
+            this address, from the table of the extra `prices`.
         failures: Number of failures within *within* seconds after which the route is left out for *pause*
             seconds; then one attempt decides if it comes back. None to never leave it out. If all
             routes are out, they are asked nevertheless.

@@ -9,7 +9,7 @@ from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.visible import one_line
 from tokenstream._origin import Origin
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
-from tokenstream.stream._base import StreamBase, find_driver
+from tokenstream.stream._base import StreamBase, find_driver, find_money_error
 from tokenstream.stream._log import describe_cause, warn
 
 if TYPE_CHECKING:
@@ -46,6 +46,22 @@ def name_answer(source: object, id: str | None) -> None:
     stream: Any = source
     if id is not None and isinstance(source, StreamBase):
         find_driver(stream).machine.asked.name_answer(id)
+
+
+def ending_of(source: object) -> Ending | None:
+    """Return the ending of a source's message, "truncated" if it has cost too much; None without a message.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> stream = Stream(["Hi"], format="pieces")
+        >>> for _ in stream: pass
+        >>> ending_of(stream), ending_of([])
+        ('complete', None)
+    """
+    if isinstance(source, StreamBase) and find_money_error(find_driver(source)) is not None:
+        return "truncated"
+    ending: Ending | None = getattr(getattr(source, "message", None), "ending", None)
+    return ending
 
 
 def find_broken(ending: Ending | None) -> StreamError | None:

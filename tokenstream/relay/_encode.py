@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from anyio import CancelScope
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._attribution import name_answer
+from tokenstream.relay._attribution import ending_of, name_answer
 from tokenstream.relay._sending import Sending
 from tokenstream.steps._events import RunEvents
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.message import Ending
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
@@ -52,7 +51,7 @@ class _EncodedPieces(Generic[PieceT]):
     def _encode_end(self) -> None:
         """Encode the end of the answer, which depends on how the source ended, and queue its pieces."""
         self._ended = True
-        self._add_pieces(self._sending.encode_end(self._ending))
+        self._add_pieces(self._sending.encode_end(ending_of(self._source)))
 
     def _encode_error(self, error: StreamError) -> None:
         """Encode the error that ends the answer; raise it if the protocol has no event for errors."""
@@ -60,19 +59,13 @@ class _EncodedPieces(Generic[PieceT]):
         if not self._sending.protocol.has_errors:
             self._sending.report_broken(error)
             raise error
-        self._add_pieces(self._sending.encode_error(error, self._ending))
+        self._add_pieces(self._sending.encode_error(error, ending_of(self._source)))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
         """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""
         if self._joins and len(pieces) > 1:
             pieces = [b"".join(pieces)]
         self._pieces += pieces
-
-    @property
-    def _ending(self) -> Ending | None:
-        """The ending of the source's message; None if the source has no message."""
-        message = getattr(self._source, "message", None)
-        return getattr(message, "ending", None)
 
 
 class Encoded(_EncodedPieces[PieceT]):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
+from tokenstream.relay._attribution import ending_of
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
@@ -124,7 +125,7 @@ class EventsIn:
     @property
     def ending(self) -> Ending | None:
         """The ending of the stream; None if the source is not a stream."""
-        return self.source.message.ending if self._is_stream else None
+        return ending_of(self.source) if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
         """Stop the source; return False if its events do not end by themselves, or have ended."""

@@ -168,6 +168,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
 
         Raises:
             StreamError: The answer failed; the error's `.partial` has the answer so far.
+            OutputIncomplete: `Retry.most` has stopped the answer, or not sent its request.
         """
         if self._shared is None:
             # Nothing that arrives from here on is given to anybody before it is whole.
@@ -177,7 +178,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             try:
                 await step()
             except StopAsyncIteration:
-                return self.message
+                return self._take_final()
 
     async def wait_open(self, first: First = "head") -> None:
         """Wait until the answer has begun, so that an earlier failure is raised here and not in the loop.

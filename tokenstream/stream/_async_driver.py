@@ -359,6 +359,8 @@ class AsyncDriver(Driver):
         error = await self.pump.close(failed=failed)
         if (cancelling := self.take_cancelling()) is not None:
             await send(cancelling, self)
+        if (booking := self.take_booking()) is not None:
+            await booking.make_async()
         if error is not None:
             if not (failed or quiet):
                 raise error

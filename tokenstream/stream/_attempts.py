@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._pauses import PausedAnswer
+    from tokenstream.stream._prices import Tariff
 
 AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "pause", "hedge"]
 """The kind of an attempt.
@@ -210,7 +211,9 @@ class AttemptReport:
     seconds: float | None = None
     """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage = field(default_factory=Usage)
-    """The token counts that the server reported for this attempt; empty if it reported none."""
+    """The token counts that the server reported for this attempt. Once the attempt has ended, missing counts
+    are estimated (`usage.source` is then "estimated"): four bytes of the answer, or of the request's JSON,
+    are a token."""
     id: str | None = None
     """The provider's id of the answer to this attempt, while the message keeps the first part's id; None if
     nothing of an answer came."""
@@ -232,5 +235,15 @@ class AttemptReport:
     left_out: tuple[str, ...] = ()
     """Kinds of parts that the answer so far had and the request to continue it had not, such as "reasoning",
     which a model does not accept if another provider has signed it."""
-    cost: float | None = None
-    """Cost of the reported token counts; None without a price, without counts, or while the attempt runs."""
+    _bill: float | Tariff | None = field(default=None, repr=False)
+    """The cost, or the tariff by which it is computed."""
+
+    @property
+    def cost(self) -> float | None:
+        """Cost of the token counts; None without a price, or while the attempt runs.
+
+        The price is `Route.price` or, with the extra `prices`, the one of the requested model and the host.
+        An attempt that resumes an answer has the cost of what it adds; a refused request costs nothing.
+        """
+        bill = self._bill
+        return bill if bill is None or isinstance(bill, float) else bill.find_cost(self.usage)

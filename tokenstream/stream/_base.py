@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tokenstream._basics.elsewhere import explain_names_of_streams
 from tokenstream._basics.loose import ErasedGeneric
+from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
     from tokenstream.departures import Departure
+    from tokenstream.errors import OutputIncomplete
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.meter import Metrics
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._opening import Recovers
     from tokenstream.stream._pauses import Leg
     from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._tap.onlooker import Onlooker
@@ -104,6 +107,32 @@ class StreamBase(ErasedGeneric[DriverT]):
         return () if recovery is None else recovery.attempts
 
     @property
+    def cost(self) -> float | None:
+        """The cost of all attempts; None while the answer arrives, and if one of the costs is unknown.
+
+        Without a retry, it is the cost of the answer by the table of the extra `prices`.
+        """
+        driver = self._driver
+        if driver.recovery is not None:
+            costs = [report.cost for report in driver.recovery.attempts]
+            known = [cost for cost in costs if cost is not None]
+            return sum(known) if len(known) == len(costs) else None
+        tariff = find_tariff(driver.machine.asked.request, driver.machine.format)
+        usage = driver.accumulator.counted
+        return (
+            None
+            if tariff is None or not usage or self._messages[0].ending == "streaming"
+            else tariff.find_cost(usage)
+        )
+
+    def _take_final(self) -> Message:
+        """Return the answer, of which all was read; raise an error if `Retry.most` has stopped it."""
+        error = find_money_error(self._driver)
+        if error is not None:
+            raise error
+        return self.message
+
+    @property
     def pauses(self) -> tuple[Leg, ...]:
         """Reports on what each request for a paused answer has brought, in order; empty without a pause.
 
@@ -124,6 +153,14 @@ if TYPE_CHECKING:
     AsyncStreamBase: TypeAlias = StreamBase[AsyncDriver]
 else:
     SyncStreamBase = AsyncStreamBase = StreamBase
+
+
+def find_money_error(driver: Driver | Onlooker) -> OutputIncomplete | None:
+    """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
+    stream: Any = driver
+    # The onlooker of a tap has no recovery.
+    recovery: Recovers | None = getattr(driver, "recovery", None)
+    return None if recovery is None else recovery.find_money_error(stream.verdict.stop_reason)
 
 
 def find_driver(stream: object) -> Driver | Onlooker:

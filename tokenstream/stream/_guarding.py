@@ -8,15 +8,18 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages import Budget
 from tokenstream.stages._guards.guards import Guards, make_rule
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._prices import require_tariff
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
-    from tokenstream.stages import Budget, Repetition
+    from tokenstream.message import Usage
+    from tokenstream.stages import Repetition
     from tokenstream.stream._driver import Driver
 
     Rule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
@@ -52,6 +55,15 @@ def is_awaited(rule: object) -> bool:
     return inspect.iscoroutinefunction(rule) or inspect.iscoroutinefunction(call)
 
 
+def _find_price(driver: Any) -> Callable[[Usage], float | None]:  # noqa: ANN401 - a driver with a pump
+    """Return the price of a stream's request for a `Budget` without one."""
+    if driver.recovery is not None:
+        price: Callable[[Usage], float | None] = driver.recovery.find_price()
+        return price
+    asked = getattr(driver.pump.source, "asked", None)
+    return require_tariff(asked, driver.machine.wanted, "Budget(most=)").find_cost
+
+
 def guard(
     driver: Driver,
     rule: object,
@@ -70,6 +82,9 @@ def guard(
     """
     internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
+    if isinstance(rule, Budget) and rule.needs_price:
+        rule_of_budget: Any = internal_rule
+        rule_of_budget.budget.price = _find_price(driver)
     has_begun = machine.input_ended or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
     if has_begun or driver.phase is Phase.ENDED or driver.diverted:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.machine import Machine
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import OutputIncomplete, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
+
+
+class Books(Protocol):
+    """A change of a purse, which may wait for a file."""
+
+    def make(self) -> object:
+        """Make the change."""
+        ...
+
+    async def make_async(self) -> object:
+        """Make the change without waiting in the event loop."""
+        ...
 
 
 class Recovers(Protocol):
@@ -49,6 +61,14 @@ class Recovers(Protocol):
 
     def make_cancelling(self) -> Deferred | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
+        ...
+
+    def find_money_error(self, stop_reason: str | None) -> OutputIncomplete | None:
+        """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
+        ...
+
+    def take_booking(self) -> Books | None:
+        """Return what books the cost of the answer, once it has ended; None if nothing is to be booked."""
         ...
 
     def find_cost(self) -> None:

@@ -177,12 +177,13 @@ class Stream(SyncStreamBase, Choice):
 
         Raises:
             StreamError: The answer failed; the error's `.partial` has the answer so far.
+            OutputIncomplete: `Retry.most` has stopped the answer, or not sent its request.
         """
         if self._shared is None:
             # Nothing that arrives from here on is given to anybody before it is whole.
             self._driver.machine.delivered.end_loop()
         self._driver.read_all()
-        return self.message
+        return self._take_final()
 
     def wait_open(self, first: First = "head") -> None:
         r"""Wait until the answer has begun, so that an earlier failure is raised here and not in the loop.

@@ -350,6 +350,8 @@ class SyncDriver(Driver):
         finally:
             if (cancelling := self.take_cancelling()) is not None:
                 send_now(cancelling, self)
+            if (booking := self.take_booking()) is not None:
+                booking.make()
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Warn about a stream that was dropped unclosed, and close its source."""

@@ -76,6 +76,7 @@ def test_each_attempt_is_a_child_with_its_own_provider(backend: Backend, world: 
         "tokenstream.attempt.number": 1,
         "tokenstream.attempt.mode": "start",
         "tokenstream.route": "chat.test",
+        "tokenstream.attempt.cost": 0.0,
     } == _told(refused)
     assert ("StreamInterrupted", "chatcmpl-1") == (
         _told(broken)["error.type"],

@@ -20,6 +20,7 @@ from tokenstream.errors import (
     AnswerRejected,
     GuardFailed,
     MisuseError,
+    OutputIncomplete,
     OutputInvalid,
     StatusError,
     StreamTruncated,
@@ -431,7 +432,7 @@ class TestMoney:
     """`Route(price=…)` and `Retry(most=…)`."""
 
     def test_the_reports_have_the_costs(self) -> None:
-        """Of the token counts that the server has sent; None without a price."""
+        """Of the token counts that the server has sent, or of an estimate where it has sent none."""
         first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
 
         with connect(
@@ -440,15 +441,16 @@ class TestMoney:
             stream.final()
 
         costs = [report.cost for report in stream.attempts]
-        assert costs[0] is None
-        assert costs[1] == pytest.approx(27)
+        assert stream.attempts[0].usage.source == "estimated"
+        assert costs == [_cents(stream.attempts[0].usage), pytest.approx(27)]
+        assert stream.cost == sum(costs)
 
     def test_no_attempt_begins_once_the_bound_is_reached(self) -> None:
         """The error has a note that the money is used up, and no further request is sent."""
         first, second = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
-        retry = Retry(attempts=1, accept=Order, most=4, routes=[second.route(price=_cents)])
+        retry = Retry(attempts=1, accept=Order, most=4, routes=[second.route(price=_written)])
 
-        stream = connect(first.route(price=_cents), retry=retry)
+        stream = connect(first.route(price=_written), retry=retry)
         with stream, pytest.raises(AnswerRejected) as caught:
             stream.final()
 
@@ -458,11 +460,16 @@ class TestMoney:
     def test_the_attempt_in_progress_is_stopped_at_the_bound(self) -> None:
         """Tokens that the server has not counted are estimated, as by a Budget; earlier attempts count."""
         first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
-        retry = Retry(attempts=1, most=17, routes=[second.route(price=_cents)])
+        # By estimate, the first attempt costs 32, and the second one 7 before its first word.
+        retry = Retry(attempts=1, most=45, routes=[second.route(price=_cents)])
 
         with connect(first.route(price=_cents), retry=retry) as stream:
-            message = stream.final()
+            text = "".join(stream.text)
+            with pytest.raises(OutputIncomplete, match="budget of 45") as caught:
+                stream.final()
 
+        message = caught.value.partial
+        assert message.text == text
         assert message.ending == "stopped"
         assert TRUTH.startswith(message.text)
         assert len(message.text) < len(TRUTH)

@@ -23,6 +23,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
 from tokenstream.relay._attribution import (
     KnownById,
+    ending_of,
     find_broken,
     find_origin,
     make_interruption,
@@ -33,7 +34,7 @@ from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
-from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
+from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._storage import Fenced, limit, retry
 from tokenstream.stream._log import warn
 from tokenstream.stream._reading.reader import run_until_cancelled

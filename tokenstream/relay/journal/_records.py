@@ -21,21 +21,6 @@ _TEXTS = frozenset({"text", "reasoning", "refusal"})
 _BROKEN = "the answer could not be produced: internal error of the server"
 
 
-def ending_of(stream: object) -> Ending | None:
-    """Return the ending of a stream's message; None for an iterable of events that has no message.
-
-    Example:
-        >>> from tokenstream import Stream
-        >>> stream = Stream(["Hi"], format="pieces")
-        >>> for _ in stream: pass
-        >>> ending_of(stream), ending_of([])
-        ('complete', None)
-    """
-    message = getattr(stream, "message", None)
-    ending: Ending | None = getattr(message, "ending", None)
-    return ending
-
-
 def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer whose events ended without an error.
 

@@ -39,9 +39,9 @@ class Budget:
         tokens: The most tokens of the answer; None for no bound.
         characters: The most characters of text, refusal, reasoning and arguments; None for no bound.
         seconds: The most seconds since the request; None for no bound.
-        price: Returns the cost of the given token counts; `usage.source` is "estimated" for estimates.
-            None without `most`.
-        most: The highest cost that `price` may return; None for no bound.
+        price: Returns the cost of the given token counts; `usage.source` is "estimated" for estimates. None
+            for the price of the model that a stream asks, from the table of the extra `prices`.
+        most: The highest cost; None for no bound.
 
     Raises:
         MisuseError: There is no bound, or a bound has no effect.
@@ -60,7 +60,6 @@ class Budget:
         "_characters",
         "_characters_used",
         "_max_cost",
-        "_price",
         "_reported_tokens",
         "_seconds",
         "_tokens",
@@ -68,6 +67,8 @@ class Budget:
         "_uncounted_bytes",
         "_usage",
         "_usage_before",
+        "_words",
+        "price",
         "started_at",
         "stop",
     )
@@ -86,15 +87,18 @@ class Budget:
                 "a Budget without a bound stops nothing: give tokens=, characters=, seconds=, "
                 "or price= and most="
             )
-        if (price is None) is not (most is None):
+        if price is not None and most is None:
             raise MisuseError("price= tells what an answer costs, and most= how much it may: give both")
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
         self._tokens = None if tokens is None else check_whole("tokens", tokens)
         self._characters = None if characters is None else check_whole("characters", characters)
         self._seconds = None if seconds is None else check_seconds("seconds", seconds)
-        self._price = price
+        self.price = price
+        """Returns the cost of token counts; a stream sets it for a `most` without a price."""
         self._max_cost = None if most is None else check_seconds("most", most, unit="money")
+        self._words = ""
+        """The words for the highest cost; empty for the usual ones."""
         self.started_at: float | None = None
         """The clock at the request, or at the first event if the request's time is unknown."""
         self.begin_again()
@@ -111,13 +115,22 @@ class Budget:
         self._uncounted_bytes = self._characters_used = 0
         """Number of bytes since the provider's last count, and number of characters in total."""
 
+    @property
+    def needs_price(self) -> bool:
+        """True if the budget bounds money, and has no price yet."""
+        return self._max_cost is not None and self.price is None
+
+    def allow(self, most: float, words: str) -> None:
+        """Set the highest cost from now on, with its words in the reason to stop the answer."""
+        self._max_cost, self._words = most, words
+
     def fresh(self) -> Budget:
         """Return a new Budget with the same bounds, for another answer."""
         return Budget(
             tokens=self._tokens,
             characters=self._characters,
             seconds=self._seconds,
-            price=self._price,
+            price=self.price,
             most=self._max_cost,
         )
 
@@ -190,12 +203,16 @@ class Budget:
             self._stop_for(f"{self._characters:,} characters")
         elif max_tokens is not None and used > max_tokens:
             self._stop_for(f"{max_tokens:,} tokens", estimated=self._uncounted_bytes > 0)
-        elif self._price is not None and self._max_cost is not None:
-            cost: Any = self._price(self._build_usage(used))
+        elif self._max_cost is not None:
+            if self.price is None:
+                raise MisuseError("this Budget(most=…) is in no stream, and so needs price=")
+            cost: Any = self.price(self._build_usage(used))
             if cost != cost:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
                 raise MisuseError("price= returned nan, which bounds nothing: return what the usage costs")
             if cost > self._max_cost:
-                self._stop_for(f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0)
+                self._stop_for(
+                    self._words or f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0
+                )
 
     def _begin_request(self) -> None:
         """Keep the counts so far: from now on, the provider counts the tokens of another request."""

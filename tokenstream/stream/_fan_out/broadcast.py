@@ -387,9 +387,10 @@ class BroadcastReader(SyncStreamBase, Choice):
 
         Raises:
             StreamError: The answer failed; the error's `.partial` has the answer so far.
+            OutputIncomplete: `Retry.most` has stopped the answer, or not sent its request.
         """
         self._driver.read_all()
-        return self.message
+        return self._take_final()
 
     def choice(self, index: int) -> Choice:
         """Return the views of one of several alternative answers, counted from 0."""

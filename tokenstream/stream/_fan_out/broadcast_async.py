@@ -351,13 +351,14 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 
         Raises:
             StreamError: The answer failed; the error's `.partial` has the answer so far.
+            OutputIncomplete: `Retry.most` has stopped the answer, or not sent its request.
         """
         step = self._driver.step
         while True:
             try:
                 await step()
             except StopAsyncIteration:
-                return self.message
+                return self._take_final()
 
     def choice(self, index: int) -> AsyncChoice:
         """Return the views of one of several alternative answers, counted from 0."""

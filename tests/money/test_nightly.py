@@ -1,0 +1,127 @@
+"""The batch of docs/guides/money.md never spends more than its purse has, however often it is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.docs_pages import blocks
+from tests.project import ROOT
+from tests.support.replies import reply
+from tests.support.wire import DONE, sse
+from tokenstream import testing
+from tokenstream.testing import Recording, Request
+
+KILLS = 18
+ROWS = 300
+WORDS = 40
+INPUT_PRICE, OUTPUT_PRICE = 0.25e-6, 2e-6
+"""What the table of prices says of gpt-5-mini, for a token."""
+
+
+def write(question: str) -> list[str]:
+    """Return the words of the answer to a question."""
+    return [f"{question}.{number} " for number in range(WORDS)]
+
+
+class Provider:
+    """Answers each question with its own words, breaks in every fifth answer, and adds up what that has cost.
+
+    Args:
+        rng: Decides where an answer breaks.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.cost = 0.0
+        """The cost of all requests, with what was sent of each answer that has broken off."""
+        self._server = testing.serve(self.answer, pace="recorded")
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        self.url = f"{self._server.url}/v1"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    def answer(self, request: Request) -> Recording:
+        """Return an answer or a part of one."""
+        asked: Any = request.json
+        words = write(asked["messages"][0]["content"])
+        if len(asked["messages"]) > 1:
+            # It goes on behind what it has said, of which it repeats the last words.
+            words = words[max(0, len(asked["messages"][1]["content"].split()) - 4) :]
+        deltas = [{"index": 0, "delta": {"content": word}} for word in words]
+        events: list[Any] = [{"choices": [each]} for each in deltas]
+        events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        events.append({"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": len(words)}})
+        chunks = [sse({"id": "c", "model": "gpt-5-mini", **event}) for event in events] + [DONE]
+        sent = chunks[: self.rng.randrange(len(chunks)) if self.rng.random() < 0.2 else None]
+        self.cost += 20 * INPUT_PRICE + min(len(sent), len(words)) * OUTPUT_PRICE
+        return reply((0.0005, chunk) for chunk in sent)
+
+
+def start(folder: Path, url: str, most: float) -> subprocess.Popen[str]:
+    """Start the program of the page, with the price of the real address for that of the test's."""
+    *_, program = blocks((ROOT / "docs" / "guides" / "money.md").read_text(encoding="utf-8"), "python")
+    # The table knows prices by address, and the test's is another one.
+    setup = f"""
+import tokenstream
+ask = tokenstream.connect
+def price(usage):
+    return (usage.input_tokens or 0) * {INPUT_PRICE} + (usage.output_tokens or 0) * {OUTPUT_PRICE}
+def connect(url, json, headers, retry):
+    return ask(tokenstream.Route(url, json=json, headers=headers, price=price), retry=retry)
+tokenstream.connect = connect
+"""
+    code = program.code.replace("most=2.0", f"most={most}").replace("attempts=3,", "attempts=3, wait=0.01,")
+    assert "attempts=3, wait=0.01" in code
+    environment = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "k", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-c", setup + code],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_batch_that_is_killed_again_and_again_stays_within_its_budget(tmp_path: Path) -> None:
+    """Two processes work at a time, of which one is killed; no row is written twice."""
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    questions = [f"q{row:03d}" for row in range(ROWS)]
+    (tmp_path / "questions.txt").write_text("\n".join(questions))
+    # All rows cost 0.03, and each kill leaves 0.004 taken: often, that is too much.
+    most, kills, said = round(rng.uniform(0.02, 0.2), 3), 0, ""
+    with Provider(random.Random(seed + 1)) as provider:
+        while kills < KILLS:
+            beside, victim = (start(tmp_path, provider.url, most) for _ in range(2))
+            time.sleep(0.4 + rng.random() * 0.4)
+            victim.send_signal(signal.SIGKILL)
+            beside.send_signal(signal.SIGKILL if rng.random() < 0.5 else signal.SIGINT)
+            kills += victim.wait() == -signal.SIGKILL
+            for process in (victim, beside):
+                said += process.communicate()[0]
+        said += start(tmp_path, provider.url, most).communicate()[0]
+
+        [purse] = tmp_path.glob("*.purse")
+        spent = float(purse.read_text().split()[0])
+        assert provider.cost <= spent <= most, seed
+    with sqlite3.connect(tmp_path / "answers.db") as database:
+        rows = database.execute("SELECT row, text FROM answers").fetchall()
+    assert len({row for row, _ in rows}) == len(rows), seed
+    assert [] == [(row, text) for row, text in rows if text != "".join(write(questions[row]))], seed
+    assert len(rows) == ROWS or "the purse has no room" in said, (seed, said)

@@ -1,0 +1,303 @@
+"""What an answer has cost: each attempt, the prices of the table, and answers that cost too much."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
+from tokenstream import Message, Purse, Retry, Route, Stream, Usage, aconnect, connect, relay, testing
+from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
+from tokenstream.stages import Budget
+from tokenstream.stream._prices import Tariff, find_tariff
+
+CUT = Behaviour("early_end", 9)
+APIS = ["openai-chat", "anthropic", "gemini"]
+OPENAI = "https://api.openai.com/v1/chat/completions"
+ANTHROPIC = "https://api.anthropic.com/v1/messages"
+LONG = testing.script().text(*["word "] * 400).finish()
+"""An answer of 500 tokens by estimate, without token counts."""
+
+
+def price(usage: Usage) -> float:
+    """One for each token, so that a cost shows which tokens were counted."""
+    return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
+
+
+def question(model: str = "gpt-5", **options: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": True, **options}
+
+
+def playing(script: testing.Script, kind: type[Any] = httpx.Client) -> Any:
+    return kind(transport=testing.transport(script))
+
+
+class TestABrokenAttempt:
+    """Has brought something, which is paid for although the provider has not counted it."""
+
+    @in_each_world
+    @pytest.mark.parametrize("api", APIS)
+    @pytest.mark.parametrize("mode", ["auto", "restart"])
+    def test_costs_what_it_has_brought_by_estimate(self, world: str, api: str, mode: Any) -> None:
+        """Four bytes are a token; the whole answer after it has the provider's own counts."""
+        found = ask(world, Provider(api, CUT), Retry(attempts=2, wait=0, mode=mode), price=price)
+
+        broken, whole = found.reports
+        assert broken.usage.source == "estimated"
+        assert broken.usage.output_tokens == pytest.approx(len(TRUTH) * 9 / 20 / 4, abs=4)
+        assert broken.usage.input_tokens is not None
+        assert broken.cost == price(broken.usage)
+        assert (whole.usage.source, whole.cost) == ("reported", 27)
+
+    @in_each_world
+    @pytest.mark.parametrize("fault", ["status", "refused", "html", "connect"])
+    def test_costs_nothing_if_no_model_has_answered(self, world: str, fault: str) -> None:
+        """A refused request is not billed, so the sum is known even if the refusing route has no price."""
+        second = Provider("anthropic").route(is_async=world != "sync", price=price)
+        retry = Retry(attempts=1, wait=0, routes=[second])
+
+        found = ask(world, Provider("openai-chat", Behaviour(fault)), retry)
+
+        assert [report.cost for report in found.reports] == [0.0, 27]
+
+    def test_makes_the_sum_unknown_if_it_has_no_price(self) -> None:
+        """A sum that leaves something out would be too low."""
+        first, second = Provider("openai-chat", CUT), Provider("anthropic")
+        retry = Retry(attempts=1, wait=0, routes=[second.route(price=price)])
+
+        with connect(first.route(), retry=retry) as stream:
+            assert stream.cost is None
+            stream.final()
+
+        assert [report.cost for report in stream.attempts] == [None, 27]
+        assert stream.cost is None
+
+    @pytest.mark.parametrize("places", [[0.3], [0.9], [0.2, 0.6], [0.2, 0.5, 0.9]])
+    def test_that_is_resumed_is_paid_for_once(self, places: list[float]) -> None:
+        """One request has one bill: the attempts that resume it have what they add to it."""
+        body = testing.script().text(*["word "] * 40).usage(input_tokens=9, output_tokens=40).finish()
+        chunks = body.chunks("openai-responses")
+        cuts, asked = [round(len(chunks) * place) for place in places], list[str]()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.method)
+            after = int(request.url.params.get("starting_after", -1))
+            end = cuts[len(asked) - 1] if len(asked) <= len(cuts) else None
+            return httpx.Response(
+                200, headers={"content-type": "text/event-stream"}, content=b"".join(chunks[after + 1 : end])
+            )
+
+        payload = {"model": "gpt-5", "input": "x", "stream": True, "background": True, "store": True}
+        route = Route(
+            "https://api.test/v1/responses",
+            json=payload,
+            price=price,
+            client=httpx.Client(transport=httpx.MockTransport(answer)),
+        )
+        with connect(route, retry=Retry(attempts=9, wait=0, mode="resume")) as stream:
+            assert stream.final().text == "word " * 40
+
+        assert asked == ["POST", *["GET"] * len(places)]
+        assert stream.attempts[0].cost
+        assert stream.cost == pytest.approx(
+            49, abs=max(0, sum(r.cost or 0 for r in stream.attempts[:-1]) - 49)
+        )
+
+
+class TestThePricesOfTheTable:
+    """What genai-prices says of the requested model at the host, where the caller says nothing."""
+
+    @in_each_world
+    def test_are_those_of_the_model_and_the_host(self, world: str) -> None:
+        """With a retry and without one."""
+        counted = testing.script().text("Hi").usage(input_tokens=1000, output_tokens=100).finish()
+
+        async def read(retry: Retry | None) -> float | None:
+            client = playing(counted, httpx.AsyncClient)
+            async with aconnect(OPENAI, json=question(), client=client, retry=retry) as stream:
+                await stream.final()
+            return stream.cost
+
+        for retry in (None, Retry()):
+            if world == "sync":
+                with connect(OPENAI, json=question(), client=playing(counted), retry=retry) as stream:
+                    stream.final()
+                cost = stream.cost
+            else:
+                cost = anyio.run(read, retry, backend=world)
+            assert cost == pytest.approx(0.00225)
+
+    @pytest.mark.parametrize(
+        ("model", "url", "usage", "cost"),
+        [
+            # Anthropic counts cached tokens beside the input tokens, OpenAI and Google among them.
+            (
+                "claude-sonnet-4-5",
+                ANTHROPIC,
+                {"input_tokens": 100, "cached_tokens": 900},
+                100 * 3 + 900 * 0.3,
+            ),
+            (
+                "claude-sonnet-4-5",
+                ANTHROPIC,
+                {"input_tokens": 9, "cache_write_tokens": 900},
+                9 * 3 + 900 * 3.75,
+            ),
+            ("gpt-5", OPENAI, {"input_tokens": 1000, "cached_tokens": 900}, 100 * 1.25 + 900 * 0.125),
+            ("gpt-5", OPENAI, {"input_tokens": 5, "cached_tokens": 900}, 900 * 0.125),
+            ("gpt-5", OPENAI, {"output_tokens": 7, "reasoning_tokens": 5}, 70),
+            ("gpt-5", OPENAI, {}, 0),
+        ],
+    )
+    def test_count_each_cached_token_once(self, model: str, url: str, usage: Any, cost: float) -> None:
+        """At its own price, which is lower for one that was read, and higher for one that was written."""
+        tariff = find_tariff((url, {"model": model}), None)
+
+        assert tariff is not None
+        assert tariff.find_cost(Usage(**usage)) == pytest.approx(cost / 1e6)
+
+    @pytest.mark.parametrize("output", [0, 1, 17, 20_000])
+    def test_are_those_that_the_table_computes_itself(self, output: int) -> None:
+        """The price of an output token is looked up once, and not for each piece."""
+        from genai_prices import Usage as Counts
+        from genai_prices import calc_price
+
+        for told in (10, 300_000):
+            usage = Usage(input_tokens=told, output_tokens=output)
+            url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:generate"
+            truth = calc_price(
+                Counts(input_tokens=told, output_tokens=output), "gemini-2.5-pro", provider_api_url=url
+            )
+            assert Tariff("gemini-2.5-pro", url, adds_cached=False).find_cost(usage) == pytest.approx(
+                float(truth.total_price)
+            )
+
+    @pytest.mark.parametrize(
+        ("url", "model"), [("http://localhost:8000/v1/chat/completions", "gpt-5"), (OPENAI, "of-our-own")]
+    )
+    def test_do_not_exist_for_a_model_of_ones_own(self, url: str, model: str) -> None:
+        """The cost is None; what needs a price is refused before the first request, and says what to do."""
+        counted = testing.script().text("Hi").usage(input_tokens=1, output_tokens=1).finish()
+        with connect(url, json=question(model), client=playing(counted), retry=Retry()) as stream:
+            stream.final()
+        assert stream.cost is None
+
+        words = rf"'{model}'.*Route\(price=….*llm-tokenstream\[prices\]"
+        for most in (1.0, Purse(most=1.0)):
+            with pytest.raises(MisuseError, match=words):
+                connect(url, json=question(model), client=playing(counted), retry=Retry(most=most))
+        with (
+            pytest.raises(MisuseError, match=words),
+            connect(url, json=question(model), client=playing(counted)) as stream,
+        ):
+            stream.guard(Budget(most=1.0))
+
+    def test_are_asked_for_before_the_request_of_a_function_is_sent(self) -> None:
+        """Its JSON, and with that its model, is known only then."""
+        provider = Provider("openai-chat")
+        route = Route(provider.url, json=lambda _: provider.payload, client=provider.client())
+
+        with (
+            pytest.raises(MisuseError, match="price of the model 'm'"),
+            connect(route, retry=Retry(most=1.0)) as stream,
+        ):
+            stream.final()
+
+        assert provider.requests == []
+
+    def test_are_not_imported_before_a_cost_is_asked_for(self) -> None:
+        """The table takes half a second and 80 MB, and nothing that fetches another one is begun."""
+        program = f"""
+import sys, threading
+import httpx
+from tokenstream import connect, testing
+counted = testing.script().text("Hi").usage(input_tokens=1, output_tokens=1).finish()
+client = httpx.Client(transport=testing.transport(counted))
+with connect({OPENAI!r}, json={question()!r}, client=client, retry={{}}) as stream:
+    stream.final()
+assert [report.error for report in stream.attempts] == [None]
+assert "genai_prices" not in sys.modules
+assert stream.cost
+assert "genai_prices" in sys.modules
+assert threading.active_count() == 1
+""".replace("retry={}", "retry=__import__('tokenstream').Retry()")
+        subprocess.run([sys.executable, "-c", program], check=True)
+
+    def test_bound_a_budget_without_a_price(self) -> None:
+        """The guard of a stream takes the price of the model that the stream asks."""
+        for retry in (None, Retry()):
+            with connect(OPENAI, json=question(), client=playing(LONG), retry=retry) as stream:
+                text = "".join(stream.guard(Budget(most=0.001)).text)
+            assert "budget of 0.001" in str(stream.stop_reason)
+            assert len(text) / 4 * 10e-6 == pytest.approx(0.001, rel=0.05)
+
+
+class TestAnAnswerThatCostsTooMuch:
+    """`final` raises what `result` raises, so that no half answer passes for a whole one."""
+
+    @pytest.mark.parametrize("most", [0.001, "purse"])
+    @in_each_world
+    def test_is_an_error_for_final_and_the_end_of_a_loop_over_text(self, world: str, most: Any) -> None:
+        """The error has the part that was paid for, each time it is asked for."""
+        payload = question(max_tokens=100)
+
+        def bound() -> Retry:
+            return Retry(most=Purse(most=1.0) if most == "purse" else most)
+
+        async def read() -> tuple[str, OutputIncomplete, Message]:
+            client = playing(LONG, httpx.AsyncClient)
+            async with aconnect(OPENAI, json=payload, client=client, retry=bound()) as stream:
+                text = "".join([piece async for piece in stream.text])
+                for _ in range(2):
+                    with pytest.raises(OutputIncomplete) as caught:
+                        await stream.final()
+            return text, caught.value, stream.message
+
+        if world == "sync":
+            with connect(OPENAI, json=payload, client=playing(LONG), retry=bound()) as stream:
+                text = "".join(stream.text)
+                for _ in range(2):
+                    with pytest.raises(OutputIncomplete) as caught:
+                        stream.final()
+            error, message = caught.value, stream.message
+        else:
+            text, error, message = anyio.run(read, backend=world)
+
+        assert "the answer was stopped" in error.message
+        assert error.partial.text == text == message.text
+        assert 0 < len(text) < 2000
+        assert (message.ending, error.partial.ending) == ("stopped", "stopped")
+
+    def test_is_an_error_for_a_reader_of_a_shared_stream_too(self) -> None:
+        """All readers read one answer."""
+        with connect(OPENAI, json=question(), client=playing(LONG), retry=Retry(most=0.001)) as stream:
+            for reader in stream.tee(2):
+                with pytest.raises(OutputIncomplete):
+                    reader.final()
+
+    def test_is_no_error_if_somebody_else_has_stopped_it(self) -> None:
+        """`stop()` and a guard are decisions of the program, which knows of them."""
+        stops: list[Any] = [lambda stream: stream.stop(), lambda stream: stream.guard(Budget(tokens=9))]
+        for stop in stops:
+            with connect(OPENAI, json=question(), client=playing(LONG), retry=Retry(most=1.0)) as stream:
+                stop(stream)
+                assert stream.final().ending == "stopped"
+
+    @pytest.mark.parametrize("protocol", ["tokenstream", "openai-chat", "ui-message", "ag-ui"])
+    def test_is_an_error_for_the_readers_of_a_relay(self, protocol: Any) -> None:
+        """They cannot see why an answer ends in its middle."""
+
+        def send(most: float) -> bytes:
+            stream = connect(OPENAI, json=question(), client=playing(LONG), retry=Retry(most=most))
+            return b"".join(relay.encode(stream, protocol))
+
+        assert b"error" in send(0.001).split(b"\n\n")[-2].lower() + send(0.001).split(b"\n\n")[-3].lower()
+        assert b"error" not in send(1.0).lower()
+        with Stream([send(0.001)]) as copy, pytest.raises(StreamError):
+            copy.final()

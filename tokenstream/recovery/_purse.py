@@ -1,0 +1,272 @@
+"""The class `Purse`: money and tokens for many answers, from which each request takes what it may cost."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.errors import MisuseError
+from tokenstream.limits import check_seconds, check_whole
+from tokenstream.stream._log import warn
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from redis import Redis
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_UNITS = 10**9
+"""Money is counted in whole billionths, of which sums are exact."""
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+_SIZE = 43
+"""The number of bytes of a purse's file."""
+_ADD = """
+local spent = redis.call('HMGET', KEYS[1], 'billionths', 'tokens')
+for i = 1, 2 do
+  local now = tonumber(spent[i] or '0')
+  if ARGV[i + 2] ~= '' and now + tonumber(ARGV[i]) > tonumber(ARGV[i + 2]) then
+    return {0, spent[1] or '0', spent[2] or '0'}
+  end
+end
+local money = redis.call('HINCRBY', KEYS[1], 'billionths', ARGV[1])
+return {1, money, redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])}
+"""
+
+
+class Amount(NamedTuple):
+    """Money in billionths, and tokens."""
+
+    money: int = 0
+    tokens: int = 0
+
+    @classmethod
+    def of(cls, cost: float, tokens: int) -> Amount:
+        """Return the amount for a cost, which is rounded up."""
+        return cls(math.ceil(round(cost * _UNITS, 3)), tokens)
+
+    def plus(self, other: Amount) -> Amount:
+        """Return the sum of two amounts."""
+        return Amount(self.money + other.money, self.tokens + other.tokens)
+
+    def minus(self, other: Amount) -> Amount:
+        """Return the difference of two amounts."""
+        return Amount(self.money - other.money, self.tokens - other.tokens)
+
+    @property
+    def cost(self) -> float:
+        """The money as a cost."""
+        return self.money / _UNITS
+
+
+class Purse:
+    """Money and tokens that many answers share, for `Retry(most=purse)`, in any thread, process or machine.
+
+    Before a request is sent, the most that its answer may cost is taken out: a token of input for every two
+    bytes of the request's JSON, and the tokens of its output limit. Once the answer has ended, what it has
+    not cost is put back. What a killed process has taken stays taken. A request for which there is no room is
+    not sent: `OutputIncomplete` is raised, with what is left. An answer that has cost what was taken for it
+    is stopped.
+
+    Args:
+        most: The highest sum of all costs, by `Route.price` or by the table of the extra `prices`; None for
+            no bound.
+        tokens: The most tokens of all requests and answers; None for no bound.
+        file: A file for what was spent, which is locked for each change, and created if it is missing. None,
+            without `redis`, for this process alone.
+        redis: A `redis.Redis` for what was spent, with which an `AsyncStream` talks in a thread.
+        name: The key in Redis.
+
+    Raises:
+        MisuseError: There is no bound, or an option is wrong.
+
+    Example:
+        >>> purse = Purse(most=5.0, tokens=2_000_000)
+        >>> purse.spent, purse.tokens_spent
+        (0.0, 0)
+    """
+
+    __slots__ = ("_file", "_lock", "_name", "_redis", "_spent", "failures", "most", "tokens")
+
+    def __init__(
+        self,
+        *,
+        most: float | None = None,
+        tokens: int | None = None,
+        file: str | os.PathLike[str] | None = None,
+        redis: Redis | None = None,
+        name: str = "tokenstream:purse",
+    ) -> None:
+        if most is None and tokens is None:
+            raise MisuseError("a Purse without a bound bounds nothing: give most=, tokens=, or both")
+        if file is not None and redis is not None:
+            raise MisuseError("a Purse is in one place: give file= or redis=")
+        self.most = None if most is None else check_seconds("most", most, unit="money")
+        """The highest sum of all costs; None for no bound."""
+        self.tokens = None if tokens is None else check_whole("tokens", tokens)
+        """The most tokens of all requests and answers; None for no bound."""
+        self._file = None if file is None else os.fspath(file)
+        self._redis = redis
+        self.failures: tuple[type[Exception], ...] = (
+            OSError,
+            *(_check_client(redis) if redis is not None else ()),
+        )
+        """What changing the file or talking with Redis raises."""
+        self._name = name
+        self._spent, self._lock = Amount(), Lock()
+
+    def __repr__(self) -> str:
+        return f"Purse(most={self.most}, tokens={self.tokens})"
+
+    @property
+    def spent(self) -> float:
+        """The costs of all answers so far, with what was taken for those that have not ended."""
+        return self.add(Amount(), bounded=False)[1].cost
+
+    @property
+    def tokens_spent(self) -> int:
+        """The tokens of all answers so far, with those that were taken for answers that have not ended."""
+        return self.add(Amount(), bounded=False)[1].tokens
+
+    @property
+    def waits(self) -> bool:
+        """True if a change waits for a file or for Redis, and so is made in a thread for an `AsyncStream`."""
+        return self._file is not None or self._redis is not None
+
+    def add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
+        """Add a change to what was spent, if there is room; return True if it was added, and the sum."""
+        if self._redis is not None:
+            most = self.bounds.money if bounded and self.most is not None else ""
+            tokens = self.bounds.tokens if bounded and self.tokens is not None else ""
+            client: Any = self._redis
+            added, *sums = client.eval(_ADD, 1, self._name, *change, most, tokens)
+            return bool(added), Amount(*map(int, sums))
+        with self._lock:
+            if self._file is None:
+                added, self._spent = self._find_sum(self._spent, change, bounded=bounded)
+                return added, self._spent
+            with os.fdopen(os.open(self._file, _FLAGS, 0o600), "r+b", buffering=0) as file:
+                _lock(file.fileno())
+                try:
+                    added, spent = self._find_sum(_read(file, self._file), change, bounded=bounded)
+                    if added and any(change):
+                        _write(file, spent)
+                finally:
+                    # Closing alone would keep the lock if a child process has a copy of the file.
+                    _unlock(file.fileno())
+            return added, spent
+
+    def _find_sum(self, spent: Amount, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
+        """Return True and the sum if a change is within the bounds, else False and what was spent."""
+        total, most = spent.plus(change), self.bounds
+        exceeds_money = self.most is not None and total.money > most.money
+        exceeds_tokens = self.tokens is not None and total.tokens > most.tokens
+        return (False, spent) if bounded and (exceeds_money or exceeds_tokens) else (True, total)
+
+    @property
+    def bounds(self) -> Amount:
+        """The bounds; 0 for a missing one."""
+        return Amount.of(self.most or 0.0, self.tokens or 0)
+
+    def describe(self, amount: Amount) -> str:
+        """Return the words for an amount, in what the purse bounds."""
+        money = None if self.most is None else f"{max(amount.cost, 0.0):.6g}"
+        tokens = None if self.tokens is None else f"{max(amount.tokens, 0):,} tokens"
+        return " and ".join(filter(None, (money, tokens)))
+
+
+class Booking(NamedTuple):
+    """A change of what a purse has spent."""
+
+    purse: Purse
+    change: Amount
+    bounded: bool = False
+
+    def make(self) -> tuple[bool, Amount]:
+        """Change what was spent; see `Purse.add`. What was not booked stays taken, as after a kill."""
+        try:
+            return self.purse.add(self.change, bounded=self.bounded)
+        except self.purse.failures as error:
+            if self.bounded:
+                raise
+            warn("a purse keeps what was taken for an answer, which was not booked: %r", error)
+        return False, Amount()
+
+    async def make_async(self) -> tuple[bool, Amount]:
+        """Change what was spent, in a thread if that waits."""
+        from anyio import CancelScope, to_thread
+
+        if not self.purse.waits:
+            return self.make()
+        # What was taken must be known to the caller, or else nobody puts it back.
+        with CancelScope(shield=True):
+            booked = await to_thread.run_sync(self.make)
+        # Not within the block, which might swallow an exception as far as a type checker knows.
+        return booked  # noqa: RET504
+
+
+def _check_client(redis: Redis) -> tuple[type[Exception], ...]:
+    """Check that a client is a `redis.Redis`, and return what it raises."""
+    try:
+        from redis import Redis as Client
+        from redis import RedisError
+    except ImportError as error:
+        raise MisuseError(
+            'redis= needs redis-py: install it with pip install "llm-tokenstream[redis]"'
+        ) from error
+    if not isinstance(redis, Client):
+        raise MisuseError(f"redis= is a redis.Redis, also for an AsyncStream, and not {type(redis).__name__}")
+    return (RedisError,)
+
+
+def _read(file: FileIO, path: str) -> Amount:
+    """Return what a purse's file says was spent; nothing for a new file."""
+    text = file.read(_SIZE + 1)
+    if not text:
+        return Amount()
+    money, _, tokens = text.decode("ascii", "replace").partition(" ")
+    digits, counted = money.replace(".", "", 1), tokens.rstrip("\n")
+    if len(text) != _SIZE or not (digits + counted).isdecimal():
+        raise MisuseError(f"{path} is not the file of a Purse")
+    return Amount(int(digits), int(counted))
+
+
+def _write(file: FileIO, spent: Amount) -> None:
+    """Write what was spent in place, with one call, which a kill does not divide."""
+    whole, rest = divmod(spent.money, _UNITS)
+    text = f"{whole:011d}.{rest:09d} {spent.tokens:020d}\n"
+    file.seek(0)
+    file.write(text.encode())
+    os.fsync(file.fileno())
+
+
+if sys.platform == "win32":
+
+    def _lock(file: int) -> None:
+        """Lock a byte behind the end of a file; Windows gives up after ten seconds, so try again."""
+        os.lseek(file, _SIZE + 1, os.SEEK_SET)
+        while True:
+            try:
+                msvcrt.locking(file, msvcrt.LK_LOCK, 1)
+                break
+            except OSError:
+                continue
+        os.lseek(file, 0, os.SEEK_SET)
+
+    def _unlock(file: int) -> None:
+        os.lseek(file, _SIZE + 1, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,111 @@
+"""The prices of models, from the table in the package genai-prices."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream._basics.request_facts import model_in
+from tokenstream.errors import MisuseError
+from tokenstream.formats._registry import format_of_request
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream.formats._base import Format
+
+_ADDS_CACHED = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
+"""Formats whose number of input tokens leaves out the cached ones."""
+_MANY = 1_000_000
+
+
+class Tariff(NamedTuple):
+    """The price of a model at a provider, which is looked up in the table when a cost is computed."""
+
+    model: str
+    url: str
+    adds_cached: bool
+    """True if the provider counts cached tokens apart from the input tokens."""
+    before: Usage = Usage()
+    """The token counts of the same request that an earlier attempt has paid for."""
+
+    def find_cost(self, usage: Usage) -> float | None:
+        """Return the cost of token counts beyond those of `before`; None if the table has no price."""
+        cost, paid = self._find_cost(usage), self._find_cost(self.before)
+        return None if cost is None or paid is None else max(cost - paid, 0.0)
+
+    def _find_cost(self, usage: Usage) -> float | None:
+        """Return the cost of token counts; each cached token is counted once, at its own price."""
+        if not usage:
+            return 0.0
+        read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+        told, cached = usage.input_tokens or 0, read + written
+        # Counts of sound may overlap with those of the cache, of which no provider says how.
+        heard = 0 if cached else usage.input_audio_tokens or 0
+        total = told + cached if self.adds_cached else max(told, cached)
+        spoken = min(usage.output_audio_tokens or 0, usage.output_tokens or 0)
+        counts = max(total, heard), read, written, heard, spoken
+        fixed = _look_up(self.model, self.url, counts, 0)
+        many = _look_up(self.model, self.url, counts, _MANY)
+        if fixed is None or many is None:
+            return None
+        # A look-up takes a millisecond, and a bound asks after each piece: output has one price a token.
+        return fixed + (many - fixed) / _MANY * ((usage.output_tokens or 0) - spoken)
+
+
+def adds_cached(asked: tuple[str, object] | None, format: str | type[Format] | Format | None) -> bool:
+    """Return True if the provider of a request counts cached tokens apart from the input tokens."""
+    return format_of_request(asked[0] if asked else "", format) in _ADDS_CACHED
+
+
+def count_tokens(usage: Usage, *, adds_cached: bool) -> int:
+    """Return the number of all tokens of a usage, each of which is counted once."""
+    cached = (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0) if adds_cached else 0
+    return (usage.input_tokens or 0) + cached + (usage.output_tokens or 0)
+
+
+def find_tariff(
+    asked: tuple[str, object] | None, format: str | type[Format] | Format | None
+) -> Tariff | None:
+    """Return the tariff for the address and the JSON of a request; None if these name no model."""
+    url, payload = asked or ("", None)
+    model = model_in(payload, url)
+    if model is None:
+        return None
+    return Tariff(model, url, adds_cached(asked, format))
+
+
+def require_tariff(
+    asked: tuple[str, object] | None, format: str | type[Format] | Format | None, option: str
+) -> Tariff:
+    """Return the tariff for a request; refuse one without a price, which an option would not bound."""
+    tariff = find_tariff(asked, format)
+    if tariff is None or tariff.find_cost(Usage(input_tokens=1, output_tokens=1)) is None:
+        model = "a request that names no model" if tariff is None else f"the model {tariff.model!r}"
+        raise MisuseError(
+            f"{option} needs the price of {model}: give it, as in Route(price=…), or install the prices with "
+            'pip install "llm-tokenstream[prices]", which may lack this model at this address'
+        )
+    return tariff
+
+
+@lru_cache(maxsize=256)
+def _look_up(model: str, url: str, counts: tuple[int, int, int, int, int], output: int) -> float | None:
+    """Return the price of a request's counts from the table; None if it is not installed, or has none."""
+    try:
+        from genai_prices import Usage as Counts
+        from genai_prices import calc_price
+    except ImportError:
+        return None
+    total, read, written, heard, spoken = counts
+    counted = Counts(
+        input_tokens=total,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        input_audio_tokens=heard,
+        output_tokens=output + spoken,
+        output_audio_tokens=spoken,
+    )
+    try:
+        return float(calc_price(counted, model, provider_api_url=url).total_price)
+    except LookupError:
+        return None
