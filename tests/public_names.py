@@ -252,7 +252,16 @@ PUBLIC: dict[str, list[str]] = {
         "UnknownAnswer",
         "UnknownPosition",
     ],
-    "tokenstream.recovery": ["Attempt", "AttemptReport", "Leg", "Purse", "Retry", "Route", "aresilient", "resilient"],
+    "tokenstream.recovery": [
+        "Attempt",
+        "AttemptReport",
+        "Leg",
+        "Purse",
+        "Retry",
+        "Route",
+        "aresilient",
+        "resilient",
+    ],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [
         "Accumulate",

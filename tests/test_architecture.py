@@ -196,7 +196,18 @@ for module in pkgutil.walk_packages(tokenstream.__path__, "tokenstream."):
     if "._" not in module.name and module.name != "tokenstream.testing.plugin":
         importlib.import_module(module.name)
 """
-    extras = {"aiohttp", "genai_prices", "griffe", "opentelemetry", "pytest", "redis", "regex", "rich", "uvloop", "yaml"}
+    extras = {
+        "aiohttp",
+        "genai_prices",
+        "griffe",
+        "opentelemetry",
+        "pytest",
+        "redis",
+        "regex",
+        "rich",
+        "uvloop",
+        "yaml",
+    }
 
     assert set() == extras & _loaded_by(statement)
 

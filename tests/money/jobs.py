@@ -43,7 +43,9 @@ _CHANGES = {
 def load(redis_url: str, provider_url: str, bank: str, format: str, mode: Any) -> dict[str, Any]:
     """Return the names of a program, with waits that suit a test; with the bank "keys", of the second one."""
     os.environ |= {"REDIS_URL": redis_url, "OPENAI_BASE_URL": provider_url, "OPENAI_API_KEY": "k"}
-    program, with_keys, *_ = blocks((ROOT / "docs" / "guides" / "money.md").read_text(encoding="utf-8"), "python")
+    program, with_keys, *_ = blocks(
+        (ROOT / "docs" / "guides" / "money.md").read_text(encoding="utf-8"), "python"
+    )
     code = program.code
     for old, new in {FORMATS["openai-chat"]: FORMATS[format], **_CHANGES[format]}.items():
         assert old in code

@@ -131,12 +131,11 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         for part_index, content in zip(earlier, contents, strict=False):
             if part_index != NOT_TEXT:
                 self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
-        missing = contents[len(earlier) :]
-        if missing and step is None:
-            raise ProtocolError(
-                "the whole interaction has more content in a step than arrived; see .partial for that"
-            )
-        for content in missing if step is not None else ():
+        for content in contents[len(earlier) :]:
+            if step is None:
+                raise ProtocolError(
+                    "the whole interaction has more content in a step than arrived; see .partial for that"
+                )
             self._add_content(step, content)
 
     def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
