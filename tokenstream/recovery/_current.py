@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._growing_usage import NO_USAGE
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import ProviderError, StatusError
+from tokenstream.errors import PositionLost, ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message, Usage
 from tokenstream.recovery._spending import count_attempt
@@ -143,9 +143,13 @@ class CurrentAttempt:
         """True if this attempt was to bring the answer by its id, and has brought nothing of it."""
         return self.kind in ("poll", "document") and not self.has_answered
 
-    def count_failed_fetch(self, now: float) -> None:
-        """Count this attempt if it was to bring the answer by its id, and has failed."""
-        if self.fetch_failed and self.itinerary.has_left(self.opener_index):
+    def count_failed_fetch(self, error: StreamError, now: float) -> None:
+        """Count this attempt if it was to bring the answer by its id, and has failed.
+
+        A server that says that it does not have the answer is not asked for it again, so that is not counted.
+        """
+        is_failure = self.fetch_failed and not isinstance(error, PositionLost)
+        if is_failure and self.itinerary.has_left(self.opener_index):
             self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
             self.itinerary.note_attempt(self.opener_index, now)
 

@@ -266,7 +266,7 @@ class Planner:
             return "poll"
         if isinstance(error, PositionLost):
             # The server cannot resume the answer, but may have it finished.
-            is_needed = current.mode == "resume" and not self._was_fetched
+            is_needed = current.mode == "resume" and current.kind == "attempt"
         else:
             is_needed = current.kind == "document" and current.fetch_failed
         is_known = is_needed and current.position is not None and current.opener.can_fetch(current.message)

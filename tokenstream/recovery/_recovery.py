@@ -160,7 +160,7 @@ class Recovery:
                 return None
             plan = AttemptPlan(attempt.mode, current.opener_index, 0.0, kind="leg")
             return self._follow_plan(plan, attempt, None, now)
-        current.count_failed_fetch(now)
+        current.count_failed_fetch(error, now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
         if refusal is None and current.hold.released:
             self._last_break = error
