@@ -350,6 +350,19 @@ def test_messages_beyond_a_bound_are_none_at_a_glance() -> None:
         assert parser.error is not None
 
 
+def test_many_lengths_are_proved_each_time() -> None:
+    """Only so many are kept."""
+    parser = AWSEventStreamParser()
+    parser.feed(SECOND)
+    look = parser.shortcut("contentBlockDelta", b"", len)
+
+    assert look is not None
+    for _ in range(2):
+        for size in range(600):
+            payload = {"delta": "a" * size}
+            assert size + 12 == look(event("contentBlockDelta", payload))
+
+
 def test_a_chunk_that_is_one_event_is_proved_at_a_glance_too() -> None:
     """Any byte that was changed makes it none, and what follows has its place in the body."""
     parser = AWSEventStreamParser()

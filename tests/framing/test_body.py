@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.errors import LimitExceeded
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._body import JSONBody
 from tokenstream.limits import Limits
 
@@ -100,6 +100,23 @@ def test_the_elements_of_an_array_are_given_one_by_one(
 
     assert [json.loads(item) for item in documents] == [DOCUMENT, 1, DOCUMENT]
     assert (unfinished, error) == (None, None)
+
+
+def test_an_array_that_was_cut_offers_what_it_had() -> None:
+    """The unfinished element is in `unfinished` and, bounded, in `tail`."""
+    parser = JSONBody(limits=Limits(tail=4))
+
+    assert parser.feed(b'[{"a": 1},\n{"b": ') == [b'{"a": 1}']
+    assert (parser.end(), parser.unfinished, parser.tail) == ([], b'{"b": ', b'{"b"')
+
+
+def test_what_is_no_array_after_its_bracket_is_an_error() -> None:
+    """With what came before it handed out."""
+    parser = JSONBody()
+
+    assert parser.feed(b"[1}") == [b"1"]
+    with pytest.raises(ProtocolError, match="at byte 2 of the body"):
+        parser.check()
 
 
 def test_the_bound_of_the_first_line_does_not_depend_on_the_chunking() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, field_validator
 from pydantic_core import SchemaError
 
-from tests.partial_json.typed import STEP
+from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models.keys import Aliased, ByName, Extra
 from tests.partial_json.typed_models.shapes import Node, Recipe, Step
 from tests.partial_json.typed_models.unions import Owner, Unions
@@ -119,6 +119,13 @@ def test_a_key_that_comes_again_has_its_last_value() -> None:
     assert first is second is third
 
 
+def test_other_errors_stay_when_a_key_comes_again() -> None:
+    """Only what was wrong with the key's earlier value is forgotten."""
+    draft = _partial(Recipe, '{"name": 1, "tags": {"a": "x"}, "name": "y"')
+
+    assert [("tags", "a")] == [error["loc"] for error in draft.errors]
+
+
 def test_aliases_are_read_and_names_are_shown() -> None:
     """A draft has a field under its name, whatever key it came with; errors name the key."""
     draft = _partial(Aliased, '{"A": 1, "b2": "tex')
@@ -152,6 +159,14 @@ def test_an_error_behind_a_tag_names_the_member() -> None:
     draft = _partial(Owner, '{"favourite": {"kind": "cat", "lives": "x"')
 
     assert [("favourite", "cat", "lives")] == [error["loc"] for error in draft.errors]
+
+
+def test_an_unknown_tag_is_wrong_when_its_object_closes() -> None:
+    """Nothing can be read under a tag that no member has; what came shows."""
+    draft = _partial(Owner, '{"favourite": {"kind": "fish", "lives": 3, "steps": [1]}')
+
+    assert {"kind": "fish", "lives": 3} == {name: draft.favourite[name] for name in ("kind", "lives")}
+    assert ["union_tag_invalid"] == [error["type"] for error in draft.errors]
 
 
 def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
@@ -214,6 +229,16 @@ def test_a_document_that_is_too_deep_is_refused() -> None:
     assert isinstance(caught.value.__cause__, LimitExceeded)
     draft.end()
     assert draft.error is caught.value.__cause__
+
+
+def test_a_document_as_deep_as_pydantic_reads_is_read() -> None:
+    """Nothing of it recurses: neither reading nor taking snapshots."""
+    text = '{"v":1,"kids":[' * 99 + '{"v":2}' + "]}" * 99
+    draft = drafted(Node, text, list(range(0, len(text), 7)))
+
+    assert Node.model_validate_json(text) == draft.partial().final()
+    assert _partial(Node, text[:700]) == _partial(Node, text[:700])
+    assert repr(_partial(Node, text[:700])).count("Partial") <= 40
 
 
 def test_an_exception_of_a_validators_own_is_the_callers() -> None:

@@ -132,6 +132,18 @@ def test_a_document_as_deep_as_one_likes_is_read_and_compared_without_recursion(
     assert ["repeated_document"] == [repair.name for repair in parser.repairs]
 
 
+@pytest.mark.parametrize(
+    "text", ["[" + "1" * 4_301, "1" * 4_301, "[0x" + "1" * 4_400, '{"a": -' + "1" * 5_000]
+)
+def test_digits_are_bounded_as_in_the_strict_reading(text: str) -> None:
+    """Neither `int` nor anybody else reads longer numbers."""
+    for size in (0, 7):
+        error = ended(text, size).error
+
+        assert isinstance(error, LimitExceeded)
+        assert "digits" == error.limit
+
+
 def test_a_decimal_has_a_bound_too() -> None:
     """An exponent that no Decimal holds."""
     error = ended('{"a": 1e9999999999999999999}', decimals=True).error
