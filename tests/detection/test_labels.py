@@ -104,9 +104,3 @@ def test_a_body_that_ends_before_it_tells_is_of_the_only_format_it_can_be(body: 
 
         assert name == reading.format
         assert not isinstance(reading.error, NotAStream)
-
-
-def test_a_body_that_could_be_of_several_formats_or_of_none_is_of_none() -> None:
-    """A ping, a name without data: nothing is guessed."""
-    for body in (sse("y", event="x"), sse('{"type":"start"}') + sse('{"choices":[]}')):
-        assert isinstance(read([body]).error, NotAStream)

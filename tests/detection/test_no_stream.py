@@ -155,15 +155,6 @@ def test_json_of_an_unknown_format_is_no_stream_and_the_error_lists_the_known_on
     assert "private" not in str(error)
 
 
-def test_a_plain_body_is_no_stream() -> None:
-    """Words that are neither SSE nor JSON are shown by their start, in `.body` and not in the message."""
-    error = read([b"upstream connect error or disconnect/reset before headers"]).error
-
-    assert isinstance(error, NotAStream)
-    assert error.body.startswith("upstream")
-    assert "upstream" not in str(error)
-
-
 def test_a_payload_that_is_broken_json_is_a_protocol_error() -> None:
     """What begins like a JSON object and is none says where, and the answer before it is kept."""
     reading = read([wire.chat({"content": "Hi"}) + sse('{"choices": [}') + wire.chat({"content": "!"})])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import encoders, registry, wire
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, resilient, tap, testing
+from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, tap, testing
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.formats import custom
 
@@ -81,14 +81,6 @@ def test_a_custom_format_knows_a_payload_by_any_of_its_paths() -> None:
     assert "none of the events (1) fits a path of custom(); they look like an unknown one" in str(error)
 
 
-def test_text_takes_whatever_comes() -> None:
-    """An answer may be an object of JSON that a model wrote."""
-    chunks = SCRIPT.chunks("openai-chat")
-
-    assert end_of(chunks, "text").error is None
-    assert "".join(Stream(["Hel", "lo"], format="pieces").text) == "Hello"
-
-
 def test_content_that_was_read_keeps_its_truncation() -> None:
     """The first frame is of the format, so the cut explains the missing end."""
     assert isinstance(end_of(SCRIPT.chunks("anthropic")[:-2], "anthropic").error, StreamTruncated)
@@ -138,11 +130,3 @@ def test_a_wrong_format_is_asked_for_once() -> None:
             stream.final()
 
     assert 1 == len(asked)
-
-
-def test_a_lone_sentinel_is_asked_for_again() -> None:
-    """The second answer is the one that is read."""
-    answers = [[wire.DONE], SCRIPT.chunks("openai-chat")]
-    stream = resilient(lambda attempt: answers[attempt.number - 1], Retry(attempts=2, wait=0.0))
-
-    assert "Hello there you" == stream.final().text

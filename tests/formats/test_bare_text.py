@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tests.support.formats import Text
 from tests.support.tables import in_one_test
-from tokenstream import Decoder
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import MessageStart, Ping, TextDelta, Unknown
@@ -200,13 +199,6 @@ def test_text_is_never_found_in_a_json_object() -> None:
     assert Text.recognises({"text": "Hello"}, "") is False
 
 
-def test_every_piece_carries_its_text_as_raw() -> None:
-    """The payload as sent, without the joiner."""
-    events, _ = read(Text(joiner=" "), b"The", b"cat", DONE)
-
-    assert [event.raw for event in events if isinstance(event, TextDelta)] == ["The", "cat"]
-
-
 @given(pieces=st.lists(st.binary(max_size=8)), joiner=st.sampled_from(["", " "]))
 def test_any_pieces_come_out_as_they_went_in(pieces: list[bytes], joiner: str) -> None:
     """The quick way for plain pieces gives what the long way gives, and nothing crashes."""
@@ -220,21 +212,6 @@ def test_any_pieces_come_out_as_they_went_in(pieces: list[bytes], joiner: str) -
 
 
 PIECES = ["a", " b", "{", "[DONE]", "]", "é", "🌊", "\t", " ", "a\nb", "a\rb", '{"error": {"message": "m"}}']
-
-
-@given(st.lists(st.sampled_from(PIECES), max_size=12), st.sampled_from(["", " "]))
-def test_chunks_read_at_a_glance_give_what_the_whole_body_gives(pieces: list[str], joiner: str) -> None:
-    """A chunk that is one piece in one line needs no framing; any other is read in the plain way."""
-    chunks = [b"data: " + piece.encode().replace(b"\n", b"\ndata: ") + b"\n\n" for piece in pieces]
-    chunks += [b"data: \xff\n\n", b"event: error\ndata: no\n\n"]
-    glanced, whole = Decoder(text(joiner=joiner)), Decoder(text(joiner=joiner))
-    events = [event for chunk in chunks for event in glanced.feed(chunk)] + glanced.end()
-    expected = whole.feed(b"".join(chunks)) + whole.end()
-
-    assert expected == events
-    assert [event.raw for event in expected] == [event.raw for event in events]
-    assert repr(whole.error) == repr(glanced.error)
-    assert dict(whole.departures) == dict(glanced.departures)
 
 
 def test_a_chunk_that_is_one_piece_is_read_at_a_glance() -> None:

@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed, pieces
 from tests.formats.told import DONE, Told, is_sound, tell
-from tests.support import chunkings
 from tests.support.formats import AGUI, UIMessage
-from tests.support.reading import read
 from tests.support.tables import in_one_test
-from tests.support.wire import sses
 from tokenstream.errors import ProtocolError
-from tokenstream.events import TextDelta
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 
@@ -160,15 +156,6 @@ def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, before: i
     assert tell(PlainUI(), *frames).outcome == tell(UIMessage(), *frames).outcome
 
 
-def test_payloads_that_say_more_each_time_are_read_at_a_glance_too() -> None:
-    """Times and the provider's own event change with every piece, and say nothing of the answer."""
-    frames = [{**RUN[6], "delta": f"{n}", "timestamp": n, "rawEvent": {"text": f"{n}"}} for n in range(200)]
-    told = tell(AGUI(), RUN[0], RUN[5], *frames, RUN[8], RUN[18])
-
-    assert "".join(f"{n}" for n in range(200)) == told.message.text
-    assert list(range(200)) == [e.raw["timestamp"] for e in told.events if isinstance(e, TextDelta)]
-
-
 @given(
     pieces=PIECES,
     ascii_only=st.booleans(),
@@ -228,58 +215,6 @@ def test_a_piece_that_is_the_name_of_its_type_changes_no_type() -> None:
     assert "TEXT_MESSAGE_CONTENT" * 12 == tell(AGUI(), *frames).message.text
 
 
-@pytest.mark.parametrize("separator", [b"", b"\ndata: "], ids=["one line", "two lines"])
-def test_a_whole_run_whose_pieces_stand_twice_is_read(separator: bytes) -> None:
-    """Chunks of one event each are read at a glance, unless a payload takes several lines."""
-    body = sses(RUN[0], RUN[5])
-    for n in range(40):
-        payload: dict[str, Any] = {**RUN[6], "delta": f"{n}é", "rawEvent": {"text": f"{n}é"}}
-        data = json.dumps(payload, ensure_ascii=False).encode()
-        body.append(b"data: " + data.replace(b', "delta"', b"," + separator + b' "delta"') + b"\n\n")
-    body += sses(RUN[8], RUN[18])
-    reading = read(body)
-
-    assert "".join(f"{n}é" for n in range(40)) == reading.text()
-    assert (None, {}) == (reading.error, reading.departures)
-
-
-def test_many_layouts_of_payloads_are_read_all_the_same() -> None:
-    """How many are remembered has a bound."""
-    aside = [{name: 1} for name in ("timestamp", "rawEvent", "raw_event", "metadata", "subagentRunId")]
-    frames = []
-    for first in aside:
-        for second in aside:
-            frames.append({**first, **RUN[6], **second, "delta": "x"})
-    told = tell(AGUI(), RUN[0], RUN[5], *frames, RUN[8], RUN[18])
-
-    assert "x" * len(frames) == told.message.text
-
-
-@pytest.mark.parametrize("chunking", ["whole", "sevens", "per event", "random", "bytes"])
-def test_a_whole_stream_is_the_same_at_every_chunking(chunking: str) -> None:
-    """Chunks of one event each are read at a glance, others are not."""
-    pieces = [ui("text-delta", id="0", delta=f"{n}é") for n in range(60)]
-    payloads = [UI[1], UI[6], *pieces, UI[9], UI[26]]
-    body = b"".join(sses(*payloads, "[DONE]"))
-    reading = read(chunkings.several(body, "ui")[chunking])
-
-    assert reading.message is not None
-    assert "".join(f"{n}é" for n in range(60)) == reading.message.text
-    assert (None, {}) == (reading.error, reading.departures)
-
-
-def test_a_piece_in_several_lines_is_read() -> None:
-    """JSON may be spread over several `data:` lines; then no chunk can be told at a glance."""
-    lines = 'data: {"type":"text-delta",\ndata: "id":"0","delta":"x"}\n\n'
-    body = sses(UI[1], UI[6])
-    body += [lines.encode()] * 20
-    body += sses(UI[9], UI[26])
-    reading = read([*body, *sses("[DONE]")])
-
-    assert reading.message is not None
-    assert "x" * 20 == reading.message.text
-
-
 def test_bounds_hold_on_the_short_way_too() -> None:
     """With limits of one's own every payload is measured."""
     deep = {**RUN[6], "rawEvent": [[[[1]]]]}
@@ -316,9 +251,3 @@ def test_whatever_an_agent_sends_only_our_errors_come_out(payloads: list[Any]) -
     check(told)
     assert sorted("".join(told.texts)) == sorted(told.message.text)
     assert tell(PlainRun(), *payloads).outcome == told.outcome
-
-
-@given(payloads=changed(UI + RUN), ui_message=st.booleans())
-def test_objects_that_were_decoded_elsewhere_crash_nothing(payloads: list[Any], ui_message: bool) -> None:
-    """SDKs hand over dicts, whose texts may be broken."""
-    check(tell(UIMessage() if ui_message else AGUI(), *payloads, plain=True))

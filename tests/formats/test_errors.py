@@ -34,7 +34,6 @@ def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:
     [
         ({"error": {"message": "busy"}}, "", "busy"),
         ({"error": "busy"}, "", "busy"),
-        ({"error": {"msg": "busy"}, "choices": []}, "", "busy"),
         ({"message": "busy"}, "error", "busy"),
         ({"type": "error", "message": "busy"}, "", "busy"),
         ({"object": "error", "message": "busy"}, "", "busy"),
@@ -46,7 +45,6 @@ def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:
         ({"detail": [{"loc": ["body"]}]}, "", "it does not say which"),
         ({"detail": [{"loc": ["body"], "msg": "busy"}]}, "", "busy"),
         ({"errors": [{"code": 1, "message": "busy"}]}, "error", "busy"),
-        ({"errors": ["busy"]}, "error", "it does not say which"),
         ({"error": {"type": "overloaded_error"}}, "", "overloaded_error"),
         ({"error": {"code": 529}}, "", "529"),
         ({"error": {"message": ""}}, "", "it does not say which"),
@@ -55,18 +53,14 @@ def _error_of(payload: dict[str, Any], event: str = "") -> ProviderError:
         ({"errors": [{"message": "busy", "path": ["ask"]}], "data": None}, "", "busy"),
         ({"error": [{"message": "busy"}]}, "", "busy"),
         ({"error": True, "message": "busy"}, "", "busy"),
-        ({"error": 503, "message": "busy"}, "", "busy"),
         ({"success": False, "msg": "busy"}, "", "busy"),
-        ({"code": 1301, "msg": "busy", "success": False}, "", "busy"),
         ({"errcode": 7, "errmsg": "busy"}, "", "busy"),
         ({"status": "error", "message": "busy"}, "", "busy"),
-        ({"status": "ERROR", "message": "busy"}, "", "busy"),
         ({"status": "Failed", "detail": "busy", "path": "/v1"}, "", "busy"),
         ({"message": "busy", "code": "engine_busy"}, "", "busy"),
         ({"status": 503, "message": "busy", "path": "/v1", "timestamp": "12:00"}, "", "busy"),
         ({"statusCode": 429, "message": "busy"}, "", "busy"),
         ({"title": "busy", "status": 503}, "", "busy"),
-        ({"type": "about:blank", "title": "busy", "status": 503}, "error", "busy"),
         ({"__type": "ThrottlingException", "message": "busy"}, "", "busy"),
         ({"Message": "busy"}, "", "busy"),
         ({"detail": {"message": "busy"}}, "", "busy"),
@@ -103,21 +97,6 @@ def test_an_error_may_stand_in_an_array(body: bytes) -> None:
 
 
 @in_one_test(
-    "payload, kind",
-    [
-        ({"statusCode": 429, "message": "m"}, "rate_limited"),
-        ({"title": "m", "status": 503}, "overloaded"),
-        ({"__type": "com.example#ThrottlingException", "message": "m"}, "rate_limited"),
-        ({"errors": [{"message": "m", "code": 401}]}, "authentication"),
-        ({"error": 400, "message": "m"}, "invalid_request"),
-    ],
-)
-def test_an_error_in_an_unusual_shape_is_classified(payload: dict[str, Any], kind: str) -> None:
-    """Its status or its name says whose problem it is, as that of any other."""
-    assert kind == _error_of(payload).kind
-
-
-@in_one_test(
     "payload",
     [
         {},
@@ -125,14 +104,9 @@ def test_an_error_in_an_unusual_shape_is_classified(payload: dict[str, Any], kin
         {"error": {}},
         {"error": 5, "choices": []},
         {"base_resp": {"status_code": 0}, "choices": []},
-        {"base_resp": 5},
         {"choices": [], "code": 7, "message": "m"},
-        {"candidates": [], "code": 7, "message": "m"},
         {"type": "ping", "code": 7, "message": "m"},
-        {"code": 7},
-        {"error_code": 7},
         {"detail": 5},
-        {"detail": "m", "more": 1},
         {"message": "m"},
         {"code": 0, "message": "ok"},
         {"success": True, "message": "m"},
@@ -141,23 +115,15 @@ def test_an_error_in_an_unusual_shape_is_classified(payload: dict[str, Any], kin
         {"code": "stage-2", "detail": "searching"},
         {"status": 200, "message": "m"},
         {"error": False, "message": "m"},
-        {"error": 0, "message": "m"},
-        {"title": "m", "id": 5},
         {"title": "m", "status": "failed"},
-        {"title": "m", "code": "m"},
         {"title": "m", "detail": "m", "status": "error"},
         {"status": "error"},
-        {"status": ["error"], "message": "m"},
         {"code": 20000, "msg": "success", "data": {"id": 5}},
         {"code": "00000", "msg": "m"},
         {"error_code": "", "error_message": "", "text": "t"},
         {"errors": []},
-        {"errors": [{"message": "m"}], "text": "t"},
-        {"errors": 5},
         {"data": {"error": None}},
-        {"data": {"text": "t"}},
         {"response": "r"},
-        {"detail": {}, "more": 1},
     ],
 )
 def test_what_is_no_error_is_not_taken_for_one(payload: dict[str, Any]) -> None:
@@ -171,13 +137,6 @@ def test_a_long_message_is_cut_where_it_is_shown() -> None:
 
     assert _SAID + "m" * 499 + "…" == str(error)
     assert ("c" * 99 + "…", "t" * 99 + "…") == (error.code, error.type)
-
-
-def test_a_message_of_just_the_most_is_shown_whole() -> None:
-    """500 characters of a message, 100 of a code and a type."""
-    error = _error_of({"error": {"message": "m" * 500, "type": "t" * 100, "code": "c" * 100}})
-
-    assert (_SAID + "m" * 500, "c" * 100, "t" * 100) == (str(error), error.code, error.type)
 
 
 @pytest.mark.parametrize("odd", [{"secret": "s"}, ["secret"], True, 1.5, None, ""])

@@ -13,7 +13,6 @@ from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
 from tests.support.formats import LangChain
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, StreamTruncated
-from tokenstream.events import ToolCallDone
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -53,16 +52,6 @@ def parts(*blocks: Any) -> Any:
     return read(chunk([*blocks]), STOP).message.parts
 
 
-def test_pieces_of_text_are_one_part() -> None:
-    """As text, or in blocks of one index."""
-    got = read(chunk("Hel"), chunk("lo"), STOP, LAST)
-
-    assert ["Hel", "lo"] == got.texts
-    assert (["text"], "stop", None) == (got.kinds, got.message.finish_reason, got.error)
-    assert set() == got.rules
-    assert "Hello" == read(chunk([{"type": "text", "text": "Hel", "index": 0}, "lo"]), STOP).text
-
-
 def test_text_under_another_index_is_another_part() -> None:
     """A block is a part."""
     blocks = [
@@ -84,18 +73,6 @@ def test_calls_are_put_together_by_their_index() -> None:
 
     assert [("a", {"port": "Brest"}), ("b", {})] == [(call.id, call.arguments) for call in got.calls]
     assert "tool_calls" == got.message.finish_reason
-
-
-def test_a_whole_call_is_handed_out_when_the_next_begins() -> None:
-    """It can run while the others are written."""
-    format = LangChain()
-    events = [
-        event
-        for frame in (calling(0, "{}", "tide", "a"), calling(1, "", "tide", "b"))
-        for event in format.feed(frame)
-    ]
-
-    assert ["a"] == [event.call.id for event in events if isinstance(event, ToolCallDone)]
 
 
 @pytest.mark.parametrize("args", ['{"port": "Brest"}', {"port": "Brest"}], ids=["text", "values"])

@@ -16,7 +16,7 @@ from tests.formats.told import Told, tell
 from tests.support.formats import LangChainProtocol
 from tests.support.recordings import OURS, events_of
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Retry, Stream, connect, testing
+from tokenstream import AsyncStream, Retry, Stream, connect
 from tokenstream.errors import PositionLost, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ToolCallDone, ToolResult
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
@@ -640,19 +640,3 @@ def test_the_content_of_a_blocks_start_is_its_first_piece() -> None:
     assert ['{"a": 1}', '{"q": "x"}'] == [
         getattr(part, "arguments_text", None) for part in told.message.parts[2:]
     ]
-
-
-def test_the_bytes_of_a_server_are_read_however_they_are_cut() -> None:
-    """The body of the recording, in pieces of 7 bytes."""
-    body = (OURS / "langchain-protocol" / "agent_with_subagent.sse").read_bytes()
-    pieces = [body[place : place + 7] for place in range(0, len(body), 7)]
-
-    assert Stream([body]).final() == Stream(pieces).final()
-
-
-@pytest.mark.slow
-def test_the_format_keeps_the_rules_of_all_formats() -> None:
-    """Unknown fields and events are carried, and garbage does no harm."""
-    folder = OURS / "langchain-protocol"
-    recordings = [folder / "reasoning_and_calls.ndjson", folder / "agent_with_subagent.sse"]
-    testing.check_format(LangChainProtocol, recordings)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.formats.told import Told, tell
 from tests.support.formats import MistralConversations
 from tests.support.packages import needed
-from tests.support.recordings import events_of, frames_of, ours
-from tokenstream import Stream, testing
+from tests.support.recordings import events_of, ours
+from tokenstream import Stream
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import CitationAdded
 
@@ -158,30 +158,6 @@ def test_what_is_new_is_passed_on() -> None:
 
     assert ["weather.changed"] == told.unknown
     assert 1 == told.message.provider_data["sky"]
-
-
-@pytest.mark.parametrize("name", RECORDED)
-def test_an_answer_is_truncated_wherever_it_breaks_off(name: str) -> None:
-    frames = frames_of(RECORDED[name])
-    for length in range(1, len(frames)):
-        told = read(*frames[:length])
-        adds_up(told)
-        assert told.truncated
-
-
-@pytest.mark.parametrize("name", RECORDED)
-def test_most_payloads_need_no_decoding(name: str) -> None:
-    """Read in the fast way, they give the same events."""
-    reads_alike_at_a_glance(MistralConversations, [STARTED, *[said(f"{n} ") for n in range(40)], DONE])
-    reads_alike_at_a_glance(MistralConversations, frames_of(RECORDED[name]))
-
-
-@pytest.mark.slow
-def test_all_rules_for_formats_hold() -> None:
-    """However an answer is cut, shuffled, or filled with fields of wrong types."""
-    recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]
-
-    testing.check_format(MistralConversations, recordings)
 
 
 @pytest.mark.parametrize("name", RECORDED)

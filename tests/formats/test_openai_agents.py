@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import random
 from typing import Any, get_args
@@ -13,7 +12,7 @@ from tests.formats.told import Told, adds_up, responses_of, tell
 from tests.support.formats import OpenAIAgents
 from tests.support.packages import needed
 from tests.support.recordings import events_of, ours
-from tokenstream import AsyncStream, Stream, testing
+from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import PartDelta
 
@@ -99,19 +98,6 @@ def test_each_turn_is_a_response_of_the_session() -> None:
     assert [("get_weather", {"city": "Reykjavík"})] == [(c.name, c.arguments) for c in first.tool_calls]
     assert ("turn_2", "Bye.", 4) == (second.id, second.text, second.usage.output_tokens)
     assert ["gpt-5.5", "gpt-5.5"] == [first.model, second.model]
-
-
-def test_the_turns_of_an_asynchronous_session_are_the_same() -> None:
-    """The SDK's objects need no bytes."""
-
-    async def events() -> Any:
-        for each in TWO_TURNS:
-            yield each
-
-    async def read_all() -> Any:
-        return [await response.final() async for response in AsyncStream(events()).responses]
-
-    assert asyncio.run(read_all()) == responses_of(*TWO_TURNS)
 
 
 def test_a_call_is_handed_out_while_the_turn_waits_for_it() -> None:
@@ -318,14 +304,6 @@ def test_a_turn_is_truncated_wherever_it_breaks_off(name: str) -> None:
             word = each["type"].rpartition(".")[2]
             is_open = {"created": True, "completed": False}.get(word, is_open)
             begun = begun or is_open
-
-
-@pytest.mark.slow
-def test_all_rules_for_formats_hold() -> None:
-    """However a session is cut, shuffled, or filled with fields of wrong types."""
-    recordings = [testing.Recording.of([body]) for body in RECORDED.values()]
-
-    testing.check_format(OpenAIAgents, recordings, cuts=64, changes=100)
 
 
 @pytest.mark.slow_rows("agents/subagents")

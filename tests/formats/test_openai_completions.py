@@ -13,9 +13,8 @@ from tests.support.formats import OpenAIChat, OpenAICompletions
 from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
+from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import ReasoningDelta
-from tokenstream.limits import Limits
 
 HEAD = {"id": "cmpl_1", "object": "text_completion", "created": 1_700_000_000, "model": "m-1"}
 
@@ -32,22 +31,6 @@ LAST = {**HEAD, "choices": [], "usage": USAGE}
 
 def read(*frames: Any, **options: Any) -> Told:
     return tell(OpenAICompletions(**options), *frames)
-
-
-def test_text_arrives_piece_by_piece_and_adds_up() -> None:
-    """One part of text, the head of the answer before it."""
-    got = read(piece("Hel"), piece("lo"), END, LAST, DONE)
-
-    assert ["Hel", "lo"] == got.texts
-    assert ("cmpl_1", "m-1", "Hello", "stop", "complete") == (
-        got.message.id,
-        got.message.model,
-        got.message.text,
-        got.message.finish_reason,
-        got.message.ending,
-    )
-    assert 1_700_000_000 == got.message.provider_data["created"]
-    assert set() == got.rules
 
 
 def test_the_usage_is_that_of_the_last_payload() -> None:
@@ -83,28 +66,11 @@ def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: i
     assert [expected] == [message.choice for message in read(piece("a", index=index), DONE).messages]
 
 
-@pytest.mark.parametrize("index", [-1, True, "x", {}, 1.5])
-def test_a_choice_with_an_index_that_is_none_is_an_error(index: Any) -> None:
-    """Nobody can say whose text it is."""
-    assert isinstance(read(piece("a", index=index)).error, ProtocolError)
-
-
 def test_a_choice_that_is_no_object_is_an_error() -> None:
     """Null is none at all, and one object stands for a list of one."""
     assert isinstance(read({**HEAD, "choices": ["a"]}).error, ProtocolError)
     assert read({**HEAD, "choices": [None]}, DONE).error is None
     assert "a" == read({**HEAD, "choices": {"text": "a"}}, DONE).message.text
-
-
-def test_choices_that_are_no_list_are_carried() -> None:
-    assert 7 == read({**HEAD, "choices": 7}, DONE).message.provider_data["choices"]
-
-
-def test_more_choices_than_the_limit_end_the_stream() -> None:
-    """Indexes come from the server."""
-    frames = [piece("a", index=n) for n in range(3)]
-
-    assert isinstance(read(*frames, limits=Limits(choices=2)).error, LimitExceeded)
 
 
 def test_log_probabilities_add_up() -> None:
@@ -171,14 +137,6 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
         "reasoning": [8],
         "finish_reason": 9,
     } == got.message.provider_data
-
-
-def test_the_time_of_each_piece_is_that_of_the_first() -> None:
-    """It is no news that time goes by."""
-    got = read({**piece("a"), "created": 1}, {**piece("b"), "created": 2}, {**piece("c"), "created": 3}, DONE)
-
-    assert 1 == got.message.provider_data["created"]
-    assert ["a", "b", "c"] == got.texts
 
 
 @pytest.mark.parametrize(
@@ -324,10 +282,6 @@ def test_a_frame_of_llama_cpp_that_is_cut_after_the_first_answer_is_an_error() -
     assert stream.message.text == "Hello"
 
 
-def test_llama_cpp_cut_off_is_truncated() -> None:
-    assert isinstance(read({"content": "a", "stop": False}).error, StreamTruncated)
-
-
 @in_one_test(
     ("payload", "expected"),
     [
@@ -384,10 +338,3 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
     reads_alike_at_a_glance(OpenAICompletions, frames)
-
-
-def test_objects_that_are_already_decoded_are_read_too() -> None:
-    """As the SDK's objects are."""
-    frames = [piece("Hel"), piece("lo"), END, LAST]
-
-    assert read(*frames).message == tell(OpenAICompletions(), *frames, plain=True).message

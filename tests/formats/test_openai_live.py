@@ -15,7 +15,7 @@ from tests.support.packages import needed
 from tests.support.reading import read as read_chunks
 from tests.support.recordings import events_of, frames_of, ours
 from tests.support.tables import in_one_test
-from tokenstream import Stream, testing
+from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.stages import Reorder
 
@@ -326,21 +326,6 @@ def test_a_session_is_none_of_realtime(payload: dict[str, Any]) -> None:
     stream = Stream([payload, said("Hi")], format="openai-realtime")
     with pytest.raises(ProtocolError, match=r"looks? like openai-live"):
         stream.final()
-
-
-@in_one_test("name", RECORDED)
-def test_most_payloads_need_no_decoding(name: str) -> None:
-    """Read in the fast way, they give the same events."""
-    reads_alike_at_a_glance(OpenAILive, [STARTED, *(said(f"{n} ") for n in range(40)), closed()])
-    reads_alike_at_a_glance(OpenAILive, frames_of(RECORDED[name]))
-
-
-@pytest.mark.slow
-def test_all_rules_for_formats_hold() -> None:
-    """However a session is cut, shuffled, or filled with fields of wrong types."""
-    recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]
-
-    testing.check_format(OpenAILive, recordings)
 
 
 def test_the_objects_of_the_sdk_are_read_like_their_payloads() -> None:

@@ -51,15 +51,6 @@ def test_an_empty_piece_is_a_heartbeat() -> None:
     assert Pieces(pings=True).feed("") == [Ping()]
 
 
-def test_half_a_character_waits_for_its_other_half() -> None:
-    """Tokenizers that speak UTF-16 cut characters; a half that stays alone is replaced at the end."""
-    format = Pieces()
-    events = format.feed("\ud83d") + format.feed("\ude00") + format.feed("\ud83d") + format.end()
-
-    assert [event.text for event in events if isinstance(event, TextDelta)] == ["😀", "\ufffd"]
-    assert list(format.departures) == ["lone_surrogate"]
-
-
 def test_bounds_hold_for_pieces() -> None:
     """The error is kept for the loop, as in any stage."""
     format = Pieces(limits=Limits(parts=0))
@@ -74,10 +65,3 @@ def test_anything_but_text_is_a_mistake_of_the_caller(piece: Any) -> None:
     """The error says what was passed."""
     with pytest.raises(MisuseError, match=type(piece).__name__):
         Pieces().feed(piece)
-
-
-def test_pieces_are_never_detected() -> None:
-    """Whoever has pieces says so, and they are no payloads."""
-    assert Pieces.recognises({"text": "Hello"}, "") is False
-    with pytest.raises(MisuseError):
-        Pieces().read({"text": "Hello"}, "")

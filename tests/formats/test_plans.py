@@ -20,16 +20,6 @@ def _counted() -> tuple[Plans[str], list[Layout]]:
     return Plans(make), made
 
 
-def test_a_layout_is_planned_once() -> None:
-    """The order of the keys belongs to it; their values do not."""
-    plans, made = _counted()
-
-    assert ["a b", "a b", "b a"] == [
-        plans[tuple(fields)] for fields in ({"a": 1, "b": 2}, {"a": 3, "b": 4}, "ba")
-    ]
-    assert [("a", "b"), ("b", "a")] == made
-
-
 def test_a_server_that_makes_up_names_fills_no_memory() -> None:
     """A layout that is in use is planned again, and then known again."""
     plans, made = _counted()

@@ -103,12 +103,6 @@ def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, 
     assert retryable == _refused(status).retryable
 
 
-@in_one_test("status", range(400, 600))
-def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: int) -> None:
-    """4xx: no; from 500: yes."""
-    assert dict(_statuses()).get(status, status >= 500) == _refused(status).retryable
-
-
 @in_one_test(
     "name, frame, kind, retryable",
     [

@@ -51,16 +51,10 @@ def test_an_answer_with_other_values_has_a_shape_of_its_own(fields: dict[str, An
 @pytest.mark.parametrize(
     "payload",
     [
-        _bytes(id=""),
         _bytes(none="something"),
-        _bytes(zero=1),
-        _bytes(at=None),
         _bytes(id=1),
-        _bytes(text=""),
-        _bytes(text=["Hel"]),
         _bytes(more=1),
         _bytes()[:-1],
-        _bytes() + b" ",
         _bytes().replace(b", ", b","),
         _bytes(text="other"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -13,10 +12,7 @@ from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tel
 from tests.support.formats import TGI
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
-from tokenstream.events import TextDelta
-from tokenstream.framing import ServerSentEvent
-from tokenstream.limits import Limits
+from tokenstream.errors import ProtocolError, ProviderError
 
 
 def token(text: Any, index: int = 1, **fields: Any) -> dict[str, Any]:
@@ -37,20 +33,6 @@ END = special("</s>", generated_text="Hello", details=DETAILS)
 
 def read(*frames: Any, **options: Any) -> Told:
     return tell(TGI(**options), *frames)
-
-
-def test_tokens_add_up_to_the_text() -> None:
-    """One text delta for each token, in one part; the last payload ends the answer."""
-    got = read(token("Hel", 1), token("lo", 2), END)
-
-    assert ["Hel", "lo"] == got.texts
-    assert ("Hello", "stop", "eos_token") == (
-        got.message.text,
-        got.message.finish_reason,
-        got.message.raw_finish_reason,
-    )
-    assert got.error is None
-    assert set() == got.rules
 
 
 def test_the_counts_of_the_end_are_the_usage() -> None:
@@ -94,13 +76,6 @@ def test_an_answer_without_details_ends_with_its_whole_text() -> None:
 
     assert ("Hi!", None, "complete") == (got.message.text, got.message.finish_reason, got.message.ending)
     assert set() == got.rules
-
-
-def test_an_answer_that_breaks_off_is_truncated() -> None:
-    got = read(token("Hi"))
-
-    assert isinstance(got.error, StreamTruncated)
-    assert ("Hi", "truncated") == (got.message.text, got.message.ending)
 
 
 def test_details_alone_end_the_answer_too() -> None:
@@ -158,17 +133,6 @@ def test_likely_tokens_are_list_items() -> None:
     assert "Hi" == got.message.provider_data["top_tokens"][0]["token"]["text"]
 
 
-def test_every_delta_carries_its_payload() -> None:
-    """The token's id and log probability are there."""
-    raws = [
-        event.raw
-        for event in read(token("a"), token("b", 2), token("c", 3)).events
-        if isinstance(event, TextDelta)
-    ]
-
-    assert [101, 102, 103] == [raw["token"]["id"] for raw in raws]
-
-
 @in_one_test(
     ("kind", "expected", "retryable"),
     [
@@ -215,21 +179,6 @@ def test_text_of_another_type_is_no_text() -> None:
 def test_a_payload_that_is_no_json_object_is_an_error() -> None:
     """Also in a run of tokens."""
     assert isinstance(read(token("a"), token("b"), b"[{}]").error, ProtocolError)
-
-
-def test_more_choices_than_the_limit_end_the_stream() -> None:
-    """The others of the best are choices too."""
-    others = [{"generated_text": "x"}] * 3
-    got = read({"generated_text": "a", "details": {"best_of_sequences": others}}, limits=Limits(choices=2))
-
-    assert isinstance(got.error, LimitExceeded)
-
-
-def test_half_a_character_waits_for_its_other_half() -> None:
-    """Some servers split them between tokens."""
-    got = read(token("a"), token("\ud83c"), token("\udf0a"), token("b"), END)
-
-    assert ["a", "🌊", "b"] == got.texts
 
 
 @in_one_test(
@@ -279,32 +228,3 @@ def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> Non
 def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
     """Events, payloads, departures and errors are those of the plain way."""
     reads_alike_at_a_glance(TGI, frames)
-
-
-def test_objects_that_are_already_decoded_are_read_too() -> None:
-    """As the SDK's objects are."""
-    got = tell(TGI(), token("Hel"), token("lo", 2), END, plain=True)
-
-    assert read(token("Hel"), token("lo", 2), END).message == got.message
-
-
-def test_events_with_an_id_are_read_at_a_glance_too() -> None:
-    frames = [
-        ServerSentEvent(b'{"index":%d,"token":{"text":"a","special":false}}' % n, "message", "7")
-        for n in range(4)
-    ]
-    got = read(*frames)
-
-    assert "aaaa" == got.message.text
-
-
-def test_a_chunk_that_is_one_token_is_read_at_a_glance() -> None:
-    """Behind the colon TGI writes no space."""
-    tgi = TGI()
-    for index in range(3):
-        tgi.feed(json.dumps(token("a", index)).encode())
-    read = tgi.shortcut("event", 1_000)
-
-    assert read is not None
-    assert read(b"data:%b\n\n" % json.dumps(token("b", 9)).encode()) == TextDelta("b")
-    assert read(b"data: %b\n\n" % json.dumps(token("b", 9)).encode()) is None

@@ -14,7 +14,7 @@ from tests.support.packages import needed
 from tests.support.reading import read as read_chunks
 from tests.support.recordings import events_of, frames_of, ours
 from tests.support.tables import in_one_test
-from tokenstream import Stream, testing
+from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import Finish
 from tokenstream.limits import Limits
@@ -272,22 +272,6 @@ def test_what_is_new_is_passed_on() -> None:
 
     assert ["session.created", "weather.changed", "conversation.item.added"] == told.unknown
     assert "blue" == told.message.provider_data["sky"]
-
-
-@in_one_test("name", RECORDED)
-def test_most_payloads_need_no_decoding(name: str) -> None:
-    """Read in the fast way, they give the same events."""
-    many = [*file(*(f"{n} " for n in range(40))), done("")]
-    reads_alike_at_a_glance(Transcription, many)
-    reads_alike_at_a_glance(Transcription, frames_of(RECORDED[name]))
-
-
-@pytest.mark.slow
-def test_all_rules_for_formats_hold() -> None:
-    """However a transcript is cut, shuffled, or filled with fields of wrong types."""
-    recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]
-
-    testing.check_format(Transcription, recordings)
 
 
 def test_the_objects_of_mistralai_are_read_like_their_bytes() -> None:

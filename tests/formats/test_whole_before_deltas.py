@@ -104,31 +104,6 @@ def _realtime(kind: str, at: int, ends: tuple[str, ...], *, told: bool) -> list[
     return [{**payload, "event_id": f"event_{number}"} for number, payload in enumerate(payloads)]
 
 
-def _assistants(_kind: str, at: int, ends: tuple[str, ...], *, told: bool) -> list[Payload]:
-    """Return a run of Assistants like the answer of `_responses`; its text has one end event, the message."""
-    message = {"id": "msg_1", "object": "thread.message", "role": "assistant"}
-    content = [{"type": "text", "text": {"value": _WHOLE, "annotations": []}}]
-    completed = [{**message, "status": "completed", "content": content}] * (1 + told)
-    run = {"id": "run_1", "object": "thread.run"}
-    deltas: list[Payload] = [
-        {
-            "id": "msg_1",
-            "object": "thread.message.delta",
-            "delta": {"content": [{"index": 0, "type": "text", "text": {"value": piece}}]},
-        }
-        for piece in _PIECES
-    ]
-    return [
-        {**run, "status": "in_progress"},
-        {**message, "status": "in_progress", "content": []},
-        *deltas[:at],
-        *completed[: len(ends)],
-        *deltas[at:],
-        *completed[len(ends) :],
-        {**run, "status": "completed"},
-    ]
-
-
 _ENDS = [("text",), ("text", "part"), ("item",), ("text", "part", "item")]
 _KINDS: dict[str, tuple[Any, Any]] = {
     "output_text": ("openai-responses", _responses),
@@ -136,7 +111,6 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "summary_text": ("openai-responses", _responses),
     "text": ("openai-realtime", _realtime),
     "output_audio": ("openai-realtime", _realtime),
-    "thread.message": ("openai-assistants", _assistants),
 }
 
 

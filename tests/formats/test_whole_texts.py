@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from itertools import pairwise
 from typing import Any
@@ -11,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.told import tell
 from tests.support.chunkings import bytewise
-from tests.support.formats import OpenAIResponses
 from tests.support.wire import sse, sses
-from tokenstream import AsyncStream, Decoder, Retry, Stream, relay, resilient, testing
+from tokenstream import Decoder, Retry, Stream, resilient, testing
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
 
@@ -173,40 +170,6 @@ def test_the_given_end_comes_before_the_end_of_its_part() -> None:
     assert "Hello" == getattr(done.content, "text", None)
 
 
-def test_every_way_to_read_gives_the_missing_end() -> None:
-    """Held back, retried, guarded, sync and async: the same text, once."""
-    chunks = response(["Hel", "lo th"], done="Hello there", completed="Hello there")
-
-    async def chunked() -> Any:
-        for chunk in chunks:
-            yield chunk
-
-    async def read_async() -> str:
-        return (await AsyncStream(chunked()).final()).text
-
-    streams = [
-        Stream(chunks),
-        resilient(lambda: chunks, Retry(attempts=2)),
-        resilient(lambda: chunks, Retry(attempts=2, mode="restart")),
-    ]
-    assert ["Hello there"] * 3 == ["".join(stream.text) for stream in streams]
-    assert "Hello there" == asyncio.run(read_async())
-    tagged = Stream(chunks, reasoning_tags=True)
-    assert "Hello there" == tagged.final().text
-    payloads: Any = [json.loads(chunk.partition(b"data: ")[2]) for chunk in chunks]
-    assert "Hello there" == Stream(payloads).final().text
-
-
-@pytest.mark.parametrize(
-    "protocol", ["openai-chat", "anthropic", "openai-responses", "tokenstream", "ui-message"]
-)
-def test_a_relay_sends_the_missing_end(protocol: Any) -> None:
-    """Whoever reads the relayed answer has the whole text, too."""
-    chunks = [*relay.encode(Stream(response(["Hel"], completed="Hello")), protocol=protocol)]
-
-    assert "Hello" == Stream(chunks).final().text
-
-
 def test_a_checkpoint_between_the_missing_end_and_the_rest_loses_nothing() -> None:
     """The end that was given counts as an event like any other."""
     chunks = response(["Hel"], completed="Hello")
@@ -219,13 +182,6 @@ def test_a_checkpoint_between_the_missing_end_and_the_rest_loses_nothing() -> No
         rest = chunks[int(checkpoint.position or 0) + 1 :]
         with Stream.from_checkpoint(checkpoint, rest) as restored:
             assert "Hello" == restored.final().text
-
-
-def test_a_format_without_a_message_gives_what_is_longer() -> None:
-    """Its own count tells where the deltas ended."""
-    payloads = [json.loads(chunk.partition(b"data: ")[2]) for chunk in response(["Hel"], done="Hello")]
-
-    assert ["Hel", "lo"] == tell(OpenAIResponses(), *payloads).texts
 
 
 @pytest.mark.parametrize("completed", ["Hello", "Hel"])
@@ -308,16 +264,6 @@ def test_tgi_may_cut_the_text_that_it_repeats_but_not_add_to_it(
     decoder, events = read(sses(*payloads), "tgi")
 
     assert (text, text, None) == (decoder.message.text, text_of(events), decoder.error)
-
-
-@pytest.mark.parametrize(("pattern", "text"), [("never", "Hello there"), ("there", "")])
-def test_an_end_that_was_lost_passes_a_guard_that_holds_the_text(pattern: str, text: str) -> None:
-    """The guard reads it like any delta, and judges by it."""
-    chunks = response(["Hello"], done="Hello there", completed="Hello there")
-    stream = Stream(chunks).guard(pattern, hold=True)
-
-    assert text == "".join(stream.text)
-    assert ("complete" if text else "stopped") == stream.message.ending
 
 
 def test_an_end_that_was_lost_is_given_in_a_resumed_answer() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tests.support.wire import bytes_of, sse
-from tokenstream import Decoder, Stream
+from tokenstream import Stream
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone, Unknown
@@ -14,7 +14,7 @@ from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from tokenstream.events import Event
     from tokenstream.formats import Format, Frame
@@ -189,14 +189,3 @@ def reads_alike_at_a_glance(make: Callable[[], Format], frames: Iterable[Any]) -
     frames = list(frames)
 
     assert tell(without_shortcuts(make()), *frames).outcome == tell(make(), *frames).outcome
-
-
-def reads_alike_in_chunks(chunks: Sequence[bytes]) -> None:
-    """Hold that chunks that come one by one say what all of them at once say."""
-    whole, parts = Decoder(), Decoder()
-    at_once = whole.feed(b"".join(chunks)) + whole.end()
-    one_by_one = [event for chunk in chunks for event in parts.feed(chunk)] + parts.end()
-
-    assert at_once == one_by_one
-    assert [event.raw for event in at_once] == [event.raw for event in one_by_one]
-    assert (whole.message, dict(whole.departures)) == (parts.message, dict(parts.departures))

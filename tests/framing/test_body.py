@@ -90,16 +90,6 @@ def test_an_empty_body_offers_nothing() -> None:
     JSONBody().check()
 
 
-@pytest.mark.slow
-def test_a_long_first_line_is_looked_at_once() -> None:
-    """Byte by byte, a document on one line costs no more for each byte than a short one."""
-    parser = JSONBody()
-    for _ in range(400_000):
-        parser.feed(b"1")
-
-    assert parser.unfinished == b"1" * 400_000
-
-
 @given(cuts=CUTS, indent=st.sampled_from([None, 2]), start=st.sampled_from([b"", b"\xef\xbb\xbf", b" \r\n"]))
 def test_the_elements_of_an_array_are_given_one_by_one(
     cuts: list[int], indent: int | None, start: bytes

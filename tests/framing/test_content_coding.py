@@ -97,14 +97,6 @@ def test_any_chunking_of_the_compressed_bytes_gives_the_same_text(
 
 
 @every_coding
-def test_byte_by_byte_gives_the_same_text(name: str) -> None:
-    """The smallest chunks are chunks."""
-    body = compressed(name)
-
-    assert (TEXT, None, True) == decoded(CODINGS[name][0], [bytes([byte]) for byte in body])
-
-
-@every_coding
 def test_what_the_server_flushed_is_there_at_once(name: str) -> None:
     """Nothing waits for more input once the compressor was flushed."""
     coding, compress = CODINGS[name]
@@ -231,11 +223,6 @@ def test_an_empty_body_is_an_empty_body_whatever_its_label(coding: str) -> None:
     assert (b"", None) == decoded(coding, [b"", b""])[:2]
 
 
-def test_an_empty_body_within_a_coding_is_an_empty_body() -> None:
-    """What was compressed twice and is empty may have the outer coding alone."""
-    assert (b"", None) == decoded("deflate, gzip", [gzip.compress(b"")])[:2]
-
-
 @every_coding
 def test_plain_text_under_a_coding_is_an_error_that_says_what_to_do(name: str) -> None:
     """The label was wrong, and asking for the same again gives the same."""
@@ -262,16 +249,6 @@ def test_one_wrong_byte_is_an_error_or_changes_nothing(name: str) -> None:
         text, error, _ = decoded(coding, [bytes(wrong)])
 
         assert isinstance(error, ProtocolError | StreamTruncated) or (error is None and text == TEXT)
-
-
-@given(place=st.integers(0, 10_000), flip=st.integers(1, 255))
-def test_one_wrong_byte_in_any_member_is_an_error_or_changes_nothing(place: int, flip: int) -> None:
-    """A member whose first byte is wrong is no padding."""
-    body = bytearray(gzip.compress(TEXT) + gzip.compress(TEXT))
-    body[place % len(body)] ^= flip
-    text, error, _ = decoded("gzip", [bytes(body)])
-
-    assert error is not None or text == 2 * TEXT
 
 
 @every_coding

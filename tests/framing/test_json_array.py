@@ -40,7 +40,6 @@ RULES: dict[str, tuple[bytes, list[bytes]]] = {
     ),
     "brackets in strings are text": (b'[{"a": "}]{"}, {"]": "["}]', [b'{"a": "}]{"}', b'{"]": "["}']),
     "an escaped quote ends no string": (b'[{"a": "\\"}"}]', [b'{"a": "\\"}"}']),
-    "an escaped backslash escapes nothing": (b'[{"a": "\\\\"}, 1]', [b'{"a": "\\\\"}', b"1"]),
     "a leading byte order mark is skipped": (b"\xef\xbb\xbf[1]", [b"1"]),
     "white space may stand before the array": (b" \r\n\t[1]", [b"1"]),
     "bytes that are no UTF-8 are passed on": (b'[{"a": "\xff\xe2"}]', [b'{"a": "\xff\xe2"}']),
@@ -100,13 +99,10 @@ FAULTS: dict[str, tuple[bytes, list[bytes], int, str]] = {
     "no array": (b' {"a": 1}', [], 1, r"begins with \["),
     "a word before the array": (b"while(1);[1]", [], 0, r"begins with \["),
     "no comma between elements": (b"[{} {}]", [b"{}"], 4, "a comma or ]"),
-    "a closing brace between elements": (b"[1}]", [b"1"], 2, "a comma or ]"),
     "two commas": (b"[1,,2]", [b"1"], 3, "an element"),
-    "a comma before the first element": (b"[,1]", [], 1, "an element"),
     "a comma after the last element": (b"[1,\n]", [b"1"], 4, "an element"),
     "a colon for an element": (b"[:]", [], 1, "an element"),
     "something after the array": (b"[1]\n\n[2]", [b"1"], 5, "nothing may follow"),
-    "a second closing bracket": (b"[1]]", [b"1"], 3, "nothing may follow"),
 }
 
 
@@ -141,8 +137,6 @@ def test_the_place_counts_from_the_first_byte_of_the_body() -> None:
     ("body", "unfinished"),
     [
         (b"[{}", None),
-        (b"[{},\n", None),
-        (b"[{}]", None),
         (b'[{}, {"a": "b', b'{"a": "b'),
         (b'[{"a": 1}, 12', b"12"),
         (b'["a\\', b'"a\\'),
@@ -171,20 +165,8 @@ def state(parser: JSONArrayParser) -> tuple[Any, ...]:
 AS_SENT = st.lists(
     st.sampled_from(
         [
-            b",{}",
-            b' , {"a": [1, "}"]}\r\n',
-            b",[[]]",
-            b",1",
-            b',{"a',
-            b": 1}",
-            b",{},{}",
-            b"{},",
-            b'{"a": [1, "}"]}\n,\r\n',
-            b"{}",
-            b",",
-            b"\n",
-            b"]",
-            b"x",
+            *(b",{}", b' , {"a": [1, "}"]}\r\n', b",[[]]", b",1", b',{"a', b": 1}", b",{},{}", b"{},"),
+            *(b'{"a": [1, "}"]}\n,\r\n', b"{}", b",", b"\n", b"]", b"x"),
         ]
     )
 ).flatmap(lambda chunks: st.sampled_from([[b"[{}", *chunks], [b"[{},", *chunks]]))
@@ -252,15 +234,6 @@ def test_only_a_chunk_with_one_element_tells_what_the_next_one_looks_like() -> N
 
     assert [False, True, False, False, False, True, False] == told
     assert JSONArrayParser().shortcut(digits_between) is None
-    assert parser.shortcut(lambda most, before, after: None) is None  # noqa: ARG005 - as it is called
-
-
-def test_there_is_no_way_to_read_where_nothing_makes_one() -> None:
-    """What makes it may know no such chunk."""
-    parser = JSONArrayParser()
-    for chunk in (b"[1", b",{}", b",{}"):
-        parser.frames(chunk)
-
     assert parser.shortcut(lambda most, before, after: None) is None  # noqa: ARG005 - as it is called
 
 

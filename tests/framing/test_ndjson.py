@@ -120,13 +120,6 @@ def test_what_was_not_finished_can_be_read_at_every_chunking(
         assert (unfinished, tail) == (parser.unfinished, parser.tail)
 
 
-def test_a_line_is_out_with_its_line_end() -> None:
-    """Nothing waits for the next line."""
-    parser = NDJSONParser()
-
-    assert [[], [], [b"12"]] == [parser.feed(chunk) for chunk in (b"1", b"2\r", b"\n")]
-
-
 def test_reset_begins_a_new_connection() -> None:
     """With a byte order mark of its own, and nothing of the old one."""
     parser = NDJSONParser()

@@ -17,11 +17,9 @@ PRELUDE = _LENGTHS + crc32(_LENGTHS).to_bytes(4, "big")
     "start, content_type, found",
     [
         (b"data: a", None, "sse"),
-        (b"data\n", None, "sse"),
         (b"event:x", "application/octet-stream", "sse"),
         (b"id", EVENT_STREAM, "undecided"),
         (b": comment", None, "sse"),
-        (b"retry: 1", None, "sse"),
         (b"\xef\xbb\xbf\n\ndata:", None, "sse"),
         (b'{"a"', EVENT_STREAM, "json"),
         (b"  [", EVENT_STREAM, "json"),
@@ -30,12 +28,10 @@ PRELUDE = _LENGTHS + crc32(_LENGTHS).to_bytes(4, "big")
         (b"foo: bar\n", "text/plain", "unknown"),
         (b"database", None, "unknown"),
         (b"\x00\x00", None, "undecided"),
-        (PRELUDE[:11], None, "undecided"),
         (PRELUDE, "application/octet-stream", "aws-eventstream"),
         (PRELUDE[:8] + b"\x00\x00\x00\x00", None, "unknown"),
         (PRELUDE[:8] + b"\x00\x00\x00\x00", BINARY, "aws-eventstream"),
         (PRELUDE[:1], BINARY, "aws-eventstream"),
-        (b"\x00" * 20, None, "unknown"),
         (b"\x80" + PRELUDE, None, "unknown"),
         (b'{"message"', BINARY, "json"),
         (b"<html>", BINARY, "html"),
@@ -69,7 +65,6 @@ def test_at_the_end_there_is_nothing_to_wait_for() -> None:
         (b"error: {", "sse", "sse"),
         (b"error:{", "sse", "sse"),
         (b"error: no such model", "unknown", "unknown"),
-        (b"errors: {", "unknown", "unknown"),
     ],
 )
 def test_a_body_that_begins_with_an_error_field_is_a_stream(start: bytes, kind: str, at_end: str) -> None:

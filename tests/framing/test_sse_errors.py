@@ -19,11 +19,9 @@ CHUNK = (
 BODIES = {
     "alone": b"error: " + REFUSED + b"\n\n",
     "behind text": CHUNK + b"\n\nerror: " + REFUSED + b"\n\n",
-    "before the sentinel": CHUNK + b"\n\nerror: " + REFUSED + b"\n\ndata: [DONE]\n\n",
     "before data of its event": b"error: " + REFUSED + b"\n" + CHUNK + b"\n\n",
     "behind data of its event": CHUNK + b"\nerror: " + REFUSED + b"\n\n",
     "in an object": b'error:{"error":' + REFUSED + b"}\r\n\r\n",
-    "in an event with a name": b"event: error\nerror: " + REFUSED + b"\n\n",
     "without its blank line": CHUNK + b"\n\nerror: " + REFUSED,
 }
 

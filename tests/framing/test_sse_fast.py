@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.framing.support import chunked, event_streams, whole_blocks
 from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded
-from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.framing import SSEParser
 from tokenstream.framing._sse import PlainSSEParser
 from tokenstream.limits import Limits
 
@@ -60,41 +60,15 @@ def test_many_events_to_a_chunk_give_what_the_plain_way_gives(blocks: list[bytes
 
 
 SHAPES = [
-    b"data: a\n\n",
-    b"data:a\n\n",
-    b"data:\n\n",
-    b"data: \n\n",
-    b"data:  a\n\n",
-    b"data: \xc3\xa9\n\n",
-    b"data: \xff\n\n",
-    b"data: a\r\n\r\n",
-    b"data: a\r\r\n\r\n",
-    b"data: a\rdata: b\r\n\r\n",
-    b"data: a\n",
-    b"data: a",
-    b"data: a\n\n\n",
-    b"data: a\ndata: b\n\n",
-    b"data: a\n\ndata: b\n\n",
-    b"data: a\n\nevent: n\n\n",
-    b"data: a\n\ndatum: b\n\n",
-    b"data: a\n\n\n\n",
-    b"event: n\ndata: a\n\n",
-    b"event: n\ndata: \xff\n\n",
-    b"event: n\ndata: a\r\n\r\n",
-    b"event: n\r\ndata: a\r\n\r\n",
-    b"event: n\ndata: a\n\nevent: n\ndata: b\n\n",
-    b"event: n\ndata: a\ndata: b\n\n",
-    b"event: n\ndata:a\n\n",
-    b"event: n\ndata: a\n",
-    b"event: n\ndata: ",
-    b"event: n\n\n\n",
-    b"event: n\nid: 1\n\n",
-    b"event: other\ndata: a\n\n",
-    b"event: \ndata: a\n\n",
-    b"\n",
-    b"\r",
-    b"",
-    b"d",
+    *(b"data: a\n\n", b"data:a\n\n", b"data:\n\n", b"data: \n\n", b"data:  a\n\n", b"data: \xc3\xa9\n\n"),
+    *(b"data: \xff\n\n", b"data: a\r\n\r\n", b"data: a\r\r\n\r\n", b"data: a\rdata: b\r\n\r\n"),
+    *(b"data: a\n", b"data: a", b"data: a\n\n\n", b"data: a\ndata: b\n\n", b"data: a\n\ndata: b\n\n"),
+    *(b"data: a\n\nevent: n\n\n", b"data: a\n\ndatum: b\n\n", b"data: a\n\n\n\n", b"event: n\ndata: a\n\n"),
+    *(b"event: n\ndata: \xff\n\n", b"event: n\ndata: a\r\n\r\n", b"event: n\r\ndata: a\r\n\r\n"),
+    *(b"event: n\ndata: a\n\nevent: n\ndata: b\n\n", b"event: n\ndata: a\ndata: b\n\n"),
+    *(b"event: n\ndata:a\n\n", b"event: n\ndata: a\n", b"event: n\ndata: ", b"event: n\n\n\n"),
+    *(b"event: n\nid: 1\n\n", b"event: other\ndata: a\n\n", b"event: \ndata: a\n\n", b"\n", b"\r", b""),
+    *(b"d",),
 ]
 
 
@@ -112,20 +86,3 @@ def test_each_shape_of_chunk_gives_what_the_plain_way_gives(before: bytes, shape
         [shape[:3], shape[3:] * 2],
     ):
         assert_same([before, *chunks, b"data: z\n\n"], DEFAULT)
-
-
-def test_many_named_events_in_one_chunk_keep_their_names() -> None:
-    """A name is learnt from the last event that had one."""
-    body = b"event: a\ndata: 1\n\n" * 3 + b"event: b\ndata: 2\n\n" * 2 + b"data: 3\n\n"
-    expected = [ServerSentEvent(b"1", "a")] * 3 + [ServerSentEvent(b"2", "b")] * 2 + [ServerSentEvent(b"3")]
-
-    assert expected == SSEParser().feed(body)
-
-
-def test_a_very_long_name_is_read_like_any_other() -> None:
-    """Names beyond what the short cut remembers."""
-    name = "n" * 1_000
-    parser = SSEParser()
-    events = [parser.feed(b"event: %b\ndata: a\n\n" % name.encode()) for _ in range(3)]
-
-    assert [[ServerSentEvent(b"a", name)]] * 3 == events

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, field_validator
 
 from tests.partial_json.typed import CASES, STEP, damaged, plain
-from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
-from tests.support.effort import examples, trials
-from tokenstream.errors import MisuseError, TokenStreamError
+from tests.support.effort import examples
+from tokenstream.errors import TokenStreamError
 from tokenstream.partial_json import Partial
 from tokenstream.stages import Partials, Patches
 
@@ -100,15 +99,6 @@ def test_a_damaged_document_shows_whole_what_it_shows_by_characters(seed: int) -
     _hold(type_, damaged(random.choice(texts), random), random.choice(_OPTIONS))
 
 
-@pytest.mark.slow
-def test_many_damaged_documents_show_whole_what_they_show_by_characters() -> None:
-    """The same over ten thousand documents, in a thorough run."""
-    for seed in range(trials(10_000)):
-        random = Random(seed)
-        type_, texts = random.choice(CASES)
-        _hold(type_, damaged(random.choice(texts), random), random.choice(_OPTIONS))
-
-
 _DEEP = "[" * 200 + "]" * 200
 _BROAD = ",".join(["[]"] * 250)
 
@@ -124,7 +114,6 @@ _BROAD = ",".join(["[]"] * 250)
         f'[{_BROAD},"\\"[[",{{"]\\\\":[]}},"","é",{_DEEP[:199]}{{}}{_DEEP[201:]}]',
         json.dumps(["[" * 300, "]" * 300]),
         "[NaN]",
-        '["NaN", "Infinity"]',
         "[1e400, -0, 1E5]",
         f"[{'1' * 4_300}]",
         f"[1.{'1' * 5_000}]",
@@ -132,8 +121,6 @@ _BROAD = ",".join(["[]"] * 250)
         '["\\ud800"]',
         '["\ud800"]',
         '{"a": 1, "a": 2}',
-        "[1]\x00",
-        "[1},",
         "[1}",
     ],
 )
@@ -187,15 +174,6 @@ def test_what_a_whole_document_has_is_what_its_end_has() -> None:
     assert draft == later
 
 
-def test_values_of_a_dict_are_those_of_its_end() -> None:
-    """A dict that came whole shows as a mapping, as one that grew does."""
-    draft = _read(dict[str, Step], [f'{{"a":{STEP},"b":{STEP}}}']).partial()
-    extra = _read(Extra, ['{"z":[1],"a":1}']).partial()
-
-    assert draft.value["a"] is draft["a"] is draft.final()["a"]
-    assert extra.get("z") is extra.final().model_extra["z"]
-
-
 def test_nothing_of_a_whole_document_waits_for_the_garbage_collector() -> None:
     """Its draft is gone as soon as nobody has it, also once its fields were gone through."""
     stage = Partials(Step)
@@ -209,13 +187,3 @@ def test_nothing_of_a_whole_document_waits_for_the_garbage_collector() -> None:
         assert kept() is None
     finally:
         gc.enable()
-
-
-def test_a_piece_behind_the_end_of_a_whole_document_is_refused() -> None:
-    """As it is behind one that came in pieces; no piece at all changes nothing."""
-    for pieces in (["", "[1]", ""], ["[", "1]"]):
-        stage = _read(list[int], pieces)
-
-        assert stage.partial().final() == [1]
-        with pytest.raises(MisuseError, match="after end"):
-            stage.feed("2")

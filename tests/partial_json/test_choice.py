@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import tracemalloc
 from typing import Any
@@ -88,12 +87,6 @@ def test_a_text_that_cannot_be_read_to_its_end_is_refused(choice: str, text: str
 
         assert isinstance(error, InvalidJSON)
         assert offset == error.offset
-
-
-def test_without_a_choice_two_documents_stay_an_error() -> None:
-    assert isinstance(ended('{"a": 1}{"b": 2}').error, InvalidJSON)
-    with pytest.raises(InvalidJSON):
-        output_of(_Note, '{"title": "a"} {"title": "b"}', lenient=True)
 
 
 @pytest.mark.slow
@@ -284,14 +277,6 @@ def test_a_choice_that_cannot_be_made_is_misuse(make: Any, says: str) -> None:
     """A JSON text is one document; what matches is told by a type."""
     with pytest.raises(MisuseError, match=says):
         make()
-
-
-def test_a_document_that_was_chosen_is_read_as_json() -> None:
-    """A big one, in one piece and in small ones."""
-    document = {"rows": [{"id": n, "name": f"row {n}"} for n in range(200)]}
-    text = f"{json.dumps([1, 2])}\nand\n{json.dumps(document)}\n"
-
-    assert document == ended(text, 0, document="last").value == ended(text, 5, document="last").value
 
 
 def test_a_last_document_that_was_cut_is_refused_where_that_is_asked_for() -> None:

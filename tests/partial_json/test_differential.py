@@ -20,24 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOKENS = [
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    " ",
-    '"',
-    '"a"',
-    "1",
-    "-",
-    "0",
-    ".5",
-    "e3",
-    "true",
-    "null",
-    "\\",
-    "\n",
+    *("{", "}", "[", "]", ",", ":", " ", '"', '"a"', "1", "-", "0", ".5", "e3", "true", "null", "\\", "\n"),
 ]
 _PARTIAL_JSON_PARSER: Any = import_module("partial_json_parser")  # it has no types
 _CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,4}|u[dD][89abAB].{2}\\)?\Z")

@@ -16,18 +16,16 @@ from pydantic_core import SchemaError
 from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models.keys import Aliased, ByName, Extra
 from tests.partial_json.typed_models.shapes import Node, Recipe, Step
-from tests.partial_json.typed_models.unions import AliasedTags, Owner, Unions
+from tests.partial_json.typed_models.unions import Owner, Unions
 from tests.partial_json.typed_models.validators import (
     Before,
-    CheckedDefaults,
     Fields,
     Late,
-    LeavingOut,
     LeftOut,
 )
 from tests.support.texts import pieces_of
-from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
-from tokenstream.partial_json import MISSING, Partial
+from tokenstream.errors import LimitExceeded, OutputInvalid
+from tokenstream.partial_json import MISSING
 from tokenstream.stages import Partials
 
 # -- what shows while it grows -------------------------------------------------------------
@@ -171,13 +169,6 @@ def test_an_unknown_tag_is_wrong_when_its_object_closes() -> None:
     assert ["union_tag_invalid"] == [error["type"] for error in draft.errors]
 
 
-def test_an_aliased_tag_is_found_under_its_alias() -> None:
-    """The discriminator's key in the document decides."""
-    draft = _partial(AliasedTags, '{"z": {"w": ["1"], "type": "y"')
-
-    assert ([1], "y") == (draft.z.w, draft.z.type_)
-
-
 def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
     """A validator that is told of earlier fields runs when they are finished, in whatever order they came."""
     pieces = ['{"second": "y', '", "numbers": [1], ', '"first": "x"', "}"]
@@ -208,35 +199,11 @@ def test_a_model_that_is_read_whole_shows_as_it_is_written() -> None:
     assert [Before(a=1, b=7)] == closed.value
 
 
-def test_a_value_that_is_left_out_is_left_out_of_the_end() -> None:
-    """Where a validator wants its value left out, only the whole array can be read."""
-    draft = drafted(LeavingOut, '{"numbers": [1, 3, 2], "a": 3}', [5, 14, 20])
-
-    assert [1, 2] == draft.partial().get("numbers")
-
-
 def test_a_union_whose_member_the_kind_tells_is_typed_at_once() -> None:
     """Where only one member can be an array, or an object, its values are read one by one."""
     draft = _partial(Unions, f'{{"a": [{STEP}, {{"title": "x')
 
     assert (Step, "x") == (type(draft.a[0]), draft.a[1].title)
-
-
-def test_what_is_no_object_is_the_value() -> None:
-    """A list, text or number that is the whole document is in `value`."""
-    assert [1, 2] == _partial(list[int], "[1, 2, 3").value
-    assert "tex" == _partial(str, '"tex').value
-    assert MISSING is _partial(int, "12").value
-
-
-def test_a_number_that_is_the_document_ends_with_the_text() -> None:
-    """Nothing but the end tells that a number is over."""
-    draft = Partials(int)
-    draft.feed("12")
-    before = draft.complete
-    draft.end()
-
-    assert (False, True, 12) == (before, draft.complete, draft.partial().final())
 
 
 def test_feed_tells_whether_something_shows() -> None:
@@ -250,36 +217,6 @@ def test_feed_tells_whether_something_shows() -> None:
 
 
 # -- how it ends -------------------------------------------------------------------------------
-
-
-def test_a_document_that_was_cut_is_incomplete() -> None:
-    """What had come is on the error: the text, the best object, what was wrong so far."""
-    draft = Partials(Recipe)
-    draft.feed('{"name": 1, "steps": [')
-    draft.end()
-
-    with pytest.raises(OutputIncomplete) as caught:
-        draft.partial().final()
-    assert ('{"name": 1, "steps": [', 22, draft.partial()) == (
-        caught.value.text,
-        caught.value.offset,
-        caught.value.best,
-    )
-    assert [("name",)] == [error["loc"] for error in caught.value.errors]
-    assert isinstance(draft.error, OutputIncomplete)
-
-
-def test_a_document_that_is_no_json_says_where() -> None:
-    """The fault has its offset; what came before it is still there."""
-    draft = Partials(Step)
-    changed = draft.feed('{"title": "x", ]')
-    draft.end()
-
-    with pytest.raises(InvalidJSON) as caught:
-        draft.partial().final()
-    assert ([draft.partial()], 15, '{"title": "x", ]') == (changed, caught.value.offset, caught.value.text)
-    assert "x" == draft.partial()["title"]
-    assert isinstance(draft.error, InvalidJSON)
 
 
 def test_a_document_that_is_too_deep_is_refused() -> None:
@@ -302,13 +239,6 @@ def test_a_document_as_deep_as_pydantic_reads_is_read() -> None:
     assert Node.model_validate_json(text) == draft.partial().final()
     assert _partial(Node, text[:700]) == _partial(Node, text[:700])
     assert repr(_partial(Node, text[:700])).count("Partial") <= 40
-
-
-def test_two_keys_of_one_field_are_decided_by_the_whole() -> None:
-    """Which of two aliases counts is pydantic's to say, whatever their order is."""
-    texts = ['{"A": 1, "b2": "later", "b1": "first"}', '{"A": 1, "b1": "first", "b2": "later"}']
-
-    assert ["first", "first"] == [drafted(Aliased, text, [12]).partial().final().b for text in texts]
 
 
 def test_an_exception_of_a_validators_own_is_the_callers() -> None:
@@ -340,29 +270,7 @@ def test_a_document_that_wants_to_be_left_out_is_the_programs_mistake() -> None:
         stage.check()
 
 
-def test_defaults_that_are_checked_are_checked_at_the_end() -> None:
-    """A default that has to be validated is, whether its field came or not."""
-    assert (3, "d") == (drafted(CheckedDefaults, "{}", []).partial().final().a, _default_step())
-
-
-def _default_step() -> str:
-    made: CheckedDefaults = drafted(CheckedDefaults, '{"a": 1}', []).partial().final()
-    return made.steps[0].title
-
-
 # -- what is no JSON --------------------------------------------------------------------------
-
-
-def test_what_is_nearly_json_is_read_where_that_is_asked_for() -> None:
-    """Leniently read, values are validated as the JSON that they stand for."""
-    text = "Here: ```json\n{'name': 'x', steps: [{title: 'a', minutes: 3,},], 'tags': {'a': 1}}\n```"
-    draft: Partials[Any] = Partials(Recipe, lenient=True)
-    for piece in pieces_of(text, 3):
-        draft.feed(piece)
-        draft.partial()
-    draft.end()
-
-    assert Recipe(name="x", steps=[Step(title="a", minutes=3)], tags={"a": 1}) == draft.partial().final()
 
 
 def test_what_no_json_has_is_told_as_python_tells_it() -> None:
@@ -372,15 +280,6 @@ def test_what_no_json_has_is_told_as_python_tells_it() -> None:
     draft.end()
 
     assert (2, "[nan, inf]") == (draft.partial().final().a, repr(draft.partial().final().z))
-
-
-def test_half_a_surrogate_pair_is_no_text_for_pydantic() -> None:
-    """`json.loads` takes it, pydantic does not: that is an error like others, at its place."""
-    draft = drafted(Step, '{"title": "\\ud800"}', [])
-
-    assert [("json_invalid", ("title",))] == [
-        (error["type"], error["loc"]) for error in draft.partial().errors
-    ]
 
 
 # -- excerpts ------------------------------------------------------------------------------------
@@ -412,8 +311,3 @@ def test_a_value_that_is_read_whole_and_is_no_json_is_written_anew() -> None:
         draft.feed(piece)
 
     assert [Before(a=1, b=7), Before(a=2, b=7)] == draft.partial().final()
-
-
-def test_a_partial_is_of_the_public_class() -> None:
-    """What a draft hands out is what users name in annotations."""
-    assert isinstance(Partials(Step).partial(), Partial)

@@ -115,18 +115,6 @@ def test_snapshots_of_long_text_share_it() -> None:
     assert (8_000, "0000", 4_000) == (len(kept[-1].title), kept[0].title, len(kept[999].title))
 
 
-def test_snapshots_never_change() -> None:
-    """What a snapshot shows is what it showed when it was taken."""
-    text = f'{{"name": "Pan", "steps": [{STEP}, {STEP}], "tags": {{"a": 1}}, "name": "Cake", "best": {STEP}}}'
-    draft = Partials(Recipe)
-    kept: list[tuple[Any, str]] = []
-    for character in text:
-        draft.feed(character)
-        kept.append((draft.partial(), repr(draft.partial())))
-
-    assert [shown for _, shown in kept] == [repr(partial) for partial, _ in kept]
-
-
 def test_a_snapshot_may_be_read_in_another_thread() -> None:
     """A reader that looks while the draft goes on sees what the snapshot has."""
     draft: Partials[Any] = Partials(Recipe)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.support import joined
-from tokenstream.partial_json import PartialJSONParser, StringDelta, _parser
+from tokenstream.partial_json import PartialJSONParser, _parser
 from tokenstream.partial_json._lenient import strings
 from tokenstream.partial_json._strict import scalars as _strict
 
@@ -97,18 +97,6 @@ def test_the_end_is_what_json_loads_gives(string: str, size: int) -> None:
         parser.feed(text[start : start + size])
 
     assert json.loads(text) == parser.value
-
-
-@pytest.mark.parametrize("lenient", [False, True])
-def test_half_a_pair_waits_for_the_other_and_no_longer(lenient: bool) -> None:
-    """The first one shows with the character that tells that it stays alone."""
-    parser = PartialJSONParser(lenient=lenient)
-    pieces = ['{"a": "\\ud83d', "\\", "ude", "00", "\\ud83d", "\\n"]
-    texts = [
-        [event.text for event in parser.feed(piece) if isinstance(event, StringDelta)] for piece in pieces
-    ]
-
-    assert [[], [], [], ["\U0001f600"], [], ["\ud83d\n"]] == texts
 
 
 @pytest.mark.parametrize(

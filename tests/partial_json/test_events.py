@@ -114,15 +114,6 @@ def test_a_path_is_the_same_whenever_somebody_asks() -> None:
     ]
 
 
-def test_a_repeated_key_is_told_again() -> None:
-    """The events have the same path twice, and the last value counts."""
-    parser = PartialJSONParser()
-    done = [event for event in parser.feed('{"a": 1, "a": [2]}') if isinstance(event, ValueDone)]
-
-    assert [("a",), ("a", 0), ("a",), ()] == [event.path for event in done]
-    assert {"a": [2]} == parser.value
-
-
 def test_an_event_from_far_below_costs_no_recursion() -> None:
     """Neither to ask for its path nor to free what it holds."""
     parser = PartialJSONParser(max_depth=20_000)

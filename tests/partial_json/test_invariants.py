@@ -19,27 +19,8 @@ from tokenstream.partial_json import Allow, PartialJSONParser, StringDelta, Valu
 
 _ANY = documents(repeat=True)
 _LETTERS = [
-    "a",
-    '"',
-    "\\",
-    "u",
-    "d",
-    "8",
-    "0",
-    "-",
-    ".",
-    "e",
-    "+",
-    "t",
-    "n",
-    "[",
-    "]",
-    "{",
-    "}",
-    ",",
-    ":",
-    " ",
-    "\n",
+    *("a", '"', "\\", "u", "d", "8", "0", "-", ".", "e", "+", "t", "n", "[", "]", "{", "}", ",", ":", " "),
+    *("\n",),
 ]
 _ALLOWED = st.integers(0, 63)
 _ONE_MILLION = 1_000_000

@@ -6,13 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.partial_json.lenient_texts import ended
 from tests.partial_json.support import grew, same
-from tests.support.effort import examples, trials
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,13 +128,3 @@ def test_a_cut_comes_to_the_start_of_what_is_meant(value: Any, style: str, lengt
 def test_a_quote_that_is_missing_is_noticed(value: Any, indent: int | None, which: int) -> None:
     """No field is lost, and none becomes part of another."""
     _lacks_a_quote(value, indent, which)
-
-
-@pytest.mark.slow
-def test_these_laws_hold_for_many_documents() -> None:
-    """Three thousand of each, in a thorough run."""
-    every: Any = given
-    laws: list[tuple[Any, Any]] = [(_READ, _is_read), (_CUT, _is_cut), (_LACKING, _lacks_a_quote)]
-    for strategies, law in laws:
-        check: Any = examples(trials(3_000, one_in=40))(every(*strategies)(law))
-        check()

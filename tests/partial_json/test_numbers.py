@@ -149,27 +149,6 @@ def test_an_exponent_that_never_ends_costs_no_more_than_its_digits(zeros: int) -
     assert [Decimal(f"1e{'9' * 18}")] == parser.value
 
 
-def test_a_number_that_is_the_document_is_finished_by_the_end() -> None:
-    """Until then another digit may follow."""
-    parser = PartialJSONParser()
-    parser.feed("12")
-
-    assert (False, None) == (parser.has_value, parser.value)
-    assert [12] == [getattr(event, "value", None) for event in parser.end()]
-    assert (True, 12) == (parser.complete, parser.value)
-
-
-@pytest.mark.parametrize("text", ["-", "1.", "1e", "[1"])
-def test_a_number_that_is_cut_is_not_finished_by_the_end(text: str) -> None:
-    """The error says how long the text was."""
-    parser = read(text)
-
-    assert [] == parser.end()
-    assert isinstance(parser.error, InvalidJSON)
-    assert len(text) == parser.error.offset
-    assert ([] if text == "[1" else None) == parser.value
-
-
 def test_an_exponent_too_large_at_the_very_end_is_told_by_the_end() -> None:
     """A number that is the document is made when the text ends."""
     parser = read(f"1e{_HUGE}", decimals=True)

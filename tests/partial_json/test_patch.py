@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from tests.partial_json.test_dump import Plan, Whole
 from tests.partial_json.typed import CASES, damaged
-from tests.support.effort import examples, trials
+from tests.support.effort import examples
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
 from tokenstream.stages import Partials, Patches
@@ -97,13 +97,6 @@ def _spoil(value: Any) -> None:
 def test_patches_lead_to_each_draft(seed: int) -> None:
     """For any type, right or a little wrong, any pieces, and any drafts that are skipped."""
     _hold_the_law(seed)
-
-
-@pytest.mark.slow
-def test_patches_lead_to_each_of_many_drafts() -> None:
-    """The same over thirty thousand documents, in a thorough run."""
-    for seed in range(trials(30_000)):
-        _hold_the_law(seed)
 
 
 class Step(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -15,16 +14,15 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import SchemaValidator
 
 from tests.partial_json.typed import CASES, damaged, expected, outcome
-from tests.partial_json.typed_models.keys import Aliased, ByName, Extra, FromInside, SameKey
-from tests.partial_json.typed_models.shapes import Node, Options, Plain, Recipe, Roots, Step, Uninitialised
-from tests.partial_json.typed_models.unions import Called, Owner, Pet
-from tests.partial_json.typed_models.validators import After, Before, Fields, Initialising, Wrapped
+from tests.partial_json.typed_models.keys import Aliased, ByName, Extra
+from tests.partial_json.typed_models.shapes import Node, Options, Plain, Recipe, Roots, Step
+from tests.partial_json.typed_models.unions import Called, Pet
+from tests.partial_json.typed_models.validators import After, Fields
 from tests.partial_json.typed_models.values import Configured, Leaves
 from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
-from tokenstream.partial_json._shapes.shape import PLAIN_SLOT, ContextNeeded, TagChoice
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages import Partials
 
@@ -49,20 +47,6 @@ def test_arrays_are_read_element_by_element(type_: Any) -> None:
     assert not _is_taken_apart(type_)
 
 
-@pytest.mark.parametrize(
-    "type_", [Before, Wrapped, FromInside, SameKey, Initialising, Uninitialised, Step | Recipe]
-)
-def test_objects_that_only_the_whole_tells_are_read_whole(type_: Any) -> None:
-    """Whatever may look at all of the text gets all of the text."""
-    assert not _is_taken_apart(type_)
-
-
-@pytest.mark.parametrize("type_", [set[int], list[int] | set[str], str, Any])
-def test_arrays_that_only_the_whole_tells_are_read_whole(type_: Any) -> None:
-    """As above: a set has no elements until it is one."""
-    assert not _is_taken_apart(type_, "array")
-
-
 def test_a_discriminator_that_is_a_function_may_look_at_anything() -> None:
     """So what it decides on is read whole."""
     slot = Schema.of(Called).slot.find_structure("object")
@@ -72,20 +56,6 @@ def test_a_discriminator_that_is_a_function_may_look_at_anything() -> None:
 
     assert inner.find_structure("object") is None
     assert "Node | Step" == (inner.type_names.title if inner.type_names is not None else None)
-
-
-def test_a_choice_knows_nothing_before_it_is_made() -> None:
-    """It has no slots, and is read whole where it never is made."""
-    choice = Schema.of(Owner).slot.find_structure("object")
-    pet = choice.find_slot("favourite") if choice is not None else None
-    undecided = pet.find_structure("object") if pet is not None else None
-
-    assert isinstance(undecided, TagChoice)
-    assert (None, None) == (undecided.find_slot("kind"), undecided.choose(3))
-    with pytest.raises(ContextNeeded):
-        undecided.assemble({}, {})
-    with pytest.raises(ContextNeeded):
-        PLAIN_SLOT.read("1")
 
 
 @pytest.mark.parametrize(
@@ -112,23 +82,6 @@ def test_text_of_leaves_shows_only_where_it_stays_text() -> None:
     slots = {name: structure.find_slot(name) for name in names} if structure is not None else {}
 
     assert {"anything", "union"} == {name for name, slot in slots.items() if slot and slot.shows_text}
-
-
-def test_any_order_of_keys_is_put_together() -> None:
-    """More orders than are kept are no trouble."""
-
-    class Five(BaseModel):
-        a: int = 0
-        b: int = 0
-        c: int = 0
-        d: int = 0
-        e: int = 0
-
-    orders = [json.dumps(dict.fromkeys(keys, 1)) for keys in permutations("abcde")]
-    draft = Partials(list[Five])
-    draft.feed(f"[{','.join(orders)}]")
-
-    assert [Five(a=1, b=1, c=1, d=1, e=1)] * 120 == draft.partial().final()
 
 
 # -- where a schema cannot be taken apart --------------------------------------------------

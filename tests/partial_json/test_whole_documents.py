@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
 
 from tests.partial_json.support import documents, same
-from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
-from tokenstream.partial_json import PartialJSONParser, ValueDone
+from tokenstream.errors import InvalidJSON, LimitExceeded
+from tokenstream.partial_json import PartialJSONParser
 
 _PIECE = 600
 
@@ -40,18 +39,6 @@ def test_a_fault_in_a_string_that_ends_with_its_piece_is_told(fault: str, offset
 
     assert isinstance(parser.error, InvalidJSON)
     assert (offset, {"a": "b" + "c" * 600}) == (parser.error.offset, parser.value)
-
-
-def test_finished_values_are_those_that_the_value_holds() -> None:
-    """No event has a copy."""
-    parser = PartialJSONParser()
-    events = parser.feed(_long('{"a": [{"b": 1}], "c": {}}'))
-    value = parser.value
-    done = {event.path: event.value for event in events if isinstance(event, ValueDone)}
-
-    assert done["a",] is value["a"]
-    assert done["a", 0] is value["a"][0]
-    assert done[()] is value
 
 
 def _deep(depth: int) -> str:
@@ -87,15 +74,3 @@ def test_what_is_just_within_the_bounds_is_read() -> None:
 
     assert parser.error is None
     assert json.loads(text) == parser.value
-
-
-def test_misuse_with_a_long_piece_is_told() -> None:
-    """A long piece is refused behind the end, and when it is no text."""
-    parser = PartialJSONParser()
-    parser.feed(_long("[1]"))
-    parser.end()
-    with pytest.raises(MisuseError, match="after end"):
-        parser.feed(_long("[1]"))
-    misused: Any = b" " * _PIECE
-    with pytest.raises(MisuseError, match="takes str"):
-        PartialJSONParser().feed(misused)

@@ -135,12 +135,6 @@ def test_anthropics_sdk_finds_nothing_to_change_in_a_schema() -> None:
     assert compared > 10
 
 
-def test_mistrals_sdk_finds_nothing_to_change_in_a_schema() -> None:
-    """What its own helper does to a model's schema is done already."""
-    helper = needed("mistralai.extra.utils._pydantic_helper").rec_strict_json_schema
-    _fixpoint(helper, response_format(Recipe).to_mistral())
-
-
 def test_what_an_api_has_no_keyword_for_is_told_in_words() -> None:
     """So that the model reads it, though nothing holds it to it; validation still does."""
     title = _schema(response_format(Step).to_openai_chat())["properties"]["title"]
@@ -184,18 +178,6 @@ def test_a_pattern_that_looks_around_is_told_in_words() -> None:
     } == words
     words = _schema(response_format(Told).to_anthropic())["properties"]["words"]
     assert "(minItems: 2)" == words["description"]
-
-
-def test_not_strict_is_json_schema_as_it_is() -> None:
-    """Where a server is told not to hold the model to it."""
-    keys = response_format(Step).to_openai_chat(strict=False)
-
-    assert keys["response_format"]["json_schema"]["strict"] is False
-    assert ["title"] == _schema(keys)["required"]
-    assert 5 == _schema(response_format(Step).to_ollama())["properties"]["minutes"]["default"]
-    assert (
-        response_format(dict[str, int]).to_openai_responses(strict=False)["text"]["format"]["strict"] is False
-    )
 
 
 def test_what_is_no_object_goes_where_an_api_takes_it() -> None:

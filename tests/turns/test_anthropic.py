@@ -34,59 +34,6 @@ def _blocks(*parts: Part) -> Any:
     return content_of(_claude(*parts), "anthropic")
 
 
-def test_signed_and_redacted_thinking_go_back_byte_for_byte() -> None:
-    """The API refuses a tool loop whose thinking was changed."""
-    assert [
-        {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
-        {"type": "redacted_thinking", "data": "aGlkZGVu"},
-        {"type": "text", "text": "Hi"},
-    ] == _blocks(
-        ReasoningPart(text="Hm", signature="c2ln", complete=True),
-        ReasoningPart(redacted="aGlkZGVu", complete=True),
-        TextPart(text="Hi", complete=True),
-    )
-
-
-def test_calls_go_back_with_their_input_as_an_object() -> None:
-    """And with what else the block said."""
-    caller = {"caller": {"type": "direct"}}
-    assert [
-        {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Oslo"}, **caller},
-        {"type": "tool_use", "id": "c2", "name": "now", "input": {}},
-    ] == _blocks(
-        ToolCall(
-            id="c1", name="weather", arguments_text='{"city": "Oslo"}', complete=True, provider_data=caller
-        ),
-        ToolCall(id="c2", name="now", complete=True),
-    )
-
-
-def test_tools_that_the_server_ran_go_back_with_their_results() -> None:
-    """Unchanged, as a paused turn needs them."""
-    result = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
-    assert [
-        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "Oslo"}},
-        {"type": "web_search_tool_result", "tool_use_id": "s1", "content": result},
-        {"type": "mcp_tool_use", "id": "m1", "name": "echo", "server_name": "x", "input": {}},
-        {"type": "mcp_tool_result", "tool_use_id": "m1", "content": "out", "is_error": False},
-    ] == _blocks(
-        ServerToolCall(
-            id="s1",
-            name="web_search",
-            arguments_text='{"query": "Oslo"}',
-            complete=True,
-            provider_data={"type": "server_tool_use"},
-        ),
-        ServerToolResult(id="s1", name="web_search_tool_result", content=result, complete=True),
-        ServerToolCall(
-            id="m1", name="echo", complete=True, provider_data={"type": "mcp_tool_use", "server_name": "x"}
-        ),
-        ServerToolResult(
-            id="m1", name="mcp_tool_result", content="out", complete=True, provider_data={"is_error": False}
-        ),
-    )
-
-
 _SEARCH = ServerToolCall(id="s1", name="web_search", complete=True, provider_data={"type": "server_tool_use"})
 _FOUND = ServerToolResult(id="s1", name="web_search_tool_result", content=[], complete=True)
 _TEXT = TextPart(text="Hi")
@@ -189,13 +136,6 @@ def test_a_source_of_no_text_is_named() -> None:
 def test_white_space_alone_is_left_out() -> None:
     """The API refuses a text block without a word in it."""
     assert [{"type": "text", "text": "Hi"}] == _blocks(TextPart(text="\n\n"), TextPart(text="Hi"), TextPart())
-
-
-def test_blocks_without_a_word_here_go_back_as_they_came() -> None:
-    """A compaction must be in the next request."""
-    block = {"type": "compaction", "content": "So far", "encrypted_content": None}
-
-    assert [block] == _blocks(OpaquePart(type="compaction", data=block, complete=True))
 
 
 @pytest.mark.parametrize("signature", [None, "c2"])

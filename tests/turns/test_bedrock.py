@@ -19,7 +19,6 @@ from tokenstream.message import (
     ServerToolCall,
     ServerToolResult,
     TextPart,
-    ToolCall,
 )
 
 
@@ -42,45 +41,6 @@ def test_reasoning_goes_back_with_its_signature_or_as_bytes() -> None:
         ReasoningPart(text="So", complete=True),
         ReasoningPart(redacted="AAA=", complete=True),
         ReasoningPart(complete=True),
-    )
-
-
-def test_calls_and_text() -> None:
-    """White space alone is left out: the API refuses a blank block."""
-    assert [
-        {"text": "Hi"},
-        {"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Oslo"}}},
-    ] == _blocks(
-        TextPart(text="Hi"),
-        TextPart(text=" \n"),
-        TextPart(),
-        ToolCall(id="t1", name="weather", arguments_text='{"city": "Oslo"}', complete=True),
-    )
-
-
-def test_tools_that_the_server_ran_go_back_with_their_results() -> None:
-    """With the type that tells them from the application's own."""
-    assert [
-        {"toolUse": {"toolUseId": "s", "name": "search", "input": {}, "type": "server_tool_use"}},
-        {
-            "toolResult": {
-                "toolUseId": "s",
-                "content": [{"text": "x"}, {"json": {}}],
-                "type": "search_result",
-                "status": "success",
-            }
-        },
-        {"toolResult": {"toolUseId": "s", "content": []}},
-    ] == _blocks(
-        ServerToolCall(id="s", name="search", complete=True, provider_data={"type": "server_tool_use"}),
-        ServerToolResult(
-            id="s",
-            name="search_result",
-            content=[{"text": "x"}, {"json": {}}],
-            complete=True,
-            provider_data={"status": "success"},
-        ),
-        ServerToolResult(id="s", content=[], complete=True),
     )
 
 

@@ -81,19 +81,6 @@ def test_an_id_that_was_made_up_here_stays_here() -> None:
     ).to_gemini()["parts"]
 
 
-def test_tools_that_the_server_ran_and_unknown_parts_go_back_as_they_came() -> None:
-    """Code, its result, and whatever else."""
-    code = {"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "c2ln"}
-    result = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
-    response = {"functionResponse": {"name": "f", "response": {}}}
-
-    assert [code, result, response] == _parts(
-        ServerToolCall(id="0", name="executableCode", complete=True, provider_data=code),
-        ServerToolResult(id="0", name="codeExecutionResult", complete=True, provider_data=result),
-        OpaquePart(type="functionResponse", data=response, complete=True),
-    )
-
-
 def test_media_go_back_whole_or_by_address() -> None:
     """Bytes are base64 in JSON."""
     assert [

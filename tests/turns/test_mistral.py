@@ -22,26 +22,6 @@ def _mistral(*parts: Part, format: str | None = "openai-chat") -> Message:
     return Message(parts=parts, ending="complete", format=format)
 
 
-def test_text_and_calls() -> None:
-    """Text alone is text, however many parts it came in."""
-    call = ToolCall(id="D681PevKs", name="weather", arguments_text='{"city": "Oslo"}', complete=True)
-    turn = _mistral(TextPart(text="H"), TextPart(), TextPart(text="i"), call).to_mistral()
-
-    assert {
-        "role": "assistant",
-        "content": "Hi",
-        "tool_calls": [
-            {
-                "id": "D681PevKs",
-                "type": "function",
-                "function": {"name": "weather", "arguments": '{"city": "Oslo"}'},
-            }
-        ],
-    } == turn
-    accept("mistral", turn)
-    assert "" == _mistral(call).to_mistral()["content"]
-
-
 def test_thinking_and_references_are_chunks_in_their_order() -> None:
     """As they came, with the signature and whether the thinking was closed."""
     reference = {"type": "reference", "reference_ids": [0, 2]}

@@ -13,7 +13,6 @@ from tokenstream.message import (
     OpaquePart,
     Part,
     ReasoningPart,
-    RefusalPart,
     ServerToolCall,
     ServerToolResult,
     TextPart,
@@ -30,22 +29,6 @@ WEATHER_ITEM = {
 
 def _chat(*parts: Part, format: str | None = "openai-chat") -> Message:
     return Message(parts=parts, ending="complete", format=format)
-
-
-def test_text_is_joined() -> None:
-    """The API has one text, however many parts it came in."""
-    turn = _chat(TextPart(text="Hel"), TextPart(text="lo")).to_openai_chat()
-
-    assert {"role": "assistant", "content": "Hello"} == turn
-    accept("openai-chat", turn)
-
-
-def test_calls_go_back_with_id_name_and_arguments_as_written() -> None:
-    """Null stands for no text; the arguments are the model's own text."""
-    turn = _chat(WEATHER).to_openai_chat()
-
-    assert {"role": "assistant", "content": None, "tool_calls": [WEATHER_ITEM]} == turn
-    accept("openai-chat", turn)
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:
@@ -82,28 +65,12 @@ def test_a_legacy_call_goes_back_as_the_legacy_field() -> None:
     accept("openai-chat", turn)
 
 
-def test_legacy_calls_beside_others_are_tool_calls() -> None:
-    """The legacy field holds one call."""
-    legacy = WEATHER.model_copy(update={"type": "function_call"})
-    turn = _chat(legacy, WEATHER).to_openai_chat()
-
-    assert [WEATHER_ITEM, WEATHER_ITEM] == turn["tool_calls"]
-
-
 def test_a_signature_on_a_call_goes_back_where_it_was() -> None:
     """Gemini's compatible endpoint refuses a call without the signature that it sent."""
     extra = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
     turn = _chat(WEATHER.model_copy(update={"provider_data": extra})).to_openai_chat()
 
     assert [{**WEATHER_ITEM, **extra}] == turn["tool_calls"]
-
-
-def test_a_refusal_has_its_field() -> None:
-    """What the model declined in is no text."""
-    turn = _chat(RefusalPart(text="I can't"), RefusalPart()).to_openai_chat()
-
-    assert {"role": "assistant", "content": None, "refusal": "I can't"} == turn
-    accept("openai-chat", turn)
 
 
 def test_plain_reasoning_goes_back_under_the_name_that_the_server_uses() -> None:
@@ -120,30 +87,6 @@ def test_reasoning_alone_comes_with_empty_text() -> None:
     turn = _chat(ReasoningPart(text="Hm"), ReasoningPart()).to_openai_chat()
 
     assert {"role": "assistant", "content": "", "reasoning_content": "Hm"} == turn
-
-
-def test_reasoning_details_go_back_as_they_came() -> None:
-    """OpenRouter wants the list unchanged: texts with signatures, summaries, and what is encrypted."""
-    text = {"type": "reasoning.text", "index": 0, "format": "anthropic-claude-v1"}
-    summary = {"type": "reasoning.summary", "index": 1}
-    hidden = {"type": "reasoning.encrypted", "id": "r1", "index": 2}
-    turn = _chat(
-        ReasoningPart(text="Hm", signature="c2ln", provider_data=text, complete=True),
-        ReasoningPart(text="In short", provider_data=summary),
-        ReasoningPart(redacted="aGlkZGVu", provider_data=hidden),
-        TextPart(text="Hi"),
-    ).to_openai_chat()
-
-    assert {
-        "role": "assistant",
-        "content": "Hi",
-        "reasoning_details": [
-            {**text, "text": "Hm", "signature": "c2ln"},
-            {**summary, "summary": "In short"},
-            {**hidden, "data": "aGlkZGVu"},
-        ],
-    } == turn
-    accept("openai-chat", turn)
 
 
 def test_thinking_blocks_have_a_list_of_their_own() -> None:

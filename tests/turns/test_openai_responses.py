@@ -38,42 +38,6 @@ def _items(*parts: Part, format: str | None = "openai-responses") -> Any:
     return items
 
 
-def _output_text(text: str, *annotations: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": list(annotations)}
-
-
-def test_a_message_goes_back_as_the_item_that_it_was() -> None:
-    """Id, status and phase, its texts with their sources, and its refusal."""
-    source = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 2}
-    assert [
-        {
-            "type": "message",
-            "role": "assistant",
-            **_ITEM,
-            "content": [
-                _output_text("Hi", source),
-                _output_text(" there"),
-                {"type": "refusal", "refusal": "no"},
-            ],
-        }
-    ] == _items(
-        TextPart(text="Hi", provider_data=_ITEM),
-        Citation(url="u", cites=0, provider_data=source),
-        TextPart(text=" there", provider_data=_ITEM),
-        RefusalPart(text="no", provider_data=_ITEM),
-    )
-
-
-def test_two_messages_stay_two() -> None:
-    """A commentary and the final answer are items of their own."""
-    first = {"id": "msg_0", "status": "completed", "phase": "commentary"}
-    items = _items(TextPart(text="Wait", provider_data=first), TextPart(text="Hi", provider_data=_ITEM))
-
-    assert [("msg_0", "commentary"), ("msg_1", "final_answer")] == [
-        (item["id"], item["phase"]) for item in items
-    ]
-
-
 def test_a_phase_goes_back_whatever_it_came_from() -> None:
     """Models take a commentary whose phase was dropped for a final answer."""
     known = {"id": "msg_1", "status": "completed"}
@@ -93,33 +57,6 @@ def test_a_phase_goes_back_whatever_it_came_from() -> None:
     assert ["commentary"] == [
         item["phase"] for item in _items(TextPart(text="Hi", phase="commentary", provider_data=known))
     ]
-
-
-def test_reasoning_is_put_together_again() -> None:
-    """Summaries, texts and what is encrypted, under the id that the server knows."""
-    assert [
-        {
-            "type": "reasoning",
-            "id": "rs_1",
-            "status": "completed",
-            "summary": [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}],
-            "content": [{"type": "reasoning_text", "text": "c"}],
-            "encrypted_content": "gAAA",
-        },
-        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gBBB"},
-        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "now", "arguments": "{}"},
-    ] == _items(
-        ReasoningPart(
-            text="a",
-            redacted="gAAA",
-            complete=True,
-            provider_data={"id": "rs_1", "status": "completed", "summary_index": 0},
-        ),
-        ReasoningPart(text="b", complete=True, provider_data={"id": "rs_1", "summary_index": 1}),
-        ReasoningPart(text="c", complete=True, provider_data={"id": "rs_1", "content_index": 0}),
-        ReasoningPart(redacted="gBBB", complete=True, provider_data={"id": "rs_2"}),
-        _CALL,
-    )
 
 
 _THOUGHT = ReasoningPart(redacted="gAAA", complete=True, provider_data={"id": "rs_1"})
@@ -264,39 +201,6 @@ def test_items_that_need_their_id_do_not_go_without_their_reasoning() -> None:
     }
     assert lost == caught.value.kinds
     assert ["rs_1", "ws_1", "ig_1", "cu_1", "msg_1"] == [item["id"] for item in message.to_openai_responses()]
-
-
-def test_calls_go_back_with_both_ids() -> None:
-    """`call_id` is what the result names, `id` what the server calls the item."""
-    assert [
-        {
-            "type": "function_call",
-            "id": "fc_1",
-            "status": "completed",
-            "call_id": "c1",
-            "name": "weather",
-            "arguments": '{"city": "Oslo"}',
-        },
-        {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c2", "name": "sh", "input": "ls"},
-        {"type": "function_call", "call_id": "c3", "name": "now", "arguments": "{}"},
-    ] == _items(
-        ToolCall(
-            id="c1",
-            name="weather",
-            arguments_text='{"city": "Oslo"}',
-            complete=True,
-            provider_data={"id": "fc_1", "status": "completed"},
-        ),
-        ToolCall(
-            id="c2",
-            name="sh",
-            arguments_text="ls",
-            type="custom",
-            complete=True,
-            provider_data={"id": "ctc_1"},
-        ),
-        ToolCall(id="c3", name="now", complete=True),
-    )
 
 
 def test_what_else_the_application_runs_goes_back_as_the_item_that_it_was() -> None:

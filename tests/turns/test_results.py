@@ -199,12 +199,6 @@ def test_ids_that_were_made_up_here_stay_here() -> None:
     assert [{"role": "tool", "tool_name": "weather", "content": "x"}] == ollama.to_ollama()
 
 
-def test_bedrock_gets_no_block_of_white_space() -> None:
-    results = ToolResults(_message(_call()), {"c1": " \n"})
-
-    assert {"toolUseId": "c1", "content": []} == _turns(results, "bedrock")[0]["content"][0]["toolResult"]
-
-
 @pytest.mark.parametrize("api", METHODS)
 def test_a_failure_without_a_word_is_told_all_the_same(api: str) -> None:
     """Anthropic refuses an error that is empty, and nobody learns from one."""
@@ -309,11 +303,6 @@ def test_an_answer_of_mistral_is_told_apart_by_its_name_alone() -> None:
     results = ToolResults(_message(_call(), format="openai-chat"), {"c1": "mild"})
 
     assert [None, "weather"] == [results.turns(name)[-1].get("name") for name in (None, "mistral")]
-
-
-def test_an_empty_answer_adds_no_turns() -> None:
-    """No API takes an empty turn."""
-    assert [] == ToolResults(_message(format="anthropic"), {}).turns()
 
 
 def test_what_has_no_place_in_the_turns_is_named_unless_it_is_dropped() -> None:

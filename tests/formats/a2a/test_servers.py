@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.formats.a2a.server import ask, client_of, http_client, make_app
+from tests.formats.a2a.server import ask, client_of, http_client
 from tests.project import ROOT
 from tests.support import chunkings
 from tests.support.beside import SHARED
 from tests.support.packages import needed
 from tests.support.reading import read
-from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Stream, aconnect, testing
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.errors import ProviderError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,30 +33,6 @@ WIRES = ("1.0", "0.3", "1.0-http", "0.3-http")
 def anyio_backend() -> str:
     """The SDK's server is one of asyncio."""
     return "asyncio"
-
-
-def _frames(path: Path) -> list[bytes]:
-    return [frame + b"\r\n\r\n" for frame in path.read_bytes().split(b"\r\n\r\n") if frame]
-
-
-@pytest.mark.slow
-def test_every_recording_follows_the_rules_of_formats() -> None:
-    """Chunk boundaries, cuts, wrong types, unknown fields and the rest."""
-    testing.check_format("a2a", [*_OURS], cuts=64, changes=60)
-
-
-@in_one_test("path", _OURS, ids=lambda path: path.stem)
-def test_a_recording_cut_after_any_event_is_the_beginning_of_the_answer(path: Path) -> None:
-    """It is truncated, unless only the end of the input is missing."""
-    frames = _frames(path)
-    whole = read([b"".join(frames)]).message
-    for end in range(1, len(frames)):
-        reading = read([b"".join(frames[:end])])
-
-        assert isinstance(reading.error, StreamTruncated)
-        assert whole is not None
-        assert reading.message is not None
-        assert whole.text.startswith(reading.message.text)
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -158,11 +133,3 @@ async def test_what_the_sdks_own_client_yields_is_read() -> None:
             message = await stream.final()
 
     assert ("a2a", "Oslo is sunny, today.", "stop") == (stream.format, message.text, message.finish_reason)
-
-
-def test_the_server_of_the_tests_has_every_binding() -> None:
-    """One application answers over JSON-RPC and over HTTP."""
-    needed("a2a")
-    paths = {route.path for route in make_app().routes}
-
-    assert {"/", "/rest/message:stream", "/rest/v1/message:stream"} <= paths

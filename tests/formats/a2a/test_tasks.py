@@ -26,7 +26,7 @@ from tests.formats.told import reads_alike_at_a_glance, tell
 from tests.support import wire as lines
 from tests.support.formats import A2A
 from tests.support.reading import read as read_body
-from tokenstream import Stream, testing
+from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Finish, PartDone, TextDelta
 from tokenstream.limits import Limits
@@ -200,16 +200,6 @@ def test_an_error_of_json_rpc_ends_the_answer(code: int, retryable: bool) -> Non
     assert isinstance(got.error, ProviderError)
     assert (str(code), retryable) == (got.error.code, got.error.retryable)
     assert "Hel" == got.message.text
-
-
-@pytest.mark.parametrize("end", range(len(HELLO) + 2))
-def test_a_stream_that_ends_before_the_task_is_truncated(end: int) -> None:
-    """The task goes on without the client, also if the server has called an update final."""
-    frames = [task("submitted"), *HELLO, status("working", final=True)][: end + 1]
-    got = read(*frames)
-
-    assert isinstance(got.error, StreamTruncated)
-    assert "truncated" == got.message.ending
 
 
 # -- artifacts ---------------------------------------------------------------
@@ -471,14 +461,6 @@ def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
     assert {"text_rewritten"} == read(other, artifact("Hello"), DONE).rules
 
 
-def test_without_a_message_the_length_tells_what_is_new() -> None:
-    """A format alone keeps no text."""
-    got = tell(A2A(), artifact("Hel"), artifact("l", append=True), artifact("Hello"), DONE)
-
-    assert "Hello" == got.text
-    assert {"text_rewritten"} == tell(A2A(), artifact("Hel"), artifact("H"), DONE).rules
-
-
 def test_a_stream_compares_with_its_message() -> None:
     """The same through the public drivers, at every chunking."""
     body = b"".join(
@@ -545,22 +527,6 @@ def test_the_number_of_artifacts_is_bounded() -> None:
 
     assert isinstance(got.error, LimitExceeded)
     assert "parts" == got.error.limit
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("wire", WIRES)
-def test_most_pieces_need_no_decoding(wire: str) -> None:
-    """They differ from each other in their text only, which `check_format` asks of a long part."""
-    frames = [
-        artifact("Hel", wire=wire),
-        *[artifact(f"{number} ", wire=wire, append=True) for number in range(40)],
-        status("completed", wire=wire, final=True),
-    ]
-    body = b"".join(map(lines.sse, frames))
-    text = "Hel" + "".join(f"{number} " for number in range(40))
-
-    reads_alike_at_a_glance(A2A, frames)
-    testing.check_format("a2a", [(testing.Recording.of([body]), {"text": text})], cuts=16, changes=16)
 
 
 @given(changed([artifact("Hello"), artifact("Hello", append=True), task("working", whole("Hello"))], most=40))

@@ -104,15 +104,6 @@ def test_a_run_error_is_the_providers() -> None:
     assert isinstance(tell(AGUI(), {"type": "RUN_ERROR"}).error, ProviderError)
 
 
-@pytest.mark.parametrize("cut", range(9))
-def test_a_run_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) -> None:
-    """A clean end of the input is no end of the run."""
-    told = tell(AGUI(), *[START, *HELLO, *CALL][:cut])
-
-    assert isinstance(told.error, StreamTruncated)
-    assert ("truncated", []) == (told.message.ending, told.calls)
-
-
 def test_the_terminator_of_other_formats_says_nothing() -> None:
     """Back ends that end all their streams alike send it after a failure, too: a run has its own end."""
     told = tell(AGUI(), START, *HELLO, *CALL[:3], DONE)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.formats.anthropic.payloads import (
     STOP,
     Payload,
     answer,
-    arguments,
     block,
     delta,
     finish,
-    frame,
     read,
     start,
     stop,
-    text,
     tool,
 )
 from tests.formats.anthropic.support import HELLO
-from tests.support.formats import Anthropic
-from tokenstream.events import PartStart, TextDelta, ToolCallDelta, ToolCallDone, Unknown
-from tokenstream.framing import ServerSentEvent
+from tokenstream.events import PartStart
 from tokenstream.message import OpaquePart
 
 
@@ -39,47 +32,6 @@ def test_a_compaction_takes_what_its_delta_says() -> None:
 
     assert read(*frames).message.parts == (OpaquePart(type="compaction", data=data),)
     assert read(*frames, stop(0)).message.parts == (OpaquePart(type="compaction", data=data, complete=True),)
-
-
-def test_deltas_of_a_block_are_read_at_a_glance() -> None:
-    """A driver may hand over the whole chunk; anything else is left to the plain way."""
-    made = Anthropic()
-    for sent in (start(), block(0, "text", text=""), text(0, "a")):
-        made.feed(frame(sent))
-    shortcut = made.shortcut("event", 4096)
-    chunk = b"event: content_block_delta\ndata: %b\n\n"
-
-    assert shortcut is not None
-    assert shortcut is made.shortcut("event", 4096)
-    assert TextDelta("b") == shortcut(chunk % frame(text(0, "b")).payload)
-    assert shortcut(chunk % frame(text(1, "b")).payload) is None
-    assert 4 == made.frames
-
-
-def test_arguments_are_read_at_a_glance() -> None:
-    """Each fragment tells its call, and the call that is done has all of them."""
-    made = Anthropic()
-    for sent in (start(), tool(0), arguments(0, "{")):
-        made.feed(frame(sent))
-    shortcut = made.shortcut("event", 4096)
-
-    assert shortcut is not None
-    assert ToolCallDelta("toolu_1", "}") == shortcut(
-        b"event: content_block_delta\ndata: %b\n\n" % frame(arguments(0, "}")).payload
-    )
-    [done] = [event for event in made.feed(frame(stop(0))) if isinstance(event, ToolCallDone)]
-    assert "{}" == done.call.arguments_text
-
-
-def test_deltas_that_take_several_lines_are_not_read_at_a_glance() -> None:
-    """Nor are any before the first."""
-    made = Anthropic()
-    before = made.shortcut("event", 4096)
-    for sent in (start(), block(0, "text", text="")):
-        made.feed(frame(sent))
-    made.feed(ServerSentEvent(frame(text(0, "a")).payload.replace(b",", b",\n"), "content_block_delta"))
-
-    assert (None, None) == (before, made.shortcut("event", 4096))
 
 
 def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:
@@ -109,22 +61,6 @@ def test_a_compaction_in_many_deltas_is_not_told_again_with_each() -> None:
 
     assert [len(part.data) for part in told if isinstance(part, OpaquePart)] == [2, 3, 2002]
     assert opened == block(0, "compaction", content=None)
-
-
-def test_half_a_character_in_a_compaction_is_replaced() -> None:
-    """A message can always be written as JSON."""
-    sent = [
-        start(),
-        block(0, "compaction", a="\ud83d"),
-        delta(0, "compaction_delta", b="\ud83d"),
-        delta(0, "compaction_delta", c="c"),
-    ]
-    came = read(*sent)
-
-    [part] = came.message.parts
-    assert isinstance(part, OpaquePart)
-    assert part.data == {"type": "compaction", "a": "\ufffd", "b": "\ufffd", "c": "c"}
-    assert came.message == read(*[json.dumps(payload).encode() for payload in sent]).message
 
 
 def test_a_fallback_changes_the_model() -> None:
@@ -165,15 +101,6 @@ def test_a_delta_without_a_kind_is_carried_under_the_name_of_its_event() -> None
 
     assert came.text == "Hello"
     assert [bare] == came.message.provider_data["content_block_delta"]
-
-
-def test_events_without_a_word_of_ours_are_carried() -> None:
-    """They are given as they came, and are never fatal."""
-    payload = {"type": "vendor_event", "data": [1]}
-    came = read(*answer(payload, *HELLO))
-
-    assert Unknown("vendor_event", payload) in came.events
-    assert came.text == "Hello"
 
 
 def test_fields_without_a_word_of_ours_are_carried() -> None:

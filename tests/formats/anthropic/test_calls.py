@@ -36,14 +36,6 @@ def test_a_tool_call_is_handed_out_at_its_block_stop() -> None:
     assert came.truncated
 
 
-def test_a_tool_without_arguments_is_called_with_none() -> None:
-    """Neither a fragment nor an input: the arguments are empty."""
-    came = read(*answer(tool(0), arguments(0, ""), stop(0), reason="tool_use"))
-
-    assert [(call.arguments_text, call.arguments) for call in came.calls] == [("", {})]
-    assert came.message.finish_reason == "tool_calls"
-
-
 @in_one_test(
     "after, handed_out",
     [
@@ -106,27 +98,6 @@ def test_arguments_that_stand_in_the_start_as_text_are_taken_as_they_are() -> No
     assert [call.arguments for call in came.calls] == [{"path": "/"}]
 
 
-def test_parallel_calls_are_handed_out_in_turn() -> None:
-    """Each block is a call."""
-    came = read(
-        *answer(
-            tool(0, "a", "toolu_a"),
-            arguments(0, '{"n": 1}'),
-            stop(0),
-            tool(1, "b", "toolu_b"),
-            arguments(1, '{"n": 2}'),
-            stop(1),
-            reason="tool_use",
-        )
-    )
-
-    assert [(call.id, call.arguments) for call in came.calls] == [
-        ("toolu_a", {"n": 1}),
-        ("toolu_b", {"n": 2}),
-    ]
-    assert len(came.message.tool_calls) == 2
-
-
 def test_who_made_a_call_is_kept_with_it() -> None:
     """Fields that only this provider has go with the call."""
     came = read(*answer(tool(0, caller={"type": "direct"}), stop(0)))
@@ -144,13 +115,6 @@ def test_arguments_that_are_no_json_are_kept_and_not_handed_out() -> None:
     ]
     assert came.departures == {"call_invalid": 1, "part_index_reused": 1}
     assert came.text == "Hello"
-
-
-def test_two_documents_in_one_call_are_no_call() -> None:
-    """Nobody knows which of them is meant; the text stays readable."""
-    came = read(*answer(tool(0), arguments(0, '{}{"a": 1}'), stop(0)))
-
-    assert (came.calls, came.message.tool_calls[0].arguments_text) == ([], '{}{"a": 1}')
 
 
 @pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use", "new_tool_use"])

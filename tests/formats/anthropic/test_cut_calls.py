@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.anthropic.payloads import STOP, Payload, answer, arguments, finish, read, start, stop, tool
-from tests.formats.anthropic.support import HELLO
+from tests.formats.anthropic.payloads import STOP, answer, arguments, finish, read, start, stop, tool
 from tests.support.tables import in_one_test
-from tokenstream.errors import ProtocolError
 from tokenstream.message import OpaquePart
-
-
-def test_a_call_without_its_stop_is_handed_out_at_the_finish_reason() -> None:
-    """The reason "tool_use" says that the calls are whole."""
-    came = read(start(), tool(0), arguments(0, '{"a": 1}'), finish("tool_use"), STOP)
-
-    assert [call.arguments for call in came.calls] == [{"a": 1}]
-    assert came.departures == {"part_unclosed": 1}
 
 
 @pytest.mark.parametrize(
@@ -65,35 +55,6 @@ def test_a_start_of_the_same_answer_cuts_no_call(place: int) -> None:
 
     assert [call.arguments for call in came.calls] == [{"a": 1}]
     assert came.departures == {"start_repeated": 1}
-
-
-@pytest.mark.parametrize("end", [STOP, b"[DONE]"])
-def test_an_end_without_a_finish_reason_hands_out_no_open_call(end: Payload | bytes) -> None:
-    """Neither the call nor the answer was said to be whole."""
-    came = read(start(), *HELLO, tool(1), arguments(1, '{"a": 1}'), end)
-
-    assert (came.calls, came.error, came.message.finish_reason) == ([], None, None)
-    assert came.departures == {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1}
-
-
-@pytest.mark.parametrize("late", ['{"a":1}', "x"])
-def test_arguments_after_their_call_are_carried_and_not_added(late: str) -> None:
-    """What was handed out does not change: they repeat it, or are no arguments at all."""
-    payload = arguments(0, late)
-    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), stop(0), payload))
-
-    assert [call.arguments for call in came.calls] == [{"a": 1}]
-    assert came.message.provider_data["input_json_delta"] == [payload]
-    assert came.departures == {"call_after_done": 1}
-
-
-def test_other_arguments_after_their_call_end_the_answer_as_failed() -> None:
-    """The call may have been run with arguments that were not meant."""
-    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), stop(0), arguments(0, '{"b": 2}')))
-
-    assert [call.arguments for call in came.calls] == [{"a": 1}]
-    assert isinstance(came.error, ProtocolError)
-    assert came.departures == {"late_content": 1}
 
 
 def test_arguments_without_a_call_are_carried() -> None:

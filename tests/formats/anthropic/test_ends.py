@@ -10,7 +10,6 @@ from tests.formats.anthropic.payloads import (
     answer,
     arguments,
     finish,
-    frame,
     read,
     start,
     stop,
@@ -56,13 +55,6 @@ def test_usage_of_the_start_is_kept_where_the_end_says_nothing() -> None:
         provider_data=usage.provider_data,
     )
     assert usage.provider_data["service_tier"] == "standard"
-
-
-def test_usage_before_the_end_is_partial() -> None:
-    """What the start says is no final count."""
-    came = read(start(), *HELLO)
-
-    assert (came.message.usage.output_tokens, came.message.usage.source) == (1, "partial")
 
 
 @pytest.mark.parametrize(
@@ -152,13 +144,3 @@ def test_a_message_that_was_not_streamed_is_read_whole() -> None:
     )
     assert (came.message.id, came.message.finish_reason, came.departures) == ("msg_1", "stop", {})
     assert came.error is None
-
-
-def test_every_event_carries_the_payload_that_it_came_from() -> None:
-    """Also the text deltas that are known by their bytes, and are decoded only when asked."""
-    payloads = answer(*HELLO, tool(1), arguments(1, '{"a": '), arguments(1, "1}"), stop(1))
-    came = read(*[frame(payload, padding=3) for payload in payloads])
-
-    assert [event.raw for event in came.events if type(event).__name__.endswith("Delta")] == [
-        payload for payload in payloads if payload["type"] == "content_block_delta"
-    ]

@@ -12,7 +12,6 @@ from tests.formats.anthropic.payloads import (
     Payload,
     answer,
     arguments,
-    block,
     finish,
     frame,
     read,
@@ -67,15 +66,6 @@ def test_a_payload_without_a_type_is_known_by_its_event() -> None:
 
     assert (came.text, came.departures) == ("Hello", {"type_missing": len(named) + 1})
     assert [event.name for event in came.events if isinstance(event, Unknown)] == ["event"]
-
-
-def test_a_type_that_is_missing_is_counted_for_each_payload() -> None:
-    """Also where the deltas are alike."""
-    untyped = frame({**text(0, "Hi"), "type": None}).payload
-    delta = ServerSentEvent(untyped, "content_block_delta")
-    came = read(*map(frame, [start(), block(0, "text", text="")]), *[delta] * 4)
-
-    assert ("Hi" * 4, {"type_missing": 4}) == (came.text, came.departures)
 
 
 def test_done_ends_the_answer_and_is_no_news_after_it() -> None:
@@ -163,16 +153,6 @@ def test_too_many_parts_are_an_error_that_names_the_bound() -> None:
 
     assert isinstance(came.error, LimitExceeded)
     assert (came.error.limit, came.text) == ("parts", "Hello")
-
-
-@in_one_test("count", range(len(answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))) + 1))
-def test_an_answer_cut_between_two_events_is_truncated(count: int) -> None:
-    """Until the stop reason is there; a call is handed out only after its block's stop."""
-    payloads = answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))
-    came = read(*payloads[:count])
-
-    assert came.truncated == (count < len(payloads) - 1)
-    assert len(came.calls) == (count > payloads.index(stop(1)))
 
 
 # -- detection ---------------------------------------------------------------------

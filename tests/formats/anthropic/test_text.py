@@ -6,34 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.formats.anthropic.payloads import answer, block, delta, frame, read, start, stop, text
-from tests.formats.anthropic.support import HELLO
-from tokenstream.events import MessageStart, ReasoningDelta
-from tokenstream.message import Citation, ReasoningPart, TextPart
-
-
-def test_text_arrives_in_pieces_and_stays_in_the_message() -> None:
-    """Deltas of a block are joined; an answer that keeps to the documents has no departures."""
-    came = read(*map(frame, answer(*HELLO)))
-
-    assert (came.text, came.message.parts) == ("Hello", (TextPart(text="Hello", complete=True),))
-    assert came.departures == {}
-    assert came.error is None
-
-
-def test_the_answer_begins_with_its_id_model_and_role() -> None:
-    """They stand in the answer's start."""
-    came = read(start())
-
-    assert came.events[0] == MessageStart(id="msg_1", model="claude-x", role="assistant")
-
-
-def test_text_blocks_are_parts_and_the_text_is_all_of_them_joined() -> None:
-    """Citations cut text into blocks, so nothing stands between two of them."""
-    came = read(*answer(*HELLO, block(1, "text", text="!"), text(1, "?"), stop(1)))
-
-    assert (came.text, came.message.text) == ("Hello!?", "Hello!?")
-    assert [part.kind for part in came.message.parts] == ["text", "text"]
+from tests.formats.anthropic.payloads import answer, block, delta, read, stop, text
+from tokenstream.events import ReasoningDelta
+from tokenstream.message import Citation, ReasoningPart
 
 
 def test_thinking_keeps_its_signature() -> None:

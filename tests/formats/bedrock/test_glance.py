@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from tests.formats.bedrock.payloads import (
     START,
     USAGE,
-    Named,
-    delta,
     finish,
     frame,
     outcome,
@@ -226,26 +224,6 @@ def test_a_message_of_another_kind_ends_the_short_way(name: str) -> None:
         assert decoded([b"".join(chunks)]) == decoded(chunks)
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        delta(0, reasoningContent={"redactedContent": "\ud83d"}),
-        ("contentBlockStart", {"contentBlockIndex": 0, "start": {"image": {"format": "\ud83d"}}}),
-    ],
-)
-def test_half_a_character_that_is_kept_for_a_parts_end_is_mended_at_once(odd: Named) -> None:
-    """The payload that ends the part has none itself, and no JSON could carry it."""
-    more = [
-        delta(0, reasoningContent={"redactedContent": "c2Vj"}),
-        delta(0, image={"error": {"message": "m"}}),
-    ]
-    decoder = Decoder("bedrock-converse")
-    for each in (START, odd, *more, stop(0), finish()):
-        decoder.feed(converse(each))
-
-    assert "\\ud83d" not in decoder.message.model_dump_json()
-
-
 @pytest.mark.parametrize("ends", [True, False])
 def test_the_last_count_is_told_of_whatever_was_read_at_a_glance(ends: bool) -> None:
     """Each payload of Llama's counts; the last count is told, also when the answer is cut."""
@@ -317,14 +295,6 @@ def test_chunks_that_say_more_than_text_give_at_a_glance_what_decoding_gives(
     assert seen(BedrockInvoke.name, chunks, shortcuts=False) == seen(
         BedrockInvoke.name, chunks, shortcuts=True
     )
-
-
-def test_fragments_of_arguments_are_read_at_a_glance() -> None:
-    invoke = BedrockInvoke()
-    for payload in _ARGUMENTS[:5]:
-        invoke.feed(packed(payload))
-
-    assert invoke.payload_shortcut() is not None
 
 
 def test_bytes_that_are_no_base64_are_left_to_the_plain_way() -> None:

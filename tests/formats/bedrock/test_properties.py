@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.formats.bedrock.payloads import (
     START,
@@ -26,9 +24,7 @@ from tests.formats.bedrock.payloads import (
 from tests.formats.bedrock.support import INNER, packed
 from tests.formats.mutations import strayed
 from tests.formats.told import is_sound
-from tests.support.beside import SHARED, needs_recordings
 from tests.support.formats import BedrockConverse, BedrockInvoke
-from tokenstream import Decoder
 from tokenstream.framing import EventStreamMessage
 
 EVERYTHING: list[Named] = [
@@ -96,25 +92,3 @@ def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) ->
 def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> None:
     """Without bytes, with bytes of another kind, with other fields."""
     is_sound(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]), has_bytes=True)
-
-
-_RECORDINGS = sorted((SHARED / "recordings").glob("bedrock-*/*.eventstream"))
-
-
-@needs_recordings
-@pytest.mark.parametrize("path", _RECORDINGS[::6], ids=lambda path: path.stem[:60])
-@given(data=st.data())
-def test_a_recording_that_is_cut_is_never_complete(path: Any, data: st.DataObject) -> None:
-    """Before its end there is an error, and no call is handed out that the whole does not have."""
-    body = path.read_bytes()
-    place = data.draw(st.integers(0, len(body)))
-    whole, cut = Decoder(), Decoder()
-    whole.feed(body)
-    whole.end()
-    cut.feed(body[:place])
-    cut.end()
-
-    assert cut.message.complete or cut.error is not None
-    assert whole.message.text.startswith(cut.message.text)
-    complete = [call for call in cut.message.tool_calls if call.complete]
-    assert all(call in whole.message.tool_calls for call in complete)

@@ -8,7 +8,6 @@ from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finis
 from tests.formats.bedrock_converse.support import events_of, read
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart
 
@@ -31,14 +30,6 @@ def test_text_is_what_its_deltas_say() -> None:
     assert {} == came.departures
     assert isinstance(came.events[0], MessageStart)
     assert ["Hel", "lo"] == [event.text for event in came.events if isinstance(event, TextDelta)]
-
-
-def test_the_raw_payload_of_an_event_is_the_events_own() -> None:
-    """Without padding taken out: it is what the server sent."""
-    payload = {"contentBlockIndex": 0, "delta": {"text": "a"}, "p": "abc"}
-    came = read(START, ("contentBlockDelta", payload), end=False)
-
-    assert payload == came.events[-1].raw
 
 
 def test_usage_is_read_under_all_its_names() -> None:
@@ -106,14 +97,6 @@ def test_what_the_model_says_at_its_stop_is_kept() -> None:
     came = read(START, finish(additionalModelResponseFields=fields))
 
     assert {"additionalModelResponseFields": fields} == came.message.provider_data
-
-
-def test_without_its_stop_an_answer_is_truncated() -> None:
-    """Even if token counts have come."""
-    came = read(START, text(0, "a"), stop(0), USAGE)
-
-    assert isinstance(came.error, StreamTruncated)
-    assert "a" == came.message.text
 
 
 def test_a_stop_without_a_reason_is_an_end_without_a_reason() -> None:

@@ -19,13 +19,6 @@ from tests.support.formats import BedrockConverse
 from tokenstream.message import TextPart
 
 
-def test_an_answer_may_lack_its_start() -> None:
-    came = read(text(0, "a"), stop(0), finish())
-
-    assert "a" == came.message.text
-    assert {"start_missing": 1} == came.departures
-
-
 def test_a_start_that_comes_again_begins_anew() -> None:
     """What is open is closed, and a call in it is not handed out."""
     came = read(START, text(0, "a"), tool(1), arguments(1, "{}"), START, text(0, "b"), finish())
@@ -142,21 +135,6 @@ def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
 
 def test_a_stop_without_a_block_is_ignored() -> None:
     assert {"part_end_unmatched": 1} == read(START, stop(3), finish()).departures
-
-
-def test_blocks_may_be_written_in_turns() -> None:
-    """Each keeps its own text."""
-    came = read(START, text(0, "a"), text(1, "c"), text(0, "b"), stop(0), stop(1), finish())
-
-    assert ["ab", "c"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
-    assert {"parts_interleaved": 1} == came.departures
-
-
-def test_content_after_the_finish_is_added() -> None:
-    came = read(START, finish(), text(0, "a"), stop(0))
-
-    assert ("a", "stop") == (came.message.text, came.message.finish_reason)
-    assert 1 == came.departures["content_after_finish"]
 
 
 def test_a_part_is_done_when_its_block_stops() -> None:

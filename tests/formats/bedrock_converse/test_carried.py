@@ -26,7 +26,6 @@ from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Unknown
-from tokenstream.framing import EventStreamMessage
 from tokenstream.message import MediaPart, OpaquePart, ServerToolResult
 
 
@@ -149,17 +148,6 @@ def test_events_of_a_new_kind_are_carried() -> None:
     ]
 
     assert ["heartbeatEvent", "SDK_UNKNOWN_MEMBER", "init_event_loop", "event"] == [e.name for e in unknown]
-
-
-def test_text_that_is_half_a_character_waits_for_the_other_half() -> None:
-    """Wherever the server cut it."""
-    frames = [
-        EventStreamMessage(b'{"contentBlockIndex":0,"delta":{"text":"%b"}}' % half, "contentBlockDelta")
-        for half in (rb"a\ud83d", rb"\ude00b", rb"\ud83d")
-    ]
-    came = read_frames(BedrockConverse(), [frame(*START), *frames, frame(*finish())])
-
-    assert "a😀b\ufffd" == came.message.text
 
 
 @pytest.mark.parametrize("piece", ["a", ""])

@@ -6,20 +6,17 @@ import base64
 
 from tests.formats.bedrock.payloads import (
     START,
-    arguments,
     block,
     delta,
     finish,
-    frame,
     reasoning,
     stop,
     text,
-    tool,
 )
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import parts, read
 from tests.support.formats import BedrockConverse
-from tokenstream.events import CitationAdded, ReasoningDelta, ToolCallDelta, ToolCallDone
+from tokenstream.events import CitationAdded, ReasoningDelta
 from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
 
 B64 = base64.b64encode
@@ -58,29 +55,6 @@ def test_encrypted_reasoning_is_kept_as_base64() -> None:
     name, payload = reasoning(0, redactedContent=b"secre")
     came = read_frames(BedrockConverse(), [{name: payload}, {"messageStop": {"stopReason": "end_turn"}}])
     assert expected == came.message.parts
-
-
-def test_encrypted_reasoning_beside_text_is_kept_of_each_delta() -> None:
-    """However many deltas look the same: none is read at a glance."""
-    [part] = parts(*[reasoning(0, text="a", redactedContent="?!") for _ in range(6)], stop(0))
-
-    assert ReasoningPart(text="a" * 6, redacted="?!" * 6, complete=True) == part
-
-
-def test_arguments_are_read_at_a_glance() -> None:
-    """Each fragment tells its call, and the call that is done has all of them."""
-    converse = BedrockConverse()
-    for event in (START, tool(0), arguments(0, "{")):
-        converse.feed(frame(*event))
-    glance = converse.payload_shortcut()
-
-    assert glance is not None
-    name, start, read_rest = glance
-    sent = frame(*arguments(0, "}"))
-    assert sent.event == name
-    assert isinstance(read_rest(sent.payload.removeprefix(start)), ToolCallDelta)
-    [done] = [event for event in converse.feed(frame(*stop(0))) if isinstance(event, ToolCallDone)]
-    assert "{}" == done.call.arguments_text
 
 
 def test_pieces_that_are_no_base64_are_kept_one_after_the_other() -> None:

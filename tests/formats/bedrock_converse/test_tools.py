@@ -9,7 +9,6 @@ import pytest
 from tests.formats.bedrock.payloads import START, arguments, block, delta, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import read
 from tests.formats.told import Told
-from tokenstream.errors import StreamTruncated
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 
@@ -50,27 +49,6 @@ def test_a_call_that_the_token_limit_cut_is_never_handed_out(fragment: str) -> N
     assert [] == came.calls
     assert [(fragment, False)] == [(call.arguments_text, call.complete) for call in came.message.tool_calls]
     assert "length" == came.message.finish_reason
-
-
-def test_a_call_that_is_open_at_the_end_is_never_handed_out() -> None:
-    """Neither when the input ends, nor when it ends after the block's stop told nothing yet."""
-    for events in ([tool(0), arguments(0, '{"a": 1}')], [tool(0), arguments(0, ""), stop(0)]):
-        came = read(START, *events)
-
-        assert isinstance(came.error, StreamTruncated)
-        assert [] == came.calls
-
-
-def test_two_calls_on_one_message() -> None:
-    """Each is known by its block."""
-    came = read(
-        START, tool(0), arguments(0, '{"a": 1}'), stop(0), tool(2, "t2", "then"), stop(2), finish("tool_use")
-    )
-
-    assert [("t1", "now", '{"a": 1}'), ("t2", "then", "")] == [
-        (call.id, call.name, call.arguments_text) for call in came.calls
-    ]
-    assert "tool_calls" == came.message.finish_reason
 
 
 def test_a_stop_after_a_call_means_the_call() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tokenstream import Decoder, Stream
-from tokenstream.errors import ProtocolError, StreamTruncated
+from tokenstream import Stream
+from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDone
 from tokenstream.message import (
     Citation,
@@ -161,17 +161,6 @@ def test_a_whole_answer_after_the_same_in_pieces_is_taken_once() -> None:
 
     assert "Hello" == stream.final().text
     assert "content_twice" in stream.departures
-
-
-def test_a_whole_answer_that_was_cut_is_truncated_everywhere() -> None:
-    """No call of it is handed out, and it never looks finished."""
-    body = json.dumps(answer({"toolUse": {"toolUseId": "t", "name": "f", "input": {"a": 1}}})).encode()
-    for size in range(1, len(body)):
-        decoder = Decoder()
-        events = [*decoder.feed(body[:size]), *decoder.end()]
-
-        assert [] == [event for event in events if isinstance(event, ToolCallDone)]
-        assert isinstance(decoder.error, StreamTruncated)
 
 
 def test_arguments_that_are_no_json_values_are_a_fault() -> None:

@@ -16,7 +16,7 @@ from tests.support.formats import BedrockInvoke
 from tests.support.tables import in_one_test
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
-from tokenstream.events import TextDelta, Unknown
+from tokenstream.events import Unknown
 from tokenstream.framing import EventStreamMessage
 
 
@@ -119,60 +119,12 @@ def test_events_of_a_new_kind_are_carried() -> None:
     ]
 
 
-def test_what_comes_after_the_models_end_is_ignored() -> None:
-    came = read(*ANTHROPIC, {"generation": "a"})
-
-    assert "Hello" == came.message.text
-    assert {"data_after_end": 1} == came.departures
-
-
 def test_bounds_are_those_of_the_stream() -> None:
     """They hold within the model's format."""
     came = read(*[{"outputs": [{"text": "a"}, {"text": "b"}]}] * 2, limits=Limits(choices=1))
 
     assert isinstance(came.error, LimitExceeded)
     assert "choices" == came.error.limit
-
-
-def test_heartbeats_of_the_models_format_are_told_where_they_are_asked_for() -> None:
-    frames = [chunk(ANTHROPIC[0]), chunk({"type": "ping"})]
-    came = read_frames(BedrockInvoke(pings=True), frames, end=False)
-
-    assert "Ping" == type(came.events[-1]).__name__
-
-
-def test_a_text_in_pieces_needs_no_second_look() -> None:
-    """One event for each piece, of the same part."""
-    came = read(*[{"generation": piece, "generation_token_count": 1} for piece in "abc"], end=False)
-
-    assert [("a", 0), ("b", 0), ("c", 0)] == [
-        (event.text, event.part) for event in came.events if isinstance(event, TextDelta)
-    ]
-
-
-def test_a_chunk_that_says_more_than_the_last_one_is_read_as_a_whole() -> None:
-    """Other fields, other types, no text, broken base64: the short way ends there."""
-    plain = {"generation": "a", "generation_token_count": 1, "stop_reason": None}
-    for more in (
-        {"generation_token_count": 1, "generation": "b", "stop_reason": None},
-        {**plain, "generation": "b", "stop_reason": "stop"},
-        {**plain, "generation": ""},
-        {**plain, "generation": 7},
-        {**plain, "generation_token_count": "1"},
-        {**plain, "more": 1},
-    ):
-        short = read(plain, plain, more)
-        objects = [{"chunk": {"bytes": json.dumps(each).encode()}} for each in (plain, plain, more)]
-        long = read_frames(BedrockInvoke(), objects)
-
-        assert long.message == short.message
-        assert long.departures == short.departures
-    for payloads in ([plain] * 2, [{"outputs": [{"text": "a"}]}] * 2):
-        broken = EventStreamMessage(b'{"bytes":"???"}', "chunk")
-        came = read_frames(BedrockInvoke(), [*map(chunk, payloads), broken])
-
-        assert isinstance(came.error, ProtocolError)
-        assert "aa" == came.message.text
 
 
 CHAT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hello"}}]}

@@ -67,14 +67,6 @@ def test_nova_speaks_the_format_of_converse() -> None:
     assert {} == came.departures
 
 
-def test_the_raw_payload_of_an_event_is_the_models_with_bedrocks_fields() -> None:
-    """It is what stood in the chunk."""
-    payload = {"generation": "a", "amazon-bedrock-guardrailAction": "NONE"}
-    came = read(payload, end=False)
-
-    assert [payload] * len(came.events) == [event.raw for event in came.events]
-
-
 @pytest.mark.parametrize("field", ["delta", "message"])
 def test_chat_models_speak_the_format_of_openai(field: str) -> None:
     """Mistral's have names of their own for the same fields; no `[DONE]` is missed."""

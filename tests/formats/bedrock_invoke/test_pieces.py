@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.bedrock.payloads import read as read_frames
-from tests.formats.bedrock_invoke.support import ANTHROPIC, COUNTS, METRICS, chunk, counts, read
+from tests.formats.bedrock_invoke.support import COUNTS, METRICS, chunk, counts, read
 from tests.support.formats import BedrockInvoke
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Unknown, UsageUpdate
@@ -74,25 +74,6 @@ def test_an_answer_that_a_guardrail_blocked_has_an_end_without_a_reason(last: di
         )
         assert {"finish_missing": 1} == came.departures
         assert came.format.finished
-
-
-def test_without_an_end_an_answer_is_truncated() -> None:
-    """Whatever model it is of, and where none was recognised."""
-    for payloads in (ANTHROPIC[:-2], [{"generation": "a"}], [{"what": "is this"}], []):
-        came = read(*payloads)
-
-        assert isinstance(came.error, StreamTruncated)
-        assert came.error is came.format.error
-
-
-def test_a_call_that_was_open_at_the_end_is_not_handed_out() -> None:
-    """The model's format decides, as it does alone."""
-    came = read(*ANTHROPIC[:11])
-
-    assert isinstance(came.error, StreamTruncated)
-    assert "2 frames" not in str(came.error)
-    assert "11 frames, inside 1 tool call" in str(came.error)
-    assert [] == came.calls
 
 
 def test_what_no_model_says_is_carried() -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.formats.cohere.payloads import (
     USAGE,
     Payload,
-    answer,
     block,
     cite,
     end,
@@ -21,8 +20,8 @@ from tests.formats.cohere.payloads import (
 from tests.formats.cohere.support import read
 from tests.support import registry
 from tests.support.formats import Cohere
-from tokenstream import Decoder, Stream
-from tokenstream.events import MessageStart, TextDelta
+from tokenstream import Decoder
+from tokenstream.events import MessageStart
 from tokenstream.limits import Limits
 
 WHOLE: Payload = {
@@ -93,24 +92,6 @@ def test_a_first_payload_is_recognised(payload: Payload) -> None:
     assert ("cohere", False) == registry.detect(payload, "")
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {"type": "start"},
-        {"type": "debug"},
-        {"type": "text-delta", "id": "1", "delta": "x"},
-        {"event_type": "interaction.created"},
-        {"message": "nothing"},
-        {"message": {"role": "assistant", "content": ""}, "done": True, "finish_reason": "x"},
-        {"text": "Hi"},
-        {},
-    ],
-)
-def test_payloads_of_others_are_not_claimed(payload: Payload) -> None:
-    """Nor those that could be anybody's."""
-    assert Cohere.recognises(payload, "") is False
-
-
 def test_a_name_tells_where_the_type_is_missing() -> None:
     """A debug event, and a name without a field of its event, leave it to the next."""
     assert Cohere.recognises({"id": "m"}, "message-start") is True
@@ -119,34 +100,6 @@ def test_a_name_tells_where_the_type_is_missing() -> None:
 
 
 # -- at a glance --------------------------------------------------------------
-
-
-def test_pieces_that_are_alike_are_read_without_decoding() -> None:
-    """The events are the same, and their payload is there when it is asked for."""
-    cohere = Cohere()
-    for payload in (start(), block(0), text(0, "a")):
-        cohere.feed(frame(payload))
-    [piece] = cohere.feed(frame(text(0, "b")))
-
-    assert TextDelta("b") == piece
-    assert text(0, "b") == piece.raw
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_whole_chunks_of_pieces_are_read_at_a_glance(named: bool) -> None:
-    """A driver may take each chunk by its bytes; a chunk of any other shape is left to it."""
-    cohere = Cohere()
-    assert cohere.shortcut("event", 100) is None
-    for payload in (start(), block(0), text(0, "a")):
-        cohere.feed(frame(payload) if named else written(payload))
-    head = b"event: content-delta\ndata: " if named else b"data: "
-    shortcut = cohere.shortcut("event", 1_000)
-
-    assert shortcut is not None
-    assert shortcut is cohere.shortcut("event", 1_000)
-    assert TextDelta("b") == shortcut(head + written(text(0, "b")) + b"\n\n")
-    assert shortcut(head + written(text(1, "b")) + b"\n\n") is None
-    assert (named, 4) == (cohere.shortcut("line", 1_000, b"", b"\n") is None, cohere.frames)
 
 
 def test_other_bounds_hold() -> None:
@@ -162,12 +115,3 @@ def test_a_head_that_comes_late_is_taken() -> None:
 
     assert "m9" == came.message.id
     assert [MessageStart("m9", None)] == [each for each in came.events if isinstance(each, MessageStart)]
-
-
-def test_a_stream_says_its_name() -> None:
-    """The format is found out without being told."""
-    stream = Stream(
-        [b"".join(b"event: %b\ndata: %b\n\n" % (p["type"].encode(), written(p)) for p in answer())]
-    )
-
-    assert ("complete", "cohere") == (stream.final().ending, stream.format)

@@ -51,15 +51,6 @@ def test_parallel_calls_have_indexes_of_their_own() -> None:
     assert ("tool_calls", {}) == (came.message.finish_reason, came.departures)
 
 
-def test_a_call_without_arguments_is_handed_out() -> None:
-    """What comes after its end tells that it is whole: another call, or the end of the answer."""
-    came = read(
-        *answer(tool(0, "now", "n_1"), tool_stop(0), tool(1, "now", "n_2"), tool_stop(1), reason="TOOL_CALL")
-    )
-
-    assert [("n_1", {}), ("n_2", {})] == [(call.id, call.arguments) for call in came.calls]
-
-
 def test_a_call_that_the_token_limit_may_have_cut_is_not_handed_out() -> None:
     """Its end came, but no arguments: they may have been on their way."""
     came = read(*answer(tool(0), tool_stop(0), reason="MAX_TOKENS"))
@@ -108,17 +99,6 @@ def test_arguments_that_come_as_values_are_written_as_json() -> None:
         [call.arguments_text for call in came.calls],
         came.departures,
     )
-
-
-def test_parts_are_done_where_their_ends_say_so() -> None:
-    """Who shows parts as they are done need not wait for the answer's end; nor is a nameless call open."""
-    cohere = Cohere()
-    payloads = (block(0, "thinking"), text(0, "Hm", "thinking"), block(1), text(1, "Hi"), tool(0, ""))
-    for payload in payloads:
-        cohere.feed(frame(payload))
-    ends = (stop(1), tool_stop(0), stop(0))
-
-    assert [1, 2, 0] == [event.part for payload in ends for event in cohere.feed(frame(payload))]
 
 
 def test_a_call_without_a_name_is_an_unknown_part() -> None:

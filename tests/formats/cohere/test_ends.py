@@ -21,7 +21,7 @@ from tests.formats.cohere.payloads import (
 )
 from tests.formats.cohere.support import read
 from tests.support.formats import Cohere
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.errors import ProviderError
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,6 @@ def test_usage_counts_tokens_before_billed_units() -> None:
     billed = read(start(), end(usage={"billed_units": {"input_tokens": 3}})).message.usage
     assert billed is not None
     assert (3, None) == (billed.input_tokens, billed.output_tokens)
-
-
-def test_a_cut_is_no_end() -> None:
-    """Without `message-end` the answer is truncated, and an open call is not handed out."""
-    came = read(start(), tool(0), arguments(0, '{"a": 1}'))
-
-    assert isinstance(came.error, StreamTruncated)
-    assert [] == came.calls
 
 
 def test_the_sentinel_after_the_end_is_no_departure() -> None:

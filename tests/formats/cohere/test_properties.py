@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -29,14 +28,9 @@ from tests.formats.cohere.payloads import (
     written,
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
-from tests.formats.told import is_sound, reads_alike_in_chunks, without_shortcuts
+from tests.formats.told import is_sound, without_shortcuts
 from tests.support.formats import Cohere
-from tests.support.recordings import Recorded, ours
-from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tokenstream import Decoder, Stream
-from tokenstream.errors import StreamError, StreamTruncated
-from tokenstream.events import ToolCallDone
 from tokenstream.framing import ServerSentEvent
 
 EVERYTHING = [
@@ -160,55 +154,3 @@ def test_whatever_a_server_sends_only_our_errors_come_out(
 
     is_sound(came)
     assert read_by(without_shortcuts(Cohere()), *frames).outcome == came.outcome
-
-
-@given(payloads=strayed(EVERYTHING))
-def test_payloads_that_an_sdk_has_decoded_are_read_alike(payloads: list[Payload]) -> None:
-    """As dicts they say what their bytes say."""
-    decoded = read_by(Cohere(), *deepcopy(payloads))
-
-    assert decoded.error is None or isinstance(decoded.error, StreamError)
-
-
-def test_a_healthy_answer_of_everything_has_no_departures() -> None:
-    """What the documents describe is no stray, in v2 and in v1."""
-    for everything, last in ((EVERYTHING, "message-end"), (EVERYTHING_V1, "stream-end")):
-        ended = [each.get("type", each.get("event_type")) for each in everything].index(last) + 1
-        came = read_by(
-            Cohere(), *[frame(each) if "type" in each else written(each) for each in everything[:ended]]
-        )
-
-        assert (None, {}) == (came.error, came.departures)
-        assert {"x": 1} == came.calls[0].arguments
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "recorded",
-    sampled([each for each in ours() if each.format == "cohere"], one_in=3),
-    ids=lambda each: each.name,
-)
-def test_an_answer_cut_anywhere_is_truncated_and_hands_out_no_call_that_was_cut(recorded: Recorded) -> None:
-    """Up to its end: what was given is the start of the whole, and calls are those of the whole."""
-    whole = Stream([recorded.body]).final()
-    calls = {call.id: call for call in whole.tool_calls}
-    mark = b'"event_type":"stream-end"' if recorded.name.endswith("v1") else b"event: message-end"
-    last = recorded.body.rindex(mark)
-    for cut in range(0, len(recorded.body), 3):
-        decoder = Decoder("cohere")
-        events = decoder.feed(recorded.body[:cut]) + decoder.end()
-        handed = [each.call for each in events if isinstance(each, ToolCallDone)]
-
-        assert whole.text.startswith(decoder.message.text)
-        assert all(call == calls[call.id] for call in handed)
-        if cut <= last:
-            assert isinstance(decoder.error, StreamTruncated), cut
-            assert decoder.message.ending == "truncated"
-
-
-@pytest.mark.parametrize(
-    "recorded", [each for each in ours() if each.name == "cohere/v1"], ids=lambda each: each.name
-)
-def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorded) -> None:
-    """Servers flush each line; a driver may read such chunks at a glance, and nobody sees that."""
-    reads_alike_in_chunks(recorded.body.splitlines(keepends=True))

@@ -148,16 +148,6 @@ def test_the_name_of_an_event_and_its_type_are_compared() -> None:
     assert ("Hi" * 9, 11) == (nameless.text, nameless.departures["event_name_missing"])
 
 
-def test_each_fragment_of_arguments_without_a_name_is_counted() -> None:
-    """Also those that are read at a glance, and the call has them all."""
-    fragments = ["{", *['"a": 1, '] * 9, '"b": 2}']
-    payloads = [start(), tool(0), *[arguments(0, each) for each in fragments], tool_stop(0)]
-    came = read_by(Cohere(), *map(written, payloads))
-
-    assert "".join(fragments) == came.message.tool_calls[0].arguments_text
-    assert len(payloads) == came.departures["event_name_missing"]
-
-
 def test_content_after_the_finish_reason_is_added() -> None:
     """Where no end followed the reason."""
     cohere = Cohere()
@@ -166,10 +156,3 @@ def test_content_after_the_finish_reason_is_added() -> None:
     came = read_by(cohere, frame(block(0)), frame(text(0, "Hi")))
 
     assert ("Hi", 1) == (came.text, came.departures["content_after_finish"])
-
-
-def test_payloads_of_no_kind_are_carried() -> None:
-    """A JSON object without a type and without a name is an event that nobody knows."""
-    came = read_by(Cohere(), b'{"n":1}', b'{"n":1,"message":"m"}')
-
-    assert ["event", "event"] == [each.name for each in came.events if isinstance(each, Unknown)]

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.formats.cohere.payloads import USAGE, Payload, frame, line, read_by, written
+from tests.formats.cohere.payloads import USAGE, Payload, line, read_by, written
 from tests.formats.told import Told
 from tests.support import registry
 from tests.support.formats import Cohere
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream
-from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
-from tokenstream.events import TextDelta, Unknown
+from tokenstream.errors import ProtocolError, ProviderError
+from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
 
 START = line("stream-start", generation_id="g1")
@@ -291,11 +291,6 @@ def test_another_text_for_a_generation_is_an_error() -> None:
     assert ["Hello", "Bx"] == [message.text for message in stream.messages]
 
 
-def test_a_cut_is_no_end() -> None:
-    """Without stream-end the answer is truncated."""
-    assert isinstance(read(START, said("Hel")).error, StreamTruncated)
-
-
 def test_what_has_no_word_of_ours_is_carried() -> None:
     """Unknown events, fields, and a text that is none; a start that comes again is counted."""
     came = read(
@@ -361,36 +356,6 @@ def test_a_whole_answer_after_its_pieces_is_not_said_twice() -> None:
 def test_a_first_payload_is_recognised(payload: Payload) -> None:
     """Any event of v1, and a whole answer."""
     assert ("cohere", False) == registry.detect(payload, "")
-
-
-def test_pieces_that_are_alike_are_read_without_decoding() -> None:
-    """In lines, and in chunks that are a line each."""
-    cohere = Cohere()
-    assert cohere.shortcut("line", 100, b"", b"\n") is None
-    for payload in (START, said("a")):
-        cohere.feed(written(payload))
-    [piece] = cohere.feed(written(said("b")))
-    shortcut = cohere.shortcut("line", 1_000, b"", b"\n")
-
-    assert (TextDelta("b"), said("b")) == (piece, piece.raw)
-    assert shortcut is not None
-    assert TextDelta("c") == shortcut(written(said("c")) + b"\n")
-    assert shortcut(written(said("c", index=1)) + b"\n") is None
-    assert shortcut(written(said("c")) + written(said("d")) + b"\n") is None
-
-
-def test_a_frame_of_v2_in_between_is_not_overlooked() -> None:
-    """Nobody mixes the versions; whoever does is read in the order of the frames."""
-    came = read_by(
-        Cohere(),
-        written(START),
-        written(said("a")),
-        written(said("b")),
-        frame({"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text"}}}}),
-        written(said("c")),
-    )
-
-    assert "abc" == came.text
 
 
 def test_parameters_that_are_no_json_values_are_a_fault() -> None:

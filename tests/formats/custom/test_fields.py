@@ -156,20 +156,6 @@ def test_an_option_that_makes_no_sense_says_what_to_do(options: dict[str, Any], 
         _made(options)
 
 
-def test_one_mapping_serves_many_streams() -> None:
-    """What it was used for is not remembered."""
-    format = simple()
-    body = [b'data: {"result": {"delta": "Hi", "stop": "done"}}\n\n']
-
-    assert ["Hi", "Hi"] == [Stream(body, format=format).final().text for _ in range(2)]
-    assert (0, "custom") == (format.frames, format.name)
-
-
-def test_a_mapping_is_never_detected() -> None:
-    """Whoever has one passes it."""
-    assert simple().recognises({"result": {"delta": "Hi"}}, "") is False
-
-
 @pytest.mark.parametrize(
     "chunks",
     [
@@ -201,9 +187,3 @@ def test_lines_of_json_are_read_too() -> None:
     body = b'{"result": {"delta": "Hi"}}\n{"result": {"stop": "done"}}\n'
 
     assert "Hi" == Stream([body], format=simple()).final().text
-
-
-def test_payloads_that_were_decoded_elsewhere_are_read() -> None:
-    told = tell(simple(), *HI, STOP, plain=True)
-
-    assert ("Hello", None) == (told.message.text, told.error)

@@ -9,11 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.custom.support import STOP, simple
 from tests.formats.mutations import changed
 from tests.formats.told import tell, without_shortcuts
-from tests.support import chunkings
-from tests.support.reading import read
 from tests.support.wire import bytes_of
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta
@@ -84,27 +81,6 @@ def test_pieces_read_at_a_glance_give_what_reading_gives(
         frames.append(data if name == "message" else ServerSentEvent(data, name))
 
     assert tell(plain(text=path), *frames).outcome == tell(custom(text=path), *frames).outcome
-
-
-@pytest.mark.parametrize("chunking", ["whole", "per event", "bytes"])
-def test_a_whole_stream_is_the_same_at_every_chunking(chunking: str) -> None:
-    """Chunks of one event each are read at a glance, others are not."""
-    events = [{"result": {"delta": f"{n}é"}} for n in range(60)] + [STOP]
-    body = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events).encode()
-    reading = read(chunkings.several(body, "custom")[chunking], format=simple())
-
-    assert "".join(f"{n}é" for n in range(60)) == reading.text()
-    assert (None, {}) == (reading.error, reading.departures)
-
-
-def test_events_of_another_name_are_not_mistaken_for_text() -> None:
-    """Also when their payload looks the same."""
-    piece = {"t": "a"}
-    frames = [*[("token", piece)] * 9, ("log", piece), *[("token", piece)] * 3]
-    told = tell(custom(text="t", event="token"), *frames)
-
-    assert ("a" * 12, ["log"]) == (told.message.text, told.unknown)
-    assert [piece] * 12 == [event.raw for event in told.events if isinstance(event, TextDelta)]
 
 
 @pytest.mark.parametrize(

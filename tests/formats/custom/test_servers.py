@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import chunkings
 from tests.support.beside import needs_recordings
-from tests.support.reading import aread, read
+from tests.support.reading import read
 from tests.support.recordings import Recorded, shared
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats import custom
@@ -59,17 +59,6 @@ def test_a_real_server_is_read_by_one_line(recorded: Recorded) -> None:
         else:  # this one was recorded without the events that the mapping reads
             assert "fits a path of custom()" in str(reading.error)
             assert "failed" == message.ending
-
-
-@pytest.mark.anyio
-@needs_recordings
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
-async def test_a_real_server_is_read_the_same_asynchronously(recorded: Recorded) -> None:
-    """`AsyncStream` sees what `Stream` sees."""
-    format = MAPPINGS[recorded.expected["format"]]
-    chunks = chunkings.seeded(recorded.body, recorded.name)
-
-    assert read(chunks, format=format).seen() == (await aread(chunks, format=format)).seen()
 
 
 @needs_recordings

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
-from tests.support.formats import Gemini
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
@@ -91,22 +90,6 @@ def test_the_message_has_the_counts_of_the_last_piece_at_any_time(way: Way) -> N
     assert stream.message.ending == "stopped"
     assert (stream.message.usage.output_tokens, stream.message.usage.source) == (177, "partial")
     assert stream.checkpoint().messages[0].usage == stream.message.usage
-
-
-def test_an_element_like_the_last_one_is_read_without_decoding() -> None:
-    """Of text and of thoughts; anything else is left to the plain way."""
-    for part, kind in ((text, TextDelta), (thought, ReasoningDelta)):
-        gemini = Gemini()
-        for count in range(40):
-            gemini.feed(json.dumps(counted(part("a"), count), indent=2).encode())
-        read = gemini.shortcut("element", 1000, b",\n", b"\n")
-        like = json.dumps(counted(part("b"), 9), indent=2).encode()
-
-        assert read is not None
-        assert read(b",\n" + like + b"\n") == kind("b")
-        assert read(b",\n" + like) is None
-        assert read(b",\n" + like.replace(b"gemini-x", b"gemini-y") + b"\n") is None
-        assert read(b",\n" + like.replace(b'"b"', b'"%b"' % (b"b" * 1000)) + b"\n") is None
 
 
 @given(st.lists(st.sampled_from(["a", "\n", "é", '"', "\\", "}", ",", "]", "🌊"]), min_size=1, max_size=4))

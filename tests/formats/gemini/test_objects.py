@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.gemini.payloads import STOP, Payload, chunk, text
+from tests.formats.gemini.payloads import Payload, chunk, text
 from tests.formats.told import tell
 from tests.support.formats import Gemini
 from tokenstream import Stream
@@ -101,17 +101,3 @@ def test_a_wrapped_refusal_of_the_prompt_is_read() -> None:
     message = Stream([refused]).final()
 
     assert (message.finish_reason, message.raw_finish_reason) == ("content_filter", "SAFETY")
-
-
-def test_what_is_told_later_than_it_came_holds_no_half_of_a_character() -> None:
-    """Sources wait for the end, and a report of usage for its turn; no JSON can carry a half."""
-    half = r"\ud800"
-    source = chunk(text("a"), groundingMetadata={"groundingChunks": [{"web": {"uri": "u", "title": half}}]})
-    counted = {**chunk(text("b")), "usageMetadata": {"promptTokenCount": 1, "trafficType": half}}
-    written = [json.dumps(each).replace(r"\\u", r"\u").encode() for each in (source, counted, counted)]
-    stream = Stream(iter([b"data: " + each + b"\n\n" for each in [*written, json.dumps(STOP).encode()]]))
-    for _ in stream:
-        stream.message.model_dump_json()
-
-    assert [citation.title for citation in stream.message.citations] == ["\ufffd"]
-    assert stream.message.usage.provider_data["trafficType"] == "\ufffd"

@@ -11,11 +11,9 @@ from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text, tho
 from tests.formats.gemini.support import gemini, one
 from tests.support import registry
 from tests.support.formats import Gemini
-from tests.support.recordings import ours
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-from tokenstream.events import CitationAdded, MessageStart, Ping, ReasoningDelta, TextDelta
-from tokenstream.limits import Limits
+from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.message import MediaPart
 
 SNAKE: Payload = {
@@ -150,22 +148,6 @@ def test_a_chunk_is_known_by_its_fields(payload: Payload, answer: bool | None) -
         assert registry.detect(payload, "") == ("gemini", False)
 
 
-def test_heartbeats_are_given_where_they_are_asked_for() -> None:
-    format = Gemini(pings=True)
-
-    assert [type(event) for event in format.feed(b" ")] == [Ping]
-    assert format.fresh(limits=Limits(), pings=False).pings is False
-
-
-def test_every_event_carries_the_payload_that_it_came_from() -> None:
-    """Also where it was read without decoding."""
-    frames = [chunk(text("a")), chunk(text("b")), chunk(text("c")), STOP]
-    told = gemini(*frames)
-
-    assert [event.raw for event in told.events if isinstance(event, TextDelta)] == frames[:3]
-    assert [event.raw for event in told.events if isinstance(event, MessageStart)] == frames[:1]
-
-
 def test_reasoning_events_carry_their_signature() -> None:
     """As an event with no text, after the text."""
     told = one(thought("a", thoughtSignature="c2ln"))
@@ -174,23 +156,3 @@ def test_reasoning_events_carry_their_signature() -> None:
         ("a", None),
         ("", "c2ln"),
     ]
-
-
-def test_citations_are_events_too() -> None:
-    told = gemini(chunk(text("a"), index=3, finish="STOP", citationMetadata={"citations": [{"uri": "u"}]}))
-
-    assert [(e.choice, e.citation.url) for e in told.events if isinstance(e, CitationAdded)] == [(3, "u")]
-
-
-def test_our_recordings_hold_every_kind_of_part() -> None:
-    """So that other tests that use them see each."""
-    bodies = b"".join(recorded.body for recorded in ours() if recorded.format == "gemini")
-
-    for name in (
-        b"functionCall",
-        b"thoughtSignature",
-        b"inlineData",
-        b"executableCode",
-        b"groundingMetadata",
-    ):
-        assert name in bodies

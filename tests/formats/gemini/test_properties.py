@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +12,6 @@ from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, tex
 from tests.formats.mutations import SPELLINGS, changed, pieces
 from tests.formats.told import is_sound, reads_alike_at_a_glance, tell
 from tests.support.formats import Gemini
-from tokenstream import Decoder
-from tokenstream.events import TextDelta, UsageUpdate
 
 EVERYTHING: list[Payload] = [
     chunk(thought("Let me")) | {"usageMetadata": USAGE},
@@ -103,45 +100,3 @@ def test_pieces_known_by_their_bytes_give_what_decoding_gives(
         frames.append(written.encode("utf-8", "surrogatepass"))
 
     reads_alike_at_a_glance(Gemini, [*frames, STOP])
-
-
-@pytest.mark.parametrize("ends", [b"\n\n", b"\r\n\r\n", b"\r\r"])
-def test_whole_chunks_read_at_a_glance_give_what_decoding_gives(ends: bytes) -> None:
-    """Each chunk one event, at any line ends: text, usage and the end are the same."""
-    payloads = [{**chunk(text(f"word {n} ")), **usage(n, None)} for n in range(200)]
-    payloads += [{**chunk(thought("hm")), **usage(200, 1)}, {**chunk(text("end")), **usage(201, 1)}]
-    chunks = [b"data: " + json.dumps(payload).encode() + ends for payload in [*payloads, STOP]]
-    glanced, whole = Decoder(), Decoder("gemini")
-    events = [event for each in chunks for event in glanced.feed(each)] + glanced.end()
-    expected = whole.feed(b"".join(chunks)) + whole.end()
-
-    assert events == expected
-    assert [event.raw for event in events] == [event.raw for event in expected]
-    assert glanced.message == whole.message
-    assert glanced.message.complete
-    assert sum(isinstance(event, TextDelta) for event in events) == 201
-    assert [e.usage.output_tokens for e in events if isinstance(e, UsageUpdate)][-1] == 202
-
-
-def test_counts_that_were_read_at_a_glance_are_told_when_the_stream_breaks() -> None:
-    """What is known at the cut is in the message."""
-    decoder = Decoder()
-    for count in range(1, 100):
-        payload = {**chunk(text("a")), **usage(count, None)}
-        decoder.feed(b"data: " + json.dumps(payload).encode() + b"\r\n\r\n")
-    decoder.end()
-
-    assert decoder.message.ending == "truncated"
-    assert decoder.message.usage.output_tokens == 99
-
-
-def test_a_payload_over_several_lines_is_read_without_a_glance_at_the_chunk() -> None:
-    """An event's data may be indented JSON; no chunk shape fits that."""
-    payloads = [{**chunk(text("a")), **usage(n, None)} for n in range(9)]
-    lines = [json.dumps(payload, indent=1).replace("\n", "\ndata: ") for payload in [*payloads, STOP]]
-    decoder = Decoder()
-    for each in lines:
-        decoder.feed(f"data: {each}\n\n".encode())
-    decoder.end()
-
-    assert (decoder.message.text, decoder.message.complete) == ("a" * 9, True)

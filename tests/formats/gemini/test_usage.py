@@ -134,14 +134,6 @@ def test_a_finish_reason_may_be_a_number(number: int, raw: str) -> None:
     assert isinstance(gemini(chunk(filled, finishReason=0)).error, StreamTruncated)
 
 
-def test_an_input_that_ends_without_a_finish_reason_is_truncated() -> None:
-    """There is no other end."""
-    told = gemini(chunk(text("Hel")) | {"usageMetadata": USAGE})
-
-    assert isinstance(told.error, StreamTruncated)
-    assert (told.message.text, told.message.ending) == ("Hel", "truncated")
-
-
 def test_stop_on_every_chunk_is_not_the_end() -> None:
     """Translating proxies send it so: the text goes on, in one part more, and the last word counts."""
     told = gemini(*[chunk(text(piece), finish="STOP") for piece in "abcd"], chunk(finish="MAX_TOKENS"))

@@ -50,11 +50,6 @@ def test_text_in_a_thought_is_reasoning() -> None:
     assert step("thought", delta(0, "text", text="hm")).message.reasoning == "hm"
 
 
-def test_empty_text_opens_no_part() -> None:
-    """There is nothing to show."""
-    assert step("model_output", delta(0, "text", text="")).kinds == []
-
-
 @pytest.mark.parametrize(
     ("told_by", "kinds"),
     [
@@ -116,19 +111,3 @@ def test_an_index_that_is_missing_or_reused_is_the_next_best() -> None:
 
     assert [getattr(part, "text", None) for part in told.message.parts] == ["a", "b", "c"]
     assert told.rules == {"part_index_missing", "part_index_reused", "part_unclosed"}
-
-
-def test_steps_may_be_written_in_turns() -> None:
-    told = read(
-        created(),
-        start(0, "model_output"),
-        start(5, "thought"),
-        delta(0, "text", text="a"),
-        delta(5, "thought_summary", content={"type": "text", "text": "x"}),
-        delta(0, "text", text="b"),
-        stop(5),
-        stop(0),
-        completed(),
-    )
-
-    assert (told.message.text, told.message.reasoning) == ("ab", "x")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.formats.gemini_interactions.support import (
@@ -19,7 +17,6 @@ from tests.formats.gemini_interactions.support import (
     stop,
 )
 from tokenstream.errors import ProviderError, StreamTruncated
-from tokenstream.message import Message, ReasoningPart
 
 STATUSES = {
     "completed": "stop",
@@ -86,18 +83,6 @@ def test_the_error_of_an_output_is_kept() -> None:
     assert told.message.provider_data["model_output"] == [{"error": {"code": 3, "message": "m"}}]
 
 
-def test_a_step_that_ends_later_holds_no_half_of_a_character() -> None:
-    """Its start is told again at its end, when what came between has none."""
-    begun = {"event_type": "step.start", "index": 0, "step": {"type": "thought", "signature": "\ud800"}}
-    status = {"event_type": "interaction.status_update", "status": "\ud800"}
-    written = [json.dumps(each).encode() for each in (begun, status)]
-    told = read(created(), *written, stop(0))
-
-    assert [part.signature for part in told.message.parts if isinstance(part, ReasoningPart)] == ["\ufffd"]
-    assert told.message.raw_finish_reason == "\ufffd"
-    assert Message.model_validate_json(told.message.model_dump_json()) == told.message
-
-
 def test_errors_of_an_interaction_that_did_not_fail_are_kept() -> None:
     """They say what went wrong on the way."""
     told = read(created(), completed(errors=[{"message": "m"}]))
@@ -118,14 +103,6 @@ def test_an_error_within_a_step_is_content() -> None:
 
     assert told.error is None
     assert told.message.provider_data == {"error": {"code": 3}}
-
-
-def test_an_input_that_ends_before_the_interaction_is_truncated() -> None:
-    """Also after every step was stopped."""
-    told = read(created(), start(0, "model_output"), delta(0, "text", text="a"), stop(0))
-
-    assert isinstance(told.error, StreamTruncated)
-    assert told.message.ending == "truncated"
 
 
 def test_a_status_that_is_an_end_completes_an_input_without_its_last_event() -> None:

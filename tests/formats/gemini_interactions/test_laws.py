@@ -22,9 +22,7 @@ from tests.formats.gemini_interactions.support import (
 from tests.formats.mutations import changed
 from tests.formats.told import is_sound, reads_alike_at_a_glance, tell
 from tests.support.formats import GeminiInteractions
-from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import TextDelta
 from tokenstream.limits import Limits
 
 
@@ -109,16 +107,3 @@ def test_pieces_known_by_their_bytes_give_what_decoding_gives(
         frames.append(("step.delta", written.encode("utf-8", "surrogatepass")))
 
     reads_alike_at_a_glance(GeminiInteractions, [*frames, completed()])
-
-
-def test_whole_chunks_read_at_a_glance_give_what_decoding_gives() -> None:
-    """Each chunk one event, as the server sends it."""
-    events = [created(), start(0, "model_output"), *[delta(0, "text", text=f"{n} ") for n in range(50)]]
-    events += [stop(0), completed()]
-    chunks = [f"event: {name}\ndata: {json.dumps(payload)}\n\n".encode() for name, payload in events]
-    glanced, whole = Decoder(), Decoder()
-    seen = [each for chunk in chunks for each in glanced.feed(chunk)] + glanced.end()
-
-    assert seen == whole.feed(b"".join(chunks)) + whole.end()
-    assert sum(isinstance(each, TextDelta) for each in seen) == 50
-    assert glanced.message.complete

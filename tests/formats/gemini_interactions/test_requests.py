@@ -21,8 +21,7 @@ from tests.support import registry
 from tests.support.formats import GeminiInteractions
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-from tokenstream.events import Ping, Unknown
-from tokenstream.message import MediaPart
+from tokenstream.events import Unknown
 
 
 def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() -> None:
@@ -71,23 +70,6 @@ def test_ids_that_all_events_share_identify_none() -> None:
 
     assert "la la la" == told.message.text
     assert 1 == len(told.calls)
-
-
-class _Image(str):
-    """The text of an image, which is not written anew."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        raise AssertionError("a copy of each image takes as long as the rest of reading it")
-
-
-def test_an_image_is_not_copied_to_recognise_its_event() -> None:
-    """It may be megabytes, and takes no longer than any other text of its length."""
-    image = delta(0, "image", data=_Image("AAAA"), mime_type="image/png")
-    told = read(*_numbered(["e1", "e2", "e3", "e3"], created(), start(0, "model_output"), image, image))
-
-    assert [b"\0\0\0"] == [part.data for part in told.message.parts if isinstance(part, MediaPart)]
 
 
 # -- what a new request needs -----------------------------------------------------------------
@@ -232,7 +214,3 @@ def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answe
     assert GeminiInteractions.recognises(payload, name) is answer
     if answer:
         assert registry.detect(payload, name) == ("gemini-interactions", False)
-
-
-def test_heartbeats_are_given_where_they_are_asked_for() -> None:
-    assert [type(each) for each in GeminiInteractions(pings=True).feed(b" ")] == [Ping]

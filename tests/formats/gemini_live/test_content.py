@@ -210,18 +210,6 @@ def test_inline_data_that_are_no_base64_are_carried(part: Payload) -> None:
     assert came.departures == {"media_invalid": 1}
 
 
-def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:
-    came = read(
-        b'{"serverContent":{"outputTranscription":{"text":"a\\ud83c"}}}',
-        b'{"serverContent":{"outputTranscription":{"text":"\\udf89"}}}',
-        DONE,
-    )
-    [media] = came.message.parts
-
-    assert media.kind == "media"
-    assert media.transcript == "a🎉"
-
-
 @pytest.mark.parametrize("empty", [None, {}])
 def test_fields_of_a_part_that_say_nothing_are_no_parts(empty: Payload | None) -> None:
     """Some libraries write all fields that a part may have."""

@@ -26,7 +26,6 @@ from tests.formats.mutations import strayed
 from tests.formats.told import is_sound
 from tests.support.formats import GeminiLive
 from tokenstream import Decoder
-from tokenstream.events import TextDelta
 from tokenstream.limits import Limits
 
 
@@ -118,37 +117,3 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
     assert came.text == came.message.text
     for payload in payloads:
         assert came.format.place_of(payload)[0] in (None, "")
-
-
-def test_a_healthy_session_of_everything_has_no_departures() -> None:
-    """What the documents describe is no stray."""
-    came = read(*EVERYTHING)
-
-    assert (came.error, came.departures) == (None, {})
-
-
-def test_a_message_like_the_last_one_is_read_by_its_bytes() -> None:
-    """Another shape is decoded, and what is no text ends the short way."""
-    live = GeminiLive()
-    for payload in (SETUP, *[text(f"t{n} ") for n in range(4)]):
-        live.feed(json.dumps(payload).encode())
-    read_one = live.shortcut("message", 10**6)
-
-    assert read_one is not None
-    assert read_one(json.dumps(text("Zoë – 🌊")).encode()) == TextDelta("Zoë – 🌊")
-    assert read_one(json.dumps(text("a"), indent=1).encode()) is None
-    assert read_one(json.dumps(spoken("a")).encode()) is None
-    assert 6 == live.frames
-    live.feed(json.dumps(GENERATED).encode())
-    assert live.shortcut("message", 10**6) is None
-
-
-def test_a_text_after_another_part_is_read_as_that_texts() -> None:
-    """What was learnt of its bytes serves again, for the new part."""
-    live = GeminiLive()
-    thought = turn({"text": "Hm.", "thought": True})
-    payloads = [*[text("a")] * 5, thought, *[text("b")] * 5]
-    events = [event for each in payloads for event in live.feed(json.dumps(each).encode())]
-    parts = [event.part for event in events if isinstance(event, TextDelta)]
-
-    assert [0] * 5 + [2] * 5 == parts

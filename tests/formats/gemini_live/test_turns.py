@@ -20,7 +20,7 @@ from tests.formats.gemini_live.support import (
 from tests.support import registry
 from tests.support.formats import GeminiLive
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded, ProviderError, StreamTruncated
+from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import Finish, InputTranscript, MessageStart, Unknown
 from tokenstream.limits import Limits
 
@@ -184,14 +184,6 @@ def test_it_is_known_by_its_fields(payload: Payload, known: bool) -> None:
     assert GeminiLive.recognises(payload, "") is known
     if known:
         assert registry.detect(payload, "")[0] == "gemini-live"
-
-
-def test_an_error_in_a_message_is_the_providers() -> None:
-    """Live errors are close codes, but a proxy may send one."""
-    came = read(text("Hi"), {"error": {"code": 503, "status": "UNAVAILABLE", "message": "busy"}})
-
-    assert isinstance(came.error, ProviderError)
-    assert (came.error.kind, came.message.text) == ("overloaded", "Hi")
 
 
 def test_bounds_hold() -> None:

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from tests.formats.cohere.payloads import Payload, read_by, written
-from tests.formats.ollama.support import CALL, end, line, read, said
+from tests.formats.ollama.support import end, line, read, said
 from tests.support import registry
 from tests.support.formats import Ollama
 from tokenstream import Decoder, Stream
-from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.errors import ProviderError
 
 # -- ends ---------------------------------------------------------------------
 
@@ -36,14 +36,6 @@ def test_an_end_without_a_reason_is_an_end() -> None:
     came = read(said("Hi"), end(None))
 
     assert (None, None, {"finish_missing": 1}) == (came.error, came.message.finish_reason, came.departures)
-
-
-def test_a_cut_is_no_end() -> None:
-    """Nothing said that the answer was done, whatever was handed out."""
-    came = read(said("Hi", tool_calls=[CALL]))
-
-    assert isinstance(came.error, StreamTruncated)
-    assert 1 == len(came.calls)
 
 
 def test_an_error_line_is_the_providers() -> None:
@@ -92,18 +84,3 @@ def test_lines_may_come_as_server_sent_events() -> None:
 def test_a_first_line_is_recognised(payload: Payload) -> None:
     """Of both endpoints, of image models, and where nothing is said at all."""
     assert ("ollama", False) == registry.detect(payload, "")
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {},
-        {"model": "m", "done": True},
-        {"done": True, "response": "x"},
-        {"model": "m", "response": "x"},
-        {**said(), "choices": []},
-    ],
-)
-def test_payloads_of_others_are_not_claimed(payload: Payload) -> None:
-    """A model and whether it is done are always there."""
-    assert Ollama.recognises(payload, "") is False

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 
 from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import strayed
-from tests.formats.ollama.support import CALL, end, line, read, said
-from tests.formats.told import is_sound, reads_alike_in_chunks, without_shortcuts
+from tests.formats.ollama.support import CALL, end, line, said
+from tests.formats.told import is_sound, without_shortcuts
 from tests.support.formats import Ollama
-from tests.support.recordings import Recorded, ours
 from tests.support.wire import sses
 from tokenstream import Decoder, Stream
-from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
-from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
 EVERYTHING = [
@@ -47,46 +45,12 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
     assert read_by(without_shortcuts(Ollama()), *frames).outcome == came.outcome
 
 
-def test_a_healthy_answer_of_everything_has_no_departures() -> None:
-    """What the documents describe is no stray."""
-    came = read(*EVERYTHING[:8])
-
-    assert (None, {}, "Hello!") == (came.error, came.departures, came.text)
-    assert TextDelta("Hel", part=1) in came.events
-
-
 def test_bounds_hold() -> None:
     """More calls than `Limits.tool_calls` end the stream with an error."""
     came = read_by(Ollama(limits=Limits(tool_calls=1)), written(said("", tool_calls=[CALL, CALL])))
 
     assert isinstance(came.error, LimitExceeded)
     assert 1 == len(came.calls)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "recorded", [each for each in ours() if each.format == "ollama"], ids=lambda each: each.name
-)
-def test_an_answer_cut_anywhere_is_truncated(recorded: Recorded) -> None:
-    """Up to its last line: what was given is the start of the whole, and calls are those of the whole."""
-    whole = Stream([recorded.body]).final()
-    calls = {call.id: call for call in whole.tool_calls}
-    for cut in range(0, len(recorded.body) - 1, 3):
-        decoder = Decoder("ollama")
-        events = decoder.feed(recorded.body[:cut]) + decoder.end()
-        handed = [each.call for each in events if isinstance(each, ToolCallDone)]
-
-        assert whole.text.startswith(decoder.message.text)
-        assert all(call == calls[call.id] for call in handed)
-        assert isinstance(decoder.error, StreamTruncated), cut
-
-
-@pytest.mark.parametrize(
-    "recorded", [each for each in ours() if each.format == "ollama"], ids=lambda each: each.name
-)
-def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorded) -> None:
-    """Servers flush each line; a driver may read such chunks at a glance, and nobody sees that."""
-    reads_alike_in_chunks(recorded.body.splitlines(keepends=True))
 
 
 def test_a_call_that_is_no_list_is_a_call() -> None:

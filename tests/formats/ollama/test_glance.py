@@ -17,7 +17,6 @@ from tests.formats.ollama.support import CALL, TIME, end, line, read, said
 from tests.formats.told import without_shortcuts
 from tests.support.formats import Ollama
 from tests.support.tables import in_one_test
-from tokenstream.events import ReasoningDelta
 from tokenstream.framing import ServerSentEvent
 
 
@@ -98,37 +97,9 @@ def test_what_comes_between_two_lines_is_not_overlooked(between: Any, first: Pay
     assert read_by(without_shortcuts(Ollama()), *frames).outcome == read_by(Ollama(), *frames).outcome
 
 
-def test_lines_that_are_alike_are_read_without_decoding() -> None:
-    """But for their times and their texts; so are whole chunks, in lines and in server-sent events."""
-    ollama = Ollama()
-    assert ollama.shortcut("line", 100, b"", b"\n") is None
-    for number, text in enumerate("ab"):
-        ollama.feed(written(said("", thinking=text, time=later(number))))
-    [piece] = ollama.feed(written(said("", thinking="c", time=later(2))))
-    lines, events = ollama.shortcut("line", 1_000, b"", b"\n"), ollama.shortcut("event", 1_000)
-
-    assert (ReasoningDelta("c"), later(2)) == (piece, piece.raw["created_at"])
-    assert lines is not None
-    assert ReasoningDelta("d") == lines(written(said("", thinking="d", time=later(2))) + b"\n")
-    assert lines(written(said("d", time=later(2))) + b"\n") is None
-    assert events is not None
-    assert ReasoningDelta("d") == events(b"data: " + written(said("", thinking="d")) + b"\n\n")
-    assert events is ollama.shortcut("event", 1_000)
-
-
 def test_the_answer_goes_on_where_a_shape_does_not_last() -> None:
     """Lines whose layout changes each time are learnt ever less often, and read all the same."""
     layouts = [said("a"), {**said("a"), "model": "n"}]
     payloads = [deepcopy(layouts[number % 2]) for number in range(40)]
 
     assert "a" * 40 == read(*payloads, end()).message.text
-
-
-def test_a_line_over_several_lines_has_no_shape_for_chunks() -> None:
-    """Its line ends would end the frame."""
-    spread = json.dumps(said("a"), indent=1).encode()
-    ollama = Ollama()
-    for _ in range(3):
-        ollama.feed(spread)
-
-    assert ollama.shortcut("line", 1_000, b"", b"\n") is None

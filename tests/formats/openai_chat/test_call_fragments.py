@@ -30,35 +30,6 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="fragments of both in turns",
         ),
         pytest.param(
-            [call(FIRST, index=0, id="c1", name="f"), call(SECOND, index=1, id="c2", name="g")],
-            _BOTH,
-            id="each whole in one chunk",
-        ),
-        pytest.param(
-            [
-                chunk(
-                    {
-                        "tool_calls": [
-                            item_of(FIRST, index=0, id="c1", name="f"),
-                            item_of(SECOND, index=1, id="c2", name="g"),
-                        ]
-                    }
-                )
-            ],
-            _BOTH,
-            id="both in one chunk",
-        ),
-        pytest.param(
-            [
-                call("", index=1, id="c1", name="f"),
-                call(FIRST, index=1),
-                call("", index=2, id="c2", name="g"),
-                call(SECOND, index=2),
-            ],
-            _BOTH,
-            id="indexes from 1",
-        ),
-        pytest.param(
             [
                 call("", index=-3, id="c1", name="f"),
                 call(FIRST, index=-3),
@@ -67,16 +38,6 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             ],
             _BOTH,
             id="indexes below 0 and huge",
-        ),
-        pytest.param(
-            [
-                call("", index="0", id="c1", name="f"),
-                call(FIRST, index="0"),
-                call("", index="b", id="c2", name="g"),
-                call(SECOND, index="b"),
-            ],
-            _BOTH,
-            id="indexes that are text",
         ),
         pytest.param(
             [
@@ -90,19 +51,9 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="no index, fragments without anything",
         ),
         pytest.param(
-            [call('{"a"', id="c1", name="f"), call(":1}", id="c1"), call(SECOND, id="c2", name="g")],
-            _BOTH,
-            id="no index, the id in every fragment",
-        ),
-        pytest.param(
             [call(FIRST, name="f"), call(SECOND, name="g")],
             _BOTH,
             id="neither id nor index, whole",
-        ),
-        pytest.param(
-            [call("", name="f"), call('{"a"'), call(":1}"), call("", name="g"), call(SECOND)],
-            _BOTH,
-            id="neither id nor index, in fragments",
         ),
         pytest.param(
             [call('{"a"', name="f"), call(":1}", name="f"), call(SECOND, name="g")],
@@ -129,11 +80,6 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="two ids on one index",
         ),
         pytest.param(
-            [call(FIRST, index=0, id="", name="f"), call(SECOND, index=0, id="", name="g")],
-            _BOTH,
-            id="two names on one index, ids empty",
-        ),
-        pytest.param(
             [
                 call(FIRST, index=0, name="f"),
                 call("", index=0, name="g"),
@@ -146,16 +92,6 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             [call(FIRST, index=0, id="null", name="f"), call(SECOND, index=0, id="null", name="g")],
             _BOTH,
             id="ids that are the text null",
-        ),
-        pytest.param(
-            [
-                call("", index=0, id="c1", name="f"),
-                call(FIRST, index=0, id="c1", name="f"),
-                call("", index=1, id="c2", name="g"),
-                call(SECOND, index=1, id="c2", name="g"),
-            ],
-            _BOTH,
-            id="ids and names repeated",
         ),
         pytest.param(
             [call('{"a"', index=0, name="f"), call(":", index=0, name="f"), call("1}", index=0, name="f")],
@@ -182,31 +118,14 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="two calls with one id and one index",
         ),
         pytest.param(
-            [
-                call("{}", index=0, id="c1", name="f"),
-                call("", index=0, id="c1", name="f"),
-                call(" ", index=0),
-            ],
-            [("f", "{} ")],
-            id="a name and blanks after the end",
-        ),
-        pytest.param(
             [call('{"a"', index=0, name="f"), call(":1}", index=0, id="late")],
             [("f", FIRST)],
             id="an id that comes late",
         ),
         pytest.param(
-            [call('{"a"', name="f"), call(":1}", id="late")],
-            [("f", FIRST)],
-            id="an id that comes late, without an index",
-        ),
-        pytest.param(
             [call(FIRST, index=0), call("", index=0, id="c1", name="f")],
             [("f", FIRST)],
             id="arguments before the name",
-        ),
-        pytest.param(
-            [call(FIRST), call("", name="f")], [("f", FIRST)], id="arguments before the name, no index"
         ),
         pytest.param(
             [call('{"a"', index=0, name=" "), call(":1}", index=0, name="f")],
@@ -215,57 +134,14 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
         ),
         pytest.param([call(FIRST + SECOND, index=0, id="c1", name="f")], [], id="two documents in one call"),
         pytest.param(
-            [call(FIRST, index=0, id="c1", name="f"), call(SECOND, index=0)],
-            [],
-            id="two documents in two fragments of one call",
-        ),
-        pytest.param([call(index=0, id="c1", name="f")], [("f", "")], id="no arguments at all"),
-        pytest.param([call("", index=0, id="c1", name="f")], [("f", "")], id="empty arguments"),
-        pytest.param([call({}, index=0, id="c1", name="f")], [("f", "")], id="an empty object as arguments"),
-        pytest.param(
-            [call({}, index=0, id="c1", name="f"), call(FIRST, index=0)],
-            [("f", FIRST)],
-            id="an empty object before the arguments",
-        ),
-        pytest.param(
             [call("{}", index=0, id="c1", name="f"), call('{"a"', index=0), call(":1}", index=0)],
             [("f", FIRST)],
             id="an empty object as text before the arguments",
         ),
         pytest.param(
-            [
-                call(index=0, id="c1", name="f"),
-                call(" {} ", index=0),
-                call(" ", index=0),
-                call(FIRST, index=0),
-            ],
-            [("f", FIRST)],
-            id="an empty object in a fragment of its own before the arguments",
-        ),
-        pytest.param(
-            [call("{}", index=0, id="c1", name="f"), call(" " + FIRST, index=0)],
-            [("f", " " + FIRST)],
-            id="an empty object and blanks before the arguments",
-        ),
-        pytest.param(
             [call("{}", index=0, id="c1", name="f", body="custom"), call(FIRST, index=0, body="custom")],
             [("f", "{}" + FIRST)],
             id="an empty object at the beginning of free text",
-        ),
-        pytest.param(
-            [call("{}", index=0, id="c1", name="f"), call("{}", index=0), call(FIRST, index=0)],
-            [("f", FIRST)],
-            id="two empty objects before the arguments",
-        ),
-        pytest.param(
-            [call("{}", index=0, id="c1", name="f"), call({"a": 1}, index=0)],
-            [("f", '{"a": 1}')],
-            id="an empty object before an object",
-        ),
-        pytest.param(
-            [call("{}", index=0), call("", index=0, id="c1", name="f"), call(FIRST, index=0)],
-            [("f", FIRST)],
-            id="an empty object before the name",
         ),
         pytest.param(
             [call("{}" + FIRST, index=0, id="c1", name="f")],
@@ -287,21 +163,10 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             [("f", '{"a": 1}'), ("g", SECOND)],
             id="an object as arguments",
         ),
-        pytest.param([call([1], name="f")], [("f", "[1]")], id="an array as arguments"),
-        pytest.param(
-            [call({"a": 1}, index=0, name="f"), call({"b": 2}, index=0, name="g")],
-            [("f", '{"a": 1}'), ("g", '{"b": 2}')],
-            id="objects as arguments on one index",
-        ),
         pytest.param(
             [chunk({"tool_calls": [item_of("", index=0, name="now"), item_of("", index=0, name="now")]})],
             [("now", ""), ("now", "")],
             id="two equal calls without arguments in one list",
-        ),
-        pytest.param(
-            [call("", index=0, id=7, name="f"), call(FIRST, index=0, id=7)],
-            [("f", FIRST)],
-            id="an id that is a number",
         ),
         pytest.param(
             [chunk({"tool_calls": item_of(FIRST, index=0, id="c1", name="f")})],

@@ -21,25 +21,7 @@ from tokenstream.message import Usage
     "word, expected",
     [
         ("stop", "stop"),
-        ("STOP", "stop"),
-        ("eos", "stop"),
-        ("eos_token", "stop"),
-        ("end_turn", "stop"),
-        ("stop_sequence", "stop_sequence"),
         ("length", "length"),
-        ("max_tokens", "length"),
-        ("model_length", "length"),
-        ("tool_calls", "tool_calls"),
-        ("function_call", "tool_calls"),
-        ("tool_use", "tool_calls"),
-        ("content_filter", "content_filter"),
-        ("safety", "content_filter"),
-        ("sensitive", "content_filter"),
-        ("error", "error"),
-        ("network_error", "error"),
-        ("insufficient_system_resource", "error"),
-        ("abort", "cancelled"),
-        ("cancelled", "cancelled"),
         ("a new one", "unknown"),
     ],
 )
@@ -97,14 +79,6 @@ def test_done_without_a_finish_reason_is_complete_with_a_departure() -> None:
     )
 
 
-def test_an_answer_that_breaks_off_is_truncated() -> None:
-    """Neither a finish reason nor [DONE]: half an answer never looks finished."""
-    got = read(ROLE, text("a"))
-
-    assert isinstance(got.error, StreamTruncated)
-    assert ("truncated", "a") == (got.message.ending, got.message.text)
-
-
 def test_what_comes_after_the_end_is_ignored_and_counted() -> None:
     """After [DONE] a well-behaved stream says nothing."""
     got = answer(text("a"), FINISH, DONE, text("b"))
@@ -157,32 +131,16 @@ def test_usage_is_found_wherever_it_comes_and_never_nulled(place: list[Any]) -> 
     )
 
 
-@pytest.mark.parametrize("place", [chunk({}, "stop", usage=USAGE), {**FINISH, "x_groq": {"usage": USAGE}}])
-def test_usage_in_a_place_of_its_own_is_counted(place: dict[str, Any]) -> None:
-    """The documents have it beside the choices."""
-    assert {"usage_misplaced"} == read(ROLE, text("a"), place, DONE).rules
-
-
 @in_one_test(
     "fields, name, expected",
     [
-        ({"prompt_tokens_details": {"cached_tokens": 5}}, "cached_tokens", 5),
-        ({"prompt_cache_hit_tokens": 5}, "cached_tokens", 5),
         ({"cache_read_input_tokens": 5}, "cached_tokens", 5),
         ({"cached_tokens": 5}, "cached_tokens", 5),
         ({"prompt_tokens_details": {"cache_write_tokens": 5}}, "cache_write_tokens", 5),
-        ({"cache_creation_input_tokens": 5}, "cache_write_tokens", 5),
         ({"prompt_tokens_details": {"audio_tokens": 5}}, "input_audio_tokens", 5),
         ({"prompt_tokens_details": {"image_tokens": 5}}, "input_image_tokens", 5),
-        ({"completion_tokens_details": {"audio_tokens": 5}}, "output_audio_tokens", 5),
-        ({"completion_tokens_details": {"reasoning_tokens": 5}}, "reasoning_tokens", 5),
         ({"completion_tokens_details": {"accepted_prediction_tokens": 5}}, "accepted_prediction_tokens", 5),
         ({"completion_tokens_details": {"rejected_prediction_tokens": 5}}, "rejected_prediction_tokens", 5),
-        ({"completion_tokens_details": None}, "reasoning_tokens", None),
-        ({"completion_tokens": "four"}, "output_tokens", None),
-        ({"completion_tokens": 4.0}, "output_tokens", 4),
-        ({"cost": 0.25}, "cost", 0.25),
-        ({"cost": {"total_cost": 0.5}}, "cost", 0.5),
         ({"cost": True}, "cost", None),
         ({"cost": 10**400}, "cost", None),
     ],

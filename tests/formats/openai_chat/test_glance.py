@@ -11,8 +11,7 @@ from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
-from tokenstream._basics.request_facts import offered_in
-from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
+from tokenstream.events import TextDelta, Unknown
 from tokenstream.formats._fast.shape import Shape
 
 if TYPE_CHECKING:
@@ -24,71 +23,6 @@ def _sent(payload: Payload) -> bytes:
     frame = frame_of(payload)
     assert isinstance(frame, bytes)
     return frame
-
-
-def test_padded_chunks_alike_are_read_at_a_glance() -> None:
-    """Padding says nothing, however long it is."""
-    made = OpenAIChat()
-    frames = [_sent({**text("a"), "obfuscation": padding}) for padding in ("x1", "y22", "z")]
-    for frame in frames:
-        made.feed(frame)
-    shortcut = made.shortcut("event", 4096)
-
-    assert shortcut is not None
-    assert TextDelta("a") == shortcut(b"data: %b\n\n" % frames[0])
-
-
-def test_chunks_alike_are_read_at_a_glance_while_they_are_text() -> None:
-    """A driver may hand over the whole chunk; anything else is left to the plain way."""
-    made = OpenAIChat()
-    frames = [_sent(text(piece)) for piece in ("a", "b", "c")]
-    before = made.shortcut("event", 4096)
-    for frame in frames:
-        made.feed(frame)
-    shortcut = made.shortcut("event", 4096)
-
-    assert before is None
-    assert shortcut is not None
-    assert shortcut is made.shortcut("event", 4096)
-    read_so = shortcut(b"data: %b\n\n" % frames[0])
-    assert (TextDelta("a"), 4) == (read_so, made.frames)
-    assert read_so is not None
-    assert text("a") == read_so.raw
-    assert (None, None) == (shortcut(b": ping\n\n"), shortcut(b"x" * 4097))
-
-
-def test_chunks_alike_are_read_at_a_glance_while_they_are_reasoning() -> None:
-    """The same for reasoning; a chunk of several lines is none."""
-    made, broken = OpenAIChat(), OpenAIChat()
-    frames = [_sent(chunk({"reasoning": piece})) for piece in ("a", "b", "c")]
-    for frame in frames:
-        made.feed(frame)
-        broken.feed(frame.replace(b",", b",\n"))
-    shortcut = made.shortcut("event", 4096)
-
-    assert shortcut is not None
-    assert ReasoningDelta("c") == shortcut(b"data: %b\n\n" % frames[2])
-    assert broken.shortcut("event", 4096) is None
-
-
-@pytest.mark.parametrize("kind", ["function", "custom"])
-def test_chunks_of_arguments_are_read_at_a_glance(kind: str) -> None:
-    """What tells a call's end is kept of each."""
-    made = OpenAIChat()
-    # The name is known to be whole.
-    made.parts.offered = offered_in({"tools": [{"name": "f"}]})
-    key = "arguments" if kind == "function" else "input"
-    made.feed(_sent(chunk({"tool_calls": [{"index": 0, "id": "c", "type": kind, kind: {"name": "f"}}]})))
-    frame = _sent(chunk({"tool_calls": [{"index": 0, kind: {key: "[1,"}}]}))
-    made.feed(frame)
-    shortcut = made.shortcut("event", 4096)
-    assert shortcut is not None
-    told = shortcut(b"data: %b\n\n" % frame.replace(b"[1,", b"2]"))
-    done = made.feed(_sent(chunk(finish="tool_calls")))
-
-    assert ToolCallDelta("c", "2]", part=0) == told
-    assert isinstance(done[0], ToolCallDone)
-    assert "[1,2]" == done[0].call.arguments_text
 
 
 @pytest.mark.parametrize("item", [{}, {"index": 0, "id": "c"}])
@@ -124,18 +58,6 @@ def test_a_text_beside_another_one_is_decoded(made: Callable[[str, str], Payload
     """Which of them counts may depend on what they say."""
     frames = [
         _sent(made(one, other)) for one, other in zip("aacbbcababbcca" * 2, "bbbbbbbbccaaaa" * 2, strict=True)
-    ]
-
-    assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
-
-
-@in_one_test("seed", range(20))
-def test_ids_of_choices_in_turns_are_counted_at_a_glance_as_they_are_decoded(seed: int) -> None:
-    """To leave the first id is a departure each time, to go back to it is none."""
-    source = random.Random(seed)
-    frames = [
-        _sent({**text(piece, choice=choice), "id": source.choice(["x", f"y{choice}"]) if choice else "x"})
-        for piece, choice in zip(source.choices("abc", k=60), source.choices([0, 1, 1, 2], k=60), strict=True)
     ]
 
     assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)

@@ -38,13 +38,6 @@ def test_an_answer_that_was_not_streamed_is_read_whole() -> None:
     )
 
 
-def test_half_a_character_is_not_overtaken_by_the_text_after_it() -> None:
-    """A chunk that is half a pair and nothing else gives no text, but keeps its place."""
-    got = answer(*[text("a")] * 5, text("\ud83c"), text("abc"), text("d"))
-
-    assert "aaaaa\ufffdabcd" == got.message.text
-
-
 @pytest.mark.parametrize("with_deltas", [True, False])
 def test_a_message_that_grows_beside_the_deltas_is_taken_once(with_deltas: bool) -> None:
     """Perplexity and Writer repeat all that was said in every chunk."""

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.mutations import changed, junk
 from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
 from tests.formats.told import DONE, frame_of
-from tests.support.beside import SHARED, needs_recordings
 from tests.support.formats import OpenAIChat
-from tests.support.tables import in_one_test
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
-from tokenstream.framing import ServerSentEvent, SSEParser
+from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tokenstream.formats import Frame
 
-_RECORDINGS = [
-    path
-    for folder in ("openai-chat", "mistral")
-    for path in sorted((SHARED / "recordings" / folder).glob("*.expected.json"))
-]
 
 _DELTAS: list[dict[str, Any]] = [
     ROLE,
@@ -245,95 +234,4 @@ def test_bounds_on_payloads_hold_in_a_run_of_text() -> None:
     assert got.error is not None
 
 
-@given(st.binary(max_size=80))
-def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    got = read(ROLE, text("a"), text("b"), noise, text("c"))
-
-    assert got.error is None or isinstance(got.error, StreamError)
-    assert got.message.text.startswith("ab")
-
-
-def test_servers_with_many_layouts_are_read_too() -> None:
-    """What is remembered of layouts is bounded."""
-    odd = [{**chunk({"content": "a", f"d{n}": n}, **{f"c{n}": n}), f"a{n}": n} for n in range(300)]
-    got = read(ROLE, *odd, FINISH, DONE)
-
-    assert "a" * 300 == got.message.text
-    assert 299 == got.message.provider_data["d299"]
-
-
 # -- recordings -----------------------------------------------------------------------------------------
-
-
-@cache
-def _frames(path: Path) -> tuple[list[Frame], dict[str, Any]]:
-    expected = json.loads(path.read_text(encoding="utf-8"))
-    body = path.parent / expected["file"]
-    if body.suffix == ".json":
-        return [body.read_bytes()], expected
-    parser = SSEParser()
-    frames = parser.feed(body.read_bytes())
-    return [*frames, *parser.end()], expected
-
-
-def _server_of(path: Path) -> str:
-    return "-".join(path.name.split("-")[:2])
-
-
-def _same_arguments(mine: str, theirs: str) -> bool:
-    try:
-        return bool(json.loads(mine or "{}") == json.loads(theirs or "{}"))
-    except ValueError:
-        return mine == theirs
-
-
-@needs_recordings
-@in_one_test("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"), by=_server_of)
-def test_a_recording_adds_up_to_what_its_server_said(path: Path) -> None:
-    """Texts, calls, finish reasons and usage of real servers, compared with their expectation."""
-    frames, expected = _frames(path)
-    got = read(*frames)
-    skipped = set(expected["not_compared"])
-
-    assert expected["ending"] in (None, got.message.ending)
-    messages = {message.choice: message for message in got.messages}
-    for choice in expected["choices"]:
-        message = messages[choice["index"]]
-        mine = {"text": message.text, "reasoning": message.reasoning, "refusal": message.refusal}
-        assert {key: choice[key] or "" for key in mine if key not in skipped} == {
-            key: value for key, value in mine.items() if key not in skipped
-        }
-        assert (choice["raw_finish_reason"] or None) == message.raw_finish_reason
-        if "tool_calls" not in skipped:
-            calls = choice["tool_calls"]
-            assert [call["name"] for call in calls] == [call.name for call in message.tool_calls]
-            for theirs, ours in zip(calls, message.tool_calls, strict=True):
-                assert _same_arguments(ours.arguments_text, theirs["arguments_text"])
-                assert theirs["id"] in (None, "", ours.id)
-    if expected["output_tokens"] is not None:
-        assert expected["output_tokens"] == got.message.usage.output_tokens
-
-
-@needs_recordings
-@in_one_test("path", _RECORDINGS, ids=lambda path: path.name.removesuffix(".expected.json"), by=_server_of)
-def test_a_recording_gives_the_same_without_shortcuts(path: Path) -> None:
-    """Events, their payloads, departures and errors."""
-    frames, _ = _frames(path)
-
-    assert read(*frames, shortcuts=False).outcome == read(*frames).outcome
-
-
-@needs_recordings
-@pytest.mark.parametrize("path", _RECORDINGS[:: max(1, len(_RECORDINGS) // 25)], ids=lambda path: path.name)
-def test_a_recording_that_is_cut_hands_out_no_false_call(path: Path) -> None:
-    """Whatever is handed out before a cut is what the whole stream hands out, and no end is made up."""
-    frames, _ = _frames(path)
-    whole = _handed_out(frames)
-    for cut in range(0, len(frames), 1 + len(frames) // 20):
-        done = _handed_out(frames[:cut])
-
-        assert whole[: len(done)] == done
-
-
-def _handed_out(frames: list[Frame]) -> list[tuple[str, str, str]]:
-    return [(done.id, done.name, done.arguments_text) for done in read(*frames).calls]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.effort import in_steps
 from tests.support.wire import DONE, chat
 from tokenstream import Message, Stream
 from tokenstream.message import OpaquePart
@@ -188,14 +187,6 @@ def test_a_signature_beside_the_text_goes_back_where_it_came_from(
     assert expected == {name: turn.get(name) for name in expected}
     assert "proof" not in json.dumps(message.to_openai_chat(drop="reasoning")) or "content" in expected
     assert message == Message.model_validate_json(message.model_dump_json())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("first", range(60, 4000, 60))
-def test_more_ways_to_send_blocks(first: int) -> None:
-    """Law: as for a few ways, so for many."""
-    for seed in range(first, first + 60, in_steps(6)):
-        test_each_signature_has_its_own_block(seed)
 
 
 @pytest.mark.parametrize("again", ["one", "all", "signature"])

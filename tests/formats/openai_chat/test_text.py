@@ -12,28 +12,6 @@ from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
 
-def test_text_arrives_piece_by_piece_and_adds_up() -> None:
-    """Each chunk with text gives one delta; the message is their join."""
-    got = answer(text("Hel"), text("lo"), text(" \n"), text("wörld"))
-
-    assert ["Hel", "lo", " \n", "wörld"] == got.texts
-    assert "Hello \nwörld" == got.message.text
-    assert ("complete", "stop", "stop") == (
-        got.message.ending,
-        got.message.finish_reason,
-        got.message.raw_finish_reason,
-    )
-    assert set() == got.rules
-
-
-def test_the_first_chunk_names_the_answer_and_the_model() -> None:
-    """Id, model and role stand in the message; the time of the answer is carried."""
-    got = answer(text("a"))
-
-    assert ("chat_1", "m-1", "assistant") == (got.message.id, got.message.model, got.message.role)
-    assert HEAD["created"] == got.message.provider_data["created"]
-
-
 def test_an_id_that_comes_late_is_taken() -> None:
     """Azure begins with a chunk about the prompt: its id and model are empty, its time is 0."""
     prompt = {
@@ -173,12 +151,3 @@ def test_a_refusal_is_kept_apart_from_the_text() -> None:
     got = answer(chunk({"refusal": "I "}), chunk({"content": None, "refusal": "can't"}))
 
     assert ("", "I can't") == (got.message.text, got.message.refusal)
-
-
-def test_half_a_character_waits_for_its_other_half() -> None:
-    """A surrogate pair split over two chunks is shown whole; a lone half becomes U+FFFD."""
-    head = b'{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
-    got = answer(text("a"), head % b"\\ud83d", head % b"\\ude00", text("b"), head % b"x\\ud83d")
-
-    assert ["a", "\U0001f600", "b", "x", "\ufffd"] == got.texts
-    assert {"lone_surrogate"} == got.rules

@@ -32,7 +32,6 @@ from tests.formats.openai_realtime.payloads import (
 from tests.formats.told import is_sound
 from tests.support.formats import OpenAIRealtime
 from tokenstream import Decoder
-from tokenstream.events import TextDelta
 from tokenstream.limits import Limits
 
 SPOKEN = where("resp_2", "item_2")
@@ -180,35 +179,3 @@ def test_a_session_that_is_cut_never_hands_out_what_was_open(cut: int) -> None:
     ended = EVERYTHING.index(call_done('{"harbour": "Brest"}', response="resp_2", item="item_3", index=1))
 
     assert len(came.calls) == (1 if cut > ended else 0)
-
-
-def test_a_healthy_session_of_everything_has_no_departures() -> None:
-    """What the documents describe is no stray."""
-    came = read(*EVERYTHING)
-
-    assert came.departures == {}
-    assert came.message.ending == "failed"
-    assert [one.kind for one in came.message.parts] == [
-        "text",
-        "media",
-        "tool_call",
-        "server_tool_call",
-        "text",
-    ]
-
-
-def test_a_text_delta_like_the_last_one_is_read_by_its_bytes() -> None:
-    """Its event's id and its padding say nothing; a delta of another item is read in full."""
-    realtime = OpenAIRealtime()
-    start = [created(), added(), part()]
-    for number, payload in enumerate([*start, *[text("a")] * 5]):
-        realtime.feed(json.dumps({**payload, "event_id": f"event_{number}", "obfuscation": "a1"}).encode())
-    read_one = realtime.shortcut("message", 10**6)
-    like = {**text("Zoë"), "event_id": "event_Zz9", "obfuscation": "Zz9"}
-    other = {**text("Zoë", where(item="item_2")), "event_id": "event_Zz9", "obfuscation": "Zz9"}
-
-    assert read_one is not None
-    assert read_one(json.dumps(like).encode()) == TextDelta("Zoë")
-    assert read_one(json.dumps(other).encode()) is None
-    realtime.feed(json.dumps(done()).encode())
-    assert realtime.shortcut("message", 10**6) is None

@@ -39,22 +39,6 @@ CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_i
 # -- text ---------------------------------------------------------------------
 
 
-def test_text_arrives_in_pieces_and_stays_in_the_message() -> None:
-    """It comes four times more, in the done events, the item and the response, and is given once."""
-    came = said(*hello(phase="final_answer"))
-
-    assert (came.text, came.message.text) == ("Hello", "Hello")
-    assert came.parts == (
-        TextPart(
-            text="Hello",
-            complete=True,
-            provider_data={"id": "msg_1", "phase": "final_answer", "status": "completed"},
-            phase="final_answer",
-        ),
-    )
-    assert (came.error, came.departures) == (None, {})
-
-
 def test_the_answer_begins_with_its_id_model_and_role() -> None:
     """They stand in the response; what else it says is in the message's provider data."""
     came = read(frame(created(service_tier="default", instructions=None)))

@@ -39,7 +39,6 @@ from tests.support.effort import examples, trials
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-from tokenstream.events import ToolCallDelta
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -104,7 +103,6 @@ EVERYTHING = numbered(
     {"type": "error", "code": "server_error", "message": "m"},
     response("completed", output=[message(output_text("Hi")), call("{}")]),
 )
-HEALTHY = next(n for n, payload in enumerate(EVERYTHING) if payload.get("type") == "response.completed")
 
 
 def told(came: Read) -> Any:
@@ -242,29 +240,6 @@ def test_what_comes_between_two_deltas_is_not_overlooked(between: Any) -> None:
     assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_arguments_are_read_at_a_glance_though_they_are_full_of_quotes(named: bool) -> None:
-    """The first delta teaches the shape of those that follow, with a name or without."""
-    frames = [arguments('{"a": "{'), arguments('\\"b\\"'), arguments('}"}')]
-    came = OpenAIResponses()
-    glance = None
-    for payload in numbered(created(), added(call()), *frames):
-        sent = frame(payload)
-        came.feed(sent if named else sent.payload)
-        glance = came.shortcut("event", 1_000)
-
-    assert glance is not None
-    head = "event: response.function_call_arguments.delta\n" if named else ""
-    last = frame({**arguments('"'), "sequence_number": 9}).payload
-    found = glance(b"%bdata: %b\n\n" % (head.encode(), last))
-    assert isinstance(found, ToolCallDelta)
-    assert ("call_1", '"', last) == (
-        found.id,
-        found.fragment,
-        json.dumps(found.raw, separators=(",", ":")).encode(),
-    )
-
-
 @pytest.mark.parametrize(
     "opening, kind, pieces",
     [
@@ -294,35 +269,6 @@ def test_a_text_that_is_sent_whole_twice_is_given_once() -> None:
     assert "Hi" == read(*frames).message.text
 
 
-def test_ids_that_change_all_the_time_cost_no_more_than_decoding() -> None:
-    """Learning a shape that never matches is given up, and tried again later."""
-    frames = [frame({**delta("a"), "item_id": f"x{n}", "sequence_number": n}) for n in range(40)]
-    frames += [frame({**delta("b"), "sequence_number": n}) for n in range(40, 140)]
-
-    assert told(read(*frames, format=without_shortcuts(OpenAIResponses()))) == told(read(*frames))
-
-
-@pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_an_answer_at_any_chunking_is_the_same(cut: int) -> None:
-    """Chunk borders carry no meaning."""
-    body = b"".join(
-        [
-            f"event: {payload['type']}\n".encode() + b"data: " + frame(payload).payload + b"\n\n"
-            for payload in EVERYTHING[: HEALTHY + 1]
-        ]
-    )
-    pieces = Decoder()
-    for start in range(0, len(body), cut):
-        pieces.feed(body[start : start + cut])
-    pieces.end()
-    at_once = Decoder()
-    at_once.feed(body)
-    at_once.end()
-
-    assert ("openai-responses", None) == (pieces.format, pieces.error)
-    assert at_once.message == pieces.message
-
-
 OUR_OWN: list[Any] = [
     "incomplete", "message", "reasoning", "function_call", "shell_call",
     {"type": "output_text", "text": "t"}, [{"type": "refusal", "refusal": "r"}],
@@ -344,15 +290,6 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
     ]
 
     is_sound(read(*frames))
-
-
-def test_a_healthy_answer_of_everything_has_no_departures() -> None:
-    """What the documents describe is no stray."""
-    came = read(*map(frame, EVERYTHING[: HEALTHY + 1]))
-
-    assert (came.error, came.departures, came.unknown) == (None, {}, [])
-    assert (came.message.text, came.message.refusal) == ("Hello", "No")
-    assert [found.arguments for found in came.calls] == [{"path": "/srv"}, "SELECT"]
 
 
 @given(text=st.text(), place=st.integers(1, 12))

@@ -14,7 +14,6 @@ from tests.formats.openai_responses.payloads import (
     created,
     delta,
     done,
-    ended,
     event,
     frame,
     hello,
@@ -29,7 +28,7 @@ from tests.formats.openai_responses.payloads import (
 )
 from tests.support.formats import OpenAIResponses
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import Finish, ToolCallDelta
+from tokenstream.events import ToolCallDelta
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, TextPart
 
@@ -164,23 +163,6 @@ def test_a_call_is_handed_out_once_whichever_events_are_left_out(events: list[Pa
     assert len(came.message.tool_calls) == 1
 
 
-def test_arguments_at_the_end_count_where_they_are_others() -> None:
-    """What was shown stays shown; what is handed out is the end's."""
-    came = said(added(call()), arguments('{"b": '), done(call('{"a": 1}', "completed")))
-
-    assert [found.arguments_text for found in came.calls] == ['{"a": 1}']
-    assert [shown.fragment for shown in came.events if isinstance(shown, ToolCallDelta)] == ['{"b": ']
-    assert came.departures == {"arguments_rewritten": 1}
-
-
-def test_arguments_that_come_as_values_are_written_as_json() -> None:
-    """They are text in the documents."""
-    came = said(done({**call("", "completed"), "arguments": {"a": "é"}}))
-
-    assert [found.arguments_text for found in came.calls] == ['{"a": "é"}']
-    assert came.departures == {"part_unopened": 1, "arguments_parsed": 1}
-
-
 def test_a_call_without_an_end_is_handed_out_only_where_nothing_can_be_missing() -> None:
     """An object has an end that cannot be mistaken; free text and numbers have none."""
     custom = {"id": "c", "type": "custom_tool_call", "call_id": "c2", "name": "sql", "input": ""}
@@ -211,13 +193,6 @@ def test_the_sentinel_without_an_end_hands_out_no_open_call() -> None:
 
     assert (came.calls, came.message.text, came.error) == ([], "Hello", None)
     assert came.departures == {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1}
-
-
-def test_the_sentinel_after_a_response_that_was_cancelled_changes_nothing() -> None:
-    """Whatever comes after the end is ignored."""
-    came = read(*map(frame, [created(), ended("cancelled")]), b"[DONE]")
-
-    assert [event.reason for event in came.events if isinstance(event, Finish)] == ["cancelled"]
 
 
 def test_a_call_without_a_name_is_no_call() -> None:
@@ -309,13 +284,6 @@ def test_fragments_after_the_end_of_a_call_are_ignored() -> None:
     assert came.departures == {"call_after_done": 2, "part_end_unmatched": 1, "content_twice": 1}
 
 
-def test_a_call_may_have_no_arguments() -> None:
-    """Empty ones stand for an empty object."""
-    came = said(added(call()), done(call("", "completed")))
-
-    assert [(found.arguments_text, found.arguments) for found in came.calls] == [("", {})]
-
-
 def test_two_items_on_one_index_are_two_items() -> None:
     """Servers that number everything 0."""
     came = said(*hello(0), *remove(0))
@@ -353,13 +321,6 @@ def test_an_end_of_another_type_is_an_item_of_its_own() -> None:
 
     assert (came.message.text, came.message.reasoning) == ("Hi", "So")
     assert came.departures["part_index_reused"] == 1
-
-
-def test_the_start_of_an_item_that_comes_again_is_ignored() -> None:
-    came = said(added(message()), *hello())
-
-    assert (came.text, len(came.parts)) == ("Hello", 1)
-    assert came.departures == {"part_repeated": 1}
 
 
 def test_items_that_are_nothing_are_ignored() -> None:

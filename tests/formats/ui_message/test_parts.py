@@ -11,10 +11,7 @@ from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, answe
 from tests.support.formats import UIMessage
 from tests.support.tables import in_one_test
 from tokenstream.events import (
-    MessageStart,
-    PartStart,
     ReasoningDelta,
-    TextDelta,
     Unknown,
 )
 from tokenstream.message import (
@@ -25,20 +22,6 @@ from tokenstream.message import (
     TextPart,
     Usage,
 )
-
-
-def test_text_arrives_in_pieces_and_stays_in_the_message() -> None:
-    """Deltas of an id are joined; a stream that keeps to the documents has no departures."""
-    told = answer(*HELLO)
-
-    assert (["Hel", "lo"], (TextPart(text="Hello", complete=True),)) == (told.texts, told.message.parts)
-    assert ("msg_1", "stop", "stop", "complete") == (
-        told.message.id,
-        told.message.finish_reason,
-        told.message.raw_finish_reason,
-        told.message.ending,
-    )
-    assert (None, set()) == (told.error, told.rules)
 
 
 def test_texts_are_known_by_their_ids_and_may_be_written_in_turns() -> None:
@@ -325,39 +308,3 @@ def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
     told = tell(UIMessage(), START, ("text-start", {"id": "0"}), *HELLO[1:], ("finish", {}), DONE)
 
     assert ("Hello", {"type_missing"}) == (told.message.text, told.rules)
-
-
-def test_halves_of_characters_are_put_together_or_replaced() -> None:
-    """Half a surrogate pair is never shown; one in data becomes U+FFFD."""
-    told = answer(
-        {"type": "text-start", "id": "0"},
-        {"type": "text-delta", "id": "0", "delta": "\ud83d"},
-        {"type": "text-delta", "id": "0", "delta": "\ude00"},
-        {"type": "text-end", "id": "0", "x": "\ud83d"},
-        call("input-start", **NAMED),
-        call("input-delta", inputTextDelta="{"),
-        call("input-available", **NAMED, input={"a": "\ud83d"}, title="\ud83d"),
-        call("output-available", output=1),
-        call("output-available", output="\ud83d"),
-    )
-
-    assert "😀" == told.message.text
-    assert [({"a": "\ufffd"}, {"title": "\ufffd"})] == [(c.arguments, c.provider_data) for c in told.calls]
-    assert "\ufffd" in told.message.model_dump_json()
-
-
-def test_the_answer_begins_with_its_id() -> None:
-    """It stands in the start."""
-    told = tell(UIMessage(), START)
-
-    assert MessageStart(id="msg_1") == told.events[0]
-
-
-def test_events_carry_the_payload_that_they_came_from() -> None:
-    """Also those that were read at a glance."""
-    told = answer(
-        HELLO[0], *[{"type": "text-delta", "id": "0", "delta": f"{n}"} for n in range(20)], HELLO[3]
-    )
-
-    assert [f"{n}" for n in range(20)] == [e.raw["delta"] for e in told.events if isinstance(e, TextDelta)]
-    assert [HELLO[0]] == [e.raw for e in told.events if isinstance(e, PartStart)]

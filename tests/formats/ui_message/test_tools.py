@@ -10,9 +10,8 @@ from tests.formats.told import DONE, Told, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
 from tests.support.formats import UIMessage
 from tests.support.tables import in_one_test
-from tokenstream.errors import ProtocolError, StreamTruncated
+from tokenstream.errors import ProtocolError
 from tokenstream.events import (
-    ToolCallDelta,
     ToolCallStart,
     ToolProgress,
     ToolResult,
@@ -294,23 +293,6 @@ def test_a_call_that_the_finish_reason_has_cut_off_is_never_handed_out(reason: s
     assert [] == told.calls
 
 
-@pytest.mark.parametrize("cut", range(9))
-def test_a_stream_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) -> None:
-    """A clean end of the input is no end of the answer."""
-    payloads = [
-        START,
-        STEP,
-        *HELLO,
-        call("input-start", **NAMED),
-        call("input-delta", inputTextDelta="{}"),
-        call("input-available", **NAMED, input={}),
-    ]
-    told = tell(UIMessage(), *payloads[:cut])
-
-    assert isinstance(told.error, StreamTruncated)
-    assert ("truncated", []) == (told.message.ending, told.calls)
-
-
 def test_steps_are_told_and_may_use_ids_again() -> None:
     """Some providers number their calls from the beginning in each step."""
     told = tell(
@@ -476,10 +458,3 @@ def test_input_that_is_no_json_is_a_protocol_error() -> None:
 
     assert isinstance(told.error, ProtocolError)
     assert [] == told.calls
-
-
-def test_fragments_of_arguments_are_shown_as_they_come() -> None:
-    """A form can be filled in while the model writes."""
-    told = answer(call("input-start", **NAMED), call("input-delta", inputTextDelta='{"a'))
-
-    assert [ToolCallDelta("call_1", '{"a')] == [e for e in told.events if isinstance(e, ToolCallDelta)]

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.partial_json.support import joined, read, same
-from tests.support.raised import is_same_error
+from tests.partial_json.support import read
 from tests.support.tables import in_one_test
-from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
-from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json import PartialJSONParser, StringDelta
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
@@ -79,62 +77,6 @@ def test_a_text_of_another_class_is_read_as_what_it_is() -> None:
     assert isinstance(delta, StringDelta)
     assert [str, str] == [type(delta.text), type(parser.value[0])]
     assert ["abcd"] == parser.value
-
-
-@pytest.mark.parametrize("size", [0, 1])
-def test_what_stands_before_a_fault_is_told_and_shown(size: int) -> None:
-    """Also where both come in one piece: the fault swallows nothing that it follows."""
-    parser = PartialJSONParser()
-    told = [event for piece in pieces_of('["ab", 12, "c\x01d", 3]', size) for event in parser.feed(piece)]
-
-    assert [
-        ValueStart((), "array", 0),
-        ValueStart((0,), "string", 1),
-        StringDelta((0,), "ab"),
-        ValueDone((0,), "ab", 5),
-        ValueStart((1,), "number", 7),
-        ValueDone((1,), 12, 9),
-        ValueStart((2,), "string", 11),
-        StringDelta((2,), "c"),
-    ] == joined(told)
-    assert ["ab", 12, "c"] == parser.value
-    assert isinstance(parser.error, InvalidJSON)
-    assert 13 == parser.error.offset
-
-
-@pytest.mark.parametrize("begun", ["", '["', '["ab', '["a\\', '{"k', "[1", "[tr", "[1]"])
-def test_an_empty_piece_tells_nothing(begun: str) -> None:
-    """Wherever it comes; some servers send many."""
-    parser = read(begun)
-
-    assert [] == parser.feed("")
-    assert same(read(begun).value, parser.value)
-
-
-def test_after_an_error_nothing_is_read() -> None:
-    """The error and the value stay what they are; `check` raises it each time."""
-    parser = read('{"a": 1, ]')
-    error = parser.error
-
-    assert [] == [*parser.feed('"b": 2}'), *parser.end(), *parser.feed("]")]
-    assert parser.error is error
-    assert {"a": 1} == parser.value
-    for _ in range(2):
-        with pytest.raises(InvalidJSON) as raised:
-            parser.check()
-        assert is_same_error(raised.value, error)
-
-
-def test_only_white_space_may_follow_a_document() -> None:
-    """Anything else is a fault, and the document stays what it is."""
-    parser = read("[1] \r\n\t ")
-
-    assert (True, None) == (parser.complete, parser.error)
-    parser.check()
-    assert [] == parser.feed("  x")
-    assert isinstance(parser.error, InvalidJSON)
-    assert 10 == parser.error.offset
-    assert [1] == parser.value
 
 
 @in_one_test("text", ["", "  ", "[", '"a', '{"a"', '{"a":', "[1,", "tru", r'"\ud83d', '"\\'])

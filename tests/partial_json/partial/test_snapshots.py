@@ -106,15 +106,6 @@ def test_allowed_extra_fields_are_attributes_once_they_came() -> None:
         _ = draft.yy
 
 
-def test_a_snapshot_that_was_pickled_tells_what_grows() -> None:
-    """It is the same afterwards in every respect."""
-    partial = partial_of(Recipe, f'{{"name": "x", "steps": [{STEP}, {{"title": "a')
-    pickled = pickle.loads(pickle.dumps(partial))
-    paths = [("name",), ("steps",), ("steps", 0), ("steps", 1), ("steps", 1, "title")]
-
-    assert [partial.is_complete(*path) for path in paths] == [pickled.is_complete(*path) for path in paths]
-
-
 @pytest.mark.parametrize("type_", [list[Step], tuple[Step, ...], TypeAdapter(list[Step] | None), Steps])
 def test_a_draft_of_a_list_is_used_like_one(type_: Any) -> None:
     """Elements, length, indexes from both ends, slices and `in`, while it grows and once it is whole."""

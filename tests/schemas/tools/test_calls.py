@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import functools
-import pickle
 from typing import Any
 
 import pytest
 
-from tests.schemas.tools.support import SIMPLE, Search, book_table, get_time
-from tests.stages.test_tools import Point, made
+from tests.schemas.tools.support import Search, book_table
 from tokenstream import Router, Stream, Tools
 from tokenstream.errors import MisuseError
-from tokenstream.stages import ValidatedCalls
-
-
-def test_the_same_object_checks_the_calls() -> None:
-    calls = [made("book_table", {"city": "Oslo"}), made("Point", {"x": 1}), made("more", {})]
-    checked = [ValidatedCalls(SIMPLE, more=get_time).feed(call)[0] for call in calls]
-
-    assert ["2 in Oslo", "noon"] == [checked[0].run(), checked[2].run()]
-    assert Point(1) == checked[1].arguments
-    assert (*SIMPLE.names, "more") == ValidatedCalls(SIMPLE, more=get_time).names
-    assert 7 == len(SIMPLE)
-    assert "<Tools get_time, Point>" == repr(Tools(get_time, Point))
-    assert SIMPLE.to_gemini() == pickle.loads(pickle.dumps(SIMPLE)).to_gemini()
 
 
 def _answer(*calls: tuple[str, str]) -> list[dict[str, Any]]:

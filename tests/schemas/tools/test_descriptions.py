@@ -13,16 +13,12 @@ if TYPE_CHECKING:
     import pytest
 
 
-class _PlainClass: ...
-
-
 @in_one_test(
     "docstring, description",
     [
         ("Parameters of a city are looked up.", "Parameters of a city are looked up."),
         ("Look\nit up.\n\nSlowly.", "Look it up."),
         ("Look.\nArgs:\n    city: It.", "Look."),
-        ("Look.\nReturns:\n    It.", "Look."),
         ("Look.\n:param city: It.\n:returns: It.", "Look."),
         ("Look.\nParameters\n----------\ncity\n    It.", "Look."),
         ("Parameters\n----------\ncity\n    It.", None),

@@ -16,7 +16,6 @@ from tests.schemas.sdks import STRICT, TOOLS, accept_tools, method_of, schemas_o
 from tests.schemas.tools.support import SIMPLE, Search, book_table, get_time
 from tests.stages.test_tools import Point, made
 from tests.stages.test_tools_signature import Some, every_kind
-from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, Tools
 from tokenstream.errors import MisuseError
 from tokenstream.stages import ValidatedCalls
@@ -139,31 +138,6 @@ def test_what_was_written_is_the_callers(api: str) -> None:
     assert [] == first
     assert second == getattr(tools, method_of(api))()
     assert [["a", {"b": "c"}]] == examples
-
-
-def test_openais_sdk_makes_the_same_tool_of_a_model() -> None:
-    """But for the titles that pydantic makes of names."""
-    theirs = needed("openai").pydantic_function_tool(Desk)
-    for each in (theirs["function"]["parameters"], *theirs["function"]["parameters"]["properties"].values()):
-        del each["title"]
-    del theirs["function"]["parameters"]["description"]
-
-    assert [theirs] == Tools(Desk).to_openai_chat(strict=True)
-
-
-def test_an_only_parameter_that_is_an_object_is_the_arguments() -> None:
-    """As the checking of calls reads them."""
-
-    def order(point: Point) -> int:
-        """Order."""
-        return point.x
-
-    [tool] = Tools(order).to_anthropic()
-    [call] = ValidatedCalls(Tools(order)).feed(made("order", {"x": 3}))
-
-    assert {"x", "y"} == tool["input_schema"]["properties"].keys()
-    assert "Order." == tool["description"]
-    assert 3 == call.run()
 
 
 def test_cohere_asks_for_a_required_parameter() -> None:

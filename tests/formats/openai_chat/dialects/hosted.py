@@ -1,64 +1,15 @@
-"""Azure, DeepSeek, xAI, Groq and OpenRouter: one row for each thing that one of them does its own way."""
+"""DeepSeek, xAI, Groq and OpenRouter: one row for each thing that one of them does its own way."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.formats.openai_chat.dialects.support import ARGUMENTS, CALLED, FILTER, USAGE, Says, bare, one
-from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, text
+from tests.formats.openai_chat.dialects.support import ARGUMENTS, CALLED, USAGE, Says, bare, one
+from tests.formats.openai_chat.payloads import FINISH, ROLE, call, chunk, text
 from tests.formats.told import DONE
 
 HOSTED: dict[str, tuple[list[Any], Says]] = {
-    # -- Azure
-    "azure: a first chunk about the prompt": (
-        [
-            {
-                "id": "",
-                "model": "",
-                "created": 0,
-                "object": "",
-                "choices": [],
-                "prompt_filter_results": [{"prompt_index": 0}],
-            },
-            ROLE,
-            text("Hi", content_filter_results=FILTER),
-            FINISH,
-            DONE,
-        ],
-        Says("Hi", data={"prompt_filter_results": [{"prompt_index": 0}], "content_filter_results": FILTER}),
-    ),
-    "azure: late annotations without a delta": (
-        [
-            ROLE,
-            text("Hi"),
-            FINISH,
-            {
-                **HEAD,
-                "object": "",
-                "choices": [
-                    {
-                        "index": 0,
-                        "finish_reason": None,
-                        "content_filter_results": FILTER,
-                        "content_filter_offsets": {"check_offset": 0, "start_offset": 0, "end_offset": 2},
-                    }
-                ],
-            },
-            DONE,
-        ],
-        Says(
-            "Hi",
-            data={
-                "content_filter_results": FILTER,
-                "content_filter_offsets": {"check_offset": 0, "start_offset": 0, "end_offset": 2},
-            },
-        ),
-    ),
-    "azure: an answer that was filtered": (
-        [ROLE, text("Hi"), chunk({}, "content_filter", content_filter_results=FILTER), DONE],
-        Says("Hi", finish="content_filter"),
-    ),
-    # -- DeepSeek
+    # -- DeepSeek, xAI
     "deepseek: reasoning beside null text": (
         [
             one({"role": "assistant", "content": None, "reasoning_content": "Hm"}),
@@ -69,11 +20,6 @@ HOSTED: dict[str, tuple[list[Any], Says]] = {
         ],
         Says("Yes", "Hm so", output_tokens=7),
     ),
-    "deepseek: out of resources": (
-        [ROLE, text("Hi"), chunk({}, "insufficient_system_resource"), DONE],
-        Says("Hi", finish="error"),
-    ),
-    # -- xAI
     "xai: a call whole in one chunk": (
         [
             ROLE,
@@ -102,10 +48,6 @@ HOSTED: dict[str, tuple[list[Any], Says]] = {
             DONE,
         ],
         Says("Hi", output_tokens=7, data={"x_groq": {"id": "req_1"}}, rules={"usage_misplaced"}),
-    ),
-    "groq: usage in both fields": (
-        [ROLE, text("Hi"), {**FINISH, "x_groq": {"usage": USAGE}}, bare(usage=USAGE), DONE],
-        Says("Hi", output_tokens=7, rules={"usage_misplaced"}),
     ),
     "groq: tools that it ran": (
         [
@@ -158,14 +100,5 @@ HOSTED: dict[str, tuple[list[Any], Says]] = {
             DONE,
         ],
         Says("Hi", kinds=["opaque", "text"]),
-    ),
-    "openrouter: an image as a data URL": (
-        [
-            ROLE,
-            chunk({"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,YWI="}}]}),
-            FINISH,
-            DONE,
-        ],
-        Says(kinds=["media"]),
     ),
 }

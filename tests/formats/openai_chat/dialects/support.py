@@ -10,7 +10,6 @@ from tests.formats.openai_chat.payloads import HEAD, chunk
 ARGUMENTS = '{"city": "Oslo"}'
 CALLED = [("get_weather", ARGUMENTS)]
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-FILTER = {"hate": {"filtered": False, "severity": "safe"}}
 
 
 @dataclass
