@@ -11,7 +11,7 @@ import pytest
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support.views import VIEWS
 from tokenstream import AsyncStream, Router, Stream
-from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.errors import StreamClosed
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 SAYS = "closed before anything was read"
@@ -81,17 +81,6 @@ def test_an_asynchronous_answer_says_it_too(read: Callable[[Any], Any], backend:
     anyio.run(main, backend=backend)
 
 
-def test_closing_by_hand_is_the_same() -> None:
-    """`close()` is what the end of `with` does; a second one changes nothing."""
-    stream = Stream(Source(ANSWER))
-    stream.close()
-    stream.close()
-    with pytest.raises(StreamClosed, match=SAYS):
-        stream.final()
-    with pytest.raises(MisuseError, match=SAYS), stream:
-        pass
-
-
 def test_after_a_stop_there_is_what_there_is() -> None:
     """Whoever stops knows that the answer is cut."""
     with Stream(Source(ANSWER)) as stream:
@@ -109,22 +98,3 @@ def test_after_something_was_read_there_is_what_there_is() -> None:
     assert list(stream.text) == []
     assert stream.final().ending == "stopped"
     assert list(stream.tool_calls) == []
-
-
-@BACKENDS
-def test_the_same_in_async(backend: str) -> None:
-    """After a stop, and after something was read."""
-
-    async def main() -> None:
-        async with AsyncStream(AsyncSource(ANSWER)) as stopped:
-            stopped.stop("enough")
-        async with AsyncStream(AsyncSource(ANSWER)) as begun:
-            await anext(begun.reasoning)
-
-        assert (await stopped.final()).ending == "stopped"
-        assert await _listed(stopped.text) == []
-        assert (await begun.final()).ending == "stopped"
-        assert await _listed(begun.text) == []
-        assert await _listed(begun.reasoning) == ["Hm. "]
-
-    anyio.run(main, backend=backend)

@@ -14,7 +14,7 @@ from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged,
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, aresilient, merge, resilient
-from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamStalled
 from tokenstream.events import TextDelta
 
 BROKEN = [*saying("Hel", "lo")[:2], OSError("gone")]
@@ -57,23 +57,6 @@ def test_errors_that_are_asked_for_before_the_loop_are_there_after_it() -> None:
     assert list(streams) == ["good", "bad"]
     assert ("bad" in errors, len(errors), errors.get("good")) == (True, 1, None)
     assert repr(errors) == repr({"bad": caught.value})
-
-
-@every_kind
-def test_what_has_come_is_given_before_the_failure(kind: str) -> None:
-    """A pane shows all that there was, also where it has had no turn yet."""
-    whole = [b"".join(saying("a ", "b ", "c ", *("d " for _ in range(40)))[:-1]), OSError("later")]
-
-    def wait(_merged: Any, _seen: Seen) -> None:
-        if kind == "sync":
-            # Threads are to have brought all.
-            time.sleep(0.005)
-
-    seen = read_merged(kind, {"good": whole, "bad": [OSError("gone")]}, each=wait)
-
-    assert isinstance(seen.error, StreamInterrupted)
-    assert "bad" == seen.merged.failed
-    assert seen.merged.messages["good"].text == text_of(seen, "good")
 
 
 @pytest.mark.anyio
@@ -381,11 +364,3 @@ async def test_a_guard_that_is_awaited_holds_up_its_own_stream_only() -> None:
 
     assert "Hello" == merged.messages["guarded"].text
     assert "guarded" in labels
-
-
-def test_an_early_end_is_a_truncated_answer() -> None:
-    """As with a stream alone."""
-    for kind in ("sync", "asyncio", "trio"):
-        seen = read_merged(kind, {"cut": saying("a", "b")[:1]})
-
-        assert isinstance(seen.error, StreamTruncated)

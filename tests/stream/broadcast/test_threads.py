@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stream.broadcast.support import in_threads, letters, said
+from tests.stream.broadcast.support import in_threads
 from tests.support.timing import PATIENCE
 from tokenstream import Stream
 from tokenstream.errors import ConcurrentRead
@@ -28,28 +28,6 @@ class Steps:
     def __next__(self) -> str:
         assert self.go.acquire(timeout=PATIENCE)
         return next(self._pieces)
-
-
-def test_readers_in_threads_get_everything() -> None:
-    """Views, shaped ones too, and events, however the threads take turns."""
-    stream = said(pieces=letters(300))
-    hub = stream.broadcast(size=8)
-    texts: list[str] = []
-    counts: list[int] = []
-
-    def words() -> None:
-        texts.append("".join(hub.reader().text.words()))
-
-    def text() -> None:
-        texts.append("".join(hub.reader().text))
-
-    def events() -> None:
-        counts.append(len(list(hub.reader())))
-
-    in_threads(text, words, events, text, words, events)
-
-    assert ["".join(letters(300))] * 4 == texts
-    assert len(counts) == 2
 
 
 def test_readers_in_threads_read_typed_objects() -> None:
@@ -93,25 +71,6 @@ def test_while_one_thread_waits_for_the_source_others_look_at_what_has_come() ->
     loop.join(PATIENCE)
 
     assert ("one ", ["one ", "two "]) == (first, pieces)
-
-
-def test_stop_ends_all_readers() -> None:
-    """From any thread; what has come is kept."""
-    steps = Steps(letters(9))
-    stream = Stream(steps, format="pieces")
-    one, two = stream.tee(2)
-    texts: list[str] = []
-    threads = [threading.Thread(target=lambda r=r: texts.append("".join(r.text))) for r in (one, two)]
-    for thread in threads:
-        thread.start()
-    steps.go.release()
-    assert "0 " == next(stream.text)
-    stream.stop("enough")
-    steps.go.release()
-    for thread in threads:
-        thread.join(PATIENCE)
-
-    assert (["0 "] * 2, "stopped", "enough") == (texts, stream.message.ending, one.stop_reason)
 
 
 def test_one_reader_is_read_by_one_thread_at_a_time() -> None:

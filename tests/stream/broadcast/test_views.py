@@ -10,13 +10,6 @@ from tests.stream.broadcast.support import PIECES, said
 from tokenstream import Stream
 
 
-def test_in_one_thread_each_reader_gets_the_pieces_of_a_plain_stream() -> None:
-    """Whoever of them reads first."""
-    one, two = said().tee(2)
-
-    assert [(piece, piece) for piece in PIECES] == list(zip(one.text, two.text, strict=True))
-
-
 def test_a_reader_has_all_views_and_what_a_stream_knows() -> None:
     """The same as of a stream that nobody shares."""
 
@@ -52,14 +45,6 @@ def test_a_slow_view_gets_one_larger_piece() -> None:
     assert PIECES == list(fast.text)
 
     assert ["The ", "The sky is blue."] == [first, *slow.text]
-
-
-def test_views_of_one_reader_may_be_alternated() -> None:
-    """As those of a stream."""
-    (reader,) = said().tee(1)
-    one, two = reader.text, reader.text.words()
-
-    assert ["The ", "The", "sky ", " sky"] == [next(one), next(two), next(one), next(two)]
 
 
 def test_the_stream_is_one_more_reader() -> None:

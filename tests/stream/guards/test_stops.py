@@ -149,15 +149,6 @@ def test_the_first_rule_that_speaks_stops() -> None:
     assert (["The ca"], "The cat sat ") == (asked, stream.message.text)
 
 
-def test_a_rule_that_holds_and_one_that_does_not() -> None:
-    """What the one lets go, the other may stop: it comes up to there, and no further."""
-    guards: list[dict[str, Any]] = [{"rule": never, "first_tokens": 5, "hold": True}, {"rule": "cat"}]
-    events, stream = events_of(ANSWER.chunks("openai-chat"), *guards)
-
-    assert "The cat " == stream.message.text
-    assert isinstance(events[-1], Stopped)
-
-
 def test_nothing_is_seen_of_what_is_held() -> None:
     """Neither by loops, nor in the message or a checkpoint, until it is given; then none of it is ahead."""
     seen: list[str] = []

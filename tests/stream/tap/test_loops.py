@@ -26,19 +26,6 @@ def test_the_loop_gets_the_very_objects() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_async_loop_gets_the_very_objects() -> None:
-    """The same in `async for`."""
-    theirs = payloads()
-    tapped = tap(later(theirs))
-    got = [item async for item in tapped]
-
-    assert all(ours is own for ours, own in zip(got, theirs, strict=True))
-    assert tapped.message == WHOLE
-    assert tapped.messages == [WHOLE]
-    assert tapped.error is None
-
-
-@pytest.mark.anyio
 async def test_one_item_at_a_time_will_do() -> None:
     """`next` and `anext` read the source's next item, and it is seen."""
     first, second = tap(iter(payloads())), tap(later(payloads()))
