@@ -206,17 +206,6 @@ async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> No
         assert b"Hello" in (await answer_to(journal, "id")).body
 
 
-async def test_a_request_that_is_sent_twice_gets_one_answer() -> None:
-    """The second stream is closed, and its reader gets the first answer from its beginning."""
-    async with memory_journal() as journal:
-        answers, clients = [Answer("first", over=True), Answer("second", over=True)], [Client(), Client()]
-        for answer, client in zip(answers, clients, strict=True):
-            await client.call(relay.respond(answer.stream, journal=journal, id="id"))
-
-    assert ["first"] * 2 == [read_body(client, "tokenstream")[0].text for client in clients]
-    assert answers[1].stream.closed
-
-
 async def test_what_is_redacted_is_not_in_the_journal() -> None:
     """A shape is applied before the answer is written, so that no reader and no storage has the rest."""
     async with memory_journal() as journal:
@@ -281,18 +270,3 @@ async def test_the_end_of_the_server_sends_readers_away() -> None:
     assert client.body.endswith(b"retry: 1000\n\n")
     assert b'"end"' not in client.body
     assert client.ended
-
-
-async def test_a_stop_reaches_all_readers() -> None:
-    """`relay.stop` ends the answer for whoever follows it, with what there is of it."""
-    async with memory_journal() as journal:
-        answer, client = Answer("Hel"), Client(method="GET")
-        id = await journal.start(answer.stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
-            await client.until(lambda: b"Hel" in client.body)
-            assert "stopped" == await relay.stop(journal, id)
-        assert ["ended", "unknown"] == [await relay.stop(journal, each) for each in (id, "?")]
-
-    message, _ = read_body(client, "tokenstream")
-    assert ("Hel", "stopped") == (message.text, message.ending)
