@@ -185,15 +185,6 @@ def test_a_break_behind_the_finish_reason_of_a_call_without_arguments_is_a_break
     assert [True, False] == [call.complete for call in caught.value.partial.tool_calls]
 
 
-def test_tool_calls_that_were_handed_out_are_named_by_a_later_error() -> None:
-    """A later failure does not recall a call; the application may have run it."""
-    stream = Stream([*ANSWER[:8], ERROR])
-    with pytest.raises(ProviderError) as caught:
-        list(stream)
-
-    assert caught.value.tool_calls_delivered == ("call_a",)
-
-
 def test_a_timeout_of_the_clients_own_is_a_stall() -> None:
     """Known by the name of the class, whatever library it is from."""
 
