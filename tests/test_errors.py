@@ -1,4 +1,4 @@
-"""Errors: one tree, everything on board, and across process borders."""
+"""Errors: one tree, everything on board, across process borders; and the table of their kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream that was closed before anything was read has no answer, and says so to whoever asks for one."""
+"""Streams of which nothing was read: closed ones, and blocks whose request the server has refused."""
 
 from __future__ import annotations
 

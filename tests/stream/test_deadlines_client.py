@@ -1,4 +1,4 @@
-"""A sync `connect` with a client of the caller's meets its deadlines before the head has come, too."""
+"""Deadlines of a sync `connect` hold before the head has come whole, with any client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quick way of most events: views give what stages give that are fed each event of the plain way."""
+"""Structured output by the quick way of most events, and of recorded answers."""
 
 from __future__ import annotations
 

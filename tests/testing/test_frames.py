@@ -1,4 +1,4 @@
-"""Ends of the frames in a recording's body."""
+"""Ends of the frames in a recording's body, and places to cut it at."""
 
 from __future__ import annotations
 

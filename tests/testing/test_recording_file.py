@@ -1,4 +1,4 @@
-"""The file of a recording: its content, its lossless round trip, and errors about damaged files."""
+"""Recordings as values and as files: a lossless round trip, and errors about damaged files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replaying recordings by a clock that runs: it takes the time that it took."""
+"""Replaying recordings by a clock that runs, and the clocks by which they are played."""
 
 from __future__ import annotations
 

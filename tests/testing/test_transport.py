@@ -1,4 +1,4 @@
-"""The transport that plays to clients of httpx and httpx2."""
+"""The transport that plays to clients of httpx and httpx2, also at routes of respx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`observe`: what fails in OpenTelemetry never disturbs the loop."""
+"""`observe`: what it refuses and loads, and what fails in OpenTelemetry, which never disturbs the loop."""
 
 from __future__ import annotations
 

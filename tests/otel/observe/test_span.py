@@ -1,4 +1,4 @@
-"""`observe`: the span of an answer, taken by OpenTelemetry's own SDK in memory."""
+"""`observe`: the span and the metrics of an answer, taken by OpenTelemetry's own SDK in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of a journal over ASGI: what readers of every protocol get."""
+"""Answers of a journal over ASGI: what readers of every protocol get, and our own client over cuts."""
 
 from __future__ import annotations
 

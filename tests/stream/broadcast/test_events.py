@@ -1,4 +1,4 @@
-"""One stream for several consumers: each gets every event, or is told what it missed."""
+"""One stream for several consumers: each gets every event and all views, as its options say."""
 
 from __future__ import annotations
 

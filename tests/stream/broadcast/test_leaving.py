@@ -1,4 +1,4 @@
-"""One stream for several consumers: they come and go, and all hear of the end."""
+"""One stream for several consumers, in threads too: they come and go, and all hear of the end."""
 
 from __future__ import annotations
 

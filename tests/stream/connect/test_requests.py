@@ -1,4 +1,4 @@
-"""Asking for a stream over real HTTP: what goes out, and when."""
+"""Asking for a stream over real HTTP: what goes out, when, and with whose client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes back instead of a stream of events: errors, pages, documents, redirects."""
+"""What comes back instead of a stream of events: errors, pages, redirects, silence, broken connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates: what is trusted, and how often it is read."""
+"""Certificates that `connect` trusts, and what it says of a request that cannot be made: no key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources that fail, also when they are closed, and streams that nobody holds."""
+"""Sources that fail, also when they are closed, what they may give, and streams that nobody holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What signals and cancellations may do to a stream."""
+"""What signals, cancellations, other threads and other tasks may do to a stream."""
 
 from __future__ import annotations
 

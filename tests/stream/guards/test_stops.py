@@ -1,4 +1,4 @@
-"""`guard`: an answer is stopped where a rule says so, what had come is kept, and the source is closed."""
+"""`guard`: an answer is stopped where a rule says so; rules that fail, or say what is no reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tap` beside a loop over any objects: the loop gets the very objects, and a second loop goes on."""
+"""`tap` beside a loop over any objects: what can be tapped, what is passed on, and what is kept of it."""
 
 from __future__ import annotations
 
