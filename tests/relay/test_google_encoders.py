@@ -159,28 +159,6 @@ def test_candidates_have_their_index_and_end_in_one_chunk() -> None:
     ]
 
 
-def test_gemini_ends_an_answer_in_which_nothing_is_said() -> None:
-    """Its reader remarks on that."""
-    chunks = testing.script().finish().chunks("gemini")
-    message, error = read(chunks, "gemini", "answer_empty")
-    assert [chunk({"text": ""}, finishReason="STOP")] == bare(chunks)
-    assert ((), "stop", None) == (message.parts, message.finish_reason, error)
-
-
-@pytest.mark.parametrize(
-    ("reason", "last"),
-    [
-        ("stop", [{"generationComplete": True}, {"turnComplete": True}]),
-        ("cancelled", [{"interrupted": True}, {"turnComplete": True}]),
-        ("pause", [{"turnComplete": True, "turnCompleteReason": "NEED_MORE_INPUT"}]),
-    ],
-)
-def test_a_turn_ends_as_the_session_documents(reason: Any, last: list[Any]) -> None:
-    """What was interrupted does not become complete."""
-    messages = bare(testing.script().text("a").finish(reason).chunks("gemini-live"))
-    assert last == [message["serverContent"] for message in messages[2:]]
-
-
 def test_a_turn_that_says_nothing_is_set_up_and_ends() -> None:
     """Also where the answer's head never came."""
     expected = [

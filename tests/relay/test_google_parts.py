@@ -18,15 +18,12 @@ from tests.relay.google_answers import (
 from tests.relay.sent import bare, read, relayed
 from tokenstream import testing
 from tokenstream.events import (
-    CitationAdded,
     Finish,
     MediaDelta,
     PartDone,
     PartStart,
-    TextDelta,
 )
 from tokenstream.message import (
-    Citation,
     MediaPart,
 )
 
@@ -54,15 +51,6 @@ def test_gemini_names_sources_with_the_finish_reason() -> None:
         ]
     }
     assert expected == last["candidates"][0]["groundingMetadata"]
-
-
-def test_gemini_says_which_passage_rests_on_a_source() -> None:
-    """Where its places are known."""
-    cited = Citation(url="https://tides.example", start=0, end=10)
-    chunks = relayed("gemini", TextDelta("High water"), CitationAdded(cited, part=1), Finish("stop"))
-    message, _ = read(chunks, "gemini")
-    (found,) = [part for part in message.parts if isinstance(part, Citation)]
-    assert ("https://tides.example", 0, 10) == (found.url, found.start, found.end)
 
 
 def test_gemini_live_tells_all_sources_at_the_end_of_the_turn() -> None:
@@ -162,14 +150,6 @@ def test_gemini_live_tells_the_words_of_audio() -> None:
         Finish("stop"),
     ]
     assert [("audio/pcm", b"\x00", None, "Hello")] == media_of(relayed("gemini-live", *events), "gemini-live")
-
-
-@pytest.mark.parametrize("format", ["gemini", "gemini-interactions"])
-@pytest.mark.parametrize("mime_type", ["image/png", "audio/wav"])
-def test_media_may_be_an_address(format: str, mime_type: str) -> None:
-    """Nothing else of them is sent."""
-    chunks = relayed(format, *shown(mime_type, url="https://a.example/1"))
-    assert [(mime_type, b"", "https://a.example/1", "")] == media_of(chunks, format)
 
 
 def test_gemini_live_names_the_address_of_audio() -> None:
