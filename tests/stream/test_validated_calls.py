@@ -105,6 +105,21 @@ async def test_an_async_stream_gives_the_same() -> None:
     assert ["sun in Oslo", "noon"] == results
 
 
+def test_choices_have_checked_calls_of_their_own() -> None:
+    """As they have views of everything else."""
+    chunks = [
+        chunk({**call(0, "call_x", "rm", '{"path": "/x"}')}, choice=1),
+        chunk({"content": "no"}),
+        chunk({}, "stop"),
+        chunk({}, "tool_calls", choice=1),
+        DONE,
+    ]
+    stream = Stream(chunks)
+
+    assert [] == list(stream.validated_calls(rm))
+    assert ["removed /x"] == [checked.run() for checked in stream.choice(1).validated_calls(rm)]
+
+
 @pytest.mark.parametrize(
     "chunks, options",
     [
