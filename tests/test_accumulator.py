@@ -77,18 +77,6 @@ def test_parts_are_in_the_order_in_which_they_came() -> None:
     assert message.tool_calls[0].arguments_text == "{}"
 
 
-def test_parts_written_in_turns_keep_their_own_text() -> None:
-    """Text goes to its part by index, not by arrival."""
-    accumulator = accumulate(
-        TextDelta("a1"), TextDelta("b1", part=1), TextDelta("a2"), TextDelta("b2", part=1), PartDone(part=0)
-    )
-    accumulator.take(TextDelta("b3", part=1))
-
-    first, second = accumulator.message.parts
-
-    assert (first, second) == (TextPart(text="a1a2", complete=True), TextPart(text="b1b2b3"))
-
-
 def test_a_finished_part_is_shared_by_later_messages() -> None:
     """A snapshot costs what changed."""
     accumulator = accumulate(TextDelta("a"), PartDone(), TextDelta("b", part=1))

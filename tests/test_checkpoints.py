@@ -95,18 +95,6 @@ def test_a_frame_that_is_whole_but_for_its_end_counts(answer: Answer) -> None:
     assert read(Stream(answer.chunks, format=answer.format)).message == rest.message
 
 
-def test_what_a_frame_has_still_to_give_is_kept() -> None:
-    """A loop that is left after the first event of several loses none of the others."""
-    chunks = [*RESPONSE.chunks[:1]]
-    stream = Stream(chunks, format="openai-responses")
-    first = next(iter(stream))
-    stream.close()
-    events = [first, *read(Stream.from_checkpoint(stored(stream.checkpoint()), [])).events]
-
-    assert read(Stream(chunks, format="openai-responses")).events[: len(events)] == events
-    assert len(events) > 1
-
-
 def test_an_event_that_a_checkpoint_keeps_knows_its_step() -> None:
     """The end of a part with a tool's result gives two events, of the same step of a run."""
     place = '"id": "s", "name": "search"'
@@ -120,14 +108,6 @@ def test_an_event_that_a_checkpoint_keeps_knows_its_step() -> None:
     rest = read(Stream.from_checkpoint(checkpoint, [])).events
 
     assert ["1"] * 3 == [event.step for event in (*before, *rest)]
-
-
-def test_a_checkpoint_serves_more_than_once() -> None:
-    """What goes on from it does not change it."""
-    *_, (_, checkpoint) = list(standing(RESPONSE))[:40]
-    first, second = (_rest(RESPONSE, checkpoint, RESPONSE.chunks) for _ in range(2))
-
-    assert first == second
 
 
 @pytest.mark.slow

@@ -77,15 +77,6 @@ def test_the_end_is_a_verdict() -> None:
     assert decoder.feed(ANSWER[6]) == []
 
 
-@pytest.mark.parametrize("form", [bytearray, memoryview, bytes.decode], ids=str)
-def test_input_may_come_in_any_form(form: Any) -> None:
-    """bytes, bytearray, memoryview, wire text."""
-    assert read([form(item) for item in ANSWER])[1].message == read(ANSWER)[1].message
-    wrong: Any = 7
-    with pytest.raises(MisuseError, match="int"):
-        Decoder().feed(wrong)
-
-
 def test_a_format_object_may_be_given() -> None:
     """It says how to read; each connection gets its own."""
     joined = text(joiner=" ")
@@ -94,13 +85,6 @@ def test_a_format_object_may_be_given() -> None:
     assert Decoder("mistral").format == "openai-chat"
     with pytest.raises(MisuseError, match="anthropic"):
         Decoder(cast("Any", "claude"))
-
-
-def test_decoded_text_is_read_as_pieces() -> None:
-    """The end of the input is the end of the answer."""
-    _, decoder = read(["Hel", "lo"], format="pieces")
-
-    assert (decoder.message.text, decoder.message.ending) == ("Hello", "complete")
 
 
 @pytest.mark.few_rows(4)

@@ -86,12 +86,6 @@ def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: A
     assert of == copy.deepcopy(of) == pickle.loads(pickle.dumps(of))
 
 
-def test_a_name_that_no_library_has_is_told_as_ever() -> None:
-    """Python's own error, of calls and token counts as of any object."""
-    assert "'ToolCall' object has no attribute 'zip'" == _no_attribute(ToolCall(), "zip")
-    assert "'Usage' object has no attribute 'zip'" == _no_attribute(Usage(), "zip")
-
-
 def test_a_block_of_the_wrong_colour_names_the_right_one() -> None:
     """A TypeError as in Python, which is the calling code's."""
 

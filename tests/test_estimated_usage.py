@@ -101,10 +101,6 @@ def test_nothing_is_estimated_of_what_is_whole() -> None:
     assert ("reported", 9, 8) == of(read(TALE.stream("openai-chat")))
 
 
-def test_where_nothing_came_nothing_is_estimated() -> None:
-    assert ("none", None, None) == of(read(TALE.stream("openai-chat", fault=faults.cut(at=0))))
-
-
 def test_while_an_answer_comes_its_message_tells_what_was_reported() -> None:
     """The metrics estimate, and say so."""
     stream = TALE.stream("openai-chat")

@@ -9,20 +9,19 @@ import pickle
 from types import FunctionType, ModuleType
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import AsyncSource, call, chunk
+from tests.stream.bodies import call, chunk
 from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Decoder, Stream
+from tokenstream import Decoder, Stream
 from tokenstream.accumulator import Accumulator
-from tokenstream.events import PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import PartStart, ToolCallDelta, ToolCallStart
 from tokenstream.formats import Format
-from tokenstream.message import ServerToolCall, ToolCall
+from tokenstream.message import ServerToolCall
 from tokenstream.partial_json import PartialJSONParser
 
 _FRAGMENTS = ['{"ci', 'ty": "Os', 'lo", "days"', ": 12", ', "tags": ["a", tr', 'ue, {"x":', " 1}]", "}"]
@@ -60,18 +59,6 @@ def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
     assert _SEEN == seen
 
 
-@pytest.mark.anyio
-async def test_an_async_stream_shows_the_same() -> None:
-    """They come from the accumulator that both share."""
-    seen = [
-        copy.deepcopy(event.partial_arguments)
-        async for event in AsyncStream(AsyncSource(_BODY))
-        if isinstance(event, ToolCallDelta)
-    ]
-
-    assert _SEEN == seen
-
-
 def test_a_decoder_shows_them_too() -> None:
     """Without a loop of ours: what has come when the events are returned."""
     decoder = Decoder("openai-chat")
@@ -92,26 +79,6 @@ def test_an_event_that_is_kept_shows_what_has_come_since() -> None:
 
     assert _SEEN[-1] == deltas[0].partial_arguments
     assert deltas[0].partial_arguments is deltas[-1].partial_arguments
-
-
-def test_whoever_begins_to_look_late_sees_all_of_it() -> None:
-    """What was not looked at is read at once, in the middle as at the end."""
-    accumulator = Accumulator()
-    *_, fourth = _deltas(_FRAGMENTS[:5], accumulator)
-
-    assert _SEEN[4] == fourth.partial_arguments
-    assert _SEEN[6] == _deltas(_FRAGMENTS[5:7], accumulator)[0].partial_arguments
-    assert _SEEN[6] == fourth.partial_arguments
-
-
-def test_calls_that_grow_in_turns_have_arguments_of_their_own() -> None:
-    """Each part has its text."""
-    accumulator = Accumulator()
-    one = _deltas(['{"a": "x'], accumulator, part=0)[0]
-    other = _deltas(['{"b": "y'], accumulator, part=1)[0]
-    _deltas(['x"}'], accumulator, part=0)
-
-    assert ({"a": "xx"}, {"b": "y"}) == (one.partial_arguments, other.partial_arguments)
 
 
 def test_nothing_to_show_yet_is_none() -> None:
@@ -141,15 +108,6 @@ def test_a_custom_tools_input_shows_as_text() -> None:
     accumulator.take(second)
 
     assert ('{"a"', '{"a": 1') == (begun, second.partial_arguments)
-
-
-def test_the_arguments_can_be_looked_at_after_the_call_is_done() -> None:
-    """Its text is on the call then, and the events still show what it came to."""
-    accumulator = Accumulator()
-    deltas = _deltas(['{"a":', " 1}"], accumulator)
-    accumulator.take(ToolCallDone(ToolCall(id="c", arguments_text='{"a": 1}', complete=True)))
-
-    assert {"a": 1} == deltas[1].partial_arguments
 
 
 def test_an_empty_object_that_comes_first_is_not_shown() -> None:
@@ -279,16 +237,3 @@ def test_looking_at_each_delta_reads_each_character_once() -> None:
             read.append(delta.partial_arguments[before:])
 
     assert "".join(read) == "".join([f"{number:04d}" for number in range(3_000)])
-
-
-def test_a_message_of_a_stream_that_is_looked_at_is_the_same() -> None:
-    """The arguments' text is what it is without."""
-
-    async def looked_at() -> Any:
-        stream = AsyncStream(AsyncSource(_BODY))
-        async for event in stream:
-            if isinstance(event, ToolCallDelta):
-                _ = event.partial_arguments
-        return stream.message
-
-    assert Stream(_BODY).final() == anyio.run(looked_at)

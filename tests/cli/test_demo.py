@@ -170,17 +170,6 @@ def test_a_pipe_gets_plain_text_of_sixty_columns(shown: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_margin_tells_answers_from_remarks_and_code(shown: str) -> None:
-    """Under each heading: code, remarks, answers, and the error of the cut."""
-    parts = re.split(r"^-- .*\n\n", shown, flags=re.MULTILINE)[1:-1]
-    others = [line for part in parts for line in part.splitlines() if line and line[0] not in ">#|"]
-
-    assert others[0].startswith("StreamTruncated: ")
-    assert "in .partial" == others[2]
-    assert re.fullmatch(r"127\.0\.0\.1:\d+/cut/\S+ · openai-chat · req_\d+ · \d+\.\d s", " ".join(others[3:]))
-
-
-@pytest.mark.slow
 def test_the_end_says_where_to_go_on(shown: str) -> None:
     """Three lines, with the program as it was called."""
     last = shown.splitlines()[-3:]
@@ -316,17 +305,6 @@ def test_a_wrong_command_line_is_explained(
 
     assert 2 == caught.value.code
     assert complaint in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_the_demo_can_be_run_from_a_program(shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`main` prints what the command prints, up to the times, and returns the status."""
-    assert 0 == main(["demo", "--fast"])
-    assert _timeless(shown) == _timeless(capsys.readouterr().out)
-
-
-def _timeless(shown: str) -> str:
-    return re.sub(r"127\.0\.0\.1:\d+|req_\d+|\d+\.\d s", "", shown.partition("-- Endings")[0])
 
 
 def _ends_with(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> int:

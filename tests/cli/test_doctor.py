@@ -138,28 +138,6 @@ def test_an_answer_that_comes_at_once_is_asked_for_twice(
 
 
 @pytest.mark.slow
-def test_an_answer_that_streams_when_asked_again_streams(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A path that holds answers back holds back each of them; the first was quick by itself."""
-    before = len(server.exchanges)
-    status, told = _doctor(capsys, f"{server.url}/at-once-the-first-time")
-
-    assert (0, "streams", 3) == (status, told["verdict"], len(server.exchanges) - before)
-    assert ["streams", "streams"] == [answer["pace"] for answer in told["answers"]]
-
-
-@pytest.mark.slow
-def test_events_of_an_unknown_format_stream_all_the_same(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The verdict does not depend on the content of the events."""
-    status, told = _doctor(capsys, "--once", f"{server.url}/odd")
-
-    assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
-
-
-@pytest.mark.slow
 def test_plain_text_that_comes_piece_by_piece_streams(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,10 +46,6 @@ def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, 
     return [(first + number * gap, 100, 1) for number in range(count)]
 
 
-def test_nothing_is_judged_before_anything_came() -> None:
-    assert EventPace(verdict="unclear", first=None, last=None) == _pace()
-
-
 @pytest.mark.parametrize("gap", [0.0005, 0.002, 0.005, 0.03, 0.5, 5.0])
 def test_a_model_that_writes_evenly_streams_however_fast(gap: float) -> None:
     """From 2,000 events a second, which share moments, to one in five seconds."""

@@ -230,19 +230,6 @@ def test_each_choice_has_its_message(
     ]
 
 
-def test_each_choice_is_shown_under_its_number(
-    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The lines of the events name it too."""
-    path = body(chat({"content": "One"}) + chat({"content": "Two"}, index=1))
-    main(["inspect", str(path)])
-    shown = capsys.readouterr().out
-
-    assert "choice=1 part=0 text=" in shown
-    assert "\nmessage of choice 0\n  0 text (not complete)\n    One\n" in shown
-    assert "\nmessage of choice 1\n  0 text (not complete)\n    Two\n" in shown
-
-
 def test_payloads_are_shown_when_asked_for(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

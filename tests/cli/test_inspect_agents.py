@@ -76,18 +76,6 @@ def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFi
     assert "\ncontext        used=" in shown
 
 
-@pytest.mark.slow
-def test_lines_that_end_too_early_are_a_truncated_run() -> None:
-    """The turns that had arrived are shown, and the error."""
-    done = run("inspect", "-", given=PARTIAL.read_bytes()[:9_000])
-    shown = done.stdout.decode()
-
-    assert (3, b"") == (done.returncode, done.stderr)
-    assert "StreamTruncated claude-code ended without the line that ends a turn" in shown
-    assert "\nending         truncated\n" in shown
-    assert "\nerror          StreamTruncated: " in shown
-
-
 def test_a_recorded_process_has_its_times_and_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,17 +114,6 @@ def test_lines_that_are_no_json_are_counted(tmp_path: Path, capsys: pytest.Captu
 
     assert 0 == main(["inspect", str(path)])
     assert "\nother lines    1\n" in capsys.readouterr().out
-
-
-def test_the_page_of_an_address_says_what_was_recognised(tmp_path: Path) -> None:
-    """The request is not sent a second time, and what had come of it is no whole run."""
-    page = tmp_path / "page.html"
-    with testing.serve(Recording.load(PARTIAL)) as server:
-        assert 5 == main(["inspect", f"{server.url}/lines", "--html", str(page)])
-
-    text = page.read_text(encoding="utf-8")
-    assert "these are the lines of claude-code" in text
-    assert "unknown format" not in text
 
 
 def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,19 +191,6 @@ def test_the_page_of_an_agents_lines_is_its_run(tmp_path: Path, capsys: pytest.C
     assert "e935387c-5c52-4748-ad95-4cdce46f0154" in text
 
 
-def test_the_page_of_a_run_that_failed_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failed turn and a truncated run have the exit status of the other output."""
-    failed = page_of(FOLDER / "codex-own-failed-turn.jsonl", tmp_path / "failed.html", capsys)
-    cut = tmp_path / "cut.jsonl"
-    cut.write_bytes(b"".join(PARTIAL.read_bytes().splitlines(keepends=True)[:9]))
-    truncated = page_of(cut, tmp_path / "cut.html", capsys)
-
-    assert (failed[0], truncated[0]) == (5, 3)
-    assert re.search("Turn 1: failed", failed[2])
-    assert "The run is truncated" in truncated[2]
-    assert "StreamTruncated" in truncated[2]
-
-
 def test_the_page_of_a_recorded_process_has_its_times_and_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,16 +205,6 @@ def test_the_page_of_a_recorded_process_has_its_times_and_its_exit_code(
     assert (status, "failed" in printed) == (5, True)
     assert re.search(r"exit code\s+3", text)
     assert f"{0.5 * (len(lines) - 1):.3f} s" in text
-
-
-@pytest.mark.slow
-def test_the_page_of_a_pipe_is_the_run(tmp_path: Path) -> None:
-    """Standard input is read once, from its first byte on."""
-    path = tmp_path / "run.html"
-    done = run("inspect", "-", "--html", str(path), given=PARTIAL.read_bytes())
-
-    assert (done.returncode, done.stdout) == (0, f"{path}: 37 events, complete\n".encode())
-    assert "It said hello." in path.read_text(encoding="utf-8")
 
 
 def test_a_page_of_a_run_with_a_secret_is_not_written(tmp_path: Path) -> None:

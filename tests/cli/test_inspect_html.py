@@ -211,20 +211,6 @@ def test_a_long_silence_leaves_room_for_the_rest(page: Callable[..., str]) -> No
     assert max(place for place in places if place < 1_190) > 100
 
 
-def test_each_choice_has_its_message(page: Callable[..., str]) -> None:
-    shown = elements(page(chat({"content": "One"}) + chat({"content": "Two"}, index=1), 3)).text
-
-    assert "Choice 0" in shown
-    assert "Choice 1" in shown
-
-
-def test_a_citation_without_the_cited_text_has_its_source(page: Callable[..., str]) -> None:
-    """Many providers name only an address and a title."""
-    answer = testing.script().text("Hi").citation(url="http://example.com/a", title="t").finish()
-
-    assert "http://example.com/a" in elements(page(answer.recording("anthropic"))).text
-
-
 def test_what_is_no_answer_has_a_page_too(page: Callable[..., str]) -> None:
     """An empty file, a proxy's page, bytes."""
     assert "No byte arrived." in page(b"", 3)

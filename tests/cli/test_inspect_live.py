@@ -56,16 +56,6 @@ def test_lines_come_while_standard_input_is_still_open() -> None:
 
 
 @pytest.mark.slow
-def test_an_event_that_is_cut_in_two_by_a_pipe_is_one_event() -> None:
-    """The ends of pieces have no meaning."""
-    done = run("inspect", "--json", "-", given=CHAT)
-
-    assert 0 == done.returncode
-    with Stream([CHAT]) as stream:
-        assert len(list(stream)) + 1 == len(done.stdout.splitlines())
-
-
-@pytest.mark.slow
 @posix
 def test_ctrl_c_shows_what_had_come() -> None:
     """The reading is stopped and not the program: the message is whole as far as it came; status 4."""
@@ -252,12 +242,3 @@ def test_a_connection_that_breaks_is_truncated(
 
     assert (3, "truncated", "StreamInterrupted") == (status, lines[-1]["ending"], lines[-1]["error"]["class"])
     assert lines[-1]["message"]["parts"][0]["text"].startswith("httpx is a Python library")
-
-
-def test_no_server_is_a_failure(inspected: Callable[..., tuple[int, list[Any]]]) -> None:
-    """It is the answer that failed, not the command."""
-    with serve_in_time({}) as gone:
-        url = gone.url
-    status, lines = inspected(url)
-
-    assert (5, "ConnectError", None) == (status, lines[-1]["error"]["class"], lines[-1]["response"])

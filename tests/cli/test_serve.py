@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.cli.commands import RECORDINGS, run, serving
+from tests.cli.commands import RECORDINGS, serving
 from tests.support.aws_eventstream import event
 from tests.support.packages import needed
 from tokenstream import StatusError, Stream, StreamInterrupted, connect, testing
@@ -240,12 +240,6 @@ def test_other_methods_are_refused(url: str, client: httpx.Client) -> None:
     assert (405, "GET, HEAD, POST, OPTIONS") == (response.status_code, response.headers["allow"])
 
 
-def test_connect_reads_a_recording(url: str, client: httpx.Client) -> None:
-    """As it reads a provider."""
-    with connect(f"{url}/claude/answer", client=client) as stream, Stream([_ANTHROPIC]) as expected:
-        assert expected.final() == stream.final()
-
-
 def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
     """Its base URL is the recording's path with what the provider's has, `/v1`."""
     openai = needed("openai")
@@ -421,15 +415,6 @@ def test_a_recording_that_cannot_be_read_is_a_failure_of_the_server(
 
         assert (500, True) == (response.status_code, "Permission denied" in response.text)
         assert 200 == httpx.get(f"{server.url}/a", trust_env=False).status_code
-
-
-@pytest.mark.slow
-def test_inspect_reads_what_serve_serves(url: str) -> None:
-    """The two commands fit together."""
-    done = run("inspect", f"{url}/chat")
-
-    assert (0, b"") == (done.returncode, done.stderr)
-    assert b"\nending         complete\n" in done.stdout
 
 
 def test_a_whole_recording_is_served_with_its_status_and_its_break(tmp_path: Path) -> None:

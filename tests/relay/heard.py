@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,15 +79,8 @@ def body_of(script: Script, format: str) -> bytes:
 
 
 def few(test: Callable[..., None]) -> Callable[..., None]:
-    """Run a law for a few scripts."""
-    return given(data=st.data())(_scripts(5)(test))
-
-
-def many(test: Callable[..., None]) -> Callable[..., None]:
-    """Run a law for 300 scripts in a thorough run, which takes long, and for fewer in others."""
-    number = trials(300, one_in=20)
-    slow: Callable[..., None] = pytest.mark.slow(given(data=st.data())(_scripts(number)(test)))
-    return slow
+    """Run a law for a few scripts, and for 300 in a thorough run."""
+    return given(data=st.data())(_scripts(trials(300, one_in=60))(test))
 
 
 def _scripts(number: int) -> settings:

@@ -158,12 +158,6 @@ def test_what_else_is_said_of_the_end_is_sent_on() -> None:
     assert delta == payloads_of(relayed("anthropic", *events))[1][1]["delta"]
 
 
-@pytest.mark.parametrize("reason, word", [("length", "max_tokens"), ("pause", "pause_turn")])
-def test_finish_reasons_are_in_anthropics_words(reason: Any, word: str) -> None:
-    """Each finish reason has one word there, of several the usual one."""
-    assert end(word, output_tokens=0) == body_of(testing.script().text("Hi").finish(reason))[-2:]
-
-
 def test_an_error_event_has_a_type_and_a_message() -> None:
     """The type may be given as the code."""
     script = testing.script().error("Busy", code="timeout_error")

@@ -100,20 +100,6 @@ def test_counts_that_bedrock_always_has_are_there() -> None:
     assert [START, *deltas(0, {"text": "Hi"}), *end("end_turn")] == sent(uncounted, "bedrock-converse")
 
 
-@pytest.mark.parametrize(
-    "reason, word",
-    [
-        ("length", "max_tokens"),
-        ("stop_sequence", "stop_sequence"),
-        ("content_filter", "guardrail_intervened"),
-        ("error", "malformed_model_output"),
-    ],
-)
-def test_finish_reasons_are_in_bedrocks_words(reason: Any, word: str) -> None:
-    """Each finish reason has one word there, of several the usual one."""
-    assert end(word) == sent(testing.script().text("Hi").finish(reason), "bedrock-converse")[-1:]
-
-
 def test_payloads_are_padded_and_the_padding_never_changes() -> None:
     """The same script gives the same bytes, though Bedrock hides how long they are."""
     script = testing.script().text("Hi").finish()

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed
-from tests.support.encoders import create
-from tests.support.recordings import Recorded, ours
-from tests.support.scripts import told
 from tests.support.tables import in_one_test
-from tokenstream import Decoder, testing
-from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -34,44 +29,6 @@ if TYPE_CHECKING:
 FORMATS = ("anthropic", "bedrock-converse", "bedrock-invoke", "cohere")
 CALL: list[Event] = [ToolCallStart("c1", "rm", part=0), ToolCallDelta("c1", '{"path": "/tmp"}', part=0)]
 DONE = ToolCallDone(ToolCall(id="c1", name="rm", arguments_text='{"path": "/tmp"}', complete=True), part=0)
-
-
-def read(recorded: Recorded) -> tuple[list[Any], Decoder]:
-    """Return the events of a recording, and the decoder that gave them."""
-    decoder = Decoder(recorded.format)
-    events = [*decoder.feed(recorded.body), *decoder.end()]
-    return events, decoder
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_an_answer_of_its_own_format_is_the_same_again(format: str) -> None:
-    """Text, reasoning, calls with ids, and the finish reason; nothing departs from the documents."""
-    own = [recorded for recorded in ours() if recorded.format == format]
-    same = 0
-    for recorded in own:
-        events, decoder = read(recorded)
-        if decoder.departures:
-            continue
-        try:
-            chunks = relayed(format, *events, drop="all")
-        except NotExpressible:
-            assert decoder.message.finish_reason not in create(format).words
-            continue
-        again = decoded(chunks, format)
-        assert (recorded.name, told(decoder.message, format)) == (recorded.name, told(again.message, format))
-        assert {} == again.departures, recorded.name
-        same += 1
-    assert same > len(own) // 2
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_head_is_sent_once_and_before_all_else(format: str) -> None:
-    """Whoever sends the events may know nothing of it, or tell it twice."""
-    events = testing.script(id="a1").text("Hi").finish().events
-    with_head = payloads_of(relayed(format, events[0], *events))
-    without = payloads_of(relayed(format, *events[1:]))
-    assert [name for name, _ in with_head] == [name for name, _ in without]
-    assert [*with_head[1:]] == [*without[1:]]
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -133,19 +90,6 @@ def test_a_call_that_is_done_is_whole_whatever_comes(format: str) -> None:
     assert ([True], "length") == ([call.complete for call in again.tool_calls], again.finish_reason)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_token_counts_may_come_at_any_time(format: str) -> None:
-    """Before the text, after the finish reason, several times; a sum is known from its parts."""
-    events: list[Event] = [
-        UsageUpdate(Usage(input_tokens=9)),
-        TextDelta("Hi"),
-        Finish("stop"),
-        UsageUpdate(Usage(input_tokens=9, output_tokens=4, total_tokens=13)),
-    ]
-    usage = decoded(relayed(format, *events), format).message.usage
-    assert (9, 4) == (usage.input_tokens, usage.output_tokens)
-
-
 def test_what_is_known_of_the_request_first_stands_in_the_start() -> None:
     """Readers of Anthropic's look for input tokens there."""
     counts = UsageUpdate(Usage(input_tokens=9, cached_tokens=5))
@@ -168,16 +112,6 @@ def test_a_source_may_stand_before_its_text(format: str) -> None:
     said = [part for part in again.message.parts if part.kind == "text"]
     assert (["§ 1"], "Laws") == ([part.text for part in said], again.message.citations[0].title)
     assert {} == again.departures
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_what_stands_in_a_parts_start_is_sent_once(format: str) -> None:
-    """Some formats give a part whole, and tell its start again with more."""
-    thought = PartStart(ReasoningPart(text="Hm"), part=0)
-    said = PartStart(TextPart(text="Hel"), part=1)
-    events: list[Event] = [thought, thought, said, said, TextDelta("lo", part=1), Finish("stop")]
-    again = decoded(relayed(format, *events), format).message
-    assert ("Hm", "Hello") == (again.reasoning, again.text)
 
 
 @in_one_test("format", ["anthropic", "bedrock-converse", "bedrock-invoke", "gemini", "ui-message"])

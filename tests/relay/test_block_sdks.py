@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import TypeAdapter
 
-from tests.relay.heard import Heard, Law, few, many
+from tests.relay.heard import Heard, Law, few
 from tests.relay.sent import sent
 from tests.support.packages import needed
 from tokenstream import testing
@@ -255,14 +255,6 @@ def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> No
     assert said == heard
 
 
-@readers
-@many
-def test_an_sdk_reads_what_many_scripts_say(reader: str, data: st.DataObject) -> None:
-    """The law above, for 300 scripts in a thorough run."""
-    said, heard = LAW.drawn(reader, data)
-    assert said == heard
-
-
 ALL = (
     testing.script()
     .reasoning("Hm", signature="c2ln")
@@ -283,17 +275,6 @@ def test_every_payload_is_what_anthropics_sdk_declares() -> None:
             assert payload["type"] == event.type, name
 
 
-def test_anthropics_accumulator_has_signature_and_sources() -> None:
-    """They are parts of the blocks that they came in."""
-    with _answering("Anthropic", ALL.recording("anthropic")).stream(**ASKED) as stream:
-        thought, said, _ = stream.get_final_message().content
-
-    assert "c2ln" == thought.signature
-    assert [("A", "Cold."), ("B", "")] == [
-        (getattr(cited, "title", None) or cited.document_title, cited.cited_text) for cited in said.citations
-    ]
-
-
 def test_anthropics_sdk_raises_what_a_script_fails_with() -> None:
     """The error event is an error of the API, with the script's words."""
     anthropic: Any = needed("anthropic")
@@ -310,30 +291,3 @@ def test_boto3_raises_what_a_script_fails_with(reader: str) -> None:
     failing = testing.script().text("Hel").error("Slow down", kind="rate_limited").recording(format)
     with pytest.raises(error, match=r"\(throttlingException\).*Slow down"):
         read(failing)
-
-
-def test_boto3_reads_images_and_sources() -> None:
-    """Bytes come decoded; a source has its place."""
-    script = (
-        testing.script()
-        .text("See:")
-        .citation(url="https://example.org/a")
-        .media(b"GIF", "image/gif")
-        .finish()
-    )
-    stream = _event_stream("ConverseStream", "stream", script.recording("bedrock-converse"))
-    deltas = [event["contentBlockDelta"]["delta"] for event in stream if "contentBlockDelta" in event]
-
-    assert {"image": {"source": {"bytes": b"GIF"}}} == deltas[-1]
-    assert "example.org" == deltas[1]["citation"]["location"]["web"]["domain"]
-
-
-@pytest.mark.slow
-def test_coheres_sdk_reads_sources() -> None:
-    """A citation quotes the answer and names a document."""
-    recording = testing.script().text("It is cold.").citation(title="A").finish().recording("cohere")
-    with _cohere(recording) as client:
-        events = list(client.chat_stream(model="m", messages=ASKED["messages"]))
-    (cited,) = [event.delta.message.citations for event in events if event.type == "citation-start"]
-
-    assert ("It is cold.", "A") == (cited.text, cited.sources[0].document["title"])

@@ -90,14 +90,6 @@ def test_an_answer_is_sent_as_cohere_documents_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason, word", [("stop", "COMPLETE"), ("stop_sequence", "STOP_SEQUENCE"), ("length", "MAX_TOKENS")]
-)
-def test_finish_reasons_are_in_coheres_words(reason: Any, word: str) -> None:
-    """The counts that nobody told are 0."""
-    assert [end(finish_reason=word)] == body_of(testing.script().text("Hi").finish(reason))[-1:]
-
-
-@pytest.mark.parametrize(
     "kind, words, read",
     [
         ("server", "It broke", "server"),

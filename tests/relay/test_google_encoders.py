@@ -16,16 +16,10 @@ from tests.relay.google_answers import (
     turn,
 )
 from tests.relay.sent import bare, decoded, read, relayed, sent
-from tests.support.scripts import counted
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     Finish,
-    TextDelta,
-    UsageUpdate,
-)
-from tokenstream.message import (
-    Usage,
 )
 
 ANSWER = (
@@ -165,28 +159,6 @@ def test_candidates_have_their_index_and_end_in_one_chunk() -> None:
     ]
 
 
-def test_gemini_ends_an_answer_in_which_nothing_is_said() -> None:
-    """Its reader remarks on that."""
-    chunks = testing.script().finish().chunks("gemini")
-    message, error = read(chunks, "gemini", "answer_empty")
-    assert [chunk({"text": ""}, finishReason="STOP")] == bare(chunks)
-    assert ((), "stop", None) == (message.parts, message.finish_reason, error)
-
-
-@pytest.mark.parametrize(
-    ("reason", "last"),
-    [
-        ("stop", [{"generationComplete": True}, {"turnComplete": True}]),
-        ("cancelled", [{"interrupted": True}, {"turnComplete": True}]),
-        ("pause", [{"turnComplete": True, "turnCompleteReason": "NEED_MORE_INPUT"}]),
-    ],
-)
-def test_a_turn_ends_as_the_session_documents(reason: Any, last: list[Any]) -> None:
-    """What was interrupted does not become complete."""
-    messages = bare(testing.script().text("a").finish(reason).chunks("gemini-live"))
-    assert last == [message["serverContent"] for message in messages[2:]]
-
-
 def test_a_turn_that_says_nothing_is_set_up_and_ends() -> None:
     """Also where the answer's head never came."""
     expected = [
@@ -196,37 +168,12 @@ def test_a_turn_that_says_nothing_is_set_up_and_ends() -> None:
     assert expected == bare(relayed("gemini-live", Finish("content_filter")))
 
 
-@each_format
-def test_counts_of_any_kind_come_back(format: str) -> None:
-    """Before the finish reason or behind it, at once or one by one."""
-    usage = Usage(
-        input_tokens=20,
-        output_tokens=12,
-        reasoning_tokens=4,
-        cached_tokens=5,
-        input_audio_tokens=3,
-        input_image_tokens=2,
-        output_audio_tokens=6,
-    )
-    events = (TextDelta("a"), Finish("stop"), UsageUpdate(usage), UsageUpdate(Usage(total_tokens=40)))
-    message, _ = read(relayed(format, *events), format)
-    assert {**counted(usage), "total_tokens": 40} == counted(message.usage)
-
-
 def test_gemini_tells_counts_as_soon_as_it_knows_them() -> None:
     """The last report counts; reasoning that was counted apart leaves nothing below zero."""
     script = testing.script().usage(input_tokens=9).text("a").usage(output_tokens=2, reasoning_tokens=5)
     told = [payload["usageMetadata"] for payload in bare(script.finish().chunks("gemini"))]
     last = {"promptTokenCount": 9, "candidatesTokenCount": 0, "totalTokenCount": 11, "thoughtsTokenCount": 5}
     assert [{"promptTokenCount": 9}, last] == told
-
-
-@each_format
-def test_silence_and_heartbeats_are_not_sent(format: str) -> None:
-    """Google has no pings; a pause moves what comes behind it."""
-    script = testing.script().text("a").ping().pause(2).text("b").finish()
-    assert testing.script().text("a", "b").finish().chunks(format) == script.chunks(format)
-    assert 2.0 == script.recording(format).arrivals[-1].at
 
 
 # -- tool calls -----------------------------------------------------------------------
@@ -239,22 +186,6 @@ def test_a_call_that_was_cut_is_not_sent(format: str) -> None:
     assert testing.script().text("a").chunks(format) == cut.chunks(format)
     message, _ = read(cut.finish().chunks(format), format)
     assert ((), "stop") == (tuple(message.tool_calls), message.finish_reason)
-
-
-def test_a_call_that_was_cut_has_no_end_in_an_interaction() -> None:
-    """It is read as one that never became whole."""
-    cut = testing.script().tool_call("rm", '{"path": "/tm').finish("length")
-    decoder = decoded(cut.chunks("gemini-interactions"), "gemini-interactions")
-    (call,) = decoder.message.tool_calls
-    assert ('{"path": "/tm', False) == (call.arguments_text, call.complete)
-    assert {"part_unclosed", "call_open_at_end"} == set(decoder.departures)
-
-
-@each_format
-def test_a_call_without_arguments_has_none(format: str) -> None:
-    """An empty object stands for them on the wire."""
-    message, _ = read(testing.script().tool_call("now", "", id="c1").finish().chunks(format), format)
-    assert [("c1", "now", {})] == [(call.id, call.name, call.arguments) for call in message.tool_calls]
 
 
 # -- errors --------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.relay.google_answers import (
-    FORMATS,
     chunk,
     each_format,
     output,
@@ -16,33 +15,19 @@ from tests.relay.google_answers import (
     told_live,
     turn,
 )
-from tests.relay.sent import bare, decoded, read, relayed
-from tests.support.encoders import create
-from tests.support.recordings import ours
-from tests.support.tables import in_one_test
-from tokenstream import Decoder, testing
+from tests.relay.sent import bare, read, relayed
+from tokenstream import testing
 from tokenstream.events import (
-    CitationAdded,
     Finish,
     MediaDelta,
-    MessageStart,
     PartDone,
     PartStart,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDone,
-    ToolCallStart,
 )
 from tokenstream.message import (
-    Citation,
     MediaPart,
-    ReasoningPart,
-    TextPart,
-    ToolCall,
 )
 
 if TYPE_CHECKING:
-    from tests.support.recordings import Recorded
     from tokenstream.events import Event
 
 # -- sources and media ------------------------------------------------------------------
@@ -66,15 +51,6 @@ def test_gemini_names_sources_with_the_finish_reason() -> None:
         ]
     }
     assert expected == last["candidates"][0]["groundingMetadata"]
-
-
-def test_gemini_says_which_passage_rests_on_a_source() -> None:
-    """Where its places are known."""
-    cited = Citation(url="https://tides.example", start=0, end=10)
-    chunks = relayed("gemini", TextDelta("High water"), CitationAdded(cited, part=1), Finish("stop"))
-    message, _ = read(chunks, "gemini")
-    (found,) = [part for part in message.parts if isinstance(part, Citation)]
-    assert ("https://tides.example", 0, 10) == (found.url, found.start, found.end)
 
 
 def test_gemini_live_tells_all_sources_at_the_end_of_the_turn() -> None:
@@ -106,14 +82,6 @@ def test_an_interaction_annotates_nothing_where_no_text_is_open() -> None:
     script = testing.script().tool_call("f", "").citation(url="https://a.example").finish()
     page = {"type": "url_citation", "url": "https://a.example"}
     assert output(1, {"type": "text_annotation_delta", "annotations": [page]}) == steps_of(script)[2:]
-
-
-@each_format
-def test_sources_are_read_again(format: str) -> None:
-    """With their addresses and titles."""
-    message, _ = read(SOURCED.chunks(format), format)
-    cited = [part for part in message.parts if isinstance(part, Citation)]
-    assert [("https://tides.example", "Tides"), (None, "Almanac")] == [(one.url, one.title) for one in cited]
 
 
 SHOWN = testing.script().media(b"\x89PNG", "image/png").media(b"\x00\x01", "audio/pcm").finish()
@@ -158,13 +126,6 @@ def media_of(chunks: list[bytes], format: str) -> list[tuple[str | None, bytes, 
 
 
 @each_format
-def test_an_image_that_comes_in_pieces_is_sent_whole(format: str) -> None:
-    """What its start holds comes first."""
-    chunks = relayed(format, *shown("image/png", b"b", b"c", data=b"a"))
-    assert [("image/png", b"abc", None, "")] == media_of(chunks, format)
-
-
-@each_format
 def test_half_an_image_is_never_sent(format: str) -> None:
     """An answer that breaks off within it has none."""
     cut = relayed(format, *shown("image/png", b"ab")[:2])
@@ -191,14 +152,6 @@ def test_gemini_live_tells_the_words_of_audio() -> None:
     assert [("audio/pcm", b"\x00", None, "Hello")] == media_of(relayed("gemini-live", *events), "gemini-live")
 
 
-@pytest.mark.parametrize("format", ["gemini", "gemini-interactions"])
-@pytest.mark.parametrize("mime_type", ["image/png", "audio/wav"])
-def test_media_may_be_an_address(format: str, mime_type: str) -> None:
-    """Nothing else of them is sent."""
-    chunks = relayed(format, *shown(mime_type, url="https://a.example/1"))
-    assert [(mime_type, b"", "https://a.example/1", "")] == media_of(chunks, format)
-
-
 def test_gemini_live_names_the_address_of_audio() -> None:
     """In a part of the turn."""
     chunks = relayed("gemini-live", *shown("audio/wav", url="https://a.example/1"))
@@ -206,80 +159,3 @@ def test_gemini_live_names_the_address_of_audio() -> None:
 
 
 # -- what has no place, and what comes from elsewhere -----------------------------------
-
-
-def _said(chunks: list[bytes], format: str) -> tuple[str, str]:
-    message, _ = read(chunks, format)
-    return message.reasoning, message.text
-
-
-@each_format
-def test_what_the_start_of_a_part_holds_is_sent_once(format: str) -> None:
-    """A start that is told again adds nothing; without any start, the pieces are enough."""
-    thought, text = (
-        PartStart(ReasoningPart(text="Hm", signature="c2ln")),
-        PartStart(TextPart(text="Hel"), part=1),
-    )
-    events: list[Event] = [
-        PartStart(ReasoningPart(), part=3),
-        thought,
-        PartDone(),
-        text,
-        TextDelta("lo", part=1),
-        PartDone(part=1),
-        ReasoningDelta(".", part=2),
-        TextDelta("!", part=4),
-        Finish("stop"),
-    ]
-    assert ("Hm.", "Hello!") == _said(relayed(format, *events), format)
-
-
-@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
-def test_a_start_that_is_told_again_adds_nothing(format: str) -> None:
-    """Formats do so when they come to know more of a part."""
-    start = PartStart(TextPart(text="Hel"))
-    assert relayed(format, start, Finish("stop")) == relayed(format, start, start, Finish("stop"))
-
-
-@each_format
-def test_a_head_may_be_missing_or_come_in_pieces(format: str) -> None:
-    """What comes first may be anything."""
-    encoder = create(format)
-    heads = [MessageStart(), MessageStart(model="tide-1")]
-    first = [chunk for head in heads for chunk in encoder.feed(head)]
-    assert relayed(format, TextDelta("a"))[-1:] == relayed(format, *heads[:1], TextDelta("a"))[-1:]
-    assert len(first) == len(create(format).feed(heads[0]))
-
-
-def _events_of(recorded: Recorded) -> list[Event]:
-    decoder = Decoder(recorded.format)
-    return [*decoder.feed(recorded.body), *decoder.end()]
-
-
-RECORDED = [each for each in ours() if each.format in FORMATS and each.name != "gemini-live/interrupted"]
-"""Answers; a session of several turns is more than one."""
-
-
-@in_one_test("recorded", RECORDED, ids=lambda each: each.name)
-@each_format
-def test_a_recorded_answer_sent_again_says_the_same(recorded: Recorded, format: str) -> None:
-    """Text, reasoning and whole tool calls, from each of Google's formats to each other."""
-    events = _events_of(recorded)
-    before = decoded([recorded.body], recorded.format).message
-    after = decoded(relayed(format, *events, drop="all"), format).message
-    assert _content(before) == _content(after)
-
-
-def _content(message: Any) -> tuple[Any, ...]:
-    calls = [(call.id, call.name, call.arguments) for call in message.tool_calls if call.complete]
-    return message.text, message.reasoning, calls, message.finish_reason
-
-
-@pytest.mark.parametrize("format", ["gemini", "gemini-live"])
-def test_a_call_of_another_provider_is_sent_whole(format: str) -> None:
-    """Its fragments are not needed: the call that is done has all."""
-    call = ToolCall(id="c1", name="f", arguments_text='{"a": 1}', complete=True)
-    chunks = relayed(format, ToolCallStart("c1", "f"), ToolCallDone(call), Finish("tool_calls"))
-    message, _ = read(chunks, format)
-    assert [("c1", "f", {"a": 1})] == [(one.id, one.name, one.arguments) for one in message.tool_calls]
-    assert "tool_calls" == message.finish_reason

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.relay.heard import Heard, Law, body_of, few, many
-from tests.sources.sdks import on_asyncio
+from tests.relay.heard import Heard, Law, body_of, few
 from tests.sources.sockets import client_context, open_socket
 from tests.support.packages import needed
 from tests.support.scripts import scripts
@@ -124,16 +123,6 @@ def _content(body: bytes) -> Heard:
     return heard
 
 
-def _async_content(body: bytes) -> Heard:
-    async def read() -> Heard:
-        heard = Heard()
-        async for chunk in await _answering(body).aio.models.generate_content_stream(**ASKED):
-            _add_chunk(heard, chunk)
-        return heard
-
-    return anyio.run(read)
-
-
 class _Steps:
     """Adds up the events of an interaction."""
 
@@ -174,25 +163,10 @@ def _interaction(body: bytes) -> Heard:
     return steps.heard
 
 
-def _async_interaction(body: bytes) -> Heard:
-    async def read() -> Heard:
-        steps = _Steps()
-        async with await _answering(body).aio.interactions.create(**INTERACTED) as stream:
-            async for event in stream:
-                steps.add(event)
-        return steps.heard
-
-    return anyio.run(read)
-
-
 READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {
     "generate_content_stream": ("gemini", _content),
-    "generate_content_stream, async": ("gemini", _async_content),
     "interactions": ("gemini-interactions", _interaction),
-    "interactions, async": ("gemini-interactions", _async_interaction),
 }
-ONE_EACH = ("generate_content_stream", "interactions")
-"""A reader of each API; the asynchronous ones make the same objects."""
 
 
 LAW: Law[bytes] = Law(ENDS, ("reasoning",), played=body_of, readers=READERS)
@@ -205,25 +179,6 @@ def test_the_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> N
     """Text, reasoning, tool calls with their ids and arguments, and the finish reason."""
     said, heard = LAW.drawn(reader, data)
     assert said == heard
-
-
-@pytest.mark.parametrize("reader", ONE_EACH)
-@many
-def test_the_sdk_reads_what_many_scripts_say(reader: str, data: st.DataObject) -> None:
-    """The law above, for 300 scripts in a thorough run."""
-    said, heard = LAW.drawn(reader, data)
-    assert said == heard
-
-
-def test_the_sdk_reads_every_candidate() -> None:
-    """Each has its text and its finish reason, under its index."""
-    script = testing.script().text("Fog").choice(1).text("Rain").finish("length").choice(0).finish()
-    told: dict[int, Heard] = {0: Heard(), 1: Heard()}
-    body = body_of(script, "gemini")
-    for chunk in _answering(body).models.generate_content_stream(**ASKED):
-        for candidate in chunk.candidates:
-            _add_candidate(told[candidate.index], candidate)
-    assert {0: Heard("Fog", end="STOP"), 1: Heard("Rain", end="MAX_TOKENS")} == told
 
 
 def test_the_sdk_reads_token_counts_sources_and_images() -> None:
@@ -261,15 +216,6 @@ def test_the_sdk_raises_the_error_of_a_script() -> None:
         for chunk in _answering(body).models.generate_content_stream(**ASKED):
             _add_chunk(heard, chunk)
     assert ("Hel", 429, "RESOURCE_EXHAUSTED") == (heard.text, caught.value.code, caught.value.status)
-
-
-@pytest.mark.slow
-def test_the_sdk_gives_the_error_of_an_interaction_as_an_event() -> None:
-    """It has a class for it, and does not raise."""
-    script = testing.script().text("Hel").error("Busy", kind="overloaded")
-    body = body_of(script, "gemini-interactions")
-    *_, last = _answering(body).interactions.create(**INTERACTED)
-    assert ("error", "service_unavailable", "Busy") == (last.event_type, last.error.code, last.error.message)
 
 
 # -- over a WebSocket -------------------------------------------------------------
@@ -310,42 +256,13 @@ async def _turn(client: Any) -> Heard:
     return heard
 
 
-def _agree_live(session: tuple[Any, deque[Script]], data: st.DataObject) -> None:
-    client, played = session
-    script = data.draw(scripts("gemini-live"))
-    played.append(script)
-    assert LAW.said(script, "gemini-live") == anyio.run(_turn, client)
-
-
 @pytest.mark.slow
 @few
 def test_a_live_session_of_the_sdk_reads_what_a_script_says(
     session: tuple[Any, deque[Script]], data: st.DataObject
 ) -> None:
     """Each chunk is one message of the socket, and the turn ends with the last."""
-    _agree_live(session, data)
-
-
-@many
-def test_live_sessions_of_the_sdk_read_what_many_scripts_say(
-    session: tuple[Any, deque[Script]], data: st.DataObject
-) -> None:
-    """The law above, for 300 scripts in a thorough run."""
-    _agree_live(session, data)
-
-
-@on_asyncio
-@pytest.mark.anyio
-async def test_a_live_session_of_the_sdk_reads_audio_and_token_counts(
-    session: tuple[Any, deque[Script]],
-) -> None:
-    """Audio comes piece by piece, the counts with the end of the turn."""
     client, played = session
-    played.append(
-        testing.script().media(b"\x00\x01", "audio/pcm").usage(input_tokens=3, output_tokens=4).finish()
-    )
-    async with client.aio.live.connect(model="m") as live:
-        messages = [message async for message in live.receive()]
-    counts = messages[-1].usage_metadata
-    assert b"\x00\x01" == b"".join([message.data or b"" for message in messages])
-    assert (3, 4, 7) == (counts.prompt_token_count, counts.response_token_count, counts.total_token_count)
+    script = data.draw(scripts("gemini-live"))
+    played.append(script)
+    assert LAW.said(script, "gemini-live") == anyio.run(_turn, client)

@@ -85,7 +85,6 @@ def _told(*words: str) -> Callable[[Message], bool]:
     )
 
 
-_CALL = _has("tool_call", name="f", arguments_text='{"a":1}', complete=True)
 _KEPT: dict[str, Callable[[Message], bool]] = {
     "text": lambda message: message.text == "Hi",
     "phase": _has("text", phase="commentary"),
@@ -301,10 +300,6 @@ def test_the_name_of_a_kind_allows_what_is_lost_of_it(
     assert _sent(_ANSWERS[narrow], protocol, drop=allowed)
 
 
-def test_own_protocols_lose_nothing() -> None:
-    assert [{}, {}] == [relay.losses("tokenstream"), relay.losses("ndjson")]
-
-
 def test_an_unknown_protocol_is_misuse() -> None:
     unknown: Any = "carrier pigeon"
     with pytest.raises(MisuseError, match="carrier pigeon"):
@@ -385,20 +380,6 @@ def test_another_end_of_a_refusal_stays_as_it_is() -> None:
     message = _read(_sent([*_REFUSAL[:-1], Finish("length")], "anthropic"), "anthropic").message
 
     assert "length" == message.finish_reason
-
-
-def test_the_sdk_of_cohere_shows_a_refusal_as_text() -> None:
-    """As its own models refuse."""
-    types: Any = needed("cohere.v2.types")
-    construct: Any = needed("cohere.core.unchecked_base_model").construct_type
-    events = [
-        construct(type_=types.V2ChatStreamResponse, object_=payload)
-        for payload in relay.payloads(_REFUSAL, "cohere")
-    ]
-
-    assert _WORDS == "".join(
-        event.delta.message.content.text for event in events if event.type == "content-delta"
-    )
 
 
 # -- what the log says -----------------------------------------------------------------------------

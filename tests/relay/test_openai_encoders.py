@@ -5,24 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.relay.openai_answers import FORMATS, media_of, message_of
-from tests.relay.sent import bare, payloads_of, relayed, text_in
-from tests.support.encoders import load
-from tests.support.recordings import Recorded, ours
-from tests.support.tables import in_one_test
-from tokenstream import Decoder, testing
+from tests.relay.sent import bare, payloads_of, relayed
+from tokenstream import testing
 from tokenstream.errors import ProviderError
 from tokenstream.events import (
     Finish,
-    MediaDelta,
     MessageStart,
     PartDone,
     PartStart,
-    TextDelta,
     ToolCallDone,
     ToolCallStart,
-    UsageUpdate,
 )
-from tokenstream.message import MediaPart, TextPart, ToolCall, Usage
+from tokenstream.message import MediaPart, ToolCall
 
 # -- errors --------------------------------------------------------------------------
 
@@ -97,49 +91,6 @@ def test_media_that_came_at_once_are_sent_like_those_in_pieces() -> None:
 # -- streams that are sent on --------------------------------------------------------
 
 
-SENT_ON = [recorded for recorded in ours() if recorded.format in ("openai-chat", "openai-responses")]
-
-
-@in_one_test("recorded", SENT_ON, ids=lambda recorded: recorded.name)
-@pytest.mark.parametrize("format", FORMATS)
-def test_an_answer_that_is_sent_on_says_the_same(recorded: Recorded, format: str) -> None:
-    """The events of our readers, in their order, without what the other API has no place for."""
-    decoder = Decoder(recorded.format)
-    events = [*decoder.feed(recorded.body), *decoder.end()]
-    read = message_of(format, relayed(format, *events, drop="all"))
-
-    message, expresses = decoder.message, load(format).expresses
-    calls = [
-        (call.id, call.name, call.arguments_text, call.complete)
-        for call in message.tool_calls
-        if ("custom_tool_call" if call.type == "custom" else "tool_call") in expresses
-    ]
-    # An answer whose calls were left out waits for nothing.
-    waits = message.finish_reason == "tool_calls" and calls
-    reason = "stop" if message.finish_reason == "tool_calls" and not waits else message.finish_reason
-    assert calls == [(call.id, call.name, call.arguments_text, call.complete) for call in read.tool_calls]
-    assert (message.id, text_in(format, message), reason) == (read.id, read.text, read.finish_reason)
-
-
-def test_parts_without_starts_and_late_counts_are_taken() -> None:
-    """An answer that is sent on may lack them, tell the counts after its end, and its head twice."""
-    for format in ("openai-responses", "openai-realtime"):
-        chunks = relayed(
-            format,
-            MessageStart(),
-            TextDelta("Hel"),
-            MessageStart(id="late"),
-            PartStart(TextPart()),
-            TextDelta("lo"),
-            Finish("stop"),
-            UsageUpdate(Usage(input_tokens=7)),
-            UsageUpdate(Usage(output_tokens=3)),
-        )
-        message = message_of(format, chunks)
-        assert message.id != "late"
-        assert ("Hello", 7, 3) == (message.text, message.usage.input_tokens, message.usage.output_tokens)
-
-
 def test_the_arguments_at_a_calls_end_count() -> None:
     """A provider may say at the end other arguments than in pieces."""
     call = ToolCall(id="c1", name="rm", arguments_text='{"path": "/tmp"}', complete=True)
@@ -148,23 +99,3 @@ def test_the_arguments_at_a_calls_end_count() -> None:
     assert [call.arguments_text] == [
         each.arguments_text for each in message_of("openai-responses", chunks).tool_calls
     ]
-
-
-def test_an_answer_without_parts_has_a_beginning_and_an_end() -> None:
-    """Also where nothing told that it begins."""
-    for format in FORMATS:
-        chunks = relayed(format, Finish("stop"))
-        assert ("", "complete") == (message_of(format, chunks).text, message_of(format, chunks).ending)
-
-
-def test_base64_is_that_of_each_piece() -> None:
-    """An image's pieces are joined before they are written."""
-    chunks = relayed(
-        "openai-responses",
-        PartStart(MediaPart(mime_type="image/png")),
-        MediaDelta(b"\x00"),
-        MediaDelta(b"\x01\x02"),
-        Finish("stop"),
-    )
-    item = bare(chunks)[-1]["response"]["output"][0]
-    assert "AAEC" == item["result"]

@@ -216,16 +216,6 @@ def test_tool_calls_are_no_finish_reason_of_ollamas() -> None:
         testing.script().text("Hi").finish("tool_calls").chunks("ollama")
 
 
-@pytest.mark.parametrize(("format", "remarks"), [("ollama", ()), ("ui-message", ("call_open_at_end",))])
-def test_a_call_that_was_cut_cannot_be_taken_for_a_whole_one(format: str, remarks: tuple[str, ...]) -> None:
-    """Ollama sends nothing of it; of a UI message its arguments are never said to be there."""
-    script = testing.script().tool_call("rm", '{"path": "/tm').finish()
-    message, error = read(script.chunks(format), format, *remarks)
-
-    assert error is None
-    assert [] == [call for call in message.tool_calls if call.complete]
-
-
 def test_an_unknown_format_is_misuse() -> None:
     """The error lists what there is."""
     with pytest.raises(MisuseError, match="ag-ui"):

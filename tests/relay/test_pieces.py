@@ -148,20 +148,9 @@ def _events(drawn: list[tuple[str, int, int, str]]) -> list[Event]:
 @example([("piece", 2, 0, "Hm"), ("piece", 2, 0, "Hmm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!")])
 @example([("piece", 2, 0, "Hm"), ("signed", 2, 0, "so"), ("piece", 2, 0, "!"), ("piece", 2, 0, "?")])
 @example([("piece", 0, 0, "text"), ("piece", 0, 0, "text"), ("piece", 0, 0, "0"), ("piece", 0, 0, "0")])
-@examples(12, suppress_health_check=[HealthCheck.too_slow])
+@examples(trials(300, one_in=25), suppress_health_check=[HealthCheck.too_slow])
 def test_pieces_are_sent_in_the_same_bytes(format: str, drawn: list[tuple[str, int, int, str]]) -> None:
-    """Whatever they hold, and however parts, calls and choices take turns."""
-    _alike(format, _events(drawn))
-
-
-@pytest.mark.slow
-@each_format
-@given(st.lists(steps, max_size=80))
-@examples(trials(300, one_in=10), suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_pieces_of_many_answers_are_sent_in_the_same_bytes(
-    format: str, drawn: list[tuple[str, int, int, str]]
-) -> None:
-    """The law above, for 300 answers in each format in a thorough run."""
+    """Whatever they hold, and however parts, calls and choices take turns; 300 answers in a thorough run."""
     _alike(format, _events(drawn))
 
 

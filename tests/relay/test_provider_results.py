@@ -204,15 +204,6 @@ def test_a_result_is_read_as_it_was_written_at_every_chunking(
     assert ("srv_1", {"n": 1}) == (call.id, json.loads(call.arguments_text))
 
 
-@each_protocol
-def test_a_failure_is_told_apart_from_an_output(protocol: ProtocolName) -> None:
-    """Its words are those of the provider, wherever the protocol has a place for words."""
-    result = ServerToolResult(id="srv_1", name="look_up_tool_output", error="max_uses_exceeded")
-    (found,) = results_in(read_through(ran(result), protocol))
-
-    assert ("max_uses_exceeded", True) == (found.error, found.provider_executed)
-
-
 _outputs: list[Any] = [None, "BAD", [{"text": "BAD"}], "OUT", {"a": "OUT"}, [{"n": "OUT"}], [{"text": "OUT"}]]
 """Outputs of a tool whose error is "BAD": with more words than the error, or without."""
 _names = ["look_up_result", "mcp_tool_result", "web_search_tool_result", "codeExecutionResult"]

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from tests.support import encoders, wire
 from tests.support.asgi import Client
 from tests.support.timing import PATIENCE
-from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
+from tokenstream import AsyncStream, Deadlines, Steps, Stream, aconnect, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
 from tokenstream.events import (
     Finish,
@@ -268,27 +268,6 @@ async def test_a_silence_that_is_too_long_ends_the_answer(deadlines: Deadlines, 
     if began:
         with pytest.raises(StreamStalled):
             Stream(client.body).final()
-
-
-async def test_an_answer_that_is_asked_for_again_goes_on_in_one_response() -> None:
-    """What recovers a stream works beneath a relay: its reader sees one answer."""
-    bodies = [Source(*CHUNKS[:5], ends=True), Source(*CHUNKS, ends=True)]
-    stream = aresilient(lambda _: bodies.pop(0), Retry(attempts=2, mode="restart", wait=0.01))
-    client = await sent(stream)
-
-    assert Stream(client.body).final().text == "Let me look."
-    assert b'"restarted"' in client.body
-
-
-async def test_a_guard_that_is_awaited_stops_the_answer() -> None:
-    """The reader is told that it was stopped."""
-
-    async def refuse(_: Any) -> str:
-        return "off topic"
-
-    client = await sent(AsyncStream(Source(*CHUNKS)).guard(refuse, first_tokens=1))
-
-    assert Stream(client.body).final().ending == "stopped"
 
 
 async def test_a_slow_reader_gets_every_payload_that_was_asked_for() -> None:

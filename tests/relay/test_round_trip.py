@@ -20,7 +20,15 @@ from tokenstream.message import ToolCall
 from tokenstream.testing import Seed, all_formats
 
 
-def _holds(format: Any, data: st.DataObject) -> None:
+@pytest.mark.few_rows(8)
+@pytest.mark.parametrize("format", all_formats)
+@given(st.data())
+@examples(trials(300, one_in=30), suppress_health_check=[HealthCheck.too_slow])
+def test_a_script_read_again_is_the_same_message(format: str, data: st.DataObject) -> None:
+    """Text, reasoning, refusal, tool calls, finish reason, usage and ending are those of the script.
+
+    In a thorough run, of 300 scripts in each format.
+    """
     script = data.draw(scripts(format))
     decoder = Decoder(format)
     for chunk in script.chunks(format):
@@ -33,24 +41,6 @@ def _holds(format: Any, data: st.DataObject) -> None:
     # An answer with nothing in it is remarked on, whoever sends it.
     remarks: set[str] = set() if script.message.parts else {"answer_empty"}
     assert decoder.departures.keys() <= remarks, "a script follows the provider's documents"
-
-
-@pytest.mark.few_rows(8)
-@pytest.mark.parametrize("format", all_formats)
-@given(st.data())
-@examples(10, suppress_health_check=[HealthCheck.too_slow])
-def test_a_script_read_again_is_the_same_message(format: str, data: st.DataObject) -> None:
-    """Text, reasoning, refusal, tool calls, finish reason, usage and ending are those of the script."""
-    _holds(format, data)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("format", all_formats)
-@given(st.data())
-@examples(trials(300, one_in=10), suppress_health_check=[HealthCheck.too_slow])
-def test_many_scripts_read_again_are_the_same_messages(format: str, data: st.DataObject) -> None:
-    """The law above, for 300 scripts in each format in a thorough run."""
-    _holds(format, data)
 
 
 @in_one_test("format", all_formats)

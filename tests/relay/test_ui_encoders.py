@@ -20,11 +20,10 @@ from tokenstream.events import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
-    ToolCallDone,
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.message import FinishReason, MediaPart, ReasoningPart, TextPart, ToolCall, Usage
+from tokenstream.message import FinishReason, MediaPart, ReasoningPart, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -328,52 +327,6 @@ def test_an_error_before_all_else_has_a_head(format: str) -> None:
     _, error = read(testing.script().error("Busy").chunks(format), format)
 
     assert isinstance(error, ProviderError)
-
-
-@pytest.mark.parametrize("format", ["ollama", "ui-message", "ag-ui"])
-def test_events_of_another_format_may_lack_a_head_and_borders(format: str) -> None:
-    """Parts begin with their first piece, counts come after the end, and a call has its text at its end."""
-    call = ToolCall(id="c", name="rm", complete=True)
-    events: list[Event] = [
-        ReasoningDelta("Hm"),
-        TextDelta("Hi", part=1),
-        ToolCallStart("c", "rm", part=2),
-        ToolCallDone(call, part=2),
-        UsageUpdate(Usage(input_tokens=3)),
-        Finish("tool_calls"),
-        UsageUpdate(Usage(output_tokens=4)),
-        UsageUpdate(Usage(output_tokens=5)),
-    ]
-    message, error = read(relayed(format, *events), format)
-
-    assert error is None
-    assert ("Hm", "Hi", ["rm"]) == (
-        message.reasoning,
-        message.text,
-        [call.name for call in message.tool_calls],
-    )
-    assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-
-
-@pytest.mark.parametrize("format", ["ui-message", "ag-ui"])
-def test_a_part_has_one_start_and_one_end(format: str) -> None:
-    """Formats tell a part's start again where they learn more of it, and its head in pieces."""
-    part = TextPart()
-    chunks = relayed(
-        format,
-        MessageStart(id="a"),
-        PartStart(part),
-        PartStart(part),
-        TextDelta("Hi"),
-        PartDone(),
-        PartDone(),
-        PartStart(part),
-        PartStart(ToolCall(id="c", name="rm"), part=1),
-        MessageStart(id="b", model="m"),
-        Finish("stop"),
-    )
-
-    assert "Hi" == read(chunks, format)[0].text
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -381,17 +381,6 @@ async def closes_async(opener: AsyncOpener, body: Body, way: str) -> None:
     assert "stopped" == stream.message.ending
 
 
-async def leaves_the_connection_to_the_next_request_async(opener: AsyncOpener, body: Body) -> None:
-    script: list[Any] = [*chunked(body.frames), REQUEST, *chunked(body.frames)]
-    with Loopback(script) as server:
-        async with opener(server.url) as sources:
-            async for source in sources:
-                async with AsyncStream(source) as stream:
-                    assert body.message.text == (await stream.final()).text
-
-            assert [2] == [len(connection.requests) for connection in server.connections]
-
-
 async def takes_off_the_content_coding_async(opener: AsyncOpener, body: Body) -> None:
     whole, half = _packed(body)
     with Loopback(sized(whole, headers=GZIP)) as server:

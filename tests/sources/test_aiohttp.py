@@ -17,7 +17,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, AsyncOpener
 from tests.support.loopback import (
     LAST_CHUNK,
     OPEN,
@@ -37,8 +37,6 @@ from tokenstream.errors import (
     ProtocolError,
     StatusError,
     StreamInterrupted,
-    StreamStalled,
-    StreamTruncated,
 )
 
 pytestmark = pytest.mark.anyio
@@ -152,29 +150,6 @@ async def test_a_status_of_400_or_more_is_an_error(opener: AsyncOpener) -> None:
     await scenarios.raises_what_a_status_means_async(opener)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@each_opener
-async def test_the_server_sees_the_connection_closed(opener: AsyncOpener, way: str) -> None:
-    """By `aclose`, at the end of `async with`, and by `stop`."""
-    await scenarios.closes_async(opener, CHAT, way)
-
-
-@asynccontextmanager
-async def _two(url: str) -> AsyncGenerator[Any]:
-    async with aiohttp.ClientSession() as session:
-
-        async def each() -> AsyncGenerator[Any]:
-            for _ in range(2):
-                yield session.post(url)
-
-        yield each()
-
-
-async def test_after_the_end_the_connection_serves_the_next_request() -> None:
-    """A body that was read to its end leaves its connection to the session."""
-    await scenarios.leaves_the_connection_to_the_next_request_async(_two, CHAT)
-
-
 @pytest.mark.parametrize("opener", [_response, _compressed], ids=["by aiohttp", "by us"])
 async def test_a_compressed_body_is_read_and_its_cut_noticed(opener: AsyncOpener) -> None:
     """Whoever takes the compression off, half of a body never looks whole."""
@@ -235,14 +210,6 @@ async def test_a_response_that_was_read_is_a_finished_body() -> None:
     await scenarios.raises_what_a_status_means_async(_read)
 
 
-async def test_an_empty_body_is_a_truncated_answer() -> None:
-    """A clean end without an event."""
-    with Loopback(sized(b"")) as server:
-        async with _response(server.url) as source:
-            with pytest.raises(StreamTruncated):
-                await AsyncStream(source).final()
-
-
 async def test_a_response_that_was_closed_is_refused() -> None:
     """It is the calling code that closed it."""
     with Loopback(chunked(CHAT.frames)) as server:
@@ -273,13 +240,6 @@ async def test_a_response_is_none_for_a_sync_loop() -> None:
             with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
                 Stream(asked)
             asked.close()
-
-
-async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
-    """A stream that is closed unread drops the request; warnings are errors here."""
-    async with aiohttp.ClientSession() as session:
-        stream = AsyncStream(session.post("http://nowhere.test"))
-        await stream.aclose()
 
 
 async def test_the_socket_is_found_while_it_carries_the_body() -> None:
@@ -345,19 +305,6 @@ async def test_an_answer_that_is_no_http_is_a_connect_error() -> None:
                 await AsyncStream(source).final()
 
     assert "head" == caught.value.stage
-
-
-async def test_the_read_timeout_of_a_session_is_a_stall() -> None:
-    """The limit is the transport's, since the stream did not set it."""
-    script: list[Any] = [*chunked(CHAT.frames)[:2], 4.0]
-    patience = aiohttp.ClientTimeout(sock_read=0.1)
-    with Loopback(script) as server:
-        async with aiohttp.ClientSession(timeout=patience) as session:
-            with pytest.raises(StreamStalled) as caught:
-                await AsyncStream(session.post(server.url)).final()
-
-    assert "transport" == caught.value.limit
-    assert CHAT.pieces[0] == caught.value.partial.text
 
 
 async def test_a_connection_over_tls_is_closed_at_once_too() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CLAUDE, FRAMINGS, AsyncOpener, Opener
+from tests.sources.scenarios import CLAUDE, FRAMINGS, Opener
 from tests.sources.sdks import AtOnce, Garbage, Saying
-from tests.support.loopback import Loopback, chunked, refusing_url, sized
+from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import ConnectError, MisuseError, ProviderError, StatusError
+from tokenstream import Stream
+from tokenstream.errors import ProviderError
 
 anthropic = needed("anthropic")
 
@@ -180,34 +180,6 @@ def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
     scenarios.raises_what_a_status_means(opener)
 
 
-@pytest.mark.parametrize(
-    "opener", [_async_manager, _async_streaming, _async_unawaited], ids=["stream", "streaming", "create"]
-)
-async def test_a_refused_request_is_a_status_error_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`, and for what is awaited."""
-    await scenarios.raises_what_a_status_means_async(opener)
-
-
-async def test_the_exception_of_the_sdk_is_the_cause() -> None:
-    """Whoever knows the SDK finds its own words there."""
-    with (
-        Loopback(sized(scenarios.REFUSAL, status=401)) as server,
-        _manager(server.url) as source,
-        pytest.raises(StatusError) as caught,
-    ):
-        Stream(source).final()
-
-    assert isinstance(caught.value.__cause__, anthropic.AuthenticationError)
-
-
-def test_a_server_that_is_not_there_is_a_connect_error() -> None:
-    """The SDK says "Connection error."; what happened is beneath it."""
-    with _manager(refusing_url()) as source, pytest.raises(ConnectError) as caught:
-        Stream(source).final()
-
-    assert ("connect", True) == (caught.value.stage, caught.value.retryable)
-
-
 def _name(recorded: Recorded) -> str:
     return recorded.name
 
@@ -235,35 +207,3 @@ def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:
 
     assert ("overloaded", "overloaded_error") == (caught.value.kind, caught.value.type)
     assert CLAUDE.pieces[0] == caught.value.partial.text
-
-
-async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
-    """Nothing is read of it."""
-    with Loopback(chunked(CLAUDE.frames)) as server:
-        with (
-            _helper(server.url) as source,
-            pytest.raises(MisuseError, match=r"read it with Stream, in `for`"),
-        ):
-            AsyncStream(source)
-        async with _async_helper(server.url) as source:
-            with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
-                Stream(source)
-
-
-async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
-    """A stream that is closed unread drops the coroutine; warnings are errors here."""
-    for opener in (_async_unawaited, _async_manager, _async_streaming, _async_raw):
-        async with opener("http://nowhere.test") as source:
-            await AsyncStream(source).aclose()
-
-
-def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
-    """The object that `create` gives without `stream=True` is no stream."""
-    message = anthropic.types.Message.model_validate(
-        {"id": "m", "type": "message", "role": "assistant", "model": "claude"}
-        | {"content": [], "stop_reason": None, "stop_sequence": None}
-        | {"usage": {"input_tokens": 3, "output_tokens": 1}}
-    )
-
-    with pytest.raises(MisuseError, match="pass stream=True"):
-        Stream(message)

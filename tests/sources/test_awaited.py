@@ -54,16 +54,6 @@ def test_a_manager_is_entered_by_the_first_read_and_left_at_the_end() -> None:
     assert ["entered", "left"] == log.said
 
 
-async def test_an_async_manager_is_entered_by_the_first_read_and_left_at_the_end() -> None:
-    """The same for `async for`."""
-    log = Log()
-    stream = AsyncStream(log.async_manager(AsyncSource(ANSWER)))
-
-    assert [] == log.said
-    assert "Let me see." == (await stream.final()).text
-    assert ["entered", "left"] == log.said
-
-
 async def test_a_manager_is_entered_by_with_and_left_by_it() -> None:
     """What opens in `with` closes in `with`, and the source that it gave is closed before."""
     log, source = Log(), Source(ANSWER)

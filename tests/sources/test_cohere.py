@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import AsyncOpener, Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
+from tests.sources.scenarios import Body, Opener
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, ProviderError
+from tokenstream import Stream
+from tokenstream.errors import ProviderError
 
 cohere = needed("cohere")
 
@@ -163,13 +163,6 @@ def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
     scenarios.raises_what_a_status_means(opener)
 
 
-@on_asyncio
-@pytest.mark.parametrize("opener", [_async_v2, _async_v1], ids=["v2", "v1"])
-async def test_a_refused_request_is_a_status_error_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.raises_what_a_status_means_async(opener)
-
-
 @each_opener
 def test_an_answer_that_failed_is_the_provider_speaking(opener: Opener, body: Body) -> None:
     """The finish reason ERROR ends the answer with an error, whose words are the server's."""
@@ -192,12 +185,3 @@ def test_an_answer_that_failed_is_the_provider_speaking(opener: Opener, body: Bo
         caught.value.type,
         caught.value.partial.text,
     )
-
-
-@on_asyncio
-async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
-    """Nothing is read of it."""
-    async with _async_v2("http://nowhere.test") as source:
-        with pytest.raises(MisuseError, match=r"read it with AsyncStream, in `async for`"):
-            Stream(source)
-        await AsyncStream(source).aclose()

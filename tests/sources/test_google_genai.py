@@ -249,18 +249,6 @@ def test_a_refused_request_is_a_status_error(body: Any) -> None:
 
 
 @on_asyncio
-async def test_a_refused_request_is_a_status_error_in_an_async_loop() -> None:
-    """The same where the stream awaits the request."""
-    refusal = sized(json.dumps(ERROR).encode(), status=503, content_type="application/json")
-    with Loopback(refusal) as server:
-        async with _async_unawaited(server.url) as source:
-            with pytest.raises(StatusError) as caught:
-                await AsyncStream(source).final()
-
-    assert (caught.value.status, caught.value.retry_after) == (503, 17.0)
-
-
-@on_asyncio
 async def test_a_refused_interaction_says_why() -> None:
     """The SDK reads the body away, and keeps it in its exception."""
     said = b'{"error": {"message": "slow down", "type": "rate_limit_error"}}'
@@ -352,17 +340,6 @@ def test_messages_of_grpc_clients_are_payloads(made_of: Any) -> None:
     )
     assert (message.id, message.finish_reason) == ("r1", "stop")
     assert message.usage.output_tokens == 3
-
-
-async def test_messages_of_grpc_clients_are_payloads_in_an_async_loop() -> None:
-    """The same for `async for`."""
-
-    async def received() -> AsyncGenerator[Any]:
-        for each in _chunks():
-            yield each
-
-    async with AsyncStream(received()) as stream:
-        assert (await stream.final()).text == "Hello"
 
 
 def test_dicts_that_were_made_of_messages_are_payloads_too() -> None:

@@ -16,7 +16,7 @@ from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, Opener, client_context
 from tests.support.loopback import Loopback, chunked, head, sized
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError, NotAStream, StreamInterrupted, StreamStalled
+from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 
 
 def _connection(url: str, timeout: float | None = None) -> http.client.HTTPConnection:
@@ -73,13 +73,6 @@ def test_a_body_that_is_shorter_than_it_was_said_to_be_is_interrupted() -> None:
 def test_a_status_of_400_or_more_is_an_error() -> None:
     """It carries what the provider says, and its name for the request."""
     scenarios.raises_what_a_status_means(_http_client)
-
-
-def test_a_web_page_is_no_stream() -> None:
-    """The content type is looked at, as everywhere."""
-    page = sized(b"<html><title>Sign in</title></html>", content_type="text/html")
-    with Loopback(page) as server, _urllib(server.url) as source, pytest.raises(NotAStream, match="Sign in"):
-        Stream(source).final()
 
 
 @pytest.mark.parametrize("way", WAYS)

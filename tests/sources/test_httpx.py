@@ -13,7 +13,7 @@ import pytest
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, AsyncOpener, Opener
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, AsyncOpener, Opener
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError
@@ -168,22 +168,6 @@ async def test_a_status_of_400_or_more_is_an_error_in_an_async_loop(opener: Asyn
     await scenarios.raises_what_a_status_means_async(opener)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@each_opener
-def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`."""
-    scenarios.closes(opener, CHAT, way)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@each_async_opener
-async def test_the_server_sees_the_connection_of_an_async_stream_closed(
-    opener: AsyncOpener, way: str
-) -> None:
-    """By `aclose`, at the end of `async with`, and by `stop`."""
-    await scenarios.closes_async(opener, CHAT, way)
-
-
 @each_opener
 def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
     """Half of a gzip body never looks whole."""
@@ -194,33 +178,6 @@ def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
 async def test_a_compressed_body_is_read_in_an_async_loop(opener: AsyncOpener) -> None:
     """The same for `async for`."""
     await scenarios.takes_off_the_content_coding_async(opener, CHAT)
-
-
-@contextmanager
-def _two(url: str) -> Generator[Any]:
-    with httpx.Client() as client:
-        yield (client.stream("POST", url) for _ in range(2))
-
-
-@asynccontextmanager
-async def _async_two(url: str) -> AsyncGenerator[Any]:
-    async with httpx.AsyncClient() as client:
-
-        async def each() -> AsyncGenerator[Any]:
-            for _ in range(2):
-                yield client.stream("POST", url)
-
-        yield each()
-
-
-def test_after_the_end_the_connection_serves_the_next_request() -> None:
-    """A body that was read to its end leaves its connection to the pool."""
-    scenarios.leaves_the_connection_to_the_next_request(_two, CHAT)
-
-
-async def test_after_the_end_the_connection_serves_the_next_async_request() -> None:
-    """The same for `async for`."""
-    await scenarios.leaves_the_connection_to_the_next_request_async(_async_two, CHAT)
 
 
 @contextmanager

@@ -168,16 +168,6 @@ def test_plain_text_is_taken_as_pieces() -> None:
         assert "complete" == stream.message.ending
 
 
-@on_asyncio
-async def test_plain_text_of_an_async_client_is_taken_as_pieces() -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(TOKENS.frames)) as server:
-        async with hub.AsyncInferenceClient(base_url=server.url, api_key="k") as client:
-            source = await client.text_generation("Weather?", stream=True)
-            async with AsyncStream(source, format="pieces") as stream:
-                assert "".join(TEXTS) == (await stream.final()).text
-
-
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

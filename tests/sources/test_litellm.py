@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.sources.scenarios import CHAT, CLAUDE, ENDS, REFUSAL, AsyncOpener, Body, Opener
+from tests.sources.scenarios import CHAT, CLAUDE, ENDS, REFUSAL, Body, Opener
 from tests.sources.sdks import Garbage
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
@@ -96,11 +96,6 @@ async def _async_chat(url: str) -> AsyncGenerator[Any]:
 
 
 @asynccontextmanager
-async def _async_routed(url: str) -> AsyncGenerator[Any]:
-    yield await _router(url).acompletion("routed", **_ROUTED)
-
-
-@asynccontextmanager
 async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
     yield litellm.acompletion(**_asked(url, CHAT))
 
@@ -117,11 +112,7 @@ ASYNC_OPENERS = {
     "anthropic": (_async_claude, CLAUDE),
 }
 _WITH_ROUTER = {**OPENERS, "a router": (_routed, CHAT)}
-_ASYNC_WITH_ROUTER = {**ASYNC_OPENERS, "a router": (_async_routed, CHAT)}
 each_opener = pytest.mark.parametrize(("opener", "body"), _WITH_ROUTER.values(), ids=_WITH_ROUTER)
-each_async_opener = pytest.mark.parametrize(
-    ("opener", "body"), _ASYNC_WITH_ROUTER.values(), ids=_ASYNC_WITH_ROUTER
-)
 # Raised by litellm since 1.109 where the provider's stream ends without a finish reason.
 _EARLY_END = litellm.exceptions.MidStreamFallbackError, litellm.exceptions.APIConnectionError
 # The package works on asyncio only.
@@ -160,18 +151,6 @@ def test_a_stream_of_litellm_says_what_its_bytes_say(opener: Opener, body: Body)
     assert {} == dict(stream.departures)
 
 
-@on_asyncio
-@each_async_opener
-async def test_an_async_stream_of_litellm_says_what_its_bytes_say(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`, also where it is awaited first."""
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            pieces = [piece async for piece in stream.text]
-
-    assert list(body.pieces) == pieces
-    _says_the_same(stream.message, body)
-
-
 @each_opener
 def test_a_finish_reason_that_nobody_sent_is_not_believed(opener: Opener, body: Body) -> None:
     """Where the provider's stream ends early, litellm before 1.109 says "stop"; here it is truncated."""
@@ -181,24 +160,6 @@ def test_a_finish_reason_that_nobody_sent_is_not_believed(opener: Opener, body: 
 
         assert "".join(body.pieces[:2]) == caught.value.partial.text
         assert caught.value.partial.finish_reason is None
-
-
-@on_asyncio
-@pytest.mark.parametrize(
-    ("opener", "body"),
-    [(_async_chat, CHAT), (_async_routed, CHAT), (_async_claude, CLAUDE)],
-    ids=["openai", "router", "anthropic"],
-)
-async def test_a_finish_reason_that_nobody_sent_is_not_believed_in_an_async_loop(
-    opener: AsyncOpener, body: Body
-) -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(body.frames[:2])) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            with pytest.raises(StreamTruncated) as caught:
-                await stream.final()
-
-    assert "".join(body.pieces[:2]) == caught.value.partial.text
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -262,18 +223,6 @@ def test_a_tap_gives_litellms_own_objects(opener: Opener, body: Body) -> None:
 
         assert {"litellm"} == kinds
         _says_the_same(tapped.message, body)
-
-
-@on_asyncio
-async def test_a_tap_gives_litellms_own_objects_in_an_async_loop() -> None:
-    """The same for `async for`."""
-    with Loopback(chunked(CHAT.frames)) as server:
-        async with _async_chat(server.url) as source:
-            tapped = tap(source)
-            kinds = {type(item).__module__.partition(".")[0] async for item in tapped}
-
-            assert {"litellm"} == kinds
-            _says_the_same(tapped.message, CHAT)
 
 
 @each_opener

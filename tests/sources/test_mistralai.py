@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import FRAMINGS, Body, Opener
+from tests.sources.scenarios import FRAMINGS, Body
 from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
 from tests.stream.bodies import chunk
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import MisuseError
+from tokenstream import Stream
 
 client_module = needed("mistralai.client")
 
@@ -91,7 +90,6 @@ async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
 
 OPENERS = {"stream": _stream, "entered": _entered}
 ASYNC_OPENERS = {"stream_async": _async_stream, "stream_async not awaited": _async_unawaited}
-each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 BODIES = {"chat": CHAT, "thinking": THINKING}
 OPENED = {
     f"{way}, {name}": (opener, body) for way, opener in OPENERS.items() for name, body in BODIES.items()
@@ -109,12 +107,6 @@ class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
     async_openers = ASYNC_OPENED
     framings = FRAMINGS
     items = "mistralai.client.models.completionevent.CompletionEvent"
-
-
-@each_opener
-def test_stop_wakes_a_read_without_a_timeout(opener: Opener) -> None:
-    """The socket beneath is shut down, so the loop ends at once."""
-    scenarios.is_woken_by_stop(opener, CHAT)
 
 
 @on_asyncio
@@ -140,23 +132,6 @@ def test_a_generator_around_the_stream_gives_the_same(body: Body) -> None:
     scenarios.gives_what_plain_bytes_give(_observed, body)
 
 
-async def _async_seen(events: Any) -> AsyncGenerator[Any]:
-    async for event in events:
-        yield event
-
-
-@asynccontextmanager
-async def _async_observed(url: str) -> AsyncGenerator[Any]:
-    async with _async_stream(url) as stream:
-        yield _async_seen(stream)
-
-
-@on_asyncio
-async def test_an_async_generator_around_the_stream_gives_the_same() -> None:
-    """The same for `async for`."""
-    await scenarios.gives_what_plain_bytes_give_async(_async_observed, CHAT)
-
-
 # The SDK loads a package for this that asks for what Python 3.14 has removed.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:ast:DeprecationWarning")
@@ -174,11 +149,3 @@ def test_the_stream_of_a_conversation_is_read() -> None:
             assert "Hi" == stream.final().text
 
     assert "mistral-conversations" == stream.format
-
-
-def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
-    """Nothing is read of it."""
-    with Loopback(chunked(CHAT.frames)) as server, _stream(server.url) as source:
-        with pytest.raises(MisuseError, match=r"read it with Stream, in `for`"):
-            AsyncStream(source)
-        source.close()

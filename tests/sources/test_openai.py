@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, FRAMINGS, AsyncOpener, Opener
+from tests.sources.scenarios import CHAT, FRAMINGS, Opener
 from tests.sources.sdks import AtOnce, Garbage, Saying
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
@@ -186,16 +186,6 @@ def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
     scenarios.raises_what_a_status_means(opener)
 
 
-@pytest.mark.parametrize(
-    "opener",
-    [_async_manager, _async_streaming, _async_unawaited, _async_raw],
-    ids=["stream", "streaming response", "create", "raw response"],
-)
-async def test_a_refused_request_is_a_status_error_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`, and for what is awaited."""
-    await scenarios.raises_what_a_status_means_async(opener)
-
-
 async def test_the_exception_of_the_sdk_is_the_cause() -> None:
     """Whoever knows the SDK finds its own words there."""
     with Loopback(sized(scenarios.REFUSAL, status=401)) as server:
@@ -305,23 +295,6 @@ async def test_a_stream_of_the_wrong_colour_names_the_right_class() -> None:
         pytest.raises(MisuseError, match=r"read it with Stream, in `for`"),
     ):
         AsyncStream(source)
-
-
-async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
-    """A stream that is closed unread, or dropped, drops the coroutine; warnings are errors here."""
-    for opener in (_async_unawaited, _async_manager, _async_streaming, _async_raw):
-        async with opener("http://nowhere.test") as source:
-            await AsyncStream(source).aclose()
-
-
-def test_a_client_is_no_source() -> None:
-    """Entering it would not send a request, and leaving it would close it."""
-    with _client("http://nowhere.test") as client:
-        for what in (client, client.chat.completions):
-            with pytest.raises(MisuseError, match="cannot be read"):
-                Stream(what)
-
-        assert not client.is_closed()
 
 
 WHOLE = (

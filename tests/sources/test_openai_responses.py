@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import AsyncOpener, Body, Opener
+from tests.sources.scenarios import Body, Opener
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import OURS
@@ -46,12 +46,6 @@ each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @contextmanager
 def _client(url: str) -> Generator[Any]:
     with openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
-        yield client
-
-
-@asynccontextmanager
-async def _async_client(url: str) -> AsyncGenerator[Any]:
-    async with openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
         yield client
 
 
@@ -94,44 +88,12 @@ OPENERS = {
 }
 
 
-@asynccontextmanager
-async def _async_created(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield await client.responses.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.responses.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_helper(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client, client.responses.stream(**ASKED) as stream:
-        yield stream
-
-
-ASYNC_OPENERS = {
-    "create": _async_created,
-    "create not awaited": _async_unawaited,
-    "stream helper": _async_helper,
-}
-
-
 @pytest.mark.slow_rows("reasoning and calls")
 @each_body
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
     """Also where only the SDK's objects are there to read, with what its helper adds."""
     scenarios.gives_what_plain_bytes_give(opener, body)
-
-
-@each_body
-@pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
-async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(opener: AsyncOpener, body: Body) -> None:
-    """The same for `async for`, also where it is awaited or entered first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, body)
 
 
 def _same(message: Message, body: Body) -> bool:
@@ -145,19 +107,6 @@ def test_a_tap_sees_what_the_sdk_gives_on(opener: Opener, body: Body) -> None:
     with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
         tapped = tap(source)
         kinds = [event.type for event in tapped]
-
-    assert (len(body.frames), "response.completed") == (len(kinds), kinds[-1])
-    assert _same(tapped.message, body)
-
-
-@pytest.mark.parametrize("opener", [_async_created, _async_helper], ids=["create", "stream helper"])
-async def test_a_tap_sees_what_the_async_sdk_gives_on(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    body = BODIES["reasoning and calls"]
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source:
-            tapped: Any = tap(source)
-            kinds = [event.type async for event in tapped]
 
     assert (len(body.frames), "response.completed") == (len(kinds), kinds[-1])
     assert _same(tapped.message, body)

@@ -236,19 +236,6 @@ async def test_a_connection_that_is_to_connect_anew_is_read_by_its_own_loop() ->
 
 
 @on_asyncio
-async def test_the_wrong_colour_is_told_the_right_one() -> None:
-    """Of either kind of connection."""
-    with open_socket(realtime) as url:
-        with client(url).realtime.connect(model="m") as connection:
-            with pytest.raises(MisuseError, match="read it with Stream"):
-                AsyncStream(connection)
-            Stream(connection).close()
-        async with aclient(url).realtime.connect(model="m") as connection:
-            with pytest.raises(MisuseError, match="read it with AsyncStream"):
-                Stream(connection)
-
-
-@on_asyncio
 async def test_a_session_of_google_is_read_beneath_its_objects() -> None:
     """Turn by turn; its errors are close codes."""
     with open_socket(live, tls=True) as url:

@@ -13,11 +13,11 @@ import requests
 import urllib3
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, Opener
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, Opener
 from tests.support.loopback import Loopback, chunked, client_context, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream._sources import SyncSource, sync_source
-from tokenstream.errors import MisuseError, StatusError, StreamStalled, StreamTruncated
+from tokenstream.errors import MisuseError, StatusError, StreamTruncated
 
 
 @contextmanager
@@ -70,13 +70,6 @@ def test_an_error_does_not_repeat_the_key_of_its_request() -> None:
             Stream(response).final()
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("opener", OPENERS)
-def test_the_server_sees_the_connection_closed(opener: Opener, way: str) -> None:
-    """By `close`, at the end of `with`, and by `stop`: an answer that goes on costs nothing any more."""
-    scenarios.closes(opener, CHAT, way)
-
-
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) -> None:
     """There the connection has given its socket away, and only the response can shut it down."""
@@ -98,24 +91,6 @@ def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) ->
 def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
     """Half of a gzip body never looks whole."""
     scenarios.takes_off_the_content_coding(opener, CHAT)
-
-
-@contextmanager
-def _two_by_requests(url: str) -> Generator[Any]:
-    with requests.Session() as session:
-        yield (session.post(url, stream=True) for _ in range(2))
-
-
-@contextmanager
-def _two_by_urllib3(url: str) -> Generator[Any]:
-    with urllib3.PoolManager() as pool:
-        yield (pool.request("POST", url, preload_content=False) for _ in range(2))
-
-
-@pytest.mark.parametrize("opener", [_two_by_requests, _two_by_urllib3], ids=["requests", "urllib3"])
-def test_after_the_end_the_connection_serves_the_next_request(opener: Opener) -> None:
-    """A body that was read to its end leaves its connection to the pool."""
-    scenarios.leaves_the_connection_to_the_next_request(opener, CHAT)
 
 
 @contextmanager
@@ -197,18 +172,6 @@ def test_the_content_that_was_streamed_away_is_missed() -> None:
         source.read()
         with pytest.raises(MisuseError, match="pass it unread"):
             Stream(source).final()
-
-
-def test_the_read_timeout_of_a_client_is_a_stall() -> None:
-    """The limit is the transport's, since the stream did not set it."""
-    script: list[Any] = [*chunked(CHAT.frames)[:2], 4.0]
-    with Loopback(script) as server, requests.Session() as session:
-        stream = Stream(session.post(server.url, stream=True, timeout=0.1))
-        with pytest.raises(StreamStalled) as caught:
-            stream.final()
-
-    assert "transport" == caught.value.limit
-    assert CHAT.pieces[0] == caught.value.partial.text
 
 
 def test_a_response_that_was_made_by_hand_is_read() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from tests.support.aws_eventstream import exception, message
 from tests.support.loopback import Loopback, sized
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Stream, testing
+from tokenstream import Stream, testing
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 
 if TYPE_CHECKING:
@@ -89,18 +88,6 @@ def test_the_bytes_of_the_messages_are_an_error_that_says_what_to_pass(format: A
                 ProtocolError, match=r"as SageMaker sends it: pass boto3's response, or its `Body`"
             ):
                 Stream(chunks, format=format).final()
-
-
-async def test_an_async_stream_reads_the_same() -> None:
-    """The events of an asynchronous client."""
-
-    async def sending() -> AsyncIterator[Any]:
-        for item in events(CHAT[:40], CHAT[40:]):
-            yield item
-
-    message = await AsyncStream(sending()).final()
-
-    assert (message.text, message.ending) == ("Hello – 🌊", "complete")
 
 
 @contextmanager

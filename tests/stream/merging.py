@@ -103,12 +103,19 @@ class Seen:
         self.pairs.append(pair)
 
 
+def _nothing(*_: object) -> None:
+    """Do nothing."""
+
+
 def read_merged(
     kind: str,
     bodies: Mapping[Any, Any],
     *,
-    each: Callable[[Any, Seen], object] = lambda _merged, _seen: None,
+    each: Callable[[Any, Seen], object] = _nothing,
     prepare: Callable[[Any], Any] = lambda stream: stream,
+    before: Callable[[Any], object] = _nothing,
+    after: Callable[[Any], object] = _nothing,
+    loops: int = 1,
     fail_fast: bool = True,
     **options: Any,
 ) -> Seen:
@@ -116,26 +123,44 @@ def read_merged(
 
     Args:
         kind: One of `KINDS`.
-        bodies: Sources by their labels; an exception in a list is raised in its place.
-        each: Called after each event.
+        bodies: Sources by their labels; an exception in a list is raised in its place. A function makes a
+            stream of its own, with a colour: it is called with True for an asynchronous one.
+        each: Called after each event; a loop that gets `StopIteration` from it is left.
         prepare: Called with each stream.
+        before: Called with the merge before the first loop.
+        after: Called with the merge after the last loop.
+        loops: How many loops read, one after the other.
         fail_fast: What `merge` is told.
         options: What each stream is told.
     """
     seen = Seen()
     options = {"format": "openai-chat", **options}
-    if kind == "sync":
-        streams = {label: prepare(Stream(_sync(body), **options)) for label, body in bodies.items()}
-        with merge(streams, fail_fast=fail_fast) as seen.merged:
-            _loop(seen, each)
-        return seen
+
+    def opened(body: Any) -> Any:
+        if callable(body):
+            return body(kind != "sync")
+        return prepare(
+            Stream(_sync(body), **options) if kind == "sync" else AsyncStream(_async(body), **options)
+        )
 
     async def main() -> None:
-        streams = {label: prepare(AsyncStream(_async(body), **options)) for label, body in bodies.items()}
-        async with merge(streams, fail_fast=fail_fast) as seen.merged:
-            await _async_loop(seen, each)
+        async with merge(
+            {label: opened(body) for label, body in bodies.items()}, fail_fast=fail_fast
+        ) as merged:
+            seen.merged = merged
+            before(merged)
+            for _ in range(loops):
+                await _async_loop(seen, each)
+            after(merged)
 
-    anyio.run(main, backend=kind)
+    if kind != "sync":
+        anyio.run(main, backend=kind)
+        return seen
+    with merge({label: opened(body) for label, body in bodies.items()}, fail_fast=fail_fast) as seen.merged:
+        before(seen.merged)
+        for _ in range(loops):
+            _loop(seen, each)
+        after(seen.merged)
     return seen
 
 

@@ -112,21 +112,6 @@ async def test_asyncio_timeout_around_a_block(kind: str) -> None:
 
 
 @every_kind
-async def test_anyio_fail_after_around_a_block(kind: str) -> None:
-    async with AsyncExitStack() as stack:
-        with open_after(HEL) as server:
-            stream = await begin(kind, server, stack)
-            async with anyio.create_task_group() as tasks:
-                with pytest.raises(TimeoutError), anyio.fail_after(PATIENCE) as scope:
-                    async with stream:
-                        tasks.start_soon(when, has_begun(stream), lambda: expire(scope))
-                        await stream.final()
-            assert is_closed(server)
-            assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-            assert readers() == []
-
-
-@every_kind
 async def test_anyio_move_on_after_around_a_block(kind: str) -> None:
     """What comes after the block runs, and is not cancelled."""
     async with AsyncExitStack() as stack:

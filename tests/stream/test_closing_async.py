@@ -318,20 +318,6 @@ async def test_a_generator_around_a_stream_that_is_dropped_is_closed_by_the_loop
         assert stream.message.ending == "stopped"
 
 
-async def test_an_exception_thrown_into_a_generator_around_a_stream_comes_out() -> None:
-    """The very same, and the stream is closed."""
-    thrown = KeyError("thrown")
-    with open_after(HEL) as server:
-        stream = aconnect(server.url)
-        pieces = around(stream)()
-        assert await anext(pieces) == "Hel"
-        with pytest.raises(KeyError) as caught:
-            await pieces.athrow(thrown)
-        assert caught.value is thrown
-        assert is_closed(server)
-        assert stream.message.ending == "stopped"
-
-
 # -- collected -----------------------------------------------------------------------
 
 

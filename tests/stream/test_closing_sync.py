@@ -323,18 +323,6 @@ def test_close_tells_once_that_it_failed() -> None:
     assert (stream.closed, stream.message.ending) == (True, "stopped")
 
 
-@pytest.mark.parametrize("error", [KeyError("own"), KeyboardInterrupt(), GeneratorExit()], ids=repr)
-def test_closing_never_hides_what_leaves_the_block(error: BaseException) -> None:
-    source = Stubborn(ANSWER)
-    with pytest.raises(type(error)) as caught, Stream(source) as stream:
-        next(stream)
-        raise error
-
-    assert caught.value is error
-    assert caught.value.__context__ is None
-    assert (source.closed, stream.closed) == (1, True)
-
-
 def test_collecting_a_stream_whose_source_cannot_be_closed_stays_quiet() -> None:
     """But for the warning that it was left open."""
     source = Stubborn(ANSWER)

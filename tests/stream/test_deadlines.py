@@ -18,7 +18,6 @@ from tests.stream.async_sources import (
     LO,
     Scripted,
     begin,
-    first_text,
     is_closed,
     open_after,
     readers,
@@ -197,23 +196,6 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
     assert playback.closed
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("block", [True, pytest.param(False, marks=pytest.mark.slow)])
-async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
-    block: bool,
-) -> None:
-    """The same in real time, on a real connection."""
-    with serving(*HELLO, OPEN) as server:
-        begun = time.monotonic()
-        stream = aconnect(server.url, deadlines=Deadlines(total=0.4, idle_bytes=0.1))
-        async with AsyncExitStack() as stack:
-            if block:
-                await stack.enter_async_context(stream)
-            assert (await stream.final()).ending == "complete"
-        assert REST_SECONDS - 0.05 < time.monotonic() - begun < REST_SECONDS + 2
-        assert is_closed(server)
-
-
 @in_and_out
 async def test_a_deadline_never_cuts_what_has_come(block: bool) -> None:
     """Everything that had arrived before it is handed out first."""
@@ -241,11 +223,3 @@ async def test_a_view_read_again_after_a_stall_meets_it_again(block: bool) -> No
     with pytest.raises(StreamStalled) as again:
         await anext(view)
     assert again.value is error
-
-
-async def test_without_deadlines_nothing_is_bounded() -> None:
-    deadlines = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
-    with serving(HEL, 0.02, LO + END) as server:
-        async with aconnect(server.url, deadlines=deadlines) as stream:
-            assert await first_text(stream) == "Hel"
-            assert (await stream.final()).text == "Hello"

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support import wire
 from tests.support.recordings import Recorded, folder_of, ours
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Message, Stream, testing
@@ -121,14 +120,6 @@ def test_what_breaks_off_is_raised_behind_what_came() -> None:
 
     assert "Hm. " == caught.value.partial.reasoning[:4]
     assert stream.closed
-
-
-def test_choices_have_their_own() -> None:
-    both = [wire.chat({"content": "A"}), wire.chat({"content": "B"}, index=1), wire.DONE]
-    stream = Stream(both, format="openai-chat")
-
-    assert [(TextDelta, "B", 0)] == told(list(stream.choice(1).deltas))
-    assert [1] == [delta.choice for delta in stream.choice(1).deltas]
 
 
 def test_a_view_of_deltas_is_read_in_a_loop() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.stream.bodies import ANSWER, TOKENS, USAGE, AsyncSource, Source, call, chunk
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
 from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
 from tests.support.logged import words_of
-from tests.support.wire import DONE, sse
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     MisuseError,
@@ -185,15 +185,6 @@ def test_a_break_behind_the_finish_reason_of_a_call_without_arguments_is_a_break
     assert [True, False] == [call.complete for call in caught.value.partial.tool_calls]
 
 
-def test_tool_calls_that_were_handed_out_are_named_by_a_later_error() -> None:
-    """A later failure does not recall a call; the application may have run it."""
-    stream = Stream([*ANSWER[:8], ERROR])
-    with pytest.raises(ProviderError) as caught:
-        list(stream)
-
-    assert caught.value.tool_calls_delivered == ("call_a",)
-
-
 def test_a_timeout_of_the_clients_own_is_a_stall() -> None:
     """Known by the name of the class, whatever library it is from."""
 
@@ -324,13 +315,6 @@ def test_every_error_pickles_with_what_had_arrived() -> None:
         assert str(copy) == str(caught.value)
         assert copy.partial == caught.value.partial
         assert copy.__dict__.keys() == caught.value.__dict__.keys()
-
-
-def test_usage_that_comes_last_is_in_the_message() -> None:
-    """Usage after the finish reason counts."""
-    usage = Stream([ANSWER[4], ANSWER[8], USAGE, DONE]).final().usage
-
-    assert (usage.input_tokens, usage.output_tokens, usage.source) == (7, 21, "reported")
 
 
 def test_each_tool_call_is_handed_out_once_when_it_is_whole() -> None:

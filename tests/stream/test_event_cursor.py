@@ -13,7 +13,6 @@ from tests.support import registry
 from tests.support.reading import read
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
-from tests.support.scripts import scripts
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,
@@ -144,19 +143,6 @@ def test_a_reader_who_looks_after_every_event_is_given_the_words_as_they_come(re
     _, found = told(events, every)
 
     assert words(events) == words(found)
-
-
-@pytest.mark.slow
-@given(st.data())
-def test_a_reader_of_a_scripted_answer_misses_nothing(data: st.DataObject) -> None:
-    """Whatever is said, and whenever it looks."""
-    format = data.draw(st.sampled_from(["anthropic", "openai-chat", "gemini", "openai-responses"]))
-    body = b"".join(data.draw(scripts(format)).chunks(format))
-    events = read([body], format=format).events
-    looked = data.draw(st.sets(st.integers(0, len(events))))
-    messages, found = told(events, lambda number: number in looked)
-
-    assert messages == made_of(found)
 
 
 _pieces = st.text("ab", min_size=1, max_size=3)
@@ -298,53 +284,6 @@ def _says(message: Message) -> bool:
 def _uncounted(message: Message) -> Message:
     usage = message.usage.model_dump(exclude={"source", "provider_data"})
     return message.model_copy(update={"usage": Usage(**usage) if any(usage.values()) else Usage()})
-
-
-def test_whoever_comes_late_is_given_each_part_in_one_piece() -> None:
-    """With its start and its end, as the live events have them."""
-    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
-    _, found = told(
-        [
-            MessageStart("m", "x"),
-            PartStart(TextPart()),
-            TextDelta("Hel"),
-            TextDelta("lo"),
-            PartDone(),
-            ToolCallStart("c", "f", part=1),
-            ToolCallDelta("c", "{", part=1),
-            ToolCallDelta("c", "}", part=1),
-            ToolCallDone(call, part=1),
-            UsageUpdate(Usage(output_tokens=3)),
-            Finish("tool_calls", "tool_use"),
-        ],
-        never,
-    )
-
-    assert found == [
-        MessageStart("m", "x"),
-        PartStart(TextPart()),
-        TextDelta("Hello"),
-        PartDone(TextPart(text="Hello", complete=True)),
-        ToolCallStart("c", "f", part=1),
-        ToolCallDelta("c", "{}", part=1),
-        ToolCallDone(call, part=1),
-        UsageUpdate(Usage(output_tokens=3)),
-        Finish("tool_calls", "tool_use"),
-    ]
-
-
-def test_a_reader_is_told_that_the_answer_began_again() -> None:
-    """What it had been given is to be forgotten; what was spent on it counts."""
-    accumulator = Accumulator()
-    cursor = EventCursor(accumulator)
-    restarted = Restarted(Message(parts=(TextPart(text="Hel"),)))
-    found: list[Event] = []
-    for event in (TextDelta("Hel"), UsageUpdate(Usage(output_tokens=2)), restarted, TextDelta("Hi")):
-        accumulator.take(event)
-        found.extend(cursor.ready())
-
-    assert restarted in found
-    assert accumulator.message == made_of(found)[0]
 
 
 def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:

@@ -185,18 +185,6 @@ def test_a_tap_leaves_nothing(body: list[bytes]) -> None:
     assert left_by(run) == {}
 
 
-@pytest.mark.anyio
-async def test_an_asynchronous_tap_leaves_nothing() -> None:
-    """The same, for a loop that awaits."""
-
-    async def run() -> None:
-        tapped = tap(_async_generator(BODY))
-        assert [each async for each in tapped] == BODY
-        assert tapped.message.complete
-
-    assert await left_by_async(run) == {}
-
-
 @pytest.mark.parametrize("most", [100, 1], ids=["whole", "left early"])
 def test_a_tap_of_a_response_leaves_nothing_of_the_answer(most: int) -> None:
     """A response of httpx refers to its body, which refers to it; the tap is no part of that."""

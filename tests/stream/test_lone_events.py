@@ -198,14 +198,6 @@ def test_a_cancelled_read_loses_nothing(run: Run, read: Callable[[AsyncStream], 
     _check_cancelled_reads(run, read, seeds=5)
 
 
-@pytest.mark.slow
-@on_both_loops
-@pytest.mark.parametrize("read", READS)
-def test_thirty_thousand_cancelled_reads_lose_nothing(run: Run, read: Callable[[AsyncStream], Any]) -> None:
-    """As above, with 60 answers for each way to cancel a read."""
-    _check_cancelled_reads(run, read, seeds=60)
-
-
 def _check_cancelled_reads(run: Run, read: Callable[[AsyncStream], Any], *, seeds: int) -> None:
     """Assert that the text is whole for each seed, and that reads were cancelled."""
 

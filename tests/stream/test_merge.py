@@ -182,33 +182,12 @@ def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
     def third(_merged: Any, seen: Seen) -> Any:
         return StopIteration if len(seen.pairs) == 3 else None
 
-    seen = Seen()
+    def refuse(merged: Any) -> None:
+        with pytest.raises(StreamConsumed):
+            iter(merged) if kind == "sync" else aiter(merged)
+
     bodies = {"a": saying("Hel", "lo"), "b": saying("x", "y")}
-    if kind == "sync":
-        with merge({label: Stream(body, format="openai-chat") for label, body in bodies.items()}) as merged:
-            for pair in merged:
-                seen.take(pair)
-                if third(merged, seen) is StopIteration:
-                    break
-            for pair in merged:
-                seen.take(pair)
-            with pytest.raises(StreamConsumed):
-                iter(merged)
-    else:
-
-        async def main() -> None:
-            streams = {label: AsyncStream(body, format="openai-chat") for label, body in bodies.items()}
-            async with merge(streams) as merged:
-                async for pair in merged:
-                    seen.take(pair)
-                    if third(merged, seen) is StopIteration:
-                        break
-                async for pair in merged:
-                    seen.take(pair)
-                with pytest.raises(StreamConsumed):
-                    aiter(merged)
-
-        anyio.run(main, backend=kind)
+    seen = read_merged(kind, bodies, each=third, loops=2, after=refuse)
 
     texts = {
         label: "".join(event.text for event in seen.of(label) if isinstance(event, TextDelta))
@@ -278,28 +257,11 @@ def test_another_thread_stops_a_loop_that_waits() -> None:
 @pytest.mark.parametrize("stopped", ["one", "all"])
 def test_streams_may_be_stopped_before_the_loop_begins(kind: str, stopped: str) -> None:
     """They have nothing to give, and those that were not stopped go on."""
-    seen = Seen()
 
     def stop(merged: Any) -> None:
-        stop = merged.stop if stopped == "all" else merged.streams["one"].stop
-        stop("enough")
+        (merged if stopped == "all" else merged.streams["one"]).stop("enough")
 
-    if kind == "sync":
-        streams: Any = {name: Stream(saying(name), format="openai-chat") for name in ("one", "two")}
-        with merge(streams) as seen.merged:
-            stop(seen.merged)
-            for pair in seen.merged:
-                seen.take(pair)
-    else:
-
-        async def main() -> None:
-            streams: Any = {name: AsyncStream(saying(name), format="openai-chat") for name in ("one", "two")}
-            async with merge(streams) as seen.merged:
-                stop(seen.merged)
-                async for pair in seen.merged:
-                    seen.take(pair)
-
-        anyio.run(main, backend=kind)
+    seen = read_merged(kind, {name: saying(name) for name in ("one", "two")}, before=stop)
 
     expected = {"one": "", "two": "two" if stopped == "one" else ""}
     assert expected == {label: message.text for label, message in seen.merged.messages.items()}

@@ -14,7 +14,7 @@ from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged,
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, aresilient, merge, resilient
-from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamStalled
 from tokenstream.events import TextDelta
 
 BROKEN = [*saying("Hel", "lo")[:2], OSError("gone")]
@@ -57,23 +57,6 @@ def test_errors_that_are_asked_for_before_the_loop_are_there_after_it() -> None:
     assert list(streams) == ["good", "bad"]
     assert ("bad" in errors, len(errors), errors.get("good")) == (True, 1, None)
     assert repr(errors) == repr({"bad": caught.value})
-
-
-@every_kind
-def test_what_has_come_is_given_before_the_failure(kind: str) -> None:
-    """A pane shows all that there was, also where it has had no turn yet."""
-    whole = [b"".join(saying("a ", "b ", "c ", *("d " for _ in range(40)))[:-1]), OSError("later")]
-
-    def wait(_merged: Any, _seen: Seen) -> None:
-        if kind == "sync":
-            # Threads are to have brought all.
-            time.sleep(0.005)
-
-    seen = read_merged(kind, {"good": whole, "bad": [OSError("gone")]}, each=wait)
-
-    assert isinstance(seen.error, StreamInterrupted)
-    assert "bad" == seen.merged.failed
-    assert seen.merged.messages["good"].text == text_of(seen, "good")
 
 
 @pytest.mark.anyio
@@ -200,33 +183,13 @@ def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
 @every_kind
 def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
     """The stream goes on with its next attempt, in its own order."""
-    retry = Retry(mode="restart", wait=lambda _: 0.2)
-    seen = Seen()
+    answers = iter([saying("Hel", "lo")[:1], saying("Hel", "lo")])
 
-    def opener() -> Any:
-        bodies = iter([saying("Hel", "lo")[:1], saying("Hel", "lo")])
-        return lambda: next(bodies)
+    def again(is_async: bool) -> Any:
+        retry = Retry(mode="restart", wait=lambda _: 0.2)
+        return (aresilient if is_async else resilient)(lambda: next(answers), retry, format="openai-chat")
 
-    if kind == "sync":
-        streams: Any = {
-            "again": resilient(opener(), retry, format="openai-chat"),
-            "plain": Stream(saying("x", "y"), format="openai-chat"),
-        }
-        with merge(streams) as seen.merged:
-            for pair in seen.merged:
-                seen.take(pair)
-    else:
-
-        async def main() -> None:
-            streams: Any = {
-                "again": aresilient(opener(), retry, format="openai-chat"),
-                "plain": AsyncStream(saying("x", "y"), format="openai-chat"),
-            }
-            async with merge(streams) as seen.merged:
-                async for pair in seen.merged:
-                    seen.take(pair)
-
-        anyio.run(main, backend=kind)
+    seen = read_merged(kind, {"again": again, "plain": saying("x", "y")})
 
     last = max(at for at, label in enumerate(seen.labels) if label == "plain")
     assert "again" in seen.labels[last:]
@@ -241,7 +204,6 @@ def test_requests_go_out_side_by_side(kind: str) -> None:
     """None waits for the answer of another."""
     begun: list[int] = []
     all_begun, all_begun_async = threading.Barrier(4), anyio.Event()
-    seen = Seen()
 
     def ask() -> Any:
         all_begun.wait(PATIENCE)
@@ -255,19 +217,14 @@ def test_requests_go_out_side_by_side(kind: str) -> None:
             await all_begun_async.wait()
         return saying("x")
 
-    if kind == "sync":
-        with merge({at: resilient(ask, format="openai-chat") for at in range(4)}) as seen.merged:
-            for pair in seen.merged:
-                seen.take(pair)
-    else:
+    def asking(is_async: bool) -> Any:
+        return (
+            AsyncStream(ask_async(), format="openai-chat")
+            if is_async
+            else resilient(ask, format="openai-chat")
+        )
 
-        async def main() -> None:
-            streams = {at: AsyncStream(ask_async(), format="openai-chat") for at in range(4)}
-            async with merge(streams) as seen.merged:
-                async for pair in seen.merged:
-                    seen.take(pair)
-
-        anyio.run(main, backend=kind)
+    seen = read_merged(kind, dict.fromkeys(range(4), asking))
 
     assert ["x"] * 4 == [message.text for message in seen.merged.messages.values()]
 
@@ -282,21 +239,15 @@ def test_a_request_that_fails_is_named(kind: str) -> None:
     async def ask_async() -> Any:
         raise OSError("nobody there")
 
-    seen = Seen()
-    with pytest.raises(StreamError) as caught:
-        if kind == "sync":
-            retry = Retry(attempts=1)
-            with merge({"a": resilient(ask, retry, format="openai-chat")}) as seen.merged:
-                next(seen.merged)
-        else:
+    def asking(is_async: bool) -> Any:
+        if is_async:
+            return AsyncStream(ask_async(), format="openai-chat")
+        return resilient(ask, Retry(attempts=1), format="openai-chat")
 
-            async def main() -> None:
-                async with merge({"a": AsyncStream(ask_async(), format="openai-chat")}) as seen.merged:
-                    await anext(seen.merged)
+    seen = read_merged(kind, {"a": asking})
 
-            anyio.run(main, backend=kind)
-
-    assert "raised by the stream 'a' of a merge" in caught.value.__notes__
+    assert isinstance(seen.error, StreamError)
+    assert "raised by the stream 'a' of a merge" in seen.error.__notes__
 
 
 @pytest.mark.anyio
@@ -381,11 +332,3 @@ async def test_a_guard_that_is_awaited_holds_up_its_own_stream_only() -> None:
 
     assert "Hello" == merged.messages["guarded"].text
     assert "guarded" in labels
-
-
-def test_an_early_end_is_a_truncated_answer() -> None:
-    """As with a stream alone."""
-    for kind in ("sync", "asyncio", "trio"):
-        seen = read_merged(kind, {"cut": saying("a", "b")[:1]})
-
-        assert isinstance(seen.error, StreamTruncated)

@@ -37,7 +37,6 @@ from tokenstream.errors import (
     OutputIncomplete,
     OutputInvalid,
 )
-from tokenstream.events import TextDelta
 
 View = Callable[[Any], Any]
 
@@ -142,21 +141,6 @@ def test_null_is_a_value() -> None:
     for colour in ("asyncio", "trio"):
         seen = read(colour, chat("[1, null]"), lambda stream: stream.items(TypeAdapter(int | None)))
         assert [1, None] == seen.items
-
-
-def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
-    """One snapshot, all elements, one piece; then it goes on live."""
-    stream = Stream(chat(TEXT))
-    for event in stream:
-        if isinstance(event, TextDelta) and "steps" in stream.message.text:
-            break
-    drafts = stream.partials(Recipe)
-    title = stream.field("title")
-
-    assert "Pan\ncakes" == next(drafts).title
-    assert ["Pan\ncakes"] == list(title)
-    assert STEPS == list(stream.items(Step, "steps"))
-    assert [RECIPE] == [draft.final() for draft in drafts]
 
 
 def test_a_result_may_be_asked_for_during_a_view() -> None:

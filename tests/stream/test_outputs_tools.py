@@ -90,17 +90,6 @@ def test_a_view_that_starts_late_gives_the_arguments_that_it_missed() -> None:
     assert STEPS == list(stream.items(Step, "steps", tool="recipe"))
 
 
-def test_views_of_calls_may_be_read_in_turns() -> None:
-    """Each has its own place."""
-    stream = Stream(ANSWERS["openai-chat"])
-    one, other = stream.partials(Recipe, tool="recipe"), stream.field("title", tool="recipe")
-    seen = [next(one).value, next(other), next(one).value, next(other)]
-
-    assert [{}, "Pan", {"title": "Pan"}, "\ncakes"] == seen
-    assert RECIPE == list(one)[-1].final()
-    assert [] == list(other)
-
-
 def test_of_several_calls_the_first_is_the_object_and_all_have_the_items() -> None:
     """The others are in `message.tool_calls`."""
     body = [*chat_call(0, "{}", name="look"), *chat_call(1, TEXT), *chat_call(2, OTHER), *ended()]
@@ -291,15 +280,6 @@ async def test_failing_fast_in_arguments_stops_the_stream() -> None:
 
         assert ("stopped", 1) == (stream.message.ending, source.closed)
     assert WRONG.startswith(caught.value.text)
-
-
-def test_many_calls_of_a_tool_are_all_read() -> None:
-    """Each is a document of its own."""
-    body = [fragment for index in range(200) for fragment in chat_call(index, f"[{index}, 0]", size=100)]
-
-    assert [number for index in range(200) for number in (index, 0)] == list(
-        Stream([*body, *ended()]).items(int, tool="recipe")
-    )
 
 
 def test_text_and_other_choices_are_not_taken_for_arguments() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from tests.stream.bodies import chunk
 from tests.support.effort import examples
 from tests.support.json_patch import patched
-from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Retry, Stream, resilient, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
@@ -197,27 +196,6 @@ def test_a_loop_that_is_busy_is_given_the_newest_draft() -> None:
 
     assert _applied(patches) == {"a": "123456789"}
     assert len(patches) < len(came)
-
-
-async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
-    """Also where nothing more comes."""
-    given = anyio.Event()
-
-    async def source() -> AsyncIterator[str]:
-        for piece in ('{"a": "x', "y", "z"):
-            yield piece
-        await given.wait()
-        yield '"}'
-
-    seen = []
-    with anyio.fail_after(PATIENCE):
-        async with AsyncStream(source(), format="pieces") as stream:
-            async for draft in stream.partials(Form).throttle(20):
-                seen.append(draft.to_python())
-                if len(seen) == 2:
-                    given.set()
-
-    assert seen == [{"a": "x"}, {"a": "xyz"}, {"a": "xyz"}]
 
 
 def test_what_makes_no_sense_is_refused_where_it_is_asked_for() -> None:

@@ -11,14 +11,10 @@ import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source, call, chunk
 from tests.stream.routers import END, FAILED, RESULTS, Bug, City, failing_for_the_model, given, with_tools
-from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDone, ToolCallStart
 from tokenstream.router import Router, ToolFailed, ToolResults
-
-_JSON = [chunk({"content": piece}) for piece in ('{"title": "Pan', 'cakes", "steps": [1, ', '"x", 3]}')]
-_WHOLE = [*_JSON, chunk({}, "stop"), DONE]
 
 # -- what is handled, and what comes back ----------------------------------------
 
@@ -73,25 +69,6 @@ def test_a_run_that_starts_late_misses_no_tool() -> None:
 
     assert RESULTS == dict(stream.run(router))
     assert ["Finish"] == told
-
-
-def test_a_run_works_after_the_end_too() -> None:
-    stream = Stream(ANSWER)
-    stream.final()
-
-    assert RESULTS == dict(stream.run(with_tools()))
-
-
-def test_a_router_may_be_run_with_many_streams() -> None:
-    """It holds nothing of a run."""
-    router = with_tools()
-    told: list[str] = []
-    router.on(TextDelta)(lambda event: told.append(event.text))
-    for _ in range(2):
-        Stream(ANSWER).run(router)
-
-    assert ["Let ", "me ", "see."] * 2 == told
-    assert RESULTS == dict(Stream(ANSWER).run(router))
 
 
 def test_calls_that_cannot_be_run_are_told_to_the_model() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import Any
 
 import anyio
 import pytest
@@ -15,18 +14,16 @@ from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
 from tests.stream.routers import (
     CALLS,
     END,
-    FAILED,
     Bug,
     City,
     Gate,
     Tools,
-    failing_for_the_model,
     given,
     run_router,
     with_tools,
 )
 from tokenstream import AsyncStream
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamTruncated
+from tokenstream.errors import ConcurrentRead, StreamTruncated
 from tokenstream.events import Finish, TextDelta, ToolCallDone
 from tokenstream.router import Router
 
@@ -147,14 +144,6 @@ async def test_no_tool_begins_once_the_run_has_failed() -> None:
         await run_router(AsyncStream(AsyncSource([*CALLS, *END])), router)
 
     assert [0] == begun
-
-
-@pytest.mark.anyio
-async def test_a_tool_may_tell_the_model_that_it_failed_beside_others() -> None:
-    """They go on, and so does the run."""
-    results = await run_router(AsyncStream(AsyncSource(ANSWER)), failing_for_the_model())
-
-    assert (dict(results), results.errors) == FAILED
 
 
 @pytest.mark.anyio
@@ -314,11 +303,3 @@ async def test_a_run_beside_another_read_is_refused() -> None:
             await stream.run(with_tools())
         assert not stream.closed
         group.cancel_scope.cancel()
-
-
-@pytest.mark.anyio
-async def test_only_a_router_can_be_run_there_either() -> None:
-    given: Any = None
-    async with AsyncStream(AsyncSource(ANSWER)) as stream:
-        with pytest.raises(MisuseError, match="takes a Router, not NoneType"):
-            await stream.run(given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from itertools import permutations
 from typing import Any
@@ -17,7 +16,7 @@ from tests.stream.bodies import ANSWER, chunk
 from tests.support import wire
 from tests.support.playing import Playback, silent_after
 from tests.support.tables import in_one_test
-from tests.support.timing import AT_ONCE, PATIENCE, TooLate, tried_again
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
 
@@ -73,23 +72,6 @@ def test_a_view_may_be_read_in_two_loops() -> None:
     text = pieces(*SKY).text.throttle(hz=20)
 
     assert ([next(text)], list(text), list(text)) == (["The"], [" sky is blue."], [])
-
-
-def test_a_text_is_shaped_after_the_end_too() -> None:
-    """In one piece, since it is all there."""
-    stream = pieces(*SKY)
-    stream.final()
-
-    assert list(stream.text.throttle(hz=20)) == ["The sky is blue."]
-
-
-@every_shape
-def test_the_message_is_not_changed(shape: Callable[[Any], Any]) -> None:
-    """Shaping is for the one who reads the view."""
-    stream = pieces(*SKY)
-    list(shape(stream.text))
-
-    assert stream.message.text == "The sky is blue."
 
 
 def test_a_view_that_is_closed_gives_nothing_more_and_makes_no_others() -> None:
@@ -153,13 +135,6 @@ def test_blocks_and_patches_cannot_be_shaped_further() -> None:
     for view, name in ((blocks, "patches"), (blocks, "colour"), (patches, "words")):
         with pytest.raises(AttributeError, match=f"object has no attribute '{name}'"):
             getattr(view, name)
-
-
-async def test_blocks_of_an_async_stream_cannot_be_shaped_further() -> None:
-    """The error is the same."""
-    async with AsyncStream(SKY, format="pieces") as stream:
-        with pytest.raises(MisuseError, match=r"put .throttle.. first"):
-            stream.text.markdown_blocks().throttle(hz=5)  # type: ignore[attr-defined]
 
 
 STEPS: dict[str, Callable[[Any], Any]] = {
@@ -320,45 +295,6 @@ async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
     assert seen == ["The", " sky", " is blue."]
 
 
-async def two_thousand_in_earnest(seconds: float) -> AsyncIterator[str]:
-    begun = time.monotonic()
-    for number in range(int(2000 * seconds)):
-        await anyio.sleep(max(0.0, begun + number / 2000 - time.monotonic()))
-        yield f"{time.monotonic()} "
-
-
-@pytest.mark.slow
-@tried_again
-def test_thirty_updates_a_second_in_earnest() -> None:
-    """By the clock on the wall."""
-
-    async def read() -> list[float]:
-        held = []
-        async with AsyncStream(two_thousand_in_earnest(0.5), format="pieces") as stream:
-            async for piece in stream.text.throttle(hz=30):
-                now = time.monotonic()
-                held.append(max(now - float(word) for word in piece.split()))
-        return held
-
-    held = anyio.run(read)
-
-    assert len(held) <= 17
-    if max(held) > 0.034 + AT_ONCE:
-        raise TooLate(f"held for {max(held):.3f} s")
-
-
-async def test_an_asynchronous_loop_is_given_in_time_what_is_smoothed() -> None:
-    """At an even pace, while the source is silent."""
-    async with AsyncStream(said_and_silent(30), format="pieces") as stream:
-        begun = time.monotonic()
-        seen = ""
-        async for piece in stream.text.smooth(max_delay=0.1):
-            seen += piece
-            if seen == "The sky":
-                break
-        assert time.monotonic() - begun < 4
-
-
 @pytest.mark.slow
 def test_trio_outside_a_block_says_what_is_needed() -> None:
     """A read that is given a time would lose what comes; nothing is lost by asking."""
@@ -497,18 +433,3 @@ def test_views_that_share_a_stage_do_not_mix_their_texts(made: list[str]) -> Non
     assert [next(words), next(shared), next(words)] == ["The", "The sky", " sky"]
     assert ["".join(lines), "".join(shared), "".join(words)] == ["The sky is grey.", " is grey.", " is grey."]
     assert made == ["Redact", "Words", "Redact", "Redact"]
-
-
-async def test_an_asynchronous_chain_makes_each_of_its_stages_once(made: list[str]) -> None:
-    """As a synchronous one does."""
-    stream = AsyncStream(list(SKY), format="pieces")
-    view = stream.text.redact("blue", "grey").words().throttle(hz=20).accumulate()
-
-    assert [text async for text in view][-1] == "The sky is grey."
-    assert made == ["Redact", "Words", "Throttle", "Accumulate"]
-
-
-def test_a_wrong_argument_is_refused_by_the_call_that_passed_it() -> None:
-    """Although the stages work only once the view is read."""
-    with pieces(*SKY) as stream, pytest.raises(MisuseError, match="hz"):
-        stream.text.words().throttle(hz=-1)

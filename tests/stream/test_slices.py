@@ -72,17 +72,6 @@ def test_a_deadline_falls_between_two_slices() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_deadline_of_an_asynchronous_stream_falls_between_two_slices() -> None:
-    """As it does in a `for` loop."""
-    stream = AsyncStream(async_response(BODY), deadlines=Deadlines(total=0.02), clock=ticking())
-    with pytest.raises(StreamStalled) as caught:
-        await stream.final()
-
-    assert "total" == caught.value.limit
-    assert 0 < len(caught.value.partial.text) < len(TEXT) // 2
-
-
-@pytest.mark.anyio
 async def test_other_tasks_run_between_two_slices() -> None:
     """As often as there are slices, although nothing has to be waited for."""
     turns = 0

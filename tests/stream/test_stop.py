@@ -129,36 +129,6 @@ def test_a_second_stop_changes_nothing() -> None:
         assert stream.message == message
 
 
-def test_many_threads_may_stop_at_the_same_moment() -> None:
-    """One of them is enough; none of them raises, and none waits."""
-    start = threading.Barrier(9)
-    failures: list[BaseException] = []
-
-    def stop() -> None:
-        start.wait(PATIENCE)
-        try:
-            stream.stop()
-        except BaseException as error:  # noqa: BLE001 - looked at below
-            failures.append(error)
-
-    with (
-        Loopback(SILENT["chunked"]) as server,
-        opened(alone, server.url) as stream,
-        Loop(stream.text) as loop,
-    ):
-        threads = [threading.Thread(target=stop) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        loop.got(2)
-        start.wait(PATIENCE)
-        loop.ended()
-        for thread in threads:
-            thread.join(PATIENCE)
-
-        assert failures == []
-        assert (loop.error, stream.message.ending) == (None, "stopped")
-
-
 def test_the_loop_may_stop_its_own_stream() -> None:
     """It gets no further item, and the connection is closed before the loop is left."""
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
@@ -192,20 +162,6 @@ def test_a_stop_after_the_end_has_no_effect() -> None:
 
         assert message.ending == "complete"
         assert stream.message == message
-
-
-def test_a_stop_after_a_failure_has_no_effect() -> None:
-    """A view that is read again meets the same error."""
-    stream = Stream(ANSWER[:4])
-    errors = []
-    for _ in range(2):
-        with pytest.raises(Exception, match="ended after") as caught:
-            list(stream.text)
-        errors.append(caught.value)
-        stream.stop()
-
-    assert errors[0] is errors[1]
-    assert stream.message.ending == "truncated"
 
 
 class Held(Source):

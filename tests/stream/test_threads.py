@@ -14,12 +14,11 @@ import pytest
 
 from tests.stream.blocked import PATIENCE, SILENT, Loop, alone, opened
 from tests.stream.bodies import ANSWER, USAGE, call, chunk
-from tests.stream.test_ending import Nosy
 from tests.support import wire
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked_head, http_chunk
 from tests.support.sampling import sampled
 from tests.support.timing import at_once, tried_again
-from tests.support.wire import DONE, sse
+from tests.support.wire import DONE
 from tokenstream import Message, Stream
 from tokenstream.errors import ConcurrentRead, StreamTruncated
 from tokenstream.events import TextDelta
@@ -284,24 +283,6 @@ def test_a_second_reader_is_refused_while_the_first_waits_for_bytes() -> None:
 
 
 @tried_again
-def test_a_second_reader_is_refused_while_the_first_decodes() -> None:
-    """No byte is waited for then."""
-    decoding, go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        decoding.set()
-        assert go_on.wait(PATIENCE)
-
-    stream = Stream([sse("Hel"), DONE], format=Nosy(hold))
-    with Loop(stream.text) as loop:
-        assert decoding.wait(PATIENCE)
-        refused_at_once(stream.__next__)
-        go_on.set()
-
-    assert (loop.items, loop.error) == (["Hel"], None)
-
-
-@tried_again
 def test_a_second_reader_is_refused_while_the_first_waits_for_the_response() -> None:
     """Whether the request went out at the first read or in `with`."""
     for in_with in (False, True):
@@ -358,31 +339,6 @@ def test_readers_that_push_each_other_lose_and_double_nothing() -> None:
     assert sorted(map(repr, taken)) == sorted(map(repr, expected))
     assert stream.message.text == "".join(words(600))
     assert stream.message.ending == "complete"
-
-
-def test_a_stream_may_be_handed_from_thread_to_thread() -> None:
-    """One after the other, each goes on where the last one stopped."""
-    chunks = text_only(60)
-    expected = list(Stream(chunks))
-    stream = Stream(iter(chunks))
-    taken: list[Any] = []
-
-    def some() -> Iterator[Any]:
-        for event, _ in zip(stream, range(7), strict=False):
-            taken.append(event)
-            yield event
-
-    while not stream.closed:
-        before = len(taken)
-        with Loop(some) as loop:
-            loop.ended()
-        assert loop.error is None
-        if len(taken) - before < 7:
-            break
-
-    # `zip` takes one event more than it gives on.
-    assert len(expected) - len(expected) // 8 == len(taken)
-    assert stream.message.text == "".join(words(60))
 
 
 def test_a_stream_that_is_opened_in_one_thread_is_read_and_closed_in_others() -> None:

@@ -141,19 +141,6 @@ def test_many_calls_take_one_thread_which_then_ends(set_call: Any) -> None:
     assert all(not thread.is_alive() for thread in seen)
 
 
-def test_at_most_one_thread_runs_at_a_time() -> None:
-    """While a call is to be made, no other thread is started."""
-    timers, before = TimerThread(), _threads()
-    calls = [timers.set(_LATER, lambda: None) for _ in range(100)]
-    last = threading.Event()
-    timers.set(0.0, last.set)
-
-    assert last.wait(PATIENCE)
-    assert len(_threads() - before) == 1
-    for each in calls:
-        each.cancel()
-
-
 def test_cancelled_calls_do_not_pile_up() -> None:
     """Those of a thousand short answers are forgotten long before their times come."""
     timers = TimerThread()

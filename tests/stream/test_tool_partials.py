@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from tests.stream.recipes import (
 from tests.support import wire
 from tests.support.chunkings import chunked
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Stream, resilient
+from tokenstream import Stream
 from tokenstream.errors import (
     InvalidJSON,
     MisuseError,
@@ -191,10 +190,6 @@ def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:
         list(view)
 
 
-def test_a_call_of_another_tool_that_was_cut_is_no_error() -> None:
-    assert [] == list(Stream([*chat_call(0, "{", name="other"), *ended("length")]).tool_partials(look))
-
-
 def test_the_arguments_of_a_function_are_drafted_as_it_takes_them() -> None:
     """By the names of its parameters; where the only one is an object, as the model writes that."""
 
@@ -242,25 +237,6 @@ def test_drafts_of_almost_json_follow_what_the_model_writes(text: str, *, is_nam
     assert "Pan" == drafts[-1].call.run() == drafts[-1].draft.get(*path)
     assert () == drafts[-1].draft.errors
     assert drafts[-1].draft.complete
-
-
-@pytest.mark.parametrize("prefix", [["{}"], []])
-def test_an_empty_object_before_the_arguments_is_none_of_them(prefix: list[str]) -> None:
-    """Some servers fill it in and then send what there is."""
-    first, *rest = chat_call(0, TEXT)
-    body = [first, *(wire.chat(wire.chat_call(0, piece)) for piece in prefix), *rest, *ended()]
-    drafts = list(watch(Stream(body)))
-
-    assert (RECIPE, RECIPE) == (drafts[-1].final(), drafts[-1].draft.final())
-    assert not any(each.draft.errors for each in drafts)
-
-
-def test_arguments_that_the_end_writes_in_another_way_are_those() -> None:
-    """What a format's last event says counts."""
-    for done in (TEXT.replace(", ", " ,"), TEXT.replace("Mix", "Stir")):
-        *_, last = watch(Stream(responses(TEXT[:60], done=done, call=True)))
-
-        assert Recipe.model_validate_json(done) == last.final() == last.draft.final()
 
 
 def test_free_text_is_the_first_argument() -> None:
@@ -313,32 +289,6 @@ def test_what_a_validator_raises_comes_out_as_it_is() -> None:
                     found.extend(iter(view))
 
         assert ["call_0"] == [each.id for each in found if each.complete] or not late
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "again", [SEVERAL, [*chat_call(0, TEXT), *chat_call(1, LOOK, name="look"), *ended()]]
-)
-def test_an_answer_that_begins_again_gives_no_call_twice(again: list[bytes]) -> None:
-    """Drafts of what was open begin again; where a call differs that was given, the error says so."""
-    first = [*chat_call(0, TEXT), *chat_call(1, LOOK, name="look")]
-    for cut in range(1, len(first)):
-        bodies = [first[:cut], again]
-        given: list[CallDraft[Any, Any]] = []
-        with (
-            resilient(lambda _: iter(bodies.pop(0)), Retry(mode="restart", wait=0)) as stream,  # noqa: B023
-            suppress(StreamTruncated),
-        ):
-            given.extend(iter(watch(stream)))
-        whole = [each.index for each in given if each.complete and each.error is None]
-
-        assert len(set(whole)) == len(whole)
-        if again is not SEVERAL:
-            assert [0, 1] == whole
-        after = [
-            each for at, each in enumerate(given) if 0 in [done.index for done in given[:at] if done.complete]
-        ]
-        assert 0 not in [each.index for each in after]
 
 
 def test_other_choices_and_readers_have_their_own() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from tests.formats.anthropic import payloads as anthropic
 from tests.formats.gemini import payloads as gemini
@@ -21,10 +20,6 @@ from tokenstream.message import ToolCall
 
 RECORDINGS = ROOT / "tests" / "recordings"
 BROKEN = '{"path": "/srv",]'
-
-
-class Remove(BaseModel):
-    path: str
 
 
 def get_weather(city: str) -> str:
@@ -108,16 +103,6 @@ async def test_an_async_stream_gives_the_same() -> None:
         results.append(result if isinstance(result, str) else await result)
 
     assert ["sun in Oslo", "noon"] == results
-
-
-def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
-    """In the order in which the calls ended, the broken ones among them."""
-    chunks = anthropic_body('{"path": "/a"}', BROKEN, '{"path": "/b"}')
-    stream = Stream(chunks)
-    stream.final()
-    late = [(checked.id, checked.error is None) for checked in stream.validated_calls(rm)]
-
-    assert [("call_0", True), ("call_1", False), ("call_2", True)] == seen(chunks) == late
 
 
 def test_choices_have_checked_calls_of_their_own() -> None:
@@ -228,17 +213,6 @@ def test_a_call_that_had_ended_before_the_cut_keeps_its_error() -> None:
     assert [("call_0", False)] == seen(chunks)
 
 
-def test_a_failure_comes_after_the_calls() -> None:
-    """As in every view, and again when it is read again."""
-    stream = Stream(anthropic_body('{"path": "/a"}', '{"path": "/b"}')[:6])
-    view = stream.validated_calls(rm)
-
-    assert "removed /a" == next(view).run()
-    for _ in range(2):
-        with pytest.raises(StreamTruncated):
-            next(view)
-
-
 def test_calls_can_wait_for_the_whole_answer() -> None:
     """`when_complete()` gives none of a stream that fails, and the broken ones in their places."""
     chunks = anthropic_body('{"path": "/a"}', BROKEN)
@@ -252,79 +226,12 @@ def test_calls_can_wait_for_the_whole_answer() -> None:
     assert [] == found
 
 
-@pytest.mark.anyio
-async def test_an_async_stream_can_wait_for_the_whole_answer() -> None:
-    view = AsyncStream(AsyncSource(chat_body('{"path": "/a"}'))).validated_calls(rm=Remove)
-
-    assert [Remove(path="/a")] == [checked.arguments async for checked in view.when_complete()]
-
-
 def test_an_error_has_what_the_answer_had_come_to() -> None:
     """As the errors of a stream do."""
     [checked] = Stream(chat_body('{"path": 3}')).validated_calls(rm)
 
     assert isinstance(checked.error, OutputInvalid)
     assert ["call_0"] == [part.id for part in checked.error.partial.tool_calls]
-
-
-@pytest.mark.parametrize(
-    "payloads",
-    [
-        [anthropic.tool(0), anthropic.stop(0)],
-        [anthropic.tool(0), anthropic.arguments(0, ""), anthropic.stop(0)],
-        [anthropic.tool(0, input={"path": "/srv"}), anthropic.stop(0)],
-        [anthropic.tool(0, input={}), anthropic.arguments(0, '{"path": "/srv"}'), anthropic.stop(0)],
-    ],
-    ids=["empty", "empty delta", "whole in the start", "after an empty object"],
-)
-def test_arguments_are_taken_once_however_they_come_from_anthropic(payloads: list[dict[str, Any]]) -> None:
-    """Empty, whole, or after the `{}` that every start has."""
-
-    def run(**given: str) -> dict[str, str]:
-        return given
-
-    [checked] = Stream(body(anthropic.answer(*payloads, reason="tool_use"))).validated_calls(rm=run)
-
-    assert checked.run() in ({}, {"path": "/srv"})
-    assert checked.error is None
-
-
-@pytest.mark.parametrize(
-    "fragments, expected",
-    [
-        ([""], {}),
-        (["{}"], {}),
-        (['{"path": "/srv"}'], {"path": "/srv"}),
-        (['{"path"', ': "/srv"}'], {"path": "/srv"}),
-        (["", '{"path"', ': "/srv"}', ""], {"path": "/srv"}),
-        (["null"], {}),
-        (["{}", '{"path"', ': "/srv"}'], {"path": "/srv"}),
-        (["", "{}", '{"path": "/srv"}'], {"path": "/srv"}),
-        (["{}", "{}"], {}),
-    ],
-)
-def test_arguments_are_taken_once_however_they_come_from_chat(
-    fragments: list[str], expected: dict[str, str]
-) -> None:
-    """In one piece, in several, after an empty object, or not at all."""
-    first, *rest = fragments
-    chunks = [chunk(call(0, "call_a", "rm", first)), *[chunk(call(0, None, None, text)) for text in rest]]
-
-    def run(**given: str) -> dict[str, str]:
-        return given
-
-    stream = Stream([*chunks, chunk({}, "tool_calls"), DONE])
-    [checked] = stream.validated_calls(rm=run)
-
-    assert expected == checked.run()
-    assert [checked.arguments_text] == [each.arguments_text for each in stream.message.tool_calls]
-
-
-def test_arguments_that_the_done_event_repeats_are_taken_once() -> None:
-    """Responses says them in deltas, in two done events and in the end."""
-    assert ["removed /srv"] == [
-        checked.run() for checked in Stream(responses_body('{"path": "/srv"}')).validated_calls(rm)
-    ]
 
 
 @pytest.mark.parametrize(
@@ -355,12 +262,3 @@ def test_what_is_no_tool_is_refused_before_the_loop() -> None:
     """Nothing has been read by then."""
     with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="no tools"):
         stream.validated_calls()
-
-
-def test_the_view_says_what_to_take_where_it_is_no_list() -> None:
-    with Stream(ANSWER) as stream:
-        view = stream.validated_calls(rm)
-
-        assert "<ToolCallView of stream.message.tool_calls>" == repr(view)
-        with pytest.raises(MisuseError, match=r"stream\.message\.tool_calls"):
-            bool(view)

@@ -17,7 +17,7 @@ from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
-from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
+from tokenstream.events import ReasoningDelta, ToolCallDone
 
 
 def test_text_comes_piece_by_piece() -> None:
@@ -29,31 +29,6 @@ def test_reasoning_and_tool_calls_have_views_of_their_own() -> None:
     """One aspect each, whatever else the stream holds."""
     assert list(Stream(ANSWER).reasoning) == ["Hm. ", "Weather."]
     assert [call.arguments for call in Stream(ANSWER).tool_calls] == [{"city": "Oslo"}, {}]
-
-
-def test_a_view_that_starts_late_first_gives_what_it_missed() -> None:
-    """In one piece, out of the message, then live."""
-    stream = Stream(ANSWER)
-    for event in stream:
-        if isinstance(event, TextDelta) and event.text == "me ":
-            break
-
-    assert list(stream.text) == ["Let me ", "see."]
-    assert list(stream.reasoning) == ["Hm. Weather."]
-
-
-def test_a_view_that_is_read_after_a_failure_gives_what_there_is_then_the_same_error() -> None:
-    """As often as it is read."""
-    stream = Stream(ANSWER[:4])
-    errors, pieces = [], []
-    for _ in range(3):
-        with pytest.raises(StreamTruncated) as caught:
-            for piece in stream.text:
-                pieces.append(piece)
-        errors.append(caught.value)
-
-    assert pieces == ["Let ", "me ", "Let me ", "Let me "]
-    assert errors[0] is errors[1] is errors[2]
 
 
 def test_calls_can_wait_for_the_whole_answer() -> None:
@@ -73,25 +48,6 @@ def _until_error(view: Any) -> list[Any]:
         for item in view:
             items.append(item)
     return items
-
-
-def test_each_choice_has_views() -> None:
-    """Alternative answers come interleaved and are read apart."""
-    body = [
-        chunk({"content": "a"}, choice=1),
-        chunk({"content": "b"}),
-        chunk({"content": "A"}, choice=1),
-        chunk({}, "stop", choice=1),
-        chunk({}, "stop"),
-        DONE,
-    ]
-    stream = Stream(body)
-
-    assert list(stream.choice(1).text) == ["a", "A"]
-    assert list(stream.text) == ["b"]
-    assert stream.choice(1).message.text == "aA"
-    assert stream.choice(1).index == 1
-    assert [message.choice for message in stream.messages] == [0, 1]
 
 
 def test_a_choice_that_never_came_gives_nothing() -> None:
@@ -118,12 +74,6 @@ def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: Any) -> No
             stream.close()
         else:
             anyio.run(stream.aclose)
-
-
-def test_a_view_of_another_choice_names_that_choices_message() -> None:
-    """Its value is in that choice's message."""
-    with Stream(ANSWER) as stream, pytest.raises(MisuseError, match=r"stream\.choice\(1\)\.message\.text"):
-        len(stream.choice(1).text)
 
 
 def test_a_view_shows_what_it_is() -> None:

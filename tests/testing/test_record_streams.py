@@ -54,16 +54,6 @@ def test_a_stream_in_a_format_of_ones_own_is_recorded(path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("at_hand", [False, True])
-async def test_an_async_stream_is_recorded_under_its_events(path: Path, at_hand: bool) -> None:
-    """The same for an AsyncStream, of what comes and of what is there already."""
-    async with record(AsyncStream(CHAT if at_hand else AsyncSource(CHAT)), path) as stream:
-        assert "Hello" == (await stream.final()).text
-
-    assert CHAT == load(path).chunks()
-
-
-@pytest.mark.anyio
 async def test_a_stream_that_opens_its_source_later_is_recorded_from_then_on(tmp_path: Path) -> None:
     """A context manager, and an awaitable."""
     clock = VirtualClock()

@@ -1,7 +1,8 @@
-"""Replaying recordings by a clock that runs: it takes the time that it took."""
+"""Replaying recordings by a clock that runs, and the clocks by which they are played."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,11 @@ from tests.support.timing import PATIENCE, TooLate, at_once, at_rest, tried_agai
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
-from tokenstream.testing import faults
+from tokenstream.testing import VirtualClock, faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 
 HASTY = testing.script().text("a").pause(0.05).text("b").finish().recording("openai-chat")
 """Read in earnest, it takes a twentieth of a second."""
@@ -154,3 +156,39 @@ async def test_what_a_stage_holds_is_given_while_the_next_chunk_is_waited_for(
 
     assert ["a", "b", "c"] == pieces
     assert "complete" == stream.message.ending
+
+
+def test_a_virtual_clock_stands_still_until_it_is_told_to_go_on() -> None:
+    """Nothing but its user moves it."""
+    clock = VirtualClock(5)
+    clock.advance(0)
+    clock.advance(90.5)
+
+    assert 95.5 == clock()
+    assert "VirtualClock(95.5)" == repr(clock)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.inf, math.nan])
+def test_a_clock_goes_forward(seconds: float) -> None:
+    """Neither backwards nor for ever."""
+    clock = VirtualClock()
+    with pytest.raises(ValueError, match="forward by a number of seconds"):
+        clock.advance(seconds)
+
+    assert 0.0 == clock()
+
+
+def test_waiting_by_a_virtual_clock_takes_no_time() -> None:
+    """The time has passed at once; what has passed already changes nothing."""
+    clock = VirtualClock()
+
+    assert (0.0, 0.0) == (clock.until(90), clock.until(30))
+    assert 90 == clock()
+
+
+def test_a_clock_is_taken_as_it_is() -> None:
+    """A virtual one is shared with whoever made it; without any there is a new one each time."""
+    mine, silence = VirtualClock(), testing.script()
+
+    assert mine is testing.transport(silence, clock=mine).clock
+    assert testing.transport(silence).clock is not testing.transport(silence).clock

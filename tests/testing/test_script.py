@@ -51,13 +51,6 @@ def test_text_comes_in_pieces_like_a_model_s() -> None:
     assert ["Hello", " dear", " world"] == pieces
 
 
-def test_pieces_can_be_given() -> None:
-    """A test can fix the pieces if they matter to it."""
-    events = testing.script().text("He", "", "llo").events
-
-    assert ["He", "llo"] == [event.text for event in events if isinstance(event, TextDelta)]
-
-
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "a  b\t", " leading", "trailing \n", "漢字\u2028🌊" * 9])
 def test_no_character_of_a_text_is_lost(text: str) -> None:
     """White space at either end is part of the answer."""
@@ -192,13 +185,6 @@ def test_a_payload_is_sent_as_it_is() -> None:
     assert "ab" == stream.message.text
 
 
-def test_a_ping_is_a_heartbeat() -> None:
-    """It is seen by who asks for it."""
-    stream = testing.script().text("a").ping().text("b").finish().stream("anthropic", pings=True)
-
-    assert {"Ping", "TextDelta"} <= {type(event).__name__ for event in stream}
-
-
 def test_pauses_are_times_of_arrival() -> None:
     """Everything after a pause arrives that much later."""
     recording = testing.script().text("a").pause(2).text("b").pause(0.5).finish().recording("anthropic")
@@ -261,11 +247,6 @@ def test_whatever_a_model_says_has_a_word() -> None:
         for reasoning, _, citation, media, _ in [script.message.parts]
         if reasoning.kind == "reasoning" and media.kind == "media" and citation.kind == "citation"
     ]
-
-
-@pytest.mark.anyio
-async def test_a_script_plays_for_an_event_loop() -> None:
-    assert "Hello" == (await testing.script().text("Hello").finish().astream("gemini").final()).text
 
 
 def test_mistral_s_own_api_is_written_as_it_sends() -> None:

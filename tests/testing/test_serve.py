@@ -95,17 +95,6 @@ def test_a_recording_keeps_its_status_and_headers() -> None:
     assert "content-length" not in response.headers
 
 
-def test_each_request_gets_the_next() -> None:
-    """A request too many gets status 500, and the client's error says how many there were."""
-    with testing.serve([HELLO, BYE]) as server:
-        texts = [connect(f"{server.url}{CHAT}", json={}).final().text for _ in range(2)]
-        late = _post(server)
-
-    assert ["Hello", "Bye"] == texts
-    assert 500 == late.status_code
-    assert "all 2 prepared answers have been given" in late.json()["error"]["message"]
-
-
 def test_a_format_that_cannot_be_told_is_an_error_of_the_client() -> None:
     """The server says what is missing, in the place where the test's client shows it."""
     with testing.serve(HELLO) as server:
@@ -122,11 +111,6 @@ def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
 
     assert 500 == response.status_code
     assert "header x-name cannot be sent" in response.json()["error"]["message"]
-
-
-def test_a_mapping_answers_at_its_paths() -> None:
-    with testing.serve({"/a": HELLO.recording("text")}) as server:
-        assert [200, 404] == [_post(server, path).status_code for path in ("/a", "/b")]
 
 
 def test_a_function_sees_the_request() -> None:
@@ -223,12 +207,6 @@ def test_pauses_are_real() -> None:
         assert "ab" == connect(f"{server.url}{CHAT}", json={}).final().text
 
         assert time.monotonic() - began >= 0.3
-
-
-def test_at_once_there_are_no_pauses() -> None:
-    """As they are asked for, and not else."""
-    with testing.serve(testing.script().text("a").pause(600).text("b").finish()) as server:
-        assert "ab" == connect(f"{server.url}{CHAT}", json={}).final().text
 
 
 def test_what_cannot_be_played_does_not_start() -> None:

@@ -16,7 +16,7 @@ from tests.sources.sockets import answer, event
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE, wait_for
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream, testing
+from tokenstream import Stream, testing
 from tokenstream.errors import StreamInterrupted
 from tokenstream.testing import Arrival, Recording, Server
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 
 client: Any = needed("websockets.sync.client")
-aclient: Any = needed("websockets.asyncio.client")
 exceptions: Any = needed("websockets.exceptions")
 # It imports websockets itself.
 conversations: Any = import_module("tokenstream.testing._serve.websocket")
@@ -72,19 +71,6 @@ def test_a_stream_reads_it(server: Server) -> None:
             message = stream.final()
 
     assert ("Hello", "complete") == (message.text, message.ending)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_an_async_stream_reads_it() -> None:
-    """So is an asynchronous one."""
-    async with (
-        testing.serve(HEARD) as server,
-        aclient.connect(f"{server.ws_url}/v1/realtime", proxy=None) as socket,
-    ):
-        await socket.send(REQUEST)
-        async with AsyncStream(socket) as stream:
-            assert "Hello" == (await stream.final()).text
 
 
 def test_what_the_client_sends_is_noted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,16 +129,6 @@ def test_a_request_is_recorded(server: ReplayServer) -> None:
     assert ("answered", len(EVENTS)) == (known.outcome, known.sent)
 
 
-def test_a_function_may_decide_what_is_answered() -> None:
-    """It sees the request, with any method."""
-
-    def answer(request: Request) -> Reply:
-        return Reply(chunks=[(0.0, request.method.encode())], content_type="text/plain")
-
-    with ReplayServer(answer) as server:
-        assert "DELETE" == httpx.delete(server.url, trust_env=False).text
-
-
 def test_an_unknown_path_is_refused_in_the_words_of_a_provider(server: ReplayServer) -> None:
     """The error is JSON, and says what there is."""
     response = httpx.post(f"{server.url}/nothing", trust_env=False)
@@ -198,16 +188,6 @@ def test_a_cut_breaks_the_body_after_what_was_sent(how: str, raised: type[Except
     exchange = server.exchanges[0]
 
     assert (EVENTS[:15], "cut", 15) == (b"".join(received), exchange.outcome, exchange.sent)
-
-
-def test_a_client_that_leaves_is_noticed_in_a_pause(server: ReplayServer) -> None:
-    """The server waits for the client and for its next chunk at once."""
-    with httpx.stream("POST", f"{server.url}/slow", trust_env=False):
-        (exchange,) = server.exchanges
-        assert "answering" == exchange.outcome
-
-    assert exchange.over.wait(PATIENCE)
-    assert ("abandoned", 0) == (exchange.outcome, exchange.sent)
 
 
 def test_a_client_that_leaves_while_it_is_sent_to_ends_the_answer() -> None:
@@ -284,11 +264,6 @@ def test_a_paced_body_is_the_same_body_at_the_rate_that_was_asked_for(count: int
     assert body == b"".join(data for _, data in chunks)
     assert (count, 0.5) == (len(chunks), pauses[0])
     assert abs(sum(pauses[1:]) - (count - 1) / rate) <= 1.5 / rate
-
-
-def test_a_body_without_content_has_no_chunk() -> None:
-    """Nothing is sent of it, whatever the rate."""
-    assert [] == paced(b"", rate=5.0)
 
 
 def test_a_reply_to_head_and_one_without_content_have_no_body() -> None:

@@ -1,13 +1,17 @@
-"""The transport that plays to clients of httpx and httpx2."""
+"""The transport that plays to clients of httpx and httpx2, also at routes of respx."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import httpx
 import pytest
+import respx
 
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, aconnect, connect, testing
@@ -17,6 +21,8 @@ from tokenstream.testing import Arrival, Recording
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import ModuleType
+
+    from respx import MockRouter
 
 
 HELLO = testing.script().text("Hello").finish("stop")
@@ -37,15 +43,6 @@ def test_a_client_reads_what_is_played(library: ModuleType) -> None:
         assert (200, "HTTP/1.1", URL) == (response.status_code, response.http_version, str(response.url))
         assert "text/event-stream; charset=utf-8" == response.headers["content-type"]
         assert HELLO.chunks("openai-chat") == list(response.iter_raw())
-
-
-@both
-@pytest.mark.anyio
-async def test_an_async_client_reads_the_same(library: ModuleType) -> None:
-    """One transport serves both kinds."""
-    played = testing.transport(HELLO)
-    async with library.AsyncClient(transport=played) as client, client.stream("POST", URL) as response:
-        assert HELLO.chunks("openai-chat") == [chunk async for chunk in response.aiter_raw()]
 
 
 @both
@@ -124,15 +121,6 @@ def test_a_stall_takes_no_time() -> None:
 
     assert time.monotonic() - began < 30
     assert 60 == pytest.approx(played.clock(), abs=0.01)
-
-
-def test_a_pause_that_the_client_allows_takes_no_time_either() -> None:
-    """The clock goes on as if it had been waited for."""
-    played = testing.transport(testing.script().text("Hel").pause(90).text("lo").finish(), pace="recorded")
-    with httpx.Client(transport=played, timeout=100) as client:
-        assert b"[DONE]" in client.post(URL).content
-
-    assert 90 == played.clock()
 
 
 def test_a_stall_that_nothing_ends_is_an_error_of_the_test() -> None:
@@ -232,14 +220,6 @@ async def test_two_streams_take_turns() -> None:
     assert sorted(seen, reverse=True) != seen
 
 
-def test_each_request_gets_the_next() -> None:
-    """A request too many is an error of the test."""
-    with httpx.Client(transport=testing.transport([HELLO])) as client:
-        client.post(URL)
-        with pytest.raises(MisuseError, match="all 1 prepared answers have been given"):
-            client.post(URL)
-
-
 def test_it_may_be_closed_like_any() -> None:
     """A client that is given it closes it, and it plays on."""
     played = testing.transport([HELLO, HELLO])
@@ -249,13 +229,6 @@ def test_it_may_be_closed_like_any() -> None:
     played.close()
 
     assert 2 == len(played.requests)
-
-
-@pytest.mark.anyio
-async def test_it_may_be_closed_in_an_event_loop() -> None:
-    """So does an asynchronous one."""
-    async with testing.transport(HELLO) as played:
-        await played.aclose()
 
 
 def test_it_answers_a_request_as_a_mock_does() -> None:
@@ -273,3 +246,29 @@ def test_a_subclass_of_a_request_is_one() -> None:
     response = testing.transport(HELLO)(Mine("POST", URL))
 
     assert b"".join(HELLO.chunks("openai-chat")) == response.read()
+
+
+def test_a_route_plays_a_script(respx_mock: MockRouter) -> None:
+    """The code under test makes its own client."""
+    route = respx_mock.post(URL).mock(side_effect=testing.transport(HELLO))
+
+    assert "Hello" == connect(URL, json={"model": "m"}).final().text
+    assert {"model": "m"} == json.loads(route.calls.last.request.content)
+
+
+def test_a_router_of_clients_plays_it_too() -> None:
+    """This covers the case in which respx replaces httpx's transport instead of httpcore's."""
+    with respx.mock(using="httpx") as mocked:
+        mocked.post(URL).mock(side_effect=testing.transport(HELLO))
+
+        assert "Hello" == connect(URL, json={}).final().text
+
+
+@pytest.mark.slow
+def test_respx_is_not_loaded() -> None:
+    """It is there where somebody uses it."""
+    code = (
+        "import sys, tokenstream.testing._serve.transport; assert not {'respx', 'httpx2'} & set(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)

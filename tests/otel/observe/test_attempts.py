@@ -13,7 +13,6 @@ from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, DURATION, TOKENS
 from tests.otel.observe.test_faults import Raises
 from tests.recovery.routes.providers import Behaviour, Provider
-from tests.support.packages import needed
 from tokenstream import Retry, Route, aconnect, connect, resilient
 from tokenstream.errors import StreamError
 from tokenstream.otel import observe
@@ -198,16 +197,6 @@ def test_a_route_has_its_span_even_if_it_is_asked_once(backend: Backend) -> None
     assert [1] == [point.count for point in backend.points(OWN)]
 
 
-def test_one_attempt_without_routes_is_the_answer_itself(backend: Backend) -> None:
-    """Nothing of it is told twice."""
-    provider = Provider("openai-chat")
-    asked = connect(provider.url, json=provider.payload, client=provider.client(), retry=Retry())
-    with observe(asked, **backend.takes) as stream:
-        stream.final()
-
-    assert ((), []) == (backend.attempts, backend.points(OWN))
-
-
 def test_without_a_request_of_the_library_the_caller_names_provider_and_model(backend: Backend) -> None:
     """They are the same for all attempts, as far as is known."""
     chunks = ANSWER.chunks("openai-chat")
@@ -266,16 +255,6 @@ class _Slow(httpx.AsyncBaseTransport):
         await anyio.sleep(self._seconds.get(request.url.host, 5.0))
         response: httpx.Response = await self._clients[request.url.host].send(request, stream=True)
         return response
-
-
-def test_every_name_is_one_of_the_conventions_or_our_own(backend: Backend) -> None:
-    """Those of the conventions are spelt as they have them."""
-    _ask("sync", Provider("openai-chat", Behaviour("status")), Provider("anthropic"), backend=backend)
-    module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
-    known = {value for value in vars(module).values() if isinstance(value, str)}
-    told = {name for span in backend.attempts for name in _told(span)}
-
-    assert set() == {name for name in told if name.startswith("gen_ai.")} - known
 
 
 def test_nothing_of_the_content_is_told(backend: Backend) -> None:

@@ -14,7 +14,6 @@ from opentelemetry.trace import StatusCode
 from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, replayed
 from tokenstream import (
-    AsyncStream,
     Deadlines,
     Retry,
     Stream,
@@ -25,7 +24,7 @@ from tokenstream import (
     tap,
     testing,
 )
-from tokenstream.errors import StatusError, StreamError, StreamTruncated
+from tokenstream.errors import StatusError, StreamError
 from tokenstream.otel import observe
 from tokenstream.testing import Server
 
@@ -183,16 +182,6 @@ async def test_an_asynchronous_stream_tells_the_same(backend: Backend, server: S
 
     assert own <= {*one}
     assert {name: one[name] for name in {*one} - own} == {name: two[name] for name in {*two} - own}
-
-
-@pytest.mark.anyio
-async def test_an_asynchronous_stream_that_fails_tells_it(backend: Backend) -> None:
-    """As a synchronous one does."""
-    stream: AsyncStream = ANSWER.astream(pace="recorded", started_at=0.0, fault=testing.faults.cut(event=3))
-    with pytest.raises(StreamTruncated):
-        await observe(stream, **backend.takes).final()
-
-    assert "StreamTruncated" == (backend.span.attributes or {})["error.type"]
 
 
 def test_a_tap_is_observed_beside_its_loop(backend: Backend) -> None:

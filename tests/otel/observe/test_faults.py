@@ -1,22 +1,23 @@
-"""`observe`: what fails in OpenTelemetry never disturbs the loop."""
+"""`observe`: what it refuses and loads, and what fails in OpenTelemetry, which never disturbs the loop."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from tests.otel.backend import Backend
-from tests.otel.observe.support import ANSWER, DURATION, replayed
-from tokenstream import AsyncStream, testing
-from tokenstream.errors import StreamTruncated
+from tests.otel.observe.support import DURATION, replayed
+from tokenstream import testing
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.otel import observe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
 
 class Raises(SpanProcessor):
@@ -59,23 +60,6 @@ def test_an_exporter_that_raises_never_reaches_the_loop(backend: Backend) -> Non
     assert 1 == len(backend.spans)
 
 
-@pytest.mark.anyio
-async def test_what_fails_in_opentelemetry_never_reaches_an_asynchronous_loop(backend: Backend) -> None:
-    """Neither at the end of the answer nor where its task is cancelled."""
-    backend.tracers.add_span_processor(Raises("end", ValueError()))
-    with anyio.move_on_after(0.05) as scope:
-        async with observe(AsyncStream(_never_ending(), started_at=0.0), **backend.takes) as stream:
-            await stream.final()
-
-    assert scope.cancelled_caught
-    assert "stopped" == (backend.span.attributes or {})["tokenstream.ending"]
-
-
-async def _never_ending() -> AsyncIterator[bytes]:
-    yield ANSWER.chunks("openai-chat")[0]
-    await anyio.sleep_forever()
-
-
 def test_an_instrument_that_raises_never_reaches_the_loop(caplog: pytest.LogCaptureFixture) -> None:
     """Neither where it is made nor where something is recorded; the error that is on its way stays."""
 
@@ -111,3 +95,39 @@ def test_nothing_of_opentelemetry_runs_while_the_answer_is_read(backend: Backend
         assert [] == backend.metrics()
         with pytest.raises(KeyboardInterrupt):
             stream.final()
+
+
+def test_only_a_stream_that_is_to_be_read_is_observed(backend: Backend) -> None:
+    """Each misuse says what to do instead."""
+    ended, no_stream = replayed(), list[bytes]()
+    ended.final()
+    refused: Any = no_stream
+
+    with pytest.raises(MisuseError, match="observe a stream before it is read"):
+        observe(ended)
+    with observe(replayed(), **backend.takes) as twice, pytest.raises(MisuseError, match="observed already"):
+        observe(twice)
+    with pytest.raises(MisuseError, match="a stream, a tap or a run, and not list"):
+        observe(refused)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """opentelemetry-api is loaded by the first call, and nothing of its SDK ever."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+
+    with replayed() as stream, pytest.raises(MisuseError, match=r'pip install "llm-tokenstream\[otel\]"'):
+        observe(stream)
+
+
+@pytest.mark.slow
+def test_importing_loads_no_opentelemetry() -> None:
+    """Who does not observe pays nothing."""
+    code = "import sys, tokenstream.otel; print([name for name in sys.modules if 'opentelemetry' in name])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout
+
+
+def test_without_a_provider_nothing_is_recorded() -> None:
+    """The API's own stand-ins take what is told."""
+    assert "Hello" == observe(replayed()).final().text

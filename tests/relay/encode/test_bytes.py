@@ -227,17 +227,6 @@ def test_closing_the_bytes_closes_the_stream() -> None:
     anyio.run(cancelled)
 
 
-def test_a_reader_of_a_broadcast_is_encoded() -> None:
-    """One upstream, two protocols at once."""
-    one, two = Stream(ANSWER.chunks("openai-chat")).tee(2)
-    ours, text = relay.encode(one), relay.encode(two, "text")
-    found = [next(ours), next(ours), next(ours)]
-    words = [next(text)]
-
-    assert b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n" == b"".join([*words, *text])
-    assert "complete" == Stream([*found, *ours]).final().ending
-
-
 def test_the_headers_of_a_protocol() -> None:
     """Nothing in between buffers or changes such a body; a WebSocket has none."""
     found = relay.headers("ui-message")

@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from tests.relay.encode.support import all_of
-from tests.relay.journals import events_of
 from tests.relay.news import OUTPUT, PLANS, PROGRESS, RESULTS, TEXTS, run_with_news
 from tests.support.encoders import PROTOCOLS, READ_BACK, create, read_as
 from tokenstream import Steps, Stream, relay
@@ -26,7 +25,7 @@ from tokenstream.events import (
     TextDelta,
     ToolResult,
 )
-from tokenstream.relay import MemoryJournal, ProtocolName
+from tokenstream.relay import ProtocolName
 from tokenstream.relay._events_in import merge_deltas
 
 if TYPE_CHECKING:
@@ -92,48 +91,6 @@ async def _encode_later(events: list[Event], protocol: ProtocolName) -> list[byt
 async def _later(events: list[Event]) -> AsyncIterator[Event]:
     for event in events:
         yield event
-
-
-def test_a_journal_has_all_news() -> None:
-    """A follower gets from a journal what the run has told, as it was."""
-    events = run_with_news()
-
-    async def main() -> list[Any]:
-        async with MemoryJournal() as journal:
-            id = await journal.start(_later(events))
-            return await events_of(journal, id)
-
-    found = [event for event in anyio.run(main) if isinstance(event, NEWS)]
-    assert [event for event in events if isinstance(event, NEWS)] == found
-
-
-class Socket:
-    """A WebSocket whose client only listens."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-
-    async def recv(self) -> str:
-        await anyio.sleep_forever()
-        raise AssertionError
-
-    async def send(self, message: str) -> None:
-        self.heard.append(message.encode())
-
-    async def close(self, code: int, reason: str) -> None:
-        raise AssertionError(f"closed with {code}: {reason}")
-
-
-def test_a_websocket_has_all_news() -> None:
-    """Each event is one message, as in a line of JSON."""
-    events = run_with_news()
-    socket = Socket()
-
-    assert anyio.run(relay.websocket, socket, _later(events))
-    found = [*Stream(socket.heard)]
-    assert [event for event in events if isinstance(event, NEWS)] == [
-        event for event in found if isinstance(event, NEWS)
-    ]
 
 
 @pytest.mark.parametrize("protocol", [*OWN, *UI])

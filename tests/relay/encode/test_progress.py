@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.relay.journals import events_of
 from tests.relay.news import run_with_news
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tests.support.encoders import PROTOCOLS, create, read_as
@@ -24,7 +23,7 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.message import ToolCall
-from tokenstream.relay import MemoryJournal, ProtocolName
+from tokenstream.relay import ProtocolName
 
 SHOWN: list[Any] = ["asking", {"station": 2, "at": date(2026, 11, 27)}, None]
 READ: list[Any] = ["asking", {"station": 2, "at": "2026-11-27"}, None]
@@ -138,25 +137,6 @@ def test_progress_needs_no_run_around_it(protocol: ProtocolName) -> None:
     found = [event for event in Stream(body, format=read_as(protocol)) if isinstance(event, ToolProgress)]
 
     assert [ToolProgress("c", "shell", 1)] == found
-
-
-def test_a_journal_keeps_the_progress() -> None:
-    """A follower that comes later gets it in its place."""
-    events = _events()
-
-    async def later() -> AsyncIterator[Event]:
-        for event in events:
-            yield event
-
-    async def main() -> list[Any]:
-        async with MemoryJournal() as journal:
-            id = await journal.start(later())
-            return await events_of(journal, id)
-
-    found = [event for event in anyio.run(main) if isinstance(event, ToolProgress)]
-
-    assert READ == [event.output for event in found]
-    assert {"2"} == {event.step for event in found}
 
 
 async def _later(events: AsyncIterator[Event]) -> AsyncIterator[Event]:

@@ -29,8 +29,9 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    UsageUpdate,
 )
-from tokenstream.message import Message, ReasoningPart, ToolCall
+from tokenstream.message import Message, ReasoningPart, TextPart, ToolCall, Usage
 from tokenstream.relay import ProtocolName
 
 OTHERS = [name for name in READ_BACK if name not in ("tokenstream", "ndjson")]
@@ -90,6 +91,41 @@ def test_what_comes_for_a_call_after_its_end_is_dropped(protocol: ProtocolName, 
 
     assert calls[0] == calls[1]
     assert len(calls[0]) == ("tool_call" in load(protocol).expresses)
+
+
+BEGUN = PartStart(TextPart())
+SAID = PartStart(TextPart(text="Hel"))
+SAYING = (
+    *("anthropic", "bedrock-converse", "bedrock-invoke", "cohere"),
+    *("gemini", "gemini-live", "gemini-interactions"),
+)
+"""The protocols that send the words with which a part may begin."""
+
+
+@in_one_test(
+    "text",
+    [
+        [TextDelta("Hello")],
+        [MessageStart(), MessageStart(model="m"), BEGUN, BEGUN, TextDelta("Hello"), PartDone(), PartDone()],
+        [MessageStart(id="a"), TextDelta("Hel"), MessageStart(id="late"), BEGUN, TextDelta("lo")],
+        [SAID, SAID, TextDelta("lo")],
+        [],
+    ],
+    ids=["nothing around it", "twice", "late", "in the start", "no text"],
+)
+@in_one_test("protocol", OTHERS)
+def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
+    protocol: ProtocolName, text: list[Event]
+) -> None:
+    """What a part's start holds is sent once; the last counts are those that count."""
+    if SAID in text and protocol not in SAYING:
+        text = [TextDelta("Hel"), *text]
+    ended = [UsageUpdate(Usage(input_tokens=3)), Finish("stop"), UsageUpdate(Usage(output_tokens=4))]
+    message = read(encode([*text, *ended, UsageUpdate(Usage(output_tokens=5))], protocol), protocol).message
+
+    assert ("Hello" if text else "") == message.text
+    for name, count in (("input_tokens", 3), ("output_tokens", 5)):
+        assert name not in load(protocol).counts or count == getattr(message.usage, name)
 
 
 @in_one_test("protocol", OTHERS)

@@ -14,26 +14,20 @@ from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import (
-    CitationAdded,
     Finish,
     PartDone,
     PartStart,
     ReasoningDelta,
-    RefusalDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    UsageUpdate,
 )
 from tokenstream.message import (
-    Citation,
     MediaPart,
     OpaquePart,
-    ReasoningPart,
     ServerToolCall,
     ToolCall,
-    Usage,
 )
 from tokenstream.testing import all_formats
 
@@ -44,22 +38,6 @@ if TYPE_CHECKING:
 
 
 # -- what has no place ---------------------------------------------------------------------------
-
-
-def whole_call(name: str) -> list[Event]:
-    """Return the events of a call without arguments."""
-    call = ToolCall(id="c", name=name, arguments_text="{}", complete=True)
-    return [ToolCallStart("c", name), ToolCallDone(call)]
-
-
-def cited(**fields: str) -> list[Event]:
-    """Return the events of a text and its source."""
-    return [TextDelta("Hi"), CitationAdded(Citation.model_validate(fields), part=1)]
-
-
-def shown(**fields: str | None) -> list[Event]:
-    """Return the events of a medium that comes whole."""
-    return [PartStart(MediaPart.model_validate({"data": b"0", **fields})), PartDone()]
 
 
 ABSENT: dict[str, tuple[str, Sequence[Event], str]] = {
@@ -103,74 +81,6 @@ def test_an_error_says_in_good_words_what_has_no_place(kind: str) -> None:
     expected = f"the format {format!r} has no place for {named}: leave it out, or take another format"
     assert (expected, {kind: 1}) == (str(caught.value), caught.value.kinds)
     assert "Hi" == decoded(relayed(format, *events, TextDelta("Hi", part=3), drop=name), format).message.text
-
-
-WORDS: list[tuple[str, Any, Sequence[Event], str]] = [
-    ("cohere", "refusal", [RefusalDelta("No")], "a refusal (part 0 of the answer)"),
-    ("cohere", "usage", [UsageUpdate(Usage(reasoning_tokens=3))], "usage.reasoning_tokens"),
-    ("anthropic", "choice", [TextDelta("Hi", choice=1)], "a second choice (choice 1)"),
-    ("anthropic", "finish_reason", [Finish("content_filter")], "the finish reason 'content_filter'"),
-    (
-        "openai-responses",
-        "finish_reason",
-        [TextDelta("Hi"), Finish("tool_calls")],
-        "the finish reason 'tool_calls' without a tool call",
-    ),
-    (
-        "openai-chat",
-        "tool_call_end",
-        [*whole_call("f"), Finish("length")],
-        "a tool call that is whole before the finish reason 'length'",
-    ),
-    (
-        "cohere",
-        "encrypted_reasoning",
-        [PartStart(ReasoningPart(redacted="ZW5j"))],
-        "encrypted reasoning (part 0 of the answer)",
-    ),
-    ("openai-chat", "unlinked_citation", cited(title="B"), "a citation without a URL"),
-    ("gemini", "unlinked_citation", cited(text="C"), "a citation with neither a URL nor a title"),
-    (
-        "openai-responses",
-        "citation_text",
-        cited(url="https://a.test", text="C"),
-        "the cited words of a source (part 1 of the answer)",
-    ),
-    ("openai-chat", "video", shown(mime_type="video/mp4"), "a video (part 0 of the answer)"),
-    (
-        "openai-realtime",
-        "audio",
-        shown(mime_type="audio/wav"),
-        "audio other than audio/pcm (part 0 of the answer)",
-    ),
-    ("gemini", "media", shown(mime_type=None), "media whose type or content is not known"),
-    (
-        "gemini",
-        "transcript",
-        shown(mime_type="audio/pcm", transcript="words"),
-        "the words of audio (part 0 of the answer)",
-    ),
-    (
-        "openai-responses",
-        "media_url",
-        [PartStart(MediaPart(url="https://a.test")), PartDone()],
-        "media that were not sent themselves (part 0 of the answer)",
-    ),
-    ("text", "characters", [TextDelta("a\rb")], "a carriage return in text"),
-    ("text", "characters", [TextDelta("\ud83d")], "half of a surrogate pair"),
-]
-
-
-@in_one_test("format, kind, events, words", WORDS)
-def test_an_error_says_which_kind_was_lost(
-    format: str, kind: str, events: Sequence[Event], words: str
-) -> None:
-    """In words for people; `tests/relay/test_losses.py` tries each kind with each protocol."""
-    with pytest.raises(NotExpressible) as caught:
-        relayed(format, *events)
-
-    expected = f"the format {format!r} has no place for {words}: leave it out, or take another format"
-    assert (expected, {kind: 1}) == (str(caught.value), caught.value.kinds)
 
 
 def test_a_name_that_drop_does_not_know_is_misuse() -> None:

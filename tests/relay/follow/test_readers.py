@@ -1,21 +1,24 @@
-"""Answers of a journal over ASGI: what readers of every protocol get."""
+"""Answers of a journal over ASGI: what readers of every protocol get, and our own client over cuts."""
 
 from __future__ import annotations
 
+import math
+import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
-from tests.relay.follow.support import answer_to, memory_journal, read_body, without_notes
+from tests.relay.follow.support import answer_to, failing, memory_journal, read_body, without_notes
 from tests.relay.journals import Answer, read
 from tests.support.asgi import Client
 from tests.support.encoders import load
-from tokenstream import AsyncStream, relay
-from tokenstream.errors import StreamError
+from tokenstream import AsyncStream, Retry, Stream, aconnect, relay
+from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import Finish, TextDelta
 
 pytestmark = pytest.mark.anyio
@@ -206,17 +209,6 @@ async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> No
         assert b"Hello" in (await answer_to(journal, "id")).body
 
 
-async def test_a_request_that_is_sent_twice_gets_one_answer() -> None:
-    """The second stream is closed, and its reader gets the first answer from its beginning."""
-    async with memory_journal() as journal:
-        answers, clients = [Answer("first", over=True), Answer("second", over=True)], [Client(), Client()]
-        for answer, client in zip(answers, clients, strict=True):
-            await client.call(relay.respond(answer.stream, journal=journal, id="id"))
-
-    assert ["first"] * 2 == [read_body(client, "tokenstream")[0].text for client in clients]
-    assert answers[1].stream.closed
-
-
 async def test_what_is_redacted_is_not_in_the_journal() -> None:
     """A shape is applied before the answer is written, so that no reader and no storage has the rest."""
     async with memory_journal() as journal:
@@ -283,16 +275,62 @@ async def test_the_end_of_the_server_sends_readers_away() -> None:
     assert client.ended
 
 
-async def test_a_stop_reaches_all_readers() -> None:
-    """`relay.stop` ends the answer for whoever follows it, with what there is of it."""
-    async with memory_journal() as journal:
-        answer, client = Answer("Hel"), Client(method="GET")
-        id = await journal.start(answer.stream)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call, relay.follow(journal, id))
-            await client.until(lambda: b"Hel" in client.body)
-            assert "stopped" == await relay.stop(journal, id)
-        assert ["ended", "unknown"] == [await relay.stop(journal, each) for each in (id, "?")]
+class _Cutting(httpx.AsyncBaseTransport):
+    """Asks an application, and breaks each response off somewhere.
 
-    message, _ = read_body(client, "tokenstream")
-    assert ("Hel", "stopped") == (message.text, message.ending)
+    Args:
+        app: The application.
+        seed: Decides where.
+    """
+
+    def __init__(self, app: Any, seed: int) -> None:
+        self.app = app
+        self.source = random.Random(seed)
+        self.asked: list[str | None] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        client = Client(method="GET")
+        client.scope["path"] = request.url.path
+        client.scope["headers"] = request.headers.raw
+        self.asked.append(request.headers.get("last-event-id"))
+        await client.call(self.app)
+        body, cut = client.body, self.source.randint(0, 400)
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            yield body[:cut]
+            if cut < len(body):
+                raise httpx.ReadError("cut")
+
+        return httpx.Response(client.status or 0, headers=client.headers, content=pieces())
+
+
+@pytest.mark.slow
+async def test_our_own_client_follows_a_journal_over_cuts() -> None:
+    """`connect` with `Retry(mode="resume")` asks again from its position, and ends with the answer once."""
+    words = [f"word {number} " for number in range(30)]
+    async with memory_journal() as journal:
+        id = await journal.start(Answer(*words, over=True).stream)
+        await read(journal, id)
+        for seed in range(8):
+            transport = _Cutting(relay.routes(journal), seed)
+            async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+                again = Retry(mode="resume", wait=0, attempts=100)
+                async with aconnect(f"http://here/{id}", method="GET", client=client, retry=again) as stream:
+                    pieces = [piece async for piece in stream.text]
+
+            assert "".join(words) == "".join(pieces)
+            assert "complete" == stream.message.ending
+            assert len(transport.asked) > 1
+            assert transport.asked[-1] is not None
+
+
+async def test_our_own_client_follows_a_journal() -> None:
+    """What a journal sends is a stream of ours, with its ending and its error."""
+    async with memory_journal(lease=math.inf) as journal:
+        id = await journal.start(failing(StreamInterrupted("cut"), "Hel"))
+        client = await answer_to(journal, id)
+        stream = Stream([client.body], format="tokenstream")
+        with pytest.raises(StreamInterrupted) as caught:
+            stream.final()
+
+    assert "Hel" == caught.value.partial.text

@@ -237,23 +237,6 @@ async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: 
     assert isinstance(read_body(late, "tokenstream")[1], ProviderError)
 
 
-@pytest.mark.slow
-async def test_an_upstream_that_fails_behind_open_within_is_an_event() -> None:
-    """Once the head is out, a failure is told in the body."""
-    async with memory_journal() as journal:
-
-        async def slow() -> AsyncGenerator[Any]:
-            await anyio.sleep(0.2)
-            async for event in failing(ProviderError("no", kind="server")):
-                yield event
-
-        client = Client()
-        await client.call(relay.respond(slow(), journal=journal, open_within=0.02))
-
-    assert 200 == client.status
-    assert isinstance(read_body(client, "tokenstream")[1], ProviderError)
-
-
 async def test_an_id_without_a_journal_is_misuse() -> None:
     """What would have no effect is refused."""
     with pytest.raises(MisuseError):

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-import websockets.asyncio.client as asyncio_client
 from websockets.exceptions import ConnectionClosedError
 
-from tests.sources.sockets import answer, open_socket
-from tests.sources.websockets.support import on_asyncio, opened
-from tokenstream import AsyncStream, Stream
+from tests.sources.sockets import answer
+from tests.sources.websockets.support import opened
+from tokenstream import Stream
 from tokenstream.errors import StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
@@ -68,17 +67,6 @@ def test_another_close_code_is_told_with_its_reason(
     assert (caught.value.kind, caught.value.retryable) == (kind, retryable)
     assert (caught.value.partial.text, caught.value.partial.ending) == ("Hel", "truncated")
     assert isinstance(caught.value.__cause__, ConnectionClosedError)
-
-
-@pytest.mark.anyio
-@on_asyncio
-async def test_a_close_code_is_told_asynchronously_too() -> None:
-    with open_socket(closing(1011, "Internal error")) as url:
-        async with asyncio_client.connect(url) as connection:
-            with pytest.raises(StreamInterrupted, match="code 1011: Internal error") as caught:
-                await AsyncStream(connection).final()
-
-    assert caught.value.partial.text == "Hel"
 
 
 def test_a_connection_that_broke_has_no_code() -> None:

@@ -19,7 +19,6 @@ from tests.support.packages import needed
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
 from tokenstream._sources import sync_source
-from tokenstream._sources.websocket import OpenWebSocket, from_async_socket, from_socket
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
@@ -167,23 +166,6 @@ def test_an_older_connection_that_cannot_leave_text_undecoded_is_read() -> None:
 
     assert (message.text, connection.closed) == ("Hello", True)
     assert sync_source(source).socket is not None
-
-
-def test_messages_are_an_iterator() -> None:
-    """Of either colour, as whoever reads a source expects."""
-    with opened() as connection:
-        connection.send(BYE)
-        chunks = from_socket(OpenWebSocket(connection.recv, connection.close, connection)).chunks
-        assert [json.loads(message)["type"] for message in chunks] == ["session.created"]
-
-    async def recv() -> bytes:
-        await anyio.lowlevel.checkpoint()
-        return b"{}"
-
-    async def first() -> Any:
-        return await anext(aiter(from_async_socket(OpenWebSocket(recv, recv, None)).chunks))
-
-    assert anyio.run(first) == b"{}"
 
 
 @pytest.mark.anyio

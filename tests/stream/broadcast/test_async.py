@@ -70,17 +70,6 @@ async def test_every_reader_gets_everything(policy: Any) -> None:
     assert [plain] * 3 == events
 
 
-async def test_events_in_tasks_are_those_of_a_plain_stream() -> None:
-    """With a queue of two."""
-    async with AsyncStream(AsyncSource(ANSWER)) as stream:
-        readers = stream.tee(4, size=2)
-        for reader in readers:
-            await anext(reader)
-        events = await all_of(*(lambda reader=reader: events_of(reader) for reader in readers))
-
-    assert [list(Stream(ANSWER))[1:]] * 4 == events
-
-
 async def test_a_cancelled_leader_hands_the_lead_on() -> None:
     """Nothing is lost for anybody, and it may itself read on."""
     go = anyio.Event()

@@ -8,13 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.stream.bodies import ANSWER, Source, chunk
-from tests.stream.merging import saying
+from tests.stream.bodies import ANSWER, Source
 from tests.support.timing import PATIENCE
-from tests.support.wire import DONE
-from tokenstream import AsyncStream, Retry, Stream, merge, resilient, testing
-from tokenstream.errors import ConcurrentRead, MisuseError, OutputInvalid, StreamTruncated
-from tokenstream.events import Restarted, Stopped, TextDelta
+from tokenstream import AsyncStream, Retry, Stream, resilient, testing
+from tokenstream.errors import ConcurrentRead, MisuseError, OutputInvalid
+from tokenstream.events import Restarted, Stopped
 
 pytestmark = pytest.mark.anyio
 
@@ -22,70 +20,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def text_of(pairs: list[Any], label: str) -> str:
-    return "".join(event.text for of, event in pairs if of == label and isinstance(event, TextDelta))
-
-
-def test_a_shared_stream_has_its_place_in_a_merge() -> None:
-    """Its readers go along with it, and read it where they are ahead."""
-    streams = {name: Stream(saying(name, "lo"), format="openai-chat") for name in ("one", "two")}
-    (reader,) = streams["one"].tee(1)
-    with merge(streams) as merged:
-        pairs = [next(merged)]
-        first = reader.final().text
-        pairs += merged
-
-    assert ("onelo", "onelo", "twolo") == (first, text_of(pairs, "one"), text_of(pairs, "two"))
-
-
-@pytest.mark.slow
-def test_another_thread_reads_what_is_merged() -> None:
-    """Either may read for both."""
-    for _ in range(20):
-        streams = {name: Stream(saying(*"some words"), format="openai-chat") for name in ("one", "two")}
-        readers = [stream.tee(1)[0] for stream in streams.values()]
-        texts: list[str] = []
-        threads = [
-            threading.Thread(target=lambda reader=reader, texts=texts: texts.append("".join(reader.text)))
-            for reader in readers
-        ]
-        with merge(streams) as merged:
-            for thread in threads:
-                thread.start()
-            pairs = list(merged)
-            for thread in threads:
-                thread.join(PATIENCE)
-
-        assert ["some words"] * 2 == texts
-        assert "some words" == text_of(pairs, "one") == text_of(pairs, "two")
-
-
-async def test_a_shared_stream_has_its_place_in_an_asynchronous_merge() -> None:
-    """Its readers are tasks beside the loop."""
-
-    async def body(*pieces: str) -> Any:
-        for piece in saying(*pieces):
-            await anyio.lowlevel.checkpoint()
-            yield piece
-
-    streams = {name: AsyncStream(body(*"some words"), format="openai-chat") for name in ("one", "two")}
-    readers = [reader for stream in streams.values() for reader in stream.tee(2)]
-    texts: list[str] = []
-
-    async def read(reader: Any) -> None:
-        texts.append((await reader.final()).text)
-
-    pairs: list[Any] = []
-    with anyio.fail_after(PATIENCE):
-        async with merge(streams) as merged, anyio.create_task_group() as tasks:
-            for reader in readers:
-                tasks.start_soon(read, reader)
-            pairs += [pair async for pair in merged]
-
-    assert ["some words"] * 4 == texts
-    assert "some words" == text_of(pairs, "one") == text_of(pairs, "two")
 
 
 def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
@@ -103,19 +37,6 @@ def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
     assert "Let me see." == "".join(got)
     assert 1 == sum(isinstance(event, Restarted) for event in events)
     assert ["get_weather", "get_time"] == calls
-
-
-def test_an_answer_that_begins_again_as_another_one_fails_for_all() -> None:
-    """As on a plain stream; what had come is kept."""
-    other = [chunk({"role": "assistant", "content": "No."}), chunk({}, "stop"), DONE]
-    bodies = iter([ANSWER[:4], other])
-    with resilient(lambda _: Source(next(bodies)), Retry(mode="restart", wait=0)) as stream:
-        one, two = stream.tee(2)
-        text = one.text
-        next(text)
-        for reader in (text, two.text, two):
-            with pytest.raises(StreamTruncated):
-                list(reader)
 
 
 @pytest.mark.parametrize("shared_first", [False, True])

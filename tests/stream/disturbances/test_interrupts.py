@@ -1,9 +1,10 @@
-"""What signals and cancellations may do to a stream."""
+"""What signals, cancellations, other threads and other tasks may do to a stream."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import anyio.lowlevel
@@ -12,9 +13,10 @@ import pytest
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source
 from tests.stream.test_ending import Nosy
+from tests.support.loopback import Loopback, until_close
 from tests.support.timing import PATIENCE
-from tokenstream import AsyncStream, Stream
-from tokenstream.errors import StreamInterrupted
+from tokenstream import AsyncStream, Stream, aconnect
+from tokenstream.errors import ConcurrentRead, StreamError, StreamInterrupted, StreamTruncated
 
 
 def interrupt() -> None:
@@ -145,3 +147,132 @@ def test_a_manager_may_hold_a_cancel_scope_while_it_is_entered(how: str, block: 
         return (await stream.final()).text
 
     assert anyio.run(main, backend=backend) == "Let me see."
+
+
+class Waiting:
+    """A source that gives its first chunks and then waits, until it is told to go on."""
+
+    def __init__(self, first: list[bytes], rest: list[bytes]) -> None:
+        self.waits = threading.Event()
+        self.go_on = threading.Event()
+        self.ended = False
+        self._first, self._rest = first, rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._first
+            self.waits.set()
+            self.go_on.wait(PATIENCE)
+            yield from self._rest
+        finally:
+            self.ended = True
+
+
+def test_stop_from_another_thread_ends_the_loop_with_the_next_chunk() -> None:
+    """A blocked iterable cannot be woken; its loop ends normally, keeps what came, and closes the source."""
+    source = Waiting(ANSWER[:4], ANSWER[4:])
+    stream = Stream(source)
+    texts: list[str] = []
+    reader = threading.Thread(target=lambda: texts.extend(stream.text))
+    reader.start()
+    assert source.waits.wait(PATIENCE)
+    stream.stop("enough")
+    message = stream.message
+    source.go_on.set()
+    reader.join(PATIENCE)
+
+    assert not reader.is_alive()
+    assert texts == ["Let ", "me "]
+    assert (message.text, message.ending) == ("Let me ", "stopped")
+    assert source.ended
+    assert stream.message == message
+
+
+def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
+    """The read in progress is the one to close."""
+    ended: list[bool] = []
+
+    def body() -> Iterator[bytes]:
+        try:
+            yield ANSWER[2]
+            stream.stop()
+            yield ANSWER[3]
+        finally:
+            ended.append(True)
+
+    stream = Stream(body())
+
+    assert list(stream.text) == ["Let "]
+    assert ended == [True]
+
+
+def test_an_async_close_during_a_read_leaves_closing_to_the_read() -> None:
+    """An asynchronous generator cannot be closed while it runs."""
+
+    async def main() -> None:
+        gate, ended = anyio.Event(), anyio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                yield ANSWER[2]
+                await gate.wait()
+                yield ANSWER[3]
+            finally:
+                ended.set()
+
+        stream = AsyncStream(body())
+        texts: list[str] = []
+
+        async def read() -> None:
+            texts.extend([piece async for piece in stream.text])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            await stream.aclose()
+            gate.set()
+        assert texts == ["Let "]
+        assert ended.is_set()
+        assert stream.message.ending == "stopped"
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
+def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
+    """A second reader is refused; a wait that was broken off costs no second request."""
+    gate = threading.Event()
+
+    async def main(server: Loopback, error: type[StreamError], words: str) -> None:
+        gate.clear()
+        before = len(server.requests)
+        async with AsyncExitStack() as stack:
+            stream = aconnect(server.url)
+            stack.push_async_callback(stream.aclose)
+            await cancelled_when(lambda: len(server.requests) > before, stream.__anext__)
+            gate.set()
+            with pytest.raises(error, match=words):
+                await stream.final()
+
+        gate.clear()
+        both = aconnect(server.url)
+        refused: list[BaseException] = []
+
+        async def read() -> None:
+            try:
+                await anext(both)
+            except ConcurrentRead as caught:
+                refused.append(caught)
+                gate.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+        await both.aclose()
+        assert len(refused) == 1
+
+    with Loopback([gate, *until_close(ANSWER[0])]) as server:
+        # On asyncio the wait goes on in a task; on trio, outside a block, it cannot.
+        anyio.run(main, server, StreamTruncated, "ended after 1 frame,")
+        anyio.run(main, server, StreamInterrupted, "broken off", backend="trio")
+        assert len(server.requests) == 4

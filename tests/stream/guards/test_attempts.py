@@ -10,7 +10,7 @@ from tests.recovery.attempts import in_each_world, play
 from tests.recovery.continuing import GIVEN, GO_ON, PREFIX, TEXT, cut, goes_on, obeys, says
 from tests.stream.guards.support import ANSWER, guarded, never
 from tests.support.wire import DONE, chat
-from tokenstream import Message, Retry, Stream
+from tokenstream import Message, Retry
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Resumed
 from tokenstream.testing import script
@@ -190,19 +190,3 @@ def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
 def without_resumed(events: list[Any]) -> list[Any]:
     """Return events without the announcement that an answer was resumed."""
     return [event for event in events if not isinstance(event, Resumed)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
-def test_a_guard_that_lets_a_restored_answer_go_on_changes_nothing(options: dict[str, Any]) -> None:
-    """It is given all that follows the checkpoint, and the message has what is before it."""
-    chunks = PARTS.chunks("openai-responses")
-    with Stream(chunks, format="openai-responses") as stream:
-        for _ in stream:
-            checkpoint = stream.checkpoint()
-            with Stream.from_checkpoint(checkpoint, chunks) as plain:
-                given = list(plain)
-            with Stream.from_checkpoint(checkpoint, chunks).guard("never said", **options) as allowed:
-                assert given == list(allowed)
-
-            assert plain.message == allowed.message

@@ -161,23 +161,6 @@ async def test_nothing_is_given_before_a_rule_that_holds_has_spoken(reason: str 
     assert reason == stream.stop_reason
 
 
-async def test_an_answer_that_is_over_is_held_until_the_rule_has_spoken() -> None:
-    """Its end is no verdict."""
-    judge, given = Judge(None), list[str]()
-    async with AsyncStream(BODY).guard(judge, hold=True) as stream, anyio.create_task_group() as tasks:
-
-        async def read() -> None:
-            given.extend([piece async for piece in stream.text])
-
-        tasks.start_soon(read)
-        await until(lambda: judge.asked)
-        assert [] == given
-        judge.speaks.set()
-
-    assert ("The cat sat on it", ["The cat sat on it"]) == ("".join(given), judge.asked)
-    assert "complete" == stream.message.ending
-
-
 @pytest.mark.parametrize("way", ["left", "closed", "stopped", "raised", "cancelled"])
 async def test_a_rule_that_thinks_is_cancelled_with_the_stream(way: str) -> None:
     """No task is left, and what the body raised comes out as it is."""
@@ -285,17 +268,6 @@ async def test_it_needs_a_block() -> None:
     with pytest.raises(MisuseError, match="async with"):
         await anext(stream)
     async with stream:
-        await stream.final()
-
-    assert "off topic" == stream.stop_reason
-
-
-async def test_it_may_be_set_within_the_block() -> None:
-    """Where a task reads the source; on trio there is no room beside one that needs no task."""
-    judge = Judge("off topic")
-    judge.speaks.set()
-    async with AsyncStream(gated(_open(), 0)) as stream:
-        stream.guard(judge)
         await stream.final()
 
     assert "off topic" == stream.stop_reason

@@ -12,7 +12,6 @@ from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, 
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
-    MisuseError,
     ProtocolError,
     ProviderError,
     StreamConsumed,
@@ -200,14 +199,6 @@ async def test_the_body_of_an_error_is_read_by_the_stream_itself() -> None:
 
     with pytest.raises(StreamError, match="broken"):
         next(Stream(response).responses).final()
-
-
-async def test_a_wrong_item_is_misuse() -> None:
-    """As for the stream itself."""
-    with pytest.raises(MisuseError, match="is not a piece of a body"):
-        list(Stream(Items(*answer("resp_1", "Hello"), 7)).responses)
-    with pytest.raises(MisuseError, match="is not a piece of a body"):
-        _ = [one async for one in AsyncStream(AsyncItems(*answer("resp_1", "Hello"), 7)).responses]
 
 
 async def test_answers_without_any_id_are_told_apart_by_their_ends() -> None:

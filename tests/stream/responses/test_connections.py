@@ -68,21 +68,6 @@ def test_the_loops_body_asks_for_the_next_answer() -> None:
         assert connection.close_code == 1000
 
 
-@on_asyncio
-async def test_the_asynchronous_loops_body_asks_for_the_next_answer() -> None:
-    async with aopened() as connection:
-        await connection.send(ASK)
-        told = []
-        async with AsyncStream(connection) as stream:
-            async for response in stream.responses:
-                told.append(([piece async for piece in response.text], response.message.ending))
-                assert not stream.closed
-                await connection.send(ASK if len(told) < 3 else BYE)
-
-        assert told == [(["Hel", "lo"], "complete")] * 3
-        assert (stream.closed, stream.message.ending) == (True, "complete")
-
-
 @pytest.mark.parametrize("code, kind", [(1000, StreamTruncated), (1011, StreamInterrupted)])
 def test_a_cut_inside_an_answer_is_raised_by_that_answer(code: int, kind: type[StreamError]) -> None:
     """With its partial; the answers before it are untouched, and the loop then ends."""
@@ -97,23 +82,6 @@ def test_a_cut_inside_an_answer_is_raised_by_that_answer(code: int, kind: type[S
                 assert (error.partial.text, error.partial.ending) == ("Hel", "truncated")
 
     assert told == [("resp_1", "Hello", "complete", None), ("resp_2", "Hel", "truncated", kind)]
-    assert (stream.closed, stream.message.ending) == (True, "truncated")
-
-
-@on_asyncio
-@pytest.mark.parametrize("code, kind", [(1000, StreamTruncated), (1011, StreamInterrupted)])
-async def test_a_cut_inside_an_asynchronous_answer_is_raised_by_that_answer(
-    code: int, kind: type[StreamError]
-) -> None:
-    script = saying(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3], code=code)
-    texts = []
-    async with aopened(script) as connection:
-        stream = AsyncStream(connection)
-        with pytest.raises(kind) as caught:
-            async for response in stream.responses:
-                texts.append((await response.final()).text)
-
-    assert (texts, caught.value.partial.text) == (["Hello"], "Hel")
     assert (stream.closed, stream.message.ending) == (True, "truncated")
 
 

@@ -90,24 +90,10 @@ def unread(source: Any) -> None:
             pass
 
 
-def listed(source: Any) -> None:
-    with Stream(source) as stream:
-        answers = list(stream.responses)
-    for each in answers:
-        with suppress(StreamError):
-            each.final()
-
-
 def half_read(source: Any) -> None:
     with Stream(source) as stream:
         for each in stream.responses:
             next(each)
-
-
-def text_left(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            next(each.text, None)
 
 
 def stopped(source: Any) -> None:
@@ -115,13 +101,6 @@ def stopped(source: Any) -> None:
         for each in stream.responses:
             next(each)
             each.stop()
-
-
-def block_left(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            with each:
-                next(each)
 
 
 def loop_left(source: Any) -> None:
@@ -173,11 +152,8 @@ def shared(source: Any) -> None:
 READERS = [
     whole,
     unread,
-    listed,
     half_read,
-    text_left,
     stopped,
-    block_left,
     loop_left,
     loop_left_behind_an_answer,
     left_by_an_exception,
@@ -199,24 +175,10 @@ async def unread_async(source: Any) -> None:
             pass
 
 
-async def listed_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        answers = [each async for each in stream.responses]
-    for each in answers:
-        with suppress(StreamError):
-            await each.final()
-
-
 async def half_read_async(source: Any) -> None:
     async with AsyncStream(source) as stream:
         async for each in stream.responses:
             await anext(each)
-
-
-async def text_left_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            await anext(each.text, None)
 
 
 async def stopped_async(source: Any) -> None:
@@ -226,26 +188,11 @@ async def stopped_async(source: Any) -> None:
             each.stop()
 
 
-async def block_left_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            async with each:
-                await anext(each)
-
-
 async def loop_left_async(source: Any) -> None:
     async with AsyncStream(source) as stream:
         async for each in stream.responses:
             await anext(each)
             break
-
-
-async def left_by_an_exception_async(source: Any) -> None:
-    with suppress(KeyError):
-        async with AsyncStream(source) as stream:
-            async for each in stream.responses:
-                await anext(each)
-                raise KeyError
 
 
 async def parent_closed_first_async(source: Any) -> None:
@@ -276,13 +223,9 @@ async def shared_async(source: Any) -> None:
 ASYNC_READERS = [
     whole_async,
     unread_async,
-    listed_async,
     half_read_async,
-    text_left_async,
     stopped_async,
-    block_left_async,
     loop_left_async,
-    left_by_an_exception_async,
     parent_closed_first_async,
     kept_longer_async,
     shared_async,
@@ -334,7 +277,7 @@ def test_a_connection_that_breaks_leaves_nothing(name: str) -> None:
     """Neither the source's error nor those of the answers keep what has read."""
 
     def run() -> None:
-        for read in (whole, unread, listed, text_left):
+        for read in (whole, unread, half_read):
             with suppress(TokenStreamError):
                 read(breaking(SOURCES[name]))
 
@@ -347,7 +290,7 @@ async def test_an_asynchronous_connection_that_breaks_leaves_nothing(name: str) 
     """The same in an event loop."""
 
     async def run() -> None:
-        for read in (whole_async, unread_async, listed_async, text_left_async):
+        for read in (whole_async, unread_async, half_read_async):
             with suppress(TokenStreamError):
                 await read(breaking_later(SOURCES[name]))
         for _ in range(3):

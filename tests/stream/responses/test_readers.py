@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -24,7 +23,6 @@ from tokenstream.errors import (
     MisuseError,
     ProviderError,
     StreamClosed,
-    StreamError,
     StreamInterrupted,
     StreamTruncated,
 )
@@ -273,19 +271,6 @@ async def test_a_source_that_does_not_survive_a_cancelled_read_is_told() -> None
     assert response.message.ending == "truncated"
 
 
-async def test_messages_of_an_answer_are_an_iterator_of_their_own() -> None:
-    """As whoever reads a source expects."""
-    with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:
-        source: Any = next(stream.responses)._driver.pump.source  # noqa: SLF001 - what it reads
-        assert [json.loads(message)["type"] for message in source.chunks][:2] == [
-            "session.created",
-            "response.created",
-        ]
-    async with AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello"))) as astream:
-        asource: Any = (await anext(astream.responses))._driver.pump.source  # noqa: SLF001 - as above
-        assert len([message async for message in asource.chunks]) == 8
-
-
 @on_asyncio
 async def test_a_connection_that_is_opened_by_the_stream_gives_its_answers() -> None:
     """The loop over them opens it."""
@@ -305,20 +290,6 @@ async def test_a_connection_that_is_opened_by_the_stream_gives_its_answers() -> 
     source: Any = manager()
 
     assert told == [response.final().text for response in Stream(source).responses] == ["Hello", "Bye"]
-
-
-async def test_a_source_that_cannot_be_opened_says_so() -> None:
-    """As when the stream itself is read."""
-
-    class Manager:
-        def __enter__(self) -> None:
-            raise OSError("no cable")
-
-        def __exit__(self, *error: object) -> None: ...
-
-    source: Any = Manager()
-    with pytest.raises(StreamError, match="no cable"):
-        next(Stream(source).responses).final()
 
 
 async def test_an_answer_that_waits_is_given_by_the_next_loop() -> None:

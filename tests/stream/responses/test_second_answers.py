@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tokenstream import AsyncStream, Retry, Stream, connect
+from tokenstream import Retry, Stream, connect
 from tokenstream.errors import StreamTruncated
 
 pytestmark = pytest.mark.anyio
@@ -139,13 +139,6 @@ def test_each_answer_of_a_body_is_one_of_its_own(write: Any) -> None:
         got = [(answer.final().text, answer.message.id, answer.message.ending) for answer in stream.responses]
 
         assert [("first", "1", "complete"), ("second", "2", "complete"), ("third", "3", "complete")] == got
-
-
-@each_format
-async def test_each_answer_is_read_asynchronously_too(write: Any) -> None:
-    stream = AsyncStream(body(write("1", "first"), write("2", "second")))
-
-    assert ["first", "second"] == [(await answer.final()).text async for answer in stream.responses]
 
 
 @each_format

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER
 from tests.support.chunkings import chunked as cut_anyhow
-from tests.support.formats import Text
 from tests.support.loopback import (
     CLOSE,
     OPEN,
@@ -280,15 +279,6 @@ def test_a_bound_is_noticed_where_it_is_passed() -> None:
     assert len(ANSWER) - 3 == len(list(pieces))
 
 
-def test_the_chunks_are_the_very_ones() -> None:
-    """What passes is not copied, cut or joined."""
-    response = answered(Body(ANSWER))
-    tap(response)
-    shown: Any = response.stream
-
-    assert all(ours is own for ours, own in zip(shown, ANSWER, strict=True))
-
-
 def test_what_comes_after_the_end_is_passed_on() -> None:
     """Some SDKs read on beneath their own loop, for the sake of the connection."""
     response = answered(Body([*ANSWER, b": bye\n\n"]))
@@ -356,27 +346,6 @@ async def test_a_body_need_not_be_a_generator() -> None:
 
     assert all(ours is own for ours, own in zip(got, ANSWER, strict=True))
     assert tapped.message == WHOLE
-
-
-def test_a_format_that_cannot_begin_disturbs_nobody() -> None:
-    """A format object of the application's own that raises ends the message, and the body is read.
-
-    The format of a refusal is asked about the errors of its provider.
-    """
-
-    class Once(Text):
-        made = 0
-
-        def fresh(self, *, limits: Limits, pings: bool) -> Text:
-            Once.made += 1
-            if Once.made > 1:
-                raise ZeroDivisionError
-            return super().fresh(limits=limits, pings=pings)
-
-    tapped: Any = tap(answered(Body(ANSWER), status=503), format=Once())
-
-    assert ANSWER == list(tapped.iter_raw())
-    assert isinstance(tapped.error.__cause__, ZeroDivisionError)
 
 
 def test_a_response_that_was_begun_is_left_alone() -> None:

@@ -111,23 +111,6 @@ def test_what_the_source_raises_passes_unchanged(
 
 
 @pytest.mark.anyio
-async def test_what_an_async_source_raises_passes_unchanged() -> None:
-    """The same in `async for`."""
-    raised = ConnectionResetError("reset")
-
-    async def theirs() -> AsyncIterator[Any]:
-        yield PAYLOADS[0]
-        raise raised
-
-    tapped = tap(theirs())
-    with pytest.raises(ConnectionResetError) as met:
-        [item async for item in tapped]
-
-    assert met.value is raised
-    assert isinstance(tapped.error, StreamInterrupted)
-
-
-@pytest.mark.anyio
 async def test_an_answer_that_ends_too_early_is_truncated() -> None:
     """The loop ends as it would have, and the error says beside it that something is missing."""
     first, second = tap(payloads()[:4]), tap(later(payloads()[:4]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER
@@ -53,23 +52,6 @@ async def test_leaving_the_loop_closes_nothing_and_closing_does(sdk: str) -> Non
 
     assert ["stopped"] * 2 == [first.message.ending, second.message.ending]
     assert first.error is None
-
-
-@pytest.mark.anyio
-@each_sdk
-async def test_the_end_of_with_is_stopped(sdk: str) -> None:
-    """`with tap(…)` closes as `with` around the stream does, and the body's exception passes."""
-    with Loopback(begun(sdk, OPEN, 2.0)) as server:
-        with Client(sdk, server) as client, pytest.raises(KeyError), tap(client.create()) as first:
-            next(first)
-            raise KeyError
-        assert server.connections[0].closed_within()
-        async with Client(sdk, server, later=True) as later:
-            async with tap(later.create()) as second:
-                await anext(second)
-            assert server.connections[1].closed_within()
-
-    assert ["stopped"] * 2 == [first.message.ending, second.message.ending]
 
 
 ERRORS = {
@@ -161,22 +143,6 @@ async def test_a_refused_request_is_told_beside_the_sdks_exception(sdk: str) -> 
         assert "failed" == tapped.message.ending
         assert isinstance(tapped.error, StatusError)
         assert (429, 3.0) == (tapped.error.status, tapped.error.retry_after)
-
-
-@pytest.mark.anyio
-@each_sdk
-async def test_cancelling_the_loop_is_stopped(sdk: str) -> None:
-    """The cancellation passes, the connection is closed, and what had arrived is kept."""
-    with Loopback(begun(sdk, OPEN, 2.0)) as server:
-        async with Client(sdk, server, later=True) as client:
-            tapped: Any = tap(await client.create())
-            with anyio.move_on_after(0.05) as scope:
-                async for _ in tapped:
-                    pass
-            assert scope.cancelled_caught
-            assert server.connections[0].closed_within()
-
-    assert "stopped" == tapped.message.ending
 
 
 @pytest.mark.parametrize("finish", [True, False], ids=["finish reason", "no finish reason"])
