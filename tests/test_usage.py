@@ -64,14 +64,15 @@ def test_a_usage_without_counts_adds_nothing(usages: list[Usage]) -> None:
 
 
 def test_attempts_without_counts_have_a_usage() -> None:
-    """Also the one that broke off, whose tokens nobody knows: the sum is a lower bound."""
+    """Also the one that broke off, whose tokens are estimated; the sum of the counts is a lower bound."""
     bodies = iter(
         [UNCOUNTED.chunks("openai-chat")[:2], UNCOUNTED.usage(output_tokens=5).chunks("openai-chat")]
     )
     stream = resilient(lambda: next(bodies), Retry(mode="restart", wait=0))
     stream.final()
 
-    assert [NOTHING, (True, "reported", None, 5)] == [_shown(report.usage) for report in stream.attempts]
+    estimated, counted = (True, "estimated", None, 1), (True, "reported", None, 5)
+    assert [estimated, counted] == [_shown(report.usage) for report in stream.attempts]
     assert ("partial", 5) == (stream.message.usage.source, stream.message.usage.output_tokens)
 
 

@@ -246,7 +246,7 @@ ROWS = (
     Row(
         "control, interfaces",
         "money budget while streaming, price table",
-        "p (you give the price)",
+        "y (genai-prices)",
         ("–", "–", "y (genai-prices)", "y (table)", "–", "–", "–", "p (gateway)", "–"),
     ),
     Row(

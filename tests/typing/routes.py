@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 from pydantic import BaseModel, TypeAdapter
+from redis import Redis
 
-from tokenstream import AsyncStream, Message, Retry, Route, Stream, Usage, aconnect, connect
+from tokenstream import AsyncStream, Message, Purse, Retry, Route, Stream, Usage, aconnect, connect
 from tokenstream.recovery import Attempt, AttemptReport, Leg
 
 
@@ -53,8 +54,19 @@ def reports(report: AttemptReport, stream: Stream) -> None:
     """A report names the route, where it was asked, and what it cost."""
     assert_type(report.route, str | None)
     assert_type(report.cost, float | None)
+    assert_type(stream.cost, float | None)
     assert_type(report.left_out, tuple[str, ...])
     assert_type(stream.message.route, str | None)
+
+
+def purses() -> None:
+    """A purse takes the place of the highest cost, and is in memory, in a file or in Redis."""
+    purse = Purse(most=5.0, tokens=10, file="night.purse")
+    assert_type(Retry(most=purse).most, float | Purse | None)
+    assert_type(purse.spent, float)
+    assert_type(purse.tokens_spent, int)
+    Purse(tokens=10, redis=Redis(), name="night")
+    Purse(5.0)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
 def pauses(stream: Stream, later: AsyncStream, attempt: Attempt) -> None:

@@ -121,7 +121,7 @@ class StreamBase(ErasedGeneric[DriverT]):
         usage = driver.accumulator.counted
         return (
             None
-            if tariff is None or not usage or self._messages[0].ending == "streaming"
+            if tariff is None or not usage or self.message.ending == "streaming"
             else tariff.find_cost(usage)
         )
 

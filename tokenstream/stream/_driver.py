@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.stages._protocols import TimedStage
     from tokenstream.stages._tools.once import CallRun
-    from tokenstream.stream._opening import Books, Recovers
+    from tokenstream.stream._opening import Recovers
     from tokenstream.stream._options import Policy
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
@@ -484,7 +484,7 @@ class Driver(UncopyableObject):
         self.is_cancelled = True
         return recovery.make_cancelling()
 
-    def take_booking(self) -> Books | None:
+    def take_booking(self) -> Any:  # noqa: ANN401 - a `Booking`, whose module comes after this one
         """Return what books the cost of the answer in its purse; None before its end, and without one."""
         return self.recovery.take_booking() if self.recovery is not None and self.phase is ENDED else None
 

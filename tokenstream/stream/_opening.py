@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tokenstream._basics.request_facts import TOOL_FIELDS
 from tokenstream._basics.untrusted import is_dict
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
-
-
-class Books(Protocol):
-    """A change of a purse, which may wait for a file."""
-
-    def make(self) -> object:
-        """Make the change."""
-        ...
-
-    async def make_async(self) -> object:
-        """Make the change without waiting in the event loop."""
-        ...
 
 
 class Recovers(Protocol):
@@ -67,7 +55,7 @@ class Recovers(Protocol):
         """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
         ...
 
-    def take_booking(self) -> Books | None:
+    def take_booking(self) -> Any:  # noqa: ANN401 - a `Booking`, of a room above
         """Return what books the cost of the answer, once it has ended; None if nothing is to be booked."""
         ...
 

@@ -15,7 +15,7 @@ from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
 from tokenstream import Message, Purse, Retry, Route, Stream, Usage, aconnect, connect, relay, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stages import Budget
-from tokenstream.stream._prices import Tariff, find_tariff
+from tokenstream.stream._prices import Tariff, _look_up, find_tariff
 
 CUT = Behaviour("early_end", 9)
 APIS = ["openai-chat", "anthropic", "gemini"]
@@ -198,6 +198,16 @@ class TestThePricesOfTheTable:
         ):
             stream.guard(Budget(most=1.0))
 
+    def test_do_not_exist_without_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A cost is then unknown, and a bound on it names the extra."""
+        monkeypatch.setitem(sys.modules, "genai_prices", None)
+        _look_up.cache_clear()
+        monkeypatch.setattr("tokenstream.stream._prices._look_up", _look_up.__wrapped__)
+
+        assert Tariff("gpt-5", OPENAI, adds_cached=False).find_cost(Usage(input_tokens=1)) is None
+        with pytest.raises(MisuseError, match=r"llm-tokenstream\[prices\]"):
+            connect(OPENAI, json=question(), retry=Retry(most=1.0))
+
     def test_are_asked_for_before_the_request_of_a_function_is_sent(self) -> None:
         """Its JSON, and with that its model, is known only then."""
         provider = Provider("openai-chat")
@@ -254,17 +264,19 @@ class TestAnAnswerThatCostsTooMuch:
             client = playing(LONG, httpx.AsyncClient)
             async with aconnect(OPENAI, json=payload, client=client, retry=bound()) as stream:
                 text = "".join([piece async for piece in stream.text])
-                for _ in range(2):
-                    with pytest.raises(OutputIncomplete) as caught:
-                        await stream.final()
+                with pytest.raises(OutputIncomplete):
+                    await stream.final()
+                with pytest.raises(OutputIncomplete) as caught:
+                    await stream.final()
             return text, caught.value, stream.message
 
         if world == "sync":
             with connect(OPENAI, json=payload, client=playing(LONG), retry=bound()) as stream:
                 text = "".join(stream.text)
-                for _ in range(2):
-                    with pytest.raises(OutputIncomplete) as caught:
-                        stream.final()
+                with pytest.raises(OutputIncomplete):
+                    stream.final()
+                with pytest.raises(OutputIncomplete) as caught:
+                    stream.final()
             error, message = caught.value, stream.message
         else:
             text, error, message = anyio.run(read, backend=world)
