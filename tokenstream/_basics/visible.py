@@ -1,9 +1,17 @@
-"""Escapes untrusted text for display in a terminal."""
+"""Makes text of others safe to show: escapes control characters, and hides the secrets of a request."""
 
 from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.untrusted import is_dict, is_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream._basics.loose import Json
 
 # Control characters, half surrogates, line separators, and characters that are invisible
 # or change the writing direction: a terminal would obey them, or a reader would miss them.
@@ -40,3 +48,47 @@ def several_lines(text: str) -> str:
         b
     """
     return _ESCAPED_IN_TEXTS.sub(_escape, text)
+
+
+_MIN_SECRET = 4
+_TELLING_LENGTH = 8
+"""A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
+_SCHEMES = {"basic", "bearer", "digest", "token"}
+
+
+class SecretMask:
+    """Hides secrets in texts, such as the error message of a provider.
+
+    Args:
+        secrets: Values of headers of the request.
+
+    Example:
+        >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
+        'the key *** is wrong'
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        words = {word for secret in secrets for word in secret.split()}
+        # The secrets are hidden in JSON, too, where characters may be escaped.
+        words |= {json.dumps(word)[1:-1] for word in words}
+        # Short words, and the name of a scheme such as "Bearer", are not secrets.
+        secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
+        self._words = sorted(secret_words, key=len, reverse=True)
+
+    def mask_text(self, text: str) -> str:
+        """Return a text with "***" in place of each secret, and of each long beginning of one."""
+        for word in self._words:
+            shortest = min(len(word), _TELLING_LENGTH)
+            if word[:shortest] in text:
+                # The longest beginning first, so that nothing of the secret is left behind it.
+                for length in range(len(word), shortest - 1, -1):
+                    text = text.replace(word[:length], "***")
+        return text
+
+    def mask_json(self, value: object) -> Json:
+        """Return a JSON value with the secrets in its strings hidden; names and numbers stay unchanged."""
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if is_dict(value):
+            return {name: self.mask_json(inner) for name, inner in value.items()}
+        return [self.mask_json(inner) for inner in value] if is_list(value) else value

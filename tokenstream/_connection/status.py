@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.secret_mask import SecretMask
 from tokenstream._basics.untrusted import dict_of
+from tokenstream._basics.visible import SecretMask
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
 from tokenstream._kinds import ERROR_KINDS

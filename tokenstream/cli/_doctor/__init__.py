@@ -13,8 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.secret_mask import SecretMask
-from tokenstream._basics.visible import one_line
+from tokenstream._basics.visible import SecretMask, one_line
 from tokenstream._connection.head import ResponseHead
 from tokenstream._decoder import Decoder
 from tokenstream.cli._advice import MISUSE, CommandFailed
