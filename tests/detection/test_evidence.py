@@ -16,7 +16,7 @@ from tests.support.sampling import in_turn, part_of
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
 from tokenstream.errors import NotAStream, ProtocolError, ProviderError, StreamTruncated
-from tokenstream.events import TextDelta
+from tokenstream.events import TextDelta, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 BARE = [
@@ -165,6 +165,14 @@ def test_bare_data_alone_are_the_text(data: str) -> None:
 
     assert (data, "end") == (decoder.message.text, decoder.stop)
     assert data == read([sse(data)]).text()
+
+
+def test_objects_before_a_text_are_no_piece_of_it() -> None:
+    """They are carried as unknown."""
+    reading = read([sse('{"state": "loading"}') + sse("Hel") + sse('{"a": 1}') + DONE])
+
+    assert ("text", 'Hel{"a": 1}') == (reading.format, reading.text())
+    assert [{"state": "loading"}] == [event.data for event in reading.events if isinstance(event, Unknown)]
 
 
 @pytest.mark.parametrize("after", [CHAT, wire.claude_start()], ids=["openai-chat", "anthropic"])

@@ -76,6 +76,7 @@ CLAUSES: dict[str, tuple[bytes, list[ServerSentEvent]]] = {
     ),
     "the last valid retry counts": (b"retry: 1\nretry: 2\nretry: x\ndata: a\n\n", [event("a", retry=2)]),
     "a retry too long for a number is ignored": (b"retry: " + b"9" * 5_000 + b"\ndata: a\n\n", [event("a")]),
+    "zeros make a retry no longer": (b"retry: " + b"0" * 5_000 + b"\ndata: a\n\n", [event("a", retry=0)]),
     "malformed names are no known names": (b"da\xffta: a\ndata: b\n\n", [event("b")]),
     "malformed bytes become U+FFFD in names and ids": (
         b"event: \xff\nid: \xc3\ndata: a\n\n",

@@ -64,6 +64,18 @@ def test_a_text_beside_another_one_is_decoded(made: Callable[[str, str], Payload
 
 
 @in_one_test("seed", range(20))
+def test_ids_of_choices_in_turns_are_counted_at_a_glance_as_they_are_decoded(seed: int) -> None:
+    """To leave the first id is a departure each time, to go back to it is none."""
+    source = random.Random(seed)
+    frames = [
+        _sent({**text(piece, choice=choice), "id": source.choice(["x", f"y{choice}"]) if choice else "x"})
+        for piece, choice in zip(source.choices("abc", k=60), source.choices([0, 1, 1, 2], k=60), strict=True)
+    ]
+
+    assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
+
+
+@in_one_test("seed", range(20))
 def test_fields_of_calls_in_turns_are_kept_at_a_glance_as_they_are_decoded(seed: int) -> None:
     """The last value of a field that only this provider has counts."""
     source = random.Random(seed)
