@@ -106,7 +106,16 @@ SAYING = (
     "text",
     [
         [TextDelta("Hello")],
-        [MessageStart(), MessageStart(model="m"), BEGUN, BEGUN, TextDelta("Hello"), PartDone(), PartDone()],
+        [
+            MessageStart(),
+            MessageStart(model="m"),
+            BEGUN,
+            BEGUN,
+            TextDelta("Hello"),
+            PartDone(),
+            PartDone(),
+            BEGUN,
+        ],
         [MessageStart(id="a"), TextDelta("Hel"), MessageStart(id="late"), BEGUN, TextDelta("lo")],
         [SAID, SAID, TextDelta("lo")],
         [],
@@ -121,9 +130,11 @@ def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
     if SAID in text and protocol not in SAYING:
         text = [TextDelta("Hel"), *text]
     ended = [UsageUpdate(Usage(input_tokens=3)), Finish("stop"), UsageUpdate(Usage(output_tokens=4))]
-    message = read(encode([*text, *ended, UsageUpdate(Usage(output_tokens=5))], protocol), protocol).message
+    stream = read(encode([*text, *ended, UsageUpdate(Usage(output_tokens=5))], protocol), protocol)
+    message = stream.message
 
     assert ("Hello" if text else "") == message.text
+    assert set() == set(stream.departures) - ({"answer_empty"} if not text else set())
     for name, count in (("input_tokens", 3), ("output_tokens", 5)):
         assert name not in load(protocol).counts or count == getattr(message.usage, name)
 
