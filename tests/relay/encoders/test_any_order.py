@@ -102,26 +102,19 @@ SAYING = (
 """The protocols that send the words with which a part may begin."""
 
 
-@in_one_test(
-    "text",
-    [
-        [TextDelta("Hello")],
-        [
-            MessageStart(),
-            MessageStart(model="m"),
-            BEGUN,
-            BEGUN,
-            TextDelta("Hello"),
-            PartDone(),
-            PartDone(),
-            BEGUN,
-        ],
-        [MessageStart(id="a"), TextDelta("Hel"), MessageStart(id="late"), BEGUN, TextDelta("lo")],
-        [SAID, SAID, TextDelta("lo")],
-        [],
+HELLOS: dict[str, list[Event]] = {
+    "nothing around it": [TextDelta("Hello")],
+    "twice": [
+        *(MessageStart(), MessageStart(model="m"), BEGUN, BEGUN),
+        *(TextDelta("Hello"), PartDone(), PartDone(), BEGUN),
     ],
-    ids=["nothing around it", "twice", "late", "in the start", "no text"],
-)
+    "late": [MessageStart(id="a"), TextDelta("Hel"), MessageStart(id="late"), BEGUN, TextDelta("lo")],
+    "in the start": [SAID, SAID, TextDelta("lo")],
+    "no text": [],
+}
+
+
+@in_one_test("text", HELLOS.values(), ids=HELLOS)
 @in_one_test("protocol", OTHERS)
 def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
     protocol: ProtocolName, text: list[Event]
