@@ -121,9 +121,11 @@ def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
 ) -> None:
     """What a part's start holds is sent once; the last counts are those that count."""
     if SAID in text and protocol not in SAYING:
-        text = [TextDelta("Hel"), *text]
-    ended = [UsageUpdate(Usage(input_tokens=3)), Finish("stop"), UsageUpdate(Usage(output_tokens=4))]
-    stream = read(encode([*text, *ended, UsageUpdate(Usage(output_tokens=5))], protocol), protocol)
+        said: list[Event] = [TextDelta("Hel")]
+        text = said + text
+    counts = [UsageUpdate(Usage(input_tokens=3)), *(UsageUpdate(Usage(output_tokens=n)) for n in (4, 5))]
+    ended: list[Event] = [counts[0], Finish("stop"), *counts[1:]]
+    stream = read(encode(text + ended, protocol), protocol)
     message = stream.message
 
     assert ("Hello" if text else "") == message.text
