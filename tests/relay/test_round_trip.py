@@ -24,7 +24,7 @@ from tokenstream.testing import Seed, all_formats
 @pytest.mark.parametrize("format", all_formats)
 @given(st.data())
 @examples(trials(300, one_in=30), suppress_health_check=[HealthCheck.too_slow])
-def test_a_script_read_again_is_the_same_message(format: str, data: st.DataObject) -> None:
+def test_a_script_read_again_is_the_same_message(format: Any, data: st.DataObject) -> None:
     """Text, reasoning, refusal, tool calls, finish reason, usage and ending are those of the script.
 
     In a thorough run, of 300 scripts in each format.

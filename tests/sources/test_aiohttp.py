@@ -315,3 +315,10 @@ async def test_a_connection_over_tls_is_closed_at_once_too() -> None:
             async with AsyncStream(source) as stream:
                 assert CHAT.pieces[0] == await anext(aiter(stream.text))
             assert await anyio.to_thread.run_sync(server.connection().closed_within, 1.0)
+
+
+async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
+    """A stream that is closed unread drops the request; warnings are errors here."""
+    async with aiohttp.ClientSession() as session:
+        stream = AsyncStream(session.post("http://nowhere.test"))
+        await stream.aclose()

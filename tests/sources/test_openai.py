@@ -303,6 +303,13 @@ WHOLE = (
 )
 
 
+async def test_a_request_that_is_never_sent_leaves_no_warning() -> None:
+    """A stream that is closed unread, or dropped, drops the coroutine; warnings are errors here."""
+    for opener in (_async_unawaited, _async_manager, _async_streaming, _async_raw):
+        async with opener("http://nowhere.test") as source:
+            await AsyncStream(source).aclose()
+
+
 async def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
     """The object that `create` gives without `stream=True` is no stream."""
     with Loopback(sized(WHOLE, content_type="application/json")) as server:

@@ -286,6 +286,20 @@ def _uncounted(message: Message) -> Message:
     return message.model_copy(update={"usage": Usage(**usage) if any(usage.values()) else Usage()})
 
 
+def test_a_reader_is_told_that_the_answer_began_again() -> None:
+    """What it had been given is to be forgotten; what was spent on it counts."""
+    accumulator = Accumulator()
+    cursor = EventCursor(accumulator)
+    restarted = Restarted(Message(parts=(TextPart(text="Hel"),)))
+    found: list[Event] = []
+    for event in (TextDelta("Hel"), UsageUpdate(Usage(output_tokens=2)), restarted, TextDelta("Hi")):
+        accumulator.take(event)
+        found.extend(cursor.ready())
+
+    assert restarted in found
+    assert accumulator.message == made_of(found)[0]
+
+
 def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
     """No event tells of that: the sum is what the message has."""
     accumulator = Accumulator()

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.bodies import chunk
+from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream
-from tokenstream.errors import StreamError, StreamStalled
+from tokenstream.errors import StreamError, StreamStalled, StreamTruncated
+from tokenstream.stages import Budget
 
 TOLERANCE = 0.01
 SECONDS = st.none() | st.floats(0.01, 1e6)
@@ -108,6 +110,31 @@ def test_pings_leave_less_and_less_for_content() -> None:
     assert connection.now == pytest.approx(601, abs=TOLERANCE)
 
 
+def test_what_is_left_in_total_is_all_that_a_read_may_take() -> None:
+    connection = Connection(FIRST, NEXT, NEVER)
+    error = _end_of(connection, deadlines=Deadlines(total=30.0))
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "total"
+    assert connection.allowed == pytest.approx([30, 29, 28], abs=TOLERANCE)
+
+
+def test_a_guard_stops_the_answer_at_its_seconds() -> None:
+    connection = Connection(FIRST, NEVER)
+    stream = connection.stream().guard(Budget(seconds=20))
+
+    assert stream.final().ending == "stopped"
+    assert connection.now == pytest.approx(20, abs=TOLERANCE)
+
+
+def test_after_the_last_event_the_rest_of_the_body_is_awaited_for_half_a_second() -> None:
+    """The answer is complete then, whether the server closes or not."""
+    connection = Connection((0.0, chunk({"content": "Hi"})), (0.0, chunk({}, "stop") + DONE), NEVER)
+
+    assert _end_of(connection) is None
+    assert connection.now == pytest.approx(0.5, abs=TOLERANCE)
+
+
 def test_time_that_the_loop_takes_is_left_out() -> None:
     """A read that begins late may take as long as one that begins at once."""
     connection = Connection(FIRST, NEXT, NEVER)
@@ -127,6 +154,14 @@ def test_a_timeout_before_any_deadline_is_the_transports() -> None:
     assert isinstance(error, StreamStalled)
     assert error.limit == "transport"
     assert connection.allowed == [5.0, 5.0]
+
+
+def test_without_deadlines_there_is_no_limit() -> None:
+    connection = Connection(FIRST, NEXT)
+    error = _end_of(connection, deadlines=Deadlines(first_event=None, idle_bytes=None, idle_content=None))
+
+    assert isinstance(error, StreamTruncated)
+    assert connection.allowed == [None, None]
 
 
 def test_endless_deadlines_are_no_timeouts() -> None:

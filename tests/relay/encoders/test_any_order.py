@@ -102,28 +102,34 @@ SAYING = (
 """The protocols that send the words with which a part may begin."""
 
 
-@in_one_test(
-    "text",
-    [
-        [TextDelta("Hello")],
-        [MessageStart(), MessageStart(model="m"), BEGUN, BEGUN, TextDelta("Hello"), PartDone(), PartDone()],
-        [MessageStart(id="a"), TextDelta("Hel"), MessageStart(id="late"), BEGUN, TextDelta("lo")],
-        [SAID, SAID, TextDelta("lo")],
-        [],
+HELLOS: dict[str, list[Event]] = {
+    "nothing around it": [TextDelta("Hello")],
+    "twice": [
+        *(MessageStart(), MessageStart(model="m"), BEGUN, BEGUN),
+        *(TextDelta("Hello"), PartDone(), PartDone(), BEGUN),
     ],
-    ids=["nothing around it", "twice", "late", "in the start", "no text"],
-)
+    "late": [MessageStart(id="a"), TextDelta("Hel"), MessageStart(id="late"), BEGUN, TextDelta("lo")],
+    "in the start": [SAID, SAID, TextDelta("lo")],
+    "no text": [],
+}
+
+
+@in_one_test("text", HELLOS.values(), ids=HELLOS)
 @in_one_test("protocol", OTHERS)
 def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
     protocol: ProtocolName, text: list[Event]
 ) -> None:
     """What a part's start holds is sent once; the last counts are those that count."""
     if SAID in text and protocol not in SAYING:
-        text = [TextDelta("Hel"), *text]
-    ended = [UsageUpdate(Usage(input_tokens=3)), Finish("stop"), UsageUpdate(Usage(output_tokens=4))]
-    message = read(encode([*text, *ended, UsageUpdate(Usage(output_tokens=5))], protocol), protocol).message
+        said: list[Event] = [TextDelta("Hel")]
+        text = said + text
+    counts = [UsageUpdate(Usage(input_tokens=3)), *(UsageUpdate(Usage(output_tokens=n)) for n in (4, 5))]
+    ended: list[Event] = [counts[0], Finish("stop"), *counts[1:]]
+    stream = read(encode(text + ended, protocol), protocol)
+    message = stream.message
 
     assert ("Hello" if text else "") == message.text
+    assert set() == set(stream.departures) - ({"answer_empty"} if not text else set())
     for name, count in (("input_tokens", 3), ("output_tokens", 5)):
         assert name not in load(protocol).counts or count == getattr(message.usage, name)
 
