@@ -476,7 +476,6 @@ class SSEParser(PlainSSEParser):
 COMMENT = ServerSentEvent(b"", event="comment", id="")
 """The frame that stands for a comment; compare frames with it by `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
-"""Matches a line with all line ends after it."""
 
 
 class CommentedSSEParser(SSEParser):
@@ -492,7 +491,6 @@ class CommentedSSEParser(SSEParser):
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
         """Return the frames of a chunk, comments among them."""
         frames: list[Frame] = []
-        # Read line by line, so that the comments get their places among the frames.
         for line in _LINE.findall(chunk):
             comments_before = self.comments
             completed = self._feed(line)

@@ -138,12 +138,12 @@ class _Tasks:
         failure, self._failure = self._failure, None
         if failure is None:
             return self._run.finish(*_list_messages(self._driver))
-        if isinstance(failure, StreamError) and not self._must_end:
-            # If the stream goes on, a restarted answer differs: the stream then ends with the earlier one.
-            self._driver.fall_back(failure)
-        else:
+        if self._must_end or isinstance(failure, CallsDiffer):
             # A handler failed, or the run was cancelled: the rest of the answer is not read.
             await self._driver.close(failed=True)
+        elif isinstance(failure, StreamError):
+            # If the stream goes on, a restarted answer differs: the stream then ends with the earlier one.
+            self._driver.fall_back(failure)
         self._run.put_results_on(failure, *_list_messages(self._driver, failure))
         try:
             raise failure
