@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tests.faults.events.support import BODIES, check_whole, every_format, outcome
 from tests.support.chunkings import cut_at
-from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Stream
 from tokenstream.events import Ping
@@ -23,17 +22,6 @@ def test_f38_a_byte_order_mark_before_the_first_event_costs_no_event(format: str
 
     check_whole(marked)
     assert plain.events == marked.events
-
-
-@every_format
-def test_f39_comments_after_an_id_are_no_events(format: str) -> None:
-    """F39: an id that was set once does not make events of the blank lines that follow it."""
-    chunks = [b"id: 7\n\n", *(part for event in BODIES[format].all for part in (b": keep-alive\n\n", event))]
-    found = outcome(chunks)
-
-    check_whole(found)
-    assert outcome(BODIES[format].all).events == found.events
-    assert [] == SSEParser().feed(b"id: 7\n\n: keep-alive\n\n\n\n: keep-alive\n\n")
 
 
 @every_format
@@ -57,23 +45,6 @@ def test_f40_empty_data_is_a_heartbeat(format: str, block: bytes) -> None:
     assert [Ping()] == [event for event in outcome(chunks, pings=True).events if isinstance(event, Ping)]
 
 
-def test_f40_the_retry_of_a_block_without_data_is_recorded() -> None:
-    """F40: it is what a reconnection waits."""
-    parser = SSEParser()
-
-    assert [] == parser.feed(b"retry: 1500\n\n")
-    assert parser.retry == 1500
-
-
-@in_one_test("value", ["+40", "4_0", " 40", "-40", "٤٠", "4.0", "40 ", "", "1e3", "0x10"])
-def test_f41_a_retry_that_is_not_of_ascii_digits_is_ignored(value: str) -> None:
-    """F41: the standard takes ASCII digits alone; int() takes more."""
-    parser = SSEParser()
-    (event,) = parser.feed(f"retry: 40\n\nretry: {value}\ndata: x\n\n".encode())
-
-    assert (None, 40) == (event.retry, parser.retry)
-
-
 @pytest.mark.parametrize("value", ["0", "00", "1" + "0" * 30, "9" * 5000])
 def test_f42_a_retry_of_any_size_is_read_without_an_exception(value: str) -> None:
     """F42: it is a number of milliseconds, as it was sent; beyond 640 digits it is none."""
@@ -86,24 +57,6 @@ def test_f42_a_retry_of_any_size_is_read_without_an_exception(value: str) -> Non
 
 
 _ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
-
-
-@given(line_end=_ENDS, blank=_ENDS, named=st.booleans())
-def test_f43_an_event_is_out_with_its_blank_line_whatever_the_line_ends_are(
-    line_end: bytes, blank: bytes, named: bool
-) -> None:
-    """F43: no line end waits for what may follow it, in any mix."""
-    parser = SSEParser()
-    head = b"id: 1" + line_end + (b"event: add" + line_end if named else b"")
-    if line_end == b"\r" and blank == b"\n":
-        # CR and LF are one line end; a blank line of LF is there with the next one.
-        blank = b"\n\n"
-    event = ServerSentEvent(b"x", "add" if named else "message", "1")
-
-    for _ in range(3):
-        assert [] == parser.feed(head + b"data: x" + line_end)
-        assert [event] == parser.feed(blank)
-    assert [] == parser.end()
 
 
 @every_format
