@@ -41,16 +41,6 @@ def keys(source: Any, **options: Any) -> list[str]:
     return [call.key for call in Stream(source, **options).tool_calls]
 
 
-def test_equal_calls_of_an_answer_are_told_apart_and_are_the_same_in_every_reading() -> None:
-    """The first of two equal calls is the first in the next reading, too."""
-    body = chat(("book", '{"room": 12}'), ("book", '{"room": 12}'), ("book", '{"room": 13}'))
-
-    first, second = keys(body), keys(body)
-
-    assert first == second
-    assert 3 == len(set(first))
-
-
 @pytest.mark.parametrize(
     ("text", "same"),
     [
