@@ -57,11 +57,6 @@ def test_arguments_count_as_json(text: str, same: bool) -> None:
     assert same == (keys(chat(("go", '{"city": "Oslo", "days": 1}'))) == keys(chat(("go", text))))
 
 
-def test_no_arguments_are_an_empty_object() -> None:
-    """A server writes "" where another writes {}."""
-    assert keys(chat(("now", "{}"))) == keys(chat(("now", "")))
-
-
 def test_another_name_answer_or_id_of_the_caller_gives_another_key() -> None:
     """What identifies a call is its name and arguments in this answer."""
     body = chat(("go", "{}"))

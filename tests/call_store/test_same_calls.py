@@ -210,17 +210,6 @@ def test_each_call_is_described_once(reader: Callable[..., list[Any]]) -> None:
     assert 0 < max(VALIDATED.values()) < 20
 
 
-def test_a_loop_that_is_read_again_is_refused_again() -> None:
-    """The call is not skipped."""
-    store, bank = MemoryCallStore(same_calls=True), Bank()
-    read(store, bank, body(ANN))
-    with Stream(body(BEN, ANN), answer_id="job 7, turn 1") as stream:
-        calls = stream.validated_calls(bank.transfer, once=store)
-        for _ in range(3):
-            with pytest.raises(CallsDiffer):
-                next(calls)
-
-
 def test_other_answers_and_choices_have_lists_of_their_own() -> None:
     """One id, one choice, one list."""
     store, bank = MemoryCallStore(same_calls=True), Bank()

@@ -99,6 +99,15 @@ def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told
     assert [Call("look", {value: meant})] == calls_of(events)
 
 
+def test_a_missing_comma_in_a_notation_is_added() -> None:
+    """Behind a string, whose quote tells where it ends."""
+    text = "<start_function_call>call:look{a:<escape>x<escape>b:<escape>y<escape>n:1}<end_function_call>"
+    events = at_every_cut(text, "functiongemma")
+
+    assert [Call("look", {"a": "x", "b": "y", "n": 1})] == calls_of(events)
+    assert ["missing_comma"] == repairs_of(events)
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [("text={'b', 'a', (1, {2})}", ["b", "a", [1, [2]]]), ("text='a\0b'", "a\0b"), ("text=[{1}]", [[1]])],

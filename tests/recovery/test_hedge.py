@@ -137,22 +137,6 @@ def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
 
 
 @on_each_loop
-def test_two_attempts_that_fail_are_followed_by_a_third(loop: str) -> None:
-    """The budget counts all of them."""
-    provider = Provider((WHOLE[:1] * 2, SHORT * 2), (WHOLE[:1], 0.0), (WHOLE, 0.0))
-
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT, wait=0)) as stream:
-            message = await stream.final()
-
-        assert message.text == "Hello wonderful world"
-        assert [report.number for report in stream.attempts] == [1, 2, 3]
-        assert isinstance(stream.attempts[0].error, StreamTruncated)
-
-    anyio.run(main, backend=loop)
-
-
-@on_each_loop
 def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> None:
     """As it would be the answer without the other attempt."""
     empty = testing.script().usage(output_tokens=0).finish("stop").chunks("anthropic")

@@ -356,32 +356,6 @@ def test_another_thread_interrupts() -> None:
         assert "response.cancel" in server.kinds()
 
 
-@pytest.mark.slow
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_another_task_interrupts() -> None:
-    """While the answer is being read."""
-    server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
-    pieces: list[str] = []
-    has_begun = anyio.Event()
-    with serving(server) as url:
-        opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
-        async with opened as session, session.ask("one") as answer, anyio.create_task_group() as tasks:
-
-            async def interrupt() -> None:
-                await has_begun.wait()
-                await anyio.wait_all_tasks_blocked()
-                await answer.interrupt()
-
-            tasks.start_soon(interrupt)
-            async for piece in answer.text:
-                pieces.append(piece)
-                has_begun.set()
-
-    assert pieces == ["I know:"]
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_timeout_around_a_read_loses_nothing() -> None:

@@ -184,27 +184,6 @@ def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
     }
 
 
-@pytest.mark.slow
-def test_calls_of_many_answers_may_each_start_a_step() -> None:
-    """Each step has the cause that started it, and the last one begins as fast as the first."""
-    with Steps() as run:
-        calls: list[tuple[int, ToolCall]] = []
-        for number in range(150):
-            with run.step(str(number)) as step:
-                answer = step.follow(stream_of(asking(*(str(place) for place in range(10))))).final()
-                calls += [(number, call) for call in answer.tool_calls[:1]]
-        for _, call in calls:
-            with run.step(call):
-                pass
-        causes = [
-            event.cause for event in run.events().ready() if isinstance(event, StepStart) and event.cause
-        ]
-
-    # All answers use the same ids: a call of the root belongs to the answer that used its id last.
-    assert {"call_0-150"} == {cause.id for cause in causes}
-    assert len(calls) == len(causes)
-
-
 def test_a_citation_cites_the_part_by_its_number_in_the_run() -> None:
     """As everything that names a part."""
     with Steps() as run:
@@ -258,20 +237,6 @@ def test_a_cut_call_that_is_left_out_has_its_id_of_the_run() -> None:
     ]
     calls = messages_of(found)[step.id].tool_calls
     assert [(begun[0], True), (begun[2], True)] == [(call.id, call.complete) for call in calls]
-
-
-def test_an_answer_of_a_framework_begins_with_its_head() -> None:
-    """Another one in the same step has parts of its own."""
-    with Steps() as run, run.step("agent") as step:
-        for word in ("One", "Two"):
-            step.feed(MessageStart(model="m", another=word == "Two"))
-            step.feed(TextDelta(word))
-        events = run.events().ready()
-
-    assert [(0, "One"), (1, "Two")] == [
-        (event.part, event.text) for event in events if isinstance(event, TextDelta)
-    ]
-    assert "One\n\nTwo" == step.text
 
 
 @pytest.mark.parametrize("format", ["ui-message", "ag-ui", "openai-responses"])

@@ -6,43 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.events.support import BODIES, check_whole, every_format, outcome
+from tests.faults.events.support import BODIES, every_format
 from tests.support.chunkings import cut_at
-from tests.support.wire import sse
 from tokenstream import Stream
-from tokenstream.events import Ping
-from tokenstream.framing import ServerSentEvent, SSEParser
-
-
-@every_format
-def test_f38_a_byte_order_mark_before_the_first_event_costs_no_event(format: str) -> None:
-    """F38: it is stripped, once; the first event is not lost."""
-    chunks = BODIES[format].all
-    plain, marked = outcome(chunks), outcome([b"\xef\xbb\xbf" + chunks[0], *chunks[1:]])
-
-    check_whole(marked)
-    assert plain.events == marked.events
-
-
-@every_format
-@pytest.mark.parametrize("block", ["retry: 10", "event: ping", "event: add", "id: 4", "retry: 1\nid: 2"])
-def test_f40_a_block_without_data_is_no_event(format: str, block: str) -> None:
-    """F40: it is not dispatched, and the stream goes on."""
-    found = outcome(BODIES[format].around(f"{block}\n\n".encode()))
-
-    check_whole(found)
-    assert outcome(BODIES[format].all).events == found.events
-
-
-@every_format
-@pytest.mark.parametrize("block", [b"data:\n\n", b"data\n\n", sse("")])
-def test_f40_empty_data_is_a_heartbeat(format: str, block: bytes) -> None:
-    """F40: the parser gives an event with data "", which says nothing to a format; it is counted."""
-    chunks = BODIES[format].around(block)
-
-    assert [ServerSentEvent(b"")] == SSEParser().feed(block)
-    check_whole(outcome(chunks), {"empty_data": 1})
-    assert [Ping()] == [event for event in outcome(chunks, pings=True).events if isinstance(event, Ping)]
+from tokenstream.framing import SSEParser
 
 
 @pytest.mark.parametrize("value", ["0", "00", "1" + "0" * 30, "9" * 5000])

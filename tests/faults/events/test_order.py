@@ -89,14 +89,6 @@ def test_f55_what_comes_after_the_terminal_event_is_ignored_and_counted(format: 
     check_whole(outcome([*body.all, body.end]), {"data_after_end": 1})
 
 
-@every_format
-def test_f56_the_same_delta_twice_is_two_deltas(format: str) -> None:
-    """F56: a model may repeat itself, so nothing is dropped that no id tells apart."""
-    body = BODIES[format]
-
-    check_whole(outcome(body.around(body.last)), text="Hello €lo €")
-
-
 def test_f60_nothing_of_a_broken_connection_is_left_for_the_next_one() -> None:
     """F60: half an event, half a character, a line end, an id of half an event: gone; the last id stays."""
     cut_short = [

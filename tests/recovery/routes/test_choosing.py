@@ -326,17 +326,6 @@ class TestAnAnswerThatHasToBeGood:
         with pytest.raises(MisuseError, match="async def"):
             Retry(accept=judge)
 
-    def test_is_asked_for_again_at_the_same_route_while_it_has_attempts(self) -> None:
-        """An invalid answer is an outcome like an empty one."""
-        cheap, strong = Provider("openai-chat", BAD, BAD, GOOD), Provider("anthropic")
-
-        found = read(
-            "sync", cheap, lambda _: Retry(attempts=3, accept=Order, routes=[strong.route()], wait=0)
-        )
-
-        assert Order.model_validate_json(found.text).guests == 4
-        assert (len(cheap.requests), len(strong.requests)) == (3, 0)
-
     @in_each_world
     def test_is_an_error_if_none_is(self, world: str) -> None:
         """Nothing is delivered; the error has the last answer, and the reason as its cause."""

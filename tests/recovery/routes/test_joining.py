@@ -83,23 +83,6 @@ def test_a_named_format_tells_the_shape_of_the_request() -> None:
     assert found.text == TRUTH
 
 
-def test_json_restarts_at_the_next_provider_if_the_policy_says_so() -> None:
-    """A model that is asked to go on with JSON writes prose, so that is never tried."""
-    whole = testing.script().text('{"dish": "soup", ', '"guests": ', "4}").finish()
-    cut = Behaviour("early_end", 2, script=whole)
-
-    def ask(mode: Any) -> Any:
-        first, second = Provider("openai-chat", cut), Provider("anthropic", Behaviour(script=whole))
-        retry = Retry(attempts=1, mode=mode, routes=[second.route()], wait=0)
-        return read("sync", first, lambda _: retry)
-
-    kept = ask("auto")
-    assert kept.error is not None
-    assert kept.error.partial.text == kept.text == '{"dish": "soup", "guests": '
-
-    assert ask("restart").text == ask("continue").text == '{"dish": "soup", "guests": 4}'
-
-
 @pytest.mark.parametrize("to", APIS)
 @pytest.mark.parametrize("start", APIS)
 def test_an_answer_of_nothing_but_a_cut_call_is_asked_for_again(start: str, to: str) -> None:

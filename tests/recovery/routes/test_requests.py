@@ -331,28 +331,3 @@ def test_a_background_response_is_cancelled_where_it_runs() -> None:
 
     assert asked == [f"POST {url}", f"POST {url}/resp_1/cancel"]
     assert len(second.requests) == 1
-
-
-def test_a_background_response_of_a_route_is_cancelled_there() -> None:
-    """Not at the route before it, whose response is another one."""
-    whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
-    whole = [chunk.replace(b'"background":false', b'"background":true') for chunk in whole]
-    bodies = [b"".join(whole[:5]), b"".join(whole)]
-    asked: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(f"{request.method} {request.url}")
-        if request.url.host == "first.test":
-            return httpx.Response(503)
-        body = b"" if request.url.path.endswith("/cancel") else bodies.pop(0)
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
-
-    client = httpx.Client(transport=httpx.MockTransport(answer))
-    payload = {"model": "m", "input": "Hi", "stream": True, "background": True}
-    url = "https://second.test/v1/responses"
-    first = Route("https://first.test/v1/responses", json=payload, client=client)
-    second = Route(url, json=payload, client=client, attempts=2)
-    with connect(first, retry=Retry(attempts=1, mode="restart", routes=[second], wait=0)) as stream:
-        assert stream.final().text == "Hello, rivers."
-
-    assert asked[1:] == [f"POST {url}", f"POST {url}/resp_1/cancel", f"POST {url}"]

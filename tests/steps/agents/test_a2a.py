@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.formats.a2a.support import artifact, message, payload, status, task, whole
 from tests.project import ROOT
-from tests.steps.agents.support import Pieces
-from tests.steps.told import told
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
@@ -63,17 +60,6 @@ def test_a_recorded_task_is_a_turn_with_its_text_and_its_context(path: Path) -> 
     assert [turn.result] == [answer.text for answer in turn.step.messages]
     assert run.session == turn.session
     assert run.session
-
-
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.stem)
-def test_lines_of_json_are_read_like_the_payloads(path: Path) -> None:
-    """The pieces in which they arrive make no difference."""
-    payloads = payloads_of(path)
-    body = b"".join(json.dumps(each).encode() + b"\n" for each in payloads)
-    for size in (1, 7, len(body)):
-        with Steps() as run:
-            assert [*run.follow(Pieces(body, repeat(size)), agent="a2a")] == payloads
-        assert told(run) == told(follow(*payloads)[0])
 
 
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)

@@ -132,16 +132,6 @@ def test_events_that_come_again_change_nothing(name: str, seed: int) -> None:
     assert told(follow(doubled)) == told(follow(events))
 
 
-def test_leaving_the_loop_stops_the_turn_and_its_subagents() -> None:
-    with Steps() as run:
-        for event in run.follow(SUBAGENTS):
-            if event["type"].endswith("requires_action"):
-                break
-
-    assert [turn.state for turn in run.turns] == ["stopped"]
-    assert [step.state for step in run.steps[0].steps] == ["stopped", "stopped"]
-
-
 @pytest.mark.parametrize("name", ["text", "subagents", "two_turns"])
 def test_the_sdks_objects_are_passed_on_and_read(name: str) -> None:
     """They are those of a subscription to the events of a session."""
