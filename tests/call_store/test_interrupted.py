@@ -321,18 +321,6 @@ def test_a_call_in_hand_stays_with_an_application_that_goes_on(error: Exception)
     assert "done" == store.look(key_of_call()).status
 
 
-def test_an_application_may_still_end_a_call_with_which_it_was_interrupted() -> None:
-    """A timeout around the block is such an interruption, after which a program goes on."""
-    store, calls = MemoryCallStore(), list[Any]()
-    with suppress(Struck), Stream(BODY, answer_id="job 1") as stream:
-        calls += [*stream.validated_calls(pay=Payment, once=store)]
-        raise Struck
-    assert [key_of_call()] == [call.key for call in store.uncertain()]
-    calls[0].finish("paid")
-
-    assert CallState("done", '"paid"') == store.look(key_of_call())
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 async def test_a_cancelled_task_with_a_call_in_hand_leaves_it_unknown(

@@ -41,16 +41,6 @@ def keys(source: Any, **options: Any) -> list[str]:
     return [call.key for call in Stream(source, **options).tool_calls]
 
 
-def test_equal_calls_of_an_answer_are_told_apart_and_are_the_same_in_every_reading() -> None:
-    """The first of two equal calls is the first in the next reading, too."""
-    body = chat(("book", '{"room": 12}'), ("book", '{"room": 12}'), ("book", '{"room": 13}'))
-
-    first, second = keys(body), keys(body)
-
-    assert first == second
-    assert 3 == len(set(first))
-
-
 @pytest.mark.parametrize(
     ("text", "same"),
     [
@@ -65,11 +55,6 @@ def test_equal_calls_of_an_answer_are_told_apart_and_are_the_same_in_every_readi
 def test_arguments_count_as_json(text: str, same: bool) -> None:
     """Spaces, escapes and the order of the fields say nothing; values do."""
     assert same == (keys(chat(("go", '{"city": "Oslo", "days": 1}'))) == keys(chat(("go", text))))
-
-
-def test_no_arguments_are_an_empty_object() -> None:
-    """A server writes "" where another writes {}."""
-    assert keys(chat(("now", "{}"))) == keys(chat(("now", "")))
 
 
 def test_another_name_answer_or_id_of_the_caller_gives_another_key() -> None:

@@ -169,26 +169,6 @@ def test_one_call_that_two_threads_run_at_once_runs_once() -> None:
     assert [1] == runs
 
 
-@pytest.mark.anyio
-async def test_a_cancelled_tool_is_uncertain_at_once() -> None:
-    """It may have had its effect. Nobody waits for the lease of a tool that will not end."""
-    runs: list[int] = []
-
-    async def book(room: int) -> None:
-        runs.append(room)
-        await anyio.sleep_forever()
-
-    store = MemoryCallStore()
-    async with AsyncStream(BODY, answer_id="turn 7") as stream:
-        call = await anext(stream.validated_calls(book, once=store))
-        with anyio.move_on_after(0.05):
-            await call.run()
-        with anyio.fail_after(20), pytest.raises(CallUncertain):
-            await call.run()
-        await stream.aclose()
-    assert [12] == runs
-
-
 def test_the_call_of_a_type_cannot_be_run_and_so_does_not_fail() -> None:
     """The error says so, and the call is as new as before."""
     store = MemoryCallStore()
@@ -324,15 +304,6 @@ def test_without_a_store_a_call_has_no_state_and_cannot_be_ended() -> None:
             call.finish(1)
         with pytest.raises(MisuseError, match=r"has no store for call\.fail"):
             call.fail("x")
-
-
-def test_a_call_that_has_run_is_not_run_again_by_the_same_reader() -> None:
-    """A second `run` of the same object gives the result, too."""
-    store, rooms = MemoryCallStore(), Rooms()
-    [first, *_] = Stream(BODY, **NAMED).validated_calls(rooms.book, once=store)
-
-    assert [RESULTS[0]] * 3 == [first.run() for _ in range(3)]
-    assert [12] == rooms.booked
 
 
 @pytest.mark.parametrize("result", [object(), "x" * 200, float("inf")])
@@ -483,16 +454,6 @@ def test_calls_of_a_complete_answer_are_begun_only_then() -> None:
 
     whole = Stream(BODY, **NAMED).validated_calls(rooms.book, once=store).when_complete()
     assert RESULTS == [call.run() for call in whole]
-
-
-@pytest.mark.anyio
-async def test_complete_calls_of_an_asynchronous_stream_run_once() -> None:
-    """The same, with `async for`."""
-    store, rooms = MemoryCallStore(), Rooms()
-    for _ in range(2):
-        view = AsyncStream(BODY, answer_id="turn 7").validated_calls(rooms.book, once=store).when_complete()
-        assert RESULTS == [await call.run() async for call in view]
-    assert list(CALLS) == rooms.booked
 
 
 def test_calls_with_errors_are_not_begun() -> None:

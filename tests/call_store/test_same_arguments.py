@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
-from tokenstream import Router, Stream
+from tokenstream import Stream
 from tokenstream.call_store import MemoryCallStore
 
 NUMBERS = count()
@@ -164,27 +164,6 @@ def test_the_key_is_that_of_the_json_unless_a_default_is_written(
     [call] = Stream(body(tool.__name__, arguments), answer_id="job 7").tool_calls
 
     assert [call.key] == keys_in_store(tool, arguments)
-
-
-def test_a_call_that_is_worded_otherwise_runs_once() -> None:
-    """In views and routers; in the message, a call has the key of its own wording."""
-    store, sent = MemoryCallStore(), list[float]()
-
-    def pay(to: str, usd: float, memo: str = "") -> str:
-        sent.append(usd)
-        return f"{usd:g} to {to}{memo}"
-
-    first, again = ({"to": "ann", "usd": 100}, {"usd": 100.0, "to": "ann", "memo": ""})
-    with Stream(body("pay", first), answer_id="job 7") as stream:
-        [call] = stream.validated_calls(pay, once=store)
-        assert "100 to ann" == call.run()
-    router = Router(once=store)
-    router.tool(pay)
-
-    assert ["100 to ann"] == list(Stream(body("pay", again), answer_id="job 7").run(router).values())
-    assert [100] == sent
-    [reworded] = Stream(body("pay", again), answer_id="job 7").tool_calls
-    assert call.key != reworded.key
 
 
 def test_an_unknown_default_is_no_reason_to_fail() -> None:

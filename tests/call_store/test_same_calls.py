@@ -173,16 +173,6 @@ def test_the_same_calls_run_once_whoever_reads_them(
     assert sorted(call["to"] for call in calls if "usd" in call) == sorted(bank.sent)
 
 
-def test_calls_are_the_same_if_their_validated_arguments_are() -> None:
-    """However the model has written them."""
-    store, bank = MemoryCallStore(same_calls=True), Bank()
-    for usd in (100, 100.0):
-        for more in ({}, {"memo": ""}):
-            read(store, bank, body({"to": "ann", "usd": usd, **more}))
-
-    assert ["ann"] == bank.sent
-
-
 @in_one_test("reader", [read, route, read_async])
 def test_a_call_that_was_not_valid_is_compared_too(reader: Callable[..., list[Any]]) -> None:
     """The model has made another attempt, which is another list."""
@@ -218,17 +208,6 @@ def test_each_call_is_described_once(reader: Callable[..., list[Any]]) -> None:
 
     assert 40 == len(bank.sent)
     assert 0 < max(VALIDATED.values()) < 20
-
-
-def test_a_loop_that_is_read_again_is_refused_again() -> None:
-    """The call is not skipped."""
-    store, bank = MemoryCallStore(same_calls=True), Bank()
-    read(store, bank, body(ANN))
-    with Stream(body(BEN, ANN), answer_id="job 7, turn 1") as stream:
-        calls = stream.validated_calls(bank.transfer, once=store)
-        for _ in range(3):
-            with pytest.raises(CallsDiffer):
-                next(calls)
 
 
 def test_other_answers_and_choices_have_lists_of_their_own() -> None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.support.wire import chat
-from tokenstream import Decoder, Stream
+from tokenstream import Stream
 
 BAR = "\uff5c"
 LEAKS = {
@@ -69,15 +69,6 @@ def test_bare_json_is_a_call_of_an_offered_tool_alone() -> None:
 
     assert "(llama_json)" in known.departures["call_in_text"].rule
     assert not {"call_in_text"} & {*other.departures, *unknown.departures}
-
-
-def test_a_decoder_tells_it_too() -> None:
-    """Once the input has ended."""
-    decoder = Decoder()
-    decoder.feed(_body(LEAKS["kimi"]))
-    decoder.end()
-
-    assert "(kimi)" in decoder.departures["call_in_text"].rule
 
 
 LONG = ["```" + LEAKS["hermes"] * 2_000, "<tool_call>" + " " * 20_000, "<tool_call" * 5_000]

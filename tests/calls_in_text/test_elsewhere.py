@@ -97,28 +97,6 @@ def reason_for(text: str) -> str | None:
     return reason_against([Message(parts=(TextPart(text=text),))], StreamError("cut"), prefill=True)
 
 
-def test_a_recording_takes_the_option() -> None:
-    """For tests of an application that reads such a server."""
-    script = testing.script().text("So: ", HERMES).finish("stop")
-    with Stream(script.chunks("ollama"), tool_tags="hermes") as stream:
-        message = stream.final()
-
-    assert [{"at": "x"}] == [call.arguments for call in message.tool_calls]
-    assert message == Message.model_validate_json(message.model_dump_json())
-
-
-@pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_session_takes_the_option(colour: str, server: type[Server]) -> None:
-    """For each of its answers; the tools of the session tell which names are calls."""
-    for tools, expected in (([look], 1), ([other], 0)):
-        with serving(server()) as url, talking(colour, url, tool_tags=True, tools=Tools(*tools)) as talk:
-            answers = [talk.ask(question) for question in (HERMES, "Thanks.")]
-
-        assert [expected] * 2 == [len(each.message.tool_calls) for each in answers]
-        assert all(("tool_call>" in each.text) is (not expected) for each in answers)
-
-
 def other() -> str:
     """Return nothing."""
     return ""

@@ -118,16 +118,6 @@ def test_parameters_get_the_types_of_the_schema() -> None:
         assert ["33"] == [call.run() for call in stream.validated_calls(look)]
 
 
-def test_an_unknown_name_stays_text() -> None:
-    """The departure tells of it, like without the option."""
-    stream = Stream(body(f"So: {HERMES}"), tool_tags=True, tools=["other"])
-    message = stream.final()
-
-    assert (f"So: {HERMES}", (), "stop") == (message.text, message.tool_calls, message.finish_reason)
-    assert "(hermes)" in stream.departures["call_in_text"].rule
-    assert "call_read" not in stream.departures
-
-
 def test_bare_dialects_need_their_name_and_known_tools() -> None:
     """Structured output does not become a call."""
     text = '{"name": "look", "parameters": {"at": "x"}}'
@@ -239,14 +229,6 @@ def test_a_value_that_is_held_back_whole_is_bounded(head: str) -> None:
         list(stream)
 
     assert [("look", False)] == [(call.name, call.complete) for call in stream.message.tool_calls]
-
-
-def test_arguments_in_a_string_without_characters_are_an_empty_object() -> None:
-    """As those of a call of the API are."""
-    sent = body('<tool_call>{"name": "look", "arguments": ""}</tool_call>')
-    [call] = Stream(sent, tool_tags=True).final().tool_calls
-
-    assert (True, {}) == (call.complete, call.arguments)
 
 
 @pytest.mark.parametrize("format", testing.all_formats)

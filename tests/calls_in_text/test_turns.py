@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.calls_in_text.support import CODE, NAMES, Call, calls_of, make_call, read, text_of
-from tests.calls_in_text.test_streams import HERMES, body, look
-from tokenstream import Message, MisuseError, Router, Stream, Tools
+from tests.calls_in_text.support import CODE, Call, calls_of, make_call, read, text_of
+from tests.calls_in_text.test_streams import HERMES
+from tokenstream import Message, MisuseError
 from tokenstream.errors import NotExpressible
 from tokenstream.message import TextPart, ToolCall
 from tokenstream.turns import ToolResults
@@ -136,23 +136,6 @@ def test_a_name_that_markup_cannot_have_is_refused(dialect: str, key: str) -> No
         assert [call] == calls_of(read([message.to_openai_chat(tool_tags=dialect)["content"]], dialect))
 
 
-def test_the_results_follow_in_a_turn_of_the_user() -> None:
-    """As the model's own template has them."""
-    with Stream(body(f"Let me look. {HERMES}{HERMES}"), tool_tags=True) as stream:
-        results = stream.run(Router(Tools(look)))
-    message = stream.message
-    turns = [message.to_openai_chat(tool_tags="hermes"), *results.to_openai_chat(tool_tags="hermes")]
-
-    assert turns == [
-        {"role": "assistant", "content": f"Let me look. \n\n{HERMES}\n{HERMES}"},
-        {
-            "role": "user",
-            "content": "<tool_response>\nx0\n</tool_response>\n<tool_response>\nx0\n</tool_response>",
-        },
-    ]
-    assert turns == results.turns(tool_tags="hermes")
-
-
 @pytest.mark.parametrize(
     ("dialect", "told"),
     [
@@ -196,10 +179,3 @@ def test_a_dialect_whose_results_are_no_text_is_refused(name: Any) -> None:
     for write in (message.to_openai_chat, results.to_openai_chat, results.turns):
         with pytest.raises(MisuseError, match="anthropic, dsml, glm, hermes"):
             write(tool_tags=name)
-
-
-def test_without_the_option_calls_are_those_of_the_api() -> None:
-    """Also if they were read from a text."""
-    message = Stream(body(HERMES), tool_tags=True, tools=[*NAMES]).final()
-
-    assert ["look"] == [call["function"]["name"] for call in message.to_openai_chat()["tool_calls"]]

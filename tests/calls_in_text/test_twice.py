@@ -137,17 +137,6 @@ def test_of_equal_calls_on_both_sides_the_larger_number_runs(
     assert "So: " * sum(call.is_text for call in sent) == message.text
 
 
-@pytest.mark.parametrize("format", BODIES)
-@given(sent=CALLS)
-def test_each_event_has_the_index_of_its_part(format: Any, sent: list[Sent]) -> None:
-    """A call that was left out leaves no gap."""
-    stream = Stream(BODIES[format](sent), format=format, tool_tags=True)
-    told = {event.part: event.call.arguments for event in stream if isinstance(event, ToolCallDone)}
-    parts = enumerate(stream.message.parts)
-
-    assert told == {index: part.arguments for index, part in parts if part.kind == "tool_call"}
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("format", BODIES)
 def test_every_chunking_gives_the_same_in_both_colours(format: str, order: str) -> None:

@@ -14,14 +14,13 @@ from tests.support.loopback import (
     OPEN,
     Loopback,
     Script,
-    chunked,
     chunked_head,
     http_chunk,
     refusing_url,
     sized,
     until_close,
 )
-from tokenstream import Deadlines, Limits
+from tokenstream import Deadlines
 from tokenstream.errors import (
     ConnectError,
     ProtocolError,
@@ -125,14 +124,3 @@ def test_f32_comments_do_not_hide_that_no_event_comes(colour: str) -> None:
         error = failed(colour, server, StreamStalled, deadlines=deadlines)
 
         assert (error.limit, error.partial.text) == ("first_event", "")
-
-
-@both_colours
-def test_f37_comments_without_a_blank_line_are_not_kept(colour: str) -> None:
-    """However many: they count for no event."""
-    comments = [b": keep-alive\n" * 1_000] * 20
-    limits = Limits(line=1_000, event=1_000)
-    with Loopback(chunked([HELLO, *comments])) as server:
-        error = failed(colour, server, StreamTruncated, limits=limits)
-
-        assert (error.partial.text, error.tail) == (TEXT, b"")

@@ -22,7 +22,6 @@ from tests.support.loopback import (
 )
 from tokenstream import Deadlines, connect
 from tokenstream.errors import (
-    ConnectError,
     NotAStream,
     StatusError,
 )
@@ -166,17 +165,6 @@ def test_f14_a_redirect_within_an_origin_keeps_them(colour: str) -> None:
         assert {name: first.headers[name.lower()] for name in SECRETS if name != "Cookie"} == {
             name: second.headers[name.lower()] for name in SECRETS if name != "Cookie"
         }
-
-
-@both_colours
-def test_f14_redirects_without_end_are_given_up(colour: str) -> None:
-    """As many are followed as the client allows."""
-    with Loopback(moved("/round")) as server:
-        error = failed(colour, server, ConnectError, client={"follow_redirects": True, "max_redirects": 3})
-
-        assert (error.stage, error.retryable) == ("head", False)
-        assert "redirects endlessly" in str(error)
-        assert len(server.requests) == 4
 
 
 @both_colours

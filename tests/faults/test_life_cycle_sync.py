@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import linecache
-import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -18,10 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.project import PACKAGE, ROOT
+from tests.project import PACKAGE
 from tests.stream.blocked import PATIENCE, SILENT, TEXTS, Loop, alone, opened, sent
 from tests.stream.bodies import ANSWER, Source
-from tests.stream.test_ending import Nosy
 from tests.support import wire
 from tests.support.loopback import (
     LAST_CHUNK,
@@ -32,9 +29,8 @@ from tests.support.loopback import (
     http_chunk,
 )
 from tests.support.timing import at_once, settled, tried_again
-from tests.support.wire import DONE, sse
 from tokenstream import Stream
-from tokenstream.errors import ConcurrentRead, StreamInterrupted, StreamStalled
+from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
 
 
@@ -135,30 +131,6 @@ def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_sil
     assert min(outcomes["broken off"], outcomes["whole"]) > 15
 
 
-@pytest.mark.slow
-def test_f83_the_interpreter_exits_with_an_open_stream() -> None:
-    script = """
-import sys, threading
-from tokenstream import connect
-stream = connect(sys.argv[1])
-print(next(stream.text))
-threading.Thread(target=stream.final, daemon=True).start()
-"""
-    with Loopback(SILENT["chunked"]) as server:
-        done = subprocess.run(
-            [sys.executable, "-c", script, server.url],
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-        assert (done.returncode, done.stdout, done.stderr) == (0, "Let \n", "")
-        assert server.connection().closed_within(PATIENCE)
-
-
 # -- F84: a slow consumer ---------------------------------------------------------
 
 
@@ -183,18 +155,6 @@ def timed(clock: Clock, *steps: bytes | float) -> Iterator[bytes]:
             yield step
         else:
             clock.now += step
-
-
-def test_f84_time_that_the_loop_takes_is_no_silence() -> None:
-    """The idle clock runs only while bytes are waited for."""
-    clock = Clock()
-    chunks: list[bytes | float] = [*ANSWER[:3], PING, PING, *ANSWER[3:5], PING, *ANSWER[8:]]
-    stream = Stream(timed(clock, *chunks), deadlines=DEADLINES, clock=clock)
-    for _ in stream:
-        clock.now += 100
-
-    assert stream.message.text == "Let me see."
-    assert stream.message.ending == "complete"
 
 
 def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> None:
@@ -258,26 +218,3 @@ def test_f84_a_slow_loop_holds_the_server_back() -> None:
 
         assert len(stream.final().text) == total * 65_000
         assert stream.message.ending == "complete"
-
-
-def test_f85_a_consumer_that_reads_within_a_read() -> None:
-    """ConcurrentRead with a clear text, in the source and while an event is decoded; the read goes on."""
-    refused: list[str] = []
-
-    def read_again() -> None:
-        with pytest.raises(ConcurrentRead) as caught:
-            next(stream)
-        refused.append(str(caught.value))
-
-    def body() -> Iterator[bytes]:
-        read_again()
-        yield sse("Hel")
-        read_again()
-        yield sse("lo") + DONE
-
-    stream = Stream(body(), format=Nosy(read_again))
-
-    assert stream.final().text == "Hello"
-    assert len(refused) == 5
-    assert 1 == len(set(refused))
-    assert refused[0].startswith("another thread or task is reading this stream, and only one may at a time")

@@ -160,20 +160,3 @@ def test_an_object_is_read_without_the_thoughts_before_it() -> None:
     stream = Stream([*body, chat({}, "stop"), DONE], reasoning_tags=True)
 
     assert [1, 2] == stream.result(list[int])
-
-
-def test_most_deltas_are_read_at_a_glance_all_the_same() -> None:
-    """Only those that may have to do with a tag or with code are decoded."""
-    decoded = list[object]()
-
-    class Counted(OpenAIChat):
-        def read(self, payload: dict[str, Any], event: str) -> None:
-            decoded.append(payload)
-            super().read(payload, event)
-
-    decoder = Decoder(Counted(), reasoning_tags=True)
-    for word in ["<think>a</think>", *["word "] * 500]:
-        decoder.feed(chat({"content": word}))
-
-    assert len(decoded) < 100
-    assert "word " * 500 == decoder.message.text

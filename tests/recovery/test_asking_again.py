@@ -12,7 +12,6 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.raised import is_same_error
-from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
 from tokenstream.errors import (
@@ -340,46 +339,8 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
     assert late == "Hello wonderful world"
 
 
-@in_one_test(
-    ("nonsense", "said"),
-    [
-        ({"attempts": 0}, "attempts= is the number"),
-        ({"attempts": 1.5}, "attempts= is the number"),
-        ({"attempts": True}, "attempts= is the number"),
-        ({"mode": "continue?"}, "mode= is one of auto, continue, restart, resume"),
-        ({"wait": -1}, "wait= takes a number of seconds"),
-        ({"wait": "1s"}, "wait= takes a number of seconds"),
-        ({"timeout": float("inf")}, "timeout= takes a number of seconds"),
-        ({"hedge_after": float("nan")}, "hedge_after= takes a number of seconds"),
-        ({"on": ["overload"]}, "on= takes classes"),
-        ({"on": [ValueError]}, "on= takes classes"),
-        ({"fallback": 3}, "fallback= takes functions"),
-        ({"fallback": [("x", "anthropic")]}, "fallback= takes functions"),
-        ({"on_retry": 3}, "on_retry= is a function"),
-    ],
-)
-def test_a_budget_that_is_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:
-    with pytest.raises(MisuseError, match=said):
-        Retry(**nonsense)
-
-
 class TestOpen:
     """What the caller's own function may get wrong."""
-
-    def test_it_is_a_function(self) -> None:
-        with pytest.raises(MisuseError, match="open= is a function that opens a source, and not list"):
-            resilient(WHOLE)  # type: ignore[arg-type]
-
-    def test_it_takes_the_attempt_or_nothing(self) -> None:
-        """Two arguments cannot be given."""
-        with pytest.raises(MisuseError, match="takes the attempt as its one argument, or none"):
-            resilient(lambda first, second: first)  # type: ignore[arg-type] # noqa: ARG005
-
-    @pytest.mark.parametrize("retry", [{"attempts": 3}, 3, "restart"])
-    def test_retry_is_a_retry(self, retry: Any) -> None:
-        """Not what one would be made of."""
-        with pytest.raises(MisuseError, match="retry= is a Retry"):
-            resilient(list, retry)
 
     @in_each_world
     def test_the_same_source_again_is_refused(self, world: str) -> None:
@@ -400,13 +361,6 @@ class TestOpen:
                 stream.final()
         else:
             anyio.run(main, backend=world)
-
-    @pytest.mark.parametrize("given", [None, 3, object()])
-    def test_what_is_no_source_is_refused(self, given: Any) -> None:
-        """As where it is given to a stream itself."""
-        stream = resilient(lambda: given)
-        with pytest.raises(MisuseError, match="cannot be read"):
-            stream.final()
 
     def test_a_mistake_within_it_is_not_asked_for_again(self) -> None:
         """It would be made again."""

@@ -25,10 +25,8 @@ from tests.session.talks import COLOURS, Talk, talking
 from tests.support.interactions import payloads_of, whole_of
 from tests.support.wire import DONE, chat_call, chat_payload, sse
 from tokenstream import Message, Retry, Router, aconnect, connect, testing
-from tokenstream.errors import MisuseError, PositionLost, StreamError
+from tokenstream.errors import PositionLost, StreamError
 from tokenstream.events import Resumed, TextDelta, ToolCallDone
-from tokenstream.formats._detect.undetected import Undetected
-from tokenstream.limits import DEFAULT_LIMITS
 
 RESUME = Retry(mode="resume", wait=0)
 RESTART = Retry(attempts=3, wait=0, mode="restart")
@@ -143,27 +141,6 @@ def test_events_that_reveal_no_format_are_resumed_too(world: str, ids: str, star
 
     assert ("Fog lifts.", "complete", None) == (played.message.text, played.message.ending, played.error)
     assert [None, ids[0]] == [asked.last_event_id for asked in played.asked]
-
-
-def test_a_placeholder_never_answers_for_a_format() -> None:
-    """What only the format knows is refused while it is unknown, and not answered with "nothing"."""
-    placeholder = Undetected(limits=DEFAULT_LIMITS, pings=False, found=lambda _format: None)
-
-    with pytest.raises(MisuseError, match="not known yet"):
-        placeholder.position_of({})
-    with pytest.raises(MisuseError, match="not known yet"):
-        placeholder.begun_by({}, "")
-    with pytest.raises(MisuseError, match="not known yet"):
-        placeholder.tolerates({}, "")
-
-
-def test_the_parts_of_a_placeholder_are_made_once() -> None:
-    """What they hold stays, also when somebody asks for an attribute that parts do not have."""
-    parts = Undetected(limits=DEFAULT_LIMITS, pings=False, found=lambda _format: None).parts
-    parts.calls_seen += 5
-
-    assert not hasattr(parts, "no_such_attribute")
-    assert parts.calls_seen == 5
 
 
 @pytest.mark.parametrize("start", [0, 1, 2])

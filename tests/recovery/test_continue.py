@@ -14,7 +14,6 @@ from tests.recovery.continuing import (
     PREFIX,
     SCRIPT,
     TEXT,
-    WORDS,
     cut,
     goes_on,
     obeys,
@@ -30,10 +29,9 @@ from tokenstream.errors import (
     MisuseError,
     ProviderError,
     StatusError,
-    StreamInterrupted,
     StreamTruncated,
 )
-from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Restarted, Resumed
+from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
 from tokenstream.message import TextPart
 from tokenstream.recovery import Attempt
 
@@ -64,16 +62,6 @@ def test_whoever_reads_sees_one_answer(
     assert played.message.parts == folded.message.parts
 
 
-@in_each_world
-def test_the_text_goes_on_in_the_middle_of_a_word(world: str) -> None:
-    """The loop over text is told of nothing."""
-    whole = testing.script().text(TEXT[:13], "never").chunks("openai-chat")
-    played = play(world, [whole[:2], says(obeys)], GO_ON, lambda stream: stream.text, format="openai-chat")
-
-    assert TEXT == "".join(played.given)
-    assert TEXT[:13] == played.given[0]
-
-
 def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None:
     """Id and model of the first connection; the tokens of both."""
     played = play("sync", [cut("anthropic"), says(obeys, "anthropic")], GO_ON, format="anthropic")
@@ -85,49 +73,6 @@ def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None
         (each.model, each.id) for each in played.reports
     ]
     assert ["start", "continue"] == [report.mode for report in played.reports]
-
-
-def test_an_answer_may_break_off_time_and_again() -> None:
-    """Each continuation goes on with all that there is."""
-
-    def half(attempt: Attempt) -> list[bytes]:
-        reply = obeys(attempt.message.text)
-        return testing.script().text(reply[:60], "never").chunks("openai-chat")[:2]
-
-    retry = Retry(mode="continue", wait=0, attempts=9)
-    played = play("sync", [cut(), half, half, says(obeys)], retry, format="openai-chat")
-
-    assert TEXT == text_of(played) == played.message.text
-    assert 3 == sum(isinstance(event, Resumed) for event in played.given)
-    assert sorted((attempt.message.text for attempt in played.asked), key=len) == [
-        attempt.message.text for attempt in played.asked
-    ]
-
-
-@in_each_world
-@pytest.mark.parametrize("retry", [Retry(mode="continue", wait=0, prefill="echo"), GO_ON])
-def test_a_connection_that_breaks_in_the_middle_of_an_echo_gives_nothing(world: str, retry: Retry) -> None:
-    """And the next one goes on as if it had not been."""
-
-    def echo(attempt: Attempt) -> list[Any]:
-        return [*testing.script().text(attempt.message.text[:20], "x").chunks("openai-chat")[:2]]
-
-    bodies: list[Any] = [cut(), echo, says(lambda given: given.rstrip() + goes_on(given))]
-    played = play(world, bodies, retry, format="openai-chat")
-
-    assert TEXT == text_of(played)
-    assert 1 == sum(isinstance(event, Resumed) for event in played.given)
-    assert (len(GIVEN), 1.0) == (seam(played).dropped, seam(played).confidence)
-
-
-def test_where_no_attempt_is_left_the_error_has_what_was_given() -> None:
-    """And nothing of a continuation whose place was not found yet."""
-    bodies = [cut(), testing.script().text("A ri").chunks("openai-chat")[:2]]
-    played = play("sync", bodies, Retry(mode="continue", wait=0, attempts=2), format="openai-chat")
-
-    assert isinstance(played.error, StreamTruncated)
-    assert GIVEN == played.error.partial.text == played.message.text
-    assert "truncated" == played.message.ending
 
 
 WHATEVER = Retry(mode="continue", wait=0, least=0)
@@ -145,15 +90,6 @@ def test_a_sentence_before_the_rest_is_waited_for_unless_the_caller_says_otherwi
 
     assert (TEXT, 0.8) == (text_of(held), seam(held).confidence)
     assert (GIVEN + SENTENCE + obeys(GIVEN), 0.5) == (text_of(at_once), seam(at_once).confidence)
-
-
-def test_a_text_that_repeats_itself_is_never_joined_for_certain() -> None:
-    """Nobody can tell which of its words came again."""
-    laugh = testing.script().text(*["ha "] * 40, "end").finish("stop")
-    server = says(lambda _: "ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha")
-    played = play("sync", [cut(script=laugh, behind=b"end"), server], WHATEVER, format="openai-chat")
-
-    assert seam(played).confidence < 0.9
 
 
 @in_each_world
@@ -177,15 +113,6 @@ def test_what_does_not_join_is_given_as_it_is_where_the_caller_says_so() -> None
 
     assert GIVEN + other == text_of(played) == played.message.text
     assert (0, 0.5) == (seam(played).dropped, seam(played).confidence)
-
-
-def test_a_model_that_begins_again_is_told_from_one_that_goes_on() -> None:
-    """It has said a good part of the answer once more, in other words from some point on."""
-    again = GIVEN[:44] + "otherwise, and then this."
-    given = testing.script().text(*WORDS[:14], "never").chunks("openai-chat")
-    played = play("sync", [given[:15], says(lambda _: again)], WHATEVER, format="openai-chat")
-
-    assert seam(played).confidence < 0.5
 
 
 @pytest.mark.parametrize(("retry", "confidence"), [(WHATEVER, 0.5), (PREFIX, 0.9)])
@@ -280,18 +207,6 @@ def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[bytes],
     assert [] == played.asked[1].continuation()
 
 
-@pytest.mark.parametrize("fence", ["", "```json\n"])
-def test_an_answer_in_json_begins_again_and_says_so(fence: str) -> None:
-    """Models go on with it in prose; a loop over events is told to drop what it has."""
-    script = testing.script().text(fence, '{"a": ', "[1, ", "2]}").finish("stop")
-    whole = script.chunks("openai-chat")
-    played = play("sync", [cut(script=script, behind=b"2]"), whole], GO_ON, format="openai-chat")
-
-    assert ("restart", True) == (played.asked[1].mode, "JSON" in str(played.asked[1].why))
-    assert fence + '{"a": [1, 2]}' == text_of(played) == played.message.text
-    assert 1 == sum(isinstance(event, Restarted) for event in played.given)
-
-
 def test_what_the_provider_has_ended_is_not_gone_on_with() -> None:
     """Its content filter, for one, would only be asked again."""
     filtered = ProviderError("filtered", code="content_filter", retryable=True)
@@ -315,17 +230,6 @@ def test_auto_does_not_go_on_where_the_caller_makes_the_request() -> None:
 
     assert isinstance(played.error, StreamTruncated)
     assert (GIVEN, 1) == (played.message.text, len(played.asked))
-
-
-def test_a_refused_prefix_gives_way_to_the_users_turn() -> None:
-    """Without an attempt, and without the wait."""
-    refused = StatusError("Requests ending with a model turn are not supported.", status=400)
-    retry = Retry(mode="continue", wait=0, prefill=True, attempts=2)
-    played = play("sync", [cut(), refused, says(obeys)], retry, format="openai-chat")
-
-    assert TEXT == played.message.text
-    assert [False, True, False] == [attempt.prefill for attempt in played.asked]
-    assert ["assistant", "user"] == [attempt.continuation()[-1]["role"] for attempt in played.asked[1:]]
 
 
 @pytest.mark.parametrize("attempts, text", [(2, None), (3, TEXT)])
@@ -446,16 +350,3 @@ def test_words_of_the_callers_own_are_text() -> None:
 
     with pytest.raises(MisuseError, match="ask= must give the text"):
         stream.final()
-
-
-def test_a_stream_without_a_break_knows_of_nothing() -> None:
-    """It is what it would be without `Retry`."""
-    played = play("sync", [SCRIPT.chunks("openai-chat")], GO_ON, format="openai-chat")
-
-    assert list(Stream(SCRIPT.chunks("openai-chat"), format="openai-chat")) == played.given
-
-
-def test_a_transport_that_breaks_is_gone_on_with_as_well() -> None:
-    played = play("sync", [[*cut(), StreamInterrupted("reset")], says(obeys)], GO_ON, format="openai-chat")
-
-    assert TEXT == played.message.text

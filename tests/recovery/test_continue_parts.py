@@ -135,18 +135,6 @@ def test_the_turn_of_a_continued_answer_is_one_that_the_api_takes(format: str) -
     assert "Where was I?" not in str(turn)
 
 
-@pytest.mark.parametrize("text", ["ha " * 30, "=" * 60, "| --- | --- | --- |\n" * 5])
-def test_a_text_that_repeats_itself_goes_on_behind_its_prefix(text: str) -> None:
-    """What looks like an echo of it may be the rest."""
-    script = testing.script().text(text[:21], text[21:]).finish("stop")
-    server = [
-        b"".join(testing.script().text(text[len(text[:21].rstrip()) :]).finish("stop").chunks("openai-chat"))
-    ]
-    played = play("sync", [script.chunks("openai-chat")[:2], server], PREFIX, format="openai-chat")
-
-    assert text == text_of(played)
-
-
 @pytest.mark.parametrize(
     "format", ["anthropic", "openai-chat", "gemini", "cohere", "openai-responses", "ollama"]
 )

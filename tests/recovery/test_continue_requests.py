@@ -122,19 +122,6 @@ def test_a_model_is_asked_to_go_on_behind_what_there_is(format: str) -> None:
     assert last_words(given()) in json.dumps(user)
 
 
-@pytest.mark.parametrize("format", ["openai-completions", "tgi"])
-def test_a_prompt_is_gone_on_with_by_nature(format: str) -> None:
-    """Without turns, and without white space at its end."""
-    server = asked(cut(format), rest(format, TEXT[len(given().rstrip()) :]))
-
-    with ask(server, format) as stream:
-        events = list(stream)
-
-    assert TEXT == stream.message.text
-    assert f"Of rivers: {given().rstrip()}" == payloads(server)[1][TURNS[format]]
-    assert [1.0] == [event.confidence for event in events if isinstance(event, Resumed)]
-
-
 @pytest.mark.parametrize("format", sorted(PLACES))
 def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
     """By the tokens that were told, or a quarter of the bytes."""

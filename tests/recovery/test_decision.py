@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tokenstream.errors import PositionLost, StatusError, StreamError, StreamInterrupted
+from tokenstream.errors import StreamInterrupted
 from tokenstream.recovery._decision import (
     AttemptPlan,
     Broken,
@@ -21,12 +21,10 @@ from tokenstream.recovery._decision import (
 )
 
 MODES: list[Any] = ["auto", "continue", "restart", "resume"]
-EXTENTS: list[Any] = ["nothing", "reasoning", "content"]
 OBSTACLE = "it has a tool call"
 
 
 CUT = StreamInterrupted("cut")
-BAD_REQUEST = StatusError("no", status=400)
 
 
 def broken(error: Any = CUT, **facts: Any) -> Broken:
@@ -66,31 +64,6 @@ def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expec
     assert dict(zip(MODES, expected, strict=True)) == modes_for(opener, **facts)
 
 
-def test_what_was_delivered_decides_if_the_answer_may_begin_again() -> None:
-    """Reasoning can be taken back; a caller who only resumes wants no other answer."""
-    for mode, extent in product(MODES, EXTENTS):
-        facts = broken(mode=mode, delivered=extent)
-        assert facts.may_begin_again == (extent != "content" and mode != "resume")
-
-
-@pytest.mark.parametrize("fact", ["is_out_of_time", "has_spent_all", "is_whole"])
-@pytest.mark.parametrize("extent", EXTENTS)
-def test_time_and_money_come_first(fact: str, extent: Any) -> None:
-    """And a whole answer stays."""
-    facts = broken(delivered=extent, **{fact: True})
-
-    assert facts.may_go_on == (fact == "is_whole")
-    assert not facts.may_begin_again
-
-
-def test_the_reason_is_told_where_the_answer_is_not_continued() -> None:
-    stuck, own = OpenerFacts(obstacle=OBSTACLE), OpenerFacts(follows_modes=False, obstacle=OBSTACLE)
-
-    assert choose(broken(), stuck) == ModeChoice(None, OBSTACLE)
-    assert choose(broken(mode="continue"), stuck) == ModeChoice("restart", OBSTACLE)
-    assert choose(broken(), own) == ModeChoice(None, OBSTACLE)
-
-
 def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
     """The question may call a function of the caller's."""
     for mode, has_content in product(MODES, [True, False]):
@@ -122,50 +95,6 @@ def test_each_row_of_the_table_of_requests(
     assert expected == plan(broken(**facts), OpenerFacts(**opener))
 
 
-@pytest.mark.parametrize(
-    ("error", "facts", "opener", "is_made"),
-    [
-        (BAD_REQUEST, {}, {}, False),
-        (BAD_REQUEST, {}, {"is_other": True}, True),
-        (BAD_REQUEST, {"request_refused": True}, {}, True),
-        (PositionLost("gone"), {}, {}, True),
-        (PositionLost("gone"), {"has_content": False}, {}, False),
-    ],
-    ids=["again", "elsewhere", "refused continuation", "lost position", "lost position of nothing"],
-)
-def test_an_error_that_would_occur_again_is_not_retried(
-    error: StreamError, facts: dict[str, Any], opener: dict[str, Any], is_made: bool
-) -> None:
-    """Another server, or another request, may do better."""
-    assert is_made == isinstance(plan(broken(error, **facts), OpenerFacts(**opener)), AttemptPlan)
-
-
-FETCHED = AttemptPlan("resume", 0, 0.0, may_wait=False, kind="document")
-POLLED = AttemptPlan("resume", 0, 2.0, kind="poll")
-
-
-@pytest.mark.parametrize(
-    ("error", "facts", "expected"),
-    [
-        (BAD_REQUEST, {"fetches": "document"}, FETCHED),
-        (BAD_REQUEST, {"fetches": "poll", "wants": lambda _: False, "reconnect_after": 9}, POLLED),
-        (BAD_REQUEST, {"fetches": "document", "fetch_failed": True}, NoPlan()),
-        (BAD_REQUEST, {"fetches": "poll", "fetch_failed": True}, NoPlan()),
-        (CUT, {"fetches": "document", "fetch_failed": True}, FETCHED._replace(wait=2.0, may_wait=True)),
-        (CUT, {"fetches": "poll", "fetch_failed": True}, POLLED),
-    ],
-    ids=["document", "poll", "refused document", "refused poll", "cut document", "cut poll"],
-)
-def test_a_finished_answer_is_fetched_at_once_and_an_unfinished_one_is_polled(
-    error: StreamError, facts: dict[str, Any], expected: AttemptPlan | NoPlan
-) -> None:
-    """The model is not asked. One that has failed is an attempt like any other, and waits like one."""
-    found = broken(error, **facts)
-
-    assert expected == plan(found, OpenerFacts(), ModeChoice("resume"))
-    assert found.is_free == ("fetch_failed" not in facts)
-
-
 def test_a_server_that_names_a_reconnection_time_is_resumed_then() -> None:
     """The time does not count for another request than one that resumes."""
     facts = broken(reconnect_after=1500)
@@ -192,13 +121,3 @@ def test_a_function_for_the_wait_is_asked_before_the_bounds_are() -> None:
 
     assert plan(facts, OpenerFacts()) == AttemptPlan("continue", 0, 2.0)
     assert isinstance(plan(facts, OpenerFacts(is_other=True)), NoPlan)
-
-
-@pytest.mark.parametrize("error", [CUT, BAD_REQUEST])
-def test_why_an_answer_is_not_continued_is_told_of_errors_that_are_retried(error: StreamError) -> None:
-    """Otherwise, the error itself is the reason."""
-    obstacle = OpenerFacts(obstacle=OBSTACLE)
-    told = NoPlan(f"the answer was not continued: {OBSTACLE}", OBSTACLE)
-
-    assert plan(broken(error), obstacle) == (told if error is CUT else NoPlan())
-    assert plan(broken(error, request_refused=True), obstacle) == told

@@ -23,9 +23,9 @@ from tests.recovery.unseen import (
     read_together,
 )
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Route, Router, connect, merge, relay, resilient
-from tokenstream.errors import StreamError, StreamInterrupted
-from tokenstream.events import ReasoningDelta, Restarted, TextDelta, ToolCallDone
+from tokenstream import Retry, Router, connect, merge, relay, resilient
+from tokenstream.errors import StreamInterrupted
+from tokenstream.events import ReasoningDelta, Restarted, TextDelta
 from tokenstream.recovery import Attempt
 
 OTHER = "The fog came first, and then the ferry, which nobody had seen since the spring."
@@ -44,7 +44,6 @@ def cut_before(words: bytes, kind: str, format: str = "openai-chat") -> int:
 
 HALF_A_CALL = cut_before(b"tool_calls", "sc") + 2
 SHORT_TEXT = cut_before(b"see.", "s") + 1
-IN_REASONING = cut_before(b"weather", "rt") + 1
 
 
 def is_whole(seen: Seen, harbour: Harbour) -> bool:
@@ -56,21 +55,6 @@ def is_whole(seen: Seen, harbour: Harbour) -> bool:
 
 
 # -- nothing was delivered ---------------------------------------------------------------------------
-
-
-@in_each_world
-@pytest.mark.parametrize("reader", SILENT)
-@pytest.mark.parametrize(("kind", "cut"), [("sc", HALF_A_CALL), ("s", SHORT_TEXT), ("rt", IN_REASONING)])
-def test_an_answer_that_nobody_was_given_is_asked_for_again(
-    world: str, reader: str, kind: str, cut: int
-) -> None:
-    """Half a call, a text too short for a seam and reasoning can't be continued, and need not be."""
-    harbour = Harbour("openai-chat", kind, cut, other=OTHER)
-    seen = read(harbour, AUTO, READERS[reader], world)
-
-    assert seen.error is None
-    assert seen.modes == ("start", "restart")
-    assert is_whole(seen, harbour)
 
 
 @in_each_world
@@ -119,14 +103,6 @@ def test_an_open_of_your_own_asks_for_the_whole_answer_again() -> None:
         assert stream.final().text.strip() == STORY
 
 
-def test_what_can_go_on_goes_on_although_nothing_was_delivered() -> None:
-    """Nothing is paid for twice that can be continued."""
-    seen = read(Harbour("openai-chat", "t", cut_before(b"noon", "t")), AUTO, FINAL)
-
-    assert seen.modes == ("start", "continue")
-    assert seen.message.text.strip() == STORY
-
-
 def test_a_continuation_that_does_not_join_is_replaced_by_a_whole_answer() -> None:
     """A server that answers anew, whatever it is asked, is asked for the whole answer."""
     harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
@@ -146,32 +122,6 @@ def test_a_call_of_a_refused_continuation_is_not_run(format: str, reader: str) -
     assert seen.modes == ("start", "continue", "restart")
     assert [call.arguments for call in seen.items] == [{"boat": 1, "knots": 7}]
     assert [part.kind for part in seen.message.parts] == ["text", "tool_call"]
-
-
-def test_a_mode_that_only_resumes_begins_no_other_answer() -> None:
-    """Who asks for the rest of an answer wants to pay for it once."""
-    whole = chunks_of("t")
-    bodies = [whole[:9], whole]
-    with (
-        resilient(lambda _: bodies.pop(0), Retry(mode="resume", wait=0)) as stream,
-        pytest.raises(StreamError),
-    ):
-        stream.final()
-
-    assert len(bodies) == 1
-
-
-def test_the_next_route_answers_anew_what_nobody_was_given() -> None:
-    broken, good = (
-        Harbour("openai-chat", "sc", HALF_A_CALL),
-        Harbour("anthropic", "sc", 0, breaks=0),
-    )
-    route = Route(good.url, json=good.payload, client=good.client(is_async=False), name="spare")
-    retry = Retry(attempts=1, wait=0, routes=[route])
-    seen = read(broken, retry, FINAL)
-
-    assert seen.error is None
-    assert (seen.message.route, len(seen.message.tool_calls)) == ("spare", 1)
 
 
 # -- who has been given something --------------------------------------------------------------------
@@ -272,36 +222,6 @@ def test_a_look_at_the_message_is_a_delivery(look: Any) -> None:
     assert unseen.error is None
 
 
-def test_a_router_of_tools_has_nothing_before_the_first_call() -> None:
-    """It is like a loop over the calls: the text before them is given to nobody."""
-    ran: list[int] = []
-    router = Router()
-
-    @router.tool
-    def sail(boat: int, knots: int) -> str:
-        """Let a boat sail."""
-        ran.append(boat + knots)
-        return "gone"
-
-    def run(stream: Any) -> None:
-        stream.run(router)
-
-    once = read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, run)
-    cut = cut_before(b"call_2", "scc") + 1
-    twice = read(Harbour("openai-chat", "scc", cut), AUTO, run)
-
-    assert (once.error, once.modes) == (None, ("start", "restart"))
-    assert (twice.error is not None, twice.modes) == (True, ("start",))
-    assert ran == [8, 8]
-
-
-def test_a_view_that_was_made_and_not_read_has_delivered_nothing() -> None:
-    def make_only(stream: Any) -> None:
-        _ = stream.text, stream.deltas, stream.tool_calls, iter(stream.text.words())
-
-    assert read(Harbour("openai-chat", "sc", HALF_A_CALL), AUTO, make_only).error is None
-
-
 def test_a_view_that_holds_its_text_back_has_delivered_nothing() -> None:
     """A sentence whose end has not come was not given to the loop."""
     harbour = Harbour("openai-chat", "s", cut_before(b"see.", "s"), other=OTHER)
@@ -355,26 +275,6 @@ def test_an_answer_cut_in_its_reasoning_is_asked_again(format: str, reader: str)
     if reader == "events":
         given = [type(event) for event in seen.items]
         assert given.index(ReasoningDelta) < given.index(Restarted) < given.index(TextDelta)
-
-
-def test_reasoning_is_asked_again_as_often_as_attempts_allow() -> None:
-    harbour = Harbour("openai-chat", "rt", IN_REASONING, breaks=2)
-    seen = read(harbour, AUTO, READERS["events"])
-
-    assert seen.modes == ("start", "restart", "restart")
-    assert seen.message.text.strip() == STORY
-
-
-def test_unfinished_calls_are_taken_back_like_reasoning() -> None:
-    """A loop over events gets the calls of the new answer behind a `Restarted`."""
-    cut = cut_before(b"tool_calls", "rc") + 2
-    seen = read(Harbour("openai-chat", "rc", cut), AUTO, READERS["events"])
-
-    assert seen.error is None
-    assert [type(event) for event in seen.items if isinstance(event, Restarted | ToolCallDone)] == [
-        Restarted,
-        ToolCallDone,
-    ]
 
 
 # -- refused seams -----------------------------------------------------------------------------------

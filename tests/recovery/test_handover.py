@@ -103,17 +103,6 @@ def test_the_options_of_one_attempt_do_not_stay(world: str) -> None:
 
 
 @in_each_world
-def test_the_format_of_the_stream_of_all_attempts_counts_first(world: str) -> None:
-    """What was said for all attempts holds for each."""
-    server = giving(SAID)
-    stream, message = _read(
-        world, lambda: _resilient(world)(lambda: asking(server, world, format="openai-chat"), format="text")
-    )
-
-    assert ("{", "text") == (message.text[0], stream.format)
-
-
-@in_each_world
 def test_attempts_of_its_own_are_not_made(world: str) -> None:
     """The stream of all attempts counts and makes them."""
     server = giving(BUSY, BUSY, SAID)

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tokenstream import Retry, aresilient, resilient, testing
-from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta
 
 ANSWER = testing.script().text("Hello wonderful world").usage(input_tokens=3, output_tokens=5).finish("stop")
@@ -137,22 +137,6 @@ def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
 
 
 @on_each_loop
-def test_two_attempts_that_fail_are_followed_by_a_third(loop: str) -> None:
-    """The budget counts all of them."""
-    provider = Provider((WHOLE[:1] * 2, SHORT * 2), (WHOLE[:1], 0.0), (WHOLE, 0.0))
-
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT, wait=0)) as stream:
-            message = await stream.final()
-
-        assert message.text == "Hello wonderful world"
-        assert [report.number for report in stream.attempts] == [1, 2, 3]
-        assert isinstance(stream.attempts[0].error, StreamTruncated)
-
-    anyio.run(main, backend=loop)
-
-
-@on_each_loop
 def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> None:
     """As it would be the answer without the other attempt."""
     empty = testing.script().usage(output_tokens=0).finish("stop").chunks("anthropic")
@@ -166,22 +150,6 @@ def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> Non
         assert [report.mode for report in stream.attempts] == ["start", "hedge"]
         assert isinstance(stream.attempts[0].error, StreamTruncated)
         assert stream.attempts[1].error is None
-
-    anyio.run(main, backend=loop)
-
-
-@on_each_loop
-def test_each_of_two_failed_attempts_has_its_error(loop: str) -> None:
-    """In its report, also that of the one that was not read."""
-    refused = testing.script().error("server").chunks("openai-chat")
-    provider = Provider((WHOLE[:1] * 2, 5 * SHORT), (refused, 0.0))
-
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT, attempts=2, wait=0)) as stream:
-            with pytest.raises(StreamTruncated):
-                await stream.final()
-
-        assert [type(report.error) for report in stream.attempts] == [StreamTruncated, ProviderError]
 
     anyio.run(main, backend=loop)
 
@@ -205,19 +173,3 @@ def test_a_stream_without_tasks_cannot_hedge() -> None:
     """It says where that can be had."""
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
         resilient(list, Retry(hedge_after=1))
-
-
-@on_each_loop
-def test_an_error_before_the_time_is_up_is_met_as_without_a_hedge(loop: str) -> None:
-    """No second attempt is made for it, but by the retry."""
-    refused = testing.script().error("server").chunks("openai-chat")
-    provider = Provider((refused, 0.0))
-
-    async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=LONG, attempts=1)) as stream:
-            with pytest.raises(ProviderError):
-                await stream.final()
-
-        assert (provider.asked, provider.closed) == (1, [0])
-
-    anyio.run(main, backend=loop)

@@ -71,35 +71,3 @@ def test_each_continuation_has_a_key_of_its_own(is_async: bool) -> None:
     keys = keys_of(answers, retry, {"Idempotency-Key": "k"}, is_async=is_async)
 
     assert ["k", "k-2", "k-2", "k-3"] == keys
-
-
-def test_no_key_is_invented() -> None:
-    """Only the caller knows if a server would charge for both requests."""
-    retry = Retry(mode="continue", wait=0, attempts=5)
-
-    assert [None] * 3 == keys_of([BUSY, BROKEN, rest], retry, {}, is_async=False)
-
-
-def test_a_hedge_has_a_key_of_its_own() -> None:
-    """With the same key, a server would make it wait for the first one."""
-    keys: list[str | None] = []
-
-    async def answer(request: httpx.Request) -> httpx.Response:
-        keys.append(request.headers.get("idempotency-key"))
-        if len(keys) == 1:
-            await asyncio.sleep(60)
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=WHOLE.body)
-
-    async def ask() -> str:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-        stream = aconnect(
-            URL,
-            json=PAYLOAD,
-            headers={"Idempotency-Key": "k"},
-            client=client,
-            retry=Retry(hedge_after=0.01, wait=0),
-        )
-        return (await stream.final()).text
-
-    assert TEXT == asyncio.run(ask())
-    assert ["k", "k-2"] == keys

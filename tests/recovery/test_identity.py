@@ -40,19 +40,6 @@ def text(played: Played) -> str:
     return played.message.text
 
 
-@pytest.mark.slow
-@in_each_world
-@pytest.mark.parametrize("ids", ["number", "text"])
-def test_a_replay_may_begin_at_any_event(world: str, ids: str) -> None:
-    """At the first, at the last, or between them: each event is given once."""
-    whole = chat(WORDS, ids=ids)
-    for cut in range(2, len(whole) - 1):
-        for start in range(cut + 1):
-            played = play(world, [whole[:cut], whole[start:]], RESUME, format="openai-chat")
-
-            assert ("".join(WORDS), None) == (text(played), played.error)
-
-
 @in_each_world
 @pytest.mark.parametrize("ids", ["number", "text"])
 @pytest.mark.parametrize("name", ["c1", "c2"])
@@ -88,34 +75,6 @@ def test_ids_that_change_with_every_chunk_are_no_identity(world: str) -> None:
 
 @pytest.mark.slow
 @in_each_world
-@pytest.mark.parametrize("format", ["openai-responses", "gemini-interactions"])
-def test_events_that_are_sent_twice_behind_the_break_are_given_once(world: str, format: str) -> None:
-    """First those that the server has stored, then the same ones live; a call is handed out once."""
-    whole = answer(format)
-    plain = play(world, [whole], RESUME, format=format)
-    for cut in range(3, len(whole) - 2, 1 if world == "sync" else 3):
-        for stored in range(cut, len(whole) - 1, in_steps(5)):
-            resumed = [*whole[cut - 1 : stored], *whole[cut:]]
-            played = play(world, [whole[:cut], resumed], RESUME, format=format)
-
-            assert (plain.message, None) == (played.message, played.error)
-
-
-@pytest.mark.slow
-@in_each_world
-@pytest.mark.parametrize("ids", ["number", "text"])
-def test_a_replay_may_go_back_to_what_it_has_repeated(world: str, ids: str) -> None:
-    """First some of what the server has stored, then everything behind the position."""
-    whole = chat(WORDS, ids=ids)
-    for cut in range(4, len(whole) - 2):
-        for again in range(1, cut, in_steps(3)):
-            played = play(world, [whole[:cut], [*whole[:cut], *whole[again:]]], RESUME, format="openai-chat")
-
-            assert ("".join(WORDS), None) == (text(played), played.error)
-
-
-@pytest.mark.slow
-@in_each_world
 def test_an_event_that_was_read_without_its_blank_line_is_a_part_of_the_replay(world: str) -> None:
     """The position is in its payload, so nothing can be missing from it."""
     whole = answer("openai-responses")
@@ -139,24 +98,6 @@ def test_the_rest_of_another_answer_of_gemini_is_not_joined(world: str) -> None:
     assert other != whole
     assert isinstance(played.error, PositionLost)
     assert "".join(WORDS[:5]) == text(played)
-
-
-@pytest.mark.slow
-@in_each_world
-def test_a_gap_in_a_replay_is_no_replay(world: str) -> None:
-    """Numbers that had no gaps have none later, neither inside the replay nor behind it."""
-    whole = answer("openai-responses")
-    for cut in range(4, len(whole) - 3):
-        within = play(world, [whole[:cut], [*whole[:2], *whole[3:]]], RESUME, format="openai-responses")
-        behind = play(
-            world, [whole[:cut], [*whole[: cut + 1], *whole[cut + 2 :]]], RESUME, format="openai-responses"
-        )
-
-        assert isinstance(within.error, PositionLost)
-        assert isinstance(behind.error, PositionLost)
-        assert [call.id for call in within.message.tool_calls if call.complete] == [
-            event.call.id for event in within.given if getattr(event, "call", None) is not None
-        ]
 
 
 @in_each_world

@@ -62,19 +62,6 @@ def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
     assert words_of(lines)[0] == expected
 
 
-@in_each_world
-def test_a_fallback_is_named(world: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Another server is asked: which one, and why."""
-    caplog.set_level(logging.INFO, "tokenstream")
-
-    def second() -> Any:
-        return iter(CLAUDE) if world == "sync" else asynchronously(CLAUDE)
-
-    play(world, [BUSY], Retry(attempts=2, wait=0, fallback=[second]), format="anthropic")
-
-    assert said(caplog) == ["fallback 1 of 1 to second in 0.0 s: overloaded (ProviderError)"]
-
-
 @pytest.mark.anyio
 async def test_the_next_route_is_named_and_the_origin_is_that_of_the_last_one(
     caplog: pytest.LogCaptureFixture,

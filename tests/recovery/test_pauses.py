@@ -11,13 +11,13 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from tests.recovery.attempts import Played, in_each_world, play
+from tests.recovery.attempts import Played, in_each_world
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, QUESTION, TEXT, TOOLS, leg, number_asked
 from tests.support import wire
 from tests.support.packages import needed
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError
-from tokenstream.events import Finish, MessageStart, Restarted, Resumed, TextDelta
+from tokenstream.events import Finish, MessageStart, Resumed
 from tokenstream.recovery import Attempt
 
 GO_ON = Retry(attempts=9, pauses=8)
@@ -130,18 +130,6 @@ def test_all_else_of_the_request_stays() -> None:
         assert {**container, "id": "container_011C"} == later["container"]
 
 
-@in_each_world
-def test_usage_is_added_and_each_leg_has_its_own(world: str) -> None:
-    """Each request is paid for; a pause is none of the attempts that failed."""
-    played = Server().ask(world, GO_ON)
-
-    usage = played.message.usage
-    assert (600, 60, "reported") == (usage.input_tokens, usage.output_tokens, usage.source)
-    assert [("start", "msg_1", 10), ("pause", "msg_2", 20), ("pause", "msg_3", 30)] == [
-        (report.mode, report.id, report.usage.output_tokens) for report in played.reports
-    ]
-
-
 def read(retry: Retry, server: Server, **options: Any) -> Any:
     """Read the research to its end; return the stream."""
     client = httpx.Client(transport=httpx.MockTransport(server))
@@ -160,12 +148,6 @@ def test_the_legs_are_reported() -> None:
     assert stream.message.usage.output_tokens == sum(leg.usage.output_tokens for leg in stream.pauses)
     assert ["msg_2", "msg_3"] == [join.id for join in stream.message.joined]
     assert {None} == {leg.why for leg in stream.pauses}
-
-
-def test_there_are_no_legs_without_a_pause() -> None:
-    """There is nothing to report."""
-    stream = resilient(lambda: LEGS[2], GO_ON)
-    assert (2, ()) == (len(stream.final().parts), stream.pauses)
 
 
 def test_more_pauses_than_allowed_end_the_answer_with_a_pause() -> None:
@@ -211,50 +193,6 @@ def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
 
     assert [*BLOCKS[0], *BLOCKS[1][:1], call] == stream.message.to_anthropic()["content"]
     assert "tool_calls" == stream.message.finish_reason
-
-
-@pytest.mark.parametrize("broken", [0, 1, "by an error"])
-@in_each_world
-def test_a_leg_that_breaks_before_its_content_is_asked_for_again(world: str, broken: Any) -> None:
-    """By the same request; that is one of the attempts, and leaves no trace."""
-    cut = [httpx.ReadTimeout("slow") if isinstance(broken, str) else LEGS[1][:broken]]
-    played = play(world, [LEGS[0], *cut, LEGS[1], LEGS[2]], Retry(attempts=4, pauses=8, wait=0))
-
-    assert played.error is None
-    assert TEXT == played.message.text
-    modes = ["start", "pause", "pause", "pause"]
-    assert modes == [attempt.mode for attempt in played.asked]
-    sent = [len(attempt.request(ASKED)["messages"][-1]["content"]) for attempt in played.asked[1:]]
-    assert [3, 3, 6] == sent
-    counts = Counter(type(event) for event in played.given)
-    assert (1, 1, 2) == (counts[MessageStart], counts[Finish], counts[Resumed])
-
-
-@pytest.mark.parametrize("number", [0, 1, 2])
-def test_wherever_a_leg_breaks_the_answer_is_whole_or_a_beginning_of_it(number: int) -> None:
-    """Nothing is shown twice or lost, and the checkpoint names the answer that all legs belong to."""
-    for cut in range(len(LEGS[number])):
-        left = [cut]
-
-        def ask(attempt: Attempt, left: list[int] = left) -> list[bytes]:
-            asked = number_asked(attempt.request(ASKED))
-            return LEGS[asked][: left.pop() if left and asked == number else None]
-
-        played = play("sync", [ask] * 4, Retry(attempts=4, pauses=8, wait=0))
-        # An answer that breaks in its reasoning begins again, behind a `Restarted`.
-        begun = max((at for at, event in enumerate(played.given) if isinstance(event, Restarted)), default=0)
-        given = played.given[begun:]
-        counts = Counter(type(event) for event in given)
-        text = "".join(event.text for event in given if isinstance(event, TextDelta))
-        assert played.message.text == text
-        if played.error is None:
-            assert (TEXT, 1, 1) == (text, counts[MessageStart], counts[Finish]), cut
-            continue
-
-        assert TEXT.startswith(text)
-        assert (1, 0) == (counts[MessageStart], counts[Finish]), cut
-        assert "msg_1" == played.error.checkpoint.message.id
-        assert played.error.partial.parts == played.message.parts
 
 
 def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
@@ -305,14 +243,6 @@ def test_pauses_is_a_number(pauses: Any) -> None:
         Retry(pauses=pauses)
 
 
-def test_a_view_reads_over_the_pauses() -> None:
-    """As over any other place of an answer."""
-    client = httpx.Client(transport=httpx.MockTransport(Server()))
-    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
-        assert "Search for it." == "".join(stream.reasoning)
-        assert TEXT == "".join(stream.text)
-
-
 @pytest.mark.slow
 def test_the_sdk_accepts_the_requests_and_sends_the_same_itself() -> None:
     """The content of the turn is what the SDK's own reader has of the legs."""
@@ -344,23 +274,6 @@ def httpx_of_sdk(anthropic: Any) -> Any:
             lambda _: http.Response(200, headers=headers, content=b"".join(next(left)))
         )
     )
-
-
-def test_bedrock_goes_on_alike() -> None:
-    """With the same turn, in its own framing."""
-    script = testing.script(id="msg_1").text("Half, ")
-    legs = [script.finish("pause"), testing.script(id="msg_2").text("and the rest.").finish("stop")]
-    asked: list[Any] = []
-
-    def ask(attempt: Attempt) -> list[bytes]:
-        asked.append(attempt.request({"anthropic_version": "bedrock-2023-05-31", "messages": [QUESTION]}))
-        return legs[len(asked) - 1].chunks("bedrock-invoke")
-
-    with resilient(ask, GO_ON) as stream:
-        assert "Half, and the rest." == stream.final().text
-    assert [QUESTION, {"role": "assistant", "content": [{"type": "text", "text": "Half, "}]}] == asked[1][
-        "messages"
-    ]
 
 
 def test_bedrock_over_http_goes_on_alike() -> None:

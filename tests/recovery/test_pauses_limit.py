@@ -61,16 +61,6 @@ class Server:
         return anyio.run(read, backend=world)
 
 
-def test_an_answer_that_is_held_back_ends_at_its_limit_and_says_why() -> None:
-    """No request has the text that `accept` still keeps from the reader, so nothing goes on with it."""
-    server = Server()
-    stream = server.read(Retry(attempts=9, pauses=8, pauses_at=["length"], accept=lambda _: True))
-
-    assert (HALVES[0], "length") == (stream.message.text, stream.message.finish_reason)
-    assert ["some of it is still held back"] == [leg.why for leg in stream.pauses]
-    assert 1 == len(server.asked)
-
-
 def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
     """An answer that began anew is not continued by the words of the one before it."""
     half = HALVES[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from itertools import count
-from threading import Thread
 from typing import Any
 
 import anyio
@@ -112,19 +111,6 @@ def test_tags_of_reasoning_are_found_in_each_leg() -> None:
     with resilient(ask_for, GO_ON, reasoning_tags=("think",)) as stream:
         assert ["reasoning", "text"] * 2 == [part.kind for part in stream.final().parts]
     assert ("I look it up.", "Look it up.Found.") == (stream.message.text, stream.message.reasoning)
-
-
-def test_two_readers_have_the_same_answer() -> None:
-    """Each reads over the pauses."""
-    with ask() as stream:
-        one, other = stream.tee(2)
-        given: list[Event] = []
-        thread = Thread(target=lambda: given.extend(other))
-        thread.start()
-        events = [*one]
-        thread.join()
-    assert one_answer(events)
-    assert len(events) == len(given)
 
 
 def test_a_stop_between_two_legs_asks_no_more() -> None:

@@ -12,7 +12,7 @@ from tests.formats.gemini_interactions.support import WHOLE as INTERACTION
 from tests.recovery.attempts import in_each_world
 from tests.recovery.test_background import FINISHED, TEXT, TOO_OLD, WHOLE
 from tokenstream import Message, Retry, aconnect, connect
-from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.errors import StreamError
 from tokenstream.message import Checkpoint
 
 RESPONSES = "https://api.openai.com/v1/responses"
@@ -124,14 +124,6 @@ def test_an_interaction_is_polled_alike(world: str) -> None:
     assert ["POST interactions", *["GET interactions/i1"] * 3] == server.asked
 
 
-def test_without_pauses_nothing_is_polled() -> None:
-    """As before: the answer is not complete."""
-    server = Server(QUEUED)
-    with pytest.raises(StreamTruncated):
-        server.read("sync", Retry(attempts=1))
-    assert ["POST responses"] == server.asked
-
-
 def test_a_poll_that_fails_is_an_attempt() -> None:
     """The response still runs, so it is not asked for anew."""
     busy = httpx.Response(503, json={"error": {"message": "busy"}})
@@ -182,14 +174,6 @@ def test_a_response_that_does_not_run_in_the_background_is_not_cancelled(retry: 
     server = Server(foreground if retry is POLL else WHOLE[:8])
     server.read("sync", retry, stop="stop", stream=True)
     assert ["POST responses"] == server.asked
-
-
-def test_a_response_that_has_ended_is_not_cancelled() -> None:
-    """There is nothing left to cancel."""
-    server = Server(DONE)
-    stream = server.read("sync", POLL, stop="stop")
-    assert ["POST responses"] == server.asked
-    assert TEXT == stream.message.text or "stopped" == stream.message.ending
 
 
 def test_a_cancellation_that_fails_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:

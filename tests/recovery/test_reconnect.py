@@ -149,21 +149,6 @@ def test_a_position_that_is_no_longer_held_is_an_error_of_its_own(world: str) ->
 
 
 @in_each_world
-@pytest.mark.parametrize("ids", [["1", "2", "3", "4"], ["a", "b", "c", "d"]], ids=["numbers", "words"])
-@pytest.mark.parametrize("start", [0, 1, 2])
-def test_f56_what_a_server_sends_again_is_dropped(world: str, ids: list[str], start: int) -> None:
-    """From the start, from the last event, or from behind it: the answer is the same."""
-    texts = ["Hel", "lo", " wor", "ld"]
-    events_ = [numbered(id, text) for id, text in zip(ids, texts, strict=True)]
-    last = [numbered("5" if ids[0] == "1" else "e", "", "stop"), wire.DONE]
-    with Loopback(cut(*events_[:2]), whole(*events_[start:], *last)) as server:
-        events, stream = read(world, server)
-
-    assert text_of(events) == stream.message.text == "Hello world"
-    assert [event.dropped for event in events if isinstance(event, Resumed)] == [2 - start]
-
-
-@in_each_world
 def test_without_ids_nothing_can_be_resumed(world: str) -> None:
     """The answer is raised as it stands."""
     with Loopback(cut(wire.chat({"content": "Hel"}))) as server:
@@ -183,19 +168,6 @@ def test_a_post_is_not_asked_for_again_by_its_event_ids() -> None:
         list(stream)
 
     assert len(server.requests) == 1
-
-
-@in_each_world
-def test_a_refusal_is_asked_for_again_and_a_mistake_is_not(world: str) -> None:
-    """A 503 may pass, a 401 does not."""
-    busy = sized(b'{"error": {"message": "busy"}}', status=503, content_type="application/json")
-    wrong = sized(b'{"error": {"message": "no"}}', status=401, content_type="application/json")
-    with Loopback(busy, whole(numbered("1", "Hello"), END)) as server:
-        events, stream = read(world, server)
-        assert (text_of(events), len(stream.attempts)) == ("Hello", 2)
-    with Loopback(wrong, whole(END)) as server:
-        events, error = read(world, server)
-        assert (events, error.status, len(server.requests)) == ([], 401, 1)
 
 
 @in_each_world
@@ -232,18 +204,6 @@ VIEWS: dict[str, Callable[[Any], object]] = {
 }
 WORDS = [numbered("a", '["Once'), numbered("b", '", "up'), numbered("c", 'on"]'), END]
 """An answer whose events have ids without an order."""
-
-
-@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-def test_a_server_that_ignores_the_last_id_doubles_nothing(view: Callable[[Any], object]) -> None:
-    """What it sends again is dropped."""
-    with (
-        Loopback(cut(*WORDS[:2]), whole(*WORDS)) as server,
-        connect(server.url, method="GET", retry=AGAIN, format="openai-chat") as stream,
-    ):
-        view(stream)
-
-        assert '["Once", "upon"]' == stream.final().text
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -9,8 +9,7 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.relay.tokenstream.support import frame, line, record, written
-from tests.support.effort import in_steps
+from tests.relay.tokenstream.support import frame, line, written
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
 from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, relay, testing
@@ -126,15 +125,6 @@ def test_what_says_where_live_begins_has_no_position(border: Any) -> None:
     assert Stream(frames).final() == stream.message
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["tokenstream", "ndjson"])
-def test_an_answer_goes_on_at_each_byte(protocol: str) -> None:
-    """The law above, for cuts at every place."""
-    frames = _frames(protocol)
-    for place in range(len(frames[0]), sum(map(len, frames[:-1])), in_steps(15)):
-        _holds("sync", protocol, [place], FIN)
-
-
 def test_what_a_cut_lets_through_stays_behind_what_is_held() -> None:
     """An event that lacks its border alone is read; the head, which waits for more, comes before it."""
     frames = _frames("tokenstream")
@@ -172,20 +162,6 @@ def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> 
     with Loopback(_part(b"".join(frames[:5])), _part(b"".join(frames[-3:]), LAST_CHUNK)) as server:
         _, _, error = _read("sync", server)
     assert isinstance(error, PositionLost)
-
-
-def test_a_late_reader_may_be_given_merged_deltas() -> None:
-    """Their position is that of the last: nothing is missing before them."""
-    frames = _frames("tokenstream")
-    events = list(Stream(frames))
-    texts = [number for number, event in enumerate(events) if type(event).__name__ == "TextDelta"]
-    first, last = texts[0], texts[-1]
-    merged = frame(last + 1, record(type(events[first])("Grüße 🌊 ", part=events[first].part)))  # type: ignore[call-arg,arg-type]
-    rest = [merged, *frames[last + 1 :]]
-    with Loopback(_part(b"".join(frames[:first])), _part(b"".join(rest), LAST_CHUNK)) as server:
-        _, stream, error = _read("sync", server)
-    assert error is None
-    assert "Grüße 🌊 " == stream.message.text
 
 
 def test_an_answer_goes_on_in_another_process() -> None:

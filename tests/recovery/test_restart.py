@@ -17,32 +17,6 @@ WHOLE = ANSWER.chunks("openai-chat")
 OTHER = testing.script().text("Hello terrible world").finish("stop").chunks("openai-chat")
 CUT = 3
 """Chunks after which an answer breaks off in the middle of its text."""
-FORMATS = ["openai-chat", "anthropic", "gemini", "ollama", "bedrock-converse"]
-
-
-@in_each_world
-@pytest.mark.parametrize("format", FORMATS)
-def test_text_that_comes_again_is_not_given_again(world: str, format: str) -> None:
-    """At every cut the text is that of one answer."""
-    whole = ANSWER.chunks(format)
-    for cut in range(len(whole)):
-        played = play(world, [whole[:cut], whole], RESTART, lambda stream: stream.text, format=format)
-
-        assert "".join(played.given) == "Hello wonderful world"
-        assert played.error is None
-        assert played.message.complete
-        assert 0 in played.closed
-
-
-@in_each_world
-def test_text_that_differs_raises_the_error_that_broke_off_the_first_answer(world: str) -> None:
-    """Nothing of the second answer is given; what had arrived of the first is on the error."""
-    played = play(world, [WHOLE[:CUT], OTHER], RESTART, lambda stream: stream.text)
-
-    assert "Hello wonderful world".startswith("".join(played.given))
-    assert isinstance(played.error, StreamTruncated)
-    assert played.error.partial.text == "".join(played.given) == "Hello wonder"
-    assert sorted(set(played.closed)) == [0, 1]
 
 
 @in_each_world
@@ -52,16 +26,6 @@ def test_the_error_says_why_a_function_is_not_asked_again(world: str) -> None:
 
     assert isinstance(played.error, StreamTruncated)
     assert 'Retry(mode="restart") begins again' in "".join(played.error.__notes__)
-
-
-@in_each_world
-def test_text_that_ends_before_what_was_given_raises(world: str) -> None:
-    """An answer that is shorter than what was shown is another one."""
-    short = testing.script().text("Hello").finish("stop").chunks("openai-chat")
-    played = play(world, [WHOLE[:CUT], short], RESTART, lambda stream: stream.text)
-
-    assert "".join(played.given) == "Hello wonder"
-    assert isinstance(played.error, StreamTruncated)
 
 
 @in_each_world
@@ -336,14 +300,3 @@ def test_stopping_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
 
         anyio.run(main, backend=world)
     assert len(asked) == 1
-
-
-@in_each_world
-def test_an_exception_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
-    """It comes out as it is, and the source is closed."""
-
-    def told(_: Any) -> None:
-        raise LookupError("ours")
-
-    with pytest.raises(LookupError, match="ours"):
-        play(world, [WHOLE[:1], WHOLE], Retry(wait=0, on_retry=told))

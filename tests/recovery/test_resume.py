@@ -117,16 +117,6 @@ def test_another_answer_is_refused(world: str, format: str) -> None:
 
 
 @in_each_world
-def test_a_gap_is_refused(world: str) -> None:
-    """A server that goes on too late is not spliced to what there is."""
-    whole = answer("openai-responses")
-    played = play(world, [whole[:8], whole[10:]], RESUME, format="openai-responses")
-
-    assert isinstance(played.error, PositionLost)
-    assert "event 8 is the next one" in str(played.error)
-
-
-@in_each_world
 def test_another_format_in_the_middle_of_an_answer_is_refused(world: str) -> None:
     """Its events have no place in this answer."""
     whole, other = answer("openai-responses"), SCRIPT.chunks("anthropic")

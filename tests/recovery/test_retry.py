@@ -13,8 +13,8 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.logged import logging_to
-from tokenstream import Deadlines, Limits, Retry, Stream, connect, resilient, testing
-from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StatusError, StreamTruncated
+from tokenstream import Deadlines, Retry, Stream, connect, resilient, testing
+from tokenstream.errors import ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
 
 if TYPE_CHECKING:
@@ -22,25 +22,10 @@ if TYPE_CHECKING:
 
 SCRIPT = testing.script().text("Hello wonderful world").finish("stop")
 WHOLE = SCRIPT.chunks("openai-chat")
-ANTHROPIC = SCRIPT.chunks("anthropic")
-EMPTY = testing.script().finish("stop").chunks("openai-chat")
-OVERLOADED = [{"type": "error", "error": {"type": "overloaded_error", "message": "payload text"}}]
-REFUSED = [{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}]
 
 
 def text(stream: Any) -> Any:
     return stream.text
-
-
-@in_each_world
-@pytest.mark.parametrize("attempts", [1, 2, 4])
-def test_there_are_as_many_attempts_as_the_budget_has(world: str, attempts: int) -> None:
-    """The error of the last one is raised."""
-    played = play(world, [[]] * 9, Retry(attempts=attempts, wait=0), format="openai-chat")
-
-    assert len(played.asked) == len(played.reports) == attempts
-    assert isinstance(played.error, StreamTruncated)
-    assert [attempt.number for attempt in played.asked] == [*range(1, attempts + 1)]
 
 
 @in_each_world
@@ -79,101 +64,6 @@ def test_nothing_of_an_answer_that_was_not_judged_is_given(world: str, end: list
             played = play(world, [[*chunks[:place], *end]], retry, lambda stream: stream, format=format)
 
             assert ([], "truncated") == (played.given, played.message.ending)
-
-
-@in_each_world
-def test_an_error_that_no_attempt_can_change_is_not_asked_again_for(world: str) -> None:
-    """What is wrong with the request stays wrong."""
-    played = play(world, [REFUSED, ANTHROPIC], Retry(wait=0), format="anthropic")
-
-    assert (len(played.asked), type(played.error)) == (1, ProviderError)
-
-
-@in_each_world
-def test_each_failure_goes_on_to_the_next_fallback(world: str) -> None:
-    """Also an error that would not be asked again for at the same place; a format is named, or found out."""
-    asked: list[int] = []
-
-    def other(attempt: Attempt) -> Any:
-        asked.append(attempt.number)
-        return source([])
-
-    def third(attempt: Attempt) -> Any:
-        asked.append(attempt.number)
-        return source(ANTHROPIC)
-
-    def source(chunks: list[bytes]) -> Any:
-        return iter(chunks) if world == "sync" else each(chunks)
-
-    async def each(chunks: list[bytes]) -> Any:
-        for chunk in chunks:
-            yield chunk
-
-    played = play(world, [REFUSED], Retry(wait=0, fallback=[other, (third, "anthropic")]), text)
-
-    assert "".join(played.given) == "Hello wonderful world"
-    assert asked == [2, 3]
-    assert played.message.format == "anthropic"
-
-
-@in_each_world
-@pytest.mark.parametrize(
-    ("on", "asked"),
-    [
-        ([ProviderError], 2),
-        ([StreamTruncated], 1),
-        (ProviderError, 2),
-        (StreamTruncated, 1),
-        ("overloaded", 2),
-        (lambda _: True, 2),
-        (lambda _: False, 1),
-        (lambda _: None, 2),
-    ],
-)
-def test_what_is_asked_again_for_can_be_said(world: str, on: Any, asked: int) -> None:
-    """Classes take the place of the default; a function that returns None leaves it."""
-    played = play(world, [OVERLOADED, ANTHROPIC], Retry(wait=0, on=on), format="anthropic")
-
-    assert len(played.asked) == asked
-    assert (played.error is None) == (asked == 2)
-
-
-@in_each_world
-def test_an_outcome_is_asked_again_for(world: str) -> None:
-    """Nothing of the empty answer is seen, but in the report."""
-    played = play(world, [EMPTY, WHOLE], Retry(wait=0, on=["empty"]), text)
-
-    assert "".join(played.given) == "Hello wonderful world"
-    assert isinstance(played.reports[0].error, AnswerRejected)
-
-
-@in_each_world
-def test_an_outcome_is_given_as_it_is_when_no_attempt_is_left(world: str) -> None:
-    """An empty answer is a whole one."""
-    played = play(world, [EMPTY, EMPTY], Retry(wait=0, attempts=2, on=["empty"]))
-
-    assert (played.message.text, played.message.complete, played.error) == ("", True, None)
-    assert len(played.asked) == 2
-
-
-@in_each_world
-def test_limits_span_the_attempts(world: str) -> None:
-    """An answer that begins again and again has no more room than one."""
-    limits = Limits(body=sum(map(len, WHOLE)) + 10)
-    played = play(world, [WHOLE[:-2]] * 9, Retry(mode="restart", wait=0, attempts=9), text, limits=limits)
-
-    assert isinstance(played.error, LimitExceeded)
-    assert len(played.asked) == 2
-
-
-@in_each_world
-def test_attempts_begin_only_within_the_timeout(world: str) -> None:
-    """Its seconds are counted from the first request on, and a wait is part of them."""
-    played = play(world, [[], WHOLE], Retry(wait=lambda _: 0, timeout=5), format="openai-chat")
-    clock = iter(range(0, 10_000, 10))
-    late = play(world, [[], WHOLE], Retry(wait=0, timeout=5), format="openai-chat", clock=lambda: next(clock))
-
-    assert (len(played.asked), len(late.asked)) == (2, 1)
 
 
 @in_each_world
@@ -260,29 +150,6 @@ def test_on_retry_is_told_of_each_further_attempt(world: str) -> None:
 
     assert (attempt.number, attempt.mode, attempt.message.text) == (2, "restart", "Hello wonder")
     assert isinstance(attempt.error, StreamTruncated)
-
-
-def test_the_log_says_what_was_done_and_nothing_of_the_answer(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither the text nor a provider's message is in it."""
-    with caplog.at_level(logging.DEBUG):
-        play("sync", [OVERLOADED, ANTHROPIC], Retry(wait=0), text, format="anthropic")
-
-    assert "retry 1 of 2 in 0.0 s: overloaded (ProviderError) · " in caplog.text
-    assert "payload text" not in caplog.text
-    assert "wonder" not in caplog.text
-
-
-def test_views_alternate_over_a_restart() -> None:
-    """Each goes on where it was."""
-    bodies = [WHOLE[:3], WHOLE]
-    with resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0)) as stream:
-        texts = iter(stream.text)
-        first = next(texts)
-        kinds = [type(event).__name__ for event in stream]
-        rest = "".join(texts)
-
-    assert "Restarted" in kinds
-    assert first + rest == "Hello wonderful world"
 
 
 def test_the_opening_of_another_source_is_no_time_of_a_busy_loop() -> None:

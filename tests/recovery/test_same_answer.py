@@ -151,20 +151,6 @@ def test_a_repeated_post_goes_on_with_the_answer(world: str, path: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["ndjson", "openai-chat", "anthropic", "ui-message"])
-def test_every_protocol_goes_on_with_the_answer(protocol: str) -> None:
-    """The answer's id is in the header, whatever the events can say."""
-    # `connect` asks the routes for SSE only.
-    for path in ("respond",) if protocol == "ndjson" else ("respond", "routes/"):
-        service = _Service(1500, protocol=protocol)
-        with by_uvicorn(service.app(), lifespan="on") as url:
-            text, error = _read("sync", url + path, protocol)
-        assert error is None
-        assert "".join(f"answer1{word}" for word in _WORDS) == text
-        assert (1, 2) == (service.asked, len(service.requests))
-
-
-@pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("path", ["respond", "routes/"])
 def test_a_server_that_has_lost_the_answer_starts_no_other(world: str, path: str) -> None:

@@ -133,17 +133,6 @@ def test_a_model_that_writes_the_last_words_is_joined_or_not_shown(
     assert joined
 
 
-@each_text
-@pytest.mark.parametrize("name", ["exact", "opening marker", "marker at the end"])
-def test_a_model_that_begins_with_the_last_words_is_always_joined(name: str, text: str) -> None:
-    """It does as it is asked."""
-    for cut in cuts_of(text):
-        played = asked(text, cut, JOINING[name], ASKED)
-
-        assert text.rstrip() == text_of(played).rstrip()
-        assert played.error is None
-
-
 @pytest.mark.few_rows(4)
 @each_text
 @pytest.mark.parametrize("model", OTHERS.values(), ids=OTHERS)
@@ -226,16 +215,6 @@ def test_a_continuation_that_breaks_again_is_continued(text: str) -> None:
 
 
 @each_text
-def test_a_server_that_continues_the_prefix_is_joined(text: str) -> None:
-    """Only the caller says that it can, so this is not certain."""
-    for cut in cuts_of(text):
-        played = asked(text, cut, lambda given, rest: base_of(given)[1] + rest, BEHIND_A_PREFIX)
-
-        assert text == text_of(played)
-        assert played.reports[-1].confidence in (0.8, 0.9)
-
-
-@each_text
 def test_nothing_is_shown_of_a_server_that_begins_anew_behind_a_prefix(text: str) -> None:
     """The text itself shows that: it repeats the answer's beginning, and then differs."""
     for cut in (cut for cut in cuts_of(text) if cut > 60):
@@ -306,14 +285,6 @@ def test_a_text_with_a_period_that_goes_on_without_the_last_words_is_never_certa
 
 
 # -- what is told of a seam ----------------------------------------------------
-
-
-def test_an_answer_of_one_request_was_not_joined() -> None:
-    """An answer that was restarted before anything was shown counts as one request."""
-    whole = answer(TEXTS["prose"], 5)
-
-    assert () == play("sync", [whole], ASKED, format="openai-chat").message.joined
-    assert () == play("sync", [[], whole], ASKED, format="openai-chat").message.joined
 
 
 @in_each_world

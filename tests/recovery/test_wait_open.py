@@ -133,21 +133,6 @@ def test_the_head_is_enough(world: str) -> None:
             anyio.run(main, backend=world)
 
 
-def test_views_begin_with_what_was_read() -> None:
-    stream = Stream([HELLO])
-    stream.wait_open("event")
-
-    assert "".join(stream.text) == "Hello"
-
-
-def test_in_the_middle_of_an_answer_there_is_nothing_to_wait_for() -> None:
-    stream = Stream([HELLO])
-    before = [next(stream) for _ in range(3)]
-    stream.wait_open("event")
-
-    assert [*before, *stream] == list(Stream([HELLO]))
-
-
 def test_a_stream_that_has_failed_raises_the_same_again() -> None:
     """Waiting is one more way to read it."""
     stream = Stream([])

@@ -32,25 +32,6 @@ def test_handlers_of_one_event_are_called_in_the_order_in_which_they_were_regist
     ] == done(run_on(router), TextDelta("a"), ReasoningDelta("b"))
 
 
-def test_a_decorated_function_stays_what_it_is() -> None:
-    """So one may stand under several decorators, and be called by itself."""
-    router: Any = Router()
-
-    assert router.on(TextDelta)(kind) is router.on(Finish)(kind) is kind
-    assert [[TextDelta], [Finish]] == done(run_on(router), TextDelta("a"), Finish("stop"))
-    assert repr(router) == "<Router with 2 handlers>"
-
-
-def test_events_of_other_choices_and_those_without_a_handler_set_nothing_going() -> None:
-    """A router reads the first choice."""
-    router = Router()
-    router.on(TextDelta)(lambda event: event.text)
-
-    assert [[], [], ["a"]] == done(
-        run_on(router), TextDelta("b", choice=1), ToolCallDelta("c", "{"), TextDelta("a")
-    )
-
-
 @given(
     registered=st.lists(st.lists(st.sampled_from((TextDelta, ReasoningDelta)), min_size=1, unique=True)),
     events=st.lists(st.sampled_from((TextDelta("t"), ReasoningDelta("r"), ToolCallDelta("c", "f")))),

@@ -13,24 +13,17 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from pydantic import BaseModel
 
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Router, Steps, Stream, Tools, testing
+from tokenstream import AsyncStream, Router, Steps, Stream
 from tokenstream.call_store import MemoryCallStore
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError
 from tokenstream.events import Event, StepDone, ToolProgress, ToolResult
 from tokenstream.router import ToolFailed, ToolResults
 from tokenstream.stages._tools.generators import run_async_generator
 
 BACKENDS = ["asyncio", "trio"]
-
-
-class City(BaseModel):
-    """Arguments of a tool."""
-
-    city: str
 
 
 def weather(city: str) -> Generator[str, None, str]:
@@ -145,33 +138,11 @@ def test_the_last_value_is_the_result_if_the_tool_was_registered_so() -> None:
     assert {"call_0": SHOWN[-1]} == dict(stream_of(asking("Oslo")).run(router))
 
 
-def test_generators_may_be_given_in_a_table_of_tools() -> None:
-    """The request describes them as any other tool."""
-    router = Router(Tools(weather))
-
-    assert "Ask two stations" in str(router.tools.to_openai_chat())
-    assert {"call_0": "Oslo: 7 °C"} == dict(stream_of(asking("Oslo")).run(router))
-
-
 def test_a_result_is_in_the_return_value_or_in_the_last_value() -> None:
     """Any other word is refused when the tool is registered."""
     wrong: Any = "first"
     with pytest.raises(MisuseError, match='result= takes "return" or "last"'):
         Router().tool("weather", result=wrong)
-
-
-def test_a_generator_may_take_an_object_and_the_call() -> None:
-    """As any tool whose arguments are of a type."""
-    router, told = Router(), list[Event]()
-    router.on(ToolProgress)(told.append)
-
-    @router.tool("weather", City)
-    def look(asked: City, call: Any) -> Generator[str, None, str]:
-        yield call.id
-        return asked.city
-
-    assert {"call_0": "Oslo"} == dict(stream_of(asking("Oslo")).run(router))
-    assert ["call_0"] == outputs(told)
 
 
 def test_a_router_with_tools_alone_may_keep_the_handlers_of_progress() -> None:
@@ -523,32 +494,6 @@ def test_a_stop_after_the_end_of_the_answer_closes_the_generators() -> None:
         assert tool.closed == 1
 
 
-def test_a_guard_that_stops_the_answer_stops_its_tools() -> None:
-    """They are closed at the next value that they yield."""
-    tool, router = Endless(), Router()
-    router.tool("weather")(tool.look)
-
-    async def main() -> None:
-        shown = anyio.Event()
-        router.on(ToolProgress)(lambda _: shown.set())
-
-        async def chunks() -> AsyncIterator[bytes]:
-            script = testing.script().tool_call("weather", {"city": "Oslo"}).text("One ", "two ", "three")
-            for chunk in script.finish().chunks("anthropic"):
-                if b"two" in chunk:
-                    await shown.wait()
-                yield chunk
-
-        async with AsyncStream(chunks(), format="anthropic") as stream:
-            stream.guard(lambda seen: "enough" if "two" in seen.text else None, every=1)
-            assert {} == dict(await stream.run(router))
-            assert stream.stop_reason == "enough"
-
-    anyio.run(main)
-
-    assert tool.closed == 1
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_cancelled_run_closes_the_generators_once(backend: str) -> None:
     """Those in threads at their next value."""
@@ -673,22 +618,6 @@ def test_a_call_runs_a_generator_to_its_result() -> None:
     assert [] == shown  # the store has had the result
 
 
-def test_a_call_of_an_async_stream_is_awaited() -> None:
-    """Of an async generator, and of any with a store."""
-
-    async def main() -> list[Any]:
-        shown, results = list[Any](), list[Any]()
-        stream = async_stream_of(asking("Oslo"))
-        async for call in stream.validated_calls(weather=weather_later):
-            results.append(await call.run(on_progress=shown.append))
-        stream = async_stream_of(asking("Oslo"))
-        async for kept in stream.validated_calls(weather, once=MemoryCallStore()):
-            results.append(await kept.run(on_progress=shown.append))
-        return [results, shown]
-
-    assert [["Oslo: 7 °C"] * 2, [*SHOWN, "Oslo: 7 °C", *SHOWN]] == anyio.run(main)
-
-
 async def call_weather_soon(city: str) -> Generator[str, None, str]:
     """Return a generator, as a coroutine."""
     await anyio.lowlevel.checkpoint()
@@ -765,24 +694,6 @@ def test_readers_of_a_run_get_the_progress_between_a_step_and_its_result() -> No
     assert tuple(SHOWN) == step.steps[0].progress
 
 
-def test_a_reader_gets_the_progress_while_the_tool_runs() -> None:
-    """Each value is there before the tool goes on."""
-    router, seen = Router(), list[list[Any]]()
-
-    def look(city: str) -> Generator[int, None, str]:
-        for number in range(3):
-            yield number
-            seen.append(outputs(events.ready()))
-        return city
-
-    router.tool("weather")(look)
-    with Steps() as steps, steps.step("plan") as step:
-        events = steps.events()
-        step.follow(stream_of(asking("Oslo"))).run(router)
-
-    assert [[0], [1], [2]] == seen
-
-
 def test_a_slow_reader_gets_the_last_thousand_values_in_order() -> None:
     """Memory is bounded; a reader that keeps up gets every value."""
     router, fast = Router(), list[Any]()
@@ -816,17 +727,6 @@ def test_a_step_shows_progress_of_a_tool_that_the_application_runs() -> None:
     assert tuple(SHOWN) == step.progress
     assert () == plan.progress
     assert SHOWN == outputs(list(steps.events()))
-
-
-def test_an_answer_that_breaks_off_lets_a_generator_finish() -> None:
-    """As any tool whose call was handed out."""
-    *chunks, _ = asking("Oslo", "Rome")[:-3]
-    router, told = router_for(weather)
-    with pytest.raises(StreamError) as caught:
-        stream_of(chunks).run(router)
-
-    assert SHOWN == outputs(told)[:2]
-    assert {"call_0": "Oslo: 7 °C"} == dict(caught.value.tool_results or {})
 
 
 def test_the_tree_of_a_run_shows_the_last_progress_of_a_running_tool() -> None:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of
-from tokenstream import AsyncStream, Router, Stream, relay, testing
+from tokenstream import AsyncStream, Router, Stream, relay
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Event, Finish, ToolCallDone, ToolResult
 from tokenstream.message import ToolCall
@@ -71,18 +71,6 @@ def test_a_handler_of_an_async_stream_is_given_the_results_too(backend: str) -> 
         (event.id, event.error) for event in told if isinstance(event, ToolResult)
     }
     assert {"call_0", "call_1"} == results.keys()
-
-
-def test_a_call_that_cannot_be_run_has_a_result_too() -> None:
-    """The result is the error that the model is told."""
-    told: list[Event] = []
-    script = testing.script().tool_call("other", {}, id="a").tool_call("weather", {"town": 1}, id="b")
-    results = stream_of(script.finish("tool_calls").chunks("openai-chat")).run(router_with(told))
-
-    # The call without arguments is handed out last, since they might have followed.
-    assert [ToolResult(id, error=results[id]) for id in ("b", "a")] == [
-        event for event in told if isinstance(event, ToolResult)
-    ]
 
 
 def test_a_tool_that_ends_the_run_has_no_result() -> None:

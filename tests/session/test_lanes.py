@@ -50,19 +50,6 @@ def results(futures: dict[str, Future[Answered]]) -> dict[str, str]:
 
 
 @in_every_colour
-def test_lanes_are_read_at_once_over_one_connection(colour: str) -> None:
-    """Each gets its own answers, whichever of them reads the connection."""
-    server = LanesServer(pieces=2)
-    with serving(server) as url, talking(colour, url) as talk:
-        first = results({lane: talk.begin(f"{lane}1", lane=lane) for lane in LANES})
-        second = results({lane: talk.begin(f"{lane}2", lane=lane) for lane in LANES})
-
-        assert first == {lane: f"I know: {lane}1" for lane in LANES}
-        assert second == {lane: f"I know: {lane}1 | {lane}2" for lane in LANES}
-        assert len(server.lines) == 1
-
-
-@in_every_colour
 def test_a_silent_lane_holds_up_no_other(colour: str) -> None:
     """Not the one that began to wait after it, nor a third one that finds both in progress."""
     server = LanesServer(pieces=2)
@@ -150,22 +137,6 @@ def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
         again = results({lane: talk.begin("two", lane=lane) for lane in LANES})
         assert again == dict.fromkeys(LANES, "I know: one | two")
         assert len(server.lines) == 2
-
-
-@pytest.mark.slow
-@in_every_colour
-def test_lanes_whose_answers_have_not_begun_are_asked_again(colour: str) -> None:
-    """If the connection is closed; once each, on the same new one."""
-    server = LanesServer(pieces=2)
-    asked = threading.Barrier(len(LANES) + 1)
-    server.hold = lambda line: line.number == 0 and (asked.wait(PATIENCE), line.cancelled.wait(PATIENCE))
-    with serving(server) as url, talking(colour, url) as talk:
-        futures = {lane: talk.begin("one", lane=lane) for lane in LANES}
-        asked.wait(PATIENCE)
-        server.lines[0].connection.close(1001)
-
-        assert results(futures) == dict.fromkeys(LANES, "I know: one")
-        assert [number for number, _ in server.received] == [0] * len(LANES) + [1] * len(LANES)
 
 
 @in_every_colour

@@ -283,17 +283,3 @@ async def test_an_asynchronous_session_leaves_nothing(api: str) -> None:
             await anyio.lowlevel.checkpoint()
 
     assert await left_by_async(run) == {}
-
-
-def test_a_session_that_was_closed_has_what_was_read_afterwards() -> None:
-    """Also once its stream is dropped."""
-    with opened("openai-responses") as session:
-        said = session.ask("one")
-        assert next(said.text) == "Hel"
-    assert [message.text for message in session.messages] == ["Hel"]
-    with suppress(TokenStreamError):
-        said.final()
-    read = said.message.text
-    del said
-
-    assert [message.text for message in session.messages] == [read]

@@ -60,20 +60,6 @@ def test_go_away_rotates_before_the_next_question_with_the_handle(colour: str) -
         assert texts(server.received[-1][1]) == ["three"]
 
 
-def test_without_a_handle_the_whole_conversation_is_sent(colour: str) -> None:
-    """Calls and results as well; once."""
-    server = LiveServer()
-    server.gives_handles = False
-    with serving(server) as url, talking(colour, url) as talk:
-        called = talk.ask("call:noon").message
-        talk.ask(ToolResults(called, {called.tool_calls[0].id: "12:00"}))
-        server.lines[0].connection.close(1001)
-
-        assert talk.ask("two").text.startswith('I know: call:noon | [{"output": "12:00"}] | two')
-        assert (talk.session.rotations, talk.session.resent) == (1, 1)
-        assert "functionResponse" in str(server.received[-1][1])
-
-
 def test_a_handle_that_is_refused_is_given_up(colour: str) -> None:
     """It has expired; the whole conversation is sent instead."""
     server = LiveServer()
@@ -104,20 +90,6 @@ def test_a_handle_that_would_lose_data_is_not_taken(colour: str) -> None:
         assert talk.ask("three").text == "I know: one | two | three"
         assert setups(server)[-1]["sessionResumption"]["handle"] == "handle_1"
         assert texts(server.received[-1][1]) == ["two", "I know: one | two", "three"]
-
-
-def test_the_next_question_interrupts_the_answer(colour: str) -> None:
-    """There is no message that cancels; the rest of the interrupted turn reaches no other answer."""
-    server = LiveServer()
-    with serving(server) as url, talking(colour, url) as talk:
-        server.pause = lambda line, number: number > 0 and line.wait_for_message()
-        interrupted = talk.ask("one", stop_after=1)
-        server.pause = lambda _line, _number: None
-
-        assert interrupted.text == "I know:"
-        assert talk.ask("two").text == "I know: one | two"
-        assert talk.ask("three").text == "I know: one | two | three"
-        assert server.kinds() == ["setup", "clientContent", "clientContent", "clientContent"]
 
 
 def test_an_interrupted_turn_without_an_end_is_left(colour: str) -> None:

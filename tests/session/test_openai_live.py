@@ -18,7 +18,6 @@ from tests.support.timing import PATIENCE
 from tokenstream import (
     AsyncSession,
     Deadlines,
-    InputTranscript,
     MessageStart,
     MisuseError,
     ProviderError,
@@ -96,17 +95,6 @@ def test_a_question_after_an_interruption_goes_on_in_the_session(colour: str) ->
         assert (1, 0) == (len(starts(server)), talk.session.rotations)
 
 
-def test_a_question_that_was_left_before_the_session_started_is_not_sent() -> None:
-    """The next one takes its place."""
-    server = OpenAILiveServer()
-    with serving(server) as url, talking("sync", url) as talk:
-        with talk.leave_unread("one"):
-            pass
-
-        assert "I know: two" == talk.ask([instruction("two"), CLOSE]).text
-        assert ["session.start", "session.instructions.append", "session.close"] == server.kinds()
-
-
 @in_colours
 def test_input_is_taken_while_the_model_speaks(colour: str) -> None:
     """Such as a piece of the user's audio; the answer goes on."""
@@ -116,19 +104,6 @@ def test_input_is_taken_while_the_model_speaks(colour: str) -> None:
 
         assert ["I know: one", "I know: one | two", "I know: one | two | three"] == answer.pieces
         assert ("complete", "applied", "live_0") == (answer.message.ending, steer.state, steer.response_id)
-
-
-@in_colours
-def test_what_the_user_says_comes_beside_the_answer(colour: str) -> None:
-    """No event tells the end of it."""
-    server = OpenAILiveServer()
-    with serving(server) as url, talking(colour, url) as talk:
-        events, text = talk.events([audio("Hello"), CLOSE])
-
-    assert [("Hello", False)] == [
-        (event.text, event.done) for event in events if isinstance(event, InputTranscript)
-    ]
-    assert "I know: Hello" == text
 
 
 @in_one_test(
@@ -293,16 +268,6 @@ def test_input_is_lost_with_the_connection(colour: str) -> None:
             assert ("refused", "session_not_started") == (late.state, late.error.code)
 
 
-@in_colours
-def test_input_is_lost_with_the_session(colour: str) -> None:
-    """The application has closed it before the server has said anything of the input."""
-    with serving(Inattentive(hangs_up=False)) as url:
-        with talking(colour, url) as talk:
-            _, steer = talk.steer([instruction("one"), instruction("call:noon")], COMMENTARY)
-            before = steer.state
-        assert ("sent", "lost") == (before, steer.state)
-
-
 class Inattentive(OpenAILiveServer):
     """Says nothing of comments, or hangs up at one."""
 
@@ -427,35 +392,6 @@ def test_each_response_that_waits_goes_on(in_turn: bool) -> None:
     assert 2 == server.kinds().count("response.create")
     # What was delegated has no place in a request.
     assert ["user", "assistant", "tool"] == [turn["role"] for turn in session.turns("openai-chat")][:3]
-
-
-def test_words_before_a_call_are_in_the_history() -> None:
-    """Another session starts with all that was said, also if the tools were run within one answer."""
-    server, router = Looking(pieces=100), looking_up()
-    with serving(server) as url, Session(lambda: connect(url), tools=router, settings=RESPONSES) as session:
-        with session.ask("go", router=router) as answer:
-            assert "Let me look. It is noon." == answer.final().text
-        with session.ask([instruction("two"), CLOSE]) as answer:
-            answer.final()
-
-    assert [("user", "go"), ("assistant", "Let me look. "), ("assistant", "It is noon.")] == [
-        (each["role"], each["content"][0]["text"]) for each in starts(server)[1]["input"]
-    ]
-
-
-class Looking(OpenAILiveServer):
-    """Speaks before it calls a tool, and closes the session after it."""
-
-    def react(self, line: Line, words: str) -> None:
-        if words != "go":
-            super().react(line, words)
-            return
-        self.speak(line, "Let me look. ")
-        self.delegate(line, "noon")
-
-    def work(self, line: Line, delegation: str) -> None:
-        self.speak(line, "It is noon.")
-        self.close(line, "expired")
 
 
 class AtOnce(OpenAILiveServer):

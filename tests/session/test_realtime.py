@@ -252,29 +252,3 @@ def test_a_refused_request_ends_its_answer(colour: str) -> None:
         assert isinstance(error, ProviderError)
         assert error.code == "rate_limit_exceeded"
         assert talk.ask("two").text == "I know: one | two"
-
-
-@pytest.mark.slow
-def test_late_events_of_an_interrupted_answer_reach_no_other_answer(colour: str) -> None:
-    """Deltas, items and the acknowledgement of the cut may come after the next answer has begun."""
-
-    class Late(RealtimeServer):
-        def answer(self, line: Line) -> None:
-            super().answer(line)
-            old = [each for each in self.gone if each["type"].startswith("response.output_")]
-            self.gone = []
-            for payload in old:
-                self.send(line, payload)
-
-        def send(self, line: Line, payload: Payload) -> None:
-            super().send(line, payload)
-            self.gone.append(payload)
-
-    server = Late()
-    server.pause = wait_after(1)
-    with serving(server) as url, talking(colour, url) as talk:
-        talk.ask("one", stop_after=1)
-        server.pause = no_pause
-
-        assert talk.ask("two").text == "I know: one | two"
-        assert talk.ask("three").text == "I know: one | two | three"

@@ -221,19 +221,6 @@ def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: st
         assert [item for item in last["input"] if item["role"] == "assistant"] == [said]
 
 
-def test_leaving_the_block_early_cancels_as_well(colour: str) -> None:
-    """Nobody pays for the rest."""
-    server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
-    with serving(server) as url, talking(colour, url) as talk:
-        left = talk.ask("one", stop_after=1, played_ms=-1)
-        server.pause = lambda _line, _number: None
-
-        assert left.message.ending == "stopped"
-        assert talk.ask("two").text == "I know: one | two"
-        assert server.kinds() == ["response.create", "response.cancel", "response.create"]
-
-
 def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour: str) -> None:
     """It isn't asked again, so the next answer is not taken for its own."""
     server = ResponsesServer()

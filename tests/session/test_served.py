@@ -10,7 +10,7 @@ import pytest
 
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.packages import needed
-from tokenstream import Retry, Router, Session, testing
+from tokenstream import Router, Session, testing
 from tokenstream.testing import faults
 from tokenstream.turns import ToolResults
 
@@ -73,32 +73,6 @@ def test_results_of_tools(colour: str, format: str) -> None:
         assert talk.ask(results).text == "Noon."
 
 
-def test_a_question_in_place_of_results(colour: str, format: str) -> None:
-    """It gets its own answer, and nothing of the turn that waited for the results."""
-    call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
-    answers = [call.recording(format), said("As you like.", format), said("Bye", format)]
-    with served(colour, format, answers, model="m") as (_, talk):
-        talk.ask("What time is it?")
-        assert talk.ask("Never mind.").text == "As you like."
-        assert talk.ask("Bye").text == "Bye"
-
-
-@pytest.mark.parametrize("event", [0, 1, 2, 3, -1])
-@pytest.mark.parametrize("code", [None, 1001, 1011])
-def test_closures_at_any_message(colour: str, format: str, event: int, code: int | None) -> None:
-    """The question is asked again where the policy says so, and each answer is whole."""
-    close = faults.reset(event=event) if code is None else faults.close(event=event, code=code)
-    whole = [said(text, format) for text in ("Hello there", "Bye", "Bye")]
-    answers = [said("Hello there", format, close), *whole]
-    retry = Retry(mode="restart", wait=0)
-    with served(colour, format, answers, model="m", retry=retry) as (_, talk):
-        first = talk.ask("Hi")
-        assert first.error is None
-        assert first.message.text == "Hello there"
-        assert talk.ask("And?").message.text in ("Hello there", "Bye")
-        assert talk.session.rotations <= 2
-
-
 def test_the_limit_of_a_connection(colour: str, format: str) -> None:
     """The question is asked on another one."""
     if format == "gemini-live":
@@ -107,15 +81,6 @@ def test_the_limit_of_a_connection(colour: str, format: str) -> None:
     with served(colour, format, answers, model="m") as (_, talk):
         assert talk.ask("Hi").text == "Hello"
         assert talk.session.rotations == 1
-
-
-def test_late_messages_of_a_cancelled_answer(colour: str, format: str) -> None:
-    """They reach no other answer."""
-    slow = testing.script().text("Well").pause(60).text(", one", " or two").finish()
-    late = slow.recording(format).with_fault(faults.late(1))
-    with served(colour, format, [late, said("Yes?", format)], pace="recorded", model="m") as (_, talk):
-        assert talk.ask("Tell me", stop_after=1).text == "Well"
-        assert talk.ask("Wait").text == "Yes?"
 
 
 def test_connections_of_the_openai_sdk(colour: str, format: str) -> None:

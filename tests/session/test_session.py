@@ -41,7 +41,6 @@ from tokenstream import (
     StreamClosed,
     StreamInterrupted,
     StreamStalled,
-    ToolCall,
     Tools,
 )
 from tokenstream.events import Event, TextDelta, ToolProgress, ToolResult
@@ -235,29 +234,6 @@ def test_one_question_at_a_time() -> None:
         assert talk.ask("four").text.endswith(" | four")
 
 
-def test_lanes_are_conversations_of_their_own() -> None:
-    """Their answers may be read in any order, or in turns."""
-    server = ResponsesServer(pieces=3)
-    with serving(server) as url, talking("sync", url) as talk:
-        session = talk.session
-        with session.ask("one", lane="a") as first, session.ask("uno", lane="b") as second:
-            pieces = list(zip(first.text, second.text, strict=False))
-            texts = [first.final().text, second.final().text]
-
-        assert texts == ["I know: one", "I know: uno"]
-        assert pieces[0] == ("I k", "I k")
-        assert talk.ask("two", lane="a").text == "I know: one | two"
-        assert talk.ask("other").text == "I know: other"
-        assert [turn["role"] for turn in session.turns("openai-chat", lane="a")] == [
-            "user",
-            "assistant",
-            "user",
-            "assistant",
-        ]
-        assert session.turns("openai-chat", lane="b")[0]["content"] == "uno"
-        assert [payload.get("stream_id") for _, payload in server.received] == ["a", "b", "a", None]
-
-
 # -- silence, bounds and endings ------------------------------------------------
 
 
@@ -280,24 +256,6 @@ def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colo
         assert stalled.text == "I know:"
         server.pause = no_pause
         assert talk.ask("two").text == "I know: one | two"
-
-
-@pytest.mark.slow
-@in_every_colour
-@pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
-def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any) -> None:
-    """By the deadline for the first event."""
-
-    class Silent(kind):  # type: ignore[misc]
-        def answer(self, *_arguments: Any, **_options: Any) -> None:
-            pass
-
-    deadlines = Deadlines(first_event=0.2, idle_bytes=0.2)
-    with serving(Silent()) as url, talking(colour, url, deadlines=deadlines) as talk:
-        stalled = talk.ask("one").error
-
-        assert isinstance(stalled, StreamStalled)
-        assert stalled.limit in ("first_event", "idle_bytes")
 
 
 @in_every_colour
@@ -396,32 +354,6 @@ def test_another_thread_interrupts() -> None:
         assert pieces == ["I know:"]
         assert answer.stop_reason == "interrupted"
         assert "response.cancel" in server.kinds()
-
-
-@pytest.mark.slow
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_another_task_interrupts() -> None:
-    """While the answer is being read."""
-    server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
-    pieces: list[str] = []
-    has_begun = anyio.Event()
-    with serving(server) as url:
-        opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
-        async with opened as session, session.ask("one") as answer, anyio.create_task_group() as tasks:
-
-            async def interrupt() -> None:
-                await has_begun.wait()
-                await anyio.wait_all_tasks_blocked()
-                await answer.interrupt()
-
-            tasks.start_soon(interrupt)
-            async for piece in answer.text:
-                pieces.append(piece)
-                has_begun.set()
-
-    assert pieces == ["I know:"]
 
 
 @pytest.mark.anyio
@@ -573,16 +505,6 @@ def test_progress_of_a_tool_is_shown_by_its_handlers(colour: Any) -> None:
     first, goes_on, second = told
     assert ("looking for noon", "goes on", "found") == (first.output, goes_on, second.output)
     assert "look_up" == first.name == second.name
-
-
-def test_calls_without_a_tool_are_left_to_the_application() -> None:
-    """The answer ends with them."""
-    with serving(ResponsesServer()) as url, talking("sync", url) as talk:
-        with talk.session.ask("call:noon") as answer:
-            calls = list(answer.tool_calls)
-
-        assert [call.name for call in calls if isinstance(call, ToolCall)] == ["look_up"]
-        assert answer.message.finish_reason == "tool_calls"
 
 
 @pytest.mark.slow_rows("LiveServer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from websockets.sync.client import connect
@@ -20,8 +20,7 @@ from tests.session.servers import (
 )
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE, wait_for
-from tokenstream import MessageStart, MisuseError, Retry, Router, Session, StreamError, TextDelta, testing
-from tokenstream.session import Steer, SteerState
+from tokenstream import MisuseError, Retry, Router, Session, StreamError, testing
 from tokenstream.testing import Script, Server
 from tokenstream.turns import ToolResults
 
@@ -330,33 +329,6 @@ def test_input_that_waits_for_results_is_lost_with_its_connection() -> None:
         assert steer.state == "lost"
 
 
-def test_tools_are_run_once_though_the_answer_was_steered() -> None:
-    """Those of the response that went on with the input."""
-    router, runs = Router(), []
-
-    @router.tool
-    def look_up() -> str:
-        runs.append("ran")
-        return "noon"
-
-    second = testing.script().text("Wait. ").tool_call("look_up", {}).finish("tool_calls")
-    noon = testing.script().text("Noon.").finish()
-    with telling(second, noon) as (_, url), talking("sync", url, tools=router) as talk:
-        answered, steer = talk.steer("A story!", "shorter", router=router)
-
-        assert (answered.text, runs, steer.state) == ("Once Wait. Noon.", ["ran"], "applied")
-        assert [message.text for message in talk.session.messages] == ["Once Wait. ", "Noon."]
-
-
-def test_the_history_has_the_input_that_was_applied() -> None:
-    """It is between the question and the answer, for a connection that knows nothing, or for another API."""
-    with telling(GOES_ON) as (_, url), talking("sync", url) as talk:
-        talk.steer("A story!", "shorter")
-        turns = talk.session.turns("openai-chat")
-
-        assert [turn["content"] for turn in turns] == ["A story!", "shorter", "Once upon a time."]
-
-
 @in_every_colour
 @pytest.mark.parametrize("mode", ["restart", "continue"])
 def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, mode: Any) -> None:
@@ -380,32 +352,6 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
         assert questions_in(server.received[-1][1]["input"])[:2] == ["A story!", "shorter"]
         assert [turn["content"] for turn in turns] == ["A story!", "shorter", answered.message.text]
         assert steer.response_id == ("resp_3" if mode == "restart" else "resp_2")
-
-
-def test_an_event_tells_where_the_input_is_applied() -> None:
-    """Another start of a message."""
-    with telling(GOES_ON) as (_, url), talking("sync", url) as talk, talk.session.ask("A story!") as answer:
-        starts: list[Any] = []
-        steers: list[Any] = []
-        for event in answer:
-            if isinstance(event, TextDelta) and not steers:
-                steers.append(talk.session.steer([{"type": "message", "role": "user", "content": "shorter"}]))
-            if isinstance(event, MessageStart):
-                starts.append((event.id, event.another))
-
-        assert starts == [(steers[0].target, False), (steers[0].response_id, True)]
-
-
-def test_what_comes_too_late_is_refused_and_not_sent() -> None:
-    """The session knows that the answer has ended, although the caller has not read that."""
-    server = Scripted(whole("resp_1", "Once"))
-    with serving(server) as url, talking("sync", url) as talk:
-        talk.ask("A story!")
-        steer = talk.session.steer("shorter")
-
-        assert (steer.state, server.sent_to_steer()) == ("refused", [])
-        assert steer.error.code == "response_already_completed"
-        assert repr(steer) == "<Steer of resp_1, refused>"
 
 
 def test_input_between_two_responses_is_refused_and_not_sent() -> None:
@@ -446,28 +392,6 @@ def test_input_between_two_responses_is_refused_and_not_sent() -> None:
     assert over.error is not None
     assert over.error.code == "response_already_completed"
     assert server.sent_to_steer() == []
-
-
-def test_what_became_of_input_is_all_that_a_steer_has() -> None:
-    """The session's own words about it are not the application's to say."""
-    public = [name for name in dir(Steer) if not name.startswith("_")]
-
-    assert public == ["error", "id", "is_settled", "response_id", "state", "target"]
-    assert "applied" in get_args(SteerState)
-
-
-def test_an_interruption_ends_an_answer_that_was_steered() -> None:
-    """The input is then applied to nothing that anybody reads."""
-    server = Scripted([*FIRST, ACCEPTED, STOP, {"type": "response.cancelled", "response": {"id": "resp_1"}}])
-    with serving(server) as url, talking("sync", url) as talk:
-        with talk.session.ask("A story!") as answer:
-            next(iter(answer.text))
-            steer = talk.session.steer("shorter")
-            answer.interrupt()
-        server.scripts.append(whole("resp_2", "Yes?"))
-
-        assert talk.ask("Stop.").text == "Yes?"
-        assert steer.state in ("accepted", "lost")
 
 
 def test_misuse_is_told() -> None:

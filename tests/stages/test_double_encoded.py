@@ -104,11 +104,3 @@ def test_only_lenient_true_unwraps(lenient: Any) -> None:
     """Any other reading takes the arguments as they are."""
     assert _check(plan, {"steps": "[]"}, lenient).error is not None
     assert _check(find, _wrapped({"path": "a"}, 2), lenient).error is not None
-
-
-def test_a_field_may_be_wrapped_several_times() -> None:
-    """Each layer is a repair of its own."""
-    checked = _check(plan, {"steps": json.dumps(json.dumps([{"n": 1}]))})
-
-    assert [{"n": 1}] == checked.arguments["steps"]
-    assert ["json_in_string", "json_in_string"] == [repair.name for repair in checked.repairs]

@@ -8,7 +8,6 @@ import sys
 import pytest
 from hypothesis import given
 
-from tests.support.effort import trials
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tests.support.text_stages import HOSTILE, borders, cut, grows_too_fast, letter_borders
@@ -40,16 +39,6 @@ def test_a_letter_is_returned_whole(name: str) -> None:
         given_ = run(Graphemes(), pieces)
 
         assert set(borders(given_)) <= {0, 1, *(1 + n * len(letter) for n in range(1, 4))}
-
-
-def test_only_the_last_letter_waits() -> None:
-    """A piece is not exploded into its letters."""
-    graphemes = Graphemes()
-
-    assert [["Hell"], ["o worl"], [], ["de\u0301"]] == [
-        graphemes.feed(piece) for piece in ("Hello", " world", "", "e\u0301!")
-    ]
-    assert (["!"], []) == (graphemes.end(), graphemes.end())
 
 
 def test_a_line_end_does_not_wait() -> None:
@@ -89,22 +78,6 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -
         graphemes.feed(piece)
 
         assert len("".join(graphemes.end())) <= 50
-
-
-_PIECES = trials(200, one_in=20)
-"""Of 50,000 characters each."""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("unit", ["a", "\u0301", "\u200d", "\U0001f1e9"])
-def test_megabytes_end(unit: str) -> None:
-    """Marks, joiners, flags: counted anew for each fragment, they would take hours."""
-    graphemes = Graphemes()
-
-    assert 50_000 * _PIECES == sum(
-        len(one) for _ in range(_PIECES) for one in graphemes.feed(unit * 50_000)
-    ) + sum(map(len, graphemes.end()))
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ from tests.support import wire
 from tests.support.pacing import played
 from tests.support.playing import silent_after
 from tests.support.text_stages import letter_borders
-from tokenstream import Stream
 from tokenstream.stages import Chain, Graphemes, Sentences, Smooth
 
 HINDI = "क्षत्रिय विद्यार्थी प्रश्न ज्ञान स्त्री कृष्ण श्रद्धा उत्तर "
@@ -50,14 +49,6 @@ def test_smoothing_cuts_no_letter(text: str, max_delay: float) -> None:
     assert {*ends} <= {*letter_borders(text), len(text)}
 
 
-def test_a_burst_of_hindi_is_cut_between_letters() -> None:
-    """`क्ष` consists of three characters, and is one letter."""
-    shown = [piece for _, piece in played(Smooth(max_delay=0.4), [(0.0, HINDI), (9.0, ".")])]
-
-    assert len(shown) > 10
-    assert not any(piece.startswith(("\u094d", "ि", "ी")) or piece.endswith("\u094d") for piece in shown)
-
-
 def test_letters_are_smoothed_like_any_text() -> None:
     """A burst of whole letters comes in small pieces, at an even pace."""
     burst = HINDI * 3
@@ -77,12 +68,6 @@ def test_a_view_of_letters_is_smoothed() -> None:
 
     assert "".join(shown) == HINDI + "."
     assert len(shown) > 5
-
-
-def test_views_of_words_are_smoothed_in_whole_words() -> None:
-    """Only letters may be spread over time."""
-    with Stream([HINDI], format="pieces") as stream:
-        assert list(stream.text.words().smooth()) == list(Stream([HINDI], format="pieces").text.words())
 
 
 @pytest.mark.parametrize(

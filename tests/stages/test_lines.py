@@ -67,16 +67,6 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -
         assert len("".join(lines.end())) <= 51
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [4, 50_000])
-def test_a_line_of_ten_megabytes_ends(size: int) -> None:
-    """Joined anew for each fragment, it would take hours; it comes in pieces."""
-    lines = Lines()
-    given_ = [line for _ in range(10_000_000 // size) for line in lines.feed("x" * size)] + lines.end()
-
-    assert [1_000_000] * 10 == [len(line) for line in given_]
-
-
 @pytest.mark.parametrize("longest", [0, True, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
     """Said when the stage is made."""

@@ -100,16 +100,6 @@ def test_of_several_matches_a_value_that_is_no_string_gives_an_error_in_its_plac
         assert field.error is None
 
 
-def test_nothing_is_returned_after_an_error_of_the_only_string() -> None:
-    """The error is reported at the end."""
-    field = Field("t")
-
-    assert [] == run(field, ['{"t": 1, "t": "b"}'])
-    assert field.feed("more") == field.end() == []
-    with pytest.raises(OutputInvalid, match="number"):
-        field.check()
-
-
 @pytest.mark.parametrize("at", ["*.t", "1.t"])
 def test_fail_fast_stops_at_the_first_value_that_is_no_string(at: str) -> None:
     """Earlier strings are returned; nothing after the value is read, even with a wildcard."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import tracemalloc
-import weakref
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -249,18 +247,6 @@ def test_a_document_that_is_too_deep_is_an_error() -> None:
     assert isinstance(hasty.error, LimitExceeded)
     assert patient.end() == []
     assert isinstance(patient.error, LimitExceeded)
-
-
-def test_returned_elements_are_not_kept() -> None:
-    """An item is gone when its reader lets go of it."""
-    items = Items(Step)
-    (first,) = items.feed('[{"text": "a"}, {"text": "b')
-    assert isinstance(first, Step)
-    gone = weakref.ref(first)
-    del first
-    gc.collect()
-
-    assert gone() is None
 
 
 @pytest.mark.parametrize(

@@ -96,15 +96,6 @@ def test_what_is_cut_adds_up_to_the_same_whatever_its_pieces(end: int) -> None:
     assert read([text]) == read(list(text)) == read([text[:7], text[7:]])
 
 
-def test_what_was_given_still_counts_in_how_the_rest_is_read() -> None:
-    """Of an object without its brace, two fields tell what prose does not."""
-    for pieces in fragmentations('"a": "x", "b": "y", "c": "z"'):
-        items = Items(str, lenient=True)
-
-        assert ["x", "y", "z"] == run(items, pieces)
-        assert items.error is None
-
-
 @pytest.mark.parametrize(
     "text, refused",
     [

@@ -33,22 +33,6 @@ def test_the_beginning_is_shown_at_once() -> None:
     assert Smooth(max_delay=1.0).feed("Hello there", now=3.0) == ["H"]
 
 
-def test_the_end_gives_all_that_is_left() -> None:
-    smooth = Smooth(max_delay=1.0)
-    smooth.feed("Hello there", now=0.0)
-
-    assert smooth.end(now=0.01) == ["ello there"]
-    assert (smooth.end(now=0.02), smooth.deadline) == ([], None)
-
-
-def test_a_late_tick_returns_all_text_that_is_due() -> None:
-    """A loop that was busy catches up."""
-    smooth = Smooth(max_delay=0.5)
-    smooth.feed("x" * 100, now=0.0)
-
-    assert sum(map(len, smooth.tick(0.4))) == 99
-
-
 def test_words_stay_whole() -> None:
     """With `whole`, words that arrive as pieces are not cut."""
     smooth = Smooth(max_delay=0.2, whole=True)

@@ -24,14 +24,6 @@ def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:
     assert throttle.deadline is None
 
 
-def test_a_piece_after_a_silence_comes_at_once() -> None:
-    """Nothing is owed for the time in which nothing came."""
-    throttle = Throttle(hz=10)
-    throttle.feed("a", now=0.0)
-
-    assert throttle.feed("b", now=3.0) == ["b"]
-
-
 def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
     """As in a `for` loop, which cannot wait for two things."""
     throttle = Throttle(hz=10)
@@ -39,24 +31,6 @@ def test_what_is_held_comes_with_the_next_piece_where_nobody_ticks() -> None:
     throttle.feed("b", now=0.01)
 
     assert throttle.feed("c", now=4.0) == ["bc"]
-
-
-def test_the_end_gives_what_is_held_at_once() -> None:
-    """The last piece is never late."""
-    throttle = Throttle(hz=0.01)
-    throttle.feed("a", now=0.0)
-    throttle.feed("b", now=0.1)
-
-    assert throttle.end(now=0.2) == ["b"]
-    assert throttle.end(now=0.2) == []
-
-
-def test_a_tick_before_its_time_gives_nothing() -> None:
-    throttle = Throttle(hz=10)
-    throttle.feed("a", now=0.0)
-    throttle.feed("b", now=0.01)
-
-    assert [throttle.tick(now) for now in (0.0, 0.05, 0.099)] == [[], [], []]
 
 
 def test_thirty_a_second_out_of_two_thousand() -> None:

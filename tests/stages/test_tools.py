@@ -66,7 +66,7 @@ def checked(tool: Any, arguments: Any, **fields: Any) -> ToolCall:
         (WeatherArgs | Point, {"x": 2}, Point(2)),
         (list[int], [1, 2], [1, 2]),
     ],
-    ids=["model", "dataclass", "typed dict", "struct", "adapter", "union", "list"],
+    ids=["model", "dataclass", "typed dict", "adapter", "union", "list"],
 )
 def test_arguments_get_the_types_of_the_declaration(wanted: Any, arguments: Any, expected: Any) -> None:
     """Anything that a TypeAdapter takes."""
@@ -83,22 +83,6 @@ def test_a_function_is_run_with_the_models_arguments() -> None:
     assert {"city": "Oslo", "days": 3} == call.arguments
     assert "Oslo for 3" == call.run()
     assert "Oslo for 3" == call.run()
-
-
-@pytest.mark.anyio
-async def test_the_caller_awaits_the_result_of_an_async_function() -> None:
-    """`run` calls it, and no more."""
-    assert "noon in Oslo" == await checked(get_time, {"city": "Oslo"}).run()
-
-
-def test_an_error_inside_the_function_is_its_own() -> None:
-    """An exception that a tool raises is not stored as an error of the call."""
-
-    def fail() -> None:
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        checked(fail, "{}").run()
 
 
 def test_tools_have_their_own_names_or_names_by_keyword() -> None:
@@ -151,18 +135,6 @@ def test_a_call_with_invalid_arguments_has_an_error() -> None:
     with pytest.raises(OutputInvalid) as run:
         call.run()
     assert error is read.value is run.value
-
-
-def test_an_error_that_is_raised_again_does_not_grow() -> None:
-    """The traceback is only that of the last time."""
-    call = checked(WeatherArgs, "{}")
-    lengths: set[int] = set()
-    for _ in range(3):
-        with pytest.raises(OutputInvalid) as caught:
-            call.run()
-        lengths.add(len(caught.traceback))
-
-    assert 1 == len(lengths)
 
 
 def test_the_error_quotes_nothing_of_the_arguments() -> None:
@@ -272,19 +244,3 @@ def test_an_invalid_call_pickles(arguments: Any) -> None:
 
     assert call.error_for_model == copy.error_for_model
     assert type(call.error) is type(copy.error)
-
-
-def test_the_stage_itself_never_has_an_error() -> None:
-    """An error of a call is stored in the call, and never in the stage."""
-    tools = ValidatedCalls(get_weather)
-    tools.feed(made("get_weather", "oops"))
-    tools.check()
-
-    assert ([], None, None) == (tools.end(), tools.error, tools.stop)
-
-
-def test_types_of_a_call_are_for_type_checkers() -> None:
-    """At run time there is one class, whatever its types are said to be."""
-    written: Any = ToolCall
-
-    assert written[WeatherArgs] is written[dict[str, Any], str] is ToolCall

@@ -66,14 +66,6 @@ def test_defaults_are_the_functions_own() -> None:
     assert (1, "b", (), 5, 7, {}) == call.run()
 
 
-def test_each_argument_is_checked() -> None:
-    """Against its annotation with what it says in `Annotated`, a `Field`, `*` and `**`."""
-    call = checked(every_kind, {"b": 1, "rest": ["x"], "c": 0, "d": 10, "z": "w"})
-    places = [line.split(":")[0] for line in call.error_for_model.splitlines()[1:-1]]
-
-    assert ["- a", "- b", "- rest[0]", "- c", "- d", "- z"] == places
-
-
 def test_an_argument_that_the_function_does_not_take_is_an_error() -> None:
     """Without this check, the call would raise a TypeError."""
 
@@ -237,16 +229,6 @@ def test_a_field_that_has_the_parameters_name_is_the_field() -> None:
         return city
 
     assert Place(city="Oslo") == checked(take, {"city": "Oslo"}).run()
-
-
-def test_one_of_several_parameters_can_be_an_object() -> None:
-    """Then each goes by its name."""
-
-    def take(place: Place, days: Positive = 1) -> Any:
-        return place, days
-
-    assert (Place(city="Oslo"), 2) == checked(take, {"place": {"city": "Oslo"}, "days": 2}).run()
-    assert "- place: is missing" in checked(take, {"city": "Oslo"}).error_for_model
 
 
 def test_a_list_of_objects_is_no_object() -> None:

@@ -123,13 +123,6 @@ def test_a_chain_tells_that_no_more_is_needed() -> None:
     assert chain.stop == "until"
 
 
-def test_the_start_of_an_unfinished_marker_is_returned_at_the_end() -> None:
-    stage = Until("END")
-
-    assert ["a "] == stage.feed("a EN")
-    assert ["EN"] == stage.end()
-
-
 @pytest.mark.parametrize(
     ("marker", "said"),
     [

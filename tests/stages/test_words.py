@@ -5,14 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.effort import trials
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tests.support.text_stages import (
@@ -28,7 +26,6 @@ from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Words
 from tokenstream.stages._text import units
-from tokenstream.stages._text.units import WORD_CUT, find_last_boundary
 
 CASES = {
     "blanks": ("The quick  fox\n\njumps ", ["The", " quick", "  fox", "\n\njumps", " "]),
@@ -110,24 +107,6 @@ def test_no_piece_ends_within_a_word_or_a_letter(text: str) -> None:
     assert set() == inside
 
 
-def _plainly(text: str) -> list[str]:
-    """Cut a text as the pattern does, without anything that makes it quick."""
-    places = [
-        0,
-        *(match.start() for match in WORD_CUT.finditer(text, 1) if match.start() < len(text)),
-        len(text),
-    ]
-    return [text[start:stop] for start, stop in pairwise(places) if text]
-
-
-@given(cut(st.text(st.characters(max_codepoint=0x7F), max_size=60)) | cut())
-def test_what_makes_it_quick_changes_nothing(drawn: tuple[str, list[str]]) -> None:
-    """Fragments of one word go past the pattern."""
-    text, pieces = drawn
-
-    assert _plainly(text) == run(Words(), pieces)
-
-
 # A cut within stacked letters that are longer than the bound hides what stood before it.
 @given(st.integers(1, 9), cut(texts().filter(lambda text: "\u1039" not in text)))
 def test_no_piece_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[str]]) -> None:
@@ -137,12 +116,6 @@ def test_no_piece_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[
 
     assert run(Words(longest=longest), [text]) == given_
     assert (text, True) == ("".join(given_), all(0 < len(piece) <= longest for piece in given_))
-
-
-def test_a_word_that_is_too_long_is_cut_between_letters() -> None:
-    """The word is cut before a letter that would otherwise be split."""
-    assert ["abc", "👩‍👧", "x"] == run(Words(longest=3), ["abc👩‍👧x"])
-    assert ["a" * 4_096, "a"] == run(Words(), pieces_of("a" * 4_097, 7))
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
@@ -155,23 +128,6 @@ def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -
         words.feed(piece)
 
         assert len("".join(words.end())) <= 50
-
-
-_PIECES = trials(200, one_in=20)
-"""Of 50,000 characters each."""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("unit", ["a", " ", "\u0301", "กั", "\U0001f1e9"])
-def test_megabytes_end(unit: str) -> None:
-    """One word, nothing but blanks, nothing but marks: searched anew for each piece, it would take hours."""
-    words = Words()
-    piece = unit * (50_000 // len(unit))
-
-    assert _PIECES * len(piece) == sum(len(one) for _ in range(_PIECES) for one in words.feed(piece)) + sum(
-        map(len, words.end())
-    )
 
 
 @pytest.fixture
@@ -210,11 +166,6 @@ def test_without_regex_a_long_word_is_cut_between_characters_and_their_marks() -
     assert ["👍🏽", "👍🏽"] == run(Words(longest=3), ["👍🏽👍🏽"])
     assert ["👩‍", "👧x"] == run(Words(longest=2), ["👩‍👧x"])
     assert ["ab", "🇩🇪"] == run(Words(longest=3), ["ab🇩🇪"])
-
-
-def test_a_line_end_of_two_characters_is_not_cut() -> None:
-    """CR LF is one letter, as UAX #29 says."""
-    assert 1 == find_last_boundary("a\r\nb", 0, 2)
 
 
 @pytest.mark.parametrize("longest", [0, -1, True, 2.5, "9"])

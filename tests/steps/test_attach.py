@@ -116,18 +116,6 @@ def test_the_same_holds_for_async_for(total: int, cuts: list[int], backend: str)
     assert anyio.run(main, backend=backend) == session.ids()
 
 
-def test_who_has_seen_some_events_gets_the_others() -> None:
-    """A process that starts again goes on where the last one was, and keeps the ids for the next."""
-    session = Session(8, [], 0)
-    seen = {f"evt_{n}" for n in range(5)}
-
-    with attach(session.live, history=lambda: [event(n) for n in range(4)], seen=seen) as live:
-        ids = [each["id"] for each in live]
-
-    assert ids == ["evt_5", "evt_6", "evt_7"]
-    assert seen == set(session.ids())
-
-
 def test_a_task_of_a2a_that_comes_again_is_news() -> None:
     """Its id is that of the task, and not of an event; the task may have gone on."""
     task = {"kind": "task", "id": "t", "status": {"state": "working"}}

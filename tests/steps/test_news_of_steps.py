@@ -62,17 +62,6 @@ def test_output_comes_between_the_start_and_the_end_of_its_step() -> None:
     assert kinds == [StepStart, StepDelta, StepDone]
 
 
-def test_output_and_the_text_of_answers_do_not_mix() -> None:
-    """Output of a command is not text of the model."""
-    with Steps() as run, run.step("agent") as step:
-        step.feed(TextDelta("I look."))
-        step.add_output("README.md\n")
-        step.feed(TextDelta(" Done."))
-    (text,) = [each for each in run.events().ready() if isinstance(each, TextDelta)]
-
-    assert (step.text, step.output, text.text) == ("I look. Done.", "README.md\n", "I look. Done.")
-
-
 def test_output_beyond_the_limit_is_refused_and_the_rest_is_kept() -> None:
     """A command that prints for ever does not fill the memory."""
     large = "x" * (DEFAULT_LIMITS.text // 2)
@@ -160,25 +149,6 @@ def test_a_run_that_cannot_send_says_so() -> None:
             run.reply("r1", True)
 
         assert not event.answered
-
-
-def test_an_answer_that_was_not_sent_can_be_given_again() -> None:
-    """A broken pipe is no answer."""
-    sent: list[object] = []
-
-    def send(answer: object) -> None:
-        if not sent:
-            sent.append(None)
-            raise BrokenPipeError
-        sent.append(answer)
-
-    with Steps() as run, run.step("delete") as step:
-        step.wait_for("r1", {}, send=send)
-        with pytest.raises(BrokenPipeError):
-            run.reply("r1", 1)
-        run.reply("r1", 2)
-
-    assert sent == [None, 2]
 
 
 def test_of_many_threads_one_answers() -> None:

@@ -14,7 +14,7 @@ from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
 from tests.support.timing import PATIENCE
-from tokenstream import Decoder, Retry, Steps, Stream, merge, resilient, testing
+from tokenstream import Decoder, Retry, Steps, Stream, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -29,11 +29,9 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    ToolResult,
 )
 from tokenstream.message import Citation, ToolCall
 from tokenstream.steps._events import _AnswerReader
-from tokenstream.steps._log import Names
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step
@@ -165,17 +163,6 @@ def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pyte
     assert len([event for event in told if isinstance(event, MessageStart) and event.another]) == 19
 
 
-def test_whoever_comes_late_looks_at_each_answer_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many steps are open: the run waits for a look."""
-    looks = count_looks(monkeypatch)
-    with Steps() as run:
-        for number in range(50):
-            run.step(str(number)).feed(TextDelta("Hi"))
-        events = run.events().ready()
-
-    assert 50 == len(looks) == sum(isinstance(event, TextDelta) for event in events)
-
-
 def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
     """With the id that the call has in the run: another stream has used it."""
     with Steps() as run:
@@ -195,46 +182,6 @@ def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
     assert {"call_0-2"} == {
         event.id for event in events if isinstance(event, ToolCallDelta) and event.step == step.id
     }
-
-
-@pytest.mark.slow
-def test_calls_of_many_answers_may_each_start_a_step() -> None:
-    """Each step has the cause that started it, and the last one begins as fast as the first."""
-    with Steps() as run:
-        calls: list[tuple[int, ToolCall]] = []
-        for number in range(150):
-            with run.step(str(number)) as step:
-                answer = step.follow(stream_of(asking(*(str(place) for place in range(10))))).final()
-                calls += [(number, call) for call in answer.tool_calls[:1]]
-        for _, call in calls:
-            with run.step(call):
-                pass
-        causes = [
-            event.cause for event in run.events().ready() if isinstance(event, StepStart) and event.cause
-        ]
-
-    # All answers use the same ids: a call of the root belongs to the answer that used its id last.
-    assert {"call_0-150"} == {cause.id for cause in causes}
-    assert len(calls) == len(causes)
-
-
-def test_ten_thousand_answers_may_use_one_id() -> None:
-    """Some servers number the calls of each answer from 1; the last new id is found as fast as the first."""
-    names = Names()
-
-    ids = [names.make_run_id(answer, "call_1") for answer in range(10_000)]
-
-    assert ["call_1", *(f"call_1-{number}" for number in range(2, 10_001))] == ids
-    assert ["call_1-2-2", "call_1-10001"] == [names.make_run_id(10_000, id) for id in ("call_1-2", "call_1")]
-
-
-def test_a_step_without_a_known_call_has_it_all_the_same() -> None:
-    """An application may have got it elsewhere."""
-    call = ToolCall(id="x", name="f", complete=True)
-    with Steps() as run, run.step(call):
-        pass
-
-    assert [StepStart("1", "f", cause=call), ToolResult("x"), StepDone("1")] == list(run.events())
 
 
 def test_a_citation_cites_the_part_by_its_number_in_the_run() -> None:
@@ -292,40 +239,6 @@ def test_a_cut_call_that_is_left_out_has_its_id_of_the_run() -> None:
     assert [(begun[0], True), (begun[2], True)] == [(call.id, call.complete) for call in calls]
 
 
-def test_the_next_answer_of_a_step_begins_anew() -> None:
-    """It has not ended because the one before it has; the parts of both are there."""
-    with Steps() as run, run.step("ask") as step:
-        seen = run.events()
-        step.follow(stream_of(asking("Oslo"))).final()
-        first = seen.ready()
-        next(stream := step.follow(stream_of(talk("Hel", "lo"))))
-        more = seen.ready()
-        between = messages_of([*first, *more])[step.id]
-        stream.final()
-    message = messages_of([*first, *more, *seen.ready()])[step.id]
-
-    assert ("tool_calls", None, "stop") == (
-        messages_of(first)[step.id].finish_reason,
-        between.finish_reason,
-        message.finish_reason,
-    )
-    assert ["text", "tool_call", "text"] == [part.kind for part in message.parts]
-
-
-def test_an_answer_of_a_framework_begins_with_its_head() -> None:
-    """Another one in the same step has parts of its own."""
-    with Steps() as run, run.step("agent") as step:
-        for word in ("One", "Two"):
-            step.feed(MessageStart(model="m", another=word == "Two"))
-            step.feed(TextDelta(word))
-        events = run.events().ready()
-
-    assert [(0, "One"), (1, "Two")] == [
-        (event.part, event.text) for event in events if isinstance(event, TextDelta)
-    ]
-    assert "One\n\nTwo" == step.text
-
-
 @pytest.mark.parametrize("format", ["ui-message", "ag-ui", "openai-responses"])
 def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: Any) -> None:
     """The end of one step closes no part of another's, where parts may be written in turns."""
@@ -354,19 +267,6 @@ def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: Any) -> No
     )
     assert ["Oslo", "Oslo", "Rome"] == sorted(call.arguments["city"] for call in message.tool_calls)
     assert 3 == len({call.id for call in message.tool_calls})
-
-
-def test_streams_that_are_merged_are_followed_too() -> None:
-    """Each step shows its own."""
-    with Steps() as run:
-        steps = {name: run.step(name) for name in ("a", "b")}
-        bodies = {"a": talk("Hel", "lo"), "b": talk("Good", "bye")}
-        with merge({name: step.follow(stream_of(bodies[name])) for name, step in steps.items()}) as merged:
-            for _ in merged:
-                pass
-
-    assert ["Hello", "Goodbye"] == [step.text for step in run.steps]
-    assert ["Hello", "Goodbye"] == [message.text for message in messages_of(run.events()).values()]
 
 
 # -- loops --------------------------------------------------------------------------------

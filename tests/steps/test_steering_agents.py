@@ -123,22 +123,6 @@ def test_codex_says_what_becomes_of_input() -> None:
     assert (run.turns[-1].result, run.turns[-1].state) == ("It is noon.", "done")
 
 
-def test_a_refusal_of_codex_ends_nothing() -> None:
-    """Its words are in the error of the input, and the turn goes on."""
-
-    def refuse(message: Message) -> list[Message]:
-        error = {"code": -32600, "message": "the active turn cannot be steered"}
-        return [{"id": message["id"], "error": error}]
-
-    run, steer, _ = steered_codex(refuse)
-
-    assert steer.state == "refused"
-    assert steer.error is not None
-    assert (steer.error.code, "cannot be steered" in str(steer.error)) == ("-32600", True)
-    assert news(run) == ["refused"]
-    assert (run.turns[-1].result, run.turns[-1].state) == ("It is noon.", "done")
-
-
 def answered(message: Message) -> Message:
     return {"id": message["id"], "result": {"turnId": "u1"}}
 
@@ -200,19 +184,6 @@ def test_equal_words_are_told_apart(
                 steers += [run.steer("a"), run.steer("a")]
 
     assert [each.state for each in steers] == states
-
-
-def test_input_is_lost_with_the_run_at_the_latest() -> None:
-    """Also if the loop has ended with the turn, and the process goes on."""
-    init = json.dumps({"type": "system", "subtype": "init", "session_id": "s1"})
-    end = json.dumps({"type": "result", "subtype": "success", "result": "Done.", "session_id": "s1"})
-    with Steps() as run:
-        followed = run.follow([init, end], agent="claude-code", stdin=io.BytesIO(), until="turn")
-        steers = [run.steer("Be brief.") for line in followed if line["type"] == "system"]
-        states = [steers[0].state]
-
-    assert [*states, steers[0].state] == ["sent", "lost"]
-    assert run.steer("And now?").state == "refused"
 
 
 def test_input_that_codex_never_mentions_is_lost_with_the_run() -> None:

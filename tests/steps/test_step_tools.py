@@ -9,7 +9,7 @@ import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of
 from tokenstream import Router, Steps
-from tokenstream.events import StepDone, StepStart, TextDelta
+from tokenstream.events import StepDone, StepStart
 from tokenstream.router import ToolFailed
 
 
@@ -93,16 +93,6 @@ def test_a_tool_that_raises_has_failed_and_so_has_the_step() -> None:
     assert ("failed", "RuntimeError: the line is down") == (ask.state, ask.error)
 
 
-def test_handlers_of_events_are_no_steps() -> None:
-    shown: list[str] = []
-    with Steps() as run, run.step("ask") as step:
-        router = Router()
-        router.on(TextDelta)(lambda event: shown.append(event.text))
-        step.follow(stream_of(asking())).run(router)
-
-    assert (["Let me ", "look."], ()) == (shown, step.steps)
-
-
 def test_an_interface_is_told_of_the_calls_in_their_place() -> None:
     """Each after what was said before it, with its end."""
     with Steps() as run, run.step("ask") as step:
@@ -122,14 +112,3 @@ def test_an_interface_is_told_of_the_calls_in_their_place() -> None:
         else (event.id, None, event.state)
         for event in told
     ]
-
-
-def test_a_router_runs_on_where_the_step_has_ended() -> None:
-    """It has nobody to show its tools to."""
-    with Steps() as run:
-        with run.step("ask") as step:
-            stream = step.follow(stream_of(asking("Oslo")))
-        results = stream.run(router_of(run, look_up=False))
-
-    assert {"call_0": "rain in Oslo"} == dict(results)
-    assert () == step.steps

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.steps.answers import asking, async_stream_of, stream_of, talk
+from tests.steps.answers import asking, stream_of, talk
 from tokenstream import Limits, Steps, Usage
 from tokenstream.errors import LimitExceeded, MisuseError, StreamTruncated
 from tokenstream.events import MessageStart, TextDelta, UsageUpdate
@@ -36,19 +36,6 @@ class Clock:
 
 
 # -- the tree ---------------------------------------------------------------------
-
-
-def test_steps_nest_as_their_blocks_do() -> None:
-    """Each knows the one that it is a part of, and its own id."""
-    with Steps("trip") as run, run.step("plan") as plan:
-        with run.step("search") as search:
-            pass
-        with run.step("write") as write:
-            pass
-
-    assert (run.steps, plan.steps) == ((plan,), (search, write))
-    assert [None, plan, plan] == [plan.parent, search.parent, write.parent]
-    assert ["1", "2", "3"] == [plan.id, search.id, write.id]
 
 
 def test_what_was_read_of_a_step_does_not_change() -> None:
@@ -104,14 +91,6 @@ def test_threads_that_copy_the_context_nest_too() -> None:
     (above,) = asyncio.run(main()).steps
 
     assert ["copied", "told"] == [step.name for step in above.steps]
-
-
-def test_a_step_is_named_by_the_call_that_started_it() -> None:
-    """Calls of one tool are told apart by it."""
-    with Steps() as run, run.step("ask", agent="planner"), run.step(CALL) as step:
-        pass
-
-    assert ("weather", CALL, "planner") == (step.name, step.cause, step.agent)
 
 
 def test_two_runs_at_once_do_not_mix() -> None:
@@ -208,31 +187,6 @@ def test_a_stream_that_fails_leaves_what_had_come() -> None:
     assert ("failed", "Hel") == (step.state, step.text)
     assert step.error is not None
     assert step.error.startswith("StreamTruncated: ")
-
-
-def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:
-    with Steps() as run, run.step("think") as step:
-        pass
-
-    assert ("", None, Usage(), Usage(), None, ()) == (
-        step.text,
-        step.message,
-        step.usage,
-        step.total_usage,
-        step.metrics,
-        step.streams,
-    )
-    assert ("none", None) == (run.total_usage.source, run.total_usage.output_tokens)
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_async_stream_is_followed_alike(backend: str) -> None:
-    async def main() -> list[tuple[str, str]]:
-        with Steps() as run, run.step("write") as step:
-            async with step.follow(async_stream_of(talk("Hel", "lo"))) as stream:
-                return [(piece, step.text) async for piece in stream.text]
-
-    assert [("Hel", "Hel"), ("lo", "Hello")] == anyio.run(main, backend=backend)
 
 
 def test_time_is_told_while_a_step_runs_and_after() -> None:
@@ -399,16 +353,6 @@ def test_what_nobody_counted_is_not_shown_as_zero(usage: Usage, figures: str) ->
         step.feed(UsageUpdate(usage))
 
     assert f"trip done 0.0 s {figures}\n└─ ask done 0.0 s {figures}" == str(run)
-
-
-def test_an_estimate_is_shown_as_one() -> None:
-    """The answer was cut, and its tokens were never told."""
-    with Steps("trip", clock=Clock()) as run, run.step("ask") as step:
-        stream = step.follow(stream_of(talk("Hel", "lo")))
-        next(stream.text)
-        stream.stop()
-
-    assert "└─ ask done 0.0 s ? + ~1 tokens" == str(run).split("\n")[1]
 
 
 def test_a_step_may_be_made_of_events() -> None:

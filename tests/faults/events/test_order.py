@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.events.support import BODIES, CLAUDE_END, check_whole, every_format, outcome
-from tests.stream.bodies import call, chunk
-from tests.support import wire
-from tests.support.wire import DONE, sse
+from tests.faults.events.support import BODIES, check_whole, every_format, outcome
+from tests.support.wire import sse
 from tokenstream.errors import StreamInterrupted, StreamTruncated
-from tokenstream.events import Ping, TextDelta, Unknown
+from tokenstream.events import TextDelta, Unknown
 from tokenstream.framing import ServerSentEvent, SSEParser
 
 
@@ -91,94 +89,6 @@ def test_f55_what_comes_after_the_terminal_event_is_ignored_and_counted(format: 
     check_whole(outcome([*body.all, body.end]), {"data_after_end": 1})
 
 
-@every_format
-def test_f56_the_same_delta_twice_is_two_deltas(format: str) -> None:
-    """F56: a model may repeat itself, so nothing is dropped that no id tells apart."""
-    body = BODIES[format]
-
-    check_whole(outcome(body.around(body.last)), text="Hello €lo €")
-
-
-def test_f56_the_parser_gives_the_id_by_which_a_repeated_event_is_known() -> None:
-    """F56: whoever replays events has to number them."""
-    events = SSEParser().feed(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 2\ndata: b\n\n")
-
-    assert ["1", "2", "2"] == [event.id for event in events]
-
-
-def test_f57_blocks_that_come_in_turns_keep_each_its_own_text() -> None:
-    """F57: the content index counts and not the order of arrival; turns are counted."""
-    chunks = [
-        wire.claude_start(),
-        wire.claude_open(0, type="text", text=""),
-        wire.claude_open(1, type="thinking", thinking="", signature=""),
-        wire.claude_delta(1, "thinking_delta", thinking="Hm"),
-        wire.claude_delta(0, "text_delta", text="Hel"),
-        wire.claude_delta(1, "thinking_delta", thinking="m."),
-        wire.claude_delta(0, "text_delta", text="lo €"),
-        wire.claude_close(1),
-        wire.claude_close(0),
-        CLAUDE_END,
-    ]
-    found = outcome(chunks)
-
-    check_whole(found, {"parts_interleaved": 3})
-    assert "Hmm." == found.message.reasoning
-
-
-def test_f57_tool_calls_that_come_in_turns_or_in_another_order_keep_their_own_arguments() -> None:
-    """F57: the index counts; the calls stand in the order of their starts."""
-    chunks = [
-        chunk({"role": "assistant"}),
-        chunk(call(1, "call_b", "get_time", '{"b"')),
-        chunk(call(0, "call_a", "get_time", '{"a"')),
-        chunk(call(1, None, None, ": 1}")),
-        chunk(call(0, None, None, ": 0}")),
-        chunk({}, "tool_calls"),
-        DONE,
-    ]
-    found = outcome(chunks)
-
-    assert [("call_b", {"b": 1}, True), ("call_a", {"a": 0}, True)] == [
-        (call.id, call.arguments, call.complete) for call in found.message.tool_calls
-    ]
-    assert ("complete", None) == (found.message.ending, found.error)
-
-
-@every_format
-@pytest.mark.parametrize("sign", [b": keep-alive\n\n", sse('{"type": "ping"}', event="ping"), b":\n:\n:\n"])
-def test_f58_pings_and_comments_are_no_events_unless_asked_for(format: str, sign: bytes) -> None:
-    """F58: they are heartbeats and no content."""
-    body = BODIES[format]
-    plain = outcome(body.around(sign))
-    pings = [event for event in outcome(body.around(sign), pings=True).events if isinstance(event, Ping)]
-
-    check_whole(plain)
-    assert outcome(body.all).events == plain.events
-    assert max(1, sign.count(b":\n")) == len(pings)
-
-
-@pytest.mark.parametrize(
-    "line, expected",
-    [
-        ("id: é€", "é€"),
-        ("id:  two spaces ", " two spaces "),
-        ("id: a\0b", "before"),
-        ("id", ""),
-        ("id:", ""),
-        ("id:7", "7"),
-        ("id: \u2028", "\u2028"),
-    ],
-)
-def test_f59_an_id_is_kept_as_it_was_sent(line: str, expected: str) -> None:
-    """F59: text of any script, one leading space less, and none that holds NUL; no line end can be in it."""
-    parser = SSEParser()
-    events = parser.feed(f"id: before\ndata: 1\n\n{line}\ndata: 2\n\n".encode())
-
-    assert ["before", expected] == [event.id for event in events]
-    assert expected == parser.last_event_id
-
-
 def test_f60_nothing_of_a_broken_connection_is_left_for_the_next_one() -> None:
     """F60: half an event, half a character, a line end, an id of half an event: gone; the last id stays."""
     cut_short = [
@@ -200,15 +110,3 @@ def test_f60_nothing_of_a_broken_connection_is_left_for_the_next_one() -> None:
         assert [] == events
         parser.reset()
         assert [ServerSentEvent(b"new", id="7")] == parser.feed(b"\xef\xbb\xbfdata: new\n\n")
-
-
-@every_format
-def test_f60_a_new_stream_knows_nothing_of_one_that_broke(format: str) -> None:
-    """F60: no state is shared between streams."""
-    body = BODIES[format]
-    chunks = [*body.first, body.last]
-    broken = outcome([*chunks[:-1], chunks[-1][:-5]])
-
-    assert isinstance(broken.error, StreamTruncated)
-    assert b"data: " in broken.error.tail
-    check_whole(outcome(body.all))

@@ -92,15 +92,6 @@ class TestARouteThatFails:
         clock.now += 31
         assert [_asked(clock, chat, second.route()) for _ in range(2)] == [["chat.test"], ["chat.test"]]
 
-    def test_stays_in_if_the_failures_are_far_apart(self) -> None:
-        """`within` bounds the time in which they count."""
-        first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
-        clock, chat = Clock(), first.route(failures=3, within=10, pause=30)
-
-        for _ in range(5):
-            assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
-            clock.now += 6
-
     def test_stays_in_if_the_request_was_wrong(self) -> None:
         """A mistake of the caller's says nothing about the provider."""
         refused = Behaviour("refused", status=400)
@@ -195,14 +186,6 @@ class TestTheOrder:
             ["claude.test"],
         ]
 
-    def test_does_not_begin_again_with_a_route_that_has_failed(self) -> None:
-        """It has no latency either, but it was tried."""
-        first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
-        routes = [first.route(failures=None), second.route()]
-
-        assert _order("latency", routes) == ["chat.test", "claude.test"]
-        assert _order("latency", routes) == ["claude.test"]
-
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_does_not_begin_again_with_a_route_that_has_lost_a_race(self, backend: str) -> None:
         """Its latency is not known, but it is more than that of the winner."""
@@ -246,14 +229,6 @@ class TestTheOrder:
         silent_route = Route(silent.url, json=silent.payload, client=client, price=price)
         fast_route = fast.route(is_async=True)
         assert [anyio.run(ask, backend=backend) for _ in range(2)] == ["claude.test", "chat.test"]
-
-    def test_is_as_given_otherwise(self) -> None:
-        """The route that worked last does not come first, unless the caller wants it so."""
-        first, second = Provider("openai-chat", DOWN), Provider("anthropic")
-        routes = [first.route(), second.route()]
-
-        assert _order("given", routes) == ["chat.test", "claude.test"]
-        assert _order("given", routes) == ["chat.test"]
 
     def test_reads_the_route_that_comes_first_in_its_own_format(self) -> None:
         """The formats that two routes name are not mixed up when they change places."""
@@ -313,17 +288,6 @@ class TestAnAnswerThatHasToBeGood:
         assert found.text == '{"dish": "soup", "guests": 4}'
         assert [getattr(report.error, "outcome", None) for report in found.reports] == ["invalid", None]
 
-    def test_is_held_back_also_if_a_function_decides_on_errors(self) -> None:
-        """`on` as a function is asked about the invalid answer, like about any other error."""
-        asked: list[object] = []
-        cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
-        retry = Retry(attempts=1, accept=Order, on=asked.append, routes=[strong.route()])
-
-        found = read("sync", cheap, lambda _: retry)
-
-        assert found.text == '{"dish": "soup", "guests": 4}'
-        assert [getattr(error, "outcome", None) for error in asked] == ["invalid"]
-
     def test_is_judged_with_its_route_and_its_format(self) -> None:
         """As `stream.message` has them, and the message of the error, too."""
         cheap, strong = Provider("openai-chat"), Provider("anthropic")
@@ -361,17 +325,6 @@ class TestAnAnswerThatHasToBeGood:
 
         with pytest.raises(MisuseError, match="async def"):
             Retry(accept=judge)
-
-    def test_is_asked_for_again_at_the_same_route_while_it_has_attempts(self) -> None:
-        """An invalid answer is an outcome like an empty one."""
-        cheap, strong = Provider("openai-chat", BAD, BAD, GOOD), Provider("anthropic")
-
-        found = read(
-            "sync", cheap, lambda _: Retry(attempts=3, accept=Order, routes=[strong.route()], wait=0)
-        )
-
-        assert Order.model_validate_json(found.text).guests == 4
-        assert (len(cheap.requests), len(strong.requests)) == (3, 0)
 
     @in_each_world
     def test_is_an_error_if_none_is(self, world: str) -> None:
@@ -511,15 +464,6 @@ class TestMoney:
         assert TRUTH.startswith(found.text)
         assert first.sent < 100
 
-    def test_of_a_continuation_is_counted_once(self) -> None:
-        """The answer that broke off is counted with its own attempt alone."""
-        first = Provider("openai-chat", Behaviour("early_end", 16))
-
-        # By estimate, the first attempt costs 18, and the continuation 17 with what it repeats.
-        found = ask("sync", first, Retry(attempts=2, most=36, wait=0), price=_written)
-
-        assert (found.text, found.message.ending) == (TRUTH, "complete")
-
     def test_that_was_stopped_is_in_the_report_as_far_as_it_was_counted(self) -> None:
         """The provider counts the question first, and the answer only at its end."""
         script = testing.script().usage(input_tokens=7).text(*["word "] * 40).finish()
@@ -530,14 +474,6 @@ class TestMoney:
         assert found.message.ending == "stopped"
         (report,) = found.reports
         assert (report.usage.input_tokens, report.id) == (7, "msg_1")
-
-    def test_a_price_that_is_no_number_is_a_mistake(self) -> None:
-        """A price that is NaN would bound nothing, so it is refused."""
-        first = Provider("openai-chat")
-
-        stream = connect(first.route(price=lambda _: float("nan")), retry=Retry())
-        with stream, pytest.raises(MisuseError, match="price="):
-            stream.final()
 
     @pytest.mark.parametrize("stops", [False, True])
     @in_each_world

@@ -9,11 +9,10 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, ask, read
 from tokenstream import Retry, Route, aconnect, connect
-from tokenstream.errors import MisuseError, StatusError, StreamInterrupted
+from tokenstream.errors import MisuseError, StatusError
 from tokenstream.recovery import Attempt
 
 DOWN = Behaviour("status")
-RESET = Behaviour("reset", 9)
 
 
 @in_each_world
@@ -85,17 +84,6 @@ def test_a_server_that_asks_for_too_long_a_wait_is_left() -> None:
     first, second, _ = _providers([busy], [], [])
 
     found = read("sync", first, lambda _: Retry(attempts=5, routes=[second.route()]))
-
-    assert found.text == TRUTH
-    assert len(first.requests) == 1
-
-
-def test_a_wait_that_the_timeout_does_not_allow_is_not_begun() -> None:
-    """The next route is asked at once instead."""
-    busy = Behaviour("refused", status=429, headers={"retry-after": "30"})
-    first, second, _ = _providers([busy], [], [])
-
-    found = read("sync", first, lambda _: Retry(attempts=5, routes=[second.route()], timeout=5))
 
     assert found.text == TRUTH
     assert len(first.requests) == 1
@@ -196,19 +184,6 @@ def test_an_unread_connect_is_a_fallback_for_one_answer() -> None:
     assert [len(first.requests), len(second.requests)] == [1, 1]
 
 
-@in_each_world
-def test_the_error_of_the_last_route_has_what_was_delivered(world: str) -> None:
-    """Nothing that had arrived is lost, and each body is closed."""
-    first, second, _ = _providers([RESET, RESET], [RESET], [])
-
-    found = read(world, first, lambda is_async: Retry(routes=[second.route(is_async=is_async)], wait=0))
-
-    assert isinstance(found.error, StreamInterrupted)
-    assert found.text == found.message.text == found.error.partial.text
-    assert TRUTH.startswith(found.text)
-    assert first.open == second.open == 0
-
-
 def test_a_route_is_the_first_request_as_well() -> None:
     """`connect(route)` sends its request; so all routes are of one kind, and all remember how they did."""
     first, second, _ = _providers([DOWN] * 9, [], [])
@@ -220,16 +195,6 @@ def test_a_route_is_the_first_request_as_well() -> None:
     assert len(first.requests) == 3
     assert [report.route for report in stream.attempts] == ["chat", "chat", "chat", "claude"]
     assert stream.message.route == "claude"
-
-
-def test_a_route_alone_is_asked_once() -> None:
-    """Without `retry`, there is one request, as for an address."""
-    first, _, _ = _providers([DOWN], [], [])
-
-    with connect(first.route(attempts=3)) as stream, pytest.raises(StatusError):
-        stream.final()
-
-    assert len(first.requests) == 1
 
 
 @pytest.mark.parametrize("extra", [{"json": {}}, {"headers": {}}, {"method": "GET"}, {"format": "gemini"}])

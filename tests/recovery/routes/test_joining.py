@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
 from tokenstream import Retry, connect, testing
 from tokenstream.errors import StreamError
-from tokenstream.events import Restarted, Resumed, TextDelta, ToolCallDone
+from tokenstream.events import Restarted, ToolCallDone
 
 APIS = ("openai-chat", "anthropic", "gemini")
 FAULTS = ("reset", "early_end", "error_event", "stall")
@@ -31,17 +30,6 @@ def test_the_answer_goes_on_at_the_next_provider(start: str, to: str, after: int
     assert found.message.route == "other"
     assert [report.mode for report in found.reports][-1] == ("continue" if after else "restart")
     assert first.open == second.open == 0
-
-
-@in_each_world
-def test_each_driver_goes_on_alike(world: str) -> None:
-    """The same for `async for`, on asyncio and on trio."""
-    first, second = Provider("anthropic", Behaviour("reset", 9), Behaviour("reset", 2)), Provider("gemini")
-
-    found = read(world, first, lambda is_async: Retry(routes=[second.route(is_async=is_async)], wait=0))
-
-    assert found.text == TRUTH
-    assert [(report.route, report.format) for report in found.reports][-1] == ("gemini.test", "gemini")
 
 
 def test_the_message_tells_where_another_provider_went_on() -> None:
@@ -93,23 +81,6 @@ def test_a_named_format_tells_the_shape_of_the_request() -> None:
     found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route(format="anthropic")]))
 
     assert found.text == TRUTH
-
-
-def test_json_restarts_at_the_next_provider_if_the_policy_says_so() -> None:
-    """A model that is asked to go on with JSON writes prose, so that is never tried."""
-    whole = testing.script().text('{"dish": "soup", ', '"guests": ', "4}").finish()
-    cut = Behaviour("early_end", 2, script=whole)
-
-    def ask(mode: Any) -> Any:
-        first, second = Provider("openai-chat", cut), Provider("anthropic", Behaviour(script=whole))
-        retry = Retry(attempts=1, mode=mode, routes=[second.route()], wait=0)
-        return read("sync", first, lambda _: retry)
-
-    kept = ask("auto")
-    assert kept.error is not None
-    assert kept.error.partial.text == kept.text == '{"dish": "soup", "guests": '
-
-    assert ask("restart").text == ask("continue").text == '{"dish": "soup", "guests": 4}'
 
 
 @pytest.mark.parametrize("to", APIS)
@@ -197,18 +168,6 @@ def test_the_next_request_sends_each_provider_only_what_it_has_signed() -> None:
     assert found.text == f"{TRUTH} The end."
     assert "I go on." in str(found.message.to_anthropic())
     assert "I go on." not in str(found.message.to_openai_chat(drop="all"))
-
-
-def test_text_is_joined_as_it_arrives() -> None:
-    """A loop over events gets deltas that add up to the truth, and one `Resumed` at the place."""
-    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
-
-    retry = Retry(attempts=1, routes=[second.route()])
-    with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
-        events = list(stream)
-
-    assert "".join([event.text for event in events if isinstance(event, TextDelta)]) == TRUTH
-    assert [event.format for event in events if isinstance(event, Resumed)] == ["anthropic"]
 
 
 def _words() -> list[str]:

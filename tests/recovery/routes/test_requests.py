@@ -47,15 +47,6 @@ def test_each_request_has_an_idempotency_key_of_its_own() -> None:
     assert keys == ["k", "k", "k-2", "own-3"]
 
 
-def test_without_a_key_of_the_callers_no_request_has_one() -> None:
-    """Only the caller knows if the server honours keys."""
-    first, second = Provider("openai-chat", DOWN, DOWN), Provider("anthropic")
-
-    read("sync", first, lambda _: Retry(routes=[second.route()], wait=0))
-
-    assert "idempotency-key" not in {*first.requests[0].headers, *second.requests[0].headers}
-
-
 def test_the_credentials_of_one_route_never_reach_another() -> None:
     """Each request has its own headers, and no others."""
     first, second = Provider("openai-chat", Behaviour("reset", 9), DOWN), Provider("anthropic")
@@ -103,16 +94,6 @@ def test_on_retry_can_leave_out_the_request_without_a_refused_prefix() -> None:
 
     assert found.text == TRUTH
     assert [len(each.requests) for each in (first, second)] == [2, 1]
-
-
-def test_skipping_all_that_is_left_ends_with_the_error() -> None:
-    """Nothing else can be asked."""
-    first, second = Provider("openai-chat", DOWN), Provider("anthropic")
-
-    found = read("sync", first, lambda _: Retry(routes=[second.route()], wait=0, on_retry=Attempt.skip))
-
-    assert isinstance(found.error, StatusError)
-    assert second.requests == []
 
 
 def test_on_retry_can_stop_the_attempts() -> None:
@@ -177,19 +158,6 @@ def test_a_request_to_resume_has_the_payload_of_its_attempt(*, decides: bool) ->
         assert stream.final().text == "Hello"
 
     assert sent == [(None, {"n": 1}), ("1", {"n": 2})]
-
-
-def test_a_payload_function_gets_the_name_of_its_route_each_time() -> None:
-    """Also when it is asked if its request can continue the answer."""
-    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
-    payloads = {"other": second.payload}
-    route = Route(
-        second.url, json=lambda attempt: payloads[attempt.route or ""], client=second.client(), name="other"
-    )
-
-    found = read("sync", first, lambda _: Retry(attempts=1, routes=[route]))
-
-    assert found.text == TRUTH
 
 
 def test_any_other_result_of_on_retry_is_ignored() -> None:
@@ -363,28 +331,3 @@ def test_a_background_response_is_cancelled_where_it_runs() -> None:
 
     assert asked == [f"POST {url}", f"POST {url}/resp_1/cancel"]
     assert len(second.requests) == 1
-
-
-def test_a_background_response_of_a_route_is_cancelled_there() -> None:
-    """Not at the route before it, whose response is another one."""
-    whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
-    whole = [chunk.replace(b'"background":false', b'"background":true') for chunk in whole]
-    bodies = [b"".join(whole[:5]), b"".join(whole)]
-    asked: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(f"{request.method} {request.url}")
-        if request.url.host == "first.test":
-            return httpx.Response(503)
-        body = b"" if request.url.path.endswith("/cancel") else bodies.pop(0)
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
-
-    client = httpx.Client(transport=httpx.MockTransport(answer))
-    payload = {"model": "m", "input": "Hi", "stream": True, "background": True}
-    url = "https://second.test/v1/responses"
-    first = Route("https://first.test/v1/responses", json=payload, client=client)
-    second = Route(url, json=payload, client=client, attempts=2)
-    with connect(first, retry=Retry(attempts=1, mode="restart", routes=[second], wait=0)) as stream:
-        assert stream.final().text == "Hello, rivers."
-
-    assert asked[1:] == [f"POST {url}", f"POST {url}/resp_1/cancel", f"POST {url}"]

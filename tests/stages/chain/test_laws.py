@@ -219,18 +219,6 @@ def test_a_chain_without_stages_returns_its_input() -> None:
     )
 
 
-def test_the_end_goes_through_the_stages_in_order() -> None:
-    """A stage is ended when it has been fed what the stages before it held."""
-    stages = [Words(), Words(), Words()]
-    chain = Chain(*stages)
-
-    assert [] == chain.feed("held")
-    assert ["held"] == chain.end()
-    assert [["held"]] * 3 == [stage.fed for stage in stages]
-    assert [] == chain.end()
-    assert [1, 1, 1] == [stage.ends for stage in stages]
-
-
 @pytest.mark.parametrize("place", range(4))
 def test_an_error_follows_the_items_that_later_stages_held_back(place: int) -> None:
     """Later stages receive the items from before the error and are ended; earlier stages are left alone."""
@@ -244,59 +232,6 @@ def test_an_error_follows_the_items_that_later_stages_held_back(place: int) -> N
     assert [0] * (place + 1) + [1] * (3 - place) == [stage.ends for stage in stages]
     with pytest.raises(ValueError, match="! after"):
         chain.check()
-
-
-def test_an_error_nearer_to_the_end_of_the_chain_is_first_in_line() -> None:
-    """A later stage has received less of the input, so the items after its error are never returned."""
-    first, second = Words("?"), Words("!")
-    chain = Chain(first, second)
-
-    assert ["ab "] == chain.feed("ab c! d ?")
-    assert chain.error is second.error
-    assert first.error is not None
-
-
-def test_errors_of_an_early_end_do_not_count() -> None:
-    """That a stage misses its end is the doing of the one that failed."""
-    framing, ends_badly = Words("!"), Words(ends_badly=True)
-    chain = Chain(framing, _Twice(), ends_badly)
-    chain.feed("ab !")
-
-    assert isinstance(ends_badly.error, EOFError)
-    assert chain.error is framing.error
-
-
-def test_an_error_at_the_end_also_ends_the_later_stages() -> None:
-    """The first of them says what went wrong."""
-    first, second = Words(ends_badly=True), Words(ends_badly=True)
-    chain = Chain(first, second, _Twice())
-
-    assert ["ab", "ab"] == chain.feed("ab") + chain.end()
-    assert chain.error is first.error
-    assert second.ends == 1
-
-
-def test_the_deadline_is_the_earliest() -> None:
-    """Items that are due are passed to the next stage, which may hold them as well."""
-    chain = Chain(_Later(3.0), Words(), _Later(1.0))
-    chain.feed("a ", now=10.0)
-
-    assert 13.0 == chain.deadline
-    assert [] == chain.tick(13.0)
-    assert 14.0 == chain.deadline
-    assert ["a "] == chain.tick(14.0)
-    assert chain.deadline is None
-
-
-def test_an_error_when_time_has_passed_is_one_like_any_other() -> None:
-    """The stages after the failed one are ended, and nothing is due any more."""
-    chain = Chain(_Later(1.0), Words())
-    for item in ("a", "?", "b"):
-        chain.feed(item)
-
-    assert ["a"] == chain.tick(1.0)
-    assert isinstance(chain.error, TimeoutError)
-    assert ([], None) == (chain.tick(2.0), chain.deadline)
 
 
 def test_a_reason_to_stop_is_passed_on() -> None:

@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.stages.chain.support import Words
-from tests.support import encoders, registry
+from tests.support import registry
 from tests.support.chunkings import several, sized
 from tests.support.recordings import Recorded, ours
-from tests.support.wire import DONE, chat, chat_call
-from tokenstream import Decoder, Limits
+from tests.support.wire import DONE, chat
+from tokenstream import Limits
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded, OutputIncomplete, StreamTruncated
-from tokenstream.events import Event, TextDelta, ToolCallDone
+from tokenstream.events import TextDelta
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.framing._sniff import sniff
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json import PartialJSONParser, ValueDone
-from tokenstream.stages import Chain, Field, Items, Partials, Stage, ValidatedCalls
+from tokenstream.stages import Chain, Field, Items, Partials, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.formats import Format
-    from tokenstream.message import ToolCall
 
 
 def _framing(body: bytes) -> Stage[bytes, Any]:
@@ -77,22 +76,6 @@ class _Texts(Words):
 
     def feed(self, item: Any, *, now: float = 0.0) -> list[str]:
         return [item.text] if isinstance(item, TextDelta) else []
-
-
-class _Calls:
-    """The tool calls of events."""
-
-    error: None = None
-    stop: None = None
-
-    def feed(self, item: Event, *, now: float = 0.0) -> list[ToolCall]:
-        return [item.call] if isinstance(item, ToolCallDone) else []
-
-    def end(self, *, now: float = 0.0) -> list[ToolCall]:
-        return []
-
-    def check(self) -> None:
-        """Do nothing."""
 
 
 _JSON = '{"steps": [1, 2, 30], "title": "Tea"}'
@@ -147,27 +130,3 @@ def test_a_bound_of_the_framing_is_the_error_of_the_chain() -> None:
     assert [1, 2] == chain.feed(_OUTPUT[: _OUTPUT.index(b"Tea") - 20] + b"x" * 220)
     assert isinstance(chain.error, LimitExceeded)
     assert isinstance(items.error, OutputIncomplete)
-
-
-def test_calls_are_checked_at_the_end_of_a_chain() -> None:
-    """From bytes to calls that can be run."""
-
-    def add(one: int, two: int) -> int:
-        return one + two
-
-    call = chat_call(0, '{"one": 1, "two": 2}', id="call_1", name="add")
-    chain: Chain[bytes, ToolCall] = Chain(Decoder("openai-chat"), _Calls(), ValidatedCalls(add))
-
-    assert [3] == [each.run() for each in _given(chain, [chat(call), chat({}, "tool_calls"), DONE])]
-
-
-def test_a_format_and_an_encoder_turn_one_wire_into_another() -> None:
-    """Events are what both have in common."""
-    chain: Chain[bytes, bytes] = Chain(SSEParser(), _format("openai-chat"), encoders.create("ollama"))
-    decoder = Decoder("ollama")
-    for line in _given(chain, sized(_OUTPUT, 7)):
-        decoder.feed(line)
-    decoder.end()
-    decoder.check()
-
-    assert _JSON == decoder.message.text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,53 +42,35 @@ def _open(text: str) -> str:
     "text, expected",
     [
         ("a **b", "a **b**"),
-        ("a\nb **c", "a\nb **c**"),
         ("a\n-", "a"),
         ("- a **b\n  c", "- a **b\n  c**"),
         ("> a **b", "> a **b**"),
         ("> - `a", "> - `a`"),
-        ("- [", ""),
         ("- [x]", ""),
-        ("- [x] ", ""),
         ("- [x] a *b", "- [x] a *b*"),
         ("- a\n- ", "- a\n"),
         ("- a\n- [ ] ", "- a\n"),
         ("# a *b", "# a *b*"),
-        ("# 1. **", "# 1."),
         ("# a #", "# a"),
-        ("#", ""),
         ("```py\na", "```py\na\n```"),
-        ("```py\na\n", "```py\na\n```"),
         ("```py\na\n``", "```py\na\n```"),
         ("- ```\n  a", "- ```\n  a\n  ```"),
         ("| a | b |", ""),
-        ("| a |\n|---|", ""),
         ("| a |\n|---|\n", "| a |\n|---|"),
         ("| a |\n|---|\n| **b", "| a |\n|---|\n| **b**"),
         ("| a | b |\n|---|---|\n| `b` | [c](d", "| a | b |\n|---|---|\n| `b` | c"),
         ("<!-- a", "<!-- a-->"),
-        ("<!-- a -->", "<!-- a -->"),
         ("> <!DOCTYPE html>", "> <!DOCTYPE html>"),
         ("<?a ?> b", "<?a ?> b"),
         ("<script>a", "<script>a</script>"),
-        ("<script>a</script> b", "<script>a</script> b"),
         ("<div>\n<b", "<div>\n"),
         ("[a]: /u\n\n[b][a", ""),
-        ("[a]: /u\n\nc [b][a", "c"),
         ("a [b][c", "a [b]"),
     ],
 )
 def test_an_open_block_is_shown_whole(text: str, expected: str) -> None:
     """Open syntax is closed, and text that cannot be shown yet is held back."""
     assert expected.rstrip("\n") == _open(text).rstrip("\n")
-
-
-@pytest.mark.parametrize("math, text", [("dollar", "a $x_1"), ("brackets", r"a \(x_1")])
-def test_half_a_formula_is_held_back(math: Any, text: str) -> None:
-    """The stage is told which marks of formulas the renderer knows."""
-    stage = MarkdownBlocks(math=math)
-
-    assert ["a"] == [block.text for block in stage.feed(text)]
 
 
 _WORDS = st.sampled_from(

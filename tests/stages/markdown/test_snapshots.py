@@ -133,51 +133,11 @@ def test_all_definitions_can_be_asked_for_at_the_end() -> None:
 
 
 @in_one_test(
-    "text, shown",
-    [
-        ("```py\nx", "```py\nx\n```"),
-        ("- a\n\n  ~~~~\n  x\n", "- a\n\n  ~~~~\n  x\n  ~~~~"),
-        ("> ```\n> x", "> ```\n> x\n> ```"),
-        ("```\nx\n``", "```\nx\n```"),
-        ("text\n-", "text"),
-        ("- a\n- ", "- a"),
-        ("- a\n- [ ", "- a\n"),
-        ("# Title *x", "# Title *x*"),
-        ("# Title ##", "# Title"),
-        ("> quote\n> # ", "> quote\n"),
-        ("text\n| a | b", "text"),
-        ("| a |\n|---|\n| *b", "| a |\n|---|\n| *b*"),
-        ("| a |\n|---|\n| ", "| a |\n|---|\n"),
-        ("| a |\n|---|\n\xa0", "| a |\n|---|\n"),
-        ("<!-- a", "<!-- a-->"),
-        ("<pre>a</pr", "<pre>a</pre>"),
-        ("<div>\n<a href='x", "<div>\n"),
-        ("a [b](http://x", "a b"),
-    ],
-)
-def test_an_open_block_renders_whole(text: str, shown: str) -> None:
-    """Open syntax is closed, and undecided text is held back."""
-    *_, block = MarkdownBlocks().feed(text)
-
-    assert (False, shown) == (block.closed, block.text)
-
-
-@in_one_test(
     "text", ["-", "#", "``", "| a | b |\n", "[a]: /u", "[a]: /u\n", "<div cla", "<script src", "**", "- ["]
 )
 def test_a_block_without_visible_text_is_not_returned(text: str) -> None:
     """A block is returned as soon as it has visible text, or when it is closed."""
     assert [] == MarkdownBlocks().feed(text)
-
-
-def test_a_formula_is_hidden_until_it_is_whole() -> None:
-    """A formula that is not whole is none to any renderer."""
-    blocks = MarkdownBlocks(math="dollar")
-    given = [
-        [(block.kind, block.text) for block in blocks.feed(piece)] for piece in ["$$\nx", "\n\ny", "\n$$\n"]
-    ]
-
-    assert [[], [], [("math", "$$\nx\n\ny\n$$\n")]] == given
 
 
 def test_lines_end_as_in_commonmark() -> None:

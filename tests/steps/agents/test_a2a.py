@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.formats.a2a.support import artifact, message, payload, status, task, whole
 from tests.project import ROOT
-from tests.steps.agents.support import Pieces
-from tests.steps.told import told
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
-from tokenstream.events import StepDone, StepStart, StepUpdate, StepWaiting, TextDelta
+from tokenstream.events import StepUpdate, StepWaiting, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,17 +62,6 @@ def test_a_recorded_task_is_a_turn_with_its_text_and_its_context(path: Path) -> 
     assert run.session
 
 
-@pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.stem)
-def test_lines_of_json_are_read_like_the_payloads(path: Path) -> None:
-    """The pieces in which they arrive make no difference."""
-    payloads = payloads_of(path)
-    body = b"".join(json.dumps(each).encode() + b"\n" for each in payloads)
-    for size in (1, 7, len(body)):
-        with Steps() as run:
-            assert [*run.follow(Pieces(body, repeat(size)), agent="a2a")] == payloads
-        assert told(run) == told(follow(*payloads)[0])
-
-
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_a_task_that_is_cut_off_has_failed_with_what_had_arrived(path: Path) -> None:
     """The payloads end after each one but the last."""
@@ -90,16 +76,6 @@ def test_a_task_that_is_cut_off_has_failed_with_what_had_arrived(path: Path) -> 
         assert error.partial is not None
         assert "truncated" == error.partial.ending
         assert whole_text.startswith(error.partial.text)
-
-
-@in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
-def test_a_task_that_is_sent_once_more_at_its_end_changes_nothing(path: Path) -> None:
-    """Servers may send it after the last status."""
-    payloads = payloads_of(path)
-    run, error = follow(*payloads, payloads[-1])
-
-    assert error is None
-    assert told(run) == told(follow(*payloads)[0])
 
 
 def test_states_and_messages_are_news_of_the_step() -> None:
@@ -218,24 +194,3 @@ def test_a_source_that_breaks_fails_the_turns_that_are_open() -> None:
             pass
 
     assert [("failed", "one")] == [(turn.state, turn.step.text) for turn in run.turns]
-
-
-def test_a_loop_that_is_left_stops_the_turns() -> None:
-    """All tasks that are open are stopped."""
-    other = payload("artifact-update", taskId="t2", artifact=whole("zwei"))
-    source: Any = [artifact("one"), other, status("completed")]
-    with Steps() as run:
-        for item in run.follow(source, agent="a2a"):
-            if item is other:
-                break
-
-    assert ["stopped", "stopped"] == [turn.state for turn in run.turns]
-
-
-def test_a_run_has_a_step_for_each_task() -> None:
-    """The events for a user interface show it."""
-    run, _ = follow(artifact("Hi"), status("completed"))
-    events = list(run.events())
-
-    assert ["a2a"] == [event.name for event in events if isinstance(event, StepStart)]
-    assert 1 == len([event for event in events if isinstance(event, StepDone)])

@@ -146,16 +146,6 @@ def _item() -> dict[str, Any]:
     return {"type": "agentMessage", "id": "m1", "text": _HALF}
 
 
-def test_a_turn_of_broken_answers_alone_has_no_result() -> None:
-    """An answer that broke off is no result, also if none follows it."""
-    lines = [_opencode("step_start"), _opencode("text", text=_HALF), _opencode("step_start"), _finish("stop")]
-    run, _, _ = follow(lines, agent="opencode")
-
-    (turn,) = run.turns
-    assert (turn.state, turn.result) == ("done", None)
-    assert turn.step.messages[0].ending == "truncated"
-
-
 def test_an_answer_that_ends_with_an_error_is_not_complete() -> None:
     """Pi tells that an answer has failed at its end."""
     message = {"role": "assistant", "timestamp": 1, "content": [{"type": "text", "text": _HALF}]}

@@ -8,9 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import anyio
 import pytest
 
 from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow
@@ -18,11 +17,7 @@ from tests.steps.told import told
 from tests.support.beside import SHARED
 from tests.support.tables import in_one_test
 from tokenstream import Steps
-from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
-from tokenstream.events import StepDone, StepStart, TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tokenstream.errors import MisuseError, StreamTruncated
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] = {
@@ -153,13 +148,6 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
     assert run.session
 
 
-def test_the_reasoning_of_an_agent_is_reasoning() -> None:
-    """Claude Code streams it, Codex and opencode print it whole."""
-    for name in ("claude-code-own-two-tools-partial", "codex-own-exec-command", "opencode-own-run"):
-        run, _, _ = follow(body_of(name))
-        assert run.turns[0].step.messages[0].reasoning
-
-
 def test_the_same_run_with_and_without_partial_messages_has_the_same_tree() -> None:
     """The events of a model's API and the whole lines tell the same."""
     streamed, _, _ = follow(body_of("claude-code-own-two-tools-partial"))
@@ -181,14 +169,6 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
 
     for source in sources:
         assert told(follow(source)[0]) == expected
-
-
-@in_one_test("name", NAMES)
-def test_the_loop_gets_each_line_as_its_object(name: str) -> None:
-    """Each is given unchanged, and once."""
-    body = body_of(name)
-
-    assert follow(body)[1] == [json.loads(line) for line in body.splitlines()]
 
 
 @pytest.mark.few_rows(8)
@@ -275,18 +255,6 @@ def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
     assert agent.state == "done"
 
 
-def test_success_with_an_error_is_a_failure() -> None:
-    """`is_error` decides, whatever the subtype is called."""
-    lines = [
-        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
-        {"type": "result", "subtype": "success", "is_error": True, "result": "no credit", "session_id": "s"},
-    ]
-
-    (turn,) = follow(lines)[0].turns
-
-    assert (turn.state, turn.error) == ("failed", "ProviderError: claude-code reports an error: no credit")
-
-
 @pytest.mark.parametrize(
     ("reason", "answers", "state"),
     [
@@ -339,16 +307,6 @@ def test_opencode_that_goes_on_after_a_last_answer_is_not_done() -> None:
     assert isinstance(error, StreamTruncated)
 
 
-def test_a_process_that_fails_after_a_turn_is_an_error() -> None:
-    """An exit code other than 0 is told, unless the agent has told the failure itself."""
-    done = body_of("codex-own-exec-command")
-    failed = body_of("codex-own-failed-turn")
-
-    assert isinstance(follow(done, exit_code=3)[2], ProviderError)
-    assert follow(failed, exit_code=1)[2] is None
-    assert follow(done, exit_code=0)[2] is None
-
-
 def test_an_asynchronous_process_is_read_from_its_pipe() -> None:
     """Also with lines that are longer than asyncio's own loop over lines takes."""
     body = body_of("codex-own-exec-command").replace(b"It said hello.", b"hello " * 50_000)
@@ -371,24 +329,6 @@ def test_an_asynchronous_process_is_read_from_its_pipe() -> None:
 
     assert run.turns[0].state == "done"
     assert run.turns[0].result == "hello " * 50_000
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_asynchronous_iterable_of_lines_is_read_too(backend: str) -> None:
-    """With the name of the agent, since nothing else tells that they are lines."""
-
-    async def lines() -> AsyncIterator[bytes]:
-        for line in body_of("gemini-cli-own-tools").splitlines():
-            await anyio.lowlevel.checkpoint()
-            yield line
-
-    async def main() -> Steps:
-        with Steps() as run:
-            async for _ in run.follow(lines(), agent="gemini-cli"):
-                pass
-        return run
-
-    assert anyio.run(main, backend=backend).turns[0].result == "It said hello."
 
 
 def test_a_generator_of_lines_needs_the_name_of_the_agent() -> None:
@@ -424,56 +364,10 @@ def test_a_pipe_that_does_not_block_is_refused() -> None:
         next(run.follow(pipe, agent="codex"))
 
 
-def test_lines_before_the_agent_is_known_are_read_once_it_is() -> None:
-    """A first line may be of any agent."""
-    lines = body_of("claude-code-own-two-tools-partial").splitlines()
-
-    run, _, _ = follow(lines[1:])
-
-    assert run.turns[0].result == "It said hello."
-
-
 def test_an_agent_of_no_known_name_is_a_mistake() -> None:
     """The names that there are stand in the error."""
     with Steps() as other, pytest.raises(MisuseError, match="claude-code, codex, gemini-cli, opencode"):
         other.follow(io.BytesIO(), agent="claude")
-
-
-def test_a_loop_that_is_left_stops_the_turn() -> None:
-    """Nothing is called done that was not read to its end."""
-    body = io.BytesIO(body_of("claude-code-own-two-tools-partial"))
-    with Steps() as run, run.follow(body) as lines:
-        for line in lines:
-            if line["type"] == "assistant":
-                break
-
-    assert run.turns[0].state == "stopped"
-
-
-def test_an_interface_gets_the_events_of_the_run() -> None:
-    """Turns and tools are steps, and text arrives in pieces."""
-    with Steps() as run:
-        for _ in run.follow(io.BytesIO(body_of("claude-code-own-two-tools-partial"))):
-            pass
-    events = list(run.events())
-
-    assert [event.name for event in events if isinstance(event, StepStart)] == ["claude-code", "Bash", "Bash"]
-    assert [event.state for event in events if isinstance(event, StepDone)] == ["done", "failed", "done"]
-    assert "".join([event.text for event in events if isinstance(event, TextDelta)]) == (
-        "I will run two commands.It said hello."
-    )
-
-
-def test_a_long_run_costs_the_same_for_each_line() -> None:
-    """The ids that are remembered are bounded; a line that is too long is an error of its own."""
-    body = body_of("opencode-own-run").splitlines()[0]
-    line = json.loads(body)
-    lines = [{**line, "part": {**line["part"], "id": str(number)}} for number in range(20_000)]
-
-    run, given, error = follow(lines)
-
-    assert isinstance(error, StreamTruncated)
-    assert (len(run.turns), len(given)) == (1, 20_000)
 
 
 def _functions_called(lines: list[str]) -> int:

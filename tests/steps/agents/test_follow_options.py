@@ -143,16 +143,6 @@ def test_the_time_of_the_loop_is_no_silence() -> None:
     assert run.turns[0].state == "done"
 
 
-def test_what_stood_in_the_buffer_of_a_pipe_is_read() -> None:
-    """The caller may have read a line before."""
-    with process_of(TURN, "time.sleep(600)") as process, Steps() as run:
-        assert json.loads(process.stdout.readline()) == TURN[0]
-        for line in run.follow(process.stdout, until="turn", agent="codex"):
-            assert line in TURN[1:]
-
-    assert run.turns[0].state == "done"
-
-
 def test_a_pipe_that_fills_up_at_standard_error_blocks_nobody() -> None:
     """A megabyte is read, and its end is kept; it is on the error."""
     then = "sys.stderr.write('é' * 500_000 + 'no space left')\nsys.exit(1)"
@@ -450,25 +440,6 @@ def test_a_generator_that_a_timeout_has_ended_is_told() -> None:
                 await anext(followed)
 
     anyio.run(main)
-
-
-def test_closing_in_the_middle_stops_the_turn() -> None:
-    """In coroutines as in `for`."""
-
-    async def lines() -> AsyncIterator[str]:
-        for line in TURN:
-            yield json.dumps(line)
-
-    async def main() -> Steps:
-        with Steps() as run:
-            async with run.follow(lines(), agent="codex", until="idle") as followed:
-                for _ in range(3):
-                    await anext(followed)
-            with pytest.raises(StopAsyncIteration):
-                await anext(followed)
-        return run
-
-    assert anyio.run(main).turns[0].state == "stopped"
 
 
 def test_a_process_that_still_runs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,16 +160,6 @@ def test_a_message_that_begins_breaks_the_one_before() -> None:
     assert told == [("half", "truncated"), ("other", "complete")]
 
 
-def test_counts_in_the_middle_of_an_answer_complete_nothing() -> None:
-    """The turn is truncated, as its answer is, and keeps the counts."""
-    run, _ = followed([*HALF, METADATA])
-
-    [turn] = run.turns
-    assert (turn.state, turn.step.messages[0].ending) == ("failed", "truncated")
-    assert turn.usage is not None
-    assert turn.usage.input_tokens == 9
-
-
 @in_one_test("after", [[METADATA], DONE, []])
 def test_a_run_that_failed_ends_with_its_counts(after: list[Event]) -> None:
     """They follow the stop reason, as in a run that is done; they may be missing, too."""
@@ -204,30 +194,6 @@ def test_what_comes_after_the_end_begins_no_turn(late: list[Event], counts: list
     assert [(message.text, message.ending) for message in turn.step.messages] == [("Done.", "complete")]
     assert turn.usage is not None
     assert not turn.step.steps
-
-
-def test_an_exception_alone_is_a_turn_that_failed() -> None:
-    """A run that fails before its first message has no other turn to tell so."""
-    run, _ = followed([{"validationException": {"message": "no"}}])
-
-    [turn] = run.turns
-    assert turn.error == "ProviderError: agentcore-harness reports an error: no"
-
-
-def test_a_turn_after_one_that_failed_begins_anew() -> None:
-    """The stop reason of the turn that failed says nothing about the next one."""
-    run, error = followed([*ASKS, {"runtimeClientError": {"message": "no"}}, *TELLS, METADATA])
-
-    assert [turn.state for turn in run.turns] == ["failed", "failed"]
-    assert str(run.turns[1].error).startswith("StreamTruncated")
-    assert error is None
-
-
-def test_another_message_begins_another_turn() -> None:
-    """A turn is over with its counts, or with the message after its last one."""
-    run, error = followed([*DONE, METADATA, *DONE, *DONE, METADATA])
-
-    assert (error, [turn.state for turn in run.turns]) == (None, ["done"] * 3)
 
 
 def test_what_the_user_has_said_is_no_answer() -> None:

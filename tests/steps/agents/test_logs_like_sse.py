@@ -6,7 +6,6 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -133,15 +132,6 @@ def test_no_event_of_sse_is_lost_after_logs(logs: list[str], form: str, data: An
         assert plain_lines <= len(logs)
 
 
-def test_log_lines_of_data_before_sse_are_counted() -> None:
-    """Also where no blank line separates them from the first event."""
-    for form in ("data", "fields", "several"):
-        run, given, plain_lines = _follow_pipe([b"starting\ndata: 3 files\n" + _as_sse(form)])
-
-        assert (given, plain_lines) == (_LINES, 2)
-        assert told(run) == _EXPECTED
-
-
 @given(_LOGS, st.data())
 def test_no_message_of_json_rpc_is_lost_after_logs(logs: list[str], data: Any) -> None:
     """A peer reads the same lines."""
@@ -153,13 +143,3 @@ def test_no_message_of_json_rpc_is_lost_after_logs(logs: list[str], data: Any) -
 
     assert found == messages
     assert parser.skipped == len(logs)
-
-
-@pytest.mark.slow
-def test_many_logs_that_begin_like_json_take_nothing() -> None:
-    """However many there are in one chunk, and with lines like those of SSE between them."""
-    for log, lines in ((b"{\n", 1), (b"{\nid: 5\n", 2), (b"data: 3\n{x\n\n", 2)):
-        run, given, plain_lines = _follow_pipe([log * 20_000 + _BODY])
-
-        assert (given, plain_lines) == (_LINES, 20_000 * lines)
-        assert told(run) == _EXPECTED

@@ -10,7 +10,6 @@ import pytest
 from tests.steps.agents.support import FOLDER, body_of, chunkings_of, cuts_of, follow, tools_of
 from tests.steps.told import told
 from tests.support.wire import sses
-from tokenstream import Steps
 from tokenstream.errors import StreamTruncated
 
 _ADK = ("adk-pieces", "adk-pieces-camel", "adk-whole")
@@ -64,16 +63,6 @@ def test_an_error_of_adk_fails_the_turn_unless_the_agent_goes_on() -> None:
         "ProviderError: adk reports an error: blocked"
     ]
     assert [turn.state for turn in follow([failed, again])[0].turns] == ["done"]
-
-
-def test_an_error_in_the_place_of_an_event_of_adk_fails_the_turn() -> None:
-    """Its servers send such an object when the runner raises."""
-    lines = [*_read("adk-pieces.jsonl").splitlines()[:4], b'{"error": "the session is gone"}']
-
-    (turn,) = follow(lines)[0].turns
-
-    assert turn.error == "ProviderError: adk reports an error: the session is gone"
-    assert turn.step.steps[0].text == "I ask the helper."
 
 
 def test_a_tool_that_adk_could_not_call_has_failed() -> None:
@@ -132,26 +121,6 @@ def test_the_lines_of_another_agent_on_agentcore_are_read_as_such(name: str, enc
 
     assert error is None
     assert told(run) == told(follow(body_of(name))[0])
-
-
-def test_an_exception_on_agentcore_fails_the_turn_of_whichever_agent_it_runs() -> None:
-    """The lines before it are those of the agent."""
-    lines = [json.loads(line) for line in _read("adk-pieces.jsonl").splitlines()[:4]]
-    error = {"error": "gone", "error_type": "RuntimeError", "message": "An error occurred during streaming"}
-
-    (turn,) = follow(_as_sse([*lines, error]))[0].turns
-
-    assert turn.error == "ProviderError: adk reports an error: gone"
-
-
-def test_comments_and_fields_of_sse_are_no_plain_lines() -> None:
-    """SSE has no other lines; a log before its first one is counted."""
-    body = b"a log\n: ping\nevent: message\nid: 1\n" + _read("agentcore-text.sse")
-    with Steps() as run:
-        followed = run.follow([body], agent="agentcore")
-        texts = list(followed)
-
-    assert (len(texts), followed.plain_lines) == (4, 1)
 
 
 @pytest.mark.few_rows(3)

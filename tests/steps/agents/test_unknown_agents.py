@@ -81,14 +81,6 @@ def test_an_unknown_agent_that_has_failed_keeps_its_exit_code() -> None:
     assert (type(failed), type(unknown)) == (ProviderError, NotAStream)
 
 
-def test_a_process_that_prints_nothing_but_a_log_is_no_stream() -> None:
-    """A log alone tells of no turn; no output at all is no error."""
-    _, _, log = follow(b"please log in first\n", exit_code=0)
-    _, _, nothing = follow(b"", exit_code=0)
-
-    assert (type(log), nothing) == (NotAStream, None)
-
-
 def test_a_payload_of_a_model_is_still_told_at_once() -> None:
     """It belongs to a step, and the first one says so."""
     chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}

@@ -126,15 +126,6 @@ def test_an_answer_whose_whole_text_is_another_has_failed(delta: str, whole: str
     assert "failed" == step.state
 
 
-def test_a_faulty_answer_fails_the_step_of_its_agent_only() -> None:
-    """The agent goes on, and so does the run: the step ends when another agent begins."""
-    with Steps() as run:
-        list(run.follow([turn("a"), *telling("Hex", "Hello"), *answer("More"), turn("b"), *answer("Done.")]))
-
-    assert [["Hex", "More"], ["Done."]] == [[message.text for message in step.messages] for step in run.steps]
-    assert ["failed", "done"] == [step.state for step in run.steps]
-
-
 # -- LlamaIndex ------------------------------------------------------------------------
 
 

@@ -81,15 +81,6 @@ def test_a_tool_that_fails_says_so() -> None:
     ]
 
 
-def test_a_model_whose_answer_was_cut_has_failed() -> None:
-    """The framework goes on with it."""
-    with Steps() as run:
-        list(run.follow(said("m", chunks=[piece("Let"), piece(chunk_position="last")])))
-    (model,) = run.steps
-
-    assert ("failed", "truncated") == (model.state, model.message and model.message.ending)
-
-
 def test_a_model_that_does_not_stream_is_told_at_its_end() -> None:
     """One that completes text, too."""
     whole = {"type": "ai", "content": "Hello", "response_metadata": {"finish_reason": "stop"}}
@@ -185,14 +176,6 @@ class Chunk(BaseModel):
 
 def of_node(message: Any, node: str, place: str = "") -> tuple[Any, dict[str, Any]]:
     return message, {"langgraph_node": node, "langgraph_checkpoint_ns": f"{node}:{place}"}
-
-
-def test_events_that_end_within_an_answer_have_cut_it() -> None:
-    """Whoever closes a graph's own events elsewhere leaves the node's model without its end."""
-    with Steps() as run:
-        list(run.follow(said("m", chunks=[piece("Let")])[:-1]))
-
-    assert ["failed"] == [step.state for step in run.steps]
 
 
 def test_the_messages_of_a_graph_are_its_nodes_and_tools() -> None:

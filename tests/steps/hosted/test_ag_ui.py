@@ -130,11 +130,6 @@ def test_what_comes_after_a_run_begins_no_other_one(late: dict[str, Any]) -> Non
     assert tree(run) == [("ag-ui", "done", "Hello", [])]
 
 
-def test_a_start_that_is_repeated_begins_nothing() -> None:
-    """It is of the run that is open."""
-    assert tree(follow([START, *HELLO[:2], START, *HELLO[2:], END])) == [("ag-ui", "done", "Hello", [])]
-
-
 def test_a_chunk_without_an_id_continues_the_message_of_the_chunk_before() -> None:
     """That may be a subagent's, and a call has its arguments in chunks, too."""
     text, call = {"type": "TEXT_MESSAGE_CHUNK"}, {"type": "TOOL_CALL_CHUNK"}

@@ -152,13 +152,6 @@ def test_models_that_answer_at_once_have_steps_of_their_own() -> None:
     assert tree(run) == [("langgraph", "done", "one", [("b", "done", "two", [])])]
 
 
-def test_the_models_of_a_server_that_answer_at_once_have_steps_of_their_own() -> None:
-    """A server names the node of an event, and not the model's run."""
-    run = follow([*at_once(a="one", b="two"), COMPLETED])
-
-    assert tree(run) == [("langgraph", "done", "A", [("two", "done", "B", [])])]
-
-
 _BESIDE_TOOL = [RUNNING, wrapped(start(role="tool", id="t")), *said("Hello")]
 _MIXED = [at_once(), at_once(a="work", b="work"), _BESIDE_TOOL]
 
@@ -173,18 +166,6 @@ def test_answers_that_nothing_tells_apart_are_not_complete(events: list[dict[str
     assert (turn.state, turn.step.text, turn.step.steps) == ("failed", "", ())
     assert "several models" in str(turn.error)
     assert turn.step.message is None or turn.step.message.ending == "failed"
-
-
-def test_the_answer_after_those_that_were_mixed_decides() -> None:
-    """The run goes on, such as with the node that joins the results."""
-    assert [turn.state for turn in follow([*at_once(), *said("Hello"), COMPLETED]).turns] == ["done"]
-
-
-def test_a_start_that_is_sent_again_begins_no_other_answer() -> None:
-    """It has the id of the answer that is open."""
-    events = said("Hello")
-
-    assert tree(follow([RUNNING, events[0], *events, COMPLETED])) == [("langgraph", "done", "Hello", [])]
 
 
 def test_a_run_that_is_interrupted_inside_an_answer_is_truncated() -> None:
@@ -216,11 +197,6 @@ def test_only_the_start_of_a_run_begins_another_turn(stray: list[dict[str, Any]]
     run = follow([*first, *stray, RUNNING, *said("two"), COMPLETED, *stray])
 
     assert [(turn.state, turn.step.text) for turn in run.turns] == [("done", "one"), ("done", "two")]
-
-
-def test_events_that_a_server_sends_again_after_a_turn_are_dropped() -> None:
-    """Their ids are remembered beyond the turn."""
-    assert tree(follow([*AGENT, *AGENT])) == [("langgraph", "done", SAID, [TOOL])]
 
 
 def test_a_message_that_a_node_returns_whole_is_an_answer() -> None:
@@ -283,14 +259,6 @@ def test_an_answer_without_the_providers_reason_fails_the_step() -> None:
 
     (turn,) = run.turns
     assert (turn.state, turn.step.text) == ("failed", "Hello")
-
-
-def test_an_error_of_a_model_is_told() -> None:
-    """Another answer may follow, which then decides."""
-    failed = [*HELLO, {"event": "error", "message": "busy", "code": "overloaded_error"}]
-    broken = [wrapped((event, {"run_id": "r1"})) for event in (start(), *failed)]
-
-    assert [turn.state for turn in follow([*broken, *said("Hello", run_id="r2")]).turns] == ["done"]
 
 
 def test_the_events_of_a_model_alone_are_no_run() -> None:

@@ -9,7 +9,6 @@ from tests.steps.told import told
 from tests.support.packages import needed
 from tests.support.recordings import events_of
 from tests.support.tables import in_one_test
-from tokenstream import Steps
 
 HANDOFF = events_of("mistral-conversations/handoff")
 CALLS = events_of("mistral-conversations/two_calls")
@@ -83,12 +82,3 @@ def test_the_sdks_objects_are_passed_on_and_read() -> None:
     ]
 
     assert told(follow(objects))[2:] == told(follow(HANDOFF))[2:]
-
-
-def test_leaving_the_loop_stops_the_turn() -> None:
-    with Steps() as run:
-        for event in run.follow(HANDOFF):
-            if event["type"] == "agent.handoff.done":
-                break
-
-    assert [turn.state for turn in run.turns] == ["stopped"]

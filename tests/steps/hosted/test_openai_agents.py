@@ -93,13 +93,6 @@ def test_a_turn_that_did_not_complete_has_failed(word: str, error: Any, expected
     assert turn.usage.output_tokens == 90
 
 
-def test_a_session_that_fails_ends_its_turn() -> None:
-    session = {**TEXT[1]["session"], "status": "failed", "error": "the sandbox is gone"}
-    run = follow([*TEXT[:12], {"type": "agent.session.failed", "event_id": "e", "session": session}])
-
-    assert "the sandbox is gone" in str(run.turns[0].error)
-
-
 def test_a_command_that_fails_is_a_failed_step() -> None:
     """The turn goes on all the same."""
     events = [
@@ -137,22 +130,6 @@ def test_events_that_come_again_change_nothing(name: str, seed: int) -> None:
         doubled += [each, *source.sample(doubled, min(len(doubled), 2)), each]
 
     assert told(follow(doubled)) == told(follow(events))
-
-
-def test_the_end_of_a_turn_that_began_before_is_no_turn() -> None:
-    run = follow([TEXT[1], TEXT[-2], TEXT[-1]])
-
-    assert run.turns == ()
-
-
-def test_leaving_the_loop_stops_the_turn_and_its_subagents() -> None:
-    with Steps() as run:
-        for event in run.follow(SUBAGENTS):
-            if event["type"].endswith("requires_action"):
-                break
-
-    assert [turn.state for turn in run.turns] == ["stopped"]
-    assert [step.state for step in run.steps[0].steps] == ["stopped", "stopped"]
 
 
 @pytest.mark.parametrize("name", ["text", "subagents", "two_turns"])

@@ -194,28 +194,3 @@ def test_another_thread_answers_through_the_run(kind: str) -> None:
                 assert (turn.result, steps.waiting) == ({"stopReason": "end_turn"}, ())
 
     run(kind, test)
-
-
-@pytest.mark.slow
-def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output(kind: str) -> None:
-    """A full pipe holds no process up once the peer is closed: what it prints before its end is read."""
-
-    async def test(process: Any) -> None:
-        async with AsyncPeer(process.stdout, process.stdin) as peer:
-            await peer.ask("flood", count=0)
-            await peer.begin("flood", count=4_000)
-        await process.wait()
-
-    run(kind, test)
-
-
-def test_a_peer_whose_output_the_caller_has_closed_is_closed_without_an_error(kind: str) -> None:
-    """Nothing more can be read of it, as with the synchronous peer."""
-
-    async def test(process: Any) -> None:
-        async with AsyncPeer(process.stdout, process.stdin) as peer:
-            await peer.notify("hello")
-            if kind != "asyncio":
-                await process.stdout.aclose()
-
-    run(kind, test)

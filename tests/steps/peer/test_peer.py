@@ -326,13 +326,3 @@ def test_an_agent_ends_although_nobody_reads_the_rest_of_its_output() -> None:
             peer.begin("flood", count=4_000)
 
         assert process.wait(PATIENCE) == 0
-
-
-def test_whoever_leaves_with_an_error_does_not_wait_for_the_agent() -> None:
-    """After an error in the block, nothing more is read, and the process is the caller's to end."""
-    with started() as process:
-        with pytest.raises(KeyError), Peer(process.stdout, process.stdin) as peer:
-            peer.begin("sleep")
-            raise KeyError
-
-        assert process.poll() is None
