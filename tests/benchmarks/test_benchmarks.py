@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks import formats as formats_section
-from tests.benchmarks.answers import ANSWERS, Answer, chat_event
+from tests.benchmarks.answers import ANSWERS
 from tests.benchmarks.arguments import PAIRS, arguments, read
-from tests.benchmarks.bodies import anthropic, middle_of, openai_chat, tokens
+from tests.benchmarks.bodies import openai_chat
 from tests.benchmarks.contenders import runner
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
-from tests.benchmarks.in_text import in_text
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
 from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
-from tests.benchmarks.sdks import SDKS, Reader
+from tests.benchmarks.sdks import SDKS
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan
@@ -37,7 +35,6 @@ from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tests.support.wire import sse
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -82,7 +79,6 @@ def loop_of_readers() -> Iterator[None]:
                 escapes,
                 fan_out,
                 followers,
-                in_text,
                 marks,
                 partial_json,
                 relay,
@@ -120,12 +116,6 @@ def test_text_and_arguments_are_the_same_pieces(format: str) -> None:
     assert pieces(text) == pieces(calls)
 
 
-def test_bodies_are_the_same_in_every_run() -> None:
-    """They come from a seed, so that two machines measure the same bytes."""
-    assert openai_chat(50).chunks == openai_chat(50).chunks
-    assert openai_chat(50).chunks != openai_chat(50, seed=1).chunks
-
-
 @pytest.mark.slow
 def test_a_body_holds_what_makes_decoding_hard() -> None:
     """Escapes, quotes and characters of two, three and four bytes: not only the easy case."""
@@ -133,18 +123,6 @@ def test_a_body_holds_what_makes_decoding_hard() -> None:
 
     assert all(mark in wire for mark in (rb"\n", rb"\"", rb"\\", "é".encode(), "日".encode(), "🙂".encode()))
     assert b'"usage":null' in wire
-
-
-def test_lengths_tell_nothing_of_the_token() -> None:
-    """OpenAI fills every line up with `obfuscation`; Anthropic pads with spaces before the last brace."""
-    assert {7} == {(len(chunk) - 2) % 16 for chunk in middle_of(openai_chat(100))[1]}
-    assert any(chunk.endswith(b"  }\n\n") for chunk in anthropic(100).chunks)
-
-
-def test_ascii_tokens_are_ascii() -> None:
-    """The memory of text depends on its widest character, so both kinds are measured."""
-    assert "".join(tokens(500, ascii_only=True)).isascii()
-    assert not "".join(tokens(500)).isascii()
 
 
 @pytest.mark.slow
@@ -155,17 +133,6 @@ def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: li
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip().lstrip("-").isdecimal()
-
-
-@pytest.mark.slow
-def test_a_section_can_be_asked_for_by_name() -> None:
-    """`--only imports` prints the versions and that table alone."""
-    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--only", "imports"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert "pydantic_core" in done.stdout
-    assert "import tokenstream" in done.stdout
-    assert "openai-chat" not in done.stdout
 
 
 def test_every_format_has_a_row() -> None:
@@ -216,41 +183,6 @@ def test_the_section_has_a_row_for_each_answer() -> None:
     assert all(float(row[2]) > 0 for row in table.rows)
     assert all(len(table.head) == len(row) for row in table.rows)
     assert ["none", "–", "–"] == table.rows[-1][-3:]
-
-
-@pytest.mark.slow
-def test_an_sdk_that_is_missing_is_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its row stays, without its time."""
-    missing = Reader("an sdk", ("no_such_package",), lambda _: iter(()))
-    monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
-    monkeypatch.setattr(formats_section, "SDKS", {"ollama": missing})
-    [table] = formats(_TINY)
-
-    assert ["an sdk: not installed", "–", "–"] == table.rows[0][-3:]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("bar", "said"), [(10**6, "reached"), (-(10**6), "MISSED")])
-def test_the_section_says_whether_the_bar_is_reached(
-    bar: int, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Formats above it are named; where there is none, one line says so."""
-    monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
-    monkeypatch.setattr(formats_section, "SDKS", {})
-    monkeypatch.setattr(formats_section, "BAR", bar)
-    [table] = formats(_TINY)
-
-    assert [said] == [note.split()[0] for note in table.notes[1:]]
-
-
-def test_the_yardstick_is_the_event_of_a_chat() -> None:
-    """Of 256 bytes, whatever the machine."""
-    assert 256 == len(chat_event())
-    assert "stream" in read_by_us(_alone(chat_event()))
-
-
-def _alone(payload: bytes) -> Answer:
-    return Answer("", "openai-chat", [], [sse(payload.decode())], [payload], [], "")
 
 
 @pytest.mark.slow
