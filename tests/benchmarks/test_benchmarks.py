@@ -10,7 +10,6 @@ import pytest
 
 from tests.benchmarks.answers import ANSWERS
 from tests.benchmarks.arguments import PAIRS, arguments, read
-from tests.benchmarks.bodies import openai_chat
 from tests.benchmarks.contenders import runner
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
@@ -114,15 +113,6 @@ def test_text_and_arguments_are_the_same_pieces(format: str) -> None:
 
     assert 20 == len(pieces(text))
     assert pieces(text) == pieces(calls)
-
-
-@pytest.mark.slow
-def test_a_body_holds_what_makes_decoding_hard() -> None:
-    """Escapes, quotes and characters of two, three and four bytes: not only the easy case."""
-    wire = b"".join(openai_chat(2_000).chunks)
-
-    assert all(mark in wire for mark in (rb"\n", rb"\"", rb"\\", "é".encode(), "日".encode(), "🙂".encode()))
-    assert b'"usage":null' in wire
 
 
 @pytest.mark.slow

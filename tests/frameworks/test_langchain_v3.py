@@ -82,17 +82,6 @@ def test_reasoning_and_a_limit_of_another_provider_are_read() -> None:
     )
 
 
-def test_what_adds_up_is_what_langchain_adds_up() -> None:
-    """Their own message of the same events."""
-    theirs = model(ASKED).stream_events("Weather?", version="v3").output
-    message = Stream(model(ASKED).stream_events("Weather?", version="v3")).final()
-
-    assert theirs.text == message.text
-    assert [(call["name"], call["args"]) for call in theirs.tool_calls] == [
-        (call.name, call.arguments) for call in message.tool_calls
-    ]
-
-
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_an_answer_that_was_cut_is_truncated_though_langchain_ends_it(options: dict[str, Any]) -> None:
     """The provider's input ends cleanly before its end; the call it was in is not handed out."""

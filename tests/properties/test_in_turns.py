@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -26,9 +26,6 @@ from tests.support.recordings import Recorded, folders, shared
 from tests.support.sampling import part_of, sampled
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _NOTHING = "{}"
 """The arguments of a call that got no piece."""
@@ -174,34 +171,10 @@ def _short(piece: str, index: int, padding: str) -> Payload:
     return {"choices": [{"delta": {"content": piece}, "index": index}], "p": padding}
 
 
-def _azure(piece: str, index: int, padding: str) -> Payload:
-    """Return a chunk in the order of Azure's keys."""
-    choice = {"content_filter_results": {}, "delta": {"content": piece}, "finish_reason": None}
-    head = {"created": 1, "id": "c", "model": "m", "object": "chat.completion.chunk"}
-    return {"choices": [{**choice, "index": index, "logprobs": None}], **head, "obfuscation": padding}
-
-
-@pytest.mark.parametrize("made", [_short, _azure])
-def test_two_choices_in_turns_keep_their_own_texts(made: Callable[[str, int, str], Payload]) -> None:
+def test_two_choices_in_turns_keep_their_own_texts() -> None:
     """Also where the choice's index stands behind its text, and padding behind both."""
     decoder = Decoder("openai-chat")
     for number, piece in enumerate("A1B2C3D4E5F6"):
-        decoder.feed(sse(made(piece, number % 2, "ab"[: number % 3])))
+        decoder.feed(sse(_short(piece, number % 2, "ab"[: number % 3])))
 
     assert ["ABCDEF", "123456"] == [message.text for message in decoder.messages]
-
-
-def _call(index: int, arguments: str, name: Payload | None = None, **id: str) -> Payload:
-    call = {**id, "function": {**(name or {}), "arguments": arguments}, "index": index}
-    return {"choices": [{"delta": {"tool_calls": [call]}}], "p": "ab"}
-
-
-def test_two_calls_in_turns_keep_their_own_arguments() -> None:
-    """The same for fragments of arguments."""
-    decoder = Decoder("openai-chat")
-    for index in (0, 1):
-        decoder.feed(sse(_call(index, "", {"name": "f"}, id=f"c{index}")))
-    for number, piece in enumerate("[[1213,,4151]]"):
-        decoder.feed(sse(_call(number % 2, piece)))
-
-    assert ["[11,45]", "[23,11]"] == [call.arguments_text for call in decoder.message.tool_calls]

@@ -85,19 +85,3 @@ def test_a_process_that_dies_is_told_with_the_test_that_it_ran(tmp_path: Path) -
 
     assert done.returncode == 3
     assert "a process died in test_it.py::test_it[30]" in done.stdout
-
-
-def test_one_process_is_asked_for_by_the_option_of_xdist(tmp_path: Path) -> None:
-    """So that a debugger has the terminal."""
-    done = _run(tmp_path, "--processes", "3", "-n", "0")
-
-    assert "2 failed, 97 passed, 1 skipped" in done.stdout
-    assert len({path.name.rpartition("-")[2] for path in tmp_path.glob("ran-*")}) == 1
-
-
-def test_the_processes_of_xdist_run_their_own_tests(tmp_path: Path) -> None:
-    """As `-n 2` asks for."""
-    done = _run(tmp_path, "--processes", "3", "-n", "2")
-
-    assert "2 failed, 97 passed, 1 skipped" in done.stdout
-    assert len({path.name.rpartition("-")[2] for path in tmp_path.glob("ran-*")}) == 2

@@ -65,17 +65,6 @@ def test_nothing_is_seen_less_often_than_it_should_be(
     assert seen(range(len(items))) == seen(kept)
 
 
-def test_of_a_product_as_many_items_are_kept_as_its_longest_table_has_rows() -> None:
-    """Three colours, two backends and seven bodies are seven items, and not forty-two."""
-    items = list(product("abc", "xy", range(7)))
-    kept = covering(items)
-
-    assert len(kept) == 7
-    assert len({items[at][:2] for at in kept}) > 3
-    assert 21 <= len(covering(items, 2)) < 30
-    assert kept <= covering(items, 2, kept)
-
-
 @pytest.mark.slow
 def test_the_markers_choose_what_runs_by_default(tmp_path: Path) -> None:
     """And the rest of a product is what runs as slow."""
