@@ -144,16 +144,3 @@ def test_a_question_is_refused_while_the_agent_waits_and_stop_ends_it(page: Page
     page.get_by_text("Ask", exact=True).click()
     page.locator("article:nth-of-type(2)[data-state=complete]").wait_for()
     assert "Buy milk." in page.locator("article:nth-of-type(2) .result").inner_text()
-
-
-def test_a_failure_of_the_model_is_shown_and_the_next_question_is_answered(page: Page, url: str) -> None:
-    """It is an error of that answer alone."""
-    _ask(page, url, "Fail")
-    page.locator("article[data-state=failed] .error").wait_for()
-    assert page.locator("article .error").inner_text()
-    assert page.locator(".stop").is_hidden()
-
-    page.locator("input").fill("Read")
-    page.get_by_text("Ask", exact=True).click()
-    page.locator("article:nth-of-type(2)[data-state=complete]").wait_for()
-    assert "Buy milk." in page.locator("article:nth-of-type(2) .result").inner_text()

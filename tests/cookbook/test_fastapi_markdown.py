@@ -25,12 +25,10 @@ _ANSWER = (
     testing.script().text("# Sky\n\nIt is **bl").pause(0.3).text("ue**.\n\n", _RAW, "\n\n![a](/pixel.png)\n")
 )
 _WHOLE = _ANSWER.finish("stop").recording("openai-chat")
-_SILENT = testing.script().text("It ").pause(60).text("late").finish("stop")
 _ANSWERS = {
     "Answer": _WHOLE,
     "Break": _WHOLE.with_fault(testing.faults.close(event=6)),
     "Refuse": _WHOLE.with_fault(testing.faults.status(500)),
-    "Fall silent": _SILENT.recording("openai-chat"),
 }
 
 
@@ -102,17 +100,6 @@ def test_a_broken_answer_keeps_its_text_and_says_its_error(served: _Served) -> N
 
     assert json.loads(sent[-1][1]) == {"1": "<p>It is **bl</p>\n"}
     assert ending == ("ending", "network")
-
-
-def test_a_browser_that_leaves_ends_the_request_to_the_provider(served: _Served) -> None:
-    """The model doesn't write on for nobody."""
-    address = f"{served.url}/answer?question=Fall+silent"
-    with httpx.stream("GET", address, timeout=20, trust_env=False) as response:
-        assert "data: " in next(response.iter_text())
-
-    exchange = served.provider.exchanges[-1]
-    assert exchange.over.wait(10)
-    assert exchange.outcome == "abandoned"
 
 
 @pytest.mark.slow
