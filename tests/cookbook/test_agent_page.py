@@ -27,11 +27,9 @@ _KEEP_ARGUMENTS = """new MutationObserver(() => {
 }).observe(document, { subtree: true, childList: true, characterData: true })"""
 
 
-def _model(request: testing.Request) -> testing.Script | testing.Recording:
+def _model(request: testing.Request) -> testing.Script:
     """Call the tool that the question is about; afterwards, say what became of it."""
     last = request.json["messages"][-1]
-    if last["content"] == "Fail":
-        return _READS.finish().recording("openai-chat").with_fault(testing.faults.status(500))
     if last["role"] == "tool":
         return testing.script().text("The tool says: ", last["content"]).finish()
     return (_READS if last["content"] == "Read" else _DELETES).finish("tool_calls")
