@@ -110,15 +110,6 @@ def test_what_the_model_raises_is_the_cause(fault: Any, expected: type[Exception
     assert caught.value.__cause__ is not None
 
 
-def test_langchains_own_fakes_are_complete() -> None:
-    """They know no finish reason."""
-    fake = fakes.GenericFakeChatModel(messages=iter(["Hello there"]))
-    stream = Stream(fake.stream_events("Hi", version="v3"))
-
-    assert ("Hello there", "complete") == (stream.final().text, stream.message.ending)
-    assert ["finish_missing"] == list(stream.departures)
-
-
 def test_a_loop_over_events_may_stay_as_it_is() -> None:
     """In `for` and in `async for`; the projections stay at hand."""
     tapped = tap(model(ASKED).stream_events("Weather?", version="v3"))
