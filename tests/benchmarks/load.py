@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,14 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from tests.benchmarks.contenders import server
 from tests.benchmarks.tables import Table
-from tests.project import ROOT
 from tests.support import wire
-from tests.support.proxies import free_port
 from tests.support.redis_servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Generator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from starlette.applications import Starlette
 
@@ -85,23 +82,6 @@ def _app(redis_path: str) -> Starlette:
     return Starlette(routes=[Route("/spent", spent), Route("/{way}", answer)], lifespan=lifespan)
 
 
-@contextlib.contextmanager
-def _server() -> Generator[int]:
-    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
-        port = free_port()
-        command = [sys.executable, "-m", __name__, str(port), redis.path]
-        with subprocess.Popen(command, cwd=ROOT) as process:
-            try:
-                while True:
-                    address = ("127.0.0.1", port)
-                    with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
-                        break
-                    time.sleep(0.05)
-                yield port
-            finally:
-                process.terminate()
-
-
 async def _get(port: int, path: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
@@ -132,7 +112,11 @@ def load(plan: Plan) -> list[Table]:
     """Return what a token costs by each way, the ways in turns: the median and the least."""
     tables = []
     rounds, tokens = min(plan.rounds, 10), min(plan.merged_tokens, _TOKENS)
-    with _server() as port:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer(Path(folder)) as redis,
+        server(__name__, redis.path) as port,
+    ):
         for way in _WAYS:
             asyncio.run(_measure(port, way, 10, max(_PACES)))
         for pace in _PACES:

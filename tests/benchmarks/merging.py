@@ -1,8 +1,4 @@
-"""A thousand streams in one loop: how long what has come waits until its event is given.
-
-Time of the processor between the two is printed beside that of the wall: on a
-machine with other work, the latter tells how long that took.
-"""
+"""A thousand streams in one loop: how long what has come waits until its event is given."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from array import array
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import light_heap
 from tests.support import wire
 from tokenstream import AsyncStream, merge
@@ -29,25 +25,22 @@ _RATE = 50
 """Tokens per second of each stream."""
 _SLOTS = 20
 """How often the ticker ticks between two tokens of a stream."""
-_BAR = 0.020
 _ROLE = wire.chat({"role": "assistant", "content": ""})
 _END = wire.chat({}, "stop") + wire.DONE
 
 
 class _Waits:
-    """How long tokens have waited, in seconds of the wall and of the processor.
+    """How long tokens have waited, in seconds.
 
     It makes nothing that the garbage collector would look at.
     """
 
     def __init__(self) -> None:
         self.wall = array("d")
-        self.processor = array("d")
 
     def note(self, source: _Source) -> None:
         """Take note of the next token of a source."""
         self.wall.append(perf_counter() - source.wall[source.seen])
-        self.processor.append(process_time() - source.processor[source.seen])
         source.seen += 1
 
 
@@ -67,14 +60,12 @@ class _Source:
         self.given = self.seen = 0
         self.wall = array("d")
         """The clocks when each token was given."""
-        self.processor = array("d")
         self._items: list[bytes | None] = []
         self._fed: asyncio.Future[None] | None = None
 
     def _give(self) -> bytes:
         self.given += 1
         self.wall.append(perf_counter())
-        self.processor.append(process_time())
         return self._chunks[self.given % len(self._chunks)]
 
     async def sleeping(self) -> AsyncIterator[bytes]:
@@ -143,18 +134,6 @@ async def _bare(sources: list[_Source], bodies: list[AsyncIterator[bytes]], wait
     await asyncio.gather(*map(read, sources, bodies))
 
 
-async def _in_tasks(sources: list[_Source], bodies: list[AsyncIterator[bytes]], waits: _Waits) -> None:
-    """Read a stream of each, in a task of its own."""
-
-    async def read(source: _Source, body: AsyncIterator[bytes]) -> None:
-        async with AsyncStream(body, format="openai-chat") as stream:
-            async for event in stream:
-                if event.__class__ is TextDelta:
-                    waits.note(source)
-
-    await asyncio.gather(*map(read, sources, bodies))
-
-
 async def _merged(sources: list[_Source], bodies: list[AsyncIterator[bytes]], waits: _Waits) -> None:
     """Read a stream of each in one loop."""
     streams = {number: AsyncStream(body, format="openai-chat") for number, body in enumerate(bodies)}
@@ -166,7 +145,6 @@ async def _merged(sources: list[_Source], bodies: list[AsyncIterator[bytes]], wa
 
 _READERS: dict[str, Callable[..., Awaitable[None]]] = {
     "the sources alone": _bare,
-    "a task for each stream": _in_tasks,
     "merge": _merged,
 }
 
@@ -204,26 +182,19 @@ def merging(plan: Plan) -> list[Table]:
 
 def _table(plan: Plan) -> Table:
     rows: list[list[str]] = []
-    notes: list[str] = []
     named = {"asleep": "generators that sleep", "fed": "fed by one ticker"}
     for kind, shown in named.items():
         for name, read in _READERS.items():
             waits, taken, wall = asyncio.run(_run(read, plan, kind=kind))
-            marks = [_marks(waits.wall), _marks(waits.processor)]
-            told = [" ".join(f"{mark * 1e3:.1f}" for mark in each) for each in marks]
+            told = " ".join(f"{mark * 1e3:.1f}" for mark in _marks(waits.wall))
             rows.append(
-                [f"{shown}: {name}", *told, f"{taken / len(waits.wall) * 1e6:.1f}", f"{taken / wall:.0%}"]
+                [f"{shown}: {name}", told, f"{taken / len(waits.wall) * 1e6:.1f}", f"{taken / wall:.0%}"]
             )
-            if read is _merged:
-                most = [f"{each[-1] * 1e3:.1f} ms" for each in marks]
-                what = f"{shown}, merged: at most {most[0]}, {most[1]} of the processor"
-                notes.append(judge(what, "none waits more than 20 ms", reached=marks[1][-1] <= _BAR))
     title = f"merging: {plan.merged_streams:,} streams of {plan.merged_tokens} tokens, {_RATE} per second"
     head = [
         "ms from giving to the loop",
         "median, p99, most",
-        "of the processor",
         "µs per token",
         "of one core",
     ]
-    return Table(title, head, rows, notes)
+    return Table(title, head, rows)

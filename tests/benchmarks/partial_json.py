@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.contenders import found
 from tests.benchmarks.documents import FRAGMENT, fragments, nested, plan, string
-from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest
 from tokenstream.partial_json import PartialJSONParser
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
 
 __all__ = [
-    "BARS",
-    "JITER",
     "OURS",
     "READING_ON",
     "Reader",
@@ -37,18 +35,14 @@ __all__ = [
     "partial_json",
     "readers",
     "sizes_of",
-    "verdicts",
 ]
 
 OURS = "tokenstream, value"
 PATHS = "tokenstream, value and the path of every event"
 READING_ON = (OURS, PATHS)
 _PLAIN = "streaming-json-parser"
-JITER = "jiter.from_json, again"
+_JITER = "jiter.from_json, again"
 _WHOLE = "json.loads of the whole, once"
-BARS = {1_000: 0.7, 10_000: 1 / 10, 100_000: 1 / 120}
-"""What we may cost beside jiter, by the size of the document."""
-_MOST_DEVIATION = 0.15
 MOST = 1_000_000
 _MOST_OF_STRINGS = 100_000
 """Only we read larger documents, and longer strings: the others would take minutes."""
@@ -182,7 +176,7 @@ def _without_its_extension() -> Any:
 def _parsing_again() -> dict[str, tuple[str, Callable[[Any], Callable[[bytes], Any]]]]:
     """Return who parses anew for each fragment: the module, and its way with the whole text."""
     return {
-        JITER: (
+        _JITER: (
             "jiter",
             lambda module: lambda text: module.from_json(text, partial_mode="trailing-strings"),
         ),
@@ -263,62 +257,22 @@ def _cells(costs: dict[int, dict[str, float]], name: str) -> list[str]:
     return [f"{by[name] * 1e6:.2f}" if name in by else "–" for by in costs.values()]
 
 
-def _deviation(costs: dict[int, dict[str, float]], name: str) -> float:
-    each = [by[name] for by in costs.values()]
-    return max(each) / min(each) - 1
-
-
-def _ratio_rows(known: list[Reader], costs: dict[int, dict[str, float]]) -> list[list[str]]:
-    return [
-        [
-            f"ours ÷ {reader.name}",
-            *(f"{by[OURS] / by[reader.name]:.2g}" if reader.name in by else "–" for by in costs.values()),
-        ]
-        for reader in known
-        if not reader.name.startswith("tokenstream")
-    ]
-
-
-def verdicts(costs: dict[int, dict[str, float]]) -> list[str]:
-    away = _deviation(costs, OURS)
-    said = [
-        judge(f"from the smallest to the largest: {away:.1%}", "within 15 %", reached=away <= _MOST_DEVIATION)
-    ]
-    for size, by in costs.items():
-        if size in BARS and JITER in by:
-            ratio, bar = by[OURS] / by[JITER], BARS[size]
-            said.append(
-                judge(f"{sizes_of(size)}: {ratio:.4f} × jiter", f"at most {bar:.4f}", reached=ratio <= bar)
-            )
-        if _PLAIN in by:
-            ratio = by[OURS] / by[_PLAIN]
-            said.append(judge(f"{sizes_of(size)}: {ratio:.2f} × {_PLAIN}", "below 1", reached=ratio < 1))
-    return said
-
-
-def _documents(plan_: Plan) -> list[Table]:
+def _documents(plan_: Plan) -> Table:
     known = readers()
     costs = _by_size(known, plan, plan_, MOST)
     head = ["µs per fragment", *map(sizes_of, costs)]
     rows = [[reader.name, *_cells(costs, reader.name)] for reader in known]
     late = ", ".join(reader.name for reader in known if not reader.is_current)
     title = f"partial JSON: the current value after each {FRAGMENT} characters of a document"
-    ratios = Table("partial JSON: the same as ratios", ["", *map(sizes_of, costs)], _ratio_rows(known, costs))
-    return [
-        Table(title, head, rows, [f"a string that grows does not show: {late}", *verdicts(costs)]),
-        ratios,
-    ]
+    return Table(title, head, rows, [f"a string that grows does not show: {late}"])
 
 
 def _one_string(plan_: Plan) -> Table:
-    known = [reader for reader in readers() if reader.name in {OURS, PATHS, _PLAIN, JITER}]
+    known = [reader for reader in readers() if reader.name in {OURS, PATHS, _PLAIN, _JITER}]
     costs = _by_size(known, string, plan_, _MOST_OF_STRINGS)
     rows = [[reader.name, *_cells(costs, reader.name)] for reader in known]
-    larger = {size: by for size, by in costs.items() if size > min(costs)}
-    away = _deviation(larger, OURS)
-    notes = [judge(f"from the second size on: {away:.1%}", "within 15 %", reached=away <= _MOST_DEVIATION)]
     title = f"partial JSON: one string that grows by {FRAGMENT} characters"
-    return Table(title, ["µs per fragment", *map(sizes_of, costs)], rows, notes)
+    return Table(title, ["µs per fragment", *map(sizes_of, costs)], rows)
 
 
 def _deep(
@@ -349,19 +303,16 @@ def _look_and_ask(parser: PartialJSONParser, pieces: list[str]) -> None:
 
 
 def _depths(plan_: Plan) -> Table:
-    rows, notes = [], []
+    rows = []
     for name, reading in {OURS: _look, PATHS: _look_and_ask}.items():
         prepared = [_deep(reading, depth) for depth in _DEPTHS]
         best = fastest([prepare for prepare, _ in prepared], plan_.rounds)
         each = [seconds / count for seconds, (_, count) in zip(best, prepared, strict=True)]
         rows.append([name, *(f"{cost * 1e6:.2f}" for cost in each)])
-        if name == OURS:
-            away = max(each) / min(each) - 1
-            notes.append(judge(f"{name}: {away:.1%}", "within 15 %", reached=away <= _MOST_DEVIATION))
     title = f"partial JSON: an array of strings inside objects, {_DEEP_BODY // 1000} KB"
-    return Table(title, ["µs per fragment", *(f"depth {depth}" for depth in _DEPTHS)], rows, notes)
+    return Table(title, ["µs per fragment", *(f"depth {depth}" for depth in _DEPTHS)], rows)
 
 
 def partial_json(plan: Plan) -> list[Table]:
     """Return the tables of documents, of one long string, and of depth."""
-    return [*_documents(plan), _one_string(plan), _depths(plan)]
+    return [_documents(plan), _one_string(plan), _depths(plan)]

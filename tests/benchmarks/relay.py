@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-import socket
-import subprocess
 import sys
 import time
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
+from tests.benchmarks.contenders import server
 from tests.benchmarks.tables import Table
-from tests.project import ROOT
 from tests.support import wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from tests.benchmarks.timing import Plan
 
@@ -63,21 +60,6 @@ def _serve(port: int) -> None:
 
     app = Starlette(routes=[Route(path, endpoint) for path in _WAYS])
     uvicorn.run(app, port=port, log_level="error", access_log=False)
-
-
-@contextlib.contextmanager
-def _server() -> Generator[int, None, None]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with subprocess.Popen([sys.executable, "-m", __name__, str(port)], cwd=ROOT) as process:
-        try:
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-                time.sleep(0.05)
-            yield port
-        finally:
-            process.terminate()
 
 
 async def _read(port: int, path: str, tokens: int, late: list[float]) -> None:
@@ -176,7 +158,7 @@ def relay(plan: Plan) -> list[Table]:
     """Return how late tokens come by each way, the ways in turns, the calmest round of each."""
     streams, tokens, rounds = min(100, plan.merged_streams), plan.merged_tokens, plan.rounds
     found: dict[str, list[tuple[float, float]]] = {path: [] for path in _WAYS}
-    with _server() as port:
+    with server(__name__) as port:
         for path in _WAYS:
             asyncio.run(_measure(port, path, 2, 5))
         for _ in range(rounds):

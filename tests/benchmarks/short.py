@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.answers import ANSWERS
 from tests.benchmarks.sdks import SDKS, client_for, openai_stream
-from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest
 from tokenstream import Stream, connect
 
@@ -22,8 +22,6 @@ __all__ = ["short"]
 
 COUNTS = (1, 10, 100)
 """Numbers of text deltas: two thirds of real answers have at most thirty events."""
-BARS = {"openai-chat": (2.0, 5.0, 15.0)}
-"""How many times as long the SDK's stream must take as a `Stream`, for each of these numbers."""
 _URLS = {
     "openai-chat": "https://api.openai.com/v1/chat/completions",
     "anthropic": "https://api.anthropic.com/v1/messages",
@@ -83,7 +81,7 @@ def _measure(name: str, plan: Plan) -> Table:
         "httpx2 alone: the request and the bytes": _receive_bytes,
         sdk: _ask_sdk,
     }
-    if name in BARS:
+    if name == "openai-chat":
         makers[_THEIRS] = lambda answer: partial(openai_stream, answer)
     taken: dict[str, list[float]] = {contender: [] for contender in makers}
     for count in COUNTS:
@@ -92,19 +90,4 @@ def _measure(name: str, plan: Plan) -> Table:
         for contender, seconds in zip(makers, fastest(prepared, plan.rounds, plan.seconds), strict=True):
             taken[contender].append(seconds / _AT_ONCE * 1e6)
     rows = [[contender, *(f"{each:,.0f}" for each in micros)] for contender, micros in taken.items()]
-    notes: list[str] = []
-    for theirs, ours in ((sdk, _CONNECT), (_THEIRS, _OURS)):
-        if theirs not in taken:
-            continue
-        ratios = [them / us for them, us in zip(taken[theirs], taken[ours], strict=True)]
-        rows.append([f"{theirs} ÷ {ours}", *(f"{ratio:.1f}" for ratio in ratios)])
-        bars = BARS.get(name, ()) if theirs == _THEIRS else ()
-        notes += [
-            judge(
-                f"{count} text deltas: their stream ÷ ours is {ratio:.1f}",
-                f"at least {bar}",
-                reached=ratio >= bar,
-            )
-            for count, ratio, bar in zip(COUNTS, ratios, bars, strict=False)
-        ]
-    return Table(f"{name}: µs per whole answer", ["text deltas", *map(str, COUNTS)], rows, notes)
+    return Table(f"{name}: µs per whole answer", ["text deltas", *map(str, COUNTS)], rows)

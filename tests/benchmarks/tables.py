@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Table", "judge"]
+__all__ = ["Table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Table:
         title: What was measured.
         head: The names of the columns.
         rows: The cells, as text.
-        notes: What stands below, such as which bars were reached.
+        notes: What stands below.
     """
 
     title: str
@@ -33,13 +33,3 @@ class Table:
             ]
             lines.append("  ".join(["", first, *rest]).rstrip())
         return "\n".join([*lines, *(f"  {note}" for note in self.notes), ""])
-
-
-def judge(what: str, bar: str, *, reached: bool) -> str:
-    """Say whether a bar was reached.
-
-    Example:
-        >>> judge("import 1.20 × pydantic", "at most 1.3", reached=True)
-        'reached  import 1.20 × pydantic (at most 1.3)'
-    """
-    return f"{'reached' if reached else 'MISSED '}  {what} ({bar})"

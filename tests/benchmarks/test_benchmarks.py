@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks import formats as formats_section
-from tests.benchmarks.answers import ANSWERS, Answer, chat_event
+from tests.benchmarks import typed_streams as typed_streams_section
+from tests.benchmarks.answers import ANSWERS
 from tests.benchmarks.arguments import PAIRS, arguments, read
-from tests.benchmarks.bodies import anthropic, middle_of, openai_chat, tokens
 from tests.benchmarks.contenders import runner
+from tests.benchmarks.documents import fragments, steps_text, string
+from tests.benchmarks.documents import plan as document_of
 from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
 from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
-from tests.benchmarks.in_text import in_text
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
 from tests.benchmarks.merging import merging
-from tests.benchmarks.partial_json import partial_json
+from tests.benchmarks.partial_json import READING_ON, partial_json, readers
+from tests.benchmarks.partial_json import Reader as JSONReader
 from tests.benchmarks.relay import relay
-from tests.benchmarks.sdks import SDKS, Reader
+from tests.benchmarks.sdks import SDKS
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan
 from tests.benchmarks.turns import light_heap
+from tests.benchmarks.typed_objects import OURS as SNAPSHOTS
+from tests.benchmarks.typed_objects import Other, Recipe, others, typed_objects, window
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 from tests.project import ROOT
@@ -37,7 +41,6 @@ from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
-from tests.support.wire import sse
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -82,7 +85,6 @@ def loop_of_readers() -> Iterator[None]:
                 escapes,
                 fan_out,
                 followers,
-                in_text,
                 marks,
                 partial_json,
                 relay,
@@ -120,33 +122,6 @@ def test_text_and_arguments_are_the_same_pieces(format: str) -> None:
     assert pieces(text) == pieces(calls)
 
 
-def test_bodies_are_the_same_in_every_run() -> None:
-    """They come from a seed, so that two machines measure the same bytes."""
-    assert openai_chat(50).chunks == openai_chat(50).chunks
-    assert openai_chat(50).chunks != openai_chat(50, seed=1).chunks
-
-
-@pytest.mark.slow
-def test_a_body_holds_what_makes_decoding_hard() -> None:
-    """Escapes, quotes and characters of two, three and four bytes: not only the easy case."""
-    wire = b"".join(openai_chat(2_000).chunks)
-
-    assert all(mark in wire for mark in (rb"\n", rb"\"", rb"\\", "é".encode(), "日".encode(), "🙂".encode()))
-    assert b'"usage":null' in wire
-
-
-def test_lengths_tell_nothing_of_the_token() -> None:
-    """OpenAI fills every line up with `obfuscation`; Anthropic pads with spaces before the last brace."""
-    assert {7} == {(len(chunk) - 2) % 16 for chunk in middle_of(openai_chat(100))[1]}
-    assert any(chunk.endswith(b"  }\n\n") for chunk in anthropic(100).chunks)
-
-
-def test_ascii_tokens_are_ascii() -> None:
-    """The memory of text depends on its widest character, so both kinds are measured."""
-    assert "".join(tokens(500, ascii_only=True)).isascii()
-    assert not "".join(tokens(500)).isascii()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["merged"]])
 def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: list[str]) -> None:
@@ -155,17 +130,6 @@ def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: li
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip().lstrip("-").isdecimal()
-
-
-@pytest.mark.slow
-def test_a_section_can_be_asked_for_by_name() -> None:
-    """`--only imports` prints the versions and that table alone."""
-    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--only", "imports"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert "pydantic_core" in done.stdout
-    assert "import tokenstream" in done.stdout
-    assert "openai-chat" not in done.stdout
 
 
 def test_every_format_has_a_row() -> None:
@@ -219,41 +183,6 @@ def test_the_section_has_a_row_for_each_answer() -> None:
 
 
 @pytest.mark.slow
-def test_an_sdk_that_is_missing_is_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its row stays, without its time."""
-    missing = Reader("an sdk", ("no_such_package",), lambda _: iter(()))
-    monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
-    monkeypatch.setattr(formats_section, "SDKS", {"ollama": missing})
-    [table] = formats(_TINY)
-
-    assert ["an sdk: not installed", "–", "–"] == table.rows[0][-3:]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("bar", "said"), [(10**6, "reached"), (-(10**6), "MISSED")])
-def test_the_section_says_whether_the_bar_is_reached(
-    bar: int, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Formats above it are named; where there is none, one line says so."""
-    monkeypatch.setattr(formats_section, "ANSWERS", {"ollama": ANSWERS["ollama"]})
-    monkeypatch.setattr(formats_section, "SDKS", {})
-    monkeypatch.setattr(formats_section, "BAR", bar)
-    [table] = formats(_TINY)
-
-    assert [said] == [note.split()[0] for note in table.notes[1:]]
-
-
-def test_the_yardstick_is_the_event_of_a_chat() -> None:
-    """Of 256 bytes, whatever the machine."""
-    assert 256 == len(chat_event())
-    assert "stream" in read_by_us(_alone(chat_event()))
-
-
-def _alone(payload: bytes) -> Answer:
-    return Answer("", "openai-chat", [], [sse(payload.decode())], [payload], [], "")
-
-
-@pytest.mark.slow
 def test_markdown_is_compared_with_one_parse() -> None:
     """Fed, and with every preview read; and each hard text at two lengths."""
     blocks, growing = markdown(_TINY)
@@ -261,3 +190,79 @@ def test_markdown_is_compared_with_one_parse() -> None:
     assert [row[0].partition(",")[0] for row in blocks.rows] == ["markdown-it-py", *["MarkdownBlocks"] * 2]
     assert "1.00" == blocks.rows[0][-1]
     assert 7 == len(growing.rows)
+
+
+# -- growing documents ---------------------------------------------------------------------------------
+
+_TWO_SIZES = Plan(rounds=1, documents=(1_000, 2_000), objects=200)
+_UNFINISHED = '{"name": "A plan", "steps": [{"number": 1, "title": "Stir the bat'
+_READERS = readers()
+_NAMES = [reader.name for reader in _READERS]
+_CURRENT = [reader for reader in _READERS if reader.is_current]
+
+
+def _name(reader: JSONReader) -> str:
+    return reader.name
+
+
+@pytest.mark.parametrize("reader", _READERS, ids=_name)
+def test_every_reader_ends_with_the_same_value(reader: JSONReader) -> None:
+    """A ratio means something only where the work is the same."""
+    for document in (document_of(3_000), string(3_000)):
+        assert json.loads(document) == reader.value(document)
+
+
+@pytest.mark.parametrize("reader", _CURRENT, ids=_name)
+def test_every_reader_shows_the_string_that_grows(reader: JSONReader) -> None:
+    """A current value has what came last, also further in; the table names who has none."""
+    assert json.loads(_UNFINISHED + '"}]}') == reader.value(_UNFINISHED)
+
+
+@pytest.mark.slow
+def test_there_is_a_row_for_every_reader_and_a_column_for_every_size() -> None:
+    values, one_string, depths = partial_json(_TWO_SIZES)
+
+    assert _NAMES == [row[0] for row in values.rows]
+    assert ["µs per fragment", "1 KB", "2 KB"] == values.head == one_string.head
+    assert all(float(cell) > 0 for row in values.rows for cell in row[1:])
+    assert list(READING_ON) == [row[0] for row in depths.rows]
+
+
+@pytest.mark.parametrize("name", SNAPSHOTS)
+def test_our_snapshots_end_with_the_validated_object(name: str) -> None:
+    """What is timed is what a program would read."""
+    whole = steps_text(3)
+    *_, last = SNAPSHOTS[name](whole[:10], fragments(whole[10:]))
+
+    assert Recipe.model_validate_json(whole) == last.final()
+
+
+@pytest.mark.parametrize("other", others(), ids=lambda other: other.name)
+def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
+    """Its title is there before its end, as in our snapshots."""
+    assert "Stir the bat" in repr(other.make(_UNFINISHED))
+
+
+@pytest.mark.slow
+def test_the_snapshots_have_a_row_for_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours and the peers', after three numbers of finished objects; then our streams, by sizes."""
+    monkeypatch.setattr(typed_streams_section, "_SIZES", (200, 1_000, 10_000))
+    monkeypatch.setattr(typed_streams_section, "_CHARACTERS", 10_000)
+    tables = typed_objects(_TWO_SIZES)
+    snapshots, streams = tables
+
+    assert [*SNAPSHOTS, *(other.name for other in others())] == [row[0] for row in snapshots.rows]
+    assert ["20 finished", "100 finished", "150 finished"] == snapshots.head[1:]
+    assert ["0.2 KB", "1 KB", "10 KB"] == streams.head[1:]
+    for table in tables:
+        assert {len(table.head)} == {len(row) for row in table.rows}
+        assert all(row[0] in str(table) for row in table.rows)
+
+
+def test_a_window_is_as_many_snapshots_as_its_time_is_divided_by() -> None:
+    """One that the end of the document cuts short would make us look faster than we are."""
+    whole = steps_text(3)
+    read = next(iter(SNAPSHOTS.values()))
+
+    with pytest.raises(ValueError, match="the document ends after"):
+        window(read(whole[:200], fragments(whole[200:])))

@@ -22,10 +22,9 @@ from typing_extensions import TypedDict
 
 from tests.benchmarks.contenders import found
 from tests.benchmarks.documents import FRAGMENT, fragments, steps_text
-from tests.benchmarks.tables import Table, judge
+from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest, light_heap
-from tests.benchmarks.typed_models import Recipe
-from tests.benchmarks.typed_streams import typed_streams
+from tests.benchmarks.typed_streams import Recipe, typed_streams
 from tokenstream import Stream
 from tokenstream.stages import Partials
 
@@ -34,16 +33,12 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
     from tokenstream.partial_json import Partial
 
-__all__ = ["OURS", "Other", "Recipe", "others", "typed_objects", "verdicts", "window"]
+__all__ = ["OURS", "Other", "Recipe", "others", "typed_objects", "window"]
 
 _WINDOW = 200
 _WINDOWS = 8
 _BEHIND = 50
 """Objects that all windows together need, with some to spare."""
-_LIST = 1_000
-"""Objects of the list that the bars are about."""
-_FLAT = 0.15
-_AT_LEAST = 20.0
 
 
 class _LooseStep(BaseModel):
@@ -198,34 +193,10 @@ def _row(name: str, costs: list[float]) -> list[str]:
     return [name, *(f"{cost * 1e6:.1f}" for cost in costs)]
 
 
-def verdicts(plan: Plan, ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> list[str]:
-    said = []
-    loose = theirs[others()[0].name]
-    for name, costs in ours.items():
-        away = max(costs) / min(costs) - 1
-        said.append(judge(f"{name}: {away:.1%}", "within 15 %", reached=away <= _FLAT))
-        if plan.objects < _LIST:
-            # A short list costs the others little.
-            continue
-        ratio = sum(loose) / sum(costs)
-        what = f"{name}: {ratio:.0f} × as fast as validating from_json(allow_partial)"
-        said.append(judge(what, f"at least {_AT_LEAST:.0f}", reached=ratio >= _AT_LEAST))
-    return said
-
-
 def typed_objects(plan: Plan) -> list[Table]:
-    """Return the tables of snapshots, of the same as ratios, and of streams beside their stage."""
+    """Return the tables of snapshots, and of streams beside their stage."""
     ours, theirs = _fastest_windows(plan), _remade(plan)
     rows = [_row(name, costs) for name, costs in {**ours, **theirs}.items()]
     columns = [f"{done:,} finished" for done in _finished(plan)]
     title = f"typed objects: a list of {plan.objects:,}, by {FRAGMENT} characters"
-    ratios = [
-        [f"{other} ÷ {name}", *(f"{a / b:.0f}" for a, b in zip(theirs[other], costs, strict=True))]
-        for other in theirs
-        for name, costs in ours.items()
-    ]
-    return [
-        Table(title, ["µs per snapshot", *columns], rows, verdicts(plan, ours, theirs)),
-        Table("typed objects: the same as ratios", ["", *columns], ratios),
-        typed_streams(plan),
-    ]
+    return [Table(title, ["µs per snapshot", *columns], rows), typed_streams(plan)]

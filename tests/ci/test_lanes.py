@@ -54,20 +54,6 @@ def test_a_lane_begins_after_those_that_it_waits_for_also_if_they_fail(tmp_path:
     ]
 
 
-def test_lanes_run_side_by_side(tmp_path: Path) -> None:
-    """Each of two waits until the other one runs."""
-    both = threading.Barrier(2, timeout=PATIENCE)
-
-    def meet(_: Shell) -> None:
-        both.wait()
-
-    lanes = [Lane("one", meet), Lane("two", meet)]
-
-    outcomes = run_lanes(lanes, 2, tmp_path)
-
-    assert ["", ""] == [each.error for each in outcomes]
-
-
 def test_a_lane_of_two_processes_is_not_overtaken(tmp_path: Path) -> None:
     """It begins when both are free, before the lanes below it, of which one would fit."""
     began = list[str]()
@@ -105,13 +91,6 @@ def test_beside_a_lane_of_two_processes_small_ones_overtake_the_next(tmp_path: P
     assert ["small", "first over", "large"] == began
 
 
-def test_a_lane_of_more_processes_than_there_are_runs_alone(tmp_path: Path) -> None:
-    """A machine with one core runs all lanes, too."""
-    (outcome,) = run_lanes([Lane("large", _nothing, processes=2)], 1, tmp_path)
-
-    assert "" == outcome.error
-
-
 def test_what_a_lane_says_is_printed_whole_when_it_is_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,34 +106,8 @@ def test_what_a_lane_says_is_printed_whole_when_it_is_over(
     assert f"{sys.executable} ended with 1" == outcome.error
 
 
-def test_a_command_that_is_not_there_fails_its_lane(tmp_path: Path) -> None:
-    (outcome,) = run_lanes([Lane("typo", lambda shell: shell.run("no-such-program"))], 1, tmp_path)
-
-    assert "no-such-program" in outcome.error
-
-
-def test_the_processor_time_of_children_counts(tmp_path: Path) -> None:
-    """A command's own children are where tests spend it."""
-    burn = "import time\nwhile time.process_time() < 0.1: pass"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}], check=True)"
-
-    (outcome,) = run_lanes([Lane("busy", _python(parent))], 1, tmp_path)
-
-    assert 0.1 <= outcome.processor_seconds
-
-
 def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "said.txt", minutes=0.1 / 60)
-
-    with pytest.raises(Failed, match="ended with -9"):
-        shell.run(sys.executable, "-c", "import time; time.sleep(600)")
-
-
-def test_nothing_is_left_of_lanes_that_are_stopped(tmp_path: Path) -> None:
-    """A command that would begin only after the end of the others ends as well."""
-    shell = Shell(tmp_path / "said.txt")
-
-    shell.stop()
 
     with pytest.raises(Failed, match="ended with -9"):
         shell.run(sys.executable, "-c", "import time; time.sleep(600)")

@@ -9,7 +9,7 @@ from tests.conformance.answers import Answer, Call
 from tests.conformance.by_sdks import http_client, openai_client
 from tests.conformance.reader import PythonReader, answer_by, found
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "litellm_here"]
 
 _MESSAGES = [{"role": "user", "content": "Weather?"}]
 
@@ -17,7 +17,8 @@ _MESSAGES = [{"role": "user", "content": "Weather?"}]
 # -- litellm --------------------------------------------------------------------
 
 
-def _litellm() -> Any:
+def litellm_here() -> Any:
+    """Return the package, which asks no server and explains no error."""
     # Without it, importing the package asks a server for a list of prices.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     litellm = found("litellm")
@@ -38,7 +39,7 @@ def _litellm_claude(body: bytes, answer: Answer) -> None:
 
 def _litellm_chunks(model: str, client: Any, answer: Answer) -> None:
     """Print the deltas, then build the whole answer of the chunks, as its documents show."""
-    litellm = _litellm()
+    litellm = litellm_here()
     chunks: list[Any] = []
     for chunk in litellm.completion(
         model=model,

@@ -44,13 +44,6 @@ class RelayLaws:
 
         assert self.refusal == (response.status_code, response.json())
 
-    def test_an_error_before_the_first_event_is_a_502(self, relay: Relay) -> None:
-        """The browser's code checks the status, as for any other request."""
-        response = relay.browser.post("/chat", json=asked("Fail"))
-
-        assert 502 == response.status_code
-        assert "server" == response.json()["error"]["type"]
-
     def test_a_broken_answer_ends_in_an_error(self, relay: Relay) -> None:
         """Everything that had arrived comes before it."""
         with relay.ask("Break") as stream, pytest.raises(StreamError) as caught:

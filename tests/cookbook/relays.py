@@ -25,7 +25,6 @@ for _ in range(600):
 _ANSWERS = {
     "Answer": _WHOLE,
     "Refuse": _WHOLE.with_fault(testing.faults.status(429)),
-    "Fail": _WHOLE.with_fault(testing.faults.status(500)),
     "Be silent": _SILENT.recording("openai-chat"),
     "Fall silent": _PAUSES.recording("openai-chat"),
     "Take your time": _SLOW.recording("openai-chat"),

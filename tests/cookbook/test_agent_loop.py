@@ -68,14 +68,3 @@ def test_an_answer_that_breaks_off_between_its_calls_goes_on(tmp_path: Path) -> 
         result["tool_call_id"],
         json.loads(result["content"]),
     )
-
-
-def test_a_call_that_was_cut_off_is_never_run(tmp_path: Path) -> None:
-    """The user sees the text before it."""
-    script = testing.script().text("Let me ", "see.").tool_call("get_weather", {"city": "Oslo"})
-    broken = script.finish("tool_calls").recording("openai-chat")
-    with testing.serve(broken, fault=testing.faults.close(event=4)) as provider:
-        done = run_program("agent-loop", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
-
-    assert ("Let me see.", "\nThe answer broke off (network).\n") == (done.stdout, done.stderr)
-    assert 1 == len(provider.requests)

@@ -51,13 +51,3 @@ def test_a_broken_answer_is_not_corrected(before: list[str], tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
     assert (1, len(before)) == (done.returncode, done.stdout.count("invalid: "))
     assert len(before) + 1 == len(provider.requests)
-
-
-def test_a_refused_request_is_an_error(tmp_path: Path) -> None:
-    """There is no answer to show."""
-    script = testing.script().text("never sent").finish("stop")
-    with testing.serve(script, fault=testing.faults.status(401)) as provider:
-        done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
-
-    assert done.stderr.startswith("\nNo recipe: the server answered with status 401")
-    assert 1 == done.returncode

@@ -102,29 +102,3 @@ def test_a_run_that_was_killed_in_a_row_goes_on(cut: int, tmp_path: Path) -> Non
     assert not done.stderr
     assert ["2"] == [_question(request) for request in provider.requests]
     assert ["Kept: 0", "Kept: 1", "The answer to 2."] == [row["answer"] for row in _rows(tmp_path, "answers")]
-
-
-@pytest.mark.slow
-def test_a_thousand_are_asked_a_hundred_at_a_time(tmp_path: Path) -> None:
-    """As many as there are slots are in flight, and never more."""
-    in_flight: list[int] = []
-
-    def answer(request: testing.Request) -> testing.Recording:
-        outcomes = [exchange.outcome for exchange in provider.exchanges[-200:]]
-        in_flight.append(outcomes.count("answering"))
-        question = _question(request)
-        script = testing.script().text("Answer ").pause(0.5).text(question).finish("stop")
-        recording = script.recording("openai-chat")
-        fault = testing.faults.error_event("invalid_request", event=3)
-        return recording.with_fault(fault) if question.endswith("99") else recording
-
-    _write_questions(tmp_path, 1000)
-    with testing.serve(answer, pace="recorded") as provider:
-        done = run_program("batch", tmp_path, "questions.txt", OPENAI_BASE_URL=f"{provider.url}/v1")
-    answers, failures = _rows(tmp_path, "answers"), _rows(tmp_path, "failures")
-
-    assert not done.stderr
-    assert (990, 10) == (len(answers), len(failures))
-    assert all(row["answer"] == f"Answer {row['question']}" for row in answers)
-    assert {"Answer "} == {row["partial"] for row in failures}
-    assert 50 < max(in_flight) <= 100

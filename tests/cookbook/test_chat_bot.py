@@ -156,9 +156,3 @@ def test_a_broken_answer_keeps_its_text(telegram: _Telegram) -> None:
     """A second message tells the user."""
     telegram.say("Break!")
     telegram.see(["The sky", "The answer broke off (network)."])
-
-
-def test_an_answer_that_never_began_is_told(telegram: _Telegram) -> None:
-    """The provider has refused the request."""
-    telegram.say("Refuse!")
-    telegram.see(["…", "The answer broke off (server)."])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
@@ -27,16 +25,10 @@ _ANSWER = (
     testing.script().text("# Sky\n\nIt is **bl").pause(0.3).text("ue**.\n\n", _RAW, "\n\n![a](/pixel.png)\n")
 )
 _WHOLE = _ANSWER.finish("stop").recording("openai-chat")
-_SILENT = testing.script().text("It ").pause(60).text("late").finish("stop")
-_MANY = functools.reduce(
-    lambda script, number: script.text(f"Paragraph {number}.\n\n").pause(0.01), range(40), testing.script()
-)
 _ANSWERS = {
     "Answer": _WHOLE,
     "Break": _WHOLE.with_fault(testing.faults.close(event=6)),
-    "Many": _MANY.finish("stop").recording("openai-chat"),
     "Refuse": _WHOLE.with_fault(testing.faults.status(500)),
-    "Fall silent": _SILENT.recording("openai-chat"),
 }
 
 
@@ -102,41 +94,12 @@ def test_html_of_the_model_is_shown_as_text_and_no_image_is_loaded(served: _Serv
         assert tag not in text
 
 
-def test_many_blocks_make_few_events(served: _Served) -> None:
-    """A piece of the throttled text is one event, however many blocks it has."""
-    before = time.monotonic()
-    events = _events(_ask(served, "Many"))
-    took = time.monotonic() - before
-
-    assert len({id for _, data in events[:-1] for id in json.loads(data)}) == 40
-    # The first piece, the last one and the two events of the end don't wait.
-    assert len(events) <= took * 20 + 4
-
-
 def test_a_broken_answer_keeps_its_text_and_says_its_error(served: _Served) -> None:
     """The open block is closed before the ending comes."""
     [*sent, ending] = _events(_ask(served, "Break"))
 
     assert json.loads(sent[-1][1]) == {"1": "<p>It is **bl</p>\n"}
     assert ending == ("ending", "network")
-
-
-def test_a_failure_before_the_first_event_has_a_status(served: _Served) -> None:
-    """It is a 502, not a stream that breaks."""
-    response = _ask(served, "Refuse")
-
-    assert (response.status_code, list(response.json())) == (502, ["error"])
-
-
-def test_a_browser_that_leaves_ends_the_request_to_the_provider(served: _Served) -> None:
-    """The model doesn't write on for nobody."""
-    address = f"{served.url}/answer?question=Fall+silent"
-    with httpx.stream("GET", address, timeout=20, trust_env=False) as response:
-        assert "data: " in next(response.iter_text())
-
-    exchange = served.provider.exchanges[-1]
-    assert exchange.over.wait(10)
-    assert exchange.outcome == "abandoned"
 
 
 @pytest.mark.slow

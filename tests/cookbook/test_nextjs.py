@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -115,18 +114,6 @@ def test_an_answer_arrives_while_the_provider_pauses(page: Page, url: str, relay
     assert page.get_by_text("broke off").count() == 0
 
 
-def test_an_answer_grows_word_by_word(page: Page, url: str, relay: Relay) -> None:
-    """As the provider writes it; when the page is closed, the provider is left."""
-    answer = _ask(page, url, "Go on")
-    for words in (1, 3, 6):
-        page.locator(".assistant", has_text=re.compile(f"(word ){{{words}}}")).wait_for()
-    text = answer.text_content() or ""
-    page.close()
-
-    assert ("word " * 60).startswith(text)
-    assert "abandoned" == relay.outcome()
-
-
 def test_the_provider_is_left_before_its_answer_has_begun(page: Page, url: str, relay: Relay) -> None:
     """The relay's response hasn't begun either when the page is closed."""
     asked = len(relay.provider.exchanges)
@@ -135,20 +122,6 @@ def test_the_provider_is_left_before_its_answer_has_begun(page: Page, url: str, 
     page.close()
 
     assert "abandoned" == relay.outcome()
-
-
-def test_a_question_goes_with_the_messages_before_it(page: Page, url: str, relay: Relay) -> None:
-    """The relay puts all of them into the provider's form."""
-    _ask(page, url, "Answer").get_by_text("The sky is blue.").wait_for()
-    page.locator("input").fill("Answer")
-    page.locator("input").press("Enter")
-    page.locator(".assistant").nth(1).get_by_text("The sky is blue.").wait_for()
-
-    assert [
-        {"role": "user", "content": "Answer"},
-        {"role": "assistant", "content": "The sky is blue."},
-        {"role": "user", "content": "Answer"},
-    ] == relay.provider.requests[-1].json["messages"]
 
 
 def test_a_broken_answer_stays_until_it_is_asked_for_again(page: Page, url: str) -> None:

@@ -131,15 +131,6 @@ def test_an_answer_becomes_a_message(backend: Relay) -> None:
     ] == backend.provider.requests[-1].json["messages"]
 
 
-def test_a_refusal_is_an_error_without_a_message(backend: Relay) -> None:
-    """The chat sees what the provider's refusal means."""
-    (told,) = _chat(backend, {"text": "Refuse"})
-
-    assert "error" == told["status"]
-    assert "wait before the next request" in told["error"]
-    assert [["user", "Refuse"]] == told["messages"]
-
-
 def test_a_broken_answer_stays_until_it_is_regenerated(backend: Relay) -> None:
     """The text so far stays, next to the error; another attempt replaces it."""
     broken, whole = _chat(backend, {"text": "Break"}, {"regenerate": True})

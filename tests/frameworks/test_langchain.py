@@ -87,27 +87,6 @@ def test_the_blocks_of_another_provider_are_read(options: dict[str, Any]) -> Non
     assert {} == dict(stream.departures)
 
 
-def test_what_adds_up_is_what_langchain_adds_up() -> None:
-    whole: Any = sum(list(model(ASKED).stream("Weather?"))[1:], start=messages.AIMessageChunk(content=""))
-    message = Stream(model(ASKED).stream("Weather?")).final()
-
-    assert (whole.text, whole.tool_calls) == (
-        message.text,
-        [
-            {"name": call.name, "args": call.arguments, "id": call.id, "type": "tool_call"}
-            for call in message.tool_calls
-        ],
-    )
-    assert whole.usage_metadata["output_tokens"] == message.usage.output_tokens
-
-
-def test_a_chain_that_ends_in_a_model_is_read() -> None:
-    """A `Runnable` passes the chunks on."""
-    chain = (lambda text: f"{text}!") | model(ASKED)
-
-    assert "Let me see." == Stream(chain.stream("Weather?")).final().text
-
-
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_an_answer_that_was_cut_is_truncated_though_langchain_ends_it(options: dict[str, Any]) -> None:
     """The provider's input ends cleanly before its end; the call it was in is not handed out."""
@@ -193,11 +172,3 @@ def test_a_response_hook_sees_each_answer_of_a_graph() -> None:
     assert ["Let me see.", "It is sunny."] == [tapped.message.text for tapped in taps]
     assert ["complete", "complete"] == [tapped.message.ending for tapped in taps]
     assert all(tapped.metrics.ttft is not None for tapped in taps)
-
-
-def test_a_response_hook_sees_a_synchronous_model() -> None:
-    """The hook of a synchronous client is a function."""
-    taps: list[Any] = []
-    list(model(ASKED, hook=lambda response: taps.append(tap(response))).stream("Weather?"))
-
-    assert ["Let me see."] == [tapped.message.text for tapped in taps]

@@ -82,17 +82,6 @@ def test_reasoning_and_a_limit_of_another_provider_are_read() -> None:
     )
 
 
-def test_what_adds_up_is_what_langchain_adds_up() -> None:
-    """Their own message of the same events."""
-    theirs = model(ASKED).stream_events("Weather?", version="v3").output
-    message = Stream(model(ASKED).stream_events("Weather?", version="v3")).final()
-
-    assert theirs.text == message.text
-    assert [(call["name"], call["args"]) for call in theirs.tool_calls] == [
-        (call.name, call.arguments) for call in message.tool_calls
-    ]
-
-
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_an_answer_that_was_cut_is_truncated_though_langchain_ends_it(options: dict[str, Any]) -> None:
     """The provider's input ends cleanly before its end; the call it was in is not handed out."""
@@ -119,15 +108,6 @@ def test_what_the_model_raises_is_the_cause(fault: Any, expected: type[Exception
         Stream(model(ASKED, fault=fault).stream_events("Weather?", version="v3")).final()
 
     assert caught.value.__cause__ is not None
-
-
-def test_langchains_own_fakes_are_complete() -> None:
-    """They know no finish reason."""
-    fake = fakes.GenericFakeChatModel(messages=iter(["Hello there"]))
-    stream = Stream(fake.stream_events("Hi", version="v3"))
-
-    assert ("Hello there", "complete") == (stream.final().text, stream.message.ending)
-    assert ["finish_missing"] == list(stream.departures)
 
 
 def test_a_loop_over_events_may_stay_as_it_is() -> None:

@@ -39,13 +39,6 @@ def test_the_borders_of_chunks_mean_nothing(cut: tuple[bytes, list[bytes]]) -> N
     assert _seen(read([body])) == _seen(read(chunks))
 
 
-@pytest.mark.slow
-@given(body=bodies())
-def test_a_stream_may_come_byte_by_byte(body: bytes) -> None:
-    """One byte a chunk gives what the whole body gives."""
-    assert _seen(read([body])) == _seen(read([body[at : at + 1] for at in range(len(body))]))
-
-
 @given(cut=chunked(any_bytes), format=st.sampled_from(_FORMATS))
 def test_the_borders_of_chunks_mean_nothing_in_broken_streams_either(
     cut: tuple[bytes, list[bytes]],

@@ -192,15 +192,3 @@ def _object_in(payload: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))
-def test_thousands_of_damaged_streams_end_in_errors_of_ours(name: str) -> None:
-    """As above, often enough to meet what is rare."""
-    recordings, chance = _by_format()[name], random.Random(name)
-    for _ in range(trials(8_000)):
-        error, messages = _read(name, _Damage(chance).frames(chance.choice(recordings)))
-        assert error is None or isinstance(error, StreamError)
-        for message in messages:
-            message.model_dump_json()

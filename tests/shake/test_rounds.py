@@ -66,38 +66,6 @@ def test_no_test_begins_when_the_time_is_over(tmp_path: Path, capsys: pytest.Cap
     assert "no tests ran" in capsys.readouterr().out
 
 
-_TAKES_LONG = """
-import os, pathlib, time, pytest
-
-def note(what):
-    pathlib.Path(__file__).with_name(f"{what} in {os.getpid()}").touch()
-
-@pytest.fixture(scope="module", autouse=True)
-def kept():
-    note("begun")
-    yield
-    note("ended")
-
-@pytest.mark.parametrize("number", range(1_000))
-def test_it(number):
-    time.sleep(0.1)
-"""
-
-
-def test_what_is_left_out_leaves_no_fixture_open(tmp_path: Path) -> None:
-    """What a module has opened is closed in each process, though the last tests of the module do not run."""
-    (tmp_path / "test_it.py").write_text(_TAKES_LONG, encoding="utf-8")
-
-    assert _shake(tmp_path, "--rounds", "1", "--minutes", "0.01") == 0
-
-    begun, ended = (
-        {path.name.removeprefix(what) for path in tmp_path.glob(f"{what} in *")}
-        for what in ("begun", "ended")
-    )
-    assert begun
-    assert begun == ended
-
-
 def _shake(folder: Path, *options: str) -> int:
     """Shake tests that nothing of the project's settings concerns, in two processes if there are enough."""
     processes = ("-p", "tests.support.forked", "--processes", "2")

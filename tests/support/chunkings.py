@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 _EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 _SMALL = 12_000
@@ -43,12 +43,6 @@ def seeded(body: bytes, seed: object, *, cuts: int = 40) -> list[bytes]:
     """Cut at random places, the same ones for the same seed."""
     chance = random.Random(str(seed))
     return cut_at(body, [chance.randrange(len(body) + 1) for _ in range(cuts)])
-
-
-def every_two(body: bytes) -> Iterator[list[bytes]]:
-    """Cut into two parts, at every place."""
-    for place in range(len(body) + 1):
-        yield [body[:place], body[place:]]
 
 
 def several(body: bytes, seed: object) -> dict[str, list[bytes]]:

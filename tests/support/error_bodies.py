@@ -36,6 +36,14 @@ class Body(NamedTuple):
         )
 
 
+def _long(status: int, payload: Any, format: str = "openai-chat", headers: Mapping[str, str] = {}) -> Body:
+    return Body(status, payload, "context_length", format, headers)
+
+
+def _unpaid(status: int, payload: Any, format: str = "openai-chat", headers: Mapping[str, str] = {}) -> Body:
+    return Body(status, payload, "quota", format, headers)
+
+
 def _openai(message: str, kind: str | None, code: str | int | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
@@ -63,7 +71,7 @@ _FREE_REQUESTS = "generativelanguage.googleapis.com/generate_content_free_tier_r
 _MODEL_SAYS = "The model returned the following errors: "
 
 TOO_LONG: dict[str, Body] = {
-    "openai": Body(
+    "openai": _long(
         400,
         _openai(
             "This model's maximum context length is 4097 tokens. However, you requested 4610 tokens (1610 in "
@@ -71,18 +79,16 @@ TOO_LONG: dict[str, Body] = {
             "invalid_request_error",
             "context_length_exceeded",
         ),
-        "context_length",
     ),
-    "openai, old": Body(
+    "openai, old": _long(
         400,
         _openai(
             "This model's maximum context length is 4097 tokens, however you requested 4182 tokens (182 in "
             "your prompt; 4000 for the completion). Please reduce your prompt; or completion length.",
             "invalid_request_error",
         ),
-        "context_length",
     ),
-    "openai-responses": Body(
+    "openai-responses": _long(
         400,
         {
             "type": "response.failed",
@@ -98,81 +104,64 @@ TOO_LONG: dict[str, Body] = {
                 "message": "Your input exceeds the context window of this model.",
             },
         },
-        "context_length",
         "openai-responses",
     ),
-    "a proxy of openai-responses": Body(
+    "a proxy of openai-responses": _long(
         400,
         _openai(
             "Your input exceeds the context window of this model. Please adjust your input and try again.",
             "upstream_error",
         ),
-        "context_length",
     ),
-    "anthropic": Body(
-        400, _anthropic("prompt is too long: 213462 tokens > 200000 maximum"), "context_length", "anthropic"
-    ),
-    "anthropic, with max_tokens": Body(
+    "anthropic": _long(400, _anthropic("prompt is too long: 213462 tokens > 200000 maximum"), "anthropic"),
+    "anthropic, with max_tokens": _long(
         400,
         _anthropic(
             "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input "
             "length or `max_tokens` and try again"
         ),
-        "context_length",
         "anthropic",
     ),
-    "gemini": Body(
+    "gemini": _long(
         400,
         _gemini(
             400,
             "INVALID_ARGUMENT",
             "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).",
         ),
-        "context_length",
         "gemini",
     ),
-    "gemini, without the count": Body(
+    "gemini, without the count": _long(
         400,
         _gemini(
             400,
             "INVALID_ARGUMENT",
             "The input token count exceeds the maximum number of tokens allowed 1048576.",
         ),
-        "context_length",
         "gemini",
     ),
-    "bedrock": Body(
+    "bedrock": _long(
         400,
         {"message": "Input is too long for requested model."},
-        "context_length",
         "bedrock-converse",
         _aws("ValidationException"),
     ),
-    "bedrock, quoting the model": Body(
-        400,
-        {"message": _MODEL_SAYS + "Input is too long for requested model."},
-        "context_length",
-        "bedrock-converse",
-        _aws("ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/"),
-    ),
-    "bedrock, quoting Claude": Body(
+    "bedrock, quoting Claude": _long(
         400,
         {"message": _MODEL_SAYS + "prompt is too long: 207848 tokens > 200000 maximum"},
-        "context_length",
         "bedrock-converse",
         _aws("ValidationException"),
     ),
-    "bedrock, counting": Body(
+    "bedrock, counting": _long(
         400,
         {
             "message": "400 Bad Request: Too many input tokens. Max input tokens: 8192, request input token "
             "count: 9279 "
         },
-        "context_length",
         "bedrock-converse",
         _aws("ValidationException"),
     ),
-    "mistral": Body(
+    "mistral": _long(
         400,
         {
             "object": "error",
@@ -182,22 +171,8 @@ TOO_LONG: dict[str, Body] = {
             "param": None,
             "code": "3051",
         },
-        "context_length",
     ),
-    "vllm, old": Body(
-        400,
-        {
-            "object": "error",
-            "message": "This model's maximum context length is 8192 tokens. However, you requested 27022 "
-            "tokens (22926 in the messages, 4096 in the completion). Please reduce the length of the "
-            "messages or completion.",
-            "type": "BadRequestError",
-            "param": None,
-            "code": 400,
-        },
-        "context_length",
-    ),
-    "vllm": Body(
+    "vllm": _long(
         400,
         _openai(
             "You passed 31745 input tokens and requested 1024 output tokens. However, the model's context "
@@ -206,9 +181,8 @@ TOO_LONG: dict[str, Body] = {
             "BadRequestError",
             400,
         ),
-        "context_length",
     ),
-    "vllm, of token ids": Body(
+    "vllm, of token ids": _long(
         400,
         _openai(
             "The decoder prompt (length 5951) is longer than the maximum model length of 4096. "
@@ -216,9 +190,8 @@ TOO_LONG: dict[str, Body] = {
             "BadRequestError",
             400,
         ),
-        "context_length",
     ),
-    "llama.cpp": Body(
+    "llama.cpp": _long(
         400,
         {
             "error": {
@@ -230,9 +203,8 @@ TOO_LONG: dict[str, Body] = {
                 "n_ctx": 8192,
             }
         },
-        "context_length",
     ),
-    "llama.cpp, old": Body(
+    "llama.cpp, old": _long(
         500,
         _openai(
             "the request exceeds the available context size. try increasing the context size or enable "
@@ -240,35 +212,24 @@ TOO_LONG: dict[str, Body] = {
             "server_error",
             500,
         ),
-        "context_length",
     ),
-    "ollama": Body(
-        400, {"error": "prompt too long; exceeded max context length by 4 tokens"}, "context_length", "ollama"
-    ),
-    "ollama, of llama.cpp": Body(
-        500,
-        {"error": "the request exceeds the available context size, try increasing it"},
-        "context_length",
-        "ollama",
-    ),
-    "lm studio": Body(
+    "ollama": _long(400, {"error": "prompt too long; exceeded max context length by 4 tokens"}, "ollama"),
+    "lm studio": _long(
         400,
         {
             "error": "The number of tokens to keep from the initial prompt is greater than the context "
             "length (n_keep: 15507>= n_ctx: 4096). Try to load the model with a larger context length, or "
             "provide a shorter input."
         },
-        "context_length",
     ),
-    "sglang, together": Body(
+    "sglang, together": _long(
         400,
         _openai(
             "The input (516368 tokens) is longer than the model's context length (262144 tokens).",
             "invalid_request_error",
         ),
-        "context_length",
     ),
-    "sglang, with max_tokens": Body(
+    "sglang, with max_tokens": _long(
         400,
         {
             "object": "error",
@@ -279,58 +240,42 @@ TOO_LONG: dict[str, Body] = {
             "param": None,
             "code": 400,
         },
-        "context_length",
     ),
-    "tgi": Body(
+    "tgi": _long(
         422,
         {
             "error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: "
             "4090 `inputs` tokens and 20 `max_new_tokens`",
             "error_type": "validation",
         },
-        "context_length",
         "tgi",
     ),
-    "tgi, of inputs": Body(
+    "tgi, of inputs": _long(
         422,
         {
             "error": "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000",
             "error_type": "validation",
         },
-        "context_length",
         "tgi",
     ),
-    "cohere": Body(
+    "cohere": _long(
         400,
         {
             "message": "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received "
             "4292. Try using a shorter prompt, or enabling prompt truncating. See "
             "https://docs.cohere.com/reference/generate for more details."
         },
-        "context_length",
         "cohere",
     ),
-    "cohere, of documents": Body(
+    "cohere, of documents": _long(
         400,
         {
             "message": "too many tokens: size limit exceeded by 11326 tokens. "
             "Try using shorter or fewer inputs"
         },
-        "context_length",
         "cohere",
     ),
-    "deepseek": Body(
-        400,
-        _openai(
-            "This model's maximum context length is 131072 tokens. However, you requested 140000 tokens "
-            "(140000 in the messages, 0 in the completion). Please reduce the length of the messages or "
-            "completion.",
-            "invalid_request_error",
-            "invalid_request_error",
-        ),
-        "context_length",
-    ),
-    "openrouter": Body(
+    "openrouter": _long(
         400,
         {
             "error": {
@@ -340,34 +285,30 @@ TOO_LONG: dict[str, Body] = {
                 "metadata": {"provider_name": None},
             }
         },
-        "context_length",
     ),
-    "xai": Body(
+    "xai": _long(
         400,
         {
             "code": "Client specified an invalid argument",
             "error": "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
         },
-        "context_length",
     ),
-    "moonshot": Body(
+    "moonshot": _long(
         400,
         _openai(
             "Invalid request: Your request exceeded model token limit: 8192 (requested: 13347)",
             "invalid_request_error",
         ),
-        "context_length",
     ),
-    "dashscope": Body(
+    "dashscope": _long(
         400,
         _openai(
             "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]",
             "invalid_request_error",
             "invalid_parameter_error",
         ),
-        "context_length",
     ),
-    "litellm": Body(
+    "litellm": _long(
         400,
         _openai(
             "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
@@ -375,12 +316,11 @@ TOO_LONG: dict[str, Body] = {
             None,
             "400",
         ),
-        "context_length",
     ),
 }
 
 NO_CREDIT: dict[str, Body] = {
-    "openai": Body(
+    "openai": _unpaid(
         429,
         _openai(
             "You exceeded your current quota, please check your plan and billing details. For more "
@@ -389,10 +329,9 @@ NO_CREDIT: dict[str, Body] = {
             "insufficient_quota",
             "insufficient_quota",
         ),
-        "quota",
     ),
     **{
-        f"openai, {code}": Body(429, _openai("m", "insufficient_quota", code), "quota")
+        f"openai, {code}": _unpaid(429, _openai("m", "insufficient_quota", code))
         for code in (
             "credit_balance_exhausted",
             "organization_spend_limit_exceeded",
@@ -400,34 +339,29 @@ NO_CREDIT: dict[str, Body] = {
             "organization_usage_limit_exceeded",
         )
     },
-    "openai, a hard limit": Body(
+    "openai, a hard limit": _unpaid(
         400,
         _openai("Billing hard limit has been reached", "invalid_request_error", "billing_hard_limit_reached"),
-        "quota",
     ),
-    "a proxy of openai, a hard limit": Body(
-        400, _openai("Billing hard limit has been reached.", None), "quota"
-    ),
-    "anthropic": Body(
+    "a proxy of openai, a hard limit": _unpaid(400, _openai("Billing hard limit has been reached.", None)),
+    "anthropic": _unpaid(
         400,
         _anthropic(
             "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
             "upgrade or purchase credits."
         ),
-        "quota",
         "anthropic",
     ),
-    "anthropic, by its type": Body(402, _anthropic("m", "billing_error"), "quota", "anthropic"),
-    "anthropic, a limit of one's own": Body(
+    "anthropic, by its type": _unpaid(402, _anthropic("m", "billing_error"), "anthropic"),
+    "anthropic, a limit of one's own": _unpaid(
         400,
         _anthropic(
             "You have reached your specified API usage limits. You will regain access on 2026-08-01 at 00:00 "
             "UTC."
         ),
-        "quota",
         "anthropic",
     ),
-    "anthropic, a limit of the tier": Body(
+    "anthropic, a limit of the tier": _unpaid(
         429,
         _anthropic(
             "You have reached your API usage limits: your organization has crossed its monthly API usage "
@@ -435,10 +369,9 @@ NO_CREDIT: dict[str, Body] = {
             "rate_limit_error",
             details={"error_code": "enforced_spend_limit_reached"},
         ),
-        "quota",
         "anthropic",
     ),
-    "gemini": Body(
+    "gemini": _unpaid(
         402,
         _gemini(
             402,
@@ -446,17 +379,13 @@ NO_CREDIT: dict[str, Body] = {
             "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to "
             "manage your project and billing.",
         ),
-        "quota",
         "gemini",
     ),
-    "gemini, before 2026-08": Body(
-        429,
-        _gemini(429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted."),
-        "quota",
-        "gemini",
+    "gemini, before 2026-08": _unpaid(
+        429, _gemini(429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted."), "gemini"
     ),
-    "gemini, in other words": Body(402, _gemini(402, "RESOURCE_EXHAUSTED", "m"), "quota", "gemini"),
-    "gemini, a limit of 0": Body(
+    "gemini, in other words": _unpaid(402, _gemini(402, "RESOURCE_EXHAUSTED", "m"), "gemini"),
+    "gemini, a limit of 0": _unpaid(
         429,
         _gemini(
             429,
@@ -464,10 +393,9 @@ NO_CREDIT: dict[str, Body] = {
             f"{_GEMINI_QUOTA}\n* Quota exceeded for metric: {_FREE_REQUESTS}, limit: 0, model: gemini-3.1-pro"
             "\nPlease retry in 37.177564433s.",
         ),
-        "quota",
         "gemini",
     ),
-    "gemini, the day's": Body(
+    "gemini, the day's": _unpaid(
         429,
         _gemini(
             429,
@@ -475,24 +403,21 @@ NO_CREDIT: dict[str, Body] = {
             f"{_GEMINI_QUOTA}\n* Quota exceeded for metric: {_FREE_REQUESTS}, limit: 20, model: gemini-2.5",
             {"quotaMetric": _FREE_REQUESTS, "quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"},
         ),
-        "quota",
         "gemini",
     ),
-    "gemini-interactions": Body(
+    "gemini-interactions": _unpaid(
         402,
         {"event_type": "error", "error": {"code": "payment_required", "message": "m"}},
-        "quota",
         "gemini-interactions",
     ),
-    "bedrock": Body(
+    "bedrock": _unpaid(
         400,
         {"message": "Your request exceeds the service quota for your account."},
-        "quota",
         "bedrock-converse",
         _aws("ServiceQuotaExceededException"),
     ),
-    "deepseek": Body(402, _openai("Insufficient Balance", "unknown_error", "invalid_request_error"), "quota"),
-    "z.ai": Body(
+    "deepseek": _unpaid(402, _openai("Insufficient Balance", "unknown_error", "invalid_request_error")),
+    "z.ai": _unpaid(
         429,
         {
             "error": {
@@ -500,9 +425,8 @@ NO_CREDIT: dict[str, Body] = {
                 "message": "Insufficient balance or no resource package. Please recharge.",
             }
         },
-        "quota",
     ),
-    "openrouter": Body(
+    "openrouter": _unpaid(
         402,
         {
             "error": {
@@ -510,9 +434,8 @@ NO_CREDIT: dict[str, Body] = {
                 "code": 402,
             }
         },
-        "quota",
     ),
-    "openrouter, for this request": Body(
+    "openrouter, for this request": _unpaid(
         402,
         {
             "error": {
@@ -522,9 +445,8 @@ NO_CREDIT: dict[str, Body] = {
                 "metadata": {"limit_source": "openrouter_credits"},
             }
         },
-        "quota",
     ),
-    "xai": Body(
+    "xai": _unpaid(
         403,
         {
             "code": "The caller does not have permission to execute the specified operation",
@@ -532,28 +454,23 @@ NO_CREDIT: dict[str, Body] = {
             "spending limit. To continue making API requests, please purchase more credits or raise your "
             "spending limit.",
         },
-        "quota",
     ),
-    "moonshot": Body(
+    "moonshot": _unpaid(
         429,
         _openai(
             "Your account is suspended due to insufficient balance, please recharge your account or check "
             "your plan and billing details",
             "exceeded_current_quota_error",
         ),
-        "quota",
     ),
-    "dashscope": Body(
+    "dashscope": _unpaid(
         400,
         _openai(
             "Access denied, please make sure your account is in good standing.", "Arrearage", "Arrearage"
         ),
-        "quota",
     ),
-    "new api": Body(
-        403, _openai("user quota is not enough", "new_api_error", "insufficient_user_quota"), "quota"
-    ),
-    "any, by its status": Body(402, {"message": "Please pay."}, "quota", ""),
+    "new api": _unpaid(403, _openai("user quota is not enough", "new_api_error", "insufficient_user_quota")),
+    "any, by its status": _unpaid(402, {"message": "Please pay."}, ""),
 }
 
 OTHERS: dict[str, Body] = {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.support.beside import readers, reading_tests
+from tests.support.beside import readers
 
 _SOURCES = {
     "support.beside": "SHARED = 'there'\nneeds_it = mark(SHARED)\n",
@@ -39,17 +37,3 @@ def test_what_a_statement_reads_leads_back_to_the_data() -> None:
         "test_with_a_fixture.answers",
         "test_with_a_fixture.test",
     ] == found
-
-
-@pytest.mark.slow
-def test_the_tests_that_read_the_data_are_found() -> None:
-    """A whole file, a test with a mark, one of rows that a module lists, and one with a helper that reads."""
-    found = reading_tests()
-
-    assert {
-        "tests/partial_json/test_cases.py",
-        "tests/framing/test_sse.py::test_verified_cases_hold_at_every_chunking",
-        "tests/test_recordings.py::test_a_real_stream_gives_what_was_recorded",
-        "tests/stages/test_objects_field.py::test_recorded_answers_give_their_fields",
-    } <= {*found}
-    assert not [test for test in found if test.startswith("tests/test_readme.py")]

@@ -49,11 +49,6 @@ async def test_each_task_is_told_with_the_line_at_which_it_waits(anyio_backend: 
     assert told.index(" in outer\n") < told.index(" in _wait_for\n")
 
 
-def test_without_a_loop_nothing_is_told() -> None:
-    """The threads are told by pytest-timeout itself."""
-    assert [] == waiting_tasks()
-
-
 @pytest.mark.slow
 def test_the_report_of_a_test_that_hangs_names_it_and_what_waits(tmp_path: Path) -> None:
     """Its time is up after a second here."""

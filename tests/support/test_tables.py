@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
@@ -82,26 +81,6 @@ def test_a_test_that_takes_too_long_ends_at_the_row_that_it_was_at() -> None:
     with pytest.raises(pytest.fail.Exception, match="Timeout"):
         waits()
     assert [1] == SEEN
-
-
-def test_pytest_sees_what_is_left_of_the_arguments() -> None:
-    """Fixtures are asked for as ever; the name, the words and the marks stay."""
-
-    class Tests:
-        @pytest.mark.quick
-        @in_one_test("row", [1, 2])
-        def both(self, row: int, tmp_path: object) -> None:
-            """Say something."""
-            SEEN.append((self, row, tmp_path))
-
-    tests: Any = Tests()
-    tests.both(tmp_path="path")
-
-    assert ["self", "tmp_path"] == list(inspect.signature(Tests.both).parameters)
-    assert ("both", "Say something.") == (Tests.both.__name__, Tests.both.__doc__)
-    assert ["quick"] == [mark.name for mark in vars(Tests.both)["pytestmark"]]
-    assert [(tests, 1, "path"), (tests, 2, "path")] == SEEN
-    assert "every_combination" == every_combination.__name__
 
 
 def test_a_table_that_takes_long_is_a_test_for_each_group() -> None:

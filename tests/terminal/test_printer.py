@@ -260,16 +260,6 @@ def test_letters_that_the_output_lacks_are_no_reason_to_break_off() -> None:
     assert b"na\\xefve\n" == raw.getvalue().replace(b"\r", b"")
 
 
-def test_definitions_of_other_blocks_are_given_to_rich() -> None:
-    """A link is one where its definition came earlier; the definitions themselves are not printed."""
-    given = [
-        Written(0, "definitions", "[a]: /u\n", closed=True),
-        Written(1, "paragraph", "see [a]", closed=True, definitions="[a]: /u"),
-    ]
-
-    assert ["see a (/u)"] == shown_on(Terminal(40, 10), given).texts
-
-
 def test_a_formula_is_shown_as_it_was_written() -> None:
     """Its stars and underlines are no emphasis, and no line of it is a heading."""
     formula = "$$\na_1 * b_2\n=\nc_1 * d_2\n$$\n"

@@ -74,8 +74,3 @@ def test_it_begins_at_the_same_place_for_a_screenful(kind: str) -> None:
     pieces = [cut_to_recent(kind, text[:end], rows=9, columns=40)[:60] for end in range(8000, 9000, 5)]
 
     assert len(set(pieces)) < 20
-
-
-def test_a_short_block_is_left_alone() -> None:
-    """All of it is drawn."""
-    assert "- a\n- b" == cut_to_recent("list", "- a\n- b", rows=9, columns=40)

@@ -84,14 +84,3 @@ async def asynchronous(body: AsyncIterator[bytes]) -> None:
     assert_type(view, AsyncView[CallDraft[WeatherArgs] | Booked])
     async for drafted in view:
         assert_type(drafted, CallDraft[WeatherArgs] | Booked)
-
-
-def takes_models(drafts: Iterable[CallDraft[BaseModel, object]]) -> None:
-    """A draft of a class is one of its bases."""
-    for drafted in drafts:
-        assert_type(drafted.final(), BaseModel)
-
-
-def gives_models(body: Iterable[bytes]) -> None:
-    """As those of validated calls are."""
-    takes_models(Stream(body).tool_partials(WeatherArgs))

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.events import Event, Finish, ReasoningDelta, TextDelta, ToolCallDone, UsageUpdate
 from tokenstream.message import ToolCall
-from tokenstream.partial_json import Repair
 from tokenstream.router import Router, ToolResults
 
 
@@ -89,25 +88,6 @@ async def what_stays_asynchronous() -> None:
     assert_type(await get_weather(WeatherArgs(city="Oslo")), dict[str, int])
     registered: Callable[[WeatherArgs], Coroutine[Any, Any, dict[str, int]]] = get_weather
     assert_type(await registered(WeatherArgs(city="Oslo")), dict[str, int])
-
-
-@router.tool(lenient="closed")
-def measure(length: float) -> float:
-    """Have arguments read that are almost JSON."""
-    return length
-
-
-@router.tool("weigh", WeatherArgs, lenient=True)
-def weigh(arguments: WeatherArgs, call: ToolCall[WeatherArgs]) -> str:
-    """Get what they were repaired to, and what was repaired."""
-    assert_type(call.repairs, tuple[Repair, ...])
-    return arguments.city
-
-
-def what_stays_lenient() -> None:
-    """The same types as without it."""
-    assert_type(measure(1.5), float)
-    assert_type(weigh(WeatherArgs(city="Oslo"), ToolCall()), str)
 
 
 def runs(stream: Stream) -> None:

@@ -183,17 +183,6 @@ def anthropic_streams(client: anthropic.Anthropic) -> None:
     assert_type(sync(whole), Refused)
 
 
-async def async_anthropic_streams(client: anthropic.AsyncAnthropic) -> None:
-    """Of anthropic's SDK, asynchronous."""
-    created = client.messages.create(model="m", max_tokens=1, messages=[], stream=True)
-    assert_type(asynchronous(created), Taken)
-    manager = client.messages.stream(model="m", max_tokens=1, messages=[])
-    assert_type(asynchronous(manager), Taken)
-    async with manager as stream:
-        assert_type(asynchronous(stream), Taken)
-    assert_type(sync(manager), Refused)
-
-
 class Head(TypedDict):
     """What boto3 puts beside a stream."""
 

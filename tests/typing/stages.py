@@ -128,12 +128,6 @@ def chains(encoder: Encoder) -> None:
     assert_type(stage.feed(b""), list[Event])
 
 
-def chains_of_a_list(several: list[Stage[Any, Any]]) -> None:
-    """Of stages that are known when the program runs, nothing is inferred."""
-    chain: Chain[bytes, Event] = Chain(*several)
-    assert_type(chain.feed(b""), list[Event])
-
-
 def mistakes() -> None:
     """A stage that does not take what the one before it gives is an error."""
     Chain(SSEParser(), Items(int))  # type: ignore[misc]

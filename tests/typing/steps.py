@@ -45,19 +45,6 @@ def steps(run: Steps, call: ToolCall, stream: Stream, async_stream: AsyncStream)
         assert_type(followed, Stream)
 
 
-def shown(run: Steps, step: Step) -> None:
-    """All of it is typed, but for the result, which is the application's."""
-    assert_type(run.steps, tuple[Step, ...])
-    assert_type(step.parent, Step | None)
-    assert_type(step.cause, ToolCall | None)
-    assert_type(step.streams, tuple[Stream | AsyncStream, ...])
-    assert_type(step.message, Message | None)
-    assert_type(step.total_usage, Usage)
-    assert_type(step.seconds, float)
-    assert_type(step.error, str | None)
-    assert_type(step.result, Any)
-
-
 def agents(run: Steps, process: Popen[bytes], lines: list[str]) -> None:
     """A pipe gives the objects in its lines; each turn has a verdict."""
     assert process.stdout is not None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, assert_type
+from typing import assert_type
 
-from tokenstream import Limits, Message, tap
-from tokenstream.departures import Departure
-from tokenstream.errors import StreamError
-from tokenstream.stages import Metrics
+from tokenstream import Limits, tap
 from tokenstream.stream import AsyncTap, Tap
 
 
@@ -46,16 +43,6 @@ def loops(stream: Iterable[Chunk]) -> None:
     assert_type(next(tapped), Chunk)
     with tap(stream, format="openai-chat", limits=Limits(), started_at=0.0) as entered:
         assert_type(entered, Tap[Chunk])
-
-
-def what_stands_beside(tapped: Tap[Chunk]) -> None:
-    """What is ours has a type, what is the stream's has none."""
-    assert_type(tapped.message, Message)
-    assert_type(tapped.messages, list[Message])
-    assert_type(tapped.metrics, Metrics)
-    assert_type(tapped.departures, Mapping[str, Departure])
-    assert_type(tapped.error, StreamError | None)
-    assert_type(tapped.get_final_message, Any)
 
 
 def managers(own: Manager, standard: AbstractContextManager[Iterable[Chunk]]) -> None:

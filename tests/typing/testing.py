@@ -12,8 +12,7 @@ import httpx2
 from openai import Stream as OpenAIStream
 from openai.types.chat import ChatCompletionChunk
 
-from tokenstream import AsyncStream, Message, Steps, Stream, testing
-from tokenstream.events import Event
+from tokenstream import AsyncStream, Steps, Stream, testing
 from tokenstream.testing import faults
 
 
@@ -41,11 +40,6 @@ def scripts() -> None:
     assert_type(script.recording("anthropic"), testing.Recording)
     assert_type(script.stream("anthropic", pace="recorded"), Stream)
     assert_type(script.astream("anthropic"), AsyncStream)
-    assert_type(script.message, Message)
-    assert_type(script.messages, list[Message])
-    assert_type(script.events, list[Event])
-    assert_type(script.formats, tuple[str, ...])
-    assert_type(testing.all_formats, tuple[str, ...])
 
 
 def processes(path: Path, agent: Popen[bytes]) -> None:
@@ -59,15 +53,6 @@ def processes(path: Path, agent: Popen[bytes]) -> None:
         assert_type(list(run.follow(played.stdout, exit_code=played.wait)), list[dict[str, Any]])
 
 
-async def processes_in_a_loop() -> None:
-    """The same holds for asyncio."""
-    played = testing.Recording.load("fix.rec").aprocess(pace="recorded")
-    with Steps() as run:
-        async for line in run.follow(played.stdout, exit_code=played.wait):
-            assert_type(line, dict[str, Any])
-    assert_type(await played.wait(), int)
-
-
 def recordings(path: Path) -> None:
     """A recording is read, played, and kept again."""
     recording = testing.Recording.load(path)
@@ -78,10 +63,6 @@ def recordings(path: Path) -> None:
     assert_type(recording.stream(chunking=3, fault=[faults.crlf(), faults.bom()]), Stream)
     assert_type(recording.astream(clock=testing.VirtualClock()), AsyncStream)
     assert_type(recording.chunks("bytes"), list[bytes])
-    assert_type(recording.body, bytes)
-    assert_type(recording.content_type, str | None)
-    assert_type(recording.with_fault(faults.no_done()), testing.Recording)
-    assert_type([arrival.at for arrival in recording.arrivals], list[float])
     recording.save(path, overwrite=True)
 
 
@@ -134,9 +115,6 @@ async def servers(script: testing.Script, recording: testing.Recording) -> None:
         assert_type(sessions.exchanges[0].received_json, list[Any])
     with testing.serve([script, recording]) as server:
         assert_type(server, testing.Server)
-        assert_type(server.url, str)
-        assert_type(server.ws_url, str)
-        assert_type(server.requests, list[testing.Request])
     async with testing.serve({"/v1/messages": script}) as waiting:
         assert_type(waiting, testing.Server)
     testing.serve(lambda _: recording)

@@ -147,17 +147,6 @@ def several_named_tools(body: Iterable[bytes]) -> None:
     takes_anything(Stream(body).validated_calls(get_weather=WeatherArgs, look_up=Point))
 
 
-def lenient_calls(body: Iterable[bytes]) -> None:
-    """How arguments are read changes no type."""
-    stream = Stream(body)
-    for weather in stream.validated_calls(WeatherArgs, lenient=True):
-        assert_type(weather, ToolCall[WeatherArgs])
-    for call in stream.validated_calls(WeatherArgs, book_table, lenient="closed"):
-        assert_type(call, ToolCall[WeatherArgs] | Booked)
-    for booked in stream.validated_calls(book=book_table, lenient=True):
-        assert_type(booked, Booked)
-
-
 def plain_calls(message: Message, done: ToolCallDone, delta: ToolCallDelta) -> None:
     """A call of which nothing was checked holds any JSON."""
     assert_type(message.tool_calls, tuple[ToolCall, ...])
@@ -182,12 +171,6 @@ def described_tools(body: Iterable[bytes]) -> None:
                 assert_type(city, str)
             case _:
                 pass
-
-
-async def described_tools_later(stream: AsyncStream, tools: Tools) -> None:
-    """The same for an `AsyncStream`."""
-    async for call in stream.validated_calls(tools):
-        assert_type(call, ToolCall)
 
 
 def search(query: str) -> Generator[str, None, int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tests.conformance.by_wrappers import litellm_here
 from tests.conformance.reader import found
 from tests.conformance.recovery.peer import PythonPeer, Told
 from tests.conformance.recovery.providers import IDLE, TOOL
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from tests.conformance.recovery.providers import World
 
 __all__ = ["PEERS"]
-
-
-def _litellm() -> Any:
-    # Without it, importing the package asks a server for a list of prices.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    litellm = found("litellm")
-    litellm.suppress_debug_info = True
-    return litellm
 
 
 def _router(world: World) -> Any:
@@ -50,13 +42,12 @@ def _router(world: World) -> Any:
 
 
 def _tell(world: World, told: Told) -> None:
-    _litellm()
     anyio.run(_ask, world, told)
 
 
 async def _ask(world: World, told: Told) -> None:
     """Show the deltas, then build the whole answer of the chunks, and run its calls."""
-    litellm = _litellm()
+    litellm = litellm_here()
     messages = [{"role": "user", "content": world.answer.question}]
     tools = {"tools": [{"type": "function", "function": TOOL}]} if world.answer.calls else {}
     chunks: list[Any] = []

@@ -6,7 +6,12 @@ exemptions are numbered in docs/guides/ui/details.md.
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import shutil
+import subprocess
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +21,6 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.texmath import texmath_plugin
 
 from tests.support.beside import needs_recordings
-from tests.support.cmark import cmark, cmark_of_parts, needs_cmark
 from tests.support.effort import trials
 from tests.support.markdown import (
     RENDERER,
@@ -44,6 +48,8 @@ from tokenstream.stages import MarkdownBlocks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_NEWLINES = re.compile(r"\n+")
+
 BY_HAND = [
     "# Title\n\nText with *marks*,\nover lines.\n\nHead\n---\n- 1\n- 2\n\n  more\n\n      x\n- three\n\nX",
     "1. a\n\n   ```py\n   x = 1\n\n   y = 2\n   ```\n2. b\n   > quoted\n   lazy\n\n3. c\n\n10) d\n",
@@ -58,6 +64,38 @@ BY_HAND = [
     "a\r\n\r\nb\r\rc\x0b\x0c\n\xa0\n\u2028\n\x85\nd\n\ne",
     "[a]: /u\n===\n[b]: /v\n2. x\n\n[c]: /w 't\n\n[d]\n- a | b\n---|---\nx | y\n\n# h | i\n-|-\n",
 ]
+
+
+@cache
+def _program() -> str | None:
+    return shutil.which("cmark-gfm")
+
+
+def needs_cmark() -> None:
+    """Skip the test without cmark-gfm; with TOKENSTREAM_REQUIRE_SDKS=1, fail it."""
+    if _program() is None:
+        reason = "needs cmark-gfm, a package of Debian"
+        if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def cmark(text: str) -> str:
+    """Return a text as cmark-gfm renders it, with runs of newlines as one."""
+    program = _program()
+    assert program is not None
+    done = subprocess.run(
+        [program, "--unsafe", "-e", "table", "-e", "strikethrough", "-e", "tasklist"],
+        input=text.encode(),
+        capture_output=True,
+        check=True,
+    )
+    return _NEWLINES.sub("\n", done.stdout.decode())
+
+
+def cmark_of_parts(parts: list[str]) -> str:
+    """Return texts as cmark-gfm renders each by itself, joined."""
+    return _NEWLINES.sub("\n", "".join(cmark(part) for part in parts))
 
 
 def _first(found: Iterable[Broken | None]) -> Broken | None:
