@@ -10,7 +10,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StatusError
 from tokenstream.events import MessageStart, Unknown
 from tokenstream.message import Message, Usage
-from tokenstream.recovery._spending import count_attempt
+from tokenstream.recovery._spending import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._prices import find_tariff
 
@@ -204,8 +204,11 @@ class CurrentAttempt:
         self._is_over = True
         # If the function raises an exception, the cost is unknown.
         self._cost = None
-        usage, paid = self._counted, self._paid
         price = self.itinerary.prices[self.opener_index]
+        if price.function is None and self._spending is None:
+            # The price of the table is looked up once somebody asks for the cost.
+            return None
+        usage, paid = self._counted, self._paid
         cost = price.of(usage) if usage else 0.0
         if cost is not None:
             # The attempts before have the cost of what this one has resumed.
@@ -360,13 +363,16 @@ class CurrentAttempt:
     @property
     def _counted(self) -> Usage:
         """The token counts of this attempt, which has ended, with estimates of missing ones."""
+        usage = self._usage
+        if is_counted(usage, self._error or self.machine.error):
+            return usage
         if not self.hold.released or self.hold.was_dropped:
             size = self.hold.size
         elif self._was_discarded:
             size = self._discarded_size
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)
-        return count_attempt(self._usage, size, self.opener, self._error or self.machine.error)
+        return estimate_attempt(usage, size, self.opener)
 
     def find_bill(self, index: int, usage: Usage) -> float | Tariff | None:
         """Return the cost of a request beside this attempt, or the tariff for it."""
@@ -379,6 +385,8 @@ class CurrentAttempt:
         """Return the cost of this attempt, or the tariff of its request if the caller gives no price."""
         if self._cost is not None or self.itinerary.has_price(self.opener_index):
             return self._cost
+        if not self._counted:
+            return 0.0
         tariff = find_tariff(self.opener.asked, self.opener.format)
         return None if tariff is None else tariff._replace(before=self._paid)
 

@@ -14,7 +14,7 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import reading_error
 from tokenstream.errors import StreamError
 from tokenstream.recovery._notes import log_hedge
-from tokenstream.recovery._spending import count_attempt
+from tokenstream.recovery._spending import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, raise_only, run_until_cancelled
@@ -131,7 +131,9 @@ def _report_loser(
     if loser.error is not None:
         forget_frames(loser.error)
     opener, error = current.itinerary.openers[opener_index], loser.error
-    usage = count_attempt(loser.usage, 0, opener, error if isinstance(error, StreamError) else None)
+    usage, failure = loser.usage, error if isinstance(error, StreamError) else None
+    if not is_counted(usage, failure):
+        usage = estimate_attempt(usage, 0, opener)
     return AttemptReport(
         number=1,
         mode="start",

@@ -239,10 +239,15 @@ def _raise_as_function() -> Generator[None]:
         raise FunctionFailed(error) from error
 
 
-def count_attempt(usage: Usage, size: int, opener: SourceOpener, error: StreamError | None) -> Usage:
+def is_counted(usage: Usage, error: StreamError | None) -> bool:
+    """Return True if the token counts of an attempt that has ended need no estimate."""
+    return bool(usage.source == "reported" and usage.output_tokens) or (
+        isinstance(error, _UNPAID) and not usage
+    )
+
+
+def estimate_attempt(usage: Usage, size: int, opener: SourceOpener) -> Usage:
     """Return the token counts of an attempt that has brought some bytes, with estimates of missing ones."""
-    if (usage.source == "reported" and usage.output_tokens) or (isinstance(error, _UNPAID) and not usage):
-        return usage
     return _with_input(estimate_from(usage, size), opener)
 
 
