@@ -34,16 +34,6 @@ from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
 
 
-def begin(stream: Stream) -> None:
-    """Read what the server has sent, in a loop that is left with `break`."""
-    texts = []
-    for text in stream.text:
-        texts.append(text)
-        if len(texts) == 2:
-            break
-    assert texts == TEXTS
-
-
 @tried_again
 def test_f77_a_stop_from_another_thread_while_the_loop_waits_for_tls() -> None:
     """The loop ends normally, within a tenth of a second; the connection is closed once."""

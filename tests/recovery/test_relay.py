@@ -99,9 +99,6 @@ def _holds(world: str, protocol: str, cuts: list[int], end: Any) -> None:
     assert all(request.method == "POST" for request in server.requests)
 
 
-_LENGTH = sum(map(len, _frames("tokenstream")))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson"])
 @pytest.mark.parametrize("end", sampled([FIN, RST], one_in=2))

@@ -29,6 +29,16 @@ def test_the_error_says_why_a_function_is_not_asked_again(world: str) -> None:
 
 
 @in_each_world
+def test_text_that_ends_before_what_was_given_raises(world: str) -> None:
+    """An answer that is shorter than what was shown is another one."""
+    short = testing.script().text("Hello").finish("stop").chunks("openai-chat")
+    played = play(world, [WHOLE[:CUT], short], RESTART, lambda stream: stream.text)
+
+    assert "".join(played.given) == "Hello wonder"
+    assert isinstance(played.error, StreamTruncated)
+
+
+@in_each_world
 def test_the_loop_over_events_is_told_of_what_is_discarded(world: str) -> None:
     """What comes before `Restarted` is of one answer, what comes behind it of the other."""
     played = play(world, [WHOLE[:CUT], OTHER], RESTART)

@@ -258,6 +258,24 @@ def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colo
         assert talk.ask("two").text == "I know: one | two"
 
 
+@pytest.mark.slow
+@in_every_colour
+@pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
+def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any) -> None:
+    """By the deadline for the first event."""
+
+    class Silent(kind):  # type: ignore[misc]
+        def answer(self, *_arguments: Any, **_options: Any) -> None:
+            pass
+
+    deadlines = Deadlines(first_event=0.2, idle_bytes=0.2)
+    with serving(Silent()) as url, talking(colour, url, deadlines=deadlines) as talk:
+        stalled = talk.ask("one").error
+
+        assert isinstance(stalled, StreamStalled)
+        assert stalled.limit in ("first_event", "idle_bytes")
+
+
 @in_every_colour
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 @tried_again

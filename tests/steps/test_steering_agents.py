@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.session import Steer
 
 Message = dict[str, Any]
-Agent = "Callable[[Message], list[Message]]"
 
 
 @contextmanager

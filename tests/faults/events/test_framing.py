@@ -1,4 +1,4 @@
-"""Faults of the event layer, F38 to F43 of the fault matrix: framing."""
+"""Faults of the event layer, F42 and F43 of the fault matrix: framing."""
 
 from __future__ import annotations
 

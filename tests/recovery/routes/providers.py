@@ -17,7 +17,6 @@ from tokenstream.recovery import AttemptReport, Retry, Route
 
 TRUTH = "A river does not mind a stone. It parts, goes around it, and is one river again by the evening."
 """The answer of each provider, so that a continuation can be told from another answer."""
-WORDS = TRUTH.split(" ")
 
 _URLS = {
     "openai-chat": "https://chat.test/v1/chat/completions",

@@ -50,7 +50,6 @@ SEES = step(
 )
 DECIDES = step(observation={"traceId": "t2", "type": "FINISH", "finalResponse": {"text": "It is 7 °C."}})
 SAYS = "It is 7 °C.".encode()
-FOUND = {"content": {"text": "x"}}
 WHOLE = [
     step(rationale={"traceId": "t1", "text": "I look."}),
     counted(10),

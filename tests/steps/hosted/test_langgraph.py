@@ -18,7 +18,6 @@ from tests.formats.test_langchain_protocol import (
     start,
 )
 from tests.steps.hosted.support import follow, tree
-from tests.support.recordings import OURS
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
@@ -83,15 +82,6 @@ def test_tokens_are_those_of_each_agent() -> None:
     (turn,) = run.turns
     assert (turn.usage.input_tokens, turn.usage.output_tokens) == (80, 19)
     assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (91, 24)
-
-
-def test_the_bytes_of_a_server_are_followed() -> None:
-    """The body is read as it comes; its events are server-sent events."""
-    with Steps() as run, (OURS / "langchain-protocol" / "agent_with_subagent.sse").open("rb") as body:
-        passed = list(run.follow(body))
-
-    assert passed
-    assert tree(run) == [("langgraph", "done", SAID, [TOOL])]
 
 
 def test_a_run_of_a_server_that_is_cut_anywhere_has_failed() -> None:
