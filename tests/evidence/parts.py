@@ -66,10 +66,8 @@ _EXAMPLES = (
 _PICTURES = (
     "tests/cli/test_doctor_findings.py::test_the_picture_shows_what_the_command_prints",
     "tests/recovery/routes/test_reports.py::test_the_picture_of_routes_is_what_a_stream_gives",
-    "tests/test_concept_pictures.py",
     "tests/test_seam.py::test_the_picture_of_a_seam_is_what_a_stream_gives",
-    "tests/test_testing_picture.py",
-    "tests/test_ui_pictures.py",
+    "tests/test_pictures.py",
 )
 """Tests that run the programs of docs/_programs, which draw what the pages show."""
 

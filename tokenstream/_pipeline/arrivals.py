@@ -11,7 +11,7 @@ from tokenstream.framing._sse import COMMENT
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
@@ -91,7 +91,7 @@ class Arrivals:
 
         Compressed data may grow a thousandfold, so it is decompressed and read slice by slice.
         """
-        meter = self._meter
+        meter, reorder = self._meter, self.reorder
         # At its end, the connection may read more frames, which it then logs itself.
         connection.log = self.log
         ready, self.ready = self.ready, []
@@ -106,24 +106,19 @@ class Arrivals:
             # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
-            yield from self._sort_frames(frames, connection, now)
+            for frame in frames:
+                # A frame that reveals the format may end the log.
+                if self.log is not None:
+                    if not self._is_repeated(self.log, frame, connection):
+                        yield frame
+                elif reorder is None:
+                    yield frame
+                else:
+                    yield from self._put_in_order(frame, reorder, now)
+                if self.lost is not None:
+                    break
             # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
             if connection.framing.error is not None or self.gap is not None:
-                return
-
-    def _sort_frames(self, frames: Iterable[Any], connection: Connection, now: float) -> Iterator[Any]:
-        """Yield the frames that are new, in order, until one of them sets `lost`."""
-        log, reorder = self.log, self.reorder
-        for frame in frames:
-            if log is not None:
-                if not self._is_repeated(log, frame, connection):
-                    yield frame
-            elif reorder is None or frame is COMMENT:
-                # A comment has no number by which it could be put in order.
-                yield frame
-            elif not self._begins_anew(frame, reorder):
-                yield from reorder.feed(frame, now=now)
-            if self.lost is not None:
                 return
 
     def _is_repeated(self, log: EventLog, frame: Any, connection: Connection) -> bool:  # noqa: ANN401 - any frame
@@ -139,6 +134,13 @@ class Arrivals:
             return True
         format.dropped += repeated
         return repeated
+
+    def _put_in_order(self, frame: Any, reorder: Reorder, now: float) -> list[Any]:  # noqa: ANN401 - any frame
+        """Return the frames that a frame completes; none if it sets `lost`."""
+        if frame is COMMENT:
+            # It has no number by which it could be put in order.
+            return [frame]
+        return [] if self._begins_anew(frame, reorder) else reorder.feed(frame, now=now)
 
     def _begins_anew(self, frame: Any, reorder: Reorder) -> bool:  # noqa: ANN401 - any frame
         """Return True, and set `lost`, if a server that was to resume the answer sends its first event again.

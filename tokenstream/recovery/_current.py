@@ -318,6 +318,7 @@ class CurrentAttempt:
         # Only a continuation has a seam, and only its report has a confidence.
         seam = self.resumption.joining.seam
         head, begun_at, ended_at = self._head, self.begun_at, self._ended_at
+        usage = self._counted if self._is_over else self._usage
         return AttemptReport(
             number=self.number,
             mode=self.mode,
@@ -326,13 +327,13 @@ class CurrentAttempt:
             wait=self._wait,
             began=max(0.0, begun_at - self.machine.meter.started_at),
             seconds=None if ended_at is None else max(0.0, ended_at - begun_at),
-            usage=self._counted if self._is_over else self._usage,
+            usage=usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
             # The report has a cost only once `find_cost` was called.
-            _bill=self._find_bill() if self._is_over else None,
+            _bill=self._find_bill(usage) if self._is_over else None,
             **self.itinerary.describe(self.opener_index, self.machine.format),
         )
 
@@ -381,12 +382,12 @@ class CurrentAttempt:
         opener = self.itinerary.openers[index]
         return find_tariff(opener.asked, opener.format) if usage else 0.0
 
-    def _find_bill(self) -> float | Tariff | None:
+    def _find_bill(self, usage: Usage) -> float | Tariff | None:
         """Return the cost of this attempt, or the tariff of its request if the caller gives no price."""
+        if not usage:
+            return 0.0
         if self._cost is not None or self.itinerary.has_price(self.opener_index):
             return self._cost
-        if not self._counted:
-            return 0.0
         tariff = find_tariff(self.opener.asked, self.opener.format)
         return None if tariff is None else tariff._replace(before=self._paid)
 

@@ -17,6 +17,8 @@ from tokenstream.stream._log import inform, log
 from tokenstream.stream._pauses import Leg, PausedAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._pipeline.hold import Hold
     from tokenstream.events import Event
     from tokenstream.message import Message
@@ -109,11 +111,11 @@ class Pauses:
 
     # -- a pause -----------------------------------------------------------
 
-    def find_pause(self, late: str | None) -> Attempt | None:
+    def find_pause(self, why_late: Callable[[], str | None]) -> Attempt | None:
         """Return the attempt that goes on with the answer; None if it is not paused, or does not go on.
 
-        A pause after which nothing goes on, for example because it is too `late`, is reported as the end of
-        the answer.
+        A pause after which nothing goes on, for example because it is too late, is reported as the end of the
+        answer.
         """
         finish = None if self._pausing is None else self._pausing.finish
         if self._pausing is None or finish is None:
@@ -127,7 +129,7 @@ class Pauses:
             self._first_part,
             None if self.paused is None else self.paused.own_token,
         )
-        why = late or self._why_not(paused, current.opener)
+        why = why_late() or self._why_not(paused, current.opener)
         if why is None and not current.itinerary.allow_leg(current.opener_index):
             why = "attempts= is used up"
         self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))

@@ -155,7 +155,8 @@ class Recovery:
         current, refusal = self._current, self._joining.refusal
         if error is None:
             # A paused answer may go on.
-            attempt = None if self._has_given_up else self._pauses.find_pause(self._planner.why_late(now))
+            why_late = partial(self._planner.why_late, now)
+            attempt = None if self._has_given_up else self._pauses.find_pause(why_late)
             if attempt is None:
                 return None
             plan = AttemptPlan(attempt.mode, current.opener_index, 0.0, kind="leg")

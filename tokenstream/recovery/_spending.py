@@ -241,9 +241,9 @@ def _raise_as_function() -> Generator[None]:
 
 def is_counted(usage: Usage, error: StreamError | None) -> bool:
     """Return True if the token counts of an attempt that has ended need no estimate."""
-    return bool(usage.source == "reported" and usage.output_tokens) or (
-        isinstance(error, _UNPAID) and not usage
-    )
+    if usage.source == "none":
+        return isinstance(error, _UNPAID)
+    return usage.source == "reported" and bool(usage.output_tokens)
 
 
 def estimate_attempt(usage: Usage, size: int, opener: SourceOpener) -> Usage:
