@@ -207,22 +207,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "demo", help="watch answers arrive, beside the code that reads them", description=about
     )
-    parser.add_argument(
-        "part",
-        nargs="?",
-        choices=["coding"],
-        help="coding: a run of Claude Code, drawn as a tree while it grows",
-    )
     parser.add_argument("--fast", action="store_true", help="send the recordings without pauses")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Run the part of the demo that the command line names; return the exit status."""
-    if options.part is not None:
-        from tokenstream.cli._demo import coding
-
-        return coding.run(fast=bool(options.fast))
     return run(program=options.program, fast=bool(options.fast))
 
 
@@ -275,7 +264,6 @@ def _print_end(screen: Screen, program: str) -> None:
     screen.print_line()
     screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
     screen.print_line(f"Try yours:  {program} inspect --help")
-    screen.print_line(f"Agents:     {program} demo coding")
 
 
 class _DemoPlayer:
