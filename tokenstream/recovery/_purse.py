@@ -205,13 +205,14 @@ class Booking(NamedTuple):
         if not self.purse.waits:
             return self.make()
         # What was taken must be known to the caller, or else nobody puts it back.
+        booked = False, Amount()
         with CancelScope(shield=True):
             booked = await to_thread.run_sync(self.make)
         # Not within the block, which might swallow an exception as far as a type checker knows.
         return booked  # noqa: RET504
 
 
-def _check_client(redis: Redis) -> tuple[type[Exception], ...]:
+def _check_client(redis: object) -> tuple[type[Exception], ...]:
     """Check that a client is a `redis.Redis`, and return what it raises."""
     try:
         from redis import Redis as Client

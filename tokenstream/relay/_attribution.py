@@ -58,9 +58,10 @@ def ending_of(source: object) -> Ending | None:
         >>> ending_of(stream), ending_of([])
         ('complete', None)
     """
-    if isinstance(source, StreamBase) and find_money_error(find_driver(source)) is not None:
+    stream: Any = source
+    if isinstance(source, StreamBase) and find_money_error(find_driver(stream)) is not None:
         return "truncated"
-    ending: Ending | None = getattr(getattr(source, "message", None), "ending", None)
+    ending: Ending | None = getattr(getattr(stream, "message", None), "ending", None)
     return ending
 
 

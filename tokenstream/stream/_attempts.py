@@ -246,4 +246,4 @@ class AttemptReport:
         An attempt that resumes an answer has the cost of what it adds; a refused request costs nothing.
         """
         bill = self._bill
-        return bill if bill is None or isinstance(bill, float) else bill.find_cost(self.usage)
+        return bill if bill is None or isinstance(bill, float | int) else bill.find_cost(self.usage)

@@ -348,7 +348,7 @@ def _begin_run(
 def _list_messages(driver: SyncDriver | AsyncDriver, error: BaseException | None = None) -> list[Message]:
     """Return the answer and one that was given up for it, which comes first if they differ by an error."""
     messages, given_up = [driver.message], driver.machine.accumulator.given_up
-    if given_up is not None and given_up.event.discarded is not None:
+    if given_up is not None:
         event = given_up.event
         is_other = error is not None and (
             error is event.error or getattr(error, "partial", None) is event.discarded

@@ -90,7 +90,8 @@ def _name_classes(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, BaseModel) or is_dataclass(value):
         return [type(value).__qualname__, _name_classes(vars(value))]
     if isinstance(value, Mapping):
-        return {str(key): _name_classes(item) for key, item in value.items()}
+        fields: Mapping[object, object] = cast("Any", value)
+        return {str(key): _name_classes(item) for key, item in fields.items()}
     if isinstance(value, set | frozenset | list | tuple):
         names = [_name_classes(item) for item in cast("Collection[Any]", value)]
         return sorted(names, key=to_canonical) if isinstance(value, set | frozenset) else names

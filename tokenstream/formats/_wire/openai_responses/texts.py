@@ -90,7 +90,7 @@ class TextItem(ResponseItem):
         section = self.sections.get(key)
         if section is not None:
             # Some servers give a text and a refusal one index.
-            is_other = {section.part.kind, self.kind_of(content)} == _ANSWER_KINDS
+            is_other = not _ANSWER_KINDS ^ {section.part.kind, self.kind_of(content)}
             if not is_other and (section.part.told or not section.part.closed):
                 return section
             self.parts.note("part_index_reused")
