@@ -76,7 +76,7 @@ class Provider:
         """Return the text, the error and the reports of an answer in which a kind of request is made."""
         url, transport = f"https://provider.test/v1/{FAMILIES[kind][0]}", httpx.MockTransport(self)
         question = {"messages": [{"role": "user", "content": "?"}], "stream": True}
-        asked = {"json": {"model": "m", "input": "?", "background": True, **question}, "retry": retry}
+        asked: Any = {"json": {"model": "m", "input": "?", "background": True, **question}, "retry": retry}
 
         async def read() -> Any:
             async with aconnect(url, client=httpx.AsyncClient(transport=transport), **asked) as stream:

@@ -393,7 +393,7 @@ class TestMoney:
         ) as stream:
             stream.final()
 
-        costs = [report.cost for report in stream.attempts]
+        costs: list[Any] = [report.cost for report in stream.attempts]
         assert stream.attempts[0].usage.source == "estimated"
         assert costs == [_cents(stream.attempts[0].usage), pytest.approx(27)]
         assert stream.cost == sum(costs)
