@@ -165,7 +165,7 @@ class ACP(Conversations["_ACPSession"]):
             session.open_prompts -= 1
         if session is None and ("stopReason" in result or is_dict(error)):
             # Without the requests, the answer is that of the only prompt that is being answered.
-            session = next((each for each in self._conversations.values() if each.is_answering), None)
+            session = next((each for each in self._conversations.values() if each.has_open_turn), None)
         if session is not None:
             session.read_result(result, error if is_dict(error) else None)
 
@@ -189,11 +189,6 @@ class _ACPSession(ConversationReader):
         """The ids of the messages and tool calls of the turn in progress."""
         self._cost: dict[str, float] | None = None
         """The cost of the session so far, in US dollars; None if the agent has not told it."""
-
-    @property
-    def is_answering(self) -> bool:
-        """True while a turn is in progress."""
-        return self._turn is not None
 
     def begin_prompt(self) -> None:
         """Begin a turn for a prompt, or leave the prompt to the time after the turn in progress."""
