@@ -15,7 +15,7 @@ from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import Deadlines, check_option
-from tokenstream.steps._agents.harness import TEXT
+from tokenstream.steps._agents.agentcore import TEXT
 from tokenstream.steps._agents.values import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
 from tokenstream.steps._follow import cannot_follow_error

@@ -17,9 +17,7 @@ from tokenstream.events import (
     PartStart,
     ReasoningDelta,
     TextDelta,
-    ToolCallDelta,
     ToolCallDone,
-    ToolCallStart,
     UsageUpdate,
 )
 from tokenstream.formats import _registry as registry
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
-    from tokenstream.events import CitationAdded, Event
+    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import FinishReason, ToolCall, Usage
@@ -177,21 +175,6 @@ class TextAnswer:
         self.step.feed(delta(text, part=self._part))
         if is_whole:
             self.close_part()
-
-    def add_call(self, call: ToolCall) -> None:
-        """Add a whole call of a tool that the caller of the agent runs."""
-        self.close_part()
-        self._part += 1
-        self.step.feed(ToolCallStart(call.id, call.name, part=self._part))
-        self.step.feed(ToolCallDelta(call.id, call.arguments_text, part=self._part))
-        self.step.feed(ToolCallDone(call, part=self._part))
-
-    def add_citation(self, event: CitationAdded) -> None:
-        """Add a source, which is a part of its own beside the open one."""
-        self.close_part()
-        self._part += 1
-        event.part = self._part
-        self.step.feed(event)
 
     def end(self, reason: FinishReason, usage: Usage | None) -> None:
         """End the answer."""

@@ -84,14 +84,11 @@ class Ledger:
         {'input_tokens': 90}
     """
 
-    __slots__ = ("_are_totals", "_totals")
+    __slots__ = ("_totals",)
 
     def __init__(self) -> None:
         self._totals: dict[str, dict[str, int | float]] = {}
         """The totals of each session, by their names."""
-        self._are_totals: dict[str, bool] = {}
-        """True for each session whose counts are totals, False if they are those of its turns; without an
-        entry, nothing has shown it yet."""
 
     def knows(self, session: str) -> bool:
         """Return True if a total of a session was kept."""
@@ -121,25 +118,6 @@ class Ledger:
         own = self.subtract(session, totals)
         self.keep(session, totals)
         return own
-
-    def take_either(self, session: str, counts: dict[str, NumberT], *, is_beyond: bool) -> dict[str, NumberT]:
-        """Return the counts of a turn, from counts that may be those of the turn or of the whole session.
-
-        Totals only grow, so one that is smaller than before shows that each turn is counted by itself.
-
-        Example:
-            >>> ledger = Ledger()
-            >>> ledger.take_either("s1", {"input_tokens": 500}, is_beyond=False)
-            {'input_tokens': 500}
-            >>> ledger.take_either("s1", {"input_tokens": 1_200}, is_beyond=True)
-            {'input_tokens': 700}
-        """
-        if self._has_begun_anew(session, counts):
-            self._are_totals[session] = False
-        elif is_beyond and self.knows(session):
-            self._are_totals.setdefault(session, True)
-        own = self.take(session, counts)
-        return own if self._are_totals.get(session) else counts
 
     def _has_begun_anew(self, session: str, totals: dict[str, NumberT]) -> bool:
         """Return True if totals are smaller than those that were kept last."""
@@ -366,7 +344,7 @@ class Steps(RunNode):
         iterable supports; `close`, `with` and `async with` act on the original. Steps
         that begin within a step's `with` block are parts of that step.
 
-        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode, Cursor, Amp, Pi, goose), the
+        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode, Cursor, Amp, Pi), the
         events of Google's Agent Development Kit, and the tasks of agents that speak A2A become turns,
         which are also in `turns`; the loop gets each line as the object that it holds.
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.steps.agents.support import FOLDER, follow
-from tests.steps.agents.test_other_agents import AMP, GOOSE
+from tests.steps.agents.test_other_agents import AMP
 from tokenstream.steps import Step
 
 _RECORDED = {path.stem: path for path in sorted(FOLDER.rglob("*.jsonl"))}
-_MADE = {"amp": AMP, "goose": GOOSE}
+_MADE = {"amp": AMP}
 _WRONG: list[Any] = [None, True, 0, -1, 1.5, "", "x", [], ["a", None], [[]], {}, {"type": "text"}, 10**30]
 
 

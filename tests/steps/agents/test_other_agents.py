@@ -1,4 +1,4 @@
-"""Runs of Cursor, Amp, Pi and goose, from recordings and from lines made by the agents' own types."""
+"""Runs of Cursor, Amp and Pi, from recordings and from lines made by the agents' own types."""
 
 from __future__ import annotations
 
@@ -103,41 +103,6 @@ AMP_FAILS = {
 def arguments_of(step: Any) -> Any:
     """Return the arguments of the call that began a step."""
     return step.cause.arguments
-
-
-def _said(id: str | None, *content: dict[str, Any], role: str = "assistant") -> dict[str, Any]:
-    message: dict[str, Any] = {"id": id, "role": role, "created": 1, "content": list(content), "metadata": {}}
-    return {"type": "message", "message": message}
-
-
-_CALL = {"name": "developer__shell", "arguments": {"command": "ls"}}
-GOOSE: list[dict[str, Any]] = [
-    _said("m1", {"type": "thinking", "thinking": "Files.", "signature": ""}),
-    _said("m1", {"type": "text", "text": "I "}),
-    _said("m1", {"type": "text", "text": "look."}),
-    _said("m1", {"type": "toolRequest", "id": "call_1", "toolCall": {"status": "success", "value": _CALL}}),
-    {"type": "notification", "extension_id": "developer", "log": {"message": "running"}},
-    _said(
-        "m2",
-        {
-            "type": "toolResponse",
-            "id": "call_1",
-            "toolResult": {
-                "status": "success",
-                "value": {"content": [{"type": "text", "text": "a.txt"}], "isError": False},
-            },
-        },
-        role="user",
-    ),
-    _said("m3", {"type": "toolRequest", "id": "call_2", "toolCall": {"status": "success", "value": _CALL}}),
-    _said(
-        None,
-        {"type": "toolResponse", "id": "call_2", "toolResult": {"status": "error", "error": "timed out"}},
-        role="user",
-    ),
-    _said("m4", {"type": "text", "text": "One file."}),
-    {"type": "complete", "total_tokens": 42},
-]
 
 
 def _body_of(lines: list[dict[str, Any]]) -> bytes:
@@ -254,39 +219,13 @@ def test_amp_is_read_in_the_manner_of_claude_code() -> None:
     assert (turn.usage.input_tokens, turn.usage.output_tokens) == (30, 9)
 
 
-def test_goose_becomes_a_turn_with_texts_and_tools() -> None:
-    """Lines with the same id are one message."""
-    run, _, error = follow(GOOSE)
-
-    (turn,) = run.turns
-    assert (error, run.agent) == (None, "goose")
-    assert (turn.state, turn.result, turn.usage.total_tokens) == ("done", "One file.", 42)
-    assert [message.text for message in turn.step.messages] == ["I look.", "One file."]
-    assert turn.step.messages[0].reasoning == "Files."
-    assert tools_of(turn.step) == [
-        ("developer__shell", "done", "a.txt"),
-        ("developer__shell", "failed", None),
-    ]
-    assert arguments_of(turn.step.steps[0]) == {"command": "ls"}
-
-
-def test_an_error_of_goose_fails_the_turn_that_still_completes() -> None:
-    """`complete` comes after an error as well."""
-    lines = [*GOOSE[:3], {"type": "error", "error": "no credit"}, GOOSE[-1]]
-
-    (turn,) = follow(lines)[0].turns
-
-    assert (turn.state, turn.error) == ("failed", "ProviderError: goose reports an error: no credit")
-    assert turn.step.text == "I look."
-
-
 def _bodies() -> list[Any]:
     recorded = [pytest.param(name, marks=_needs_recordings) for name in _BESIDE]
-    return [*recorded, "amp", "amp fails", "goose"]
+    return [*recorded, "amp", "amp fails"]
 
 
 def _read(name: str) -> bytes:
-    made = {"amp": AMP, "amp fails": [*AMP[:4], AMP_FAILS], "goose": GOOSE}
+    made = {"amp": AMP, "amp fails": [*AMP[:4], AMP_FAILS]}
     return _body_of(made[name]) if name in made else _recorded(name)
 
 

@@ -81,6 +81,20 @@ def test_an_unknown_agent_that_has_failed_keeps_its_exit_code() -> None:
     assert (type(failed), type(unknown)) == (ProviderError, NotAStream)
 
 
+@pytest.mark.parametrize(
+    ("agent", "advice"),
+    [
+        ("goose", r'agent="acp"'),
+        ("bedrock-agent", r"run\.step\(…\)"),
+        ("agentcore-harness", r"run\.step\(…\)"),
+    ],
+)
+def test_the_name_of_an_agent_without_a_reader_is_told_the_way_out(agent: str, advice: str) -> None:
+    """No lines of the program itself were recorded, so nothing here claims to read them."""
+    with pytest.raises(MisuseError, match=f"{agent}.* has no reader: .*{advice}"):
+        _loop([{"type": "complete", "total_tokens": 42}], agent=agent)
+
+
 def test_a_payload_of_a_model_is_still_told_at_once() -> None:
     """It belongs to a step, and the first one says so."""
     chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}

@@ -36,15 +36,11 @@ _MOST_NAME = 40
 _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches an event type that looks like a name, and so cannot be text of a user."""
 
-INVOKE_AGENT_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
+_INVOKE_AGENT_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
 """The fields of which each trace of InvokeAgent has one."""
 _FLOW_EVENTS = frozenset({"flowOutputEvent", "flowCompletionEvent", "flowTraceEvent"})
 HARNESS = "a run of AgentCore's InvokeHarness"
-INVOKE_AGENT = "a run of Bedrock's InvokeAgent"
 SNOWFLAKE = "a tool call of Snowflake Cortex"
-
-_FOLLOWED = {HARNESS: "agentcore-harness", INVOKE_AGENT: "bedrock-agent"}
-"""The agents whose runs these are, which `run.follow` reads."""
 
 
 def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
@@ -252,9 +248,7 @@ def refusal(name: str) -> NotAStream:
         >>> str(refusal("a trace"))
         'the stream is a trace, which is not read'
     """
-    agent = _FOLLOWED.get(name)
-    advice = "" if agent is None else f" as an answer: follow it, as in run.follow(events, agent={agent!r})"
-    return mark_cause(NotAStream(f"the stream is {name}, which is not read{advice}"), "unknown_format")
+    return mark_cause(NotAStream(f"the stream is {name}, which is not read"), "unknown_format")
 
 
 def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
@@ -290,7 +284,7 @@ def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:
     if event == "chunk" or is_dict(payload.get("chunk")):
         return "bytes" in payload or "bytes" in dict_of(payload, "chunk")
     trace = payload if event == "trace" else dict_of(payload, "trace")
-    return not trace.keys().isdisjoint(INVOKE_AGENT_FIELDS) or "invocationInputs" in dict_of(
+    return not trace.keys().isdisjoint(_INVOKE_AGENT_FIELDS) or "invocationInputs" in dict_of(
         payload, "returnControl"
     )
 
@@ -308,7 +302,7 @@ def _is_snowflake(payload: dict[str, Any], _event: str) -> bool:
 
 
 _KNOWN: dict[str, Callable[[dict[str, Any], str], bool]] = {
-    INVOKE_AGENT: _is_invoke_agent,
+    "a run of Bedrock's InvokeAgent": _is_invoke_agent,
     "a run of Bedrock's InvokeFlow": _is_flow,
     HARNESS: _is_harness,
     SNOWFLAKE: _is_snowflake,

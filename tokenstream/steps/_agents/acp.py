@@ -9,7 +9,6 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.message import Usage
 from tokenstream.steps._agents import REMEMBERED
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of
@@ -19,7 +18,7 @@ from tokenstream.steps._turn import AgentSteer, refuse_idle
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._steer import Steer
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -95,7 +94,7 @@ class ACP(Conversations["_ACPSession"]):
             session.is_replayed = True
         else:
             self._prompts[str(id)] = session
-            session.begin_prompt(given.get("prompt"))
+            session.begin_prompt()
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a message says."""
@@ -166,7 +165,7 @@ class ACP(Conversations["_ACPSession"]):
             session.open_prompts -= 1
         if session is None and ("stopReason" in result or is_dict(error)):
             # Without the requests, the answer is that of the only prompt that is being answered.
-            session = next((each for each in self._conversations.values() if each.is_answering), None)
+            session = next((each for each in self._conversations.values() if each.has_open_turn), None)
         if session is not None:
             session.read_result(result, error if is_dict(error) else None)
 
@@ -188,21 +187,11 @@ class _ACPSession(ConversationReader):
         """The id of the last message by the kind of its part."""
         self._own_ids = RecentIds(REMEMBERED)
         """The ids of the messages and tool calls of the turn in progress."""
-        self._prompt_size = 0
-        """Number of characters of the prompts of the turn in progress, and of those that wait for its end."""
-        self._most_used = 0
-        """The most tokens that the agent has counted in the model's context; 0 if it has counted none."""
         self._cost: dict[str, float] | None = None
         """The cost of the session so far, in US dollars; None if the agent has not told it."""
 
-    @property
-    def is_answering(self) -> bool:
-        """True while a turn is in progress."""
-        return self._turn is not None
-
-    def begin_prompt(self, prompt: Json) -> None:
+    def begin_prompt(self) -> None:
         """Begin a turn for a prompt, or leave the prompt to the time after the turn in progress."""
-        self._prompt_size += len(dumps(prompt))
         self._has_prompts = True
         self.open_prompts += 1
         self._open_turn()
@@ -234,11 +223,7 @@ class _ACPSession(ConversationReader):
         if self._turn is None:
             return
         reason = text_of(result, "stopReason")
-        usage = self._own_usage(self._turn.step, _usage_in(result))
-        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), usage)
-        if not self.open_prompts:
-            # The next turn's prompt may have been sent already.
-            self._prompt_size = 0
+        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), _usage_in(result))
         self._own_ids = RecentIds(REMEMBERED)
         if self._cost is not None:
             self._run.costs.keep(self.id, self._cost)
@@ -251,24 +236,6 @@ class _ACPSession(ConversationReader):
             self._end_turn(None)
 
     # -- within ------------------------------------------------------------
-
-    def _own_usage(self, step: Step, told: Usage | None) -> Usage | None:
-        """Return the tokens of the turn, also if the agent counts the whole session.
-
-        Quirk (Copilot CLI 1.0.102, 2026-11): its counts are those "across all turns", as the schema calls
-        them in one place, and other agents' those "for this turn", as it calls them in another. Each request
-        of a turn has at most what the session had before and what has come since: a turn with more is none.
-        """
-        if not told:
-            return told
-        counts = {name: n for name in _COUNTS.values() if (n := getattr(told, name)) is not None}
-        earlier = self._run.tokens.totals_of(self.id)
-        context = self._most_used or earlier.get("input_tokens", 0) + earlier.get("output_tokens", 0)
-        new = self._prompt_size + sum(len(message.text) for message in step.messages)
-        new += sum(len(str(tool.result)) for tool in step.steps)
-        most = (len(step.steps) + 1) * (context + new)
-        own = self._run.tokens.take_either(self.id, counts, is_beyond=counts.get("input_tokens", 0) > most)
-        return Usage(**own)
 
     def _is_late(self, kind: str, update: dict[str, Json]) -> bool:
         """Return True for an update of a turn that has ended: it belongs to no other one.
@@ -329,9 +296,7 @@ class _ACPSession(ConversationReader):
 
     def _read_usage(self, update: dict[str, Json]) -> None:
         """Note how full the model's context is, and what the session has cost so far."""
-        used = int_of(update, "used")
-        self._run.context_used, self._run.context_size = used, int_of(update, "size")
-        self._most_used = max(self._most_used, used or 0)
+        self._run.context_used, self._run.context_size = int_of(update, "used"), int_of(update, "size")
         cost = dict_of(update, "cost")
         amount = float_of(cost, "amount")
         if amount is not None and text_of(cost, "currency") == "USD":

@@ -13,17 +13,16 @@ from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
-from tokenstream.steps._agents.bedrock_agent import BedrockAgent
+from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.codex_server import CodexServer
-from tokenstream.steps._agents.harness import AgentCore, AgentCoreHarness, is_exception
 from tokenstream.steps._agents.hosted import AnthropicAgentsRun, MistralConversationsRun
 from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
 from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
 from tokenstream.steps._agents.protocols import MCP, A2ATasks
-from tokenstream.steps._agents.text_agents import CursorCLI, GeminiCLI, Goose, Pi
+from tokenstream.steps._agents.text_agents import CursorCLI, GeminiCLI, Pi
 from tokenstream.steps._agents.values import line_of
 
 if TYPE_CHECKING:
@@ -44,11 +43,8 @@ _ALL = (
     OpenCodeServer,
     CursorCLI,
     Pi,
-    Goose,
     ADK,
     AgentCore,
-    AgentCoreHarness,
-    BedrockAgent,
     A2ATasks,
     MCP,
     OpenAIAgentsRun,
@@ -65,6 +61,13 @@ _READERS: dict[str, type[AgentReader]] = {
     "qwen-code": ClaudeCode,
 }
 """The readers by the names of agents."""
+_BUILD_IT = "read its events yourself, and build the run with run.step(…)"
+_WAYS_OUT = {
+    "goose": 'start it as `goose acp`, and follow it with agent="acp"',
+    "bedrock-agent": _BUILD_IT,
+    "agentcore-harness": _BUILD_IT,
+}
+"""The ways to follow agents without a reader, by their names."""
 _SESSIONS = frozenset({"session_id", "sessionID", "invocation_id"})
 """Fields of agents' lines that payloads of models do not have."""
 _SHOWN = 5
@@ -201,6 +204,8 @@ def find_reader(line: dict[str, Json]) -> Callable[[Steps], AgentReader] | None:
 
 def reader_named(name: str) -> Callable[[Steps], AgentReader]:
     """Return a function that makes the reader of an agent."""
+    if name in _WAYS_OUT:
+        raise MisuseError(f"agent={name!r} has no reader: {_WAYS_OUT[name]}")
     if name not in _READERS:
         raise MisuseError(f"agent= is one of {', '.join(_READERS)}, and not {name!r}")
     return partial(_make, _READERS[name], name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, is_list, text_of
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.anthropic_agents import AnthropicAgents as SessionFormat
 from tokenstream.steps._agents import AgentReader
+from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class AnthropicAgentsRun(AgentReader):
         elif kind == "agent.thread_message_received":
             sender = self._threads.get(text_of(line, "from_session_thread_id") or "")
             if sender is not None:
-                sender.result = _text_in(line.get("content"))
+                sender.result = text_in(line.get("content"))
         else:
             self._read_state(line, kind)
 
@@ -119,7 +120,7 @@ class AnthropicAgentsRun(AgentReader):
         """Read an event about the turn as a whole."""
         turn = self._turn
         if kind == "agent.message":
-            self._result = _text_in(line.get("content")) or self._result
+            self._result = text_in(line.get("content")) or self._result
         elif kind == "session.error":
             error = dict_of(line, "error")
             self._complaint = text_of(error, "message"), text_of(error, "type")
@@ -183,7 +184,7 @@ class AnthropicAgentsRun(AgentReader):
         """End the step of a tool with its result."""
         id = text_of(line, *_IDS_OF_CALLS) or ""
         content = line.get("content")
-        text = _text_in(content)
+        text = text_in(content)
         failure = (text or "it failed") if line.get("is_error") is True else None
         self._end_tool(id, content if text is None else text, failure=failure)
         self._run.requests.note_answered(id)
@@ -204,13 +205,6 @@ class AnthropicAgentsRun(AgentReader):
             return
         self._threads.pop(thread or "", None)
         step.end(self._failure(_FAILURES[word], code=word) if word in _FAILURES else None)
-
-
-def _text_in(content: Json) -> str | None:
-    """Return the text in the blocks of a message or of a result; None if there is none."""
-    blocks: list[dict[str, Any]] = [content] if is_dict(content) else dicts_of(content)
-    texts = [text_of(block, "text") for block in blocks]
-    return "\n".join([text for text in texts if text]) or None
 
 
 class MistralConversationsRun(AgentReader):

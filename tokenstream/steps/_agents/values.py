@@ -141,7 +141,7 @@ def value_in(line: bytes) -> Json:
 
 
 def text_in(content: Json) -> str | None:
-    r"""Return the text of a tool's result, which may be a text or a list of blocks.
+    r"""Return the text of a message or of a tool's result: a text, a block or a list of blocks.
 
     Example:
         >>> text_in("a"), text_in([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), text_in([])
@@ -149,7 +149,7 @@ def text_in(content: Json) -> str | None:
     """
     if isinstance(content, str):
         return content
-    texts = [text_of(block, "text") for block in dicts_of(content)]
+    texts = [text_of(block, "text") for block in dicts_of([content] if is_dict(content) else content)]
     return "\n".join([text for text in texts if text]) or None
 
 
