@@ -193,36 +193,10 @@ __all__ = [
 # Loaded when first used: a program that imports this package at its start
 # loads pydantic and the rest only when it reads its first stream.
 _NAMES = {
+    # The errors are all names that stand in no row.
     "_basics.version": ("__version__",),
     "_connect": ("aconnect", "connect"),
     "_decoder": ("Decoder",),
-    "errors": (
-        "AnswerRejected",
-        "CallStoreUnavailable",
-        "CallUncertain",
-        "CallsDiffer",
-        "ConcurrentRead",
-        "ConnectError",
-        "GuardFailed",
-        "InvalidJSON",
-        "LimitExceeded",
-        "MisuseError",
-        "NotAStream",
-        "NotExpressible",
-        "OutputIncomplete",
-        "OutputInvalid",
-        "PositionLost",
-        "ProtocolError",
-        "ProviderError",
-        "StatusError",
-        "StreamClosed",
-        "StreamConsumed",
-        "StreamError",
-        "StreamInterrupted",
-        "StreamStalled",
-        "StreamTruncated",
-        "TokenStreamError",
-    ),
     "events": (
         "CitationAdded",
         "Event",
@@ -290,5 +264,7 @@ _ROOMS = (
 
 __getattr__, __dir__ = make_lazy_loader(
     globals(),
-    {name: home for home, names in _NAMES.items() for name in names} | {room: room for room in _ROOMS},
+    dict.fromkeys(__all__, "errors")
+    | {name: home for home, names in _NAMES.items() for name in names}
+    | {room: room for room in _ROOMS},
 )
