@@ -60,24 +60,15 @@ __all__ = [
 
 __getattr__, __dir__ = make_lazy_loader(
     globals(),
-    {
-        "AnswerExpired": "journal",
-        "Bounds": "journal",
-        "Journal": "journal",
-        "JournalError": "journal",
-        "JournalUnavailable": "journal",
-        "MemoryJournal": "journal",
+    dict.fromkeys(__all__, "journal")
+    | {
         "ProtocolName": "_encoders",
-        "RedisJournal": "journal",
         "Response": "_asgi.response_type",
-        "TooManyAnswers": "journal",
         "assets": "_asgi.assets",
         "encode": "_encode",
         "headers": "_protocols",
         "losses": "_protocols",
         "payloads": "_encode",
-        "UnknownAnswer": "journal",
-        "UnknownPosition": "journal",
         "follow": "_asgi.follow",
         "is_cross_site": "_asgi.origins",
         "respond": "_asgi.respond",
