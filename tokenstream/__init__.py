@@ -236,35 +236,23 @@ _NAMES = {
     "session": ("AsyncSession", "Session"),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
+    "accumulator": (),
+    "call_store": (),
+    "departures": (),
+    "errors": (),
+    "formats": (),
+    "framing": (),
+    "otel": (),
+    "relay": (),
+    "stages": (),
+    "terminal": (),
+    "testing": (),
+    "turns": (),
 }
-_ROOMS = (
-    "accumulator",
-    "call_store",
-    "departures",
-    "errors",
-    "events",
-    "formats",
-    "framing",
-    "limits",
-    "message",
-    "otel",
-    "partial_json",
-    "recovery",
-    "relay",
-    "router",
-    "schemas",
-    "session",
-    "stages",
-    "steps",
-    "stream",
-    "terminal",
-    "testing",
-    "turns",
-)
 
 __getattr__, __dir__ = make_lazy_loader(
     globals(),
     dict.fromkeys(__all__, "errors")
     | {name: home for home, names in _NAMES.items() for name in names}
-    | {room: room for room in _ROOMS},
+    | {room: room for room in _NAMES if not room.startswith("_")},
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.told import TextFinder, Told
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
@@ -97,7 +98,7 @@ class Connection:
 
     def __init__(
         self,
-        format: str | type[Format] | Format | None,
+        format: FormatChoice,
         *,
         limits: Limits,
         pings: bool,

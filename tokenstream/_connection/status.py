@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.formats._base import Format
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Limits
 
 _MAX_CHARACTERS = 200
@@ -291,7 +292,7 @@ class ErrorBody:
         head: ResponseHead,
         *,
         limits: Limits = DEFAULT_LIMITS,
-        expected: str | type[Format] | Format | None = None,
+        expected: FormatChoice = None,
     ) -> None:
         self._head, self._limits, self._expected = head, limits, expected
         self._body = bytearray()

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
     from tokenstream.stages._guards.guards import Guards
@@ -202,7 +203,7 @@ class Machine:
 
     def __init__(
         self,
-        format: str | type[Format] | Format | None,
+        format: FormatChoice,
         *,
         content_type: str | None,
         limits: Limits | None,
@@ -454,9 +455,7 @@ class Machine:
             self._superseded = [each for each in self._superseded if each() is not None]
             self._superseded.append(ref(superseded))
 
-    def expect_format(
-        self, format: str | type[Format] | Format | None, make_stage: StageFactory | None
-    ) -> None:
+    def expect_format(self, format: FormatChoice, make_stage: StageFactory | None) -> None:
         """Expect another format, or any, from the next connection on, and another stage for its events."""
         self.wanted, self.make_stage = format, make_stage
 

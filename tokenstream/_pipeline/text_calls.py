@@ -48,8 +48,9 @@ class _Candidate:
 
     def may_be(self, other: _Candidate) -> bool:
         """Return True if another call stands elsewhere, and has the same name."""
-        is_elsewhere = (self.text_call is None) is not (other.text_call is None)
-        return is_elsewhere and self.start.name == other.start.name
+        return (self.text_call is None) is not (
+            other.text_call is None
+        ) and self.start.name == other.start.name
 
 
 class CallsInText:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream._apis import APIRecord
     from tokenstream._basics.loose import Json
     from tokenstream._sources import Deferred
-    from tokenstream.formats._base import Format
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
     from tokenstream.recovery import Retry
@@ -95,7 +95,7 @@ class _RepeatedRequests(SourceOpener):
     _previous: ref[_RepeatedRequests] | None = None
     """The opener of the attempt before; None if that is this one, or has sent no request."""
 
-    def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
+    def __init__(self, asked: Asked, format: FormatChoice) -> None:
         super().__init__(do_nothing, format)
         self.arguments = asked
         method, url, _, _, options = asked

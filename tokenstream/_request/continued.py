@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.joint import Prefill
     from tokenstream._basics.loose import Json
-    from tokenstream.formats._base import Format
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
 
@@ -36,9 +36,7 @@ _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
 
 
-def check_continuable(
-    method: str, options: dict[str, Any], format: str | type[Format] | Format | None
-) -> None:
+def check_continuable(method: str, options: dict[str, Any], format: FormatChoice) -> None:
     """Check that a request can be turned into one that continues an answer."""
     payload: Any = options.get("json")
     if method.upper() != "POST" or not is_dict(payload):

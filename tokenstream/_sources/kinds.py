@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
-    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
 
 
 class Reading(NamedTuple):
     """The format and the stage with which to read one source, unless the stream that reads it has its own."""
 
-    format: str | type[Format] | Format | None
+    format: FormatChoice
     """The answer's format; None to detect it."""
     make_stage: StageFactory | None
     """Creates the stage that the format's events pass through; None for no stage."""

@@ -207,7 +207,7 @@ class RedisCallStore:
         retry_failed: bool = False,
         same_calls: bool = False,
     ) -> None:
-        kind, _ = _client_classes()
+        kind, _ = client_classes()
         self._calls: _RedisCalls[Any] = _RedisCalls(kind, client, prefix, keep)
         self.lease = check_lease(lease)
         """Seconds within which a call has to end."""
@@ -307,7 +307,7 @@ class AsyncRedisCallStore:
         retry_failed: bool = False,
         same_calls: bool = False,
     ) -> None:
-        _, kind = _client_classes()
+        _, kind = client_classes()
         self._calls: _RedisCalls[Awaitable[Any]] = _RedisCalls(kind, client, prefix, keep)
         self.lease = check_lease(lease)
         """Seconds within which a call has to end."""
@@ -372,13 +372,13 @@ class AsyncRedisCallStore:
             raise self._calls.make_error(error) from error
 
 
-def _client_classes() -> tuple[type, type]:
+def client_classes(user: str = "this store") -> tuple[type, type]:
     """Return the classes of redis-py's clients: the plain one, and the asynchronous one."""
     try:
         from redis import Redis
         from redis.asyncio import Redis as AsyncRedis
     except ImportError as error:
-        msg = 'this store needs redis-py: install it with pip install "llm-tokenstream[redis]"'
+        msg = f'{user} needs redis-py: install it with pip install "llm-tokenstream[redis]"'
         raise MisuseError(msg) from error
     return Redis, AsyncRedis
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.untrusted import is_dict, text_of
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
+
+    FormatChoice: TypeAlias = str | type[Format] | Format | None
+    """A format as the caller names it; None if it is detected."""
 
 # Detection asks the formats in this order, and loads each one just before asking it, so the most common
 # formats are first. No two formats claim the same payload.
@@ -122,7 +125,7 @@ def format_of_path(path: str) -> str | None:
     return None
 
 
-def format_of_request(url: str, format: str | type[Format] | Format | None) -> str | None:
+def format_of_request(url: str, format: FormatChoice) -> str | None:
     """Return the name of a request's format: the caller's or else that of its path; None if not known."""
     if format is None:
         from tokenstream._basics.url import split_url

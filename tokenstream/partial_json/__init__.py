@@ -32,20 +32,14 @@ __all__ = [
 
 # Loaded on first use: the parser itself needs neither pydantic's type adapters nor
 # the package that defines the `Allow` flags.
-_HOMES = {
+_HOMES = dict.fromkeys(__all__, "_events") | {
     "Allow": "_show",
-    "JSONEvent": "_events",
-    "JSONKind": "_events",
     "Lenient": "_repairs",
     "MISSING": "_missing",
     "Partial": "_typed.partial",
     "PartialJSONParser": "_parser",
-    "Path": "_events",
     "Repair": "_repairs",
     "Show": "_show",
-    "StringDelta": "_events",
-    "ValueDone": "_events",
-    "ValueStart": "_events",
 }
 
 __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

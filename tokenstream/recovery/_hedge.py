@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream._sources import AsyncSource
     from tokenstream.errors import MisuseError
-    from tokenstream.formats._base import Format
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Message, Usage
     from tokenstream.recovery._current import CurrentAttempt
@@ -164,7 +164,7 @@ class Contender:
     def __init__(
         self,
         open_source: Callable[[], Awaitable[AsyncSource]],
-        format: str | type[Format] | Format | None,
+        format: FormatChoice,
         limits: Limits | None,
         deadlines: Deadlines,
         clock: Callable[[], float],

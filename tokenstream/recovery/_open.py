@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.joint import Prefill
     from tokenstream._connection.head import ResponseHead
-    from tokenstream.formats._base import Format
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
     from tokenstream.recovery._retry import Fallback, Opens, Retry
@@ -77,7 +77,7 @@ class SourceOpener(ABC):
     """Takes what an attempt may cost before its request is sent; an awaitable for an `AsyncStream`. None
     without `Retry.most`."""
 
-    def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
+    def __init__(self, opens: Opens, format: FormatChoice) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
         self.takes_attempt = self.makes_request or takes_attempt(opens, is_async=self.is_async)

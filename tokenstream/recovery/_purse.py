@@ -113,16 +113,10 @@ class Purse:
         """The most tokens of all requests and answers; None for no bound."""
         self._file = None if file is None else os.fspath(file)
         self._redis = redis
-        self.failures: tuple[type[Exception], ...] = (
-            OSError,
-            *(_check_client(redis) if redis is not None else ()),
-        )
+        self.failures = (OSError,) if redis is None else (OSError, _find_error_of(redis))
         """What changing the file or talking with Redis raises."""
         self._name = name
         self._spent, self._lock = Amount(), Lock()
-
-    def __repr__(self) -> str:
-        return f"Purse(most={self.most}, tokens={self.tokens})"
 
     @property
     def spent(self) -> float:
@@ -212,18 +206,16 @@ class Booking(NamedTuple):
         return booked  # noqa: RET504
 
 
-def _check_client(redis: object) -> tuple[type[Exception], ...]:
-    """Check that a client is a `redis.Redis`, and return what it raises."""
-    try:
-        from redis import Redis as Client
-        from redis import RedisError
-    except ImportError as error:
-        raise MisuseError(
-            'redis= needs redis-py: install it with pip install "llm-tokenstream[redis]"'
-        ) from error
-    if not isinstance(redis, Client):
+def _find_error_of(redis: object) -> type[Exception]:
+    """Check that a client is a `redis.Redis`, and return the class of its errors."""
+    from tokenstream.call_store._redis import client_classes
+
+    client, _ = client_classes("redis=")
+    if not isinstance(redis, client):
         raise MisuseError(f"redis= is a redis.Redis, also for an AsyncStream, and not {type(redis).__name__}")
-    return (RedisError,)
+    from redis import RedisError
+
+    return RedisError
 
 
 def _read(file: FileIO, path: str) -> Amount:

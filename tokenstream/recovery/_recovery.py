@@ -44,11 +44,9 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream._pipeline.seam import Seam
     from tokenstream._sources import Deferred
-    from tokenstream.errors import OutputIncomplete
     from tokenstream.events import Event
     from tokenstream.message import Usage
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._purse import Booking
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
     from tokenstream.stream._reading.silence import Silence
@@ -232,14 +230,6 @@ class Recovery:
         if self._itinerary.prices[0].function is not None:
             return self._itinerary.prices[0].of
         return require_tariff(opener.asked, opener.format, "Budget(most=)").find_cost
-
-    def find_money_error(self, stop_reason: str | None) -> OutputIncomplete | None:
-        """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
-        return None if self.spending is None else self.spending.find_error(stop_reason)
-
-    def take_booking(self) -> Booking | None:
-        """Return what books the cost of the answer in its purse, once it has ended; None without one."""
-        return None if self.spending is None else self.spending.take_booking()
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; `Route.price` may raise, only once."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.meter import Metrics
     from tokenstream.stream._attempts import AttemptReport
-    from tokenstream.stream._opening import Recovers
     from tokenstream.stream._pauses import Leg
     from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._tap.onlooker import Onlooker
@@ -119,11 +118,9 @@ class StreamBase(ErasedGeneric[DriverT]):
             return sum(known) if len(known) == len(costs) else None
         tariff = find_tariff(driver.machine.asked.request, driver.machine.format)
         usage = driver.accumulator.counted
-        return (
-            None
-            if tariff is None or not usage or self.message.ending == "streaming"
-            else tariff.find_cost(usage)
-        )
+        if tariff is None or not usage or self.message.ending == "streaming":
+            return None
+        return tariff.find_cost(usage)
 
     def _take_final(self) -> Message:
         """Return the answer, of which all was read; raise an error if `Retry.most` has stopped it."""
@@ -159,8 +156,8 @@ def find_money_error(driver: Driver | Onlooker) -> OutputIncomplete | None:
     """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
     stream: Any = driver
     # The onlooker of a tap has no recovery.
-    recovery: Recovers | None = getattr(driver, "recovery", None)
-    return None if recovery is None else recovery.find_money_error(stream.verdict.stop_reason)
+    spending: Any = getattr(getattr(driver, "recovery", None), "spending", None)
+    return None if spending is None else spending.find_error(stream.verdict.stop_reason)
 
 
 def find_driver(stream: object) -> Driver | Onlooker:

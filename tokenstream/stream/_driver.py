@@ -486,7 +486,8 @@ class Driver(UncopyableObject):
 
     def take_booking(self) -> Any:  # noqa: ANN401 - a `Booking`, whose module comes after this one
         """Return what books the cost of the answer in its purse; None before its end, and without one."""
-        return self.recovery.take_booking() if self.recovery is not None and self.phase is ENDED else None
+        spending = None if self.recovery is None else self.recovery.spending
+        return spending.take_booking() if spending is not None and self.phase is ENDED else None
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.machine import Machine
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
-    from tokenstream.errors import OutputIncomplete, StreamError
-    from tokenstream.formats._base import Format
+    from tokenstream.errors import StreamError
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._pauses import Leg
@@ -29,6 +29,9 @@ First: TypeAlias = Literal["head", "event"]
 
 class Recovers(Protocol):
     """Interface through which a driver continues, from another source, an answer that broke off."""
+
+    spending: Any
+    """The costs of all attempts, in a class of a room above; None if they are not limited."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -49,14 +52,6 @@ class Recovers(Protocol):
 
     def make_cancelling(self) -> Deferred | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
-        ...
-
-    def find_money_error(self, stop_reason: str | None) -> OutputIncomplete | None:
-        """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
-        ...
-
-    def take_booking(self) -> Any:  # noqa: ANN401 - a `Booking`, of a room above
-        """Return what books the cost of the answer, once it has ended; None if nothing is to be booked."""
         ...
 
     def find_cost(self) -> None:
@@ -90,7 +85,7 @@ def has_begun(driver: Driver, first: First) -> bool:
     return first == "head" or has_event
 
 
-def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> None:
+def prepare(deferred: Deferred, format: FormatChoice) -> None:
     """Import the modules that a request and its answer need, so that loading is not part of the timing."""
     deferred.prepare()
     # `asked` has the address and the JSON of a request; None if other code sends the request.

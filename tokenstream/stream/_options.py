@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint
     from tokenstream.stages import Reorder
@@ -26,7 +26,7 @@ Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 class Options(NamedTuple):
     """The caller's options for reading a stream."""
 
-    format: str | type[Format] | Format | None = None
+    format: FormatChoice = None
     limits: Limits | None = None
     deadlines: Deadlines | None = None
     started_at: float | None = None

@@ -11,7 +11,7 @@ from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Format
+    from tokenstream.formats._registry import FormatChoice
 
 _ADDS_CACHED = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
 """Formats whose number of input tokens leaves out the cached ones."""
@@ -52,7 +52,7 @@ class Tariff(NamedTuple):
         return fixed + (many - fixed) / _MANY * ((usage.output_tokens or 0) - spoken)
 
 
-def adds_cached(asked: tuple[str, object] | None, format: str | type[Format] | Format | None) -> bool:
+def adds_cached(asked: tuple[str, object] | None, format: FormatChoice) -> bool:
     """Return True if the provider of a request counts cached tokens apart from the input tokens."""
     return format_of_request(asked[0] if asked else "", format) in _ADDS_CACHED
 
@@ -63,9 +63,7 @@ def count_tokens(usage: Usage, *, adds_cached: bool) -> int:
     return (usage.input_tokens or 0) + cached + (usage.output_tokens or 0)
 
 
-def find_tariff(
-    asked: tuple[str, object] | None, format: str | type[Format] | Format | None
-) -> Tariff | None:
+def find_tariff(asked: tuple[str, object] | None, format: FormatChoice) -> Tariff | None:
     """Return the tariff for the address and the JSON of a request; None if these name no model."""
     url, payload = asked or ("", None)
     model = model_in(payload, url)
@@ -74,9 +72,7 @@ def find_tariff(
     return Tariff(model, url, adds_cached(asked, format))
 
 
-def require_tariff(
-    asked: tuple[str, object] | None, format: str | type[Format] | Format | None, option: str
-) -> Tariff:
+def require_tariff(asked: tuple[str, object] | None, format: FormatChoice, option: str) -> Tariff:
     """Return the tariff for a request; refuse one without a price, which an option would not bound."""
     tariff = find_tariff(asked, format)
     if tariff is None or tariff.find_cost(Usage(input_tokens=1, output_tokens=1)) is None:

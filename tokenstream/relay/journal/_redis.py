@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tokenstream.call_store import AsyncRedisCallStore
+from tokenstream.call_store._redis import client_classes
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
@@ -349,12 +350,8 @@ class RedisJournal(Journal):
 
 def _check_client(client: object) -> None:
     """Check that an object is an asyncio client of redis-py."""
-    try:
-        from redis.asyncio import Redis
-    except ImportError as error:
-        msg = 'RedisJournal needs redis-py: install it with pip install "llm-tokenstream[redis]"'
-        raise MisuseError(msg) from error
-    if not isinstance(client, Redis):
+    _, async_client = client_classes("RedisJournal")
+    if not isinstance(client, async_client):
         kind = f"{type(client).__module__}.{type(client).__qualname__}"
         raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Limits
 
 _PAYLOAD_SIZE = 1_024
@@ -157,7 +158,7 @@ class Sorter:
         "server_error",
     )
 
-    def __init__(self, wanted: str | type[Format] | Format | None, *, limits: Limits, messages: bool) -> None:
+    def __init__(self, wanted: FormatChoice, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
         self._are_payloads = messages
         """True if each chunk is a whole payload, as on a WebSocket."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
-    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Limits
 
 
@@ -46,7 +46,7 @@ class Onlooker:
     def __init__(
         self,
         *,
-        format: str | type[Format] | Format | None,
+        format: FormatChoice,
         limits: Limits | None,
         started_at: float | None,
         clock: Callable[[], float],

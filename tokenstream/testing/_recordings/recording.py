@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Unpack
 
-    from tokenstream.formats import Format
+    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
@@ -330,7 +330,7 @@ class ReadingOptions(TypedDict, total=False):
 class StreamOptions(ReadingOptions, total=False):
     """The options of `Stream` and `AsyncStream`, except for the clock."""
 
-    format: str | type[Format] | Format | None
+    format: FormatChoice
 
 
 class PlaybackOptions(TypedDict, total=False):
