@@ -4,11 +4,11 @@ Whoever adds lines removes as many. `python -m tests.house` prints the first thr
 `python -m tests.evidence` the fourth one.
 """
 
-LINES = 170_542
+LINES = 155_000
 """Lines of all kinds."""
-CODE = 89_689
+CODE = 86_500
 """Lines of code, without imports, docstrings, comments and blank lines."""
-MODULES = 621
+MODULES = 598
 """Modules."""
 TESTS_ONLY = 17_333
 """Statements inside functions that quick tests reach, and no recording and no documented program."""

@@ -124,9 +124,9 @@ export class Message {
         break;
       }
       case "resumed":
-        for (const { id } of event.discarded ?? []) {
-          for (const [at, part] of this.#parts) if (part.kind === "tool_call" && part.id === id) this.#parts.delete(at);
-          this.calls.delete(id);
+        for (const call of event.discarded ?? []) {
+          for (const [at, part] of this.#parts) if (part.id === call.id) this.#parts.delete(at);
+          this.calls.delete(call.id);
         }
         break;
       case "part_start": {
@@ -140,11 +140,9 @@ export class Message {
         part.arguments_text = (part.arguments_text ?? "") + event.fragment;
         break;
       }
-      case "part_done": {
-        const part = this.#part(event, {});
-        assign(part, { complete: true }, event.content);
+      case "part_done":
+        assign(this.#part(event, {}), { complete: true }, event.content);
         break;
-      }
       case "citation_added":
         assign(this.#part(event, {}), event.citation, { kind: "citation", complete: true });
         break;
