@@ -49,7 +49,14 @@ NEEDS = {
     "docs/guides/sources.md": ("openai",),
     "docs/guides/sources/everything.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/guides/tap.md": ("anthropic", "openai"),
-    "docs/guides/testing/details.md": ("anthropic", "google.genai", "openai", "pytest", "websockets"),
+    "docs/guides/testing/details.md": (
+        "anthropic",
+        "google.genai",
+        "openai",
+        "pytest",
+        "respx",
+        "websockets",
+    ),
     "docs/guides/sessions.md": ("websockets",),
     "docs/guides/ui/details.md": ("rich",),
     "docs/guides/websockets.md": ("websockets",),
@@ -90,8 +97,8 @@ WARNS = {
     ),
 }
 """Filters for the warnings of packages that the code of a page uses."""
-ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
-"""What a page may import without saying so: the library, what it brings, and what all tests need."""
+ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "money", "pydantic", "tokenstream", "trio"}
+"""What a page may import without saying so: the library, what it brings or all tests need, and its own."""
 
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=fence)[ \t]*$",

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "docs" / "reference" / "errors-index.md").read_text(encoding="utf-8")
 
 NOT_ON_THE_PAGE = {
-    "there is no forecast": "a tool of the command line's demo says it to the demo's model",
     "the continuation does not join the answer": "it is in the reports on attempts, and is never raised",
 }
 """First words of messages that users cannot meet, each with the reason."""
