@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.steps import CallBegun, CallEnded
 
 
-class _Candidate:
+class _ComparedCall:
     """A call of a text, or of the API, that may be the same as one of the other.
 
     Args:
@@ -46,7 +46,7 @@ class _Candidate:
         """The call in the text, or the index that the format gave to the API's."""
         return self.text_call or self.start.part
 
-    def may_be(self, other: _Candidate) -> bool:
+    def may_be(self, other: _ComparedCall) -> bool:
         """Return True if another call stands elsewhere, and has the same name."""
         return (self.text_call is None) is not (
             other.text_call is None
@@ -84,7 +84,7 @@ class CallsInText:
         self._parts = parts
         self._place = place
         self._count_part = count_part
-        self._candidates: dict[int, list[_Candidate]] = {}
+        self._candidates: dict[int, list[_ComparedCall]] = {}
         """The calls of each choice that may have the same call elsewhere, in their order."""
         self._held_size = 0
         """Number of characters of all arguments that were held back."""
@@ -211,19 +211,19 @@ class CallsInText:
 
     # -- the same calls ----------------------------------------------------------
 
-    def _begin(self, start: Any, text_call: TextCall | None) -> _Candidate:  # noqa: ANN401 - an event
+    def _begin(self, start: Any, text_call: TextCall | None) -> _ComparedCall:  # noqa: ANN401 - an event
         """Note that a call begins; it is held back if the same may have been given elsewhere."""
         candidates = self._candidates.setdefault(start.choice, [])
-        candidate = _Candidate(start, text_call)
+        candidate = _ComparedCall(start, text_call)
         candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates)
         candidates.append(candidate)
         return candidate
 
-    def _find(self, choice: int, key: object) -> _Candidate | None:
+    def _find(self, choice: int, key: object) -> _ComparedCall | None:
         """Return the call with a key; None if it is not compared any more, or the key is of no call."""
         return next((each for each in self._candidates.get(choice, ()) if each.key == key), None)
 
-    def _add(self, candidate: _Candidate | None, event: AnyEvent, out: list[Event]) -> None:
+    def _add(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Add an event, or hold it back with its call."""
         if candidate is None or not candidate.is_held:
             out.append(event)
@@ -233,7 +233,7 @@ class CallsInText:
         if self._held_size > self._parts.limits.text:
             raise LimitExceeded(limit="text", value=self._parts.limits.text)
 
-    def _end(self, candidate: _Candidate | None, event: AnyEvent, out: list[Event]) -> None:
+    def _end(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Note the end of a call, and join or release the calls that have waited for it."""
         if candidate is None or not isinstance(event, ToolCallDone):
             self._leave(candidate, out)
@@ -241,7 +241,7 @@ class CallsInText:
         candidate.whole = event.call
         self._compare(event.choice, out)
 
-    def _leave(self, candidate: _Candidate | None, out: list[Event]) -> None:
+    def _leave(self, candidate: _ComparedCall | None, out: list[Event]) -> None:
         """Release a call that is no call of elsewhere, because it was not handed out."""
         if candidate is None:
             return
@@ -268,7 +268,7 @@ class CallsInText:
             elif all(each.whole is not None for each in others):
                 self._release(held, out)
 
-    def _join(self, held: _Candidate, same: _Candidate, out: list[Event]) -> None:
+    def _join(self, held: _ComparedCall, same: _ComparedCall, out: list[Event]) -> None:
         """Leave out a call that is the same as one that was given, which gets the API's id."""
         call = held.text_call or same.text_call
         waiting = self._unsettled.get(held.start.choice, [])
@@ -282,7 +282,7 @@ class CallsInText:
             start.part = same.text_call.part
             out.append(start)
 
-    def _release(self, held: _Candidate, out: list[Event]) -> None:
+    def _release(self, held: _ComparedCall, out: list[Event]) -> None:
         """Add the events of a call that was held back."""
         if not held.is_held:
             return

@@ -114,7 +114,7 @@ class Purse:
         self._file = None if file is None else os.fspath(file)
         self._redis = redis
         self.failures = (OSError,) if redis is None else (OSError, _find_error_of(redis))
-        """What changing the file or talking with Redis raises."""
+        """The classes of errors of the file, or of Redis."""
         self._name = name
         self._spent, self._lock = Amount(), Lock()
 

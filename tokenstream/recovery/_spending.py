@@ -89,7 +89,7 @@ class Spending:
         self._now, self._tokens_now = 0.0, 0
         """The cost of the answer that arrives now, and its tokens."""
         self._taken = Amount()
-        """What is taken from the purse for this answer."""
+        """The amount taken from the purse for this answer."""
         self.budget = Budget(price=self._add_up, most=self.most or 1.0)
         """The rule that stops the answer."""
         self._refusal: str | None = None
@@ -210,7 +210,7 @@ class Spending:
 
     @property
     def _total(self) -> Amount:
-        """What the answer has cost so far, in all attempts."""
+        """The amount that the answer has cost so far, in all attempts."""
         return Amount.of(self.spent + self._now, self._spent_tokens + self._tokens_now)
 
     def find_error(self, stop_reason: str | None) -> OutputIncomplete | None:

@@ -1,4 +1,4 @@
-"""What a server sends again: arguments of a call, or an event; and tests if a text is JSON so far."""
+"""Recognises arguments and events that a server sends again, and tests if a text is JSON so far."""
 
 from __future__ import annotations
 
