@@ -36,9 +36,11 @@ RULES: dict[str, str] = {
         "the input ended without the terminal event, but with a finish reason: the answer is complete"
     ),
     "finish_missing": (
-        "the terminal event came without a finish reason: the answer is complete, and its reason is None"
+        "the terminal event came without a finish reason: the reason is None, and the answer is complete "
+        "unless its parts show that it was cut off"
     ),
-    "finish_repeated": "a finish reason was sent again: the last one is used",
+    "finish_contradicted": "the marks of the answer's end contradict each other: the worst one is used",
+    "finish_repeated": "a finish reason was sent again: the last one is used, unless it is the milder one",
     "content_after_finish": (
         "content came after its choice's finish reason, or after the end of its part: it is still added"
     ),

@@ -147,6 +147,8 @@ class Format(Resuming, ABC):
     """True if a body has one answer and nothing else, so that silence means its end once nothing can follow.
 
     It is False for runs, steps and sessions, in which a tool may work in silence."""
+    closes_parts: ClassVar[bool] = False
+    """True if the server marks the end of each part, so that an answer that ends inside one was cut off."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
     """Maps the provider's words to finish reasons; any other word is "unknown"."""
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
@@ -405,16 +407,16 @@ class Format(Resuming, ABC):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self.assumed and self.error is None:
-            self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
-            if not self.parts.started:
-                self.note("answer_empty")
             self.end_without_finish()
+            self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
         if self.error is None and not self.ended:
             if self.parts.finished:  # finish reasons suffice, but a terminal event may be missing
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
             elif not self.ends_with_input:
                 self.error = self.withheld or self.cut_short()
+        if self.error is None and self.is_one_answer and not self.parts.has_parts:
+            self.note("answer_empty")
         if self.error is not None:
             self.classify_error(self.error)
         try:
@@ -723,7 +725,7 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete.
+        """End an answer at a mark without a finish reason, as truncated if `find_cut` says so.
 
         If an event has reported an error, and nothing of the answer has come since, that is how it ended.
         """
@@ -731,12 +733,22 @@ class Format(Resuming, ABC):
         if self.error is None:
             self.conclude_without_finish()
 
-    def find_cut(self) -> StreamTruncated | None:
-        """Return the error for an answer that breaks off inside an open call's arguments; else None."""
-        return self.cut_short() if self.parts.breaks_off_in_call else None
+    def find_cut(self) -> StreamError | None:
+        """Return the error for an answer that was cut off before a mark without a reason; else None.
+
+        Servers write such a mark on every way out. The answer was cut off if:
+
+        1. the arguments of an open call are the beginning of a JSON value;
+        2. the mark is the sentinel, or the format closes its parts, and there is no text and no call;
+        3. the format closes its parts, and anything is open.
+        """
+        parts = self.parts
+        needs_answer = self.closes_parts or self.assumed
+        is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
+        return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
 
     def conclude_without_finish(self) -> None:
-        """Conclude an answer without a finish reason, which does not break off inside a tool call.
+        """Conclude an answer without a finish reason, of which nothing says that it was cut off.
 
         A format overrides this method if it must close such an answer's parts in another way than `conclude`.
         """

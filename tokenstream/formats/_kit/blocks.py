@@ -144,6 +144,11 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         if len(self._closed) < self.limits.parts:
             self._closed[key] = part.sent_id if isinstance(part, OpenCall) else ""
 
+    @property
+    def has_open(self) -> bool:
+        """True if a block is open; a call that waits for its arguments was closed."""
+        return any(block.part is None or not block.part.waits for block in self._open.values())
+
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""
         for block in self._open.values():

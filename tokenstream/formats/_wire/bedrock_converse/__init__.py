@@ -169,6 +169,7 @@ class BedrockConverse(Format):
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     # Gateways that convert the stream to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    closes_parts: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
