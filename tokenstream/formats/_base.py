@@ -415,8 +415,6 @@ class Format(Resuming, ABC):
                     self.note("done_missing")
             elif not self.ends_with_input:
                 self.error = self.withheld or self.cut_short()
-        if self.error is None and self.is_one_answer and not self.parts.has_parts:
-            self.note("answer_empty")
         if self.error is not None:
             self.classify_error(self.error)
         try:

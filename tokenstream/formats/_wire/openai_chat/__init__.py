@@ -218,6 +218,10 @@ class OpenAIChat(Format):
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
+        parts = self.parts
+        if parts.finished and not parts.has_parts and parts.id is None and parts.model is None:
+            # There was nothing but the reason.
+            self.note("answer_empty")
         return super().end(now=now)
 
     def find_cut(self) -> StreamError | None:
