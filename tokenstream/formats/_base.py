@@ -545,7 +545,7 @@ class Format(Resuming, ABC):
         return True
 
     def after_end(self, frame: Frame) -> None:
-        """Count a frame that arrives after the terminal event; keep it if it is of another answer."""
+        """Count a frame behind the terminal event; keep one of another answer, and read token counts."""
         if self.later_frames:
             if len(self.later_frames) < self.limits.parts:
                 self.later_frames.append(frame)
@@ -553,7 +553,10 @@ class Format(Resuming, ABC):
             self.note("second_answer")
             self.later_frames.append(frame)
         else:
-            self.note("data_after_end")
+            counts = [event for event in self._read_facts(frame) if isinstance(event, UsageUpdate)]
+            self.note("usage_misplaced" if counts else "data_after_end")
+            for event in counts:
+                self.parts.emit(event)
 
     def _begins_another(self, frame: Frame) -> bool:
         """Return True if a frame after the terminal event begins an answer with another id."""
@@ -577,7 +580,11 @@ class Format(Resuming, ABC):
 
     def _read_after_error(self, frame: Frame) -> list[Event]:
         """Return the token counts, ids and fields in a frame behind the provider's error, and no content."""
-        payload, event = self._object_in(frame) if self.reads_on else ({}, "")
+        return self._read_facts(frame) if self.reads_on else []
+
+    def _read_facts(self, frame: Frame) -> list[Event]:
+        """Return the token counts, ids and fields in a frame behind the end of the answer, and no content."""
+        payload, event = self._object_in(frame)
         if not payload:
             return []
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures

@@ -297,6 +297,11 @@ def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
         return add_code_hint(
             error, ": compare the paths with the payloads, which Unknown events have in .raw"
         )
+    if likely == name:
+        return ProtocolError(
+            f"{name} knows none of the events ({count}), although their types begin like its own: the server "
+            "may send a newer version of the API, or another one"
+        )
     if count == 1:
         error = ProtocolError(f"the only event is not {name}; it looks like {other}")
     else:

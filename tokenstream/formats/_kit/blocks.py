@@ -12,6 +12,7 @@ from tokenstream.formats._kit.repeated import says_no_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -97,6 +98,18 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         self.note("part_unopened")
         if is_arguments:
             self.note_lost_arguments(arguments)
+
+    def add_or_write(self, part: OpenPart, kind: TextKind, text: str) -> bool:
+        """Add text to its block's part; of another kind, it becomes a part of its own, unless it is blank."""
+        if part.kind == kind:
+            self.add(part, text)
+            return True
+        if not text or text.isspace():
+            return False
+        # Quirk (sglang, 2026): words of the model within the block of a call (sgl-project/sglang#24293).
+        self.note("delta_misfits")
+        self.write(0, kind, text)
+        return True
 
     def _hand_out_waiting(self) -> None:
         """Hand out the calls that `stop` kept back: the answer goes on, so no token limit cut them off."""
