@@ -736,7 +736,7 @@ class Format(Resuming, ABC):
         """
         self.error = self.doubt or self.find_cut()
         if self.error is None:
-            self.conclude_without_finish()
+            self.conclude()
 
     def find_cut(self) -> StreamError | None:
         """Return the error for an answer that was cut off before a mark without a reason; else None.
@@ -751,13 +751,6 @@ class Format(Resuming, ABC):
         needs_answer = self.closes_parts or self.assumed
         is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
         return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
-
-    def conclude_without_finish(self) -> None:
-        """Conclude an answer without a finish reason, of which nothing says that it was cut off.
-
-        A format overrides this method if it must close such an answer's parts in another way than `conclude`.
-        """
-        self.conclude()
 
     def _read_object(self, payload: dict[str, Any], event: str) -> None:
         """Read a decoded payload; if it reports the provider's error, store the error instead."""

@@ -169,13 +169,8 @@ class Anthropic(Format):
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
             self.parts.unknown(kind or "event", payload)
 
-    def conclude_without_finish(self) -> None:
-        """End an answer without a stop reason: open tool calls may not be whole, and are not handed out."""
-        self._blocks.cut()
-        self.conclude()
-
     def _end_answer(self) -> None:
-        """End the answer; without a stop reason, open tool calls may not be whole, and are not handed out."""
+        """End the answer, which may have been cut off if it has no stop reason."""
         if self.parts.finished:
             self.conclude()
         else:

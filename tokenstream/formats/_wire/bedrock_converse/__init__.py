@@ -228,11 +228,6 @@ class BedrockConverse(Format):
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
-    def conclude_without_finish(self) -> None:
-        """End an answer without `messageStop`: open calls may not be whole, and are not handed out."""
-        self._blocks.cut()
-        self.conclude()
-
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         reader = self._READERS.get(event)
@@ -344,7 +339,6 @@ class BedrockConverse(Format):
         if reason is None:
             self.note("finish_missing")
             self.error = self.find_cut()
-            self._blocks.cut()
         elif reason in _HARNESS_REASONS:
             self._stopped, self.error = False, refusal(HARNESS)
         else:

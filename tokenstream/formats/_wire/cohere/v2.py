@@ -86,11 +86,6 @@ class V2(Format):
         else:
             reader(self, payload)
 
-    def conclude_without_finish(self) -> None:
-        """End an answer without `message-end`: open calls may not be whole, and are not handed out."""
-        self.content.cut()
-        self.conclude()
-
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a payload that looks like an error, but is `message-end`, which may contain one."""
         return text_of(payload, "type") == "message-end"

@@ -374,11 +374,6 @@ class OpenAIResponses(Format):
             self.note("delta_misfits")
             self.parts.unknown(kind, payload)
 
-    def conclude_without_finish(self) -> None:
-        """End a response that had no end event: open calls may not be whole, and are not handed out."""
-        self._items.read_output(None, complete=False)
-        super().conclude_without_finish()
-
     # -- the response ------------------------------------------------------
 
     def _read_response_event(self, payload: dict[str, Any], kind: str) -> None:
