@@ -187,7 +187,9 @@ class ContentParts(AnswerEvents):
             # The text was only half a pair, which is held back.
             return
         if not part.is_written:
-            self._note_content(part)
+            # `_note_content`, without a call.
+            part.is_written = self.has_content = True
+            self.has_answer = self.has_answer or part.kind in _ANSWERS
         kind = part.kind
         if kind == "text":
             self._add(TextDelta, part.choice, part.index).text = text

@@ -219,7 +219,7 @@ class OpenAIChat(Format):
             # No terminal event is missing.
             self.ended = True
         parts = self.parts
-        if parts.finished and not parts.has_parts and parts.id is None and parts.model is None:
+        if not parts.has_content and parts.finished and parts.id is None and parts.model is None:
             # There was nothing but the reason.
             self.note("answer_empty")
         return super().end(now=now)
