@@ -521,8 +521,7 @@ class Connection:
     def _find_missing_answer_error(self) -> StreamError | None:
         """Return the error if the frames are of another format, or only say that an answer has ended."""
         format = self.format
-        mismatch = format.first_frames.find_mismatch(format)
-        if mismatch is not None:
+        if (mismatch := format.first_frames.find_mismatch(format)) is not None:
             return mismatch
         if not format.first_frames.is_proven:
             # A beginning is not an answer: the server has lost it.
@@ -537,9 +536,8 @@ class Connection:
         """
         if self.error is not None:
             return None
-        withheld = self.format.withheld
-        if withheld is not None:
-            return withheld
+        if self.format.withheld is not None:
+            return self.format.withheld
         stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
         if error is not None and self.format.is_whole:
