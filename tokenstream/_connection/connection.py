@@ -504,8 +504,7 @@ class Connection:
             format.conclude()
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
-        cut_message = self._cut_message
-        if self.error is None and not self.finished and (format.finished or cut_message):
+        if self.error is None and not self.finished and (format.finished or self._cut_message):
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -514,7 +513,7 @@ class Connection:
         self.error = format.first_frames.explain(format.error, format)
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
             self._note_if_not_streamed()
-        if self.error is None and cut_message:
+        if self.error is None and self._cut_message:
             format.note("broken_after_finish")
         return events
 
