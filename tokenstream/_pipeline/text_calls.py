@@ -84,8 +84,8 @@ class CallsInText:
         self._parts = parts
         self._place = place
         self._count_part = count_part
-        self._candidates: dict[int, list[_ComparedCall]] = {}
-        """The calls of each choice that may have the same call elsewhere, in their order."""
+        self._candidates: dict[int, dict[object, _ComparedCall]] = {}
+        """The calls of each choice that may have the same call elsewhere, in their order, by their key."""
         self._held_size = 0
         """Number of characters of all arguments that were held back."""
         self._handed_out: set[int] = set()
@@ -194,7 +194,7 @@ class CallsInText:
             else:
                 self._parts.note("call_open_at_end")
                 self._leave(self._find(choice, call), out)
-        for each in [*self._candidates.get(choice, ())]:
+        for each in [*self._candidates.get(choice, {}).values()]:
             if each.whole is None:
                 self._leave(each, out)
 
@@ -213,15 +213,15 @@ class CallsInText:
 
     def _begin(self, start: Any, text_call: TextCall | None) -> _ComparedCall:  # noqa: ANN401 - an event
         """Note that a call begins; it is held back if the same may have been given elsewhere."""
-        candidates = self._candidates.setdefault(start.choice, [])
+        candidates = self._candidates.setdefault(start.choice, {})
         candidate = _ComparedCall(start, text_call)
-        candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates)
-        candidates.append(candidate)
+        candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates.values())
+        candidates[candidate.key] = candidate
         return candidate
 
     def _find(self, choice: int, key: object) -> _ComparedCall | None:
         """Return the call with a key; None if it is not compared any more, or the key is of no call."""
-        return next((each for each in self._candidates.get(choice, ()) if each.key == key), None)
+        return self._candidates.get(choice, {}).get(key)
 
     def _add(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Add an event, or hold it back with its call."""
@@ -247,23 +247,22 @@ class CallsInText:
             return
         choice = candidate.start.choice
         self._release(candidate, out)
-        self._candidates[choice].remove(candidate)
+        del self._candidates[choice][candidate.key]
         self._compare(choice, out)
 
     def _compare(self, choice: int, out: list[Event]) -> None:
         """Join each call that is held back and whole with the same call of elsewhere, or release it."""
         candidates = self._candidates[choice]
-        for held in [each for each in candidates if each.is_held]:
+        for held in [each for each in candidates.values() if each.is_held]:
             whole = held.whole
             if whole is None:
                 continue
-            others = [each for each in candidates if held.may_be(each) and not each.is_held]
+            others = [each for each in candidates.values() if held.may_be(each) and not each.is_held]
             equal = [each for each in others if each.whole is not None and is_same_call(whole, each.whole)]
             if equal:
                 same = equal[0]
                 self._parts.note("call_twice")
-                candidates.remove(held)
-                candidates.remove(same)
+                del candidates[held.key], candidates[same.key]
                 self._join(held, same, out)
             elif all(each.whole is not None for each in others):
                 self._release(held, out)
