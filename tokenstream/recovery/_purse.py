@@ -29,15 +29,20 @@ _SIZE = 43
 """The number of bytes of a purse's file."""
 _ADD = """
 local spent = redis.call('HMGET', KEYS[1], 'billionths', 'tokens')
+if redis.call('EXISTS', KEYS[2]) == 1 then return {1, spent[1], spent[2]} end
 for i = 1, 2 do
-  local now = tonumber(spent[i] or '0')
-  if ARGV[i + 2] ~= '' and now + tonumber(ARGV[i]) > tonumber(ARGV[i + 2]) then
+  if ARGV[i + 2] ~= '' and (spent[i] or 0) + ARGV[i] > tonumber(ARGV[i + 2]) then
     return {0, spent[1] or '0', spent[2] or '0'}
   end
 end
-local money = redis.call('HINCRBY', KEYS[1], 'billionths', ARGV[1])
-return {1, money, redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])}
+for i, field in ipairs({'billionths', 'tokens'}) do
+  spent[i] = redis.call('HINCRBY', KEYS[1], field, ARGV[i])
+  if spent[i] < 0 then redis.call('HDEL', KEYS[1], field) end
+end
+if ARGV[1] .. ARGV[2] ~= '00' then redis.call('SET', KEYS[2], '', 'EX', 600) end
+return {1, math.max(spent[1], 0), math.max(spent[2], 0)}
 """
+"""Adds a change, at most once for each key of it: redis-py sends it again if the reply was lost."""
 
 
 class Amount(NamedTuple):
@@ -139,7 +144,8 @@ class Purse:
             most = self.bounds.money if bounded and self.most is not None else ""
             tokens = self.bounds.tokens if bounded and self.tokens is not None else ""
             client: Any = self._redis
-            added, *sums = client.eval(_ADD, 1, self._name, *change, most, tokens)
+            keys = self._name, f"{self._name}:{os.urandom(12).hex()}"
+            added, *sums = client.eval(_ADD, 2, *keys, *change, most, tokens)
             return bool(added), Amount(*map(int, sums))
         with self._lock:
             if self._file is None:
@@ -161,7 +167,10 @@ class Purse:
         total, most = spent.plus(change), self.bounds
         exceeds_money = self.most is not None and total.money > most.money
         exceeds_tokens = self.tokens is not None and total.tokens > most.tokens
-        return (False, spent) if bounded and (exceeds_money or exceeds_tokens) else (True, total)
+        if bounded and (exceeds_money or exceeds_tokens):
+            return False, spent
+        # What was spent is less than what is put back if somebody has emptied the purse since.
+        return True, Amount(max(total.money, 0), max(total.tokens, 0))
 
     @property
     def bounds(self) -> Amount:
