@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-# From Python 3.12, a statement that has been reached costs nothing more: a tracer takes twice the tests' time.
+# From Python 3.12, a statement that was reached costs nothing more; a tracer doubles the time of the tests.
 _SETTINGS = """
 [run]
 source = {package}
