@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
     from tests.support.answers_in_turns.wires import Answer
 
-__all__ = ["PAIRS", "arguments", "read"]
-
 PAIRS = {
     "openai-chat": ("openai-chat, choices", "openai-chat, calls"),
     "openai-responses": ("openai-responses, items", "openai-responses, calls"),

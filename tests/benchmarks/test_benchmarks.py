@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,14 +13,10 @@ from tests.benchmarks.arguments import PAIRS, arguments, read
 from tests.benchmarks.contenders import runner
 from tests.benchmarks.documents import fragments, steps_text, string
 from tests.benchmarks.documents import plan as document_of
-from tests.benchmarks.encoding import encoding
-from tests.benchmarks.escapes import escapes
-from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import READING_ON, partial_json, readers
 from tests.benchmarks.partial_json import Reader as JSONReader
 from tests.benchmarks.relay import relay
@@ -35,7 +29,6 @@ from tests.benchmarks.typed_objects import OURS as SNAPSHOTS
 from tests.benchmarks.typed_objects import Other, Recipe, others, typed_objects, window
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
-from tests.project import ROOT
 from tests.support import registry
 from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
@@ -58,9 +51,9 @@ _TINY = Plan(
     imports=1,
     documents=(1_000, 2_000),
     objects=100,
-    merged_streams=5,
-    merged_tokens=3,
     recordings=10,
+    streams=5,
+    tokens=3,
 )
 
 
@@ -75,26 +68,7 @@ def loop_of_readers() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
-    [
-        encoding,
-        merging,
-        *[
-            pytest.param(each, marks=pytest.mark.slow)
-            for each in (
-                arguments,
-                escapes,
-                fan_out,
-                followers,
-                marks,
-                partial_json,
-                relay,
-                short,
-                sockets,
-                written_drafts,
-                whole_json,
-            )
-        ],
-    ],
+    [arguments, followers, marks, partial_json, relay, short, sockets, written_drafts, whole_json],
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""
@@ -120,16 +94,6 @@ def test_text_and_arguments_are_the_same_pieces(format: str) -> None:
 
     assert 20 == len(pieces(text))
     assert pieces(text) == pieces(calls)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("more", [[], ["merged"]])
-def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: list[str]) -> None:
-    """It prints the bytes of one of them."""
-    command = [sys.executable, "-m", "tests.benchmarks.resident", "5", *more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip().lstrip("-").isdecimal()
 
 
 def test_every_format_has_a_row() -> None:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = ["Recipe", "typed_streams"]
-
 _STAGE = "stages.Partials, fed the pieces"
 _DECODED = "Decoder alone, fed the bytes"
 _OF_PIECES = "stream.partials, of the pieces"

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-__all__ = ["Chat", "ChatLaws", "chatting"]
-
 _ANSWERS = {
     "How does it go?": testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on."),
     "Go on": testing.script().text("It goes ").pause(60).text("too long."),

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._serve.replies import Chunk, Reply, Request
 
-__all__ = ["HELD", "HeldServer"]
-
 HELD = 3_600.0
 """Seconds that a script pauses where its answer is held."""
 
