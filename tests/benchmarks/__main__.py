@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.arguments import arguments
 from tests.benchmarks.beside_json import beside_json
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
@@ -68,7 +67,6 @@ _QUICK = Plan(
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "formats": formats,
-    "arguments": arguments,
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,
