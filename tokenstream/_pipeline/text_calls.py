@@ -41,16 +41,20 @@ class _ComparedCall:
         self.whole: ToolCall | None = None
         """The call, once nothing of it is missing."""
 
-    @property
-    def key(self) -> object:
-        """The call in the text, or the index that the format gave to the API's."""
-        return self.text_call or self.start.part
-
     def may_be(self, other: _ComparedCall) -> bool:
         """Return True if another call stands elsewhere, and has the same name."""
-        return (self.text_call is None) is not (
-            other.text_call is None
-        ) and self.start.name == other.start.name
+        is_other_kind = (self.text_call is None) is not (other.text_call is None)
+        return is_other_kind and self.start.name == other.start.name
+
+    def end(self, event: ToolCallDone) -> None:
+        """Note that nothing of the call is missing."""
+        self.whole = event.call
+
+    def release(self) -> list[AnyEvent]:
+        """Hand over the events that were held back."""
+        self.is_held = False
+        events, self.events = self.events, []
+        return events
 
 
 class CallsInText:
@@ -75,7 +79,6 @@ class CallsInText:
         "_place",
         "_unsettled",
         "finished",
-        "settles",
     )
 
     def __init__(
@@ -96,12 +99,6 @@ class CallsInText:
         """Choices for which the API itself has sent a call."""
         self._unsettled: dict[int, list[tuple[TextCall, CallEnded]]] = {}
         """Calls whose markup has no end, by choice: the finish reason tells if the answer was cut off."""
-        self.settles = False
-        """True once the answer has ended by itself, so that these calls are handed out."""
-
-    def note_end(self) -> None:
-        """Note that the answer has ended by itself."""
-        self.settles = True
 
     def begin_part(self, choice: int) -> None:
         """Note an event of a part: behind a finish reason, it is of another answer, with calls of its own."""
@@ -150,10 +147,11 @@ class CallsInText:
         parts.calls_seen += 1
         parts.note("call_read")
         call = TextCall(id, begun, choice, -1)
-        candidate = self._begin(call.start(raw), call)
+        start = call.start(raw)
+        candidate = self._begin(start, call)
         if not candidate.is_held:
-            call.part = candidate.start.part = self._count_part(choice)
-        self._add(candidate, candidate.start, out)
+            call.part = start.part = self._count_part(choice)
+        self._add(candidate, start, out)
         return call
 
     def write(self, call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
@@ -165,14 +163,13 @@ class CallsInText:
         if call is None:
             return
         candidate = self._find(call.choice, call)
-        if ended.how == "cut":
+        if ended.how in {"cut", "open"}:
             self._unsettled.setdefault(call.choice, []).append((call, ended))
+        if ended.how == "cut":
             self._leave(candidate, out)
             return
         done = call.finish(ended, raw)
-        if ended.how == "open":
-            self._unsettled.setdefault(call.choice, []).append((call, ended))
-        else:
+        if ended.how != "open":
             self._add(candidate, done, out)
             if isinstance(done, ToolCallDone):
                 self._handed_out.add(call.choice)
@@ -220,8 +217,9 @@ class CallsInText:
         return candidate
 
     def _find(self, choice: int, key: object) -> _ComparedCall | None:
-        """Return the call with a key; None if it is not compared any more, or the key is of no call."""
-        return next((each for each in self._candidates.get(choice, ()) if each.key == key), None)
+        """Return the call in a text, or the API's with an index of the format; None if it is not compared."""
+        candidates = self._candidates.get(choice, ())
+        return next((each for each in candidates if (each.text_call or each.start.part) == key), None)
 
     def _add(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Add an event, or hold it back with its call."""
@@ -238,7 +236,7 @@ class CallsInText:
         if candidate is None or not isinstance(event, ToolCallDone):
             self._leave(candidate, out)
             return
-        candidate.whole = event.call
+        candidate.end(event)
         self._compare(event.choice, out)
 
     def _leave(self, candidate: _ComparedCall | None, out: list[Event]) -> None:
@@ -253,8 +251,7 @@ class CallsInText:
     def _compare(self, choice: int, out: list[Event]) -> None:
         """Join each call that is held back and whole with the same call of elsewhere, or release it."""
         candidates = self._candidates[choice]
-        for held in [each for each in candidates if each.is_held]:
-            whole = held.whole
+        for held, whole in [(each, each.whole) for each in candidates if each.is_held]:
             if whole is None:
                 continue
             others = [each for each in candidates if held.may_be(each) and not each.is_held]
@@ -286,12 +283,8 @@ class CallsInText:
         """Add the events of a call that was held back."""
         if not held.is_held:
             return
-        held.is_held = False
+        events = held.release()
         if held.text_call is None:
-            out += map(self._place, held.events)
+            out += map(self._place, events)
         else:
-            held.text_call.part = self._count_part(held.start.choice)
-            for event in held.events:
-                event.part = held.text_call.part
-            out += held.events
-        held.events.clear()
+            out += held.text_call.place(events, self._count_part(held.start.choice))
