@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.beside_json import beside_json
+from tests.benchmarks.escapes import escapes
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
 from tests.benchmarks.imports import imports
@@ -70,6 +71,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,
+    "escapes": escapes,
     "typed_objects": lambda plan: [*typed_objects(plan), *written_drafts(plan)],
     "whole_json": whole_json,
     "beside_json": beside_json,

@@ -11,6 +11,7 @@ from tests.benchmarks.answers import ANSWERS
 from tests.benchmarks.contenders import runner
 from tests.benchmarks.documents import fragments, steps_text, string
 from tests.benchmarks.documents import plan as document_of
+from tests.benchmarks.escapes import escapes
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.markdown import markdown
@@ -65,7 +66,7 @@ def loop_of_readers() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
-    [followers, marks, partial_json, relay, short, sockets, written_drafts, whole_json],
+    [escapes, followers, marks, partial_json, relay, short, sockets, written_drafts, whole_json],
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""
