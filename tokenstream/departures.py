@@ -36,9 +36,11 @@ RULES: dict[str, str] = {
         "the input ended without the terminal event, but with a finish reason: the answer is complete"
     ),
     "finish_missing": (
-        "the terminal event came without a finish reason: the answer is complete, and its reason is None"
+        "the terminal event came without a finish reason: the reason is None, and the answer is complete "
+        "unless its parts show that it was cut off"
     ),
-    "finish_repeated": "a finish reason was sent again: the last one is used",
+    "finish_contradicted": "the marks of the answer's end contradict each other: the worst one is used",
+    "finish_repeated": "a finish reason was sent again: the last one is used, unless it is the milder one",
     "content_after_finish": (
         "content came after its choice's finish reason, or after the end of its part: it is still added"
     ),
@@ -108,7 +110,10 @@ RULES: dict[str, str] = {
     "part_index_missing": "a part came without an index: it is assumed to be the one opened last",
     "part_index_reused": "two parts had the same index: they are kept apart",
     "part_end_unmatched": "the end of a part was sent again, or without its start: it is ignored",
-    "delta_misfits": "a delta did not match the kind of the part that it names: it is passed on as unknown",
+    "delta_misfits": (
+        "a delta did not match the kind of the part that it names: a text becomes a part of its own, and "
+        "anything else is passed on as unknown"
+    ),
     "part_unopened": "a delta came for a part that was never started: the part is opened",
     "part_unclosed": "a part was never closed: the end of the answer closes it",
     "part_after_close": "a delta came for a part that had been closed: it becomes a new part",

@@ -130,3 +130,22 @@ def test_a_wrong_format_is_asked_for_once() -> None:
             stream.final()
 
     assert 1 == len(asked)
+
+
+@pytest.mark.parametrize("name", ["ping", "heartbeat", "keepalive", "keep-alive"])
+def test_a_chunk_in_an_event_that_is_named_like_a_ping_is_read(name: str) -> None:
+    """The format proves it, whether it is named or detected; a payload that says nothing stays a ping."""
+    chunk = wire.sse(wire.chat_payload({"content": "Hi"}, "stop"), event=name)
+    for format in (None, "openai-chat"):
+        decoder = end_of([wire.sse({"at": 1}, event=name), chunk, wire.DONE], format)
+
+        assert (None, "Hi") == (decoder.error, decoder.message.text)
+
+
+def test_events_of_a_kind_that_the_named_format_does_not_know_are_told() -> None:
+    """They begin like its own, so naming it again would be no advice."""
+    error = end_of([wire.sse({"type": "response.later"})] * 2, "openai-responses").error
+
+    assert "openai-responses knows none of the events (2), although their types begin like its own" in str(
+        error
+    )

@@ -176,8 +176,9 @@ def test_other_blocks_are_given_once() -> None:
         ({"type": "response.completed", "response": {"status": "completed"}}, "stop"),
         (
             {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_tokens"}}},
-            None,
+            "length",
         ),
+        ({"type": "response.in_progress", "response": {"status": "in_progress"}}, None),
     ],
 )
 def test_the_finish_reason_is_that_of_the_providers_chunk(raw: Any, reason: str | None) -> None:

@@ -524,8 +524,8 @@ class Connection:
         mismatch = format.first_frames.find_mismatch(format)
         if mismatch is not None:
             return mismatch
-        if not format.first_frames.is_proven or (format.assumed and format.first_frames.is_empty(format)):
-            # The sentinel alone is not an answer, nor is a beginning: the server has lost the answer.
+        if not format.first_frames.is_proven:
+            # A beginning is not an answer: the server has lost it.
             return format.cut_short()
         return None
 

@@ -147,6 +147,8 @@ class Format(Resuming, ABC):
     """True if a body has one answer and nothing else, so that silence means its end once nothing can follow.
 
     It is False for runs, steps and sessions, in which a tool may work in silence."""
+    closes_parts: ClassVar[bool] = False
+    """True if the server marks the end of each part, so that an answer that ends inside one was cut off."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
     """Maps the provider's words to finish reasons; any other word is "unknown"."""
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
@@ -405,10 +407,8 @@ class Format(Resuming, ABC):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self.assumed and self.error is None:
-            self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
-            if not self.parts.started:
-                self.note("answer_empty")
             self.end_without_finish()
+            self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
         if self.error is None and not self.ended:
             if self.parts.finished:  # finish reasons suffice, but a terminal event may be missing
                 if self.sentinel is not None or not self.ends_with_input:
@@ -545,7 +545,7 @@ class Format(Resuming, ABC):
         return True
 
     def after_end(self, frame: Frame) -> None:
-        """Count a frame that arrives after the terminal event; keep it if it is of another answer."""
+        """Count a frame behind the terminal event; keep one of another answer, and read token counts."""
         if self.later_frames:
             if len(self.later_frames) < self.limits.parts:
                 self.later_frames.append(frame)
@@ -553,7 +553,10 @@ class Format(Resuming, ABC):
             self.note("second_answer")
             self.later_frames.append(frame)
         else:
-            self.note("data_after_end")
+            counts = [event for event in self._read_facts(frame) if isinstance(event, UsageUpdate)]
+            self.note("usage_misplaced" if counts else "data_after_end")
+            for event in counts:
+                self.parts.emit(event)
 
     def _begins_another(self, frame: Frame) -> bool:
         """Return True if a frame after the terminal event begins an answer with another id."""
@@ -577,7 +580,11 @@ class Format(Resuming, ABC):
 
     def _read_after_error(self, frame: Frame) -> list[Event]:
         """Return the token counts, ids and fields in a frame behind the provider's error, and no content."""
-        payload, event = self._object_in(frame) if self.reads_on else ({}, "")
+        return self._read_facts(frame) if self.reads_on else []
+
+    def _read_facts(self, frame: Frame) -> list[Event]:
+        """Return the token counts, ids and fields in a frame behind the end of the answer, and no content."""
+        payload, event = self._object_in(frame)
         if not payload:
             return []
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
@@ -723,24 +730,27 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete.
+        """End an answer at a mark without a finish reason, as truncated if `find_cut` says so.
 
         If an event has reported an error, and nothing of the answer has come since, that is how it ended.
         """
         self.error = self.doubt or self.find_cut()
         if self.error is None:
-            self.conclude_without_finish()
+            self.conclude()
 
-    def find_cut(self) -> StreamTruncated | None:
-        """Return the error for an answer that breaks off inside an open call's arguments; else None."""
-        return self.cut_short() if self.parts.breaks_off_in_call else None
+    def find_cut(self) -> StreamError | None:
+        """Return the error for an answer that was cut off before a mark without a reason; else None.
 
-    def conclude_without_finish(self) -> None:
-        """Conclude an answer without a finish reason, which does not break off inside a tool call.
+        Servers write such a mark on every way out. The answer was cut off if:
 
-        A format overrides this method if it must close such an answer's parts in another way than `conclude`.
+        1. the arguments of an open call are the beginning of a JSON value;
+        2. the mark is the sentinel, or the format closes its parts, and there is no text and no call;
+        3. the format closes its parts, and anything is open.
         """
-        self.conclude()
+        parts = self.parts
+        needs_answer = self.closes_parts or self.assumed
+        is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
+        return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
 
     def _read_object(self, payload: dict[str, Any], event: str) -> None:
         """Read a decoded payload; if it reports the provider's error, store the error instead."""

@@ -34,6 +34,15 @@ def test_a_compaction_takes_what_its_delta_says() -> None:
     assert read(*frames, stop(0)).message.parts == (OpaquePart(type="compaction", data=data, complete=True),)
 
 
+def test_a_compaction_in_pieces_goes_back_whole() -> None:
+    """Its text is joined, and of any other field the last value counts."""
+    pieces = [delta(0, "compaction_delta", content=text, encrypted_content=text) for text in ("Sum", "mary")]
+    came = read(start(), block(0, "compaction", content=""), *pieces, stop(0))
+    data = {"type": "compaction", "content": "Summary", "encrypted_content": "mary"}
+
+    assert came.message.parts == (OpaquePart(type="compaction", data=data, complete=True),)
+
+
 def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:
     """The part stays as its start said."""
     came = read(start(), block(0, "compaction", content="a"), delta(0, "compaction_delta", content=None))

@@ -23,6 +23,7 @@ from tests.formats.anthropic.payloads import (
 )
 from tests.formats.anthropic.support import HELLO, OPEN
 from tests.support.tables import in_one_test
+from tokenstream.errors import StreamTruncated
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart
 
@@ -177,13 +178,21 @@ def test_blocks_written_in_turns_keep_their_own_text() -> None:
     assert came.departures == {"parts_interleaved": 3}
 
 
+def test_words_in_the_block_of_a_call_are_not_lost() -> None:
+    """The call is whole, and what the model has written or thought beside it is a part of its own."""
+    words, thought = delta(0, "text_delta", text="Rain."), delta(0, "thinking_delta", thinking="So")
+    came = read(*answer(tool(0), words, thought, stop(0)))
+
+    assert (came.text, came.message.reasoning, came.calls[0].arguments) == ("Rain.", "So", {})
+    assert came.departures == {"delta_misfits": 2}
+
+
 @pytest.mark.parametrize(
     "sent",
     [
-        delta(0, "text_delta", text="Hi"),
+        delta(0, "text_delta", text="\n"),
         delta(0, "citations_delta", citation={"type": "page_location"}),
         delta(0, "signature_delta", signature="c2ln"),
-        delta(0, "thinking_delta", thinking="So"),
         delta(0, "compaction_delta", content="So"),
     ],
 )
@@ -240,7 +249,7 @@ def test_a_payload_that_says_nothing_harms_nothing() -> None:
         {"type": "message_stop"},
     )
 
-    assert (came.error, came.text) == (None, "")
+    assert isinstance(came.error, StreamTruncated)
     assert came.message.parts == (OpaquePart(complete=True),)
 
 

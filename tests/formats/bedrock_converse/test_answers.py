@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import events_of, read
 from tests.support.tables import in_one_test
 from tokenstream import Stream
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart
 
@@ -99,18 +102,16 @@ def test_what_the_model_says_at_its_stop_is_kept() -> None:
     assert {"additionalModelResponseFields": fields} == came.message.provider_data
 
 
-def test_a_stop_without_a_reason_is_an_end_without_a_reason() -> None:
+def test_a_stop_without_a_reason_in_an_open_block_is_a_cut() -> None:
     """No reason is made up, and what no block stop has closed is not handed out."""
     for reason in (None, 7):
         came = read(
             START, block(1), tool(0), arguments(0, "{}"), ("messageStop", {"stopReason": reason}), USAGE
         )
 
-        assert came.error is None
-        assert ("complete", None) == (came.message.ending, came.message.finish_reason)
+        assert ("truncated", None) == (came.message.ending, came.message.finish_reason)
         assert [] == came.calls
-        assert {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1} == came.departures
-        assert came.format.finished
+        assert {"finish_missing": 1, "call_open_at_end": 1} == came.departures
 
 
 def test_a_second_finish_counts_and_tells_once() -> None:
@@ -143,17 +144,14 @@ def test_done_after_the_stop_says_it_again() -> None:
     assert {} == dict(stream.departures)
 
 
-def test_done_without_a_stop_is_the_end_and_hands_out_no_open_call() -> None:
+def test_done_in_an_open_call_is_a_cut() -> None:
     """Nothing says that the call is whole."""
     stream = Stream([events_of(*OPEN) + b"data: [DONE]\n\n"])
-    message = stream.final()
+    with pytest.raises(StreamTruncated):
+        stream.final()
 
-    assert ("complete", None, False) == (
-        message.ending,
-        message.finish_reason,
-        message.tool_calls[0].complete,
-    )
-    assert {"finish_missing", "part_unclosed", "call_open_at_end"} == set(stream.departures)
+    assert not stream.message.tool_calls[0].complete
+    assert {"finish_missing", "call_open_at_end"} == set(stream.departures)
 
 
 def test_a_payload_after_done_is_counted() -> None:
@@ -161,6 +159,7 @@ def test_a_payload_after_done_is_counted() -> None:
     stream = Stream(
         [b"data: [DONE]\n\n".join([events_of(OPEN[0]), events_of(OPEN[1])])], format="bedrock-converse"
     )
-    stream.final()
+    with pytest.raises(StreamTruncated):
+        stream.final()
 
     assert "data_after_end" in stream.departures

@@ -122,18 +122,12 @@ def test_the_sentinel_after_the_end_is_no_departure() -> None:
     assert ({}, {"data_after_end": 1}) == (done.departures, more.departures)
 
 
-def test_the_sentinel_alone_ends_the_answer_and_hands_out_no_open_call() -> None:
+def test_the_sentinel_in_an_open_call_is_a_cut() -> None:
     """Nothing says why it ended, or that the call was whole."""
     came = read_by(Cohere(), *map(frame, [start(), tool(0), arguments(0, "{}")]), b"[DONE]")
 
-    assert (None, [], None) == (came.error, came.calls, came.message.finish_reason)
-    assert {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1} == came.departures
+    assert ("truncated", [], None) == (came.message.ending, came.calls, came.message.finish_reason)
+    assert {"finish_missing": 1, "call_open_at_end": 1} == came.departures
     finished = Cohere()
     finished.parts.finish(0, "stop", None)
     assert {} == read_by(finished, b"[DONE]").departures
-
-
-def test_an_end_without_a_reason_is_an_end() -> None:
-    came = read(start(), {"type": "message-end", "id": "m1"})
-
-    assert (None, None, {"finish_missing": 1}) == (came.error, came.message.finish_reason, came.departures)

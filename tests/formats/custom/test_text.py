@@ -237,3 +237,11 @@ def test_the_same_usage_is_told_once() -> None:
     told = tell(format, {"t": "a", "n": 1}, {"t": "b", "n": 1}, {"t": "c", "n": 2})
 
     assert 2 == sum(type(event).__name__ == "UsageUpdate" for event in told.events)
+
+
+def test_an_error_where_the_text_usually_is_is_no_text() -> None:
+    """The type says so, unless the mapping gives the type another meaning."""
+    told = tell(custom(text="content"), {"content": "Hi"}, {"type": "error", "content": "boom"})
+
+    assert isinstance(told.error, ProviderError)
+    assert ("boom", "Hi") == (told.error.message.rpartition(": ")[2], told.message.text)

@@ -25,7 +25,6 @@ STATUSES = {
     "budget_exceeded": "length",
     "requires_continuation": "pause",
     "cancelled": "cancelled",
-    "in_progress": "unknown",
     "a_new_one": "unknown",
 }
 
@@ -120,12 +119,12 @@ def test_a_status_that_is_an_end_completes_an_input_without_its_last_event() -> 
 
 
 def test_an_end_without_a_status_has_the_last_one_that_came() -> None:
-    """None where there was none."""
-    assert read(event("interaction.completed", interaction={"id": "i1"})).message.finish_reason is None
-    told = read(created(), event("interaction.completed"))
+    """One of an interaction that goes on says nothing, and the end without content is a cut."""
+    update = event("interaction.status_update", interaction_id="i1", status="incomplete")
+    told, empty = (read(created(), *more, event("interaction.completed")) for more in ([update], []))
 
-    assert told.message.raw_finish_reason == "in_progress"
-    assert told.rules == {"finish_missing"}
+    assert (told.message.raw_finish_reason, told.rules) == ("incomplete", {"finish_missing"})
+    assert (empty.message.ending, empty.rules) == ("truncated", {"finish_missing"})
 
 
 def test_the_sentinel_follows_the_end() -> None:

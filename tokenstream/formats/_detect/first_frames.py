@@ -104,14 +104,11 @@ class FirstFrames:
         """
         if error is None:
             return self.find_nothing_read(format)
-        is_truncated = isinstance(error, StreamTruncated)
-        return (self._compare(format, certain=True) if is_truncated else None) or error
-
-    def is_empty(self, format: Format) -> bool:
-        """Return True if no frame had a payload: there were only pings, or the sentinel."""
-        from tokenstream.formats._detect.recognise import has_payload
-
-        return not self.enough and not has_payload(self._frames, format.limits)
+        if not isinstance(error, StreamTruncated):
+            return error
+        # Behind a mark of the end, an answer that was only unknown is none that was cut off.
+        nothing_read = self.find_nothing_read(format) if format.ended else None
+        return self._compare(format, certain=True) or nothing_read or error
 
     def _compare(self, format: Format, *, certain: bool) -> ProtocolError | NotAStream | None:
         from tokenstream.formats._detect.recognise import find_mismatch

@@ -74,10 +74,14 @@ def recognise(
     if text_of(payload, "type") in PING_NAMES:
         return PING
     name, may_be_known = registry.detect(payload, event)
-    if name is not None:
-        return name
-    # A format reads its errors itself, so they are looked for only in a payload that proves no format.
+    return name if name is not None else _classify_unproven(payload, event, may_be_known=may_be_known)
+
+
+def _classify_unproven(payload: dict[str, Any], event: str, *, may_be_known: bool) -> str | StreamError:
+    """Classify an object that proves no format: it may report an error, as a format would read itself."""
     error = provider_error(payload, event)
+    if error is None and event in PING_NAMES:
+        return PING
     if error is None and not may_be_known:
         return find_refused(payload, event) or UNCLAIMED
     return WAIT if error is None or is_aside(payload, event) else error
@@ -123,7 +127,8 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
     """Classify a payload by its first bytes: "json" to decode it, "bare", or a result of `recognise`."""
-    if not payload or event in PING_NAMES or event == INITIAL_RESPONSE:
+    is_named_ping = event in PING_NAMES and payload[:1] != b"{"
+    if not payload or is_named_ping or event == INITIAL_RESPONSE:
         return PING
     if payload == b"[DONE]" and not event:
         return END
@@ -238,7 +243,8 @@ def find_nothing_read(
     if format.first_frames.is_detected:
         return describe_unknown_format(frames, format.limits)
     count = sum(_try_to_recognise(frame, format.limits) not in _WITHOUT_PAYLOAD for frame in frames) + later
-    return ProtocolError(f"{format.name} reads nothing of the answer; all its payloads ({count}) are unknown")
+    msg = f"{format.name} reads nothing of the answer; all its payloads ({count}) are unknown"
+    return ProtocolError(msg) if count else None
 
 
 def find_proof(payload: bytes, limits: Limits) -> str | None:
@@ -271,11 +277,6 @@ def _try_to_find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | Non
         return None
 
 
-def has_payload(frames: Iterable[Frame], limits: Limits) -> bool:
-    """Return True if at least one frame has a payload; pings and `[DONE]` have none."""
-    return any(_try_to_recognise(frame, limits) not in _WITHOUT_PAYLOAD for frame in frames)
-
-
 def _is_of(format: Format, frame: Frame) -> bool | None:
     """Return whether a frame's payload is of a format; None if that is uncertain."""
     event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
@@ -295,6 +296,11 @@ def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
         error = ProtocolError(f"none of the events ({count}) fits a path of custom(); they look like {other}")
         return add_code_hint(
             error, ": compare the paths with the payloads, which Unknown events have in .raw"
+        )
+    if likely == name:
+        return ProtocolError(
+            f"{name} knows none of the events ({count}), although their types begin like its own: the server "
+            "may send a newer version of the API, or another one"
         )
     if count == 1:
         error = ProtocolError(f"the only event is not {name}; it looks like {other}")

@@ -89,6 +89,7 @@ class AnswerEvents:
         "fields",
         "find_text",
         "first_part",
+        "has_answer",
         "has_content",
         "limits",
         "may_hold_surrogates",
@@ -143,6 +144,8 @@ class AnswerEvents:
         """Number of parts of all choices."""
         self.has_content = False
         """True once a part has begun that is more than an empty text, reasoning or refusal."""
+        self.has_answer = False
+        """True once text, media, or a call of the application's tools has begun, and not reasoning alone."""
         self.first_part = 0
         """Index of the first part of each choice: above 0 if the message has parts from before a pause."""
         self.text_before: int | None = None

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.repeated import says_no_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -98,6 +99,18 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         if is_arguments:
             self.note_lost_arguments(arguments)
 
+    def add_or_write(self, part: OpenPart, kind: TextKind, text: str) -> bool:
+        """Add text to its block's part; of another kind, it becomes a part of its own, unless it is blank."""
+        if part.kind == kind:
+            self.add(part, text)
+            return True
+        if not text or text.isspace():
+            return False
+        # Quirk (sglang, 2026): words of the model within the block of a call (sgl-project/sglang#24293).
+        self.note("delta_misfits")
+        self.write(0, kind, text)
+        return True
+
     def _hand_out_waiting(self) -> None:
         """Hand out the calls that `stop` kept back: the answer goes on, so no token limit cut them off."""
         if self._waiting:
@@ -143,6 +156,11 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
         # The limit keeps the collection small if a server closes blocks without end.
         if len(self._closed) < self.limits.parts:
             self._closed[key] = part.sent_id if isinstance(part, OpenCall) else ""
+
+    @property
+    def has_open(self) -> bool:
+        """True if a block is open; a call that waits for its arguments was closed."""
+        return any(block.part is None or not block.part.waits for block in self._open.values())
 
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""

@@ -44,6 +44,8 @@ _BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
 }
 
 
+_ANSWERS = frozenset({"text", "refusal", "media"})
+"""Kinds of parts that answer by themselves, as calls of the application's tools do."""
 _TOLD_KINDS = {"media": "transcript", "server_tool_call": "arguments"}
 """Maps kinds of parts to the kinds of their texts, if these have other names."""
 _WITHDRAWN_DATA = {"dropped": True}
@@ -87,12 +89,18 @@ class ContentParts(AnswerEvents):
             content = mend_surrogates(content)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
-        self.has_content = self.has_content or not _is_blank(content)
+        if not _is_blank(content):
+            self._note_content(part)
         is_inside = self.begins_inside or not self.started
         if is_inside and isinstance(content, WORDED):
             self.starts[choice, part.index] = content
         self._add(PartStart, choice, part.index).content = content
         return part
+
+    def _note_content(self, part: OpenPart) -> None:
+        """Note that a part has content, and if it is of a kind that answers by itself, that there is one."""
+        part.is_written = self.has_content = True
+        self.has_answer = self.has_answer or part.kind in _ANSWERS
 
     def report_start_again(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data; the part keeps its text."""
@@ -179,7 +187,9 @@ class ContentParts(AnswerEvents):
             # The text was only half a pair, which is held back.
             return
         if not part.is_written:
+            # `_note_content`, without a call.
             part.is_written = self.has_content = True
+            self.has_answer = self.has_answer or part.kind in _ANSWERS
         kind = part.kind
         if kind == "text":
             self._add(TextDelta, part.choice, part.index).text = text
@@ -231,7 +241,7 @@ class ContentParts(AnswerEvents):
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
         if whole:
-            part.is_written = self.has_content = True
+            self._note_content(part)
         kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
         told: Any = Told(

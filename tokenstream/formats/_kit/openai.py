@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import count_of, dict_of, float_of, is_dict, is_list, says_nothing
+from tokenstream._basics.untrusted import count_of, dict_of, float_of, is_dict, is_list, says_nothing, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._kit.parts import Mark, Parts
     from tokenstream.message import FinishReason, Phase, Usage
 
 INPUT_TRANSCRIPTION = "conversation.item.input_audio_transcription."
@@ -80,38 +80,34 @@ _USAGE_DETAILS: dict[str, dict[str, str]] = {
 }
 """Maps groups of detailed counts in a report to fields of `Usage`; other counts give way to these."""
 
+_UNENDED = frozenset({"in_progress", "queued", "FINISH_REASON_UNSPECIFIED"})
+"""Words of OpenAI's Responses API and of Google for an answer that has not ended."""
+RESPONSE_REASONS: dict[str, FinishReason] = {
+    "completed": "stop",
+    "cancelled": "cancelled",
+    "failed": "error",
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "max_messages": "length",
+    "content_filter": "content_filter",
+    "steered": "cancelled",
+}
+"""Maps the final statuses of a response, and the reasons why it is incomplete, to finish reasons."""
 PROVIDERS_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "end_turn": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
+    **FINISH_REASONS,
     "complete": "stop",
     "completed": "stop",
     "finished": "stop",
-    "stop_sequence": "stop_sequence",
-    "length": "length",
-    "max_tokens": "length",
     "max_output_tokens": "length",
-    "model_length": "length",
     "model_context_window_exceeded": "length",
     "incomplete": "length",
-    "tool_calls": "tool_calls",
-    "tool_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "content_filtered": "content_filter",
-    "guardrail_intervened": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "blocklist": "content_filter",
-    "prohibited_content": "content_filter",
-    "spii": "content_filter",
-    "refusal": "refusal",
-    "pause_turn": "pause",
-    "cancelled": "cancelled",
-    "canceled": "cancelled",
-    "error": "error",
+    **dict.fromkeys(
+        (
+            *("content_filtered", "guardrail_intervened", "recitation"),
+            *("blocklist", "prohibited_content", "spii"),
+        ),
+        "content_filter",
+    ),
     "failed": "error",
     "malformed_function_call": "error",
 }
@@ -206,6 +202,19 @@ def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None
             # Only the list `content` has the field's own name; the others have their key in it, too.
             listed = items if is_list(items) else [items]
             parts.items(name if key == "content" else f"{name}.{key}", listed, choice)
+
+
+def provider_marks(response: dict[str, Any], *reasons: str | None) -> list[Mark]:
+    """Return the marks of an answer's end that a framework passes on: reasons, a status, and its details.
+
+    Example:
+        >>> provider_marks({"status": "in_progress"}), provider_marks({"status": "completed"}, "length")
+        ([], [('length', 'length'), ('stop', 'completed')])
+    """
+    details, status = text_of(dict_of(response, "incomplete_details"), "reason"), text_of(response, "status")
+    # The details say more than the word "incomplete".
+    words = [*reasons, None if status == "incomplete" and details else status, details]
+    return [(reason_of(word), word) for word in words if word is not None and word not in _UNENDED]
 
 
 def reason_of(word: str) -> FinishReason:

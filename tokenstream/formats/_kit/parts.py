@@ -7,7 +7,7 @@ numbers them, and makes the events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -17,7 +17,7 @@ from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arg
 from tokenstream.formats._kit.values import json_text, spellings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.limits import Limits
@@ -27,6 +27,53 @@ _DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
 """Finish reasons after which an error says more than they do."""
 CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 """Finish reasons that mean that the answer was cut off."""
+WHOLE: frozenset[str] = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
+"""Finish reasons of a whole answer."""
+_WORST: tuple[tuple[FinishReason, ...], ...] = (
+    ("error",),
+    ("cancelled",),
+    ("content_filter", "refusal"),
+    ("length",),
+    ("unknown",),
+)
+_RANKS = {reason: rank for rank, reasons in enumerate(_WORST) for reason in reasons}
+"""Finish reasons from the worst on; those of a whole answer are all alike."""
+
+Mark: TypeAlias = "tuple[FinishReason, str | None]"
+"""A finish reason, and the provider's word for it."""
+
+
+def marks_in(
+    meanings: Mapping[str, FinishReason], *words: str | None, other: FinishReason | None = None
+) -> list[Mark]:
+    """Return the marks that words stand for; one without a meaning, such as "queued", is `other`, or none.
+
+    Example:
+        >>> marks_in({"completed": "stop"}, "completed", None, "queued")
+        [('stop', 'completed')]
+    """
+    meant = [(meanings.get(word, other), word) for word in words if word is not None]
+    return [(reason, word) for reason, word in meant if reason is not None]
+
+
+def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:
+    """Return the worst mark of an answer's end, the first of equals; a contradiction of them is a departure.
+
+    Example:
+        >>> worst_of([("stop", "completed"), ("length", "max_output_tokens")], print)
+        finish_contradicted
+        ('length', 'max_output_tokens')
+    """
+    ranks = {_RANKS.get(reason, len(_WORST)) for reason, _ in marks}
+    # A reason that is not known goes with any other than one of a whole answer.
+    if len(ranks - {_RANKS["unknown"]}) > 1 or ranks == {_RANKS["unknown"], len(_WORST)}:
+        note("finish_contradicted")
+    return min(marks, key=lambda mark: _RANKS.get(mark[0], len(_WORST)))
+
+
+def is_worse(reason: FinishReason, than: FinishReason) -> bool:
+    """Return True if a finish reason is known, and worse than another one."""
+    return reason != "unknown" and _RANKS.get(reason, len(_WORST)) < _RANKS.get(than, len(_WORST))
 
 
 class Parts(EndedCalls):
@@ -88,7 +135,7 @@ class Parts(EndedCalls):
             raw_reason = mend_surrogates(raw_reason)
         if state.finish is not None:
             self.note("finish_repeated")
-            if state.finish.raw_reason == raw_reason:
+            if state.finish.raw_reason == raw_reason or is_worse(state.finish.reason, reason):
                 return
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
@@ -251,7 +298,7 @@ class Parts(EndedCalls):
         # Until now, the call had a temporary index, and was not counted among the parts of the message.
         del state.opened[call.index]
         call.index = self._take_part_index(state)
-        self.has_content = True
+        self.has_content = self.has_answer = True
         state.opened[call.index] = call
         self._out.append(
             ToolCallStart(
@@ -358,6 +405,11 @@ class Parts(EndedCalls):
             if call.type == "custom":
                 # Pieces of JSON show by themselves that they repeat it; those of free text do not.
                 call.tell(whole, len(arrived))
+
+    @property
+    def has_open(self) -> bool:
+        """True if the server has not ended something that it has begun, in a format that marks such ends."""
+        return any(not part.waits for choice in self.choices.values() for part in choice.opened.values())
 
     @property
     def breaks_off_in_call(self) -> bool:

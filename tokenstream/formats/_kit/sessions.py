@@ -53,7 +53,7 @@ class SessionParts(Parts):
             self.head(id=id, model=model)
             return
         # The finish reason of the next answer depends only on its own calls.
-        state.finish, state.calls_seen = None, 0
+        state.finish, state.calls_seen, self.has_answer = None, 0, False
         # Each answer has counts of its own: a zero after those of another answer is a count.
         self._known_counts = {}
         # `head` would keep the id of the answer before, so the new head is set here.

@@ -233,6 +233,10 @@ class Custom(Format):
             has_usual_field = data.get("error") and "error" not in self.mapped.fields
             if event == "error" or has_usual_field:
                 self.error = provider_error(data, event)
+            elif data.get("type") == "error" and "type" not in self.mapped.fields:
+                # Its text would count as the answer's.
+                texts = [text for path in self.mapped.text if (text := find_text(data, path))]
+                self.error = provider_error({"error": {"message": texts[0] if texts else "", **data}})
         return self.error is not None
 
     def _read_head(self, data: object) -> bool:

@@ -8,7 +8,8 @@ from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, 
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._kit.openai import PROVIDERS_REASONS, provider_marks
+from tokenstream.formats._kit.parts import worst_of
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
@@ -280,12 +281,10 @@ class LlamaIndex(Format):
         reason = next((word for holder in holders if (word := text_of(holder, *_FINISH_REASON_FIELDS))), None)
         # In OpenAI's Responses API, the response has a status instead, perhaps with details.
         response = dict_of(raw, "response")
-        status = text_of(response, "status")
-        if reason is None and status not in (None, "in_progress", "queued"):
-            reason = text_of(dict_of(response, "incomplete_details"), "reason") or status
-        if reason is not None and reason != "FINISH_REASON_UNSPECIFIED":
+        marks = provider_marks(response, reason)
+        if marks:
             self._add_pending_arguments()
-            self.parts.finish(0, reason_of(reason), reason)
+            self.parts.finish(0, *worst_of(marks, self.note))
 
 
 class _RepeatedCall:

@@ -17,6 +17,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, report_logprobs, usage_of
+from tokenstream.formats._kit.parts import marks_in, worst_of
 from tokenstream.formats._kit.values import counts_in, scalar_text
 
 if TYPE_CHECKING:
@@ -234,8 +235,8 @@ class OpenAICompletions(Format):
         slot answers one after the other.
         """
         flagged = [word for name, word in _STOP_FLAGS.items() if payload.get(name) is True]
-        word = text_of(payload, "stop_type") or (flagged[0] if flagged else None)
-        self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)
+        marks = marks_in(_STOP_TYPES, text_of(payload, "stop_type"), *flagged, other="unknown")
+        self.parts.finish(choice, *worst_of(marks or [("unknown", None)], self.note))
         # From now on, the end of the input ends the answer: this route has no sentinel.
         self._is_native = True
 

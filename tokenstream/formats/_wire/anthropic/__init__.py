@@ -10,6 +10,7 @@ from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.parts import marks_in, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing import ServerSentEvent
 
@@ -90,6 +91,7 @@ class Anthropic(Format):
 
     name: ClassVar[str] = "anthropic"
     is_one_answer: ClassVar[bool] = True
+    closes_parts: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = frozenset(_STREAM_EVENTS)
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     # A conflict (409) with another request is over soon, so a retry may help.
@@ -167,13 +169,8 @@ class Anthropic(Format):
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
             self.parts.unknown(kind or "event", payload)
 
-    def conclude_without_finish(self) -> None:
-        """End an answer without a stop reason: open tool calls may not be whole, and are not handed out."""
-        self._blocks.cut()
-        self.conclude()
-
     def _end_answer(self) -> None:
-        """End the answer; without a stop reason, open tool calls may not be whole, and are not handed out."""
+        """End the answer, which may have been cut off if it has no stop reason."""
         if self.parts.finished:
             self.conclude()
         else:
@@ -299,11 +296,12 @@ class Anthropic(Format):
             value = payload.get(name)
             if not says_nothing(value):
                 self.parts.field(name, value, 0)
-        reason = text_of(payload, "stop_reason")
-        if reason is not None:
-            explanation = text_of(dict_of(payload, "stop_details"), "explanation")
-            self.parts.choice(0).finish_message = explanation
-            self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
+        reason, details = text_of(payload, "stop_reason"), dict_of(payload, "stop_details")
+        marks = marks_in(FINISH_REASONS, reason, other="unknown")
+        marks += marks_in(FINISH_REASONS, text_of(details, "type"))
+        if marks:
+            self.parts.choice(0).finish_message = text_of(details, "explanation")
+            self.parts.finish(0, *worst_of(marks, self.note))
 
     def _report_unknown_fields(self, payload: dict[str, Any], known: frozenset[str]) -> None:
         """Report the fields of a payload that are not in `known`; token counts are read wherever they are."""

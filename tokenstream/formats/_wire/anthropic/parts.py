@@ -35,7 +35,7 @@ class AnthropicBlock:
         part: The part of our message that the block became, such as a text or a tool call.
     """
 
-    __slots__ = ("data", "deltas", "input", "part", "signature", "type")
+    __slots__ = ("data", "input", "part", "pieces", "signature", "type")
 
     def __init__(self, type: str, part: OpenPart) -> None:  # noqa: A002 - the field's name
         self.type = type
@@ -46,8 +46,8 @@ class AnthropicBlock:
         """The last signature that was added to the block's reasoning."""
         self.data: dict[str, Any] = {}
         """The data of a compaction block, or of a block of unknown type."""
-        self.deltas = 0
-        """Number of deltas that added to `data`."""
+        self.pieces: list[str] = []
+        """The content of a compaction, as its deltas have sent it."""
 
 
 class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
@@ -205,17 +205,13 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
     def _add_text(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of text; return False if the delta does not fit the block."""
         text = delta.get("text")
-        if not isinstance(text, str) or block.part.kind != "text":
-            return False
-        self.add(block.part, text)
-        return True
+        return isinstance(text, str) and self.add_or_write(block.part, "text", text)
 
     def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add a piece of thinking and its estimated tokens; return False if it does not fit the block."""
         text = delta.get("thinking")
-        if not isinstance(text, str) or block.part.kind != "reasoning":
+        if not isinstance(text, str) or not self.add_or_write(block.part, "reasoning", text):
             return False
-        self.add(block.part, text)
         estimate = delta.get("estimated_tokens")
         if isinstance(estimate, int):
             # Each delta reports its own number of tokens, even if its text is hidden.
@@ -259,10 +255,10 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         more = fields_except(delta, "type")
         if more is not None:
             block.data.update(mend_surrogates(more) if self.may_hold_surrogates else more)
-            block.deltas += 1
+            block.pieces.append((text_of(block.data, "content") or "") if "content" in more else "")
             # Anthropic sends one delta. If there are more, their data wait for the end of the block:
             # an event for each of them would repeat all earlier data.
-            if block.deltas == 1:
+            if len(block.pieces) == 1:
                 self._report_data_again(block, {**block.data})
         return True
 
@@ -274,9 +270,10 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     def _report_unsent(self, block: AnthropicBlock, *, expected: bool = False) -> None:
         """Report the data and input that a block holds; an object as input is `expected`, or a departure."""
-        if block.deltas > 1:
+        if len(block.pieces) > 1:
             # Only the first delta was reported when it arrived.
-            self._report_data_again(block, block.data)
+            content = "".join(block.pieces)
+            self._report_data_again(block, {**block.data, "content": content} if content else block.data)
         self._add_whole_input(block, expected=expected)
 
     def _add_whole_input(self, block: AnthropicBlock, *, expected: bool) -> None:

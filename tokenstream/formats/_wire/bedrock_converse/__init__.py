@@ -169,6 +169,7 @@ class BedrockConverse(Format):
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     # Gateways that convert the stream to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    closes_parts: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
@@ -226,11 +227,6 @@ class BedrockConverse(Format):
         """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
-
-    def conclude_without_finish(self) -> None:
-        """End an answer without `messageStop`: open calls may not be whole, and are not handed out."""
-        self._blocks.cut()
-        self.conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
@@ -343,7 +339,6 @@ class BedrockConverse(Format):
         if reason is None:
             self.note("finish_missing")
             self.error = self.find_cut()
-            self._blocks.cut()
         elif reason in _HARNESS_REASONS:
             self._stopped, self.error = False, refusal(HARNESS)
         else:

@@ -244,6 +244,10 @@ class BedrockInvoke(Format):
         self.error = self._inner.error
         return events
 
+    def after_end(self, frame: Frame) -> None:
+        """Count a frame behind the end; the model's format, which has ended, would count it, too."""
+        self.note("data_after_end")
+
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
         if self._inner is not None and not self._inner.ended:

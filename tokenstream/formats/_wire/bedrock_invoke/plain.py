@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, i
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.parts import Mark, Parts, marks_in, worst_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ModelShape:
     text: Path
     """Path to the text, in the payload or in one of its items."""
     finish: tuple[Path, ...]
-    """Paths to the finish reason; the first path that leads to text is used."""
+    """Paths to finish reasons, of which the worst one is used."""
     items: str = ""
     """The field with one item per choice; "" if the payload itself is the item."""
     index: str = ""
@@ -322,15 +322,17 @@ class PlainModel(Format):
         read_here = (shape.text[0], "response", *[path[0] for path in shape.finish])
         self.parts.report_unknown_fields(item, (*known, *read_here), choice)
         words = [value_at(item, path) for path in shape.finish]
-        reason = next((word for word in words if isinstance(word, str)), "")
+        marks = marks_in(
+            FINISH_REASONS, *[word for word in words if isinstance(word, str) and word], other="unknown"
+        )
         was_read_in_whole_answer = is_dict(whole_answer) and self.parts.finished
-        if reason and not was_read_in_whole_answer:
-            self._finish(reason, index)
+        if marks and not was_read_in_whole_answer:
+            self._finish(worst_of(marks, self.note), index)
 
-    def _finish(self, reason: str, index: int | None) -> None:
+    def _finish(self, mark: Mark, index: int | None) -> None:
         """Report the finish reason of a choice (None: of all choices), and then the token counts."""
         # Without an index, all choices have ended; without any choice so far, the answer is choice 0.
         ended = list(self.parts.choices) if index is None else [index]
         for ended_choice in ended or [0]:
-            self.parts.finish(ended_choice, FINISH_REASONS.get(reason, "unknown"), reason)
+            self.parts.finish(ended_choice, *mark)
         self._counted_parts.report_counts()

@@ -216,6 +216,7 @@ class Cohere(V1, V2):
 
     name: ClassVar[str] = "cohere"
     is_one_answer: ClassVar[bool] = True
+    closes_parts: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[

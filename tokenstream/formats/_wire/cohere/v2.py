@@ -15,6 +15,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.parts import worst_of
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS, CohereParts, failure_of, usage_of
 from tokenstream.framing import ServerSentEvent
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._base import Frame
+    from tokenstream.formats._kit.parts import Mark
     from tokenstream.limits import Limits
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
@@ -83,11 +85,6 @@ class V2(Format):
             self.parts.unknown(kind, payload)
         else:
             reader(self, payload)
-
-    def conclude_without_finish(self) -> None:
-        """End an answer without `message-end`: open calls may not be whole, and are not handed out."""
-        self.content.cut()
-        self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a payload that looks like an error, but is `message-end`, which may contain one."""
@@ -221,19 +218,19 @@ class V2(Format):
         """End the answer."""
         if report:
             self.parts.usage(usage_of(report))
-        self.content.forget_open()
+        marks: list[Mark] = [] if failure_message is None else [("error", "ERROR")]
         if reason is not None:
-            # The reason is that of all choices; an answer without content is choice 0.
-            for choice in sorted(self.parts.choices) or [0]:
-                self.parts.finish(choice, FINISH_REASONS.get(reason.upper(), "unknown"), reason)
-            self.error = failure_of(reason.upper(), failure_message)
-        elif failure_message is not None:
-            # An end with an error but without a reason is a failure, too.
-            self.error = failure_of("ERROR", failure_message)
-        else:
+            marks.insert(0, (FINISH_REASONS.get(reason.upper(), "unknown"), reason))
+        if not marks:
             self.note("finish_missing")
-            # The error of an answer that breaks off inside a tool call.
-            self.error = self.find_cut()
+            self.end_without_finish()
+            return
+        self.content.forget_open()
+        meaning, word = worst_of(marks, self.note)
+        # The reason is that of all choices; an answer without content is choice 0.
+        for choice in sorted(self.parts.choices) or [0]:
+            self.parts.finish(choice, meaning, word)
+        self.error = failure_of((word or "").upper(), failure_message)
         if self.error is None:
             self.conclude()
 

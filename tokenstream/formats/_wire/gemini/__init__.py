@@ -22,6 +22,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.parts import worst_of
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import Path
     from tokenstream.formats._kit.open import OpenChoice
+    from tokenstream.formats._kit.parts import Mark
     from tokenstream.message import FinishReason, Usage
 
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -241,13 +243,13 @@ class Gemini(Format):
             # neither unwrapping nor renaming, as the condition says.
             self._gemini_parts.is_plain_delta = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
+        blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         for candidate in dicts_of(chunk.get("candidates")):
-            self._read_candidate(candidate)
+            self._read_candidate(candidate, blocked)
         self.parts.report_unknown_fields(chunk, (*_KNOWN_IN_CHUNKS, *_ADDED_BY_SDK))
         self._gemini_parts.store_usage(dict_of(chunk, "usageMetadata"))
         if not self._gemini_parts.is_plain_delta:
             self._gemini_parts.emit_usage()
-        blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         if blocked and not chunk.get("candidates"):
             self.parts.finish(0, "content_filter", blocked)
 
@@ -267,8 +269,8 @@ class Gemini(Format):
 
     # -- internals -----------------------------------------------------------
 
-    def _read_candidate(self, candidate: dict[str, Any]) -> None:
-        """Read a candidate's parts, its further data, and then its finish reason."""
+    def _read_candidate(self, candidate: dict[str, Any], blocked: str | None) -> None:
+        """Read a candidate's parts, its further data, and then its finish reason; `blocked` is another."""
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
@@ -278,7 +280,9 @@ class Gemini(Format):
         # A decoded payload may be an SDK's object, whose unset fields have default values.
         reason = reason_of(candidate, filled=self._gemini_parts.decoded)
         if reason is not None:
-            self.parts.finish(choice.index, meaning_of(reason), reason)
+            marks: list[Mark] = [(meaning_of(reason), reason)]
+            marks += [("content_filter", blocked)] if blocked else []
+            self.parts.finish(choice.index, *worst_of(marks, self.note))
 
     def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
         """Report a candidate's further fields, its citations and log probabilities."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts, drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.parts import is_worse
 from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, json_text
 from tokenstream.formats._wire.gemini.candidate import CallParts
 from tokenstream.message import (
@@ -327,6 +328,9 @@ class GeminiParts(CallParts):
         # Quirk (translating proxies, 2025-06): every chunk says STOP; text then continues in the same part;
         # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
         self.note("finish_repeated")
+        if is_worse(earlier.reason, reason):
+            state.finish = earlier
+            return
         self._finish_again(state, earlier, reason, raw_reason)
 
     def _finish_again(

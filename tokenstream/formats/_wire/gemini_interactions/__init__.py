@@ -9,6 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.parts import marks_in, worst_of
 from tokenstream.formats._resume.event_log import MOST_SAVED
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
+    from tokenstream.formats._kit.parts import Mark
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -95,6 +97,7 @@ class GeminiInteractions(Format):
     name: ClassVar[str] = "gemini-interactions"
     is_one_answer: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
+    closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
@@ -213,14 +216,23 @@ class GeminiInteractions(Format):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
-        status = self._status
-        if self.error is None and not self.ended and status is not None and status not in UNFINISHED:
-            # The terminal event, which describes a failure, is missing, but the final status has arrived.
-            self._finish(status)
-            if status == "failed":
-                # A general error, because nothing describes the failure.
-                self._set_error([])
+        if self.error is None and not self.ended:
+            self._finish_by_status()
         return super().end(now=now)
+
+    def read_sentinel(self) -> None:
+        """End the answer with the last status, if it is final: the terminal event may be missing."""
+        if self._replay is None and not self.parts.finished:
+            self._finish_by_status()
+        if self.error is None:
+            super().read_sentinel()
+
+    def _finish_by_status(self) -> None:
+        """Finish with the last status, if it is final; the event that describes a failure is missing."""
+        for reason, word in _marks_in(self._status):
+            self.parts.finish(0, reason, word)
+            if reason == "error":
+                self._set_error([])
 
     def finish_input(self) -> None:
         """Close the open parts at the end of the input."""
@@ -304,18 +316,20 @@ class GeminiInteractions(Format):
 
     def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction that has ended, and end the answer."""
+        # The last status that an earlier event has reported, if any, is a mark of the end, too.
+        own_marks, marks = _marks_in(text_of(interaction, "status")), _marks_in(self._status)
         self._read_interaction_fields(interaction)
         self._read_steps(interaction)
-        status = text_of(interaction, "status")
-        if status is None:
-            self.note("finish_missing")
-            # The last status that an earlier event reported, if any.
-            status = self._status
-        if status is not None:
-            self._finish(status)
-        errors = dicts_of(interaction.get("errors")) or dicts_of(interaction.get("error"))
         self._report_position()
-        if status == "failed":
+        if not own_marks:
+            self.note("finish_missing")
+        if not (own_marks or marks):
+            self.end_without_finish()
+            return
+        reason, status = worst_of(own_marks + marks, self.note)
+        self.parts.finish(0, reason, status)
+        errors = dicts_of(interaction.get("errors")) or dicts_of(interaction.get("error"))
+        if reason == "error":
             self._set_error(errors)
         elif errors:
             # Only a part of the answer failed, such as a step.
@@ -362,10 +376,6 @@ class GeminiInteractions(Format):
         if is_dict(report) and report:
             self.parts.usage(USAGE.read(report))
 
-    def _finish(self, status: str) -> None:
-        """Report the finish reason that a status means; the status itself is kept as the provider's word."""
-        self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
-
     def _set_error(self, errors: list[dict[str, Any]]) -> None:
         """Store the first error of a failed interaction, or a general one if there is none."""
         fields = (fields_except(errors[0]) or {}) if errors else {}
@@ -387,3 +397,8 @@ def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
     # In previews of the API, the field was called `outputs`.
     steps = interaction.get("steps") or interaction.get("outputs")
     return [step for step in dicts_of(steps) if step.get("type") != "user_input"]
+
+
+def _marks_in(status: str | None) -> list[Mark]:
+    """Return a status as a mark of the end; none for one of an interaction that goes on."""
+    return [] if status in UNFINISHED else marks_in(FINISH_REASONS, status, other="unknown")

@@ -10,6 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.parts import marks_in, worst_of
 from tokenstream.formats._kit.values import camel_case
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
@@ -268,8 +269,10 @@ class GeminiLive(Format):
             return
         if reason is not None and reason not in _UNSPECIFIED:
             # A reason is more specific than the bare end of the turn.
+            was_interrupted = state.finish is not None and state.finish.reason == "cancelled"
+            words = ["interrupted" if was_interrupted else None, reason]
             state.finish = None
-            self._finish(reason)
+            self._finish(worst_of(marks_in(FINISH_REASONS, *words, other="unknown"), self.note)[1] or reason)
         elif state.finish is None:
             self._finish("turnComplete")
         self._turn.close_audio()

@@ -195,7 +195,7 @@ class LangChain(Format):
                 read_call(call)
         self._read_usage(dict_of(payload, "usage_metadata"), is_sum=is_repeated)
         report_metadata(self.parts, metadata)
-        reason = reason_in(metadata)
+        reason = reason_in(metadata, self.note)
         if reason is not None:
             self.parts.finish(0, reason_of(reason), reason)
         # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.

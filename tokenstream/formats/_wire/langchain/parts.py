@@ -15,7 +15,8 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
-from tokenstream.formats._kit.openai import reason_of
+from tokenstream.formats._kit.openai import provider_marks, reason_of
+from tokenstream.formats._kit.parts import worst_of
 from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text
 from tokenstream.message import (
     Citation,
@@ -265,34 +266,36 @@ def citation_of(annotation: dict[str, Any]) -> Citation:
     )
 
 
-def reason_in(metadata: dict[str, Any]) -> str | None:
-    """Return the provider's word for the finish reason; None if the answer has not ended.
+def reason_in(metadata: dict[str, Any], note: Callable[[str], None], *reasons: str | None) -> str | None:
+    """Return the provider's word for the finish reason, the worst of several; None if the answer goes on.
+
+    Further words may be those of the event that has the metadata.
 
     Example:
-        >>> reason_in({"finish_reason": "stop"}), reason_in({"status": "in_progress"})
+        >>> reason_in({"finish_reason": "stop"}, print), reason_in({"status": "in_progress"}, print)
         ('stop', None)
     """
-    reason = text_of(metadata, *_FINISH_REASON_FIELDS) or text_of(metadata, "status")
-    if reason == "incomplete":
-        return text_of(dict_of(metadata, "incomplete_details"), "reason") or reason
-    # These words of OpenAI's Responses API and of Google mean that the answer has not ended.
-    return None if reason in ("in_progress", "queued", "FINISH_REASON_UNSPECIFIED") else reason
+    marks = provider_marks(metadata, *reasons, *[text_of(metadata, name) for name in _FINISH_REASON_FIELDS])
+    return worst_of(marks, note)[1] if marks else None
 
 
-def finish_in(finish: dict[str, Any], metadata: dict[str, Any]) -> tuple[FinishReason, str] | None:
+def finish_in(
+    finish: dict[str, Any], metadata: dict[str, Any], note: Callable[[str], None]
+) -> tuple[FinishReason, str] | None:
     """Return the finish reason of a `message-finish` event and the word for it; None if it names none.
 
     The provider's own word decides, and LangChain's if the provider's is not known.
 
     Example:
-        >>> finish_in({}, {"finish_reason": "max_tokens", "normalized_finish_reason": "length"})
+        >>> finish_in({}, {"finish_reason": "max_tokens", "normalized_finish_reason": "length"}, print)
         ('length', 'max_tokens')
-        >>> finish_in({"finishReason": "pause_turn", "finishState": "suspended"}, {})
+        >>> finish_in({"finishReason": "pause_turn", "finishState": "suspended"}, {}, print)
         ('pause', 'pause_turn')
     """
     normalized = text_of(finish, *_NORMALIZED_FIELDS) or text_of(metadata, *_NORMALIZED_FIELDS)
     # Quirk (@langchain/core 1.4.0, 2026-11): only `reason` names a reason, in words of LangChain's own.
-    word = text_of(finish, "finishReason") or reason_in(metadata) or normalized or text_of(finish, "reason")
+    word = reason_in(metadata, note, text_of(finish, "finishReason"))
+    word = word or normalized or text_of(finish, "reason")
     if word is None:
         return None
     state = text_of(finish, *_STATE_FIELDS) or text_of(metadata, *_STATE_FIELDS)

@@ -78,6 +78,7 @@ class LangChainProtocol(HostedSession):
     )
 
     name: ClassVar[str] = "langchain-protocol"
+    closes_parts: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
         units=frozenset({"event", "line"}),
@@ -320,7 +321,7 @@ class LangChainProtocol(HostedSession):
         report_metadata(self.parts, {name: value for name, value in metadata.items() if name != "id"})
         for name, value in dict_of(event, "additional_kwargs").items():
             self.parts.field(name, value)
-        finish = finish_in(event, metadata)
+        finish = finish_in(event, metadata, self.note)
         if finish is not None:
             self.end_answer(*finish, awaits_results=True)
         elif self._names_provider:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -170,6 +171,9 @@ class OpenAIChat(Format):
             return not has_snowflakes_call(payload)
         if not listed or any("text" in choice for choice in listed):
             return False
+        if any(isinstance(choice.get("finish_reason"), str) for choice in listed):
+            # A legacy completion has its text beside the reason.
+            return True
         # A choice without content so far may also be of a legacy completion.
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
@@ -214,7 +218,21 @@ class OpenAIChat(Format):
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
+        parts = self.parts
+        if not parts.has_content and parts.finished and parts.id is None and parts.model is None:
+            # There was nothing but the reason.
+            self.note("answer_empty")
         return super().end(now=now)
+
+    def find_cut(self) -> StreamError | None:
+        """Return the error for an answer that was cut off before a mark without a reason; else None."""
+        try:
+            for choice in self.parts.choices.values():
+                # What is held back counts.
+                choice.reader.settle()
+        except ProtocolError as error:
+            return error
+        return super().find_cut()
 
     # -- the answer --------------------------------------------------------
 

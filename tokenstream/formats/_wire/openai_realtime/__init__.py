@@ -12,16 +12,21 @@ from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_usage
+from tokenstream.formats._kit.openai import (
+    INPUT_TRANSCRIPTION,
+    RESPONSE_REASONS,
+    SESSION_COUNTS,
+    report_usage,
+)
+from tokenstream.formats._kit.parts import WHOLE, worst_of
 from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
-    FINISH_REASONS,
     REMEMBERED_ITEMS,
-    finish_reason,
     is_event,
+    marks_of,
     response_of,
 )
 
@@ -79,7 +84,8 @@ class OpenAIRealtime(Format):
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    closes_parts: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = RESPONSE_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta",)], changing=[("event_id",)], units=frozenset({"message"}), turns=True
     )
@@ -289,10 +295,15 @@ class OpenAIRealtime(Format):
                 self.note("finish_repeated")
                 return
             self.note_missing_start()
-        status = text_of(response, "status") or ""
+        marks, cut = marks_of(response), None
         self._add_missing_items(response, id)
-        self._outputs.end_response(id, complete=status in ("completed", ""))
         self._open_responses.pop(id, None)
+        if not marks:
+            self.note("finish_missing")
+            # The items of other responses are open.
+            cut = None if self._open_responses else self.find_cut()
+        reason, status = worst_of(marks, self.note) if marks else ("unknown", None)
+        self._outputs.end_response(id, complete=reason in WHOLE or not (marks or cut))
         if id:
             if len(self._ended_responses) >= REMEMBERED_ITEMS:
                 del self._ended_responses[next(iter(self._ended_responses))]
@@ -300,7 +311,8 @@ class OpenAIRealtime(Format):
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         report_usage(self.parts, SESSION_COUNTS, payload, response)
         if not self._open_responses:
-            self._finish(response, status)
+            self._failure = self._failure or cut
+            self._finish(response, reason, status)
 
     def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
         """Add the items of a finished response that no event has brought; compare the calls in the others."""
@@ -312,13 +324,12 @@ class OpenAIRealtime(Format):
                 self._outputs.start_item(payload, item)
                 self._outputs.end_item(payload, item)
 
-    def _finish(self, response: dict[str, Any], status: str) -> None:
+    def _finish(self, response: dict[str, Any], reason: FinishReason, status: str | None) -> None:
         """Report the finish reason, and store the error of a failed response."""
-        details = dict_of(response, "status_details")
-        self.parts.finish(0, finish_reason(status, text_of(details, "reason")), status or None)
-        if status == "failed":
-            error = provider_error({"error": dict_of(details, "error") or "the response failed"})
-            self._failure = error
+        self.parts.finish(0, reason, status)
+        if reason == "error":
+            details = dict_of(dict_of(response, "status_details"), "error")
+            self._failure = provider_error({"error": details or "the response failed"})
         if self._answer is not None:
             # This format reads only one response, which has ended now.
             self.error = self._failure

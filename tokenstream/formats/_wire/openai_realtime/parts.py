@@ -46,6 +46,11 @@ class RealtimeOutputs(SessionParts):
         """Note the format of output audio, if a session or a response states it."""
         self.audio_format = output_format(holder) or self.audio_format
 
+    @property
+    def has_open(self) -> bool:
+        """True if an item has not ended."""
+        return any(not item.done for item in self._by_index.values())
+
     # -- responses ---------------------------------------------------------
 
     def end_response(self, response: str, *, complete: bool) -> None:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream.formats._kit.openai import RESPONSE_REASONS
+from tokenstream.formats._kit.parts import marks_in
 from tokenstream.formats._kit.sessions import find_session_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.message import FinishReason
+    from tokenstream.formats._kit.parts import Mark
 
 REMEMBERED_ITEMS = 1_000
 """Number of items of which it is remembered, at least, that pieces of their transcript were reported."""
 _SESSION_EVENTS = ("conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
-FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
-    {
-        "completed": "stop",
-        "cancelled": "cancelled",
-        "failed": "error",
-        "max_output_tokens": "length",
-        "content_filter": "content_filter",
-    }
-)
-"""Maps the statuses of a response, and the reasons why it is incomplete, to finish reasons."""
 _BETA_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 """Maps the names of audio formats in the beta version of the API to MIME types."""
 
@@ -76,15 +65,22 @@ def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
     return id or ("" if kind == "response.created" else None), kind == "response.done"
 
 
-def finish_reason(status: str, reason: str | None) -> FinishReason:
-    """Return a response's finish reason.
+def marks_of(response: dict[str, Any]) -> list[Mark]:
+    """Return the marks of a response's end: its status, and the details of the status.
 
     Example:
-        >>> finish_reason("incomplete", "max_output_tokens"), finish_reason("cancelled", "turn_detected")
-        ('length', 'cancelled')
+        >>> marks_of({"status": "cancelled", "status_details": {"reason": "turn_detected"}})
+        [('cancelled', 'cancelled')]
     """
-    word = (reason or "") if status == "incomplete" else status
-    return FINISH_REASONS.get(word, "unknown")
+    details = dict_of(response, "status_details")
+    status, kind, reason = text_of(response, "status"), text_of(details, "type"), text_of(details, "reason")
+    marks = marks_in(RESPONSE_REASONS, status, kind)
+    if "incomplete" in (status, kind) or reason in RESPONSE_REASONS:
+        marks.append((RESPONSE_REASONS.get(reason or "", "unknown"), status or kind or reason))
+    if dict_of(details, "error"):
+        marks.append(("error", status))
+    is_silent = status in (None, "in_progress", "queued")
+    return marks if marks or is_silent else [("unknown", status)]
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import COUNTS, report_usage
+from tokenstream.formats._kit.parts import WHOLE, worst_of
 from tokenstream.formats._wire.openai_responses.events import (
     ENDPOINT_EVENTS,
     READERS,
@@ -21,11 +22,12 @@ from tokenstream.formats._wire.openai_responses.events import (
 )
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
 from tokenstream.formats._wire.openai_responses.words import (
+    END_WORDS,
     FINAL_STATUSES,
     RETRYABLE,
     error_of,
-    finish_reason_of,
     is_about_input,
+    marks_of,
 )
 
 if TYPE_CHECKING:
@@ -40,9 +42,7 @@ if TYPE_CHECKING:
 
 _NUMBER = ("sequence_number",)
 _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
-_RESPONSE_EVENTS = frozenset(
-    f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES)
-)
+_RESPONSE_EVENTS = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *END_WORDS))
 """Names of the events about the response as a whole."""
 _EVENT_FIELDS = frozenset(
     {
@@ -115,6 +115,7 @@ class OpenAIResponses(Format):
 
     name: ClassVar[str] = "openai-responses"
     is_one_answer: ClassVar[bool] = True
+    closes_parts: ClassVar[bool] = True
     # OpenAI sends no sentinel here, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
@@ -201,7 +202,7 @@ class OpenAIResponses(Format):
         if word == "created":
             self._response_ids[stream] = text_of(dict_of(payload, "response"), "id") or ""
         response_id = self._response_ids.setdefault(stream, "")
-        ends_response = word in FINAL_STATUSES
+        ends_response = word in END_WORDS
         if ends_response:
             self._open_streams.discard(stream)
         elif word == "created" or not response_id:
@@ -373,17 +374,16 @@ class OpenAIResponses(Format):
             self.note("delta_misfits")
             self.parts.unknown(kind, payload)
 
-    def conclude_without_finish(self) -> None:
-        """End a response that had no end event: open calls may not be whole, and are not handed out."""
-        self._items.read_output(None, complete=False)
-        super().conclude_without_finish()
-
     # -- the response ------------------------------------------------------
 
     def _read_response_event(self, payload: dict[str, Any], kind: str) -> None:
         """Read an event about the response as a whole."""
         response, word = dict_of(payload, "response"), kind.removeprefix("response.")
-        if word in FINAL_STATUSES:
+        if word == "done" and response.get("object") == "realtime.response":
+            # The Realtime API has events of the same names.
+            self.parts.unknown(kind, payload)
+            return
+        if word in END_WORDS:
             if not says_nothing(payload.get("error")):
                 # Some servers send the error beside the response.
                 response = {"error": payload["error"], **response}
@@ -412,13 +412,20 @@ class OpenAIResponses(Format):
 
     def _read_end(self, response: dict[str, Any], word: str, payload: dict[str, Any]) -> None:
         """End a response, and report its content, except the content that earlier events have sent."""
-        own_status = text_of(response, "status")
-        status = own_status if own_status in FINAL_STATUSES else word
+        marks, output = marks_of(response, word), response.get("output")
         self._read_head(response)
-        self._items.read_output(response.get("output"), complete=status == "completed")
+        if not marks:
+            self.note("finish_missing")
+            if output:
+                self._items.read_output(output, complete=False)
+            report_usage(self.parts, COUNTS, payload, response)
+            self.end_without_finish()
+            return
+        reason, status = worst_of(marks, self.note)
+        self._items.read_output(output, complete=reason in WHOLE)
         report_usage(self.parts, COUNTS, payload, response)
-        self.parts.finish(0, finish_reason_of(response, status), own_status or status)
-        if status != "failed":
+        self.parts.finish(0, reason, status)
+        if reason != "error":
             self.conclude()
             return
         details = response.get("error")

@@ -253,6 +253,11 @@ class ResponseItems(SessionParts):
         """Return an index that no item has used."""
         return self._highest + 1
 
+    @property
+    def has_open(self) -> bool:
+        """True if an item has not ended."""
+        return any(not item.ended for item in self._all_items)
+
     # -- the whole output --------------------------------------------------
 
     def read_output(self, output: object, *, complete: bool) -> None:

@@ -16,7 +16,8 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import PHASES
+from tokenstream.formats._kit.openai import PHASES, PROVIDERS_REASONS, RESPONSE_REASONS
+from tokenstream.formats._kit.parts import marks_in
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import Citation
 
@@ -24,23 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ProviderError
-    from tokenstream.message import FinishReason, Phase
+    from tokenstream.formats._kit.parts import Mark
+    from tokenstream.message import Phase
 
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 """Final statuses of a response."""
-
-_INCOMPLETE_REASONS: dict[str, FinishReason] = {
-    "max_output_tokens": "length",
-    "max_tokens": "length",
-    "max_messages": "length",
-    "content_filter": "content_filter",
-    "steered": "cancelled",
-}
-_REASONS_BY_STATUS: dict[str, FinishReason] = {
-    "completed": "stop",
-    "cancelled": "cancelled",
-    "failed": "error",
-}
+END_WORDS = FINAL_STATUSES | {"done"}
+"""Words of the events that end a response; gateways send `response.done` without a status of its own."""
 
 
 RETRYABLE: Mapping[str, bool] = MappingProxyType(
@@ -94,18 +85,26 @@ _RESULT_FIELDS: dict[str, tuple[str, ...]] = {
 """Maps types of items to the possible fields with the tool's result, if the call's item contains it."""
 
 
-def finish_reason_of(response: dict[str, Any], status: str) -> FinishReason:
-    """Return a response's finish reason.
+def marks_of(response: dict[str, Any], word: str) -> list[Mark]:
+    """Return the marks of a response's end: its status, the kind of its last event, its details, its error.
 
     Example:
-        >>> finish_reason_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
-        'length'
+        >>> marks_of({"status": "completed", "stop_reason": "length"}, "completed")
+        [('stop', 'completed'), ('stop', 'completed'), ('length', 'length')]
+        >>> marks_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
+        [('length', 'incomplete')]
     """
-    if status != "incomplete":
-        return _REASONS_BY_STATUS[status]
-    return _INCOMPLETE_REASONS.get(
-        text_of(dict_of(response, "incomplete_details"), "reason") or "", "unknown"
-    )
+    words = [each for each in (text_of(response, "status"), word) if each in FINAL_STATUSES]
+    details = text_of(dict_of(response, "incomplete_details"), "reason")
+    marks = marks_in(RESPONSE_REASONS, *words)
+    if details is not None or "incomplete" in words:
+        reason = RESPONSE_REASONS.get(details or "", "unknown")
+        marks.append((reason, "incomplete" if "incomplete" in words else details))
+    # Quirk (bifrost, 2026): no status, and the reason as in a chat completion (maximhq/bifrost#4679).
+    marks += marks_in(PROVIDERS_REASONS, text_of(response, "stop_reason"))
+    if not says_nothing(response.get("error")):
+        marks.append(("error", words[0] if words else None))
+    return marks
 
 
 # `response.steer.…` since openai 3.57.0, and `response.inject.…` in its beta (2026-11).

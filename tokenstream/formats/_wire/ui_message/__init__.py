@@ -78,6 +78,7 @@ class UIMessage(Format):
     __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
 
     name: ClassVar[str] = "ui-message"
+    closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
     # No field counts as padding: every unknown field is reported.

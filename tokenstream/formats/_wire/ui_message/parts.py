@@ -36,7 +36,7 @@ class UIParts(NamedParts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_replaceable", "_server_calls", "_step_parts")
+    __slots__ = ("_replaceable", "_server_calls", "_step_is_open", "_step_parts")
 
     id_field: ClassVar[str] = "id"
     text_fields: ClassVar[tuple[str, ...]] = _TEXT_FIELDS
@@ -47,6 +47,7 @@ class UIParts(NamedParts):
         """Data parts and results, whose content later payloads may replace, by type and id."""
         self._step_parts: dict[int, tuple[str, str]] = {}
         """Maps indexes of the current step's parts to their kind and, for calls and results, their id."""
+        self._step_is_open = False
         self._server_calls: dict[int, ServerToolCall] = {}
         """Maps part indexes to calls of tools that the server runs, as they were at their start."""
 
@@ -244,6 +245,8 @@ class UIParts(NamedParts):
             self.unknown(type_, payload)
             return
         part = OpaquePart(type=type_, data=fields_except(payload, "type") or {})
+        # An application may answer with data alone.
+        self.has_answer = True
         if isinstance(id_, str):
             # A later payload with this type and id replaces the part again.
             self._replace((type_, id_), part, growing=True)
@@ -294,9 +297,16 @@ class UIParts(NamedParts):
         self._closed.clear()
         self.choice(0).handed_out.clear()
         self._step_parts.clear()
+        self._step_is_open = True
+
+    @property
+    def has_open(self) -> bool:
+        """True if the server has not ended a step, or anything in it."""
+        return self._step_is_open or super().has_open
 
     def end_step(self) -> None:
         """End a step: close its open texts and reasoning."""
+        self._step_is_open = False
         for key in [key for key in self._open if key[0] != CALL]:
             self.note("part_unclosed")
             self.stop(key)

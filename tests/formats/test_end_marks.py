@@ -1,0 +1,248 @@
+"""Test how answers end, in every format: in an open part, and by marks that contradict each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.told import DONE, Told, tell
+from tokenstream.errors import StreamTruncated
+from tokenstream.formats import _registry as registry
+from tokenstream.limits import DEFAULT_LIMITS
+
+Frames = list[Any]
+
+
+def of(type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
+    return {"type": type, **fields}
+
+
+def step(type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
+    return {"event_type": type, "index": 0, **fields}
+
+
+def read(name: str, *frames: Any) -> Told:
+    return tell(registry.create(name, limits=DEFAULT_LIMITS, pings=False), *frames)
+
+
+ITEM = {"type": "message", "id": "m1", "role": "assistant", "content": []}
+SAID = {**ITEM, "status": "completed", "content": [{"type": "output_text", "text": "Low tide"}]}
+DELTA = {"item_id": "m1", "output_index": 0, "content_index": 0, "delta": "Low tide"}
+LIVE = {"event_id": "e", "response_id": "r"}
+PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
+    "anthropic": (
+        [
+            of("message_start", message={"id": "a", "role": "assistant", "content": []}),
+            of("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+            of("content_block_delta", index=0, delta={"type": "text_delta", "text": "Low tide"}),
+        ],
+        [of("content_block_stop", index=0)],
+        [DONE, of("message_stop")],
+    ),
+    "openai-responses": (
+        [
+            of("response.created", response={"id": "r", "status": "in_progress"}),
+            of("response.output_item.added", output_index=0, item=ITEM),
+            of("response.output_text.delta", **DELTA),
+        ],
+        [of("response.output_item.done", output_index=0, item=SAID)],
+        [DONE, of("response.done", response={"id": "r", "status": "in_progress"})],
+    ),
+    "openai-realtime": (
+        [
+            of("response.created", event_id="e", response={"id": "r", "object": "realtime.response"}),
+            of("response.output_item.added", output_index=0, item=ITEM, **LIVE),
+            of("response.output_text.delta", **DELTA, **LIVE),
+        ],
+        [of("response.output_item.done", output_index=0, item=SAID, **LIVE)],
+        [of("response.done", event_id="e", response={"id": "r", "object": "realtime.response"})],
+    ),
+    "ui-message": (
+        [of("start", messageId="u"), of("text-start", id="t"), of("text-delta", id="t", delta="Low tide")],
+        [of("text-end", id="t")],
+        [DONE],
+    ),
+    "cohere": (
+        [
+            of("message-start", id="c", delta={"message": {"role": "assistant"}}),
+            of("content-start", index=0, delta={"message": {"content": {"type": "text", "text": ""}}}),
+            of("content-delta", index=0, delta={"message": {"content": {"text": "Low tide"}}}),
+        ],
+        [of("content-end", index=0)],
+        [DONE, of("message-end", delta={})],
+    ),
+    "bedrock-converse": (
+        [
+            {"messageStart": {"role": "assistant"}},
+            {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "Low tide"}}},
+        ],
+        [{"contentBlockStop": {"contentBlockIndex": 0}}],
+        [DONE, {"messageStop": {}}],
+    ),
+    "gemini-interactions": (
+        [
+            step("interaction.created", interaction={"id": "i", "status": "in_progress"}),
+            step("step.start", step={"type": "model_output"}),
+            step("step.delta", delta={"type": "text", "text": "Low tide"}),
+        ],
+        [step("step.stop")],
+        [DONE, step("interaction.completed", interaction={"id": "i", "status": "in_progress"})],
+    ),
+    "langchain-protocol": (
+        [
+            {"event": "message-start", "id": "l"},
+            {"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}},
+            {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": "Low tide"}},
+        ],
+        [
+            {
+                "event": "content-block-finish",
+                "index": 0,
+                "content": {"type": "text", "text": "Low tide"},
+            }
+        ],
+        [{"event": "message-finish"}],
+    ),
+}
+"""Formats that close their parts: an answer in an open text, the end of that, and marks with no reason."""
+
+
+def test_every_format_that_closes_its_parts_has_its_row() -> None:
+    assert {name for name in registry.names() if registry.load(name).closes_parts} == PIECES.keys()
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_a_mark_without_a_reason_in_an_open_part_is_a_cut(name: str) -> None:
+    """Servers write it on every way out, also when what they pass on has broken off."""
+    begun, closed, marks = PIECES[name]
+    for mark in marks:
+        cut, empty = read(name, *begun, mark), read(name, begun[0], mark)
+        whole = read(name, *begun, *closed, mark)
+
+        assert isinstance(cut.error, StreamTruncated), mark
+        assert ("truncated", "Low tide") == (cut.message.ending, cut.message.text)
+        assert ("truncated", "") == (empty.message.ending, empty.message.text), mark
+        assert (None, "complete", "Low tide") == (whole.error, whole.message.ending, whole.message.text), mark
+        assert "finish_missing" in whole.departures
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "openai-completions"])
+def test_without_ends_of_parts_a_text_may_be_whole_and_reasoning_is_not(name: str) -> None:
+    """Some servers send no reason; but no answer is reasoning alone."""
+
+    def told(field: str) -> Told:
+        delta = {field: "Low tide"}
+        choice = {"index": 0, **({"delta": delta} if name == "openai-chat" else delta)}
+        return read(name, {"id": "c", "choices": [choice]}, DONE)
+
+    assert "complete" == told("content" if name == "openai-chat" else "text").message.ending
+    assert "truncated" == told("reasoning_content").message.ending
+
+
+def response(type: str, **fields: Any) -> Frames:  # noqa: A002 - the field's name
+    return [of(f"response.{type}", response={"id": "r", "output": [SAID], **fields})]
+
+
+def live(**fields: Any) -> Frames:
+    begun, closed, (done,) = PIECES["openai-realtime"]
+    return [*begun, *closed, {**done, "response": {**done["response"], **fields}}]
+
+
+def interaction(*statuses: str) -> Frames:
+    begun, closed, _ = PIECES["gemini-interactions"]
+    *updates, last = statuses
+    sent = [step("interaction.status_update", status=status) for status in updates]
+    return [*begun, *closed, *sent, step("interaction.completed", interaction={"id": "i", "status": last})]
+
+
+LENGTH = {"incomplete_details": {"reason": "max_output_tokens"}}
+ERROR = {"code": "server_error", "message": "m"}
+MARKS: list[tuple[str, Frames, str]] = [
+    ("openai-responses", response("completed", status="incomplete", **LENGTH), "length"),
+    ("openai-responses", response("completed", status="completed", **LENGTH), "length"),
+    ("openai-responses", response("incomplete", status="completed", **LENGTH), "length"),
+    ("openai-responses", response("completed", stop_reason="length"), "length"),
+    ("openai-responses", response("incomplete", status="cancelled", **LENGTH), "cancelled"),
+    ("openai-responses", response("completed", status="completed", error=ERROR), "error"),
+    ("openai-responses", response("failed", status="completed"), "error"),
+    ("openai-realtime", live(status="completed", status_details={"type": "incomplete"}), "unknown"),
+    ("openai-realtime", live(status="completed", status_details={"type": "failed", "error": ERROR}), "error"),
+    ("gemini-interactions", interaction("cancelled", "completed"), "cancelled"),
+    ("gemini-interactions", interaction("failed", "incomplete"), "error"),
+    (
+        "anthropic",
+        [
+            *PIECES["anthropic"][0],
+            of("message_delta", delta={"stop_reason": "end_turn", "stop_details": {"type": "refusal"}}),
+        ],
+        "refusal",
+    ),
+    (
+        "cohere",
+        [*PIECES["cohere"][0], of("message-end", delta={"finish_reason": "COMPLETE", "error": "m"})],
+        "error",
+    ),
+    (
+        "gemini",
+        [
+            {
+                "candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}],
+                "promptFeedback": {"blockReason": "SAFETY"},
+            }
+        ],
+        "content_filter",
+    ),
+    (
+        "langchain",
+        [of("ai", content="a", response_metadata={"finish_reason": "stop", "status": "incomplete"})],
+        "length",
+    ),
+    (
+        "langchain-protocol",
+        [
+            *PIECES["langchain-protocol"][0],
+            {"event": "message-finish", "finishReason": "stop", "metadata": {"finish_reason": "max_tokens"}},
+        ],
+        "length",
+    ),
+    (
+        "openai-completions",
+        [{"content": "a", "stop": True, "stop_type": "eos", "stopped_limit": True}],
+        "length",
+    ),
+]
+"""Answers with marks of their end that contradict each other, and the worst of these."""
+
+
+@pytest.mark.parametrize(("name", "frames", "worst"), MARKS)
+def test_the_ending_is_the_worst_of_its_marks(name: str, frames: Frames, worst: str) -> None:
+    """A kind of event, a status, its details and a reason may disagree, which is counted."""
+    told = read(name, *frames)
+
+    assert (worst, 1) == (told.message.finish_reason, told.departures.get("finish_contradicted"))
+    assert (told.error is not None) == (worst == "error")
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "gemini"])
+def test_a_milder_reason_that_comes_later_changes_nothing(name: str) -> None:
+    """Gateways end every answer with a reason of their own."""
+    words = {"openai-chat": ("length", "stop"), "gemini": ("MAX_TOKENS", "STOP")}[name]
+    frames = [
+        {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": word}]}
+        if name == "openai-chat"
+        else {"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": word}]}
+        for word in words
+    ]
+    told = read(name, *frames)
+
+    assert ("length", 1) == (told.message.finish_reason, told.departures["finish_repeated"])
+
+
+def test_counts_behind_the_sentinel_are_read() -> None:
+    """Servers that add them send them last."""
+    said = {"id": "c", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}
+    told = read("openai-chat", said, DONE, {"id": "c", "choices": [], "usage": {"completion_tokens": 7}})
+
+    assert told.message.usage is not None
+    assert (7, 1) == (told.message.usage.output_tokens, told.departures["usage_misplaced"])
