@@ -293,19 +293,12 @@ class GeminiInteractions(Format):
         self._read_interaction_fields(interaction)
         if self.parts.withholds is None:
             # Otherwise, the finished interaction is asked for, which has all steps.
-            self._read_steps(interaction)
-
-    def _read_steps(self, interaction: dict[str, Any]) -> None:
-        """Read the steps in an interaction, unless events have reported content before."""
-        if self._steps.has_parts:
-            return
-        for index, step in enumerate(_steps_of(interaction)):
-            self._steps.add_whole_step(index, step)
+            self._steps.add_steps(_steps_of(interaction))
 
     def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction that has ended, and end the answer."""
         self._read_interaction_fields(interaction)
-        self._read_steps(interaction)
+        self._steps.add_steps(_steps_of(interaction))
         status = text_of(interaction, "status")
         if status is None:
             self.note("finish_missing")
