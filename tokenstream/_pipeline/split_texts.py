@@ -97,6 +97,7 @@ class SplitTexts:
         "_count",
         "_ended_texts",
         "_format_indexes",
+        "_has_ended",
         "_max_parts",
         "_message_indexes",
         "_open_texts",
@@ -139,6 +140,8 @@ class SplitTexts:
         """The sources of each choice as a whole, which markers number from 1."""
         self._parts_cut: list[tuple[int, int]] = []
         """Choice and index in the format of each part that was cut off since the last events."""
+        self._has_ended = False
+        """True once the answer has ended by itself, so that calls whose markup has no end are handed out."""
 
     def cut(self, choice: int, part: int) -> None:
         """Note that a part was cut off; the next call of `feed` releases the text that it holds back."""
@@ -146,7 +149,7 @@ class SplitTexts:
 
     def end(self) -> None:
         """Note that the answer has ended by itself, also if no finish reason has come."""
-        self._calls.note_end()
+        self._has_ended = True
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
@@ -177,7 +180,7 @@ class SplitTexts:
                 self._release(text, TextDelta("", choice=choice, part=part), out)
             self._calls.cut_own(choice, part, out)
         self._parts_cut.clear()
-        if self._calls.settles:
+        if self._has_ended:
             self._calls.settle_all(out)
 
     def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `Told`
