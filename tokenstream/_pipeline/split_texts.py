@@ -166,7 +166,9 @@ class SplitTexts:
             if event.part is None:
                 if isinstance(event, Restarted):
                     self._calls.begin_again()
-                out.append(self._calls.finish(event, out) if isinstance(event, Finish) else event)
+                if isinstance(event, Finish):
+                    event = self._calls.finish(self._renumber_order(event), out)  # noqa: PLW2901 - its copy
+                out.append(event)
                 continue
             if self._calls.finished:
                 self._calls.begin_part(event.choice)
@@ -475,6 +477,22 @@ class SplitTexts:
             # The positions were counted in the text with its tags.
             changes |= {"start": None, "end": None}
         return citation.model_copy(update=changes)
+
+    def _renumber_order(self, event: Finish) -> Finish:
+        """Return a finish with the indexes that the parts in its order have in the message.
+
+        The parts of a text that was split come just before its last one.
+        """
+        if not event.order:
+            return event
+        indexes, begin = dict[int, range](), 0
+        for last, part in sorted(
+            (last, part) for (choice, part), last in self._message_indexes.items() if choice == event.choice
+        ):
+            indexes[part], begin = range(begin, last + 1), last + 1
+        moved = copy(event)
+        moved.order = tuple(index for part in event.order for index in indexes.get(part, ()))
+        return moved
 
     def _count_new_part(self, choice: int) -> int:
         """Return the index in the message of a choice's next part, and count that part."""
