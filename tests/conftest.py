@@ -64,7 +64,6 @@ NOT_QUICK = (
     "tests/cookbook/",
     "tests/detection/test_labels.py::test_no_payload_is_claimed_by_two_formats",
     "tests/faults/test_life_cycle",
-    "tests/formats/anthropic/test_properties.py::test_deltas_known_by_their_bytes_give_what_decoding_gives",
     "tests/framing/test_bounds.py::test_a_long_payload_takes_three_times_its_size_at_most",
     "tests/partial_json/test_patch.py::test_patches_lead_to_each_draft",
     "tests/reasoning_tags/test_laws.py::test_sync_and_async_are_the_same_at_every_cut",

@@ -12,8 +12,6 @@ from tokenstream import testing
 if TYPE_CHECKING:
     from tokenstream.testing import Recording, Request
 
-__all__ = ["AGENT", "agent_reply"]
-
 AGENT = "/agent"
 """Where the model is asked; what follows in the path is the provider's own."""
 _CUT = "/cut"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing import Recording, Request
 
-__all__ = ["ANSWER", "ANTHROPIC_ANSWER", "docs_server", "sdk_environment"]
-
 _CHAT = "/v1/chat/completions"
 _MESSAGES = "/v1/messages"
 _SLOW = "/slow/chat/completions"

@@ -11,8 +11,6 @@ from tokenstream.cli._doctor.hops import HOPS
 if TYPE_CHECKING:
     from tokenstream.cli._doctor.hops import Hop
 
-__all__ = ["PAGE", "SECTION"]
-
 PAGE = ROOT / "docs" / "guides" / "doctor.md"
 _ABSENT = "–"
 

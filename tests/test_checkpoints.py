@@ -55,7 +55,7 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
     """After each event: the events after it, and the message, calls and text of the uncut stream."""
     whole = read(Stream(answer.chunks, format=answer.format))
     numbered = is_numbered(answer)
-    for count, checkpoint in islice(standing(answer), 0, None, in_steps(23)):
+    for count, checkpoint in islice(standing(answer), 0, None, in_steps(47)):
         if checkpoint.position is None or not numbered:
             continue
         later = rest_of(answer, checkpoint.position, answer.chunks)

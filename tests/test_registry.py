@@ -62,7 +62,6 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         )
         (info / "entry_points.txt").write_text(f"[tokenstream.formats]\n{name} = {target}\n", "utf-8")
         registry.forget_installed()
-        registry.load.cache_clear()
 
     monkeypatch.syspath_prepend(str(tmp_path))
     yield installed
@@ -70,7 +69,6 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         sys.modules.pop(module, None)
     monkeypatch.undo()
     registry.forget_installed()
-    registry.load.cache_clear()
 
 
 def test_the_names_for_type_checkers_are_those_of_the_registry() -> None:

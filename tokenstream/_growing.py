@@ -242,6 +242,7 @@ class ChoiceState:
         "joined",
         "log",
         "parts",
+        "places",
         "provider_data",
         "raw_finish_reason",
         "refused",
@@ -253,6 +254,9 @@ class ChoiceState:
     def __init__(self, index: int, *, texts_go_on: bool = False) -> None:
         self.index = index
         self.parts: list[GrowingPart] = []
+        """The parts in the order in which they came."""
+        self.places: dict[int, int] = {}
+        """The indexes in the message of those parts that it has in another order."""
         self.log = AnswerLog()
         """The words and the tool calls of the choice, for its readers."""
         self.finish_reason: FinishReason | None = None
@@ -281,7 +285,19 @@ class ChoiceState:
         """Keep the reason for which the choice has ended; no item follows."""
         self.finish_reason, self.raw_finish_reason = event.reason, event.raw_reason
         self.finish_message = event.message
+        if event.order is not None:
+            moved = [*dict.fromkeys(part for part in event.order if part < len(self.parts))]
+            # Each answer on a connection orders its own parts; only a false order is about others, too.
+            others = self.places if self.places.keys().isdisjoint(moved) else {}
+            self.places = others | dict(zip(moved, sorted(moved), strict=True))
         self.log.end_items()
+
+    def in_order(self) -> list[GrowingPart]:
+        """Return the parts in the order of the message."""
+        parts = [*self.parts]
+        for part, place in self.places.items():
+            parts[place] = self.parts[part]
+        return parts
 
     def go_on(self) -> None:
         """Forget the reason for the end, because another answer follows on the connection."""
@@ -326,7 +342,7 @@ class ChoiceState:
     @property
     def cut_count(self) -> int:
         """Number of calls at the end that have not ended; if the answer goes on now, they were cut off."""
-        is_open = [isinstance(part.start, ToolCall) and part.final is None for part in self.parts]
+        is_open = [isinstance(part.start, ToolCall) and part.final is None for part in self.in_order()]
         return [*is_open[::-1], False].index(False)
 
     @property

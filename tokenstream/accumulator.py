@@ -37,6 +37,7 @@ from tokenstream.events import (
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.message import (
     CallResult,
+    Citation,
     MediaPart,
     Message,
     Part,
@@ -99,6 +100,7 @@ class Accumulator:
         "_usage",
         "built",
         "calls",
+        "echoed",
         "ending",
         "error",
         "find_origin",
@@ -148,6 +150,8 @@ class Accumulator:
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
+        self.echoed: set[str] = set()
+        """The fields in which the server repeats the request's settings."""
         self._choices: dict[int, ChoiceState] = {}
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
@@ -404,13 +408,15 @@ class Accumulator:
                 provider_data[name] = snapshot(value)
         # Tokens are estimated only for an answer that broke off.
         estimated_from = None if is_final or ending == "streaming" else self._choices
+        growing = choice.in_order() if choice.places else choice.parts
+        parts = [part.final or part.build(complete=False) for part in growing if not part.is_gap]
         values = {
             "choice": index,
             "id": self._id,
             "model": self._model,
             "role": self._role,
             "parts": tuple(  # without gaps: their parts are in messages of other steps
-                [part.final or part.build(complete=False) for part in choice.parts if not part.is_gap]
+                [_move_citation(part, choice.places) for part in parts] if choice.places else parts
             ),
             "usage": self._usage_now().with_spent(self._spent, final=is_final, choices=estimated_from),
             "finish_reason": choice.finish_reason,
@@ -589,6 +595,8 @@ class Accumulator:
 
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
+        if event.provider_data:
+            self._take_echoes(event.provider_data)
         self.calls.note_id(self._id)
         if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
@@ -601,7 +609,15 @@ class Accumulator:
 
     def _take_finish(self, event: Finish) -> bool:
         self._choice(event.choice).finish(event)
+        if event.provider_data:
+            self._take_echoes(event.provider_data)
         return False  # not content
+
+    def _take_echoes(self, fields: dict[str, Any]) -> None:
+        """Store the settings that the server repeats in its start or its finish."""
+        for name, value in fields.items():
+            self._provider_data[name] = snapshot(value)
+            self.echoed.add(name)
 
     def _take_restart(self, event: AnyEvent) -> bool:
         """Discard the answer, except delivered calls and spent tokens; return False: it is not content."""
@@ -671,6 +687,13 @@ class Accumulator:
         Resumed: _take_resumed,
         Unknown: _take_unknown,
     }
+
+
+def _move_citation(part: Part, places: dict[int, int]) -> Part:
+    """Return a citation with the index that the cited part has in the message; any other part unchanged."""
+    if not isinstance(part, Citation) or part.cites not in places:
+        return part
+    return part.model_copy(update={"cites": places[part.cites]})
 
 
 def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:

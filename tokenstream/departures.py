@@ -119,6 +119,9 @@ RULES: dict[str, str] = {
     "part_after_close": "a delta came for a part that had been closed: it becomes a new part",
     "part_repeated": "a part's start was sent again: the first one is kept",
     "part_empty": "the start or end of a part was empty: it is ignored",
+    "part_late": (
+        "content came behind content that it precedes: the message has it in its place, the views as it came"
+    ),
     "parts_interleaved": "the deltas of several parts were interleaved: each part keeps its own text",
     "usage_misplaced": "usage came in an undocumented place: it is read there",
     "error_unmarked": "an error came without being marked as one: it is read as an error",

@@ -68,6 +68,8 @@ class MessageStart(AnswerEvent):
     """The role of the speaker."""
     another: bool = field(default=False, repr=False)
     """True if an earlier answer on the same connection has already ended."""
+    provider_data: dict[str, Any] | None = field(default=None, repr=False)
+    """The request's settings as the server repeats them, such as a temperature; None if it repeats none."""
 
 
 @dataclass(slots=True, init=False, repr=False, eq=False)
@@ -392,6 +394,10 @@ class Finish(AnswerEvent):
     """The reason in the provider's own term."""
     message: str | None = None
     """The provider's explanation of the reason, if it sends one."""
+    provider_data: dict[str, Any] | None = field(default=None, repr=False)
+    """The settings that the server repeats at the end, such as the service tier; None if it repeats none."""
+    order: tuple[int, ...] | None = field(default=None, repr=False)
+    """The indexes of the parts in the provider's order; None if they have come in that order."""
 
 
 @dataclass(slots=True, repr=False, eq=False)

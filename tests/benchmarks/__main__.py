@@ -8,21 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.arguments import arguments
 from tests.benchmarks.beside_json import beside_json
-from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
-from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats
 from tests.benchmarks.imports import imports
 from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
-from tests.benchmarks.replay import replay
 from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan
@@ -69,14 +64,10 @@ _QUICK = Plan(
     imports=3,
     documents=(1_000, 10_000, 100_000),
     objects=200,
-    recordings=100,
-    merged_streams=100,
-    merged_tokens=50,
+    tokens=50,
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "formats": formats,
-    "arguments": arguments,
-    "merging": merging,
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,
@@ -84,10 +75,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "typed_objects": lambda plan: [*typed_objects(plan), *written_drafts(plan)],
     "whole_json": whole_json,
     "beside_json": beside_json,
-    "replay": replay,
-    "fan_out": fan_out,
     "marks": marks,
-    "encoding": encoding,
     "short": short,
     "sockets": sockets,
     "relay": relay,

@@ -18,8 +18,6 @@ from tests.benchmarks.shapes import (
 )
 from tests.support.wire import sse
 
-__all__ = ["SHAPES", "gemini_array"]
-
 
 def _gemini(number: int, text: str, finish: str | None = None) -> Event:
     ended = {"finishReason": finish} if finish else {}

@@ -19,8 +19,6 @@ from tests.benchmarks.shapes import (
 if TYPE_CHECKING:
     import random
 
-__all__ = ["SHAPES"]
-
 _ITEM = "msg_059e023db00a851000691f2a73e17081948d7803eaad776686"
 _RESPONSE: Payload = {
     "id": "resp_059e023db00a851000691f2a72a8e481949e1e12ae6dd9ea2e",

@@ -22,8 +22,6 @@ from tests.benchmarks.shapes import (
 if TYPE_CHECKING:
     import random
 
-__all__ = ["SHAPES"]
-
 
 def _converse(name: str, source: random.Random | None = None, **fields: Any) -> Event:
     return name, {**fields, "p": "abcdefgh" if source is None else letters(source, 62)}

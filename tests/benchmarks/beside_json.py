@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.texts_with_json import TextWithJSON
     from tests.benchmarks.timing import Plan
 
-__all__ = ["OURS", "beside_json", "read_by_us", "verdict"]
-
 _NODE_FOLDER = Path("../conformance-node")
 """The folder of npm's packages, as docs/about/conformance.md installs them."""
 OURS = {"tokenstream": None, 'tokenstream, document="matching"': "matching"}

@@ -12,18 +12,6 @@ from tests.support.wire import DONE, sse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "BODIES",
-    "Body",
-    "Chunk",
-    "anthropic",
-    "middle_of",
-    "openai_chat",
-    "openai_chat_of",
-    "plain_text",
-    "tokens",
-]
-
 _COMMON = (
     "the of and to in a is that for it as was with be by on not he his but at are this have from or had an "
     "they which one you were all her she there would their we him been has when who will no more if out so "

@@ -20,8 +20,6 @@ from tests.support.proxies import free_port
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Run", "found", "runner", "server"]
-
 Run = Callable[[], object]
 
 

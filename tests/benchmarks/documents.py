@@ -7,8 +7,6 @@ from functools import cache
 from random import Random
 from typing import Any
 
-__all__ = ["FRAGMENT", "fragments", "nested", "plan", "steps", "steps_text", "string"]
-
 FRAGMENT = 4
 """Characters of a fragment, about as many as a token has."""
 _SEED = 5

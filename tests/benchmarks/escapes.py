@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = ["escapes", "pieces_of", "plain_pieces"]
-
 _CHARACTERS = 5_000
 _SIZES = (4, 16, 64, 512, 4_096)
 _PLAIN = str.maketrans({"\n": " ", '"': "'", "\\": "/", "\t": " "})

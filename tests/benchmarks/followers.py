@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.timing import Plan
 
-__all__ = ["followers"]
-
 _ROUNDS = 3
 _ENOUGH = 60_000
 """Events times readers of one run."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.sdks import Reader
     from tests.benchmarks.timing import Plan
 
-__all__ = ["formats", "read_by_us"]
-
 _LOADS_PER_RUN = 2_000
 _LONGER, _SHORTER = 5, 4
 """We read more text deltas than in other tables, and SDKs fewer: they take a hundred times as long."""

@@ -21,8 +21,6 @@ from tests.project import PACKAGE, ROOT
 if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
 
-__all__ = ["imports"]
-
 _PYDANTIC = "pydantic and one model"
 _STATEMENTS = {
     _PYDANTIC: "from pydantic import BaseModel\nclass Model(BaseModel):\n    text: str",

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.timing import Plan
 
-__all__ = ["load"]
-
 _STREAMS = 10
 _TOKENS = 200
 _PACES = (50, 250)
@@ -111,7 +109,7 @@ async def _measure(port: int, way: str, tokens: int, pace: int) -> float:
 def load(plan: Plan) -> list[Table]:
     """Return what a token costs by each way, the ways in turns: the median and the least."""
     tables = []
-    rounds, tokens = min(plan.rounds, 10), min(plan.merged_tokens, _TOKENS)
+    rounds, tokens = min(plan.rounds, 10), min(plan.tokens, _TOKENS)
     with (
         tempfile.TemporaryDirectory() as folder,
         RedisServer(Path(folder)) as redis,

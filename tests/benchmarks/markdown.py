@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.timing import Plan
 
-__all__ = ["markdown"]
-
 _PIECE = 4
 _MEGABYTE = 1_000_000
 _BY_HAND = (

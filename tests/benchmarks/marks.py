@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
     from tests.support.recordings import Recorded
 
-__all__ = ["MARKS", "chosen", "events_of", "firsts", "marks", "offered"]
-
 MARKS = ("first_byte", "first_event", "ttft", "first_text", "first_tool_call")
 _PATHS = {
     "openai-chat": "/v1/chat/completions",
@@ -263,7 +261,7 @@ def chosen(count: int) -> list[Recorded]:
 
 def marks(plan: Plan) -> list[Table]:
     """Compare the marks of many answers, and those of the first answer of many processes."""
-    recordings = chosen(min(plan.recordings, 100))
+    recordings = chosen(plan.recordings)
     with ExitStack() as stack:
         server, library, hand = _Server(stack), _Client("library", stack), _Client("hand", stack)
         _agreement(server, library, hand, recordings[0])

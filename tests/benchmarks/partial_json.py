@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = [
-    "OURS",
-    "READING_ON",
-    "Reader",
-    "beginnings",
-    "partial_json",
-    "readers",
-    "sizes_of",
-]
-
 OURS = "tokenstream, value"
 PATHS = "tokenstream, value and the path of every event"
 READING_ON = (OURS, PATHS)

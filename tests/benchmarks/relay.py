@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.timing import Plan
 
-__all__ = ["relay"]
-
 _PAUSE = 0.02
 """Seconds between two tokens of a stream: 50 a second."""
 _BEGIN = 1.0
@@ -156,7 +154,7 @@ async def _read_alone(chunks: list[bytes]) -> None:
 
 def relay(plan: Plan) -> list[Table]:
     """Return how late tokens come by each way, the ways in turns, the calmest round of each."""
-    streams, tokens, rounds = min(100, plan.merged_streams), plan.merged_tokens, plan.rounds
+    streams, tokens, rounds = plan.streams, plan.tokens, plan.rounds
     found: dict[str, list[tuple[float, float]]] = {path: [] for path in _WAYS}
     with server(__name__) as port:
         for path in _WAYS:

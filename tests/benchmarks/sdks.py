@@ -13,8 +13,6 @@ from tests.benchmarks.contenders import Run, found, runner
 if TYPE_CHECKING:
     from tests.benchmarks.answers import Answer
 
-__all__ = ["SDKS", "Reader", "client_for"]
-
 _SSE = "text/event-stream"
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
 _KEY: dict[str, Any] = {"api_key": "none"}

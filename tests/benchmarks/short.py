@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = ["short"]
-
 COUNTS = (1, 10, 100)
 """Numbers of text deltas: two thirds of real answers have at most thirty events."""
 _URLS = {

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = ["sockets"]
-
 _PAUSE = 0.0006
 """Seconds between two events, so that each is read before the next one is sent."""
 _PATH = "/v1/chat/completions"

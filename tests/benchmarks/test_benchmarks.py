@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks import typed_streams as typed_streams_section
 from tests.benchmarks.answers import ANSWERS
-from tests.benchmarks.arguments import PAIRS, arguments, read
 from tests.benchmarks.contenders import runner
 from tests.benchmarks.documents import fragments, steps_text, string
 from tests.benchmarks.documents import plan as document_of
-from tests.benchmarks.encoding import encoding
 from tests.benchmarks.escapes import escapes
-from tests.benchmarks.fan_out import fan_out
 from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
-from tests.benchmarks.merging import merging
 from tests.benchmarks.partial_json import READING_ON, partial_json, readers
 from tests.benchmarks.partial_json import Reader as JSONReader
 from tests.benchmarks.relay import relay
@@ -35,9 +28,7 @@ from tests.benchmarks.typed_objects import OURS as SNAPSHOTS
 from tests.benchmarks.typed_objects import Other, Recipe, others, typed_objects, window
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
-from tests.project import ROOT
 from tests.support import registry
-from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
@@ -58,9 +49,9 @@ _TINY = Plan(
     imports=1,
     documents=(1_000, 2_000),
     objects=100,
-    merged_streams=5,
-    merged_tokens=3,
     recordings=10,
+    streams=5,
+    tokens=3,
 )
 
 
@@ -75,26 +66,7 @@ def loop_of_readers() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
-    [
-        encoding,
-        merging,
-        *[
-            pytest.param(each, marks=pytest.mark.slow)
-            for each in (
-                arguments,
-                escapes,
-                fan_out,
-                followers,
-                marks,
-                partial_json,
-                relay,
-                short,
-                sockets,
-                written_drafts,
-                whole_json,
-            )
-        ],
-    ],
+    [escapes, followers, marks, partial_json, relay, short, sockets, written_drafts, whole_json],
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""
@@ -104,32 +76,6 @@ def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], lis
         assert table.rows
         assert {len(table.head)} == {len(row) for row in table.rows}
         assert all(row[0] in str(table) for row in table.rows)
-
-
-@pytest.mark.parametrize("format", PAIRS)
-def test_text_and_arguments_are_the_same_pieces(format: str) -> None:
-    """Each chunk is one delta with the same characters, so that a ratio means something."""
-
-    def pieces(name: str) -> list[str]:
-        decoder, chunks = read(IN_TURNS[name], 20)
-        events = [event for chunk in chunks for event in decoder.feed(chunk)]
-        found = [getattr(event, "text", None) or getattr(event, "fragment", None) for event in events]
-        return [piece for piece in found if piece]
-
-    text, calls = PAIRS[format]
-
-    assert 20 == len(pieces(text))
-    assert pieces(text) == pieces(calls)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("more", [[], ["merged"]])
-def test_the_memory_of_open_streams_is_measured_in_a_process_of_its_own(more: list[str]) -> None:
-    """It prints the bytes of one of them."""
-    command = [sys.executable, "-m", "tests.benchmarks.resident", "5", *more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip().lstrip("-").isdecimal()
 
 
 def test_every_format_has_a_row() -> None:
@@ -244,19 +190,14 @@ def test_every_peer_shows_the_object_that_grows(other: Other) -> None:
 
 
 @pytest.mark.slow
-def test_the_snapshots_have_a_row_for_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours and the peers', after three numbers of finished objects; then our streams, by sizes."""
-    monkeypatch.setattr(typed_streams_section, "_SIZES", (200, 1_000, 10_000))
-    monkeypatch.setattr(typed_streams_section, "_CHARACTERS", 10_000)
-    tables = typed_objects(_TWO_SIZES)
-    snapshots, streams = tables
+def test_the_snapshots_have_a_row_for_everyone() -> None:
+    """Ours and the peers', after three numbers of finished objects."""
+    [snapshots] = typed_objects(_TWO_SIZES)
 
     assert [*SNAPSHOTS, *(other.name for other in others())] == [row[0] for row in snapshots.rows]
     assert ["20 finished", "100 finished", "150 finished"] == snapshots.head[1:]
-    assert ["0.2 KB", "1 KB", "10 KB"] == streams.head[1:]
-    for table in tables:
-        assert {len(table.head)} == {len(row) for row in table.rows}
-        assert all(row[0] in str(table) for row in table.rows)
+    assert {len(snapshots.head)} == {len(row) for row in snapshots.rows}
+    assert all(row[0] in str(snapshots) for row in snapshots.rows)
 
 
 def test_a_window_is_as_many_snapshots_as_its_time_is_divided_by() -> None:

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["TEXTS", "Order", "TextWithJSON"]
-
 
 class Order(BaseModel):
     """What the texts order; no field has a default."""

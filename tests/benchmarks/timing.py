@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Plan"]
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -19,9 +17,9 @@ class Plan:
         imports: Processes for each import.
         documents: Characters of the JSON documents that grow.
         objects: Objects of the list that fills in.
-        recordings: Recordings that are replayed.
-        merged_streams: Streams that are read side by side.
-        merged_tokens: Tokens of each of them.
+        recordings: Recordings whose marks are compared.
+        streams: Answers that a server gives at once.
+        tokens: Tokens of each of them.
     """
 
     events: int = 2_000
@@ -31,6 +29,6 @@ class Plan:
     imports: int = 15
     documents: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
     objects: int = 1_000
-    recordings: int = 1_000
-    merged_streams: int = 1_000
-    merged_tokens: int = 250
+    recordings: int = 100
+    streams: int = 100
+    tokens: int = 250

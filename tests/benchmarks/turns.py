@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.contenders import Run
 
-__all__ = ["fastest", "light_heap"]
-
 
 @contextmanager
 def light_heap() -> Generator[None, None, None]:

@@ -24,7 +24,6 @@ from tests.benchmarks.contenders import found
 from tests.benchmarks.documents import FRAGMENT, fragments, steps_text
 from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest, light_heap
-from tests.benchmarks.typed_streams import Recipe, typed_streams
 from tokenstream import Stream
 from tokenstream.stages import Partials
 
@@ -48,6 +47,24 @@ class _LooseStep(BaseModel):
     optional: bool | None = None
     text: str | None = None
     tools: list[str] = []
+
+
+class Step(BaseModel):
+    """One of the objects of the list."""
+
+    number: int
+    title: str
+    minutes: int
+    optional: bool
+    text: str
+    tools: list[str]
+
+
+class Recipe(BaseModel):
+    """What fills in."""
+
+    name: str
+    steps: list[Step]
 
 
 class _LooseRecipe(BaseModel):
@@ -194,9 +211,9 @@ def _row(name: str, costs: list[float]) -> list[str]:
 
 
 def typed_objects(plan: Plan) -> list[Table]:
-    """Return the tables of snapshots, and of streams beside their stage."""
+    """Return the table of snapshots."""
     ours, theirs = _fastest_windows(plan), _remade(plan)
     rows = [_row(name, costs) for name, costs in {**ours, **theirs}.items()]
     columns = [f"{done:,} finished" for done in _finished(plan)]
     title = f"typed objects: a list of {plan.objects:,}, by {FRAGMENT} characters"
-    return [Table(title, ["µs per snapshot", *columns], rows), typed_streams(plan)]
+    return [Table(title, ["µs per snapshot", *columns], rows)]

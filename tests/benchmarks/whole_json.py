@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = ["whole_json"]
-
 _PIECE = 4_096
 _MOST = 1_000_000
 _LOADS = "json.loads"

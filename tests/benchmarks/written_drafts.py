@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
-__all__ = ["WRITERS", "written_drafts"]
-
 Writer: TypeAlias = Callable[[list[str]], list[Any]]
 
 _OBJECTS = 48

@@ -5,8 +5,6 @@ from __future__ import annotations
 from tests.docs_pages import blocks
 from tests.project import ROOT
 
-__all__ = ["block_with"]
-
 _BLOCKS = [block.code for block in blocks((ROOT / "docs" / "guides" / "browser.md").read_text("utf-8"), "js")]
 
 

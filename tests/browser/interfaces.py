@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
 
-__all__ = ["PIECES", "TEXT", "make_relay"]
-
 PIECES = ("It is ", "größer, ", "<b>😀</b>", "\n\nDone.")
 TEXT = "".join(PIECES)
 _REASONED = testing.script().reasoning("Let me ", "see.")

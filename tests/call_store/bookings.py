@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tokenstream.testing import script
 
-__all__ = ["BODY", "CALLS", "RESULTS", "Rooms"]
-
 CALLS = (12, 12, 13)
 """The rooms that the calls of `BODY` book: the first two calls are equal."""
 BODY = (

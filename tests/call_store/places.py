@@ -10,8 +10,6 @@ from redis import Redis
 
 from tests.support.redis_servers import RedisServer
 
-__all__ = ["flushed", "server"]
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tokenstream.call_store import CallState, CallStore
 
-__all__ = ["SQLiteCallStore"]
-
 
 class SQLiteCallStore(CallStore):
     """Remembers calls in a table of a database file."""

@@ -106,7 +106,6 @@ class Checks:
                 ["npm packages"],
                 processes=2,
             ),
-            # The tracer that measures takes twice the time of what it follows.
             Lane("evidence", main("python -m tests.evidence --check"), ["npm packages"], processes=2),
             Lane("shaken tests", self._shake, ["environment"]),
             # mypy checks all tests. What a user of pyright sees is in the programs of tests/typing.

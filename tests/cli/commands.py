@@ -15,8 +15,6 @@ from tests.support.wire import DONE, sse
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["CHAT", "COMMAND", "CUT", "RECORDINGS", "SHORT", "chat", "environment", "run", "serving"]
-
 COMMAND = [sys.executable, "-m", "tokenstream"]
 RECORDINGS = Path(str(files("tokenstream.cli").joinpath("recordings")))
 """The demo's recordings: whole answers in three formats."""

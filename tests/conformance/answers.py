@@ -7,8 +7,6 @@ from typing import Any
 
 import pydantic_core
 
-__all__ = ["Answer", "Call", "SSEEvent"]
-
 SSEEvent = tuple[str, str, str]
 """Name, data and last event id of an SSE event."""
 

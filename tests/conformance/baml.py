@@ -8,8 +8,6 @@ from typing import Any
 
 from tests.conformance.reader import found
 
-__all__ = ["read_by_baml"]
-
 _CLIENT = """\
 client<llm> Nobody {
   provider openai

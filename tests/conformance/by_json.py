@@ -13,8 +13,6 @@ from tokenstream.partial_json import Allow, PartialJSONParser
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["OURS", "READERS"]
-
 _LABEL_LENGTH = 2_000
 """A longer text is read whole and in pieces of this length, and not in single characters."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.conformance.json_case import JSONCase
     from tests.conformance.sse_cases import SSECase
 
-__all__ = ["NodeReader", "node_json_readers", "node_readers"]
-
 _SCRIPT = Path(__file__).with_name("node_readers.mjs")
 _JSON_SCRIPT = Path(__file__).with_name("node_json_readers.mjs")
 

@@ -12,8 +12,6 @@ from tests.conformance.reader import HEADERS, PythonReader, answer_by, found
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["READERS", "add_calls", "http_client", "openai_client"]
-
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
 
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.answers import SSEEvent
 
-__all__ = ["READERS"]
-
 _ALL = ("event", "data", "id")
 
 

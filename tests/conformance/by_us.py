@@ -12,8 +12,6 @@ from tests.conformance.reader import HEADERS, PythonReader, answer_by
 from tokenstream import Stream
 from tokenstream.framing import SSEParser
 
-__all__ = ["READERS", "US"]
-
 
 def _events(chunks: list[bytes]) -> list[SSEEvent]:
     parser = SSEParser()

@@ -9,8 +9,6 @@ from tests.conformance.answers import Answer, Call
 from tests.conformance.by_sdks import http_client, openai_client
 from tests.conformance.reader import PythonReader, answer_by, found
 
-__all__ = ["READERS", "litellm_here"]
-
 _MESSAGES = [{"role": "user", "content": "Weather?"}]
 
 

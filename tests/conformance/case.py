@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BERGEN", "BERGEN_TEXT", "OSLO", "OSLO_TEXT", "CompatibleCase"]
-
 OSLO, BERGEN = {"city": "Oslo"}, {"city": "Bergen"}
 OSLO_TEXT, BERGEN_TEXT = '{"city": "Oslo"}', '{"city": "Bergen"}'
 

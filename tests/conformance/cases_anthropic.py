@@ -7,8 +7,6 @@ from typing import Any
 from tests.conformance.case import BERGEN, BERGEN_TEXT, OSLO, OSLO_TEXT, CompatibleCase
 from tests.support import wire
 
-__all__ = ["CASES"]
-
 
 def _claude_text(*pieces: str, index: int = 0) -> bytes:
     return (

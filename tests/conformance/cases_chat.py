@@ -8,8 +8,6 @@ from tests.conformance.case import BERGEN, BERGEN_TEXT, OSLO, OSLO_TEXT, Compati
 from tests.support import wire
 from tests.support.texts import pieces_of
 
-__all__ = ["CASES"]
-
 _END = wire.chat({}, "stop") + wire.DONE
 _CALLED = wire.chat({}, "tool_calls") + wire.DONE
 

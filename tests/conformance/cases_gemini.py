@@ -8,8 +8,6 @@ from tests.conformance.case import CompatibleCase
 from tests.conformance.cuts import gemini_payload
 from tests.support import wire
 
-__all__ = ["CASES"]
-
 
 def _gemini(*payloads: dict[str, Any]) -> bytes:
     return b"".join(map(wire.sse, payloads))

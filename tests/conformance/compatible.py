@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.conformance.answers import Answer, Call
     from tests.conformance.case import CompatibleCase
 
-__all__ = ["CASES", "digest", "judge", "of_formats"]
-
 CASES: list[CompatibleCase] = [*cases_chat.CASES, *cases_anthropic.CASES, *cases_gemini.CASES]
 """All of them."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.answers import Answer
 
-__all__ = ["ANSWERS", "CutAnswer", "CutTally", "digest", "tally"]
-
 ARGUMENTS = {"path": "/srv/x", "force": True}
 _TEXT = '{"path": "/srv/x", "force": true}'
 

@@ -6,8 +6,6 @@ import hashlib
 import json
 from typing import Any
 
-__all__ = ["digest_of"]
-
 
 def digest_of(cases: Any) -> str:
     """Return a short digest of cases that JSON can hold."""

@@ -10,8 +10,6 @@ from typing import Any
 
 from tests.conformance.json_case import JSONCase
 
-__all__ = ["cases"]
-
 _RECIPE = '{\n    "dish": "soup",\n    "times": [5, 10],\n    "chef": {\n      "name": "Ida"\n    }\n  }'
 _SOUP = {"dish": "soup", "times": [5, 10], "chef": {"name": "Ida"}}
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["ACCEPTED", "KINDS", "NOTHING", "REFUSED", "JSONCase", "JSONSuite", "same_told", "shown"]
-
 REFUSED, NOTHING, ACCEPTED = "refused", "nothing", "accepted"
 """What is told in place of a value; a value is told as its JSON, which is none of these words."""
 

@@ -13,8 +13,6 @@ from tokenstream.partial_json import Allow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["render"]
-
 _OURS = "tokenstream"
 _LONGEST = 76
 """Characters of a text or a value that a row shows."""

@@ -11,8 +11,6 @@ from typing import Any
 from tests.conformance.json_case import JSONCase
 from tokenstream.partial_json import Allow
 
-__all__ = ["ai_sdk", "jiter", "jsonriver", "partial_json_parser"]
-
 
 def _parts(*texts: str) -> list[JSONCase]:
     return [JSONCase(text, "partial") for text in dict.fromkeys(texts)]

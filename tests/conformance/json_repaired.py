@@ -10,8 +10,6 @@ from typing import Any
 
 from tests.conformance.json_case import JSONCase
 
-__all__ = ["cases"]
-
 _ONE = [
     # Quotes.
     ("{'k': 'tea', 'l': true, \"m\": null}", {"k": "tea", "l": True, "m": None},

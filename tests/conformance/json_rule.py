@@ -20,8 +20,6 @@ from tests.conformance.json_case import ACCEPTED, NOTHING, REFUSED, JSONCase, sa
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["continuations", "expected", "judge", "kept"]
-
 _MISSING = object()
 _QUESTIONS = ("how ", "what ", "where ", "whether ", "which ")
 """Beginnings of a reason that asks what a text means; any other reason names the readings."""

@@ -13,8 +13,6 @@ from tests.conformance.json_rule import expected, judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SUITES", "digest", "owned", "tally"]
-
 SUITES = [
     JSONSuite(
         json_test_suite.NAME,

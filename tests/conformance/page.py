@@ -8,8 +8,6 @@ from tests.conformance import compatible, cuts, json_page
 from tests.conformance.table import table
 from tests.project import ROOT
 
-__all__ = ["FILE", "render"]
-
 _MOST_LISTED = 60
 """More cases than that are no list that anybody reads."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tests.conformance.json_case import JSONCase
     from tests.conformance.sse_cases import SSECase
 
-__all__ = ["HEADERS", "PythonReader", "Reader", "answer_by", "found", "in_chunks"]
-
 HEADERS = {"content-type": "text/event-stream"}
 """What every body is served with."""
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.reader import Reader
 
-__all__ = ["readers"]
-
 
 def readers(node_folder: Path | None = None) -> list[Reader]:
     """Return every reader, whether it can run here or not.

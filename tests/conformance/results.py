@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from tests.conformance.json_case import JSONSuite
     from tests.conformance.reader import Reader
 
-__all__ = [
-    "FILE",
-    "compatible_results",
-    "cut_results",
-    "digests",
-    "json_results",
-    "load",
-    "results_of",
-    "save",
-    "sse_results",
-]
-
 FILE = Path(__file__).with_name("results.json")
 _FIELDS = ("event", "data", "id")
 

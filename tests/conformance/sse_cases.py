@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.answers import SSEEvent
 
-__all__ = ["FILE", "SSECase", "cases", "digest", "groups", "judge"]
-
 FILE = SHARED / "cases" / "sse_cases.json"
 """The cases lie beside the project; without them nothing is said about SSE."""
 

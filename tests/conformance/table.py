@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["table"]
-
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table, and the empty line behind it."""

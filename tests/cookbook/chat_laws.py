@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from tests.cookbook.held import HELD, HeldServer
 from tests.cookbook.programs import serving, write_page, write_program
 from tests.support.cut_fetch import CUT_FETCH
 from tokenstream import testing
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-__all__ = ["Chat", "ChatLaws", "chatting"]
-
 _ANSWERS = {
-    "How does it go?": testing.script().text("It goes ").pause(3).text("on and ").pause(0.2).text("on."),
+    "How does it go?": testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on."),
     "Go on": testing.script().text("It goes ").pause(60).text("too long."),
 }
 _WHOLE = "It goes on and on."
@@ -30,10 +29,13 @@ class Chat(NamedTuple):
     """A chat of the cookbook, and the provider behind it."""
 
     url: str
-    provider: testing.Server
+    provider: HeldServer
 
     def ask(self, page: Page, question: str = "How does it go?") -> str:
-        """Ask in a new page, and return the answer's id once it has begun; the page's address has it."""
+        """Ask in a new page, and return the answer's id once it has begun; the page's address has it.
+
+        The answer pauses until `provider.go_on()`.
+        """
         page.goto(self.url)
         page.locator("input").fill(question)
         page.get_by_text("Ask").click()
@@ -59,7 +61,7 @@ def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
 
     command = ("-m", "uvicorn", f"{program.stem}:{application}", "--port", "{port}")
     with (
-        testing.serve(answer, pace="recorded") as provider,
+        HeldServer(answer) as provider,
         serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
     ):
         yield Chat(url, provider)
@@ -81,6 +83,7 @@ class ChatLaws:
         chat.ask(page)
         page.reload()
         page.locator("p", has_text="It goes").wait_for()
+        chat.provider.go_on()
         assert _WHOLE == _ended(page, "complete").inner_text()
 
         page.reload()
@@ -92,6 +95,8 @@ class ChatLaws:
         page.add_init_script(f'{CUT_FETCH} window.fetch = cutFetch(window.fetch, "goes");')
         asked = len(chat.provider.requests)
         id = chat.ask(page)
+        page.wait_for_function("fetch.requests.length == 2")
+        chat.provider.go_on()
         assert _WHOLE == _ended(page, "complete").inner_text()
 
         address = f"{chat.url}/answers/{id}"
@@ -113,6 +118,7 @@ class ChatLaws:
             assert 403 == nobody.get(f"/answers/{id}").status_code
             assert 403 == nobody.post("/answers/", json="How does it go?").status_code
 
+        chat.provider.go_on()
         assert _WHOLE == _ended(page, "complete").inner_text()
 
     def test_a_stop_reaches_the_provider(self, page: Page, chat: Chat) -> None:

@@ -10,8 +10,6 @@ import pytest
 from tests.cookbook.relays import Relay, asked
 from tokenstream.errors import StreamError
 
-__all__ = ["AsyncRelayLaws", "RelayLaws"]
-
 
 class RelayLaws:
     """The laws of a relay that speaks our own protocol. A subclass's module has a fixture `relay`."""

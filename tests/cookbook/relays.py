@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from tests.cookbook.held import HELD, HeldServer
 from tests.cookbook.programs import example_of, serving, write_program
 from tokenstream import Stream, testing
 
@@ -18,7 +19,7 @@ _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("sto
 _WHOLE = _ANSWER.recording("openai-chat")
 _SILENT = testing.script().pause(60).text("too late").finish("stop")
 _PAUSES = testing.script().text("word ").pause(60).text("too late").finish("stop")
-_SLOW = testing.script().text("It goes ").pause(4).text("on and ").pause(0.2).text("on.").finish("stop")
+_SLOW = testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on.").finish("stop")
 _endless = testing.script()
 for _ in range(600):
     _endless = _endless.text("word ").pause(0.1)
@@ -35,7 +36,7 @@ _ANSWERS = {
 class Relay(NamedTuple):
     """A relay, which answers at /chat, and the provider behind it."""
 
-    provider: testing.Server
+    provider: HeldServer
     browser: httpx.Client
 
     def ask(self, question: str) -> Stream:
@@ -82,7 +83,7 @@ def relaying(
         return next(breaks, _WHOLE) if question == "Break" else _ANSWERS[question]
 
     with (
-        testing.serve(answer, pace="recorded") as provider,
+        HeldServer(answer) as provider,
         serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1", **variables) as url,
         httpx.Client(
             base_url=url, headers={"Accept-Encoding": "gzip"}, timeout=20, trust_env=False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.cookbook.held import HELD, HeldServer
 from tests.cookbook.programs import serving, write_page, write_program
 from tests.support.packages import needed
 from tests.support.redis_servers import RedisServer
@@ -21,18 +22,18 @@ if TYPE_CHECKING:
 needed("fastapi")
 needed("redis")
 pytestmark = pytest.mark.slow
-_ANSWER = testing.script().text("It goes ").pause(4).text("on and ").pause(0.2).text("on.").finish("stop")
+_ANSWER = testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on.").finish("stop")
 _WHOLE = "It goes on and on."
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[testing.Server]:
-    with testing.serve(_ANSWER, pace="recorded") as server:
+def provider() -> Iterator[HeldServer]:
+    with HeldServer(_ANSWER) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def workers(provider: testing.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def workers(provider: HeldServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """Addresses of two processes of the program."""
     folder = tmp_path_factory.mktemp("fastapi_redis")
     write_program("fastapi-redis", folder)
@@ -53,7 +54,7 @@ def _ask(page: Page, url: str) -> str:
 
 
 def test_an_answer_goes_on_over_a_reload_and_at_another_worker(
-    page: Page, workers: list[str], provider: testing.Server
+    page: Page, workers: list[str], provider: HeldServer
 ) -> None:
     """Each page has the whole text, once, and the model was asked once."""
     asked = len(provider.requests)
@@ -62,6 +63,8 @@ def test_an_answer_goes_on_over_a_reload_and_at_another_worker(
     page.locator("p", has_text="It goes").wait_for()
     # Cookies don't depend on the port.
     page.goto(f"{workers[1]}/#{id}")
+    page.locator("p", has_text="It goes").wait_for()
+    provider.go_on()
     page.locator("p[data-ending=complete]").wait_for()
     assert _WHOLE == page.locator("p").inner_text()
 
@@ -71,7 +74,9 @@ def test_an_answer_goes_on_over_a_reload_and_at_another_worker(
     assert 1 == len(provider.requests) - asked
 
 
-def test_an_answer_does_not_exist_for_another_user(page: Page, chromium: Browser, workers: list[str]) -> None:
+def test_an_answer_does_not_exist_for_another_user(
+    page: Page, chromium: Browser, workers: list[str], provider: HeldServer
+) -> None:
     """At neither worker, neither to read nor to stop; and without a session, nothing is allowed."""
     id = _ask(page, workers[0])
     with chromium.new_context() as other:
@@ -86,13 +91,12 @@ def test_an_answer_does_not_exist_for_another_user(page: Page, chromium: Browser
         assert 403 == nobody.get(f"{workers[0]}/answers/{id}").status_code
         assert 403 == nobody.post(f"{workers[0]}/answers/", json="How?").status_code
 
+    provider.go_on()
     page.locator("p[data-ending=complete]").wait_for()
     assert _WHOLE == page.locator("p").inner_text()
 
 
-def test_a_question_that_is_no_text_is_refused(
-    page: Page, workers: list[str], provider: testing.Server
-) -> None:
+def test_a_question_that_is_no_text_is_refused(page: Page, workers: list[str], provider: HeldServer) -> None:
     """The response is a 400, and the model is never asked."""
     page.goto(workers[0])
     asked = len(provider.requests)

@@ -211,6 +211,7 @@ def test_an_answer_goes_on_over_a_reload_of_the_page(backend: Relay, page: Page,
     answer.get_by_text("It goes").wait_for()
     page.reload()
     answer.get_by_text("It goes").wait_for()
+    backend.provider.go_on()
     page.locator("form[data-status=ready]").wait_for()
     answer.get_by_text("It goes on and on.", exact=True).wait_for()
     assert [204, 200] == resumed

@@ -14,8 +14,6 @@ from tests.support.node import node_with
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["AFTER_TOOLS", "REFUSED", "SCENARIOS", "SOCKETS", "WIRES", "Wire", "expected", "serving"]
-
 _SCRIPT = Path(__file__).with_name("aimock.mjs")
 _OSLO, _NOW = '{"city": "Oslo", "days": 3}', "{}"
 _LONG = "".join(f"Line {number} of a long answer.\n" for number in range(60))

@@ -9,8 +9,6 @@ from typing import Any
 from tests.support.effort import in_steps, trials
 from tokenstream import Decoder, Message
 
-__all__ = ["Said", "check_body", "check_payloads", "said"]
-
 _EACH_BELOW = 300
 """Bytes below which a body is cut at each of them."""
 _CUTS = trials(180)

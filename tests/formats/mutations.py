@@ -10,8 +10,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["SPELLINGS", "changed", "junk", "pieces", "strayed"]
-
 _JUNK: list[Any] = [
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", "\ud800", [], [1], [None], ["x"],
     [[]], [{}], {}, {"x": 1}, {"type": "text"}, [{"type": 1}],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,9 +16,6 @@ from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Format
 
 
 class PlainUI(UIMessage):
@@ -93,36 +90,6 @@ RUN: list[dict[str, Any]] = [
 ]
 
 PIECES = pieces(most=40)
-SHAPES: dict[str, tuple[type[Format], type[Format], list[dict[str, Any]], dict[str, Any]]] = {
-    "ui text": (UIMessage, PlainUI, UI[6:7], ui("text-delta", id="0")),
-    "ui reasoning": (UIMessage, PlainUI, UI[3:4], ui("reasoning-delta", id="r")),
-    "ui unopened": (UIMessage, PlainUI, [], ui("text-delta", id="0")),
-    "run text": (AGUI, PlainRun, [RUN[0], RUN[5]], ui("TEXT_MESSAGE_CONTENT", messageId="m")),
-    "run reasoning": (AGUI, PlainRun, RUN[:2], ui("REASONING_MESSAGE_CONTENT", messageId="q")),
-}
-
-
-@given(
-    pieces=PIECES,
-    spelling=st.sampled_from([(",", ":"), (", ", ": ")]),
-    ascii_only=st.booleans(),
-    extra=st.lists(
-        st.sampled_from([{}, {}, {}, {}, {"timestamp": 7}, {"rawEvent": 1}, {"odd": 1}]), max_size=40
-    ),
-)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_pieces_read_at_a_glance_give_what_reading_gives(
-    shape: str, pieces: list[str], spelling: tuple[str, str], ascii_only: bool, extra: list[dict[str, Any]]
-) -> None:
-    """Whatever the text is, however the server spells JSON, and whatever else it says."""
-    quick, plain, opening, delta = SHAPES[shape]
-    frames: list[Any] = list(opening)
-    for piece, more in zip(pieces, [*extra, *[{}] * len(pieces)], strict=False):
-        text = json.dumps({**delta, "delta": piece, **more}, separators=spelling, ensure_ascii=ascii_only)
-        frames.append(text.encode("utf-8", "surrogatepass"))
-    frames.append(DONE)
-
-    assert tell(plain(), *frames).outcome == tell(quick(), *frames).outcome
 
 
 @in_one_test(

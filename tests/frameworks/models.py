@@ -7,8 +7,6 @@ from typing import Any
 from tests.support.packages import needed
 from tokenstream import testing
 
-__all__ = ["FORMS", "model"]
-
 FORMS: dict[str, dict[str, Any]] = {
     "chat": {},
     "chat, standard blocks": {"output_version": "v1"},

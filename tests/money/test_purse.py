@@ -196,6 +196,23 @@ class TestAPurse:
 
         assert provider.requests == []
 
+    @in_one_test(
+        "cost, error, words",
+        [
+            (lambda _: None, MisuseError, "needs a cost"),
+            (lambda _: -1.0, MisuseError, "0 or more"),
+            (lambda _: {}["m"], KeyError, "m"),
+        ],
+    )
+    def test_needs_a_cost_before_anything_is_sent(self, cost: Any, error: Any, words: str) -> None:
+        """An exception of the function that computes it is raised as it is."""
+        provider = Provider("openai-chat")
+        route = Route(CHAT, json=PAYLOAD, price=cost, client=provider.client())
+        with pytest.raises(error, match=words), connect(route, retry=Retry(most=Purse(most=1_000))) as stream:
+            stream.final()
+
+        assert provider.requests == []
+
     def test_needs_a_request_of_the_library(self) -> None:
         """The request of a function is not known."""
         with pytest.raises(MisuseError, match="requests that the library makes"):
@@ -236,33 +253,62 @@ class TestAPurse:
         assert "was not booked" in caplog.text
         assert Purse(most=1_000, file=tmp_path / "gone" / "purse").spent == TAKEN
 
+    def test_that_is_emptied_while_an_answer_arrives_has_spent_nothing(
+        self, tmp_path: Path, server: RedisServer
+    ) -> None:
+        """What is put back then is no money for the next answer, and the file can be read."""
+        with Redis(unix_socket_path=server.path) as client:
+            for purse, empty in (
+                (Purse(most=1_000, file=tmp_path / "purse"), (tmp_path / "purse").unlink),
+                (Purse(most=1_000, redis=client), client.flushall),
+            ):
+                route = Route(CHAT, json=PAYLOAD, price=price, client=Provider("openai-chat").client())
+                with connect(route, retry=Retry(most=purse)) as stream:
+                    next(stream.text)
+                    empty()
+                    assert stream.final().text == TRUTH
+                assert (purse.spent, purse.tokens_spent) == (0, 0)
+
+    def test_in_redis_is_changed_once_if_a_reply_is_lost(self, server: RedisServer) -> None:
+        """Then redis-py sends the same once more: what is put back twice would be spent twice."""
+
+        class LosesReplies(Redis):
+            def eval(self, *arguments: Any) -> Any:
+                super().eval(*arguments)
+                return super().eval(*arguments)
+
+        with LosesReplies(unix_socket_path=server.path) as client:
+            client.flushall()
+            purse = Purse(most=1_000, redis=client)
+            assert ask("sync", purse, Provider("openai-chat")) == TRUTH
+            assert purse.spent == COST
+
     def test_waits_for_its_file_in_a_thread(self, tmp_path: Path) -> None:
         """Other tasks go on while another process has locked it."""
         fcntl = pytest.importorskip("fcntl")
-        path, ticks = tmp_path / "purse", list[float]()
+        path = tmp_path / "purse"
 
-        async def tick() -> None:
-            while True:
-                ticks.append(time.monotonic())
-                await anyio.sleep(0.01)
+        async def unlock(file: Any) -> None:
+            for _ in range(20):
+                await anyio.sleep(0.001)
+            fcntl.flock(file, fcntl.LOCK_UN)
 
-        async def read() -> None:
+        async def read(file: Any) -> None:
             provider = Provider("openai-chat")
             route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=True))
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(tick)
+                tasks.start_soon(unlock, file)
                 async with aconnect(route, retry=Retry(most=Purse(most=1_000, file=path))) as stream:
                     await stream.final()
-                tasks.cancel_scope.cancel()
 
         with path.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            opener = threading.Timer(0.5, fcntl.flock, (file, fcntl.LOCK_UN))
-            opener.start()
-            anyio.run(read)
-            opener.join()
-
-        assert len(ticks) > 20
+            # Only a loop that waits for the file itself needs it.
+            bound = threading.Timer(30, fcntl.flock, (file, fcntl.LOCK_UN))
+            bound.start()
+            anyio.run(read, file)
+            assert bound.is_alive()
+            bound.cancel()
 
 
 AMOUNTS = st.builds(Amount, st.integers(0, 40), st.integers(0, 40))

@@ -12,8 +12,6 @@ from tests.project import PACKAGE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ROOMS", "Change", "changes", "drawn", "found_again", "modules"]
-
 ROOMS = (
     "framing",
     "formats/_kit",

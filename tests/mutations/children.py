@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["in_child", "in_children"]
-
 _T = TypeVar("_T")
 
 

@@ -14,8 +14,6 @@ import pytest
 
 from tests.mutations.swapping import Functions
 
-__all__ = ["Lines", "Record"]
-
 _Line = tuple[str, int]
 """A file, and the number of a line."""
 

@@ -24,8 +24,6 @@ from tests.mutations.recording import Lines, Record
 from tests.mutations.swapping import Functions
 from tests.project import PACKAGE, ROOT
 
-__all__ = ["Session"]
-
 _MEMORY = 8_000_000_000
 """Bytes of address space: a change may have made a loop endless that collects something."""
 _TIMES, _PROCESSOR_SECONDS, _SECONDS = 10, 2, 60

@@ -13,8 +13,6 @@ from typing import Any
 from tests.mutations.changes import Change
 from tests.project import PACKAGE
 
-__all__ = ["Functions"]
-
 _Place = tuple[str, str, int]
 """A file, the name of a function, and its first line."""
 

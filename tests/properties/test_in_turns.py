@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from functools import cache
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.formats.mutations import SPELLINGS, pieces
 from tests.support.answers_in_turns.wires import Payload, is_binary, sse
 from tests.support.effort import trials
 from tests.support.in_turns import (
@@ -25,6 +29,7 @@ from tests.support.in_turns import (
 from tests.support.recordings import Recorded, folders, shared
 from tests.support.sampling import part_of, sampled
 from tests.support.tables import in_one_test
+from tests.support.wire import bytes_of
 from tokenstream import Decoder
 
 _NOTHING = "{}"
@@ -86,6 +91,43 @@ def test_decoded_deltas_that_turn_odd_say_at_a_glance_what_reading_finds(name: s
         sent = [*opened, *payloads[len(answer.head) :], *before]
 
         assert decoded(answer.format, sent, shortcuts=False) == decoded(answer.format, sent, shortcuts=True)
+
+
+_TAILS = st.sampled_from(
+    [b"", b"", b"", b" ", b"\x0b", b"}", b"}}", b',"n":1', b',"n":1}', b"x", b"\xff", b'"}}']
+)
+_BESIDE = st.sampled_from(
+    [{}, {}, {}, {"created_at": "2026-11-20"}, {"created_at": 'a\\"b'}, {"n": 1}, {"n": None}]
+)
+
+
+@pytest.mark.few_rows(3)
+@pytest.mark.parametrize("name", [name for name, answer in ANSWERS.items() if not is_binary(answer)])
+@given(
+    pieces=pieces('"}],"role": "model"', '","content":"'),
+    spelling=SPELLINGS,
+    ascii_only=st.booleans(),
+    more=st.lists(_BESIDE, min_size=8, max_size=8),
+    tails=st.lists(_TAILS, min_size=8, max_size=8),
+)
+def test_deltas_known_by_their_bytes_give_what_decoding_gives(
+    name: str,
+    pieces: list[str],
+    spelling: tuple[str, str],
+    ascii_only: bool,
+    more: list[Payload],
+    tails: list[bytes],
+) -> None:
+    """Whatever the text is, however the server spells JSON, and whatever stands beside it and behind."""
+    answer = ANSWERS[name]
+    chunks = [*map(answer.wire, answer.head), *[answer.wire(answer.delta(0, "abc"))] * 2]
+    for piece, beside, tail in zip(pieces, more, tails, strict=False):
+        payload = answer.delta(0, piece)
+        written = json.dumps({**payload, **beside}, separators=spelling, ensure_ascii=ascii_only)
+        data = written.encode("utf-8", "surrogatepass")
+        chunks.append(answer.wire(payload).replace(bytes_of(payload), data[:-1] + tail + data[-1:]))
+
+    assert decoded(answer.format, chunks, shortcuts=False) == decoded(answer.format, chunks, shortcuts=True)
 
 
 # -- what other answers have taught ---------------------------------------------------------------------

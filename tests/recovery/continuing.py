@@ -11,25 +11,6 @@ from tokenstream import Retry, testing
 from tokenstream.events import Restarted, Resumed, TextDelta
 from tokenstream.recovery import Attempt
 
-__all__ = [
-    "END",
-    "GIVEN",
-    "GO_ON",
-    "PREFIX",
-    "SCRIPT",
-    "TEXT",
-    "WORDS",
-    "Server",
-    "cut",
-    "goes_on",
-    "last_words",
-    "obeys",
-    "reasoned",
-    "says",
-    "seam",
-    "text_of",
-]
-
 TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
 WORDS = [f"{word} " for word in TEXT.split()]
 GIVEN = "".join(WORDS[:9])

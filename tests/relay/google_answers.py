@@ -11,19 +11,6 @@ from tests.relay.sent import bare, sent
 if TYPE_CHECKING:
     from tokenstream.testing import Script
 
-__all__ = [
-    "FORMATS",
-    "chunk",
-    "each_format",
-    "named",
-    "output",
-    "step",
-    "steps_of",
-    "texts",
-    "told_live",
-    "turn",
-]
-
 FORMATS = ("gemini", "gemini-live", "gemini-interactions")
 each_format = pytest.mark.parametrize("format", FORMATS)
 

@@ -16,18 +16,6 @@ from tokenstream.events import Event
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 from tokenstream.relay.journal._memory import MemoryStorage
 
-__all__ = [
-    "Answer",
-    "Place",
-    "events_of",
-    "in_memory",
-    "message_of",
-    "read",
-    "records_of",
-    "texts_of",
-    "until",
-]
-
 
 class Answer:
     """An answer whose pieces come when the test says so.

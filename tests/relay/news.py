@@ -10,8 +10,6 @@ from tokenstream import Steps, testing
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-__all__ = ["OUTPUT", "PLANS", "PROGRESS", "RESULTS", "TEXTS", "run_with_news"]
-
 TEXTS = ("I look. ", "The helper reads. ", "Two tests fail.")
 """The texts of the run, each of an answer of its own."""
 OUTPUT = ("1 passed\n", '2 failed: "größer" <b>\n')

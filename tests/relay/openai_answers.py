@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Message
 
-__all__ = ["FORMATS", "media_of", "message_of"]
-
 FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-realtime")
 
 

@@ -14,8 +14,6 @@ from tokenstream.relay import RedisJournal
 from tokenstream.relay.journal import Storage
 from tokenstream.relay.journal._redis import RedisStorage
 
-__all__ = ["anyio_backend", "client_of", "in_redis", "server", "two_journals"]
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:

@@ -15,8 +15,6 @@ from starlette.routing import Mount
 
 from tokenstream import AsyncStream, relay
 
-__all__ = ["piece"]
-
 
 def piece(number: int) -> str:
     """Return a piece of the answer, which is like no other."""

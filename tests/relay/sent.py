@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.testing import Script
     from tokenstream.turns import Drop, Kind
 
-__all__ = ["bare", "decoded", "losses_of", "payloads_of", "read", "relayed", "sent", "text_in"]
-
 
 def sent(script: Script, format: str) -> list[tuple[str, Any]]:
     """Return a script's events on the wire: the name and the payload of each, padding left out."""

@@ -14,8 +14,6 @@ from tests.relay.journals import until
 from tests.support.timing import PATIENCE
 from tokenstream.relay.journal import Bounds, Fenced, Page, State, Storage, TooManyAnswers
 
-__all__ = ["Opened", "StorageLaws"]
-
 Opened: TypeAlias = Callable[..., AbstractAsyncContextManager[tuple[Storage, Storage]]]
 """Opens a new place with the given bounds, and two storages on it, as two processes have them."""
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from tests.session.servers import Hangup, Line, Payload, Server
 
-__all__ = ["OpenAILiveServer", "audio"]
-
 _ACKNOWLEDGED = {
     "session.instructions.append": "session.instructions.appended",
     "session.commentary.append": "session.commentary.appended",

@@ -25,22 +25,6 @@ from websockets.sync.server import ServerConnection, serve
 
 from tests.support.timing import PATIENCE
 
-__all__ = [
-    "Hangup",
-    "LanesServer",
-    "Line",
-    "LiveServer",
-    "Payload",
-    "RealtimeServer",
-    "ResponsesServer",
-    "Server",
-    "deaf",
-    "no_pause",
-    "questions_in",
-    "serving",
-    "wait_after",
-]
-
 Payload = dict[str, Any]
 PATHS = {
     "responses": "/v1/responses",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tokenstream.session import Steer
 
-__all__ = ["COLOURS", "Answered", "AsyncTalk", "Talk", "talking"]
-
 COLOURS = ("sync", "asyncio", "trio")
 
 

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["WAITING", "begun_at", "changed_since", "concerned", "concerned_since", "modules_that_wait"]
-
 ROOT = Path(__file__).parents[2]
 WAITING = (
     "tests/session",

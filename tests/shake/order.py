@@ -13,15 +13,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = [
-    "SECONDS",
-    "SEED",
-    "pytest_collection_finish",
-    "pytest_collection_modifyitems",
-    "pytest_runtest_protocol",
-    "shuffled",
-]
-
 SEED = "TOKENSTREAM_SHAKE"
 """The environment variable with the seed of the order."""
 SECONDS = "TOKENSTREAM_SHAKE_SECONDS"

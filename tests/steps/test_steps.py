@@ -243,15 +243,15 @@ def test_a_run_may_nest_deeper_than_functions_do() -> None:
     """An agent whose next turn is begun within the last one goes on for long."""
     with Steps("chat") as run:
         step = run.step("0")
-        for number in range(1, 1_500):
+        for number in range(1, 1_100):
             step = step.step(str(number))
         step.feed(UsageUpdate(Usage(output_tokens=2)))
         lines = str(run).split("\n")
 
-    assert 1_501 == len(lines)
+    assert 1_101 == len(lines)
     assert Usage(output_tokens=2, source="partial") == run.total_usage
-    assert "it was still open when the step '1498' ended" == step.error
-    assert 3_000 < len(run.events().ready())
+    assert "it was still open when the step '1098' ended" == step.error
+    assert 2_200 < len(run.events().ready())
 
 
 def test_what_cannot_be_followed_is_left_as_it_was() -> None:

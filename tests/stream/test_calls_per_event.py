@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.wire import chat
+from tests.support.wire import chat, chat_call
 from tokenstream import Decoder, Stream
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ def _read_guarded(chunks: Iterable[bytes]) -> None:
             pass
 
 
+def _read_tagged(chunks: Iterable[bytes]) -> None:
+    with Stream(iter(chunks), format="openai-chat", clock=_stand_still, tool_tags=True) as stream:
+        for _ in stream:
+            pass
+
+
 def _read_decoder(chunks: Iterable[bytes]) -> None:
     decoder = Decoder("openai-chat")
     for chunk in chunks:
@@ -93,3 +99,20 @@ def test_an_event_costs_no_more_calls_than_before(
 ) -> None:
     """A raised number is a decision: say in the commit what the call is for, and what it costs."""
     assert _per_event(read, begin, piece, events) <= most
+
+
+def test_a_call_costs_little_more_behind_many_others() -> None:
+    """Its fragments don't look for it among those before, which may be the same as a call in the text."""
+
+    def count(calls: int) -> int:
+        body = [
+            chat(chat_call(index, fragment, id=None if fragment else f"c{index}", name="look"))
+            for index in range(calls)
+            for fragment in ("", '{"a":', "1", "}")
+        ]
+        return _calls(lambda: _read_tagged([*body, _END]))
+
+    count(1)
+    fewer, more = count(50), count(100)
+
+    assert more <= 2.5 * fewer

@@ -10,8 +10,6 @@ import anyio
 
 from tests.support.timing import PATIENCE
 
-__all__ = ["Client"]
-
 
 class Client:
     """Calls an application, and records its messages.

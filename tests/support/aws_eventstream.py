@@ -11,8 +11,6 @@ from zlib import crc32
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Typed", "chunk", "converse", "event", "exception", "header", "invoke", "message", "pack"]
-
 _INTEGERS = {2: ">b", 3: ">h", 4: ">i", 5: ">q", 8: ">q"}
 _PADDING = "abcdefghijklmnopqrstuvwxyz"
 

@@ -15,8 +15,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Bound", "pytest_configure"]
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the bound that the environment asks for."""

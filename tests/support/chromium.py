@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-__all__ = ["chromium", "context", "page"]
-
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:

@@ -1,7 +1,5 @@
 """A `fetch` for pages whose first response breaks off, as a lost connection does."""
 
-__all__ = ["CUT_FETCH"]
-
 CUT_FETCH = """
 // Makes a fetch whose first response breaks off once a word has come; it notes the requests.
 const cutFetch = (fetch, word) => {

@@ -7,8 +7,6 @@ import contextlib
 import random
 from typing import Self
 
-__all__ = ["Cutting"]
-
 
 class Cutting:
     """Passes connections on, and cuts them with a reset after any number of bytes.

@@ -11,8 +11,6 @@ from typing import Any
 
 from hypothesis import settings
 
-__all__ = ["THOROUGH", "examples", "in_steps", "trials"]
-
 _MOST_PLACES = 75
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 

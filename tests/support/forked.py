@@ -20,8 +20,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["pytest_addoption", "pytest_runtestloop"]
-
 _TOGETHER = 8
 """As many neighbours are run by one process, since they share modules and fixtures."""
 _PIPE = 32_768

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-__all__ = ["patched"]
-
 
 def patched(document: Any, patch: list[dict[str, Any]], *, append: bool = False) -> Any:
     """Return a document with a patch applied; the document itself is not changed.

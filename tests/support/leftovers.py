@@ -35,15 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from types import FrameType
 
-__all__ = [
-    "left_behind",
-    "pytest_configure",
-    "pytest_fixture_setup",
-    "pytest_runtest_makereport",
-    "pytest_runtest_setup",
-    "pytest_runtest_teardown",
-]
-
 _SECONDS = 10.0
 """Seconds for what is about to end by itself, as a thread that has been told to."""
 _MAY_LEAVE = ("agents", "browser", "cookbook", "site")

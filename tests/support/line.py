@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Line"]
-
 
 class Line:
     """Forwards connections to a server, from a thread of its own.

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
-__all__ = ["logging_to", "words_of"]
-
 
 @contextmanager
 def logging_to(handler: logging.Handler, level: int) -> Generator[None]:

@@ -14,8 +14,6 @@ import pytest
 
 from tests.project import ROOT
 
-__all__ = ["PACKAGES", "bundle", "node_in", "node_with", "npm_with"]
-
 _LIST = ROOT / "tests" / "npm" / "package.json"
 PACKAGES: dict[str, str] = json.loads(_LIST.read_text(encoding="utf-8"))["dependencies"]
 """The version of each package of npm that tests run."""

@@ -6,8 +6,6 @@ from typing import Any
 
 from tokenstream import Stream
 
-__all__ = ["output_of"]
-
 
 def output_of(type_: Any, text: str, **options: Any) -> Any:
     """Return the object that an answer of this text validates as.

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-__all__ = ["needed"]
-
 _SDKS = (
     "a2a",
     "ag_ui",

@@ -23,8 +23,6 @@ from tests.support.sampling import few_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
-__all__ = ["covering", "pytest_collection_modifyitems", "pytest_generate_tests"]
-
 Names = tuple[str, ...]
 """The parameters of one table."""
 Row = tuple["Hashable", ...]

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
-__all__ = ["nghttpx", "nginx", "program"]
-
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 """Debian installs servers outside an ordinary user's PATH."""
 _NGINX = """\

@@ -11,8 +11,6 @@ from typing import Self
 from tests.support.proxies import program
 from tests.support.timing import PATIENCE
 
-__all__ = ["RedisServer"]
-
 
 class RedisServer(AbstractContextManager["RedisServer"]):
     """A server on a socket in a folder, which can be killed and started again.

@@ -13,8 +13,6 @@ from tokenstream.errors import StatusError, StreamError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["error_of", "status_error_of"]
-
 
 def error_of(
     status: int,

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing import Request, Server
 
-__all__ = ["at_once", "refusal", "reply", "serve_in_time"]
-
 _TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 """Types of error, where they differ from that of most statuses."""
 

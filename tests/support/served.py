@@ -19,8 +19,6 @@ import uvicorn
 from tests.support.proxies import free_port
 from tests.support.timing import PATIENCE, wait_for
 
-__all__ = ["Hand", "by_python", "by_uvicorn", "by_wsgi", "wait_until_it_answers"]
-
 
 class Hand:
     """Gives words as a model does, but after each waits until it was read at the other end.

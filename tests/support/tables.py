@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 import pytest
 from _pytest.mark import ParameterSet
 
-__all__ = ["in_one_test"]
-
 _Test = Callable[..., None]
 _LONG = 120
 """As many characters of a value name a row at most."""

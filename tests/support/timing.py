@@ -11,18 +11,6 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar, cast
 
-__all__ = [
-    "AT_ONCE",
-    "PATIENCE",
-    "TooLate",
-    "at_once",
-    "at_rest",
-    "meanwhile",
-    "settled",
-    "tried_again",
-    "wait_for",
-]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["VIEWS"]
-
 VIEWS: dict[str, Callable[[Any], Any]] = {
     "text": lambda stream: stream.text,
     "tool calls": lambda stream: stream.tool_calls,

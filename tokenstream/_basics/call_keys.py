@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.json import canonical_json
@@ -216,8 +217,11 @@ class ChoiceCalls:
         self._choice = choice
         self._calls: list[tuple[str, str, str]] = []
         """The type, name and arguments of each call."""
-        self._keys: dict[Describe | None, _Keys] = {}
-        """The keys computed so far, by the function that describes the calls; None for the calls' own."""
+        self._keys: dict[Describe | None, tuple[list[str], Counter[str]]] = {}
+        """The keys computed so far, and how often each content was among the calls.
+
+        They are kept by the function that describes the calls; None for the calls' own.
+        """
 
     @property
     def has_keys(self) -> bool:
@@ -241,24 +245,13 @@ class ChoiceCalls:
 
     def find_key(self, number: int, describe: Describe | None) -> str:
         """Return the key of call `number`, from 0; it depends on the calls before, whose keys come first."""
-        keys = self._keys.setdefault(describe, _Keys())
-        for call in self._calls[len(keys.found) : number + 1]:
+        keys, counts = self._keys.setdefault(describe, ([], Counter()))
+        for call in self._calls[len(keys) : number + 1]:
             content = _hash([self._identity.id, self._choice, *_find_content(describe, *call)])
-            # The number of equal calls before this one, which tells them apart.
-            count = keys.counts.get(content, 0)
-            keys.counts[content] = count + 1
-            keys.found.append(_hash([content, count]))
-        return keys.found[number]
-
-
-class _Keys:
-    """The keys of the first calls of a choice, in order, and how often each content was among them."""
-
-    __slots__ = ("counts", "found")
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self.counts: dict[str, int] = {}
+            # The number of equal calls before this one tells them apart.
+            keys.append(_hash([content, counts[content]]))
+            counts[content] += 1
+        return keys[number]
 
 
 def place_of(call: ToolCall) -> CallPlace | None:

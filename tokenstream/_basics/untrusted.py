@@ -55,6 +55,15 @@ def are_text(keys: Iterable[object]) -> bool:
     return True
 
 
+def is_utf8(text: str) -> bool:
+    """Return True if a text can be encoded as UTF-8: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text_of(payload: dict[str, Any], *keys: str) -> str | None:
     """Return the value of the first field in `keys` that is non-empty text; None if there is none.
 

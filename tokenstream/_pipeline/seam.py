@@ -305,6 +305,10 @@ class Seam:
         """Convert an event of the continuation to an event of the answer; None to leave it out."""
         if self._is_left_out(event):
             return None
+        if isinstance(event, Finish) and event.order and event.choice == 0:
+            ended: Any = copy(event)
+            ended.order = tuple(self._indexes[part] for part in event.order if part in self._indexes)
+            return ended
         if event.part is None or event.choice != 0:
             # The event belongs to no part, or to another choice, which was not continued.
             return event

@@ -97,6 +97,7 @@ class SplitTexts:
         "_count",
         "_ended_texts",
         "_format_indexes",
+        "_has_ended",
         "_max_parts",
         "_message_indexes",
         "_open_texts",
@@ -139,6 +140,8 @@ class SplitTexts:
         """The sources of each choice as a whole, which markers number from 1."""
         self._parts_cut: list[tuple[int, int]] = []
         """Choice and index in the format of each part that was cut off since the last events."""
+        self._has_ended = False
+        """True once the answer has ended by itself, so that calls whose markup has no end are handed out."""
 
     def cut(self, choice: int, part: int) -> None:
         """Note that a part was cut off; the next call of `feed` releases the text that it holds back."""
@@ -146,7 +149,7 @@ class SplitTexts:
 
     def end(self) -> None:
         """Note that the answer has ended by itself, also if no finish reason has come."""
-        self._calls.note_end()
+        self._has_ended = True
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
@@ -163,7 +166,9 @@ class SplitTexts:
             if event.part is None:
                 if isinstance(event, Restarted):
                     self._calls.begin_again()
-                out.append(self._calls.finish(event, out) if isinstance(event, Finish) else event)
+                if isinstance(event, Finish):
+                    event = self._calls.finish(self._renumber_order(event), out)  # noqa: PLW2901 - its copy
+                out.append(event)
                 continue
             if self._calls.finished:
                 self._calls.begin_part(event.choice)
@@ -175,7 +180,7 @@ class SplitTexts:
                 self._release(text, TextDelta("", choice=choice, part=part), out)
             self._calls.cut_own(choice, part, out)
         self._parts_cut.clear()
-        if self._calls.settles:
+        if self._has_ended:
             self._calls.settle_all(out)
 
     def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `Told`
@@ -472,6 +477,22 @@ class SplitTexts:
             # The positions were counted in the text with its tags.
             changes |= {"start": None, "end": None}
         return citation.model_copy(update=changes)
+
+    def _renumber_order(self, event: Finish) -> Finish:
+        """Return a finish with the indexes that the parts in its order have in the message.
+
+        The parts of a text that was split come just before its last one.
+        """
+        if not event.order:
+            return event
+        indexes, begin = dict[int, range](), 0
+        for last, part in sorted(
+            (last, part) for (choice, part), last in self._message_indexes.items() if choice == event.choice
+        ):
+            indexes[part], begin = range(begin, last + 1), last + 1
+        moved = copy(event)
+        moved.order = tuple(index for part in event.order for index in indexes.get(part, ()))
+        return moved
 
     def _count_new_part(self, choice: int) -> int:
         """Return the index in the message of a choice's next part, and count that part."""

@@ -29,11 +29,13 @@ class _ComparedCall:
         text_call: The call in the text; None for a call of the API.
     """
 
-    __slots__ = ("events", "is_held", "start", "text_call", "whole")
+    __slots__ = ("events", "is_held", "key", "start", "text_call", "whole")
 
     def __init__(self, start: ToolCallStart, text_call: TextCall | None) -> None:
         self.start = start
         self.text_call = text_call
+        self.key: object = text_call or start.part
+        """The call in the text, or the index that the format gave to the API's."""
         self.is_held = False
         """True if it is held back, because the other has a call of the same name."""
         self.events: list[AnyEvent] = []
@@ -41,16 +43,20 @@ class _ComparedCall:
         self.whole: ToolCall | None = None
         """The call, once nothing of it is missing."""
 
-    @property
-    def key(self) -> object:
-        """The call in the text, or the index that the format gave to the API's."""
-        return self.text_call or self.start.part
-
     def may_be(self, other: _ComparedCall) -> bool:
         """Return True if another call stands elsewhere, and has the same name."""
-        return (self.text_call is None) is not (
-            other.text_call is None
-        ) and self.start.name == other.start.name
+        is_other_kind = (self.text_call is None) is not (other.text_call is None)
+        return is_other_kind and self.start.name == other.start.name
+
+    def end(self, event: ToolCallDone) -> None:
+        """Note that nothing of the call is missing."""
+        self.whole = event.call
+
+    def release(self) -> list[AnyEvent]:
+        """Hand over the events that were held back."""
+        self.is_held = False
+        events, self.events = self.events, []
+        return events
 
 
 class CallsInText:
@@ -75,7 +81,6 @@ class CallsInText:
         "_place",
         "_unsettled",
         "finished",
-        "settles",
     )
 
     def __init__(
@@ -84,8 +89,8 @@ class CallsInText:
         self._parts = parts
         self._place = place
         self._count_part = count_part
-        self._candidates: dict[int, list[_ComparedCall]] = {}
-        """The calls of each choice that may have the same call elsewhere, in their order."""
+        self._candidates: dict[int, dict[object, _ComparedCall]] = {}
+        """The calls of each choice that may have the same call elsewhere, in their order, by their key."""
         self._held_size = 0
         """Number of characters of all arguments that were held back."""
         self._handed_out: set[int] = set()
@@ -96,12 +101,6 @@ class CallsInText:
         """Choices for which the API itself has sent a call."""
         self._unsettled: dict[int, list[tuple[TextCall, CallEnded]]] = {}
         """Calls whose markup has no end, by choice: the finish reason tells if the answer was cut off."""
-        self.settles = False
-        """True once the answer has ended by itself, so that these calls are handed out."""
-
-    def note_end(self) -> None:
-        """Note that the answer has ended by itself."""
-        self.settles = True
 
     def begin_part(self, choice: int) -> None:
         """Note an event of a part: behind a finish reason, it is of another answer, with calls of its own."""
@@ -150,10 +149,11 @@ class CallsInText:
         parts.calls_seen += 1
         parts.note("call_read")
         call = TextCall(id, begun, choice, -1)
-        candidate = self._begin(call.start(raw), call)
+        start = call.start(raw)
+        candidate = self._begin(start, call)
         if not candidate.is_held:
-            call.part = candidate.start.part = self._count_part(choice)
-        self._add(candidate, candidate.start, out)
+            call.part = start.part = self._count_part(choice)
+        self._add(candidate, start, out)
         return call
 
     def write(self, call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
@@ -165,14 +165,13 @@ class CallsInText:
         if call is None:
             return
         candidate = self._find(call.choice, call)
-        if ended.how == "cut":
+        if ended.how in {"cut", "open"}:
             self._unsettled.setdefault(call.choice, []).append((call, ended))
+        if ended.how == "cut":
             self._leave(candidate, out)
             return
         done = call.finish(ended, raw)
-        if ended.how == "open":
-            self._unsettled.setdefault(call.choice, []).append((call, ended))
-        else:
+        if ended.how != "open":
             self._add(candidate, done, out)
             if isinstance(done, ToolCallDone):
                 self._handed_out.add(call.choice)
@@ -194,7 +193,7 @@ class CallsInText:
             else:
                 self._parts.note("call_open_at_end")
                 self._leave(self._find(choice, call), out)
-        for each in [*self._candidates.get(choice, ())]:
+        for each in [*self._candidates.get(choice, {}).values()]:
             if each.whole is None:
                 self._leave(each, out)
 
@@ -213,15 +212,15 @@ class CallsInText:
 
     def _begin(self, start: Any, text_call: TextCall | None) -> _ComparedCall:  # noqa: ANN401 - an event
         """Note that a call begins; it is held back if the same may have been given elsewhere."""
-        candidates = self._candidates.setdefault(start.choice, [])
+        candidates = self._candidates.setdefault(start.choice, {})
         candidate = _ComparedCall(start, text_call)
-        candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates)
-        candidates.append(candidate)
+        candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates.values())
+        candidates[candidate.key] = candidate
         return candidate
 
     def _find(self, choice: int, key: object) -> _ComparedCall | None:
         """Return the call with a key; None if it is not compared any more, or the key is of no call."""
-        return next((each for each in self._candidates.get(choice, ()) if each.key == key), None)
+        return self._candidates.get(choice, {}).get(key)
 
     def _add(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Add an event, or hold it back with its call."""
@@ -238,7 +237,7 @@ class CallsInText:
         if candidate is None or not isinstance(event, ToolCallDone):
             self._leave(candidate, out)
             return
-        candidate.whole = event.call
+        candidate.end(event)
         self._compare(event.choice, out)
 
     def _leave(self, candidate: _ComparedCall | None, out: list[Event]) -> None:
@@ -247,23 +246,21 @@ class CallsInText:
             return
         choice = candidate.start.choice
         self._release(candidate, out)
-        self._candidates[choice].remove(candidate)
+        del self._candidates[choice][candidate.key]
         self._compare(choice, out)
 
     def _compare(self, choice: int, out: list[Event]) -> None:
         """Join each call that is held back and whole with the same call of elsewhere, or release it."""
         candidates = self._candidates[choice]
-        for held in [each for each in candidates if each.is_held]:
-            whole = held.whole
+        for held, whole in [(each, each.whole) for each in candidates.values() if each.is_held]:
             if whole is None:
                 continue
-            others = [each for each in candidates if held.may_be(each) and not each.is_held]
+            others = [each for each in candidates.values() if held.may_be(each) and not each.is_held]
             equal = [each for each in others if each.whole is not None and is_same_call(whole, each.whole)]
             if equal:
                 same = equal[0]
                 self._parts.note("call_twice")
-                candidates.remove(held)
-                candidates.remove(same)
+                del candidates[held.key], candidates[same.key]
                 self._join(held, same, out)
             elif all(each.whole is not None for each in others):
                 self._release(held, out)
@@ -286,12 +283,8 @@ class CallsInText:
         """Add the events of a call that was held back."""
         if not held.is_held:
             return
-        held.is_held = False
+        events = held.release()
         if held.text_call is None:
-            out += map(self._place, held.events)
+            out += map(self._place, events)
         else:
-            held.text_call.part = self._count_part(held.start.choice)
-            for event in held.events:
-                event.part = held.text_call.part
-            out += held.events
-        held.events.clear()
+            out += held.text_call.place(events, self._count_part(held.start.choice))

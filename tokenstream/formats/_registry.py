@@ -142,12 +142,6 @@ def installed_names() -> list[str]:
     return list(_entry_points())
 
 
-def forget_installed() -> None:
-    """Forget the installed formats, so that the next lookup searches for them again."""
-    _entry_points.cache_clear()
-    _load_installed.cache_clear()
-
-
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
     """Return the entry points of installed formats by name; of equal names, the first one counts."""

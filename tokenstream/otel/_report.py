@@ -338,7 +338,7 @@ def origin_attributes(origin: Origin | None) -> Attributes:
 
 def token_attributes(usage: Usage | None, format: str | None) -> Attributes:
     """Return the attributes with reliable token counts: for a cut answer, only the counts of the request."""
-    if usage is None:
+    if usage is None or (usage.source == "estimated" and not usage.provider_data):
         return {}
     input_tokens = usage.input_tokens
     # In the conventions, cached tokens are part of the input tokens.

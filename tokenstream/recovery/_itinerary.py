@@ -66,7 +66,7 @@ class Itinerary:
         self.has_routes = bool(retry.routes) or openers[0].route is not None
         ordered, budget = [*openers], retry.budget
         for opener in ordered:
-            opener.counts_legs = retry.attempts is not None
+            opener.set_attempts(retry.attempts, 1)
         if self.has_routes:
             _set_attempts(ordered, retry)
             ordered = _sort(ordered, retry, now)
@@ -192,13 +192,10 @@ def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
 
 def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
     """Set the number of attempts of each opener; only for an itinerary with routes."""
-    for opener in openers:
-        own = None if opener.route is None else opener.route.attempts
-        opener.attempts, opener.counts_legs = own or 1, own is not None
-    first = openers[0]
-    own = None if first.route is None else first.route.attempts
-    first.attempts = retry.attempts or own or _FIRST_ATTEMPTS
-    first.counts_legs = first.counts_legs or retry.attempts is not None
+    own = [None if opener.route is None else opener.route.attempts for opener in openers]
+    openers[0].set_attempts(retry.attempts or own[0], _FIRST_ATTEMPTS)
+    for opener, attempts in zip(openers[1:], own[1:], strict=True):
+        opener.set_attempts(attempts, 1)
 
 
 def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:

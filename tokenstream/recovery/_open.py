@@ -87,6 +87,10 @@ class SourceOpener(ABC):
         self._last_source: object = SourceOpener
         """The source of the previous attempt; before the first attempt, this class, which is no source."""
 
+    def set_attempts(self, given: int | None, default: int) -> None:
+        """Set the number of attempts: the caller's, or else a default."""
+        self.attempts, self.counts_legs = given or default, given is not None
+
     @property
     def name(self) -> str:
         """The name in reports: that of the route, else the host of the request or the function's name."""

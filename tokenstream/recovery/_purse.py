@@ -29,15 +29,20 @@ _SIZE = 43
 """The number of bytes of a purse's file."""
 _ADD = """
 local spent = redis.call('HMGET', KEYS[1], 'billionths', 'tokens')
+if redis.call('EXISTS', KEYS[2]) == 1 then return {1, spent[1], spent[2]} end
 for i = 1, 2 do
-  local now = tonumber(spent[i] or '0')
-  if ARGV[i + 2] ~= '' and now + tonumber(ARGV[i]) > tonumber(ARGV[i + 2]) then
+  if (spent[i] or 0) + ARGV[i] > tonumber(ARGV[i + 2]) then
     return {0, spent[1] or '0', spent[2] or '0'}
   end
 end
-local money = redis.call('HINCRBY', KEYS[1], 'billionths', ARGV[1])
-return {1, money, redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])}
+for i, field in ipairs({'billionths', 'tokens'}) do
+  spent[i] = redis.call('HINCRBY', KEYS[1], field, ARGV[i])
+  if spent[i] < 0 then redis.call('HDEL', KEYS[1], field) end
+end
+if ARGV[1] .. ARGV[2] ~= '00' then redis.call('SET', KEYS[2], '', 'EX', 600) end
+return {1, math.max(spent[1], 0), math.max(spent[2], 0)}
 """
+"""Adds a change, at most once for each key of it: redis-py sends it again if the reply was lost."""
 
 
 class Amount(NamedTuple):
@@ -63,6 +68,10 @@ class Amount(NamedTuple):
     def cost(self) -> float:
         """The money as a cost."""
         return self.money / _UNITS
+
+
+_NO_BOUNDS = Amount(10**18, 10**18)
+"""More than anybody has."""
 
 
 class Purse:
@@ -92,7 +101,7 @@ class Purse:
         (0.0, 0)
     """
 
-    __slots__ = ("_file", "_lock", "_name", "_redis", "_spent", "failures", "most", "tokens")
+    __slots__ = ("_file", "_lock", "_name", "_redis", "_spent", "bounds", "failures", "most", "tokens")
 
     def __init__(
         self,
@@ -111,6 +120,9 @@ class Purse:
         """The highest sum of all costs; None for no bound."""
         self.tokens = None if tokens is None else check_whole("tokens", tokens)
         """The most tokens of all requests and answers; None for no bound."""
+        money = _NO_BOUNDS.money if self.most is None else Amount.of(self.most, 0).money
+        self.bounds = Amount(money, self.tokens or _NO_BOUNDS.tokens)
+        """The bounds in whole numbers."""
         self._file = None if file is None else os.fspath(file)
         self._redis = redis
         self.failures = (OSError,) if redis is None else (OSError, _find_error_of(redis))
@@ -136,10 +148,9 @@ class Purse:
     def add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
         """Add a change to what was spent, if there is room; return True if it was added, and the sum."""
         if self._redis is not None:
-            most = self.bounds.money if bounded and self.most is not None else ""
-            tokens = self.bounds.tokens if bounded and self.tokens is not None else ""
             client: Any = self._redis
-            added, *sums = client.eval(_ADD, 1, self._name, *change, most, tokens)
+            keys = self._name, f"{self._name}:{os.urandom(12).hex()}"
+            added, *sums = client.eval(_ADD, 2, *keys, *change, *(self.bounds if bounded else _NO_BOUNDS))
             return bool(added), Amount(*map(int, sums))
         with self._lock:
             if self._file is None:
@@ -158,15 +169,11 @@ class Purse:
 
     def _find_sum(self, spent: Amount, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
         """Return True and the sum if a change is within the bounds, else False and what was spent."""
-        total, most = spent.plus(change), self.bounds
-        exceeds_money = self.most is not None and total.money > most.money
-        exceeds_tokens = self.tokens is not None and total.tokens > most.tokens
-        return (False, spent) if bounded and (exceeds_money or exceeds_tokens) else (True, total)
-
-    @property
-    def bounds(self) -> Amount:
-        """The bounds; 0 for a missing one."""
-        return Amount.of(self.most or 0.0, self.tokens or 0)
+        total = spent.plus(change)
+        if bounded and (total.money > self.bounds.money or total.tokens > self.bounds.tokens):
+            return False, spent
+        # What was spent is less than what is put back if somebody has emptied the purse since.
+        return True, Amount(max(total.money, 0), max(total.tokens, 0))
 
     def describe(self, amount: Amount) -> str:
         """Return the words for an amount, in what the purse bounds."""

@@ -153,16 +153,16 @@ class Spending:
         """Take from the purse what an attempt may cost, before its request; raise if there is no room."""
         self.check(opener)
         if self.purse is not None and attempt.mode != "resume":
-            booking = self._plan_booking(self.purse, opener, attempt, price)
             with _raise_as_function():
+                booking = self._plan_booking(self.purse, opener, attempt, price)
                 self._note(booking, attempt, *booking.make())
 
     async def reserve_async(self, opener: SourceOpener, attempt: Attempt, price: Price) -> None:
         """Take from the purse as `reserve` does, without waiting in the event loop."""
         self.check(opener)
         if self.purse is not None and attempt.mode != "resume":
-            booking = self._plan_booking(self.purse, opener, attempt, price)
             with _raise_as_function():
+                booking = self._plan_booking(self.purse, opener, attempt, price)
                 self._note(booking, attempt, *await booking.make_async())
 
     def _plan_booking(self, purse: Purse, opener: SourceOpener, attempt: Attempt, price: Price) -> Booking:
@@ -177,7 +177,10 @@ class Spending:
         size = _size_of_request(opener) + (size_of(attempt.message.text) if attempt.asked else 0)
         tokens = math.ceil(size / _LEAST_BYTES_PER_TOKEN)
         usage = Usage(input_tokens=tokens, output_tokens=limit, source="estimated")
-        needed = Amount.of(price.of(usage) or 0.0, tokens + limit)
+        cost = price.of(usage)
+        if cost is None and purse.most is not None:
+            raise MisuseError("a Purse of money needs a cost for each request, and price= has returned None")
+        needed = Amount.of(cost or 0.0, tokens + limit)
         # Beside a hedge, the first request is still running.
         is_beside = attempt.mode == "hedge"
         change = needed if is_beside else needed.plus(self._total).minus(self._taken)
@@ -268,6 +271,6 @@ def _size_of_request(opener: SourceOpener) -> int:
 def _check_cost(returned: object) -> float:
     """Check what the caller's `price` function has returned, and return it; refuse all but numbers."""
     cost: Any = returned
-    if isinstance(cost, bool) or not isinstance(cost, int | float) or math.isnan(cost):
-        raise MisuseError(f"price= returns what the usage costs, as a number, and not {cost!r}")
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < math.inf:
+        raise MisuseError(f"price= returns what the usage costs, as a number of 0 or more, and not {cost!r}")
     return float(cost)

@@ -13,6 +13,7 @@ from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
+    Finish,
     MessageStart,
     PartDone,
     PartStart,
@@ -115,11 +116,11 @@ def strip_private(event: Event, id: str | None) -> Event | None:
     cls = event.__class__
     if cls is MessageStart:
         stripped = copy(event)
-        stripped.id = id
+        stripped.id, stripped.provider_data = id, None
     elif cls is Unknown:
         # All of it is the provider's own payload.
         return None
-    elif cls is ToolCallStart and stripped.provider_data is not None:
+    elif cls in (ToolCallStart, Finish) and stripped.provider_data is not None:
         stripped = copy(event)
         stripped.provider_data = None
     elif cls is ToolResult:

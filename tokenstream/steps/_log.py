@@ -13,6 +13,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
+    Finish,
     PartDone,
     PartStart,
     Restarted,
@@ -107,6 +108,8 @@ class Names:
             case CitationAdded() if event.citation.cites is not None:
                 cites = self.number_part(answer, event.choice, event.citation.cites)
                 changed.citation = event.citation.model_copy(update={"cites": cites})
+            case Finish() if event.order:
+                changed.order = tuple(self.number_part(answer, event.choice, part) for part in event.order)
             case _:
                 pass
         if event.part is not None:

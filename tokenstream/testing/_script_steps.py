@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
-from tokenstream._basics.json import decode
-from tokenstream.errors import ErrorKind, MisuseError, ProtocolError
+from tokenstream._basics.json import is_one_value
+from tokenstream.errors import ErrorKind, MisuseError
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -255,7 +255,7 @@ class _EventMaker:
         for fragment in step.fragments:
             yield ToolCallDelta(id, fragment, choice=step.choice, part=index)
         text = "".join(step.fragments)
-        if _is_whole(text):
+        if is_one_value(text or "{}"):
             call = ToolCall(id=id, name=step.name, arguments_text=text, complete=True)
             yield ToolCallDone(call, choice=step.choice, part=index)
 
@@ -265,15 +265,6 @@ class _EventMaker:
         while id in self._script_ids:
             id += "_"
         return id
-
-
-def _is_whole(arguments: str) -> bool:
-    """Return True if the text of arguments is a whole JSON value, or empty."""
-    try:
-        decode(arguments or "{}")
-    except ProtocolError:
-        return False
-    return True
 
 
 @dataclass(slots=True)

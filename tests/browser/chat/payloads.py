@@ -3,8 +3,6 @@
 # ruff: noqa: E501 - a payload is one line
 from __future__ import annotations
 
-__all__ = ["PAYLOADS"]
-
 _HTML = r"""
 <script>ran()</script>
 <SCRIPT>ran()</SCRIPT >

@@ -11,8 +11,6 @@ from tests.conformance.recovery.providers import IDLE, TOOL
 if TYPE_CHECKING:
     from tests.conformance.recovery.providers import World
 
-__all__ = ["PEERS"]
-
 
 def _models(world: World) -> tuple[Any, Any]:
     """Return both models, the retries of their SDKs off, as the page about fallbacks recommends."""

@@ -15,8 +15,6 @@ from tests.conformance.recovery.providers import IDLE, TOOL
 if TYPE_CHECKING:
     from tests.conformance.recovery.providers import World
 
-__all__ = ["PEERS"]
-
 
 def _router(world: World) -> Any:
     """Return a Router with both kinds of recovery: retries and fallbacks, and continuing a broken stream."""

@@ -13,8 +13,6 @@ from tests.conformance.recovery.providers import IDLE, REMOVED
 if TYPE_CHECKING:
     from tests.conformance.recovery.providers import World
 
-__all__ = ["NodePeer", "node_peers"]
-
 _SCRIPT = Path(__file__).with_name("ai_sdk.mjs")
 _PATIENCE = 120.0
 """Seconds after which a case counts as hanging."""

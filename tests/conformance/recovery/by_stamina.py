@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.recovery.providers import World
 
-__all__ = ["PEERS"]
-
 
 def _tell(world: World, told: Told) -> None:
     """Retry a generator, which stamina restarts from its beginning, and run the calls once it has ended."""

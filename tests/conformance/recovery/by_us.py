@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tests.conformance.recovery.providers import World
     from tokenstream.recovery._retry import Mode
 
-__all__ = ["US", "tell"]
-
 
 def _payload(world: World, format: str) -> dict[str, Any]:
     payload: dict[str, Any] = {

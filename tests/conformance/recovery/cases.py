@@ -10,8 +10,6 @@ from tests.conformance.digest import digest_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ANSWERS", "ARGUMENTS", "CALL", "CASES", "FAULTS", "SCENARIOS", "TRUTH", "Answer", "Case", "Fault"]
-
 TRUTH = (
     "A river does not mind a stone. It parts, goes around it, and is one river again by the evening. "
     "What falls into it is carried for a while, and then put down on a bank where nobody had looked for it."

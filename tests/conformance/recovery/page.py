@@ -11,8 +11,6 @@ from tests.conformance.table import table
 from tests.made_section import Section
 from tests.project import ROOT
 
-__all__ = ["SECTION", "paragraphs"]
-
 _US = "tokenstream"
 _EXACT = "exact"
 

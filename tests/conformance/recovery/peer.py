@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.recovery.providers import World
 
-__all__ = ["Peer", "PythonPeer", "Told", "judge"]
-
 
 @dataclass
 class Told:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.recovery.peer import Peer
 
-__all__ = ["peers"]
-
 
 def peers(node_folder: Path | None = None) -> list[Peer]:
     """Return every peer, whether it can run here or not, this library first.

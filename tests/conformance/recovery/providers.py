@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.support.loopback import Connection
 
-__all__ = ["DONE", "IDLE", "REMOVED", "TOOL", "World", "pieces", "playing", "reply_to"]
-
 Format: TypeAlias = Literal["openai-chat", "anthropic"]
 Which: TypeAlias = Literal["first", "other"]
 DONE = "Done."

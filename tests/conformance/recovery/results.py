@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.conformance.recovery.peer import Peer
 
-__all__ = ["FILE", "cases_of", "cell_of", "load", "results_of", "save"]
-
 FILE = Path(__file__).with_name("results.json")
 
 

@@ -23,9 +23,8 @@ from tests.formats.anthropic.payloads import (
     text,
     tool,
 )
-from tests.formats.mutations import SPELLINGS, pieces, strayed
+from tests.formats.mutations import strayed
 from tests.formats.told import is_sound, without_shortcuts
-from tests.support.beside import SHARED
 from tests.support.formats import Anthropic
 from tokenstream.framing import ServerSentEvent
 
@@ -66,45 +65,6 @@ EVERYTHING = [
 ]
 
 
-PIECES = pieces()
-TAILS = st.sampled_from([b"", b"", b"", b" ", b"\x0b", b"}", b"}}", b',"n":1}', b"x", b'"}}'])
-
-
-@pytest.mark.few_rows(3)
-@given(
-    pieces=PIECES, spelling=SPELLINGS, tails=st.lists(TAILS, min_size=8, max_size=8), ascii_only=st.booleans()
-)
-@pytest.mark.parametrize(
-    "opening, kind, key",
-    [
-        (block(0, "text", text=""), "text_delta", "text"),
-        (block(0, "thinking", thinking=""), "thinking_delta", "thinking"),
-        (tool(0), "input_json_delta", "partial_json"),
-        (tool(0, input={"a": 1}), "input_json_delta", "partial_json"),
-        (block(0, "server_tool_use", id="s", name="n", input={}), "input_json_delta", "partial_json"),
-    ],
-)
-def test_deltas_known_by_their_bytes_give_what_decoding_gives(
-    opening: Payload,
-    kind: str,
-    key: str,
-    pieces: list[str],
-    spelling: tuple[str, str],
-    tails: list[bytes],
-    ascii_only: bool,
-) -> None:
-    """Whatever the text is, however the server spells JSON, and whatever stands behind the text."""
-    frames = [frame(start()), frame(opening)]
-    for piece, tail in zip(pieces, tails, strict=False):
-        data = json.dumps(
-            delta(0, kind, **{key: piece}), separators=spelling, ensure_ascii=ascii_only
-        ).encode("utf-8", "surrogatepass")
-        frames.append(ServerSentEvent(data[:-1] + tail + data[-1:], "content_block_delta"))
-    frames += [frame(stop(0)), frame(finish()), frame(STOP)]
-
-    assert read(*frames, format=without_shortcuts(Anthropic())).outcome == read(*frames).outcome
-
-
 @pytest.mark.parametrize(
     "between",
     [
@@ -139,6 +99,3 @@ def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload
 
     is_sound(came)
     assert came.text == came.message.text or "parts_interleaved" in came.departures
-
-
-RECORDINGS = SHARED / "recordings" / "anthropic"

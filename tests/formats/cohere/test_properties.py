@@ -27,7 +27,7 @@ from tests.formats.cohere.payloads import (
     tool_stop,
     written,
 )
-from tests.formats.mutations import SPELLINGS, pieces, strayed
+from tests.formats.mutations import strayed
 from tests.formats.told import is_sound, without_shortcuts
 from tests.support.formats import Cohere
 from tests.support.tables import in_one_test
@@ -75,32 +75,6 @@ EVERYTHING_V1 = [
     line("stream-end", finish_reason="COMPLETE", response={"meta": {"tokens": {"input_tokens": 1.0}}}),
     {"text": "Hi", "generation_id": "g", "tool_calls": [{"name": "a", "parameters": {}}], "meta": {}},
 ]
-
-
-PIECES = pieces()
-TAILS = st.sampled_from([b"", b"", b"", b" ", b"}", b',"n":1}', b"x", b"\xff"])
-
-
-@pytest.mark.parametrize("shape", ["named", "nameless", "thinking", "v1"])
-@given(
-    pieces=PIECES, spelling=SPELLINGS, tails=st.lists(TAILS, min_size=8, max_size=8), ascii_only=st.booleans()
-)
-def test_pieces_known_by_their_bytes_give_what_decoding_gives(
-    shape: str, pieces: list[str], spelling: tuple[str, str], tails: list[bytes], ascii_only: bool
-) -> None:
-    """Whatever the text is, however the server spells JSON, and whatever stands behind the payload."""
-    kind = "thinking" if shape == "thinking" else "text"
-    frames: list[Any] = [frame(start()), frame(block(0, kind))]
-    for piece, tail in zip(pieces, tails, strict=False):
-        payload = line("text-generation", text=piece) if shape == "v1" else text(0, piece, kind)
-        data = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only).encode(
-            "utf-8", "surrogatepass"
-        )
-        data = data[:-1] + tail + data[-1:]
-        frames.append(data if shape in ("v1", "nameless") else ServerSentEvent(data, "content-delta"))
-    frames += [frame(stop(0)), frame(end())]
-
-    assert read_by(without_shortcuts(Cohere()), *frames).outcome == read_by(Cohere(), *frames).outcome
 
 
 BETWEEN = [

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
-from tests.formats.mutations import SPELLINGS, changed, pieces
-from tests.formats.told import is_sound, reads_alike_at_a_glance, tell
+from tests.formats.mutations import changed
+from tests.formats.told import is_sound, tell
 from tests.support.formats import Gemini
 
 EVERYTHING: list[Payload] = [
@@ -56,47 +55,3 @@ def test_whatever_comes_only_errors_of_ours_come_out(frames: list[Any], plain: b
 
     is_sound(told)
     assert len(told.calls) == len([c for m in told.messages for c in m.tool_calls if c.complete])
-
-
-PIECES = pieces('"}],"role": "model"', "0", least=1, most=9)
-CHANGES: list[Payload] = [
-    {},
-    {"index": 1},
-    {"finishReason": "STOP"},
-    {"safetyRatings": [{"category": "X"}]},
-    {"logprobsResult": {"chosenCandidates": [{"token": "a"}]}},
-]
-
-
-def usage(count: int, thoughts: int | None) -> Payload:
-    report: Payload = {"promptTokenCount": 7, "candidatesTokenCount": count, "totalTokenCount": 7 + count}
-    details = [{"modality": "TEXT", "tokenCount": 7}]
-    more = {} if thoughts is None else {"thoughtsTokenCount": thoughts}
-    return {"usageMetadata": {**report, "promptTokensDetails": details, **more}}
-
-
-@given(
-    pieces=PIECES,
-    spelling=SPELLINGS,
-    ascii_only=st.booleans(),
-    changes=st.lists(st.integers(0, 30), min_size=9, max_size=9),
-    counts=st.lists(st.integers(0, 2000), min_size=9, max_size=9),
-    thoughts=st.none() | st.integers(0, 9),
-)
-def test_pieces_known_by_their_bytes_give_what_decoding_gives(
-    pieces: list[str],
-    spelling: tuple[str, str],
-    ascii_only: bool,
-    changes: list[int],
-    counts: list[int],
-    thoughts: int | None,
-) -> None:
-    """Whatever the text is, however the server spells JSON, and whatever stands beside the text."""
-    frames: list[bytes] = []
-    for piece, change, count in zip(pieces, changes, counts, strict=False):
-        more = CHANGES[change] if change < len(CHANGES) else {}
-        payload = {**chunk(text(piece), **more), **usage(count, thoughts)}
-        written = json.dumps(payload, separators=spelling, ensure_ascii=ascii_only)
-        frames.append(written.encode("utf-8", "surrogatepass"))
-
-    reads_alike_at_a_glance(Gemini, [*frames, STOP])

@@ -83,27 +83,3 @@ def test_whatever_comes_only_errors_of_ours_come_out(frames: list[Any], plain: b
     frames = [frame[1] if plain and isinstance(frame, tuple) else frame for frame in frames]
 
     is_sound(tell(GeminiInteractions(), *frames, plain=plain))
-
-
-@given(
-    st.lists(st.text('ab\\"\n}é🎉\ud83d\ude00', max_size=4) | st.text(max_size=5), max_size=9),
-    st.sampled_from([(",", ":"), (", ", ": ")]),
-    st.lists(st.integers(0, 12), min_size=9, max_size=9),
-)
-def test_pieces_known_by_their_bytes_give_what_decoding_gives(
-    pieces: list[str], spelling: tuple[str, str], changes: list[int]
-) -> None:
-    """Whatever the text is, and whatever stands beside it."""
-    frames: list[Any] = [created(), start(0, "model_output")]
-    for piece, change in zip(pieces, changes, strict=False):
-        payload = delta(0, "text", text=piece)[1]
-        if change == 0:
-            payload["event_id"] = piece or "e"
-        if change == 1:
-            payload["delta"]["more"] = 1
-        written = json.dumps(
-            payload, separators=spelling, ensure_ascii="\ud83d" in piece or "\ude00" in piece
-        )
-        frames.append(("step.delta", written.encode("utf-8", "surrogatepass")))
-
-    reads_alike_at_a_glance(GeminiInteractions, [*frames, completed()])

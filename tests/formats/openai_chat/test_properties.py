@@ -154,22 +154,6 @@ def test_shortcuts_change_nothing_in_a_run_of_text(run: list[Any], data: st.Data
     assert read(*frames, DONE, shortcuts=False).outcome == read(*frames, DONE).outcome
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                *map(text, ("a", "bc", "\n", "ö", "\ud83c", "x\ud83c", "\udf0a", "")),
-                *[chunk({"reasoning_content": piece}) for piece in ("a", "\ud83c")],
-            ]
-        ),
-        max_size=20,
-    )
-)
-def test_shortcuts_keep_the_place_of_half_a_character(run: list[Any]) -> None:
-    """What waits for its other half is never overtaken."""
-    assert read(*run, DONE, shortcuts=False).outcome == read(*run, DONE).outcome
-
-
 _FRAGMENTS = ("{", '{"a"', ": 1", "}", "{}", "ö", "\ud83c", "\udf0a", "\n", " ", "", None)
 
 

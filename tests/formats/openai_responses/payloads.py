@@ -155,7 +155,7 @@ class Read(Told):
     @property
     def sequence_number(self) -> int | None:
         assert isinstance(self.format, OpenAIResponses)
-        return self.format.sequence_number
+        return self.format.position
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -40,10 +40,13 @@ CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_i
 
 
 def test_the_answer_begins_with_its_id_model_and_role() -> None:
-    """They stand in the response; what else it says is in the message's provider data."""
+    """They stand in the response; the settings that it repeats are data of the start, and no events."""
     came = read(frame(created(service_tier="default", instructions=None)))
 
-    assert came.events[0] == MessageStart(id="resp_1", model="gpt-x", role="assistant")
+    assert came.events[0] == MessageStart(
+        id="resp_1", model="gpt-x", provider_data={"service_tier": "default"}
+    )
+    assert came.unknown == []
     assert came.message.provider_data == {"service_tier": "default"}
 
 

@@ -88,7 +88,7 @@ def test_the_number_of_the_last_event_is_there_to_resume_from() -> None:
 
     assert (whole.message.provider_data["sequence_number"], whole.sequence_number) == (8, 8)
     assert (cut.message.provider_data["sequence_number"], cut.sequence_number) == (4, 4)
-    assert OpenAIResponses().sequence_number is None
+    assert OpenAIResponses().position is None
 
 
 def test_a_response_that_failed_is_an_error_of_the_provider() -> None:

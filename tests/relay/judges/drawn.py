@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
 
-__all__ = ["CUT", "READ", "RecordedAnswer", "drawn"]
-
 READ = trials(400, one_in=3)
 """The number of recordings of real servers: the 130 that have something rare, and others."""
 CUT = trials(40, one_in=3)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay import ProtocolName
 
-__all__ = ["read_in_node"]
-
 _CLIENTS = Path(__file__).with_name("npm.mjs")
 _PACKAGES = {
     "openai chat": ["openai"],

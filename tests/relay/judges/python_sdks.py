@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 Reader: TypeAlias = Callable[[Any, str, ClientAnswer], None]
 """Reads the answer at an address, with an HTTP client, and adds what its SDK gives."""
 
-__all__ = ["READERS", "read_in_python"]
-
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.relay import ProtocolName
     from tokenstream.turns import Kind
 
-__all__ = ["Said", "differences"]
-
 _FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
 """The names of losses of media, by the first half of the type; any other type is a "file"."""
 _ORDERED = {"text": "text", "reasoning": "reasoning", "tool_call": "call", "server_tool_call": "ran"}

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay import ProtocolName
 
-__all__ = ["served"]
-
 _PIECE, _PIECES = 97, 60
 """The size of a piece in bytes; of long bodies, the number of pieces."""
 

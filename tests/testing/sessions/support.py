@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing import Server
 
-__all__ = ["LIVE", "REALTIME", "RESPONSES", "Client", "exceptions", "open_client"]
-
 connect: Any = needed("websockets.sync.client").connect
 exceptions: Any = needed("websockets.exceptions")
 

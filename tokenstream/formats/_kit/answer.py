@@ -16,7 +16,7 @@ from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 from tokenstream.formats._kit.told import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
@@ -68,6 +68,9 @@ class EventStage(Protocol):
         """
 
 
+Place: TypeAlias = tuple[int, tuple[bool, int]]
+"""A part's place: the number of its item among those that have begun, and its place within the item."""
+_NOWHERE: Place = (-1, (False, 0))
 StageFactory: TypeAlias = "Callable[[Parts], EventStage]"
 """Creates the stage that a format's events pass through; called with the parts, once for each format."""
 
@@ -80,10 +83,12 @@ class AnswerEvents:
     """
 
     __slots__ = (
+        "_has_echo",
         "_head",
         "_known_counts",
         "_out",
         "_parts_seen",
+        "_places",
         "choices",
         "difference",
         "fields",
@@ -95,6 +100,7 @@ class AnswerEvents:
         "may_hold_surrogates",
         "note",
         "offered",
+        "place",
         "raw",
         "stage",
         "text_before",
@@ -120,6 +126,8 @@ class AnswerEvents:
         }
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
+    echoed: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which the server repeats the request's settings: its start or its finish has them."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
@@ -142,6 +150,10 @@ class AnswerEvents:
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
+        self.place: Place = _NOWHERE
+        """The place of the parts that begin now in the provider's own list, if that is known."""
+        self._places: dict[int, Place] = {}
+        """The places of the parts of the first choice, by index."""
         self.has_content = False
         """True once a part has begun that is more than an empty text, reasoning or refusal."""
         self.has_answer = False
@@ -156,6 +168,8 @@ class AnswerEvents:
         # The events.
         self._out: list[Event] = []
         """The events made since the last call of `take`."""
+        self._has_echo = False
+        """True if a field in `echoed` is among them."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         # The end of the answer, which may be a pause.
@@ -180,6 +194,8 @@ class AnswerEvents:
         out = self._out
         if out:
             self._out = []
+        if self._has_echo:
+            self._has_echo, out = False, fold_echoes(out, self.echoed)
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
@@ -279,7 +295,7 @@ class AnswerEvents:
         if self._head is not None and self.text_before is None:
             event = self._add(MessageStart)
             event.id, event.model, event.role = self._head
-            event.another = False
+            event.another, event.provider_data = False, None
 
     def usage(self, usage: Usage, replaced: Collection[str] = ()) -> None:
         """Report token counts; a zero after a positive count is left out, unless the format explains it.
@@ -303,6 +319,7 @@ class AnswerEvents:
         key = name if choice is None else (self.choice(choice).index, name)
         if self.fields.get(key, _ABSENT) != value:
             self.fields[key] = value
+            self._has_echo = self._has_echo or (choice is None and name in self.echoed)
             event = self._add(Unknown, choice or 0)
             event.name, event.data, event.kind, event.shared = name, value, "field", choice is None
 
@@ -367,7 +384,26 @@ class AnswerEvents:
         self._parts_seen += 1
         index = self.first_part + choice.next_part
         choice.next_part += 1
+        if self.place[0] >= 0:
+            self._places[index] = self.place
         return index
+
+    def go_to(self, place: Place) -> None:
+        """Give the parts that begin next a place in the provider's own list."""
+        self.place = place
+
+    def put_in_order(self, items: Iterable[int]) -> None:
+        """Give the parts of the first choice the order of the items of which they are.
+
+        Args:
+            items: The items as the first numbers of places, in the provider's order.
+        """
+        ranks = {item: rank for rank, item in enumerate(items)}
+        parts = [part for part, (item, _) in self._places.items() if item in ranks]
+        order = sorted(parts, key=lambda part: (ranks[self._places[part][0]], self._places[part][1]))
+        if order != parts:
+            self.note("part_late")
+        self.choice(0).order = None if order == parts else tuple(order)
 
 
 def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], name: str) -> None:
@@ -375,6 +411,22 @@ def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], n
     format = find_format()
     if format is not None:
         note(format, name)
+
+
+def fold_echoes(events: list[Event], echoed: Collection[str]) -> list[Event]:
+    """Move the fields in `echoed` to the first start or finish among a payload's events, if it has one."""
+    host = next((event for event in events if isinstance(event, MessageStart | Finish)), None)
+    if host is None:
+        return events
+    others: list[Event] = []
+    folded: dict[str, Any] = {}
+    for event in events:
+        if isinstance(event, Unknown) and event.kind == "field" and event.shared and event.name in echoed:
+            folded[event.name] = event.data
+        else:
+            others.append(event)
+    host.provider_data = folded or None
+    return others
 
 
 def note_nothing(_name: str) -> None:

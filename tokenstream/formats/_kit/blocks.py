@@ -164,10 +164,9 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     def cut(self) -> None:
         """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""
+        self._note_unclosed()
         for block in self._open.values():
             if block.part is not None and not block.part.waits:
-                self.note("part_unclosed")
-                self._report_unsent(block)
                 self._close_part(block.part, whole=False)
         self._open.clear()
 

@@ -296,6 +296,8 @@ class ContentParts(AnswerEvents):
 
     def cite(self, choice: int, citation: Citation) -> None:
         """Add a citation as a separate part; the text around the citation stays open."""
+        if citation.cites in self._places:
+            self.place = self._places[citation.cites]
         index = self._take_part_index(self.choice(choice))
         self.has_content = True
         if self.may_hold_surrogates:

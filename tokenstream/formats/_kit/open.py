@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list, is_utf8
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
     RepeatedArguments,
@@ -256,11 +256,14 @@ class OpenChoice:
         "late",
         "next_part",
         "opened",
+        "order",
         "reader",
     )
 
     def __init__(self, index: int) -> None:
         self.index = index
+        self.order: tuple[int, ...] | None = None
+        """The indexes of the parts in the provider's order; None if they have come in that order."""
         self.next_part = 0
         self.current_part: OpenPart | None = None
         """The open part to which a piece is added if the piece does not name its part."""
@@ -289,7 +292,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     """Join halves of surrogate pairs; hold back a first half at the end, and replace unpaired halves."""
     if part.held:
         text, part.held = part.held + text, ""
-    if _has_no_halves(text):
+    if is_utf8(text):
         return text
     ends_with_first_half = "\ud800" <= text[-1] <= "\udbff"
     if ends_with_first_half:
@@ -325,7 +328,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
     """
     mended: Any = value
     if isinstance(value, str):
-        mended = value if value.isascii() or _has_no_halves(value) else _mend_text(value)
+        mended = value if value.isascii() or is_utf8(value) else _mend_text(value)
     elif is_dict(value):
         mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
     elif is_list(value):
@@ -334,15 +337,6 @@ def mend_surrogates(value: ValueT) -> ValueT:
         mended = value.model_copy(update={name: mend_surrogates(inner) for name, inner in value})
     result: ValueT = mended
     return result
-
-
-def _has_no_halves(text: str) -> bool:
-    """Return True if a text contains no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _mend_text(text: str) -> str:

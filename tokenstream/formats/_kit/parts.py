@@ -154,6 +154,7 @@ class Parts(EndedCalls):
             return
         event = self._add(Finish, finish.choice)
         event.reason, event.raw_reason, event.message = finish.reason, finish.raw_reason, finish.message
+        event.provider_data, event.order = None, self.choices[finish.choice].order
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
         """Close every part of a choice, except for calls whose arguments may still come.

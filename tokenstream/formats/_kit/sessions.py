@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.events import MessageStart
@@ -44,6 +44,15 @@ class SessionParts(Parts):
     """
 
     __slots__ = ()
+
+    # The fields of `Response` in openai-python, and of `RealtimeResponse`, which repeat the request.
+    echoed: ClassVar[frozenset[str]] = frozenset(
+        """audio background completed_at conversation conversation_id created_at frequency_penalty
+        incomplete_details instructions max_output_tokens max_tool_calls metadata moderation output_modalities
+        parallel_tool_calls presence_penalty previous_response_id prompt prompt_cache_key
+        prompt_cache_retention reasoning safety_identifier sequence_number service_tier status_details store
+        temperature text tool_choice tool_usage tools top_logprobs top_p truncation user""".split()  # noqa: SIM905 - a list would be a page long
+    )
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
         """Begin an answer; if there was one before, report the start of another answer."""

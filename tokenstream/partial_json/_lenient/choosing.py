@@ -132,8 +132,8 @@ class ChoosingReader:
         if document.error is not None:
             return []
         # Read the chosen document again, now for its events; `takes_first` skips the text after it.
-        self._reader = reader = LenientReader(document, takes_first=True)
-        reader.base, reader.prose.fence = self._chosen_at, self._chosen_fence
+        self._reader = reader = LenientReader(document, takes_first=True, fence=self._chosen_fence)
+        reader.base = self._chosen_at
         first_piece_at, _ = self._pieces[0]
         text = "".join(piece for _, piece in self._pieces)[self._chosen_at - first_piece_at :]
         self._pieces.clear()

@@ -84,6 +84,7 @@ class Prose:
 
     Args:
         may_be_array: False if no array fits the type.
+        fence: The character of the code fence that is open; "" if none is.
     """
 
     __slots__ = (
@@ -98,8 +99,8 @@ class Prose:
         "found_at",
     )
 
-    def __init__(self, *, may_be_array: bool = True) -> None:
-        self.fence = ""
+    def __init__(self, *, may_be_array: bool = True, fence: str = "") -> None:
+        self.fence = fence
         """The character of the open code fence; "" if none is open."""
         self.found_at = 0
         """Offset of the code fence or the reasoning that was found last."""

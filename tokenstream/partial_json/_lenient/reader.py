@@ -43,6 +43,7 @@ class LenientReader(PushdownAutomaton):
         accepts: Returns True if a document fits the type: another document that does not fit is then left
             out. None without a type.
         may_be_array: False if no array fits the type; brackets are then more often a mark in prose.
+        fence: The character of the code fence around the document; "" if there is none.
     """
 
     start = 0
@@ -87,6 +88,7 @@ class LenientReader(PushdownAutomaton):
         is_second: bool = False,
         accepts: Callable[[Any], bool] | None = None,
         may_be_array: bool = True,
+        fence: str = "",
     ) -> None:
         super().__init__(document, is_second=is_second)
 
@@ -105,7 +107,7 @@ class LenientReader(PushdownAutomaton):
         """False if no array fits the type."""
 
         # The text.
-        self.prose = Prose(may_be_array=may_be_array)
+        self.prose = Prose(may_be_array=may_be_array, fence=fence)
         self.held_back = ""
         """Text held back until later text decides what it means."""
         self.is_done = False
@@ -317,9 +319,10 @@ class LenientReader(PushdownAutomaton):
 
     def begin_second(self, document: Document) -> None:
         """Begin to read another document, which receives the values, with another reader."""
-        self.second_reader = LenientReader(document, must_be_closed=self.must_be_closed, is_second=True)
         # The other document is in the same code fence.
-        self.second_reader.prose.fence = self.prose.fence
+        self.second_reader = LenientReader(
+            document, must_be_closed=self.must_be_closed, is_second=True, fence=self.prose.fence
+        )
         self.outside_step = STEPS["read_another"]
 
     def read_along(self, first: LenientReader, text: str, position: int) -> int:

@@ -168,6 +168,10 @@ export class Message {
         break;
       case "finish":
         this.finish_reason = event.reason;
+        for (const at of event.order ?? []) {
+          const part = this.#parts.get(at);
+          if (part && this.#parts.delete(at)) this.#parts.set(at, part);
+        }
         break;
     }
   }

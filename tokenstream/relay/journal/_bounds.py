@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.untrusted import is_utf8
 from tokenstream.errors import MisuseError
 from tokenstream.stream import Stream
 
@@ -52,7 +53,7 @@ def is_valid_id(id: object) -> bool:
         >>> is_valid_id("chat-7"), is_valid_id(""), is_valid_id("x" * 300)
         (True, False, False)
     """
-    return isinstance(id, str) and 0 < len(id) <= _MAX_ID and _is_utf8(id)
+    return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_utf8(id)
 
 
 def check_owner(owner: object) -> None:
@@ -60,18 +61,9 @@ def check_owner(owner: object) -> None:
 
     Another value would be equal to no owner that the journal has read back from its storage.
     """
-    if owner is not None and not (isinstance(owner, str) and _is_utf8(owner)):
+    if owner is not None and not (isinstance(owner, str) and is_utf8(owner)):
         kind = type(owner).__name__
         raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and not this {kind}")
-
-
-def _is_utf8(text: str) -> bool:
-    """Return True if storages and headers can have a text in UTF-8, which knows no unpaired surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.events import Event
     from tokenstream.stages._calls.dialects import Dialect
@@ -347,7 +349,14 @@ class TextCall:
         self.part = part
         self._arguments = TextLog()
 
-    def start(self, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
+    def place(self, events: Iterable[AnyEvent], part: int) -> Iterator[AnyEvent]:
+        """Yield the call's events that were held back, with the index that it has got."""
+        self.part = part
+        for event in map(copy, events):
+            event.part = part
+            yield event
+
+    def start(self, raw: Any = None) -> AnyEvent:  # noqa: ANN401 - a payload
         """Return the event of the call's start."""
         return ToolCallStart(self.id, self.name, choice=self.choice, part=self.part, raw=raw)
 

@@ -172,7 +172,7 @@ class CallViews(SyncChoiceBase):
         JSON, and a tool that is not listed. A call that was cut off is never delivered.
 
         Args:
-            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
+            tools: Types (pydantic models, dataclasses, TypedDicts), which
                 become the type of `call.arguments`, or functions, which `call.run()` calls.
                 The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
             lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but

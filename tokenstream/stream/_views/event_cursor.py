@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_list
@@ -15,6 +16,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.formats._kit.answer import fold_echoes
 from tokenstream.message import Message, Usage
 from tokenstream.stream._views.part_cursor import PartCursor
 
@@ -117,9 +119,9 @@ class EventCursor:
         for index, finish in finishes.items():
             cursor = self._choice_cursors[index]
             if finish is not None and finish != cursor.finish:
-                events.append(finish)
+                events.append(copy(finish))
             cursor.finish = finish
-        return events
+        return fold_echoes(events, self._accumulator.echoed)
 
     # -- within ------------------------------------------------------------
 
@@ -262,7 +264,8 @@ def _make_finish(state: ChoiceState) -> Finish | None:
     reason = state.finish_reason
     if reason is None:
         return None
-    return Finish(reason, state.raw_finish_reason, state.finish_message, choice=state.index)
+    order = tuple(sorted(state.places, key=state.places.__getitem__)) or None
+    return Finish(reason, state.raw_finish_reason, state.finish_message, order=order, choice=state.index)
 
 
 def _list_changes(

@@ -305,21 +305,14 @@ class GeminiInteractions(Format):
         self._read_interaction_fields(interaction)
         if self.parts.withholds is None:
             # Otherwise, the finished interaction is asked for, which has all steps.
-            self._read_steps(interaction)
-
-    def _read_steps(self, interaction: dict[str, Any]) -> None:
-        """Read the steps in an interaction, unless events have reported content before."""
-        if self._steps.has_parts:
-            return
-        for index, step in enumerate(_steps_of(interaction)):
-            self._steps.add_whole_step(index, step)
+            self._steps.add_steps(_steps_of(interaction))
 
     def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction that has ended, and end the answer."""
         # The last status that an earlier event has reported, if any, is a mark of the end, too.
         own_marks, marks = _marks_in(text_of(interaction, "status")), _marks_in(self._status)
         self._read_interaction_fields(interaction)
-        self._read_steps(interaction)
+        self._steps.add_steps(_steps_of(interaction))
         self._report_position()
         if not own_marks:
             self.note("finish_missing")

@@ -42,6 +42,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     __slots__ = ("told",)
 
+    echoed: ClassVar[frozenset[str]] = frozenset({"service_tier"})
+
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.told: list[ToldStep] = []
@@ -62,6 +64,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.told.append(told)
         self._open[index] = step
         self.newest = index
+        self.place = (index, (False, 0))
         if is_bare_content:
             self._add_content(step, data)
         else:
@@ -75,6 +78,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if step is None:
             self.items(kind or "step.delta", [payload], 0)
             return
+        self.place = (index, (False, 0))
         adder = self._ADDERS.get(kind)
         # A delta for which there is no adder should have the same type as its step.
         fits = adder(self, step, delta) if adder is not None else self._update_step(step, kind, delta)
@@ -89,6 +93,16 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Add a step that arrived in one piece."""
         self.start_step(index, data)
         self.stop(index)
+
+    def add_steps(self, whole: list[dict[str, Any]]) -> None:
+        """Add the steps that no event has begun, if the whole interaction has the others at their indexes."""
+        told = {step.index: step for step in self.told}
+        if self.has_parts and not told:
+            return
+        if all(index < len(whole) and step.is_told_by(whole[index]) for index, step in told.items()):
+            for index, data in enumerate(whole):
+                if index not in told:
+                    self.add_whole_step(index, data)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
         """Compare the whole interaction's steps with those that arrived; add what is missing; close them."""
@@ -159,6 +173,9 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             self.note("part_unclosed")
             self._close_step(step, whole=complete and step.has_arguments)
         self._open.clear()
+        indexes = {step.index for step in self.told}
+        if len(indexes) == len(self.told):
+            self.put_in_order(sorted(indexes))
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:

@@ -87,6 +87,8 @@ class _AnswerPlan:
 class _ChatParts(Parts):
     """The parts of an answer, some content of which the readers of choices may hold back until its end."""
 
+    echoed: ClassVar[frozenset[str]] = frozenset({"seed", "service_tier"})
+
     def close_all(self, *, complete: bool) -> None:
         """Add the texts that are held back, report the calls that have no name, and close every part."""
         try:

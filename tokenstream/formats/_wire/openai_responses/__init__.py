@@ -214,11 +214,6 @@ class OpenAIResponses(Format):
         """Return a new format that reads one response."""
         return OpenAIResponses(limits=self.limits, pings=self.pings)
 
-    @property
-    def sequence_number(self) -> int | None:
-        """The number of the last event, None before the first; OpenAI can replay the events after it."""
-        return self._items.sequence_number
-
     def is_kept(self, message: Message) -> bool:
         """Return True if the server goes on with the answer after a break, so that it can be resumed."""
         # OpenAI cancels a response that does not run in the background when the connection closes.

@@ -32,12 +32,14 @@ class ResponseItem(ABC):
         index: The item's index in the output.
     """
 
-    __slots__ = ("ended", "id", "index", "parts", "type")
+    __slots__ = ("ended", "id", "index", "parts", "place", "type")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         self.parts = parts
         self.type = item_type
         self.index = index
+        self.place = parts.place
+        """The place of the item, with which its first part begins."""
         self.id: str | None = None
         """The item's latest id."""
         self.ended = False
@@ -67,10 +69,6 @@ class ResponseItem(ABC):
         """Record the provider's progress with the item; most kinds of items ignore it."""
         del status
 
-    def report_start_again(self, part: OpenPart, content: Part) -> None:
-        """Report the start of a part again, with more data."""
-        self.parts.report_start_again(part, content)
-
 
 class SinglePartItem(ResponseItem):
     """An item that becomes one part, which contains the item's data."""
@@ -94,7 +92,7 @@ class SinglePartItem(ResponseItem):
         if self._part is NO_PART:
             self._part = self.parts.open(0, self.make_part(item))
         elif item != self._data:
-            self.report_start_again(self._part, self.make_part(item))
+            self.parts.report_start_again(self._part, self.make_part(item))
         self._data = item
         if complete:
             self.add_missing_content(self._part, item)
@@ -258,7 +256,7 @@ class ImageItem(SinglePartItem):
         changed = {name: payload[name] for name in _IMAGE_FIELDS if not says_nothing(payload.get(name))}
         self._data = {**self._data, **changed}
         preview = self.make_part(self._data).model_copy(update={"data": image})
-        self.report_start_again(self._part, preview)
+        self.parts.report_start_again(self._part, preview)
         return True
 
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
@@ -269,10 +267,10 @@ class ImageItem(SinglePartItem):
         image = media_of(result)
         if image is None:
             self.parts.note("media_invalid")
-            self.report_start_again(part, OpaquePart(type=self.type, data=item))
+            self.parts.report_start_again(part, OpaquePart(type=self.type, data=item))
             return
         # A start without data drops the last preview; otherwise, the image would be added to the preview.
-        self.report_start_again(part, self.make_part(item))
+        self.parts.report_start_again(part, self.make_part(item))
         self.parts.add_media(part, image)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -113,6 +114,7 @@ class ResponseItems(SessionParts):
 
     def _forget_items(self) -> None:
         """Begin a response, which has no output items yet."""
+        self._places.clear()
         self._items: dict[int | tuple[int, str] | str, ResponseItem] = {}
         """Maps each index, each index and type, and each id to the item that has used it last."""
         self._highest = -1
@@ -193,6 +195,7 @@ class ResponseItems(SessionParts):
 
     def _read_finished(self, state: ResponseItem, item: dict[str, Any]) -> None:
         """Read a complete item, and report its sources."""
+        self.place = state.place
         state.read_item(item, complete=True)
         if state.type in SOURCE_ITEMS:
             self.research.cite_sources(self, item)
@@ -201,16 +204,20 @@ class ResponseItems(SessionParts):
         """Return the item that an event is about, of this type if that is known; None if none was started."""
         index = number_of(payload, "output_index")
         if index is not None:
-            last = self._items.get(index)
-            if last is None or item_type is None or last.type == item_type:
-                return last
-            # If no item of the type has this index, the caller decides whether one of another type fits.
-            return self._items.get((index, item_type), last)
-        self.note("part_index_missing")
-        item_id = text_of(payload, "item_id")
-        item = None if item_id is None else self._items.get(item_id)
-        # Without an index or a known id, the event is probably about the last item.
-        return item if item is not None or not self._all_items else self._all_items[-1]
+            item = self._items.get(index)
+            if item is not None and item_type is not None and item.type != item_type:
+                # If no item of the type has this index, the caller decides whether one of another type fits.
+                item = self._items.get((index, item_type), item)
+        else:
+            self.note("part_index_missing")
+            item_id = text_of(payload, "item_id")
+            item = None if item_id is None else self._items.get(item_id)
+            if item is None and self._all_items:
+                # Without an index or a known id, the event is probably about the last item.
+                item = self._all_items[-1]
+        if item is not None:
+            self.place = item.place
+        return item
 
     def find_or_start_item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
         """Return the item that an event is about; start an item if there is none that fits the event."""
@@ -233,6 +240,7 @@ class ResponseItems(SessionParts):
         """Create the state of an item, which later events with the item's index or id belong to."""
         self.check_room(len(self._all_items))
         item_type = text_of(item, "type") or ""
+        self.place = (len(self._all_items), (False, 0))
         state = _item_class(item_type, item)(self, item_type, index)
         self._highest = max(self._highest, index)
         self._items[index] = self._items[index, item_type] = state
@@ -263,16 +271,33 @@ class ResponseItems(SessionParts):
     def read_output(self, output: object, *, complete: bool) -> None:
         """Read the whole output, report the content that no event has sent, and close all items."""
         items = [self.mend_surrogates_in(item) for item in dicts_of(output)]
+        begun, late, before = [*self._all_items], dict[int, list[int]](), -1
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
-            if state is None and (text_of(item, "id") or "") in self._items:
+            if state is not None:
+                before = state.place[0]
+                self._read_finished(state, item)
+            elif (text_of(item, "id") or "") in self._items:
                 # The output has the item twice, or with another type than in events.
                 self.note("content_twice")
-                continue
-            self._read_finished(state or self._create_item(position, item), item)
+            else:
+                new = self._create_item(position, item)
+                late.setdefault(before, []).append(new.place[0])
+                self._read_finished(new, item)
         for state in self._all_items:
             if not state.ended:
                 self.note("part_unclosed")
                 state.close(complete=complete)
+        self._put_in_order(begun, late)
+
+    def _put_in_order(self, begun: list[ResponseItem], late: dict[int, list[int]]) -> None:
+        """Order the parts by the indexes of the items that events have begun, unless two have the same.
+
+        Those that only the whole output has are `late`: each follows the item before it in the output.
+        """
+        if len({item.index for item in begun}) == len(begun):
+            begun.sort(key=attrgetter("index"))
+        numbers = [-1, *(item.place[0] for item in begun)]
+        self.put_in_order([each for number in numbers for each in (number, *late.get(number, ()))])
 
     def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
         """Return a list with the state of each item of the whole output, None for an item without events.

@@ -97,8 +97,9 @@ class TextItem(ResponseItem):
             self.parts.close(section.part)
         elif not expected:
             self.parts.note("part_unopened")
-        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
         field, index = key
+        self.parts.go_to((self.place[0], (field == "content_index", index)))
+        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
         self.highest_index[field] = max(index, self.highest_index.get(field, 0))
         return section
 
@@ -122,7 +123,7 @@ class TextItem(ResponseItem):
         if section.part.kind != "opaque":
             self._report_missing(section, content)
         elif not section.part.closed:
-            self.report_start_again(section.part, _opaque_part(content))
+            self.parts.report_start_again(section.part, _opaque_part(content))
             self.parts.close(section.part)
         return True
 
@@ -215,7 +216,7 @@ class TextItem(ResponseItem):
             # An opaque part contains no data of the item.
             if not section.part.closed and section.part.kind in _PART_TYPES:
                 start = _empty_part(section.part.kind, {**fields, **section.fields})
-                self.report_start_again(section.part, start)
+                self.parts.report_start_again(section.part, start)
 
 
 _PART_TYPES: dict[str, type[TextPart | RefusalPart | ReasoningPart]] = {
@@ -286,7 +287,7 @@ class ReasoningItem(TextItem):
             # The item ended without a text, but now there is one.
             self._first_part = self.parts.open(0, start)
         else:
-            self.report_start_again(self._first_part, start)
+            self.parts.report_start_again(self._first_part, start)
         self._first_text = Section(self._first_part, fields)
         return self._first_text
 
@@ -316,7 +317,7 @@ class ReasoningItem(TextItem):
             return
         text_fields = {} if self._first_text is None else self._first_text.fields
         start = ReasoningPart(redacted=encrypted, provider_data={**self.fields, **text_fields} or None)
-        self.report_start_again(self._first_part, start)
+        self.parts.report_start_again(self._first_part, start)
 
     def close(self, *, complete: bool) -> None:
         """Close every text, and the part that was opened with the item."""
@@ -397,7 +398,7 @@ class WorkerItem(MessageItem):
     def set_fields(self, fields: dict[str, Any]) -> None:
         self.fields = fields
         if not self._part.closed:
-            self.report_start_again(self._part, self._make_result())
+            self.parts.report_start_again(self._part, self._make_result())
 
     def _make_result(self) -> ServerToolResult:
         """Return the result that the worker's message becomes, without its content, which deltas add."""

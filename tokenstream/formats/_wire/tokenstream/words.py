@@ -257,11 +257,18 @@ def event_of(payload: dict[str, Any]) -> Event | None:
 # -- fields ----------------------------------------------------------------------
 
 
-def _read_text(value: Json) -> str:
-    if value.__class__ is not str:
-        raise TypeError
-    text: str = value
-    return text
+def _exactly(cls: type) -> _Reader:
+    """Return a function that reads a field whose value must be of a class of JSON values."""
+
+    def read(value: object) -> Json:
+        if value.__class__ is not cls:
+            raise TypeError
+        return value
+
+    return read
+
+
+_read_text = _exactly(str)
 
 
 def _read_index(value: Json) -> int:
@@ -269,13 +276,6 @@ def _read_index(value: Json) -> int:
         raise TypeError
     number: int = value
     return number
-
-
-def _read_bool(value: Json) -> bool:
-    if value.__class__ is not bool:
-        raise TypeError
-    truth: bool = value
-    return truth
 
 
 def _read_number(value: Json) -> float:
@@ -288,20 +288,10 @@ def _read_bytes(value: object) -> bytes:
     return b64decode(_read_text(value), validate=True)
 
 
-def _read_any(value: object) -> Json:
-    return value
-
-
-def _read_object(value: object) -> dict[str, Any]:
-    if not is_dict(value):
-        raise TypeError
-    return value
-
-
 def _word_reader(*words: str) -> _Reader:
     """Return a function that reads a field whose value must be one of several words."""
 
-    def read(value: object) -> str:
+    def read(value: object) -> Json:
         if value not in words:
             raise ValueError
         return _read_text(value)
@@ -351,6 +341,12 @@ def _reader_of(cls: type) -> _Reader:
     return lambda value: _read_value(cls, value)
 
 
+def _read_indexes(value: Json) -> tuple[int, ...]:
+    if not is_list(value):
+        raise TypeError
+    return tuple(map(_read_index, value))
+
+
 def _read_calls(value: Json) -> tuple[ToolCall, ...]:
     if not is_list(value):
         raise TypeError
@@ -385,7 +381,7 @@ FIELDS = {"call_type": "type", "text_at": "at"}
 """Maps keys in the protocol to fields of events, if they differ: `type` and `at` are those of the record."""
 _KEYS = {field: key for key, field in FIELDS.items()}
 _READERS: dict[str, _Reader] = {
-    "Any": _read_any,
+    "Any": lambda value: value,
     "Citation": _reader_of(Citation),
     "FinishReason": _word_reader(*get_args(FinishReason)),
     "Message": _read_message,
@@ -393,13 +389,14 @@ _READERS: dict[str, _Reader] = {
     "StreamError": _read_error,
     "ToolCall": _reader_of(ToolCall),
     "Usage": _reader_of(Usage),
-    "bool": _read_bool,
+    "bool": _exactly(bool),
     "bytes": _read_bytes,
-    "dict[str, Any]": _read_object,
+    "dict[str, Any]": _exactly(dict),
     "float": _read_number,
     "int": _read_index,
     "str": _read_text,
     "tuple[ToolCall, ...]": _read_calls,
+    "tuple[int, ...]": _read_indexes,
 }
 """Maps the annotations of events' fields to functions that read the values."""
 _LEFT_OUT = frozenset({"discarded"})

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from tokenstream._basics.json import decode, to_json_bytes
+from tokenstream._basics.json import is_one_value, to_json_bytes
 from tokenstream._basics.untrusted import text_of
 from tokenstream._message_parts import COUNTS
-from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._wire.ag_ui import OUTCOMES
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS
@@ -271,7 +270,9 @@ class AGUIEncoder(NamedEncoder):
         # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
         # stay open all the same, because a client may run every call that has ended.
         call_ends = [
-            _call_end(id) for id, pieces in self._open_calls.items() if not _is_complete_json("".join(pieces))
+            _call_end(id)
+            for id, pieces in self._open_calls.items()
+            if not is_one_value("".join(pieces) or "{}")
         ]
         call_ends += [_call_end(call.id) for call in self.server_calls.values()]
         return [*before, *call_ends, ("", end)]
@@ -349,12 +350,3 @@ def _step_payload(edge: str, name: str) -> Payload:
 
 def _call_end(id: str) -> Payload:
     return "", {"type": "TOOL_CALL_END", "toolCallId": id}
-
-
-def _is_complete_json(arguments: str) -> bool:
-    """Return True if the arguments of a call are complete JSON."""
-    try:
-        decode(arguments or "{}")
-    except ProtocolError:
-        return False
-    return True

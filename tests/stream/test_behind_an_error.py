@@ -1,0 +1,77 @@
+"""What one piece of a body has behind the provider's error is read before the error is raised."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.support.wire import chat_payload, sses
+from tokenstream import AsyncStream, Decoder, Retry, Stream, aresilient
+from tokenstream.errors import ProviderError
+from tokenstream.events import TextDelta
+
+COUNTS = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16, "cost": 0.25}
+FRAMES = sses(
+    chat_payload({"content": "Hel"}),
+    {"error": {"code": 502, "message": "upstream"}},
+    chat_payload({"content": "lo"}, "stop"),
+    {"choices": [], "usage": COUNTS},
+    "[DONE]",
+)
+PIECE = b"".join(FRAMES)
+
+
+async def one_piece() -> AsyncIterator[bytes]:
+    yield PIECE
+
+
+def told(usage: Any) -> tuple[Any, Any]:
+    return usage.output_tokens, usage.cost
+
+
+@pytest.mark.parametrize("source", [[PIECE], FRAMES, iter([PIECE]), (each for each in [PIECE])])
+def test_a_failed_answer_has_its_counts_however_it_came(source: Any) -> None:
+    """No content behind the error is given to anyone."""
+    stream, words = Stream(source), []
+    with pytest.raises(ProviderError, match="upstream") as caught:
+        words.extend(event.text for event in stream if isinstance(event, TextDelta))
+
+    assert caught.value.partial is not None
+    assert ("Hel", (9, 0.25)) == (caught.value.partial.text, told(caught.value.partial.usage))
+
+
+def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
+    """Those of each attempt are its own."""
+
+    async def read() -> list[tuple[Any, Any]]:
+        with pytest.raises(ProviderError) as caught:
+            await AsyncStream(one_piece()).final()
+        stream = aresilient(lambda _: one_piece(), Retry(attempts=2, wait=0, mode="restart"))
+        with pytest.raises(ProviderError):
+            await stream.final()
+        assert caught.value.partial is not None
+        return [
+            told(usage) for usage in (caught.value.partial.usage, *(each.usage for each in stream.attempts))
+        ]
+
+    assert [(9, 0.25)] * 3 == anyio.run(read)
+
+
+def test_a_piece_given_to_a_decoder_is_read_to_its_end() -> None:
+    """Later pieces are not: the caller may wait for them."""
+    decoder = Decoder()
+    decoder.feed(PIECE)
+
+    assert ("Hel", (9, 0.25)) == (decoder.message.text, told(decoder.message.usage))
+
+
+def test_a_generator_is_not_asked_for_more_behind_an_error() -> None:
+    """It might wait without an end."""
+    stream = Stream(each for each in FRAMES)
+    with pytest.raises(ProviderError):
+        stream.final()
+
+    assert None is stream.message.usage.cost
