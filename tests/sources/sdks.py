@@ -6,8 +6,8 @@ The SDKs' own loops need asyncio, or leave generators behind on trio, of which t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, ClassVar, TypeAlias
 
 import pytest
@@ -29,12 +29,57 @@ __all__ = [
     "Openers",
     "Reading",
     "on_asyncio",
+    "opening",
+    "opening_async",
+    "seen",
+    "seen_async",
 ]
 
 Openers: TypeAlias = Mapping[str, tuple[Opener, Body]]
 AsyncOpeners: TypeAlias = Mapping[str, tuple[AsyncOpener, Body]]
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+def opening(client: Callable[[str], Any], ask: Callable[[Any], Any], *, is_entered: bool = False) -> Opener:
+    """Return what opens a client, and gives what it is asked for, entered or not."""
+
+    @contextmanager
+    def opened(url: str) -> Generator[Any]:
+        with client(url) as own, ask(own) if is_entered else nullcontext(ask(own)) as source:
+            yield source
+
+    return opened
+
+
+def opening_async(
+    client: Callable[[str], Any],
+    ask: Callable[[Any], Any],
+    *,
+    is_awaited: bool = False,
+    is_entered: bool = False,
+) -> AsyncOpener:
+    """Return the same for an asynchronous client, whose request may be awaited."""
+
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncGenerator[Any]:
+        async with client(url) as own:
+            asked = await ask(own) if is_awaited else ask(own)
+            async with asked if is_entered else nullcontext(asked) as source:
+                yield source
+
+    return opened
+
+
+def seen(items: Any) -> Iterator[Any]:
+    """Stand for a tool that observes: a generator around the SDK's stream."""
+    yield from items
+
+
+async def seen_async(items: Any) -> AsyncIterator[Any]:
+    """Stand for the same in an event loop."""
+    async for item in items:
+        yield item
 
 
 _PRIVATE = "what nobody else may read"

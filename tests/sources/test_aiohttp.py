@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from aiohttp.streams import StreamReader
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, AsyncOpener
+from tests.sources.sdks import opening_async
 from tests.support.loopback import (
     LAST_CHUNK,
     OPEN,
@@ -47,39 +48,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@asynccontextmanager
-async def _response(url: str) -> AsyncGenerator[Any]:
-    async with aiohttp.ClientSession() as session:
-        yield await session.post(url)
+def _session(url: str, **options: Any) -> Any:
+    return aiohttp.ClientSession(url, **options)
 
 
-@asynccontextmanager
-async def _unawaited(url: str) -> AsyncGenerator[Any]:
-    async with aiohttp.ClientSession() as session:
-        yield session.post(url)
+def _post(session: Any) -> Any:
+    return session.post("/")
 
 
-@asynccontextmanager
-async def _entered(url: str) -> AsyncGenerator[Any]:
-    async with aiohttp.ClientSession() as session, session.post(url) as response:
-        yield response
-
-
-@asynccontextmanager
-async def _without_session(url: str) -> AsyncGenerator[Any]:
-    yield aiohttp.request("POST", url)
-
-
-@asynccontextmanager
-async def _compressed(url: str) -> AsyncGenerator[Any]:
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-        yield await session.post(url)
-
-
-@asynccontextmanager
-async def _over_tls(url: str) -> AsyncGenerator[Any]:
-    async with aiohttp.ClientSession() as session:
-        yield await session.post(url, ssl=client_context())
+_response = opening_async(_session, _post, is_awaited=True)
+_unawaited = opening_async(_session, _post)
+_entered = opening_async(_session, _post, is_entered=True)
+_without_session = opening_async(nullcontext, lambda url: aiohttp.request("POST", url))
+_compressed = opening_async(lambda url: _session(url, auto_decompress=False), _post, is_awaited=True)
+_over_tls = opening_async(_session, lambda session: session.post("/", ssl=client_context()), is_awaited=True)
 
 
 @asynccontextmanager
@@ -99,12 +81,6 @@ OPENERS = {
 }
 
 each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
-
-
-@each_opener
-async def test_a_response_gives_what_its_bytes_give(opener: AsyncOpener) -> None:
-    """The source is its body, also where it is awaited or entered first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, CHAT)
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

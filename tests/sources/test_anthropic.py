@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CLAUDE, FRAMINGS, Opener
-from tests.sources.sdks import AtOnce, Garbage
+from tests.sources.sdks import AtOnce, Garbage, opening, opening_async, seen, seen_async
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -28,48 +26,35 @@ ASKED: dict[str, Any] = {
 }
 
 
-@contextmanager
-def _client(url: str) -> Generator[Any]:
-    with anthropic.Anthropic(api_key="k", base_url=url, max_retries=0) as client:
-        yield client
+def _client(url: str) -> Any:
+    return anthropic.Anthropic(api_key="k", base_url=url, max_retries=0)
 
 
-@asynccontextmanager
-async def _async_client(url: str) -> AsyncGenerator[Any]:
-    async with anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0) as client:
-        yield client
+def _async_client(url: str) -> Any:
+    return anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0)
 
 
-@contextmanager
-def _created(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.messages.create(**ASKED, stream=True)
+def _create(client: Any) -> Any:
+    return client.messages.create(**ASKED, stream=True)
 
 
-@contextmanager
-def _helper(url: str) -> Generator[Any]:
-    with _client(url) as client, client.messages.stream(**ASKED) as stream:
-        yield stream
+def _stream(client: Any) -> Any:
+    return client.messages.stream(**ASKED)
 
 
-@contextmanager
-def _manager(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.messages.stream(**ASKED)
+def _create_raw(client: Any) -> Any:
+    return client.messages.with_raw_response.create(**ASKED, stream=True)
 
 
-@contextmanager
-def _raw(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.messages.with_raw_response.create(**ASKED, stream=True)
+def _create_streaming(client: Any) -> Any:
+    return client.messages.with_streaming_response.create(**ASKED, stream=True)
 
 
-@contextmanager
-def _streaming(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.messages.with_streaming_response.create(**ASKED, stream=True)
-
-
+_created = opening(_client, _create)
+_helper = opening(_client, _stream, is_entered=True)
+_manager = opening(_client, _stream)
+_raw = opening(_client, _create_raw)
+_streaming = opening(_client, _create_streaming)
 OPENERS = {
     "create": _created,
     "stream helper": _helper,
@@ -77,44 +62,12 @@ OPENERS = {
     "raw response": _raw,
     "streaming response": _streaming,
 }
-
-
-@asynccontextmanager
-async def _async_created(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield await client.messages.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.messages.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_helper(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client, client.messages.stream(**ASKED) as stream:
-        yield stream
-
-
-@asynccontextmanager
-async def _async_manager(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.messages.stream(**ASKED)
-
-
-@asynccontextmanager
-async def _async_raw(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.messages.with_raw_response.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_streaming(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.messages.with_streaming_response.create(**ASKED, stream=True)
-
-
+_async_created = opening_async(_async_client, _create, is_awaited=True)
+_async_unawaited = opening_async(_async_client, _create)
+_async_helper = opening_async(_async_client, _stream, is_entered=True)
+_async_manager = opening_async(_async_client, _stream)
+_async_raw = opening_async(_async_client, _create_raw)
+_async_streaming = opening_async(_async_client, _create_streaming)
 ASYNC_OPENERS = {
     "create": _async_created,
     "create not awaited": _async_unawaited,
@@ -123,42 +76,10 @@ ASYNC_OPENERS = {
     "raw response": _async_raw,
     "streaming response": _async_streaming,
 }
-
-
-def _seen(events: Any) -> Generator[Any]:
-    """Stand for a tool that observes: a generator around the SDK's stream."""
-    yield from events
-
-
-async def _async_seen(events: Any) -> AsyncGenerator[Any]:
-    async for event in events:
-        yield event
-
-
-@contextmanager
-def _observed(url: str) -> Generator[Any]:
-    with _created(url) as stream:
-        yield _seen(stream)
-
-
-@contextmanager
-def _observed_helper(url: str) -> Generator[Any]:
-    with _helper(url) as stream:
-        yield _seen(stream)
-
-
-@asynccontextmanager
-async def _async_observed(url: str) -> AsyncGenerator[Any]:
-    async with _async_created(url) as stream:
-        yield _async_seen(stream)
-
-
-@asynccontextmanager
-async def _async_observed_helper(url: str) -> AsyncGenerator[Any]:
-    async with _async_helper(url) as stream:
-        yield _async_seen(stream)
-
-
+_observed = opening(_created, seen)
+_observed_helper = opening(_helper, seen)
+_async_observed = opening_async(_async_created, seen_async)
+_async_observed_helper = opening_async(_async_helper, seen_async)
 OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
 ASYNC_OBSERVED = {"observed create": _async_observed, "observed helper": _async_observed_helper}
 

@@ -11,6 +11,7 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.faults import error_of_opening
 from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, Body
+from tests.sources.sdks import opening
 from tests.support.aws_eventstream import chunk, converse, event, exception, invoke
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
@@ -84,28 +85,14 @@ def asked(own: Any) -> Any:
     return own.converse_stream(modelId="m", messages=[{"role": "user", "content": [{"text": "Why?"}]}])
 
 
-@contextmanager
-def converse_stream(url: str) -> Generator[Any]:
-    with client(url) as own:
-        yield asked(own)["stream"]
-
-
-@contextmanager
-def invoke_stream(url: str) -> Generator[Any]:
-    with client(url) as own:
-        yield own.invoke_model_with_response_stream(modelId="m", body=b"{}")["body"]
-
-
-@contextmanager
-def whole_response(url: str) -> Generator[Any]:
-    with client(url) as own:
-        yield asked(own)
-
-
-@contextmanager
-def whole_invoke_response(url: str) -> Generator[Any]:
-    with client(url) as own:
-        yield own.invoke_model_with_response_stream(modelId="m", body=b"{}")
+converse_stream = opening(client, lambda own: asked(own)["stream"])
+invoke_stream = opening(
+    client, lambda own: own.invoke_model_with_response_stream(modelId="m", body=b"{}")["body"]
+)
+whole_response = opening(client, asked)
+whole_invoke_response = opening(
+    client, lambda own: own.invoke_model_with_response_stream(modelId="m", body=b"{}")
+)
 
 
 SOURCES = [

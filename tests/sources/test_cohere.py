@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, opening, opening_async
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
@@ -95,52 +93,32 @@ ASKED_V1: dict[str, Any] = {"model": "command-a", "message": "Weather?"}
 OPTIONS: dict[str, Any] = {"api_key": "k", "max_retries": 0}
 
 
-@contextmanager
-def _v2(url: str) -> Generator[Any]:
-    with cohere.ClientV2(base_url=url, **OPTIONS) as client:
-        yield client.chat_stream(**ASKED)
-
-
-@contextmanager
-def _v1(url: str) -> Generator[Any]:
-    with cohere.Client(base_url=url, **OPTIONS) as client:
-        yield client.chat_stream(**ASKED_V1)
-
-
-@contextmanager
-def _raw(url: str) -> Generator[Any]:
-    with (
-        cohere.ClientV2(base_url=url, **OPTIONS) as client,
-        client.with_raw_response.chat_stream(**ASKED) as response,
-    ):
-        yield response
-
-
-@contextmanager
-def _raw_manager(url: str) -> Generator[Any]:
-    with cohere.ClientV2(base_url=url, **OPTIONS) as client:
-        yield client.with_raw_response.chat_stream(**ASKED)
-
-
-@asynccontextmanager
-async def _async_v2(url: str) -> AsyncGenerator[Any]:
-    async with cohere.AsyncClientV2(base_url=url, **OPTIONS) as client:
-        yield client.chat_stream(**ASKED)
-
-
-@asynccontextmanager
-async def _async_v1(url: str) -> AsyncGenerator[Any]:
-    async with cohere.AsyncClient(base_url=url, **OPTIONS) as client:
-        yield client.chat_stream(**ASKED_V1)
-
-
-@asynccontextmanager
-async def _async_raw(url: str) -> AsyncGenerator[Any]:
-    async with (
-        cohere.AsyncClientV2(base_url=url, **OPTIONS) as client,
-        client.with_raw_response.chat_stream(**ASKED) as response,
-    ):
-        yield response
+_v2 = opening(
+    lambda url: cohere.ClientV2(base_url=url, **OPTIONS), lambda client: client.chat_stream(**ASKED)
+)
+_v1 = opening(
+    lambda url: cohere.Client(base_url=url, **OPTIONS), lambda client: client.chat_stream(**ASKED_V1)
+)
+_raw = opening(
+    lambda url: cohere.ClientV2(base_url=url, **OPTIONS),
+    lambda client: client.with_raw_response.chat_stream(**ASKED),
+    is_entered=True,
+)
+_raw_manager = opening(
+    lambda url: cohere.ClientV2(base_url=url, **OPTIONS),
+    lambda client: client.with_raw_response.chat_stream(**ASKED),
+)
+_async_v2 = opening_async(
+    lambda url: cohere.AsyncClientV2(base_url=url, **OPTIONS), lambda client: client.chat_stream(**ASKED)
+)
+_async_v1 = opening_async(
+    lambda url: cohere.AsyncClient(base_url=url, **OPTIONS), lambda client: client.chat_stream(**ASKED_V1)
+)
+_async_raw = opening_async(
+    lambda url: cohere.AsyncClientV2(base_url=url, **OPTIONS),
+    lambda client: client.with_raw_response.chat_stream(**ASKED),
+    is_entered=True,
+)
 
 
 OPENERS = {"v2": (_v2, V2), "v1": (_v1, V1), "raw response": (_raw, V2), "raw manager": (_raw_manager, V2)}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from types import new_class
 from typing import Any
 
@@ -13,7 +11,18 @@ import pytest
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.sources import scenarios
 from tests.sources.scenarios import ENDS, FRAMINGS, Body, Opener
-from tests.sources.sdks import GARBAGE, AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
+from tests.sources.sdks import (
+    GARBAGE,
+    AtOnce,
+    Closing,
+    Cut,
+    Garbage,
+    Reading,
+    on_asyncio,
+    opening,
+    opening_async,
+    seen,
+)
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -119,40 +128,20 @@ def _client(url: str) -> Any:
     return genai.Client(api_key="k", http_options={"base_url": url, "retry_options": {"attempts": 1}})
 
 
-@contextmanager
-def _content(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.models.generate_content_stream(**ASKED)
-
-
-@contextmanager
-def _interaction(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.interactions.create(**INTERACTED)
-
-
-@contextmanager
-def _observed(url: str) -> Generator[Any]:
-    with _interaction(url) as stream:
-        yield (event for event in stream)
-
-
-@asynccontextmanager
-async def _async_content(url: str) -> AsyncGenerator[Any]:
-    async with _client(url).aio as client:
-        yield await client.models.generate_content_stream(**ASKED)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with _client(url).aio as client:
-        yield client.models.generate_content_stream(**ASKED)
-
-
-@asynccontextmanager
-async def _async_interaction(url: str) -> AsyncGenerator[Any]:
-    async with _client(url).aio as client:
-        yield await client.interactions.create(**INTERACTED)
+_content = opening(_client, lambda client: client.models.generate_content_stream(**ASKED))
+_interaction = opening(_client, lambda client: client.interactions.create(**INTERACTED))
+_observed = opening(_interaction, seen)
+_async_content = opening_async(
+    lambda url: _client(url).aio,
+    lambda client: client.models.generate_content_stream(**ASKED),
+    is_awaited=True,
+)
+_async_unawaited = opening_async(
+    lambda url: _client(url).aio, lambda client: client.models.generate_content_stream(**ASKED)
+)
+_async_interaction = opening_async(
+    lambda url: _client(url).aio, lambda client: client.interactions.create(**INTERACTED), is_awaited=True
+)
 
 
 WAYS_IN = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from httpx_sse import EventSource, aconnect_sse, connect_sse
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, AsyncOpener, Opener
+from tests.sources.sdks import opening, opening_async
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError
@@ -21,42 +22,28 @@ from tokenstream.errors import ConnectError, MisuseError
 pytestmark = pytest.mark.anyio
 
 
-@contextmanager
-def _response(url: str, library: Any = httpx) -> Generator[Any]:
-    with library.Client(timeout=None) as client:
-        yield client.send(client.build_request("POST", url), stream=True)
+def _client(url: str, library: Any = httpx) -> Any:
+    return library.Client(timeout=None, base_url=url)
 
 
-@contextmanager
-def _response2(url: str) -> Generator[Any]:
-    with _response(url, httpx2) as response:
-        yield response
+def _async_client(url: str, library: Any = httpx) -> Any:
+    return library.AsyncClient(timeout=None, base_url=url)
 
 
-@contextmanager
-def _manager(url: str) -> Generator[Any]:
-    with httpx.Client(timeout=None) as client:
-        yield client.stream("POST", url)
+def _send(client: Any) -> Any:
+    return client.send(client.build_request("POST", "/"), stream=True)
 
 
-@contextmanager
-def _entered(url: str) -> Generator[Any]:
-    with httpx.Client(timeout=None) as client, client.stream("POST", url) as response:
-        yield response
+def _stream(client: Any) -> Any:
+    return client.stream("POST", "/")
 
 
-@contextmanager
-def _event_source(url: str) -> Generator[Any]:
-    with _response(url) as response:
-        yield EventSource(response)
-
-
-@contextmanager
-def _sse_manager(url: str) -> Generator[Any]:
-    with httpx.Client(timeout=None) as client:
-        yield connect_sse(client, "POST", url)
-
-
+_response = opening(_client, _send)
+_response2 = opening(lambda url: _client(url, httpx2), _send)
+_manager = opening(_client, _stream)
+_entered = opening(_client, _stream, is_entered=True)
+_event_source = opening(_response, EventSource)
+_sse_manager = opening(_client, lambda client: connect_sse(client, "POST", "/"))
 OPENERS = {
     "httpx": _response,
     "httpx2": _response2,
@@ -65,44 +52,12 @@ OPENERS = {
     "httpx-sse EventSource": _event_source,
     "httpx-sse manager": _sse_manager,
 }
-
-
-@asynccontextmanager
-async def _async_response(url: str, library: Any = httpx) -> AsyncGenerator[Any]:
-    async with library.AsyncClient(timeout=None) as client:
-        yield await client.send(client.build_request("POST", url), stream=True)
-
-
-@asynccontextmanager
-async def _async_response2(url: str) -> AsyncGenerator[Any]:
-    async with _async_response(url, httpx2) as response:
-        yield response
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with httpx.AsyncClient(timeout=None) as client:
-        yield client.send(client.build_request("POST", url), stream=True)
-
-
-@asynccontextmanager
-async def _async_manager(url: str) -> AsyncGenerator[Any]:
-    async with httpx.AsyncClient(timeout=None) as client:
-        yield client.stream("POST", url)
-
-
-@asynccontextmanager
-async def _async_event_source(url: str) -> AsyncGenerator[Any]:
-    async with _async_response(url) as response:
-        yield EventSource(response)
-
-
-@asynccontextmanager
-async def _async_sse_manager(url: str) -> AsyncGenerator[Any]:
-    async with httpx.AsyncClient(timeout=None) as client:
-        yield aconnect_sse(client, "POST", url)
-
-
+_async_response = opening_async(_async_client, _send, is_awaited=True)
+_async_response2 = opening_async(lambda url: _async_client(url, httpx2), _send, is_awaited=True)
+_async_unawaited = opening_async(_async_client, _send)
+_async_manager = opening_async(_async_client, _stream)
+_async_event_source = opening_async(_async_response, EventSource)
+_async_sse_manager = opening_async(_async_client, lambda client: aconnect_sse(client, "POST", "/"))
 ASYNC_OPENERS = {
     "httpx": _async_response,
     "httpx2": _async_response2,

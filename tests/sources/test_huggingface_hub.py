@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, Body, Opener
-from tests.sources.sdks import AtOnce, Garbage, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Garbage, Reading, on_asyncio, opening, opening_async
 from tests.stream.bodies import chunk
 from tests.support.loopback import LAST_CHUNK, Loopback, chunked, head, http_chunk
 from tests.support.packages import needed
@@ -49,52 +48,31 @@ OVER = token(
 TOKENS = Body("tgi", [*[token(text, place) for place, text in enumerate(TEXTS, 1)], OVER], TEXTS)
 
 
-@contextmanager
-def _client(url: str) -> Generator[Any]:
-    with hub.InferenceClient(base_url=f"{url}/v1", api_key="k") as client:
-        yield client
+def _client(url: str) -> Any:
+    return hub.InferenceClient(base_url=f"{url}/v1", api_key="k")
 
 
-@asynccontextmanager
-async def _async_client(url: str) -> AsyncGenerator[Any]:
-    async with hub.AsyncInferenceClient(base_url=f"{url}/v1", api_key="k") as client:
-        yield client
+def _async_client(url: str) -> Any:
+    return hub.AsyncInferenceClient(base_url=f"{url}/v1", api_key="k")
 
 
-@contextmanager
-def _chat(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat_completion(ASKED, stream=True)
-
-
-@contextmanager
-def _created(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat.completions.create(messages=ASKED, model="m", stream=True)
-
-
-@contextmanager
-def _generate(url: str) -> Generator[Any]:
-    with hub.InferenceClient(base_url=url, api_key="k") as client:
-        yield client.text_generation("Weather?", stream=True, details=True)
-
-
-@asynccontextmanager
-async def _async_chat(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield await client.chat_completion(ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.chat_completion(ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_generate(url: str) -> AsyncGenerator[Any]:
-    async with hub.AsyncInferenceClient(base_url=url, api_key="k") as client:
-        yield await client.text_generation("Weather?", stream=True, details=True)
+_chat = opening(_client, lambda client: client.chat_completion(ASKED, stream=True))
+_created = opening(
+    _client, lambda client: client.chat.completions.create(messages=ASKED, model="m", stream=True)
+)
+_generate = opening(
+    lambda url: hub.InferenceClient(base_url=url, api_key="k"),
+    lambda client: client.text_generation("Weather?", stream=True, details=True),
+)
+_async_chat = opening_async(
+    _async_client, lambda client: client.chat_completion(ASKED, stream=True), is_awaited=True
+)
+_async_unawaited = opening_async(_async_client, lambda client: client.chat_completion(ASKED, stream=True))
+_async_generate = opening_async(
+    lambda url: hub.AsyncInferenceClient(base_url=url, api_key="k"),
+    lambda client: client.text_generation("Weather?", stream=True, details=True),
+    is_awaited=True,
+)
 
 
 OPENERS = {"chat": (_chat, CHAT), "create": (_created, CHAT), "generate": (_generate, TOKENS)}

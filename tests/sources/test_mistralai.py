@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import FRAMINGS, Body
-from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio, opening, opening_async
 from tests.stream.bodies import chunk
 from tests.support.packages import needed
 from tests.support.wire import DONE
@@ -62,28 +60,10 @@ def _client(url: str) -> Any:
     return client_module.Mistral(api_key="k", server_url=url)
 
 
-@contextmanager
-def _stream(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat.stream(**ASKED)
-
-
-@contextmanager
-def _entered(url: str) -> Generator[Any]:
-    with _client(url) as client, client.chat.stream(**ASKED) as stream:
-        yield stream
-
-
-@asynccontextmanager
-async def _async_stream(url: str) -> AsyncGenerator[Any]:
-    async with _client(url) as client:
-        yield await client.chat.stream_async(**ASKED)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with _client(url) as client:
-        yield client.chat.stream_async(**ASKED)
+_stream = opening(_client, lambda client: client.chat.stream(**ASKED))
+_entered = opening(_client, lambda client: client.chat.stream(**ASKED), is_entered=True)
+_async_stream = opening_async(_client, lambda client: client.chat.stream_async(**ASKED), is_awaited=True)
+_async_unawaited = opening_async(_client, lambda client: client.chat.stream_async(**ASKED))
 
 
 OPENERS = {"stream": _stream, "entered": _entered}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources.scenarios import Body, Opener
-from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
+from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio, opening, opening_async
 from tests.support.loopback import LAST_CHUNK, Loopback, chunked, head, http_chunk, sized
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream
@@ -63,34 +61,23 @@ GENERATE = Body(
 ASKED: list[dict[str, str]] = [{"role": "user", "content": "Weather?"}]
 
 
-@contextmanager
-def _chat(url: str) -> Generator[Any]:
-    with ollama.Client(host=url) as client:
-        yield client.chat("m", ASKED, stream=True)
-
-
-@contextmanager
-def _generate(url: str) -> Generator[Any]:
-    with ollama.Client(host=url) as client:
-        yield client.generate("m", "Weather?", stream=True)
-
-
-@asynccontextmanager
-async def _async_chat(url: str) -> AsyncGenerator[Any]:
-    async with ollama.AsyncClient(host=url) as client:
-        yield await client.chat("m", ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with ollama.AsyncClient(host=url) as client:
-        yield client.chat("m", ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_generate(url: str) -> AsyncGenerator[Any]:
-    async with ollama.AsyncClient(host=url) as client:
-        yield await client.generate("m", "Weather?", stream=True)
+_chat = opening(lambda url: ollama.Client(host=url), lambda client: client.chat("m", ASKED, stream=True))
+_generate = opening(
+    lambda url: ollama.Client(host=url), lambda client: client.generate("m", "Weather?", stream=True)
+)
+_async_chat = opening_async(
+    lambda url: ollama.AsyncClient(host=url),
+    lambda client: client.chat("m", ASKED, stream=True),
+    is_awaited=True,
+)
+_async_unawaited = opening_async(
+    lambda url: ollama.AsyncClient(host=url), lambda client: client.chat("m", ASKED, stream=True)
+)
+_async_generate = opening_async(
+    lambda url: ollama.AsyncClient(host=url),
+    lambda client: client.generate("m", "Weather?", stream=True),
+    is_awaited=True,
+)
 
 
 OPENERS = {"chat": (_chat, CHAT), "generate": (_generate, GENERATE)}

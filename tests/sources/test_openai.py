@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, FRAMINGS, Opener
-from tests.sources.sdks import AtOnce, Garbage
+from tests.sources.sdks import AtOnce, Garbage, opening, opening_async, seen, seen_async
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -31,57 +29,36 @@ pytestmark = pytest.mark.anyio
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
 
 
-@contextmanager
-def _client(url: str, **options: Any) -> Generator[Any]:
-    with openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options) as client:
-        yield client
+def _client(url: str) -> Any:
+    return openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0)
 
 
-@asynccontextmanager
-async def _async_client(url: str, **options: Any) -> AsyncGenerator[Any]:
-    async with openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options) as client:
-        yield client
+def _async_client(url: str, **options: Any) -> Any:
+    return openai.AsyncOpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0, **options)
 
 
-@contextmanager
-def _created(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat.completions.create(**ASKED, stream=True)
+def _create(client: Any) -> Any:
+    return client.chat.completions.create(**ASKED, stream=True)
 
 
-@contextmanager
-def _helper(url: str) -> Generator[Any]:
-    with _client(url) as client, client.chat.completions.stream(**ASKED) as stream:
-        yield stream
+def _stream(client: Any) -> Any:
+    return client.chat.completions.stream(**ASKED)
 
 
-@contextmanager
-def _manager(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat.completions.stream(**ASKED)
+def _create_raw(client: Any) -> Any:
+    return client.chat.completions.with_raw_response.create(**ASKED, stream=True)
 
 
-@contextmanager
-def _raw(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat.completions.with_raw_response.create(**ASKED, stream=True)
+def _create_streaming(client: Any) -> Any:
+    return client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
 
 
-@contextmanager
-def _streaming(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
-
-
-@contextmanager
-def _streaming_entered(url: str) -> Generator[Any]:
-    with (
-        _client(url) as client,
-        client.chat.completions.with_streaming_response.create(**ASKED, stream=True) as response,
-    ):
-        yield response
-
-
+_created = opening(_client, _create)
+_helper = opening(_client, _stream, is_entered=True)
+_manager = opening(_client, _stream)
+_raw = opening(_client, _create_raw)
+_streaming = opening(_client, _create_streaming)
+_streaming_entered = opening(_client, _create_streaming, is_entered=True)
 OPENERS = {
     "create": _created,
     "stream helper": _helper,
@@ -90,44 +67,12 @@ OPENERS = {
     "streaming response": _streaming,
     "streaming response entered": _streaming_entered,
 }
-
-
-@asynccontextmanager
-async def _async_created(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield await client.chat.completions.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_unawaited(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.chat.completions.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_helper(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client, client.chat.completions.stream(**ASKED) as stream:
-        yield stream
-
-
-@asynccontextmanager
-async def _async_manager(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.chat.completions.stream(**ASKED)
-
-
-@asynccontextmanager
-async def _async_raw(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.chat.completions.with_raw_response.create(**ASKED, stream=True)
-
-
-@asynccontextmanager
-async def _async_streaming(url: str) -> AsyncGenerator[Any]:
-    async with _async_client(url) as client:
-        yield client.chat.completions.with_streaming_response.create(**ASKED, stream=True)
-
-
+_async_created = opening_async(_async_client, _create, is_awaited=True)
+_async_unawaited = opening_async(_async_client, _create)
+_async_helper = opening_async(_async_client, _stream, is_entered=True)
+_async_manager = opening_async(_async_client, _stream)
+_async_raw = opening_async(_async_client, _create_raw)
+_async_streaming = opening_async(_async_client, _create_streaming)
 ASYNC_OPENERS = {
     "create": _async_created,
     "create not awaited": _async_unawaited,
@@ -136,36 +81,9 @@ ASYNC_OPENERS = {
     "raw response": _async_raw,
     "streaming response": _async_streaming,
 }
-
-
-def _seen(chunks: Any) -> Generator[Any]:
-    """Stand for a tool that observes: a generator around the SDK's stream."""
-    yield from chunks
-
-
-@contextmanager
-def _observed(url: str) -> Generator[Any]:
-    with _created(url) as stream:
-        yield _seen(stream)
-
-
-@contextmanager
-def _observed_helper(url: str) -> Generator[Any]:
-    with _helper(url) as stream:
-        yield _seen(stream)
-
-
-async def _async_seen(chunks: Any) -> AsyncGenerator[Any]:
-    async for chunk in chunks:
-        yield chunk
-
-
-@asynccontextmanager
-async def _async_observed(url: str) -> AsyncGenerator[Any]:
-    async with _async_created(url) as stream:
-        yield _async_seen(stream)
-
-
+_observed = opening(_created, seen)
+_observed_helper = opening(_helper, seen)
+_async_observed = opening_async(_async_created, seen_async)
 OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
 ASYNC_OBSERVED = {"observed create": _async_observed}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import Body, Opener
+from tests.sources.sdks import opening, seen
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import OURS
@@ -43,40 +42,15 @@ BODIES = {
 each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 
 
-@contextmanager
-def _client(url: str) -> Generator[Any]:
-    with openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0) as client:
-        yield client
+def _client(url: str) -> Any:
+    return openai.OpenAI(api_key="k", base_url=f"{url}/v1", max_retries=0)
 
 
-@contextmanager
-def _created(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.responses.create(**ASKED, stream=True)
-
-
-@contextmanager
-def _helper(url: str) -> Generator[Any]:
-    with _client(url) as client, client.responses.stream(**ASKED) as stream:
-        yield stream
-
-
-@contextmanager
-def _manager(url: str) -> Generator[Any]:
-    with _client(url) as client:
-        yield client.responses.stream(**ASKED)
-
-
-@contextmanager
-def _observed(url: str) -> Generator[Any]:
-    with _created(url) as stream:
-        yield (event for event in stream)
-
-
-@contextmanager
-def _observed_helper(url: str) -> Generator[Any]:
-    with _helper(url) as stream:
-        yield (event for event in stream)
+_created = opening(_client, lambda client: client.responses.create(**ASKED, stream=True))
+_helper = opening(_client, lambda client: client.responses.stream(**ASKED), is_entered=True)
+_manager = opening(_client, lambda client: client.responses.stream(**ASKED))
+_observed = opening(_created, seen)
+_observed_helper = opening(_helper, seen)
 
 
 OPENERS = {
