@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.formats.mutations import changed
-from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.formats.told import Told, tell
 from tests.support.formats import LangChain
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, StreamTruncated
@@ -375,28 +372,3 @@ def test_log_probabilities_add_up() -> None:
 def test_a_payload_is_recognised_by_what_it_holds(payload: Any, expected: bool) -> None:
     """A message of a model, as LangChain writes it."""
     assert expected == LangChain.recognises(payload, "")
-
-
-PAYLOADS: list[Any] = [
-    chunk("Hel"),
-    chunk([{"type": "reasoning", "reasoning": "Hm", "extras": {"signature": "s"}, "index": 1}]),
-    chunk([{"type": "server_tool_call_chunk", "id": "s", "name": "search", "args": "{}", "index": 2}]),
-    chunk([{"type": "text", "text": "lo", "annotations": [{"type": "citation", "url": "u"}], "index": 3}]),
-    chunk([{"type": "image", "base64": "aGk="}]),
-    calling(0, "{}", "f", "a"),
-    chunk(usage_metadata={"input_tokens": 1, "output_tokens": 2, "input_token_details": {"cache_read": 1}}),
-    STOP,
-    LAST,
-]
-
-
-@given(changed(PAYLOADS), st.booleans())
-def test_whatever_a_field_holds_only_errors_of_ours_come_out(payloads: list[Any], plain: bool) -> None:
-    """A field of another type is absent, carried, or an error; the events add up to the message."""
-    adds_up(tell(LangChain(), *payloads, plain=plain))
-
-
-@given(changed([chunk("a"), chunk("b", {"model_provider": "m"}), *PAYLOADS[:2]], most=30))
-def test_reading_at_a_glance_changes_nothing(payloads: list[Any]) -> None:
-    """Events, payloads, departures and errors are those of the plain way."""
-    reads_alike_at_a_glance(LangChain, payloads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from copy import deepcopy
 from itertools import permutations, product
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from tests.formats.told import Told, tell
+from tests.stream.bodies import later
 from tests.support.formats import LangChainProtocol
 from tests.support.recordings import OURS, events_of
 from tests.support.tables import in_one_test
@@ -452,8 +452,8 @@ async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
                 with suppress(StreamError):
                     response.final()
                 told.append(response)
-        async with AsyncStream(sending(run)) as later:
-            async for answer in later.responses:
+        async with AsyncStream(later(run)) as waiting:
+            async for answer in waiting.responses:
                 with suppress(StreamError):
                     await answer.final()
                 told.append(answer)
@@ -461,11 +461,6 @@ async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
         counted = [each.departures["answers_interleaved"] for each in told]
         assert [1] * 2 * responses == [each.count for each in counted]
         assert first == counted[0].first_event
-
-
-async def sending(events: list[Any]) -> AsyncIterator[Any]:
-    for event in events:
-        yield event
 
 
 def without_ids(*events: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.formats.mutations import changed
-from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.formats.told import Told, tell
 from tests.support.formats import LlamaIndex
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import ToolCallDelta
@@ -268,15 +265,3 @@ PAYLOADS: list[Any] = [
     response("", said={"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}),
     response("", raw=chat("stop"), prompt_tokens=1, completion_tokens=2),
 ]
-
-
-@given(changed(PAYLOADS), st.booleans())
-def test_whatever_a_field_holds_only_errors_of_ours_come_out(payloads: list[Any], plain: bool) -> None:
-    """A field of another type is absent, carried, or an error; the events add up to the message."""
-    adds_up(tell(LlamaIndex(), *payloads, plain=plain))
-
-
-@given(changed([response("a", raw={"done": False}), response("b", raw={"done": False}), *PAYLOADS], most=30))
-def test_reading_at_a_glance_changes_nothing(payloads: list[Any]) -> None:
-    """Events, payloads, departures and errors are those of the plain way."""
-    reads_alike_at_a_glance(LlamaIndex, payloads)

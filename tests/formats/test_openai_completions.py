@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
 
-from tests.formats.mutations import changed
-from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
+from tests.formats.told import DONE, Told, tell
 from tests.support.formats import OpenAIChat, OpenAICompletions
 from tests.support.tables import in_one_test
 from tests.support.wire import sses
@@ -326,15 +324,3 @@ PAYLOADS: list[Any] = [
     OVER,
     {"error": {"message": "m"}},
 ]
-
-
-@given(changed(PAYLOADS))
-def test_whatever_arrives_only_our_own_errors_come_out(frames: list[Any]) -> None:
-    """And what was yielded adds up to the message."""
-    adds_up(read(*frames))
-
-
-@given(changed(PAYLOADS[:10], most=40))
-def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
-    """Events, payloads, departures and errors are those of the plain way."""
-    reads_alike_at_a_glance(OpenAICompletions, frames)

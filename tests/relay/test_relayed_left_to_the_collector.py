@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.relay.journals import Place, in_memory
 from tests.support.asgi import Client
-from tests.support.uncollected import left_by_async
+from tests.support.uncollected import areading, left_by_async
 from tests.support.wire import DONE, chat
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamError
 from tokenstream.relay.journal import JournalUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 BEGUN = [chat({"role": "assistant", "content": ""}), chat({"content": "a"}), chat({"content": "b"})]
 ANSWERS = {"whole": [*BEGUN, chat({}, "stop"), DONE], "cut": BEGUN}
 PROTOCOLS = ["tokenstream", "openai-chat", "gemini"]
 
 
-async def reading(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        await anyio.lowlevel.checkpoint()
-        yield chunk
-
-
 def stream(answer: str) -> AsyncStream:
-    return AsyncStream(reading(ANSWERS[answer]), format="openai-chat")
+    return AsyncStream(areading(ANSWERS[answer]), format="openai-chat")
 
 
 async def settle() -> None:

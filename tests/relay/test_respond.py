@@ -51,11 +51,6 @@ CHUNKS = SCRIPT.chunks("anthropic")
 HTTP = sorted(name for name in encoders.names() if not encoders.load(name).messages)
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 class Source:
     """Gives chunks, then nothing more until it is closed."""
 

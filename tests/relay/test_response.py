@@ -29,11 +29,6 @@ LIFE = b": life\n\n"
 BYE = b"retry: 1000\n\n"
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 _FASTAPI_LAST = """
 from tokenstream import Stream
 from tokenstream.relay import Response, respond

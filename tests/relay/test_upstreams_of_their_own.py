@@ -23,11 +23,6 @@ WORDS = [f"word{number} " for number in range(5)]
 WHOLE = [*(chat({"content": word}) for word in WORDS), chat({}, "stop"), DONE]
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 async def test_a_time_limit_of_the_upstream_cuts_off_no_send() -> None:
     """A limit that a generator holds while it yields ends the answer, not the chunk that is being sent."""
     struck = anyio.Event()

@@ -71,6 +71,14 @@ class Source:
         self.closed += 1
 
 
+class Stubborn(Source):
+    """A source that fails to close."""
+
+    def close(self) -> None:
+        super().close()
+        raise OSError("cannot close")
+
+
 class AsyncSource:
     """The same, asynchronous."""
 
@@ -96,3 +104,8 @@ class AsyncSource:
 
     async def aclose(self) -> None:
         self._source.close()
+
+
+async def later(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item

@@ -9,13 +9,13 @@ import anyio
 import pytest
 
 from tests.support.tables import in_one_test
-from tests.support.uncollected import left_by, left_by_async
+from tests.support.uncollected import areading, left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import AsyncStream, Stream, merge
 from tokenstream.errors import MisuseError, StreamError, TokenStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
 BODY = [
     chat({"role": "assistant", "content": ""}),
@@ -32,12 +32,6 @@ CUT = BODY[:4]
 
 def reading(body: list[bytes]) -> Iterator[bytes]:
     yield from body
-
-
-async def areading(body: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in body:
-        await anyio.lowlevel.checkpoint()
-        yield chunk
 
 
 @pytest.fixture(scope="module", autouse=True)

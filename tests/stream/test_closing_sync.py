@@ -22,7 +22,7 @@ from tests.stream.blocked import (
     every_opener,
     opened,
 )
-from tests.stream.bodies import ANSWER, Source
+from tests.stream.bodies import ANSWER, Source, Stubborn
 from tests.support.loopback import (
     CLOSE,
     LAST_CHUNK,
@@ -300,14 +300,6 @@ def test_reading_on_after_close_is_refused_and_nothing_is_lost() -> None:
 
 
 # -- a source that cannot be closed ---------------------------------------------
-
-
-class Stubborn(Source):
-    """A source that fails to close."""
-
-    def close(self) -> None:
-        super().close()
-        raise OSError("cannot close")
 
 
 def test_close_tells_once_that_it_failed() -> None:

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support.tables import in_one_test
-from tests.support.uncollected import left_by, left_by_async
+from tests.support.uncollected import areading, left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call, sse
 from tokenstream import AsyncStream, Retry, Router, Stream, aconnect, connect, relay
 from tokenstream.errors import StreamError, TokenStreamError
@@ -88,12 +88,6 @@ async def reset_later(chunks: list[bytes]) -> AsyncIterator[bytes]:
         await anyio.lowlevel.checkpoint()
         yield chunk
     raise ConnectionResetError("the peer is gone")
-
-
-async def areading(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        await anyio.lowlevel.checkpoint()
-        yield chunk
 
 
 def each_event(stream: Stream) -> None:

@@ -11,6 +11,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.stream.bodies import later
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, relay, tap
@@ -34,11 +35,6 @@ CUT = BODY[:5]
 
 def _generator(body: list[bytes]) -> Iterator[bytes]:
     yield from body
-
-
-async def _async_generator(body: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in body:
-        yield chunk
 
 
 class _Asynchronous:
@@ -129,7 +125,7 @@ def test_an_answer_in_any_format_leaves_nothing(protocol: Any) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("source", [_Asynchronous, _async_generator], ids=["iterator", "generator"])
+@pytest.mark.parametrize("source", [_Asynchronous, later], ids=["iterator", "generator"])
 @pytest.mark.parametrize("run", ASYNC)
 async def test_an_asynchronous_stream_leaves_nothing(run: Any, source: Any) -> None:
     """Its reading task is gone with it, too."""

@@ -24,7 +24,7 @@ from tests.stream.blocked import (
     every_opener,
     opened,
 )
-from tests.stream.bodies import ANSWER, TOKENS, Source, chunk
+from tests.stream.bodies import ANSWER, TOKENS, Source, Stubborn, chunk
 from tests.stream.test_ending import Nosy
 from tests.support.loopback import (
     OPEN,
@@ -222,12 +222,6 @@ def test_an_error_of_the_source_after_a_stop_is_nobodys() -> None:
 
 def test_a_source_that_cannot_be_closed_takes_no_event_from_the_loop_that_was_stopped() -> None:
     """The event that was being decoded is given, then the loop ends; closing stays quiet there."""
-
-    class Stubborn(Source):
-        def close(self) -> None:
-            super().close()
-            raise OSError("cannot close")
-
     decoding, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:

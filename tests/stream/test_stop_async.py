@@ -27,6 +27,7 @@ from tests.stream.async_sources import (
     texts_of,
     until,
 )
+from tests.stream.bodies import later
 from tests.support.loopback import (
     LAST_CHUNK,
     OPEN,
@@ -222,7 +223,7 @@ async def test_stop_before_the_head_has_come() -> None:
 async def test_stop_from_a_thread_reaches_a_loop_that_never_waits() -> None:
     """All of the body is at hand, so the event loop itself gets no turn."""
     body = [HEL, *[LO] * 50_000, END]
-    stream = AsyncStream(body_at_hand(body))
+    stream = AsyncStream(later(body))
     pieces = 0
     stopper = threading.Thread(target=stream.stop)
     async for _ in stream.text:
@@ -232,8 +233,3 @@ async def test_stop_from_a_thread_reaches_a_loop_that_never_waits() -> None:
             stopper.join()
     assert pieces < 1_000
     assert stream.message.ending == "stopped"
-
-
-async def body_at_hand(body: list[bytes]) -> AsyncGenerator[bytes, None]:
-    for item in body:
-        yield item

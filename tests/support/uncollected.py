@@ -15,15 +15,24 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from tests.project import PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 _FOLDER = f"{PACKAGE}/"
 _NAME = f"{PACKAGE.name}."
 _WARM_UP = 3
 """Runs before what is counted: they fill what is kept on purpose, such as caches."""
+
+
+async def areading(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    """Yield chunks, each after a turn of the event loop."""
+    for chunk in chunks:
+        await anyio.lowlevel.checkpoint()
+        yield chunk
 
 
 def left_by(run: Callable[[], object]) -> dict[str, int]:

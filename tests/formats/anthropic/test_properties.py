@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.formats.anthropic.payloads import (
     PING,
     STOP,
-    Payload,
     arguments,
     block,
     delta,
@@ -23,8 +18,7 @@ from tests.formats.anthropic.payloads import (
     text,
     tool,
 )
-from tests.formats.mutations import strayed
-from tests.formats.told import is_sound, without_shortcuts
+from tests.formats.told import without_shortcuts
 from tests.support.formats import Anthropic
 from tokenstream.framing import ServerSentEvent
 
@@ -84,18 +78,3 @@ def test_what_comes_between_two_deltas_is_not_overlooked(between: ServerSentEven
     frames += [frame(text(0, "a")), frame(text(0, "a")), between, frame(text(0, "c")), frame(text(0, "c"))]
 
     assert read(*frames, format=without_shortcuts(Anthropic())).outcome == read(*frames).outcome
-
-
-@given(payloads=strayed(EVERYTHING), named=st.booleans())
-def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], named: bool) -> None:
-    """And what was given is what the message holds; no call is handed out twice."""
-    frames = [
-        ServerSentEvent(json.dumps(payload).encode(), str(payload.get("type", "message")))
-        if named
-        else json.dumps(payload).encode()
-        for payload in payloads
-    ]
-    came = read(*frames)
-
-    is_sound(came)
-    assert came.text == came.message.text or "parts_interleaved" in came.departures

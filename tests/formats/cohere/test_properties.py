@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.formats.cohere.payloads import (
-    Payload,
     arguments,
     block,
     cite,
@@ -27,8 +21,7 @@ from tests.formats.cohere.payloads import (
     tool_stop,
     written,
 )
-from tests.formats.mutations import strayed
-from tests.formats.told import is_sound, without_shortcuts
+from tests.formats.told import without_shortcuts
 from tests.support.formats import Cohere
 from tests.support.tables import in_one_test
 from tokenstream.framing import ServerSentEvent
@@ -110,21 +103,3 @@ def test_what_comes_between_two_pieces_is_not_overlooked(between: Any, first: An
     frames = [frame(start()), frame(block(0)), *[first] * 4, between, *[first] * 3]
 
     assert read_by(without_shortcuts(Cohere()), *frames).outcome == read_by(Cohere(), *frames).outcome
-
-
-@pytest.mark.parametrize("everything", [EVERYTHING, EVERYTHING_V1], ids=["v2", "v1"])
-@given(data=st.data(), named=st.booleans())
-def test_whatever_a_server_sends_only_our_errors_come_out(
-    everything: list[Payload], data: st.DataObject, named: bool
-) -> None:
-    """And what was given is what the message holds; no call is handed out twice."""
-    payloads = data.draw(strayed(everything))
-    frames: list[Any] = []
-    for payload in payloads:
-        kind = payload.get("type")
-        body = json.dumps(payload).encode()
-        frames.append(ServerSentEvent(body, kind) if named and isinstance(kind, str) else body)
-    came = read_by(Cohere(), *frames)
-
-    is_sound(came)
-    assert read_by(without_shortcuts(Cohere()), *frames).outcome == came.outcome

@@ -49,3 +49,40 @@ def value(path: str, **fields: Any) -> Payload:
 
 
 STOP = chunk(finish="STOP")
+
+
+EVERYTHING: list[Payload] = [
+    chunk(thought("Let me")) | {"usageMetadata": USAGE},
+    chunk(thought(" see", thoughtSignature="c2ln")),
+    chunk(text("Hel"), safetyRatings=[{"category": "X"}]),
+    chunk(text("lo"), text(" you"), index=1),
+    chunk(text("", thoughtSignature="c2ln", partMetadata={"a": 1})),
+    chunk(call("f", {"thoughtSignature": "c2ln"}, args={"a": [1]}, id="c1")),
+    chunk(call("g", willContinue=True)),
+    chunk(value("$.a.b[0]", stringValue="x", willContinue=True)),
+    chunk(value("$.a.b[0]", stringValue="y")),
+    chunk(value("$.a.n", numberValue=1)),
+    chunk(call()),
+    chunk({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
+    chunk({"fileData": {"mimeType": "image/png", "fileUri": "gs://a"}}),
+    chunk({"executableCode": {"language": "PYTHON", "code": "1"}}),
+    chunk({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}),
+    chunk({"toolCall": {"id": "t", "toolType": "X", "args": {}}}),
+    chunk({"toolResponse": {"id": "t", "toolType": "X", "response": {}}}),
+    chunk(
+        text("."),
+        groundingMetadata={
+            "groundingChunks": [{"web": {"uri": "u", "title": "t"}}],
+            "groundingSupports": [{"segment": {"endIndex": 3}, "groundingChunkIndices": [0]}],
+        },
+        citationMetadata={"citations": [{"startIndex": 1, "endIndex": 2, "uri": "u"}]},
+        logprobsResult={"chosenCandidates": [{"token": "."}], "topCandidates": [{"candidates": []}]},
+    ),
+    {"promptFeedback": {"blockReason": "SAFETY"}},
+    {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}},
+    {"response": chunk(text("in"))},
+    {"candidates": [{"finish_reason": "STOP"}], "usage_metadata": {"candidates_token_count": 3}},
+    STOP,
+    STOP | {"usageMetadata": USAGE},
+]
+"""Payloads of all kinds."""

@@ -22,23 +22,14 @@ from tests.formats.gemini_live.support import (
     tool_call,
     turn,
 )
-from tests.formats.mutations import strayed
-from tests.formats.told import is_sound
 from tests.support.formats import GeminiLive
 from tokenstream import Decoder
-from tokenstream.limits import Limits
 
 
 class Plain(GeminiLive):
     """The format without its short way."""
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self.shortcuts = False
-
-    def fresh(self, *, limits: Limits, pings: bool) -> Plain:
-        """Return another one."""
-        return Plain(limits=limits, pings=pings)
+    fast = None
 
 
 PIECE = "here stands a piece"
@@ -106,14 +97,3 @@ EVERYTHING = [
     DONE,
     {"goAway": {"timeLeft": "1s"}},
 ]
-
-
-@given(payloads=strayed(EVERYTHING, {"text": 1}), one=st.booleans())
-def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], one: bool) -> None:
-    """And what was given is what the message holds; no call is handed out twice."""
-    came = read(*payloads, format=GeminiLive(one=one))
-
-    is_sound(came)
-    assert came.text == came.message.text
-    for payload in payloads:
-        assert came.format.place_of(payload)[0] in (None, "")

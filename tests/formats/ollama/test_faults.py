@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.formats.cohere.payloads import Payload, read_by, written
-from tests.formats.mutations import strayed
+from tests.formats.cohere.payloads import read_by, written
 from tests.formats.ollama.support import CALL, end, line, said
-from tests.formats.told import is_sound, without_shortcuts
 from tests.support.formats import Ollama
 from tests.support.wire import sses
 from tokenstream import Decoder, Stream
@@ -32,17 +26,6 @@ EVERYTHING = [
     line(done=True, response="", done_reason="stop", context=[1, 2]),
     {"error": "e"},
 ]
-
-
-@given(payloads=strayed(EVERYTHING), decoded=st.booleans())
-def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], decoded: bool) -> None:
-    """And what was given is what the message holds; no call is handed out twice."""
-    frames: list[Any] = [deepcopy(each) if decoded else json.dumps(each).encode() for each in payloads]
-    came = read_by(Ollama(), *frames)
-
-    is_sound(came)
-    assert came.text == came.message.text
-    assert read_by(without_shortcuts(Ollama()), *frames).outcome == came.outcome
 
 
 def test_bounds_hold() -> None:

@@ -32,7 +32,6 @@ from tests.formats.openai_realtime.payloads import (
 from tests.formats.told import is_sound
 from tests.support.formats import OpenAIRealtime
 from tokenstream import Decoder
-from tokenstream.limits import Limits
 
 SPOKEN = where("resp_2", "item_2")
 CALLED = where("resp_2", "item_3", 1)
@@ -81,13 +80,7 @@ EVERYTHING = [
 class Plain(OpenAIRealtime):
     """The format without its short way."""
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self.shortcuts = False
-
-    def fresh(self, *, limits: Limits, pings: bool) -> Plain:
-        """Return another one."""
-        return Plain(limits=limits, pings=pings)
+    fast = None
 
 
 PIECES = pieces()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.relay.encode.support import all_of
 from tests.relay.news import OUTPUT, PLANS, PROGRESS, RESULTS, TEXTS, run_with_news
+from tests.stream.bodies import later
 from tests.support.encoders import PROTOCOLS, READ_BACK, create, read_as
 from tokenstream import Steps, Stream, relay
 from tokenstream.errors import StreamTruncated
@@ -29,7 +30,7 @@ from tokenstream.relay import ProtocolName
 from tokenstream.relay._events_in import merge_deltas
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
 NEWS = (StepDelta, StepUpdate, StepWaiting)
 UI: list[ProtocolName] = ["ui-message", "ag-ui"]
@@ -85,12 +86,7 @@ def test_our_own_protocol_has_all_news_as_they_were(protocol: ProtocolName) -> N
 
 
 async def _encode_later(events: list[Event], protocol: ProtocolName) -> list[bytes]:
-    return await all_of(relay.encode(_later(events), protocol))
-
-
-async def _later(events: list[Event]) -> AsyncIterator[Event]:
-    for event in events:
-        yield event
+    return await all_of(relay.encode(later(events), protocol))
 
 
 @pytest.mark.parametrize("protocol", [*OWN, *UI])

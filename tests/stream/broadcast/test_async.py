@@ -19,11 +19,6 @@ from tokenstream.stream import AsyncBroadcastReader
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def letters(count: int) -> list[str]:
     return [f"{number} " for number in range(count)]
 

@@ -17,11 +17,6 @@ from tokenstream.events import Restarted, Stopped
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
     """What a view has given is not given again, and events tell of it."""
     broken = [*ANSWER[:4]]

@@ -16,17 +16,9 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source
+from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, Stubborn
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, NotAStream, StreamInterrupted, StreamTruncated
-
-
-class Stubborn(Source):
-    """A source that fails to close."""
-
-    def close(self) -> None:
-        super().close()
-        raise OSError("cannot close")
 
 
 class AsyncStubborn(AsyncSource):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,11 +19,6 @@ WHOLE = Stream(ANSWER).final()
 
 def payloads() -> list[dict[str, Any]]:
     return copy.deepcopy(PAYLOADS)
-
-
-async def later(items: Iterable[Any]) -> AsyncIterator[Any]:
-    for item in items:
-        yield item
 
 
 class Items:

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.stream.bodies import TOKENS
-from tests.stream.tap.support import PAYLOADS, WHOLE, Failing, Items, later, payloads
+from tests.stream.bodies import TOKENS, later
+from tests.stream.tap.support import PAYLOADS, WHOLE, Failing, Items, payloads
 from tests.support.formats import Text
 from tokenstream import tap
 from tokenstream.errors import (

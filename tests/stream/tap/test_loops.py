@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.bodies import ANSWER
-from tests.stream.tap.support import PAYLOADS, WHOLE, Chunk, Failing, Items, later, opened, payloads
+from tests.stream.bodies import ANSWER, later
+from tests.stream.tap.support import PAYLOADS, WHOLE, Chunk, Failing, Items, opened, payloads
 from tests.support.loopback import Loopback, chunked
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Limits, tap
