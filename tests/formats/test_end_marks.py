@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.formats.told import DONE, Told, tell
+from tests.support.recordings import frames_of, ours
+from tests.support.tables import in_one_test
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
@@ -26,6 +28,14 @@ def read(name: str, *frames: Any) -> Told:
     return tell(registry.create(name, limits=DEFAULT_LIMITS, pings=False), *frames)
 
 
+BEHIND_THE_END: dict[str, set[str]] = {
+    **{name: set() for name in ("bedrock-converse", "cohere", "gemini-interactions", "ollama")},
+    **{
+        name: {"data_after_end"}
+        for name in ("ag-ui", "anthropic", "openai-chat", "openai-completions", "tgi", "ui-message")
+    },
+}
+"""What a sentinel there breaks: it is no news where servers or proxies send it."""
 ITEM = {"type": "message", "id": "m1", "role": "assistant", "content": []}
 SAID = {**ITEM, "status": "completed", "content": [{"type": "output_text", "text": "Low tide"}]}
 DELTA = {"item_id": "m1", "output_index": 0, "content_index": 0, "delta": "Low tide"}
@@ -138,6 +148,21 @@ def test_without_ends_of_parts_a_text_may_be_whole_and_reasoning_is_not(name: st
 
     assert "complete" == told("content" if name == "openai-chat" else "text").message.ending
     assert "truncated" == told("reasoning_content").message.ending
+
+
+ENDED = {recorded.format: frames_of(recorded.body) for recorded in ours()}
+
+
+@in_one_test("name", BEHIND_THE_END)
+def test_what_comes_behind_the_end_is_counted_and_not_read(name: str) -> None:
+    """The answer is what it was."""
+    frames = ENDED[name]
+    whole, done, more = (read(name, *frames, *rest) for rest in ([], [DONE], [DONE, frames[0]]))
+
+    assert whole.message == done.message
+    assert (whole.message.parts, whole.message.ending) == (more.message.parts, more.message.ending)
+    assert whole.rules | BEHIND_THE_END[name] == done.rules
+    assert "data_after_end" in more.rules
 
 
 def response(type: str, **fields: Any) -> Frames:  # noqa: A002 - the field's name

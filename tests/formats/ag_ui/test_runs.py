@@ -113,13 +113,6 @@ def test_the_terminator_of_other_formats_says_nothing() -> None:
     assert {"data_after_end"} == tell(AGUI(), START, *HELLO, END, DONE).rules
 
 
-def test_what_comes_after_the_end_is_ignored_and_counted() -> None:
-    """Another run on the same stream is another answer."""
-    told = tell(AGUI(), START, *HELLO, END, START, *HELLO)
-
-    assert ("Hello", {"data_after_end"}) == (told.message.text, told.rules)
-
-
 # -- what is carried ------------------------------------------------------------
 
 

@@ -129,21 +129,6 @@ OPEN: list[dict[str, Any]] = [
 ]
 
 
-def test_done_after_the_stop_says_it_again() -> None:
-    """Gateways that send server-sent events end as OpenAI does."""
-    body = events_of(*OPEN, {"contentBlockStop": {"contentBlockIndex": 0}})
-    body += events_of({"messageStop": {"stopReason": "tool_use"}}) + 2 * b"data: [DONE]\n\n"
-    stream = Stream([body])
-    message = stream.final()
-
-    assert ("complete", "tool_calls", True) == (
-        message.ending,
-        message.finish_reason,
-        message.tool_calls[0].complete,
-    )
-    assert {} == dict(stream.departures)
-
-
 def test_done_in_an_open_call_is_a_cut() -> None:
     """Nothing says that the call is whole."""
     stream = Stream([events_of(*OPEN) + b"data: [DONE]\n\n"])
@@ -152,14 +137,3 @@ def test_done_in_an_open_call_is_a_cut() -> None:
 
     assert not stream.message.tool_calls[0].complete
     assert {"finish_missing", "call_open_at_end"} == set(stream.departures)
-
-
-def test_a_payload_after_done_is_counted() -> None:
-    """It is no part of the answer."""
-    stream = Stream(
-        [b"data: [DONE]\n\n".join([events_of(OPEN[0]), events_of(OPEN[1])])], format="bedrock-converse"
-    )
-    with pytest.raises(StreamTruncated):
-        stream.final()
-
-    assert "data_after_end" in stream.departures

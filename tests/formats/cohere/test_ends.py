@@ -114,14 +114,6 @@ def test_usage_counts_tokens_before_billed_units() -> None:
     assert (3, None) == (billed.input_tokens, billed.output_tokens)
 
 
-def test_the_sentinel_after_the_end_is_no_departure() -> None:
-    """Cohere's servers send it; anything else after the end is counted."""
-    done = read_by(Cohere(), *map(frame, answer()), b"[DONE]")
-    more = read_by(Cohere(), *map(frame, answer()), b"[DONE]", frame(text(0, "x")))
-
-    assert ({}, {"data_after_end": 1}) == (done.departures, more.departures)
-
-
 def test_the_sentinel_in_an_open_call_is_a_cut() -> None:
     """Nothing says why it ended, or that the call was whole."""
     came = read_by(Cohere(), *map(frame, [start(), tool(0), arguments(0, "{}")]), b"[DONE]")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.formats.gemini_interactions.support import (
-    DONE,
     USAGE,
     completed,
     created,
@@ -125,11 +124,3 @@ def test_an_end_without_a_status_has_the_last_one_that_came() -> None:
 
     assert (told.message.raw_finish_reason, told.rules) == ("incomplete", {"finish_missing"})
     assert (empty.message.ending, empty.rules) == ("truncated", {"finish_missing"})
-
-
-def test_the_sentinel_follows_the_end() -> None:
-    """It is expected there; anything else is counted, and alone it is an end without a reason."""
-    assert read(created(), completed(), DONE).rules == set()
-    assert read(created(), completed(), b"[DONE]").rules == set()
-    assert read(created(), completed(), created()).rules == {"data_after_end"}
-    assert read(created(), DONE).rules == {"finish_missing"}

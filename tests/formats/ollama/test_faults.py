@@ -9,8 +9,7 @@ import pytest
 from tests.formats.cohere.payloads import read_by, written
 from tests.formats.ollama.support import CALL, end, line, said
 from tests.support.formats import Ollama
-from tests.support.wire import sses
-from tokenstream import Decoder, Stream
+from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
@@ -59,14 +58,3 @@ def test_a_line_of_chat_is_known_without_its_model_or_its_time(missing: str) -> 
     stream = Stream([json.dumps(each).encode() + b"\n" for each in lines])
 
     assert ("Hi", "ollama") == (stream.final().text, stream.format)
-
-
-def test_done_after_the_last_line_says_it_again() -> None:
-    """Proxies that wrap the lines in server-sent events add it; anything else there is counted."""
-    body = b"".join(sses(said("Hi"), end()))
-    clean, odd = Decoder("ollama"), Decoder("ollama")
-    for decoder, rest in ((clean, b"data: [DONE]\n\n"), (odd, b'data: {"done": false}\n\n')):
-        decoder.feed(body + rest)
-        decoder.end()
-
-    assert ({}, {"data_after_end"}) == (dict(clean.departures), set(odd.departures))

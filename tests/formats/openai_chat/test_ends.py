@@ -79,14 +79,6 @@ def test_done_without_a_finish_reason_is_complete_with_a_departure() -> None:
     )
 
 
-def test_what_comes_after_the_end_is_ignored_and_counted() -> None:
-    """After [DONE] a well-behaved stream says nothing."""
-    got = answer(text("a"), FINISH, DONE, text("b"))
-
-    assert "a" == got.message.text
-    assert "data_after_end" in got.rules
-
-
 @pytest.mark.parametrize("sentinel", [b"[DONE]", b" [DONE]", b"[DONE] "])
 def test_the_sentinel_may_have_spaces_around_it(sentinel: bytes) -> None:
     """Some servers write it so."""
