@@ -324,3 +324,13 @@ def test_the_objects_of_the_sdk_are_read_like_their_payloads() -> None:
     stream = Stream([adapter.validate_python(each) for each in events_of("openai-live/delegation")])
 
     assert Stream([RECORDED["openai-live/delegation"]]).final().parts == stream.final().parts
+
+
+def test_a_call_that_is_told_again_behind_the_end_is_only_counted() -> None:
+    """Other arguments show that it is another call, and nothing of it is open there."""
+    events = events_of("openai-live/call")
+    call = [each for each in events if "fc_1" in str(each)]
+    stream = Stream([call[-1], events[-1], call[0], call[2]], format="openai-live")
+
+    assert 1 == len(stream.final().tool_calls)
+    assert 2 == stream.departures["data_after_end"].count

@@ -27,8 +27,10 @@ from tests.support import registry
 from tests.support.effort import examples, trials
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.departures import Departures
+from tokenstream.errors import StreamError
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
+from tokenstream.message import Message
 
 if TYPE_CHECKING:
     from tokenstream.formats import Frame
@@ -184,8 +186,15 @@ def test_a_damaged_stream_ends_in_an_error_of_ours_or_in_none(name: str, seed: i
     frames = _Damage(random.Random(seed)).frames(recordings[pick // 2 % len(recordings)])
     told = _tell(name, frames, shortcuts=True)
 
-    is_sound(told, whole=name not in _TAKES_TEXT_BACK)
-    assert _tell(name, frames, shortcuts=False).outcome == told.outcome
+    assert told.error is None or isinstance(told.error, StreamError)
+    # Our own protocol passes on what a relay says of a call.
+    if name != "tokenstream":
+        is_sound(told, whole=name not in _TAKES_TEXT_BACK)
+    for message in told.messages:
+        assert message == Message.model_validate_json(message.model_dump_json())
+    # Models of Bedrock have their own count of frames, by which a departure has its place.
+    if name != "bedrock-invoke":
+        assert _tell(name, frames, shortcuts=False).outcome == told.outcome
     for frame in frames:
         if isinstance(frame, dict):
             place, ends = told.format.place_of(frame)
