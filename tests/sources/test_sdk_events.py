@@ -165,7 +165,7 @@ def _obeys_by_sdk(recorded: Recorded, arrivals: dict[str, list[bytes]], names: l
         _Sent.body, _Sent.type = body, content_type_of(body)
         expected = _as_by_sdk(read(Stream(body)), recorded.format)
         # A generator hides the response, so that only the SDK's objects are there to read.
-        events = (event for event in _SDKS[_route_of(recorded)]())
+        events = (event for event in _SDKS[_route_of(recorded) or ""]())
         seen = _as_by_sdk(read(Stream(events, format=name)), recorded.format)
         if arrival == "whole" and recorded.name in _OTHER_BY_SDK:
             expected = {"ending": _OTHER_BY_SDK[recorded.name]}

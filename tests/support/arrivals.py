@@ -31,7 +31,7 @@ def _frames(body: bytes, framing: str | None) -> list[bytes]:
         return chunkings.per_event(body)
     if framing != "aws-eventstream":
         return body.splitlines(keepends=True)
-    frames = []
+    frames = list[bytes]()
     while body:
         length = int.from_bytes(body[:4], "big")
         frames, body = [*frames, body[:length]], body[length:]
