@@ -22,7 +22,7 @@ from tests.formats.a2a.support import (
     whole,
 )
 from tests.formats.mutations import changed
-from tests.formats.told import reads_alike_at_a_glance, tell
+from tests.formats.told import tell
 from tests.support import wire as lines
 from tests.support.formats import A2A
 from tests.support.reading import read as read_body
@@ -527,12 +527,6 @@ def test_the_number_of_artifacts_is_bounded() -> None:
 
     assert isinstance(got.error, LimitExceeded)
     assert "parts" == got.error.limit
-
-
-@given(changed([artifact("Hello"), artifact("Hello", append=True), task("working", whole("Hello"))], most=40))
-def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
-    """Pieces, whole artifacts and tasks in any order."""
-    reads_alike_at_a_glance(A2A, frames)
 
 
 @given(

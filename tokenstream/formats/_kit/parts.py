@@ -296,7 +296,7 @@ class Parts(EndedCalls):
             state.handed_out[call.id] = []
         else:
             state.handed_out[call.sent_id] = []
-        # Until now, the call had a temporary index, and was no part of the message; behind the end it has none.
+        # So far the call had a temporary index, and was no part of the message; behind the end it has none.
         state.opened.pop(call.index, None)
         call.index = self._take_part_index(state)
         self.has_content = self.has_answer = True
