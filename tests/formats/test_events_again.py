@@ -12,7 +12,7 @@ from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.formats._detect.payloads import payload_of
 
-_IDS = {"openai-live": "event_id", "transcription": "event_id", "tgi": "index"}
+_IDS = {"openai-live": "event_id", "openai-realtime": "event_id", "transcription": "event_id", "tgi": "index"}
 """The field with the id of an event, in the formats of this module."""
 
 

@@ -32,20 +32,6 @@ def _decoded(payloads: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return payloads
 
 
-@in_one_test("at", range(1, len(_PAYLOADS) - 1))
-@pytest.mark.parametrize("source", [_messages, _decoded])
-def test_an_event_with_the_id_and_content_of_the_one_before_it_is_dropped(at: int, source: Any) -> None:
-    """Its id tells it from an equal piece that is meant, once an id has been seen to change."""
-    twice = source(_PAYLOADS[: at + 1] + _PAYLOADS[at:])
-    with Stream(twice, format="openai-realtime") as stream:
-        calls = [call.arguments_text for call in stream.tool_calls]
-
-    assert _ONCE.parts == stream.message.parts
-    assert _ONCE.usage == stream.message.usage
-    assert [_ONCE.tool_calls[0].arguments_text] == calls
-    assert ["frame_repeated"] == [*stream.departures]
-
-
 @pytest.mark.parametrize("source", [_messages, _decoded])
 def test_an_answer_whose_events_all_come_twice_is_the_same_answer(source: Any) -> None:
     """However many events come again."""
