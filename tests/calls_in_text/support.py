@@ -185,22 +185,6 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
             lambda call: f"<|tool_call>call:{call.name}{_noted(call.arguments, GEMMA_QUOTE)}<tool_call|>", ""
         ),
     ),
-    "functiongemma": (
-        "functiongemma",
-        _each(
-            lambda call: (
-                f"<start_function_call>call:{call.name}{_noted(call.arguments, '<escape>')}"
-                "<end_function_call>"
-            ),
-            "",
-        ),
-    ),
-    "granite": ("granite", lambda calls: f"<|tool_call|>{_list(calls)}"),
-    "nemotron": ("nemotron", lambda calls: f"<TOOLCALL>{_list(calls)}</TOOLCALL>"),
-    "internlm": (
-        "internlm",
-        lambda calls: f"<|action_start|><|plugin|>\n{_lines(calls, 'parameters')}<|action_end|>",
-    ),
     "cohere": ("cohere", lambda calls: f"<|START_ACTION|>{_list(calls)}<|END_ACTION|>"),
     "lfm2": ("lfm2", lambda calls: f"<|tool_call_start|>[{_each(_python, ', ')(calls)}]<|tool_call_end|>"),
     "llama4": ("llama4", lambda calls: f"<|python_start|>[{_each(_python, ', ')(calls)}]<|python_end|>"),

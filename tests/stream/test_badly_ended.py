@@ -196,7 +196,6 @@ def _look(chunks: list[bytes], bank: Bank, is_async: bool, options: dict[str, An
 BROKEN = {
     "a list without its end": '[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}} and so on',
     "an object without its end": '[TOOL_CALLS] {"name": "f", "arguments": {"a": 1}, so on',
-    "granite": '<|tool_call|>[{"name": "f", "arguments": {"a": 1}} - yes',
     "llama": '<|python_tag|>{"name": "f", "parameters": {"a": 1} - yes',
     "strange members": '<tool_call>{"name": "f", "a": 1}</tool_call>',
     "within the markup": '<tool_call>{"name": "f", "arguments": {"a": 1}} - yes</tool_call>',

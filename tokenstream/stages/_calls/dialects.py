@@ -49,8 +49,6 @@ class Dialect(NamedTuple):
     """Texts of which each ends all calls that one opening has begun; none if there is no such text."""
     elements: Elements = Elements("", "", "", "")
     """The markup of a parameter."""
-    quote: str = ""
-    """The text around a string, in a notation."""
     named_only: bool = False
     """True if the dialect is read only if it was asked for by its name, and only for known tools."""
 
@@ -175,35 +173,14 @@ DIALECTS: tuple[Dialect, ...] = (
     ),
     # MiniMax M2: `minimax_m2`.
     _invokes("minimax", "", ("minimax:tool_call",), bare=False),
-    # MiniMax M1, Jamba, Hunyuan A13B: `minimax_tool_parser`, `jamba_tool_parser`, `hunyuan_detector`.
+    # Hunyuan A13B: `hunyuan_detector`.
     Dialect("tool_calls", ("<tool_calls>",), "objects", closes=("</tool_calls>",)),
     # Claude's form, which other models imitate, and DeepSeek's without its marks: `deepseekv32_detector`.
     _invokes("anthropic", "", ("function_calls",)),
     _invokes("anthropic", _ANT, (f"{_ANT}function_calls",)),
-    # Gemma 4: `gemma4_tool_parser`; FunctionGemma: `functiongemma_tool_parser`.
-    Dialect(
-        "gemma4",
-        ("<|tool_call>",),
-        "notation",
-        before="call:",
-        after="{",
-        ends=("<tool_call|>",),
-        quote='<|"|>',
-    ),
-    Dialect(
-        "functiongemma",
-        ("<start_function_call>",),
-        "notation",
-        before="call:",
-        after="{",
-        ends=("<end_function_call>",),
-        quote="<escape>",
-    ),
-    # Granite 3: `granite_tool_parser`; Nemotron Nano 2: `nemotron_nano_v2_tool_parser`.
-    Dialect("granite", ("<|tool_call|>", "<tool_call>"), "objects"),
-    Dialect("nemotron", ("<TOOLCALL>",), "objects", closes=("</TOOLCALL>",)),
-    # InternLM 2: `internlm2_tool_parser`; Command A: `cohere_command_tool_parser`.
-    Dialect("internlm", ("<|action_start|><|plugin|>",), "objects", closes=("<|action_end|>",)),
+    # Gemma 4: `gemma4_tool_parser`.
+    Dialect("gemma4", ("<|tool_call>",), "notation", before="call:", after="{", ends=("<tool_call|>",)),
+    # Command A: `cohere_command_tool_parser`.
     Dialect("cohere", ("<|START_ACTION|>",), "objects", closes=("<|END_ACTION|>",)),
     # LFM2: `lfm2_tool_parser`; Llama 4: `llama4_pythonic_tool_parser`.
     Dialect("lfm2", ("<|tool_call_start|>",), "python", closes=("<|tool_call_end|>",)),
