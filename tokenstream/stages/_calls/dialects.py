@@ -91,6 +91,20 @@ def _invokes(
     )
 
 
+def _deepseek(head: str, after: str, end: str) -> Dialect:
+    """Return a dialect of DeepSeek's marks, with a head behind the mark of a call, and an end of its body."""
+    opening = f"<{_BAR}tool▁call▁begin{_BAR}>"
+    return Dialect(
+        "deepseek",
+        (f"<{_BAR}tool▁calls▁begin{_BAR}>", opening),
+        "json",
+        before=f"{opening}{head}",
+        after=after,
+        ends=(f"{end}<{_BAR}tool▁call▁end{_BAR}>",),
+        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
+    )
+
+
 # Sources, read on 2026-11-26: the parsers in vllm/tool_parsers of vllm-project/vllm and their tests, the
 # detectors in python/sglang/srt/function_call of sgl-project/sglang, and the templates and cards of models
 # that they name. docs/guides/tool-calls/in-text.md lists the models and the options of the servers.
@@ -114,25 +128,9 @@ DIALECTS: tuple[Dialect, ...] = (
     # DeepSeek V3.2 (`function_calls`) and V4 (`tool_calls`): `deepseekv32_detector`, `deepseekv4_detector`.
     _invokes("dsml", _DSML, (f"{_DSML}function_calls", f"{_DSML}tool_calls"), trims=False),
     # DeepSeek V3 and R1: `deepseekv3_tool_parser`.
-    Dialect(
-        "deepseek",
-        (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>"),
-        "json",
-        before=f"<{_BAR}tool▁call▁begin{_BAR}>function<{_BAR}tool▁sep{_BAR}>",
-        after="```json",
-        ends=(f"```<{_BAR}tool▁call▁end{_BAR}>",),
-        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
-    ),
+    _deepseek(f"function<{_BAR}tool▁sep{_BAR}>", "```json", "```"),
     # DeepSeek V3.1: `deepseekv31_tool_parser`.
-    Dialect(
-        "deepseek",
-        (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>"),
-        "json",
-        before=f"<{_BAR}tool▁call▁begin{_BAR}>",
-        after=f"<{_BAR}tool▁sep{_BAR}>",
-        ends=(f"<{_BAR}tool▁call▁end{_BAR}>",),
-        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
-    ),
+    _deepseek("", f"<{_BAR}tool▁sep{_BAR}>", ""),
     # Kimi K2, whose ids are `functions.NAME:NUMBER`: `kimik2_detector`, the model's tool_call_guidance.md.
     Dialect(
         "kimi",
