@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.support.either import Each, inside, run_in
 from tokenstream import Retry, aconnect, connect, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport
@@ -78,25 +79,19 @@ class Provider:
         question = {"messages": [{"role": "user", "content": "?"}], "stream": True}
         asked: Any = {"json": {"model": "m", "input": "?", "background": True, **question}, "retry": retry}
 
+        connects, client = (connect, httpx.Client) if world == "sync" else (aconnect, httpx.AsyncClient)
+        pieces: list[str] = []
+
         async def read() -> Any:
-            async with aconnect(url, client=httpx.AsyncClient(transport=transport), **asked) as stream:
+            async with inside(connects(url, client=client(transport=transport), **asked)) as stream:
                 try:
-                    async for piece in stream.text:
+                    async for piece in Each(stream.text):
                         pieces.append(piece)
                 except StreamError as error:
                     return stream, error
             return stream, None
 
-        pieces: list[str] = []
-        if world != "sync":
-            stream, error = anyio.run(read, backend=world)
-            return "".join(pieces), error, stream.attempts
-        with connect(url, client=httpx.Client(transport=transport), **asked) as stream:
-            try:
-                pieces.extend(stream.text)
-                error = None
-            except StreamError as failure:
-                error = failure
+        stream, error = run_in(world, read)
         return "".join(pieces), error, stream.attempts
 
 

@@ -12,11 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
 
+_END = object()
+
+
 def run_in(colour: str, program: Callable[..., Awaitable[Any]], *args: Any) -> Any:
     """Run a program on trio for "trio", without an event loop for "sync", and else on asyncio."""
     if colour == "sync":
         return at_once(program(*args))
     return anyio.run(program, *args, backend="trio" if colour == "trio" else "asyncio")
+
+
+def read_whole(colour: str, make_stream: Callable[[], Any]) -> Any:
+    """Read a stream to its end inside its block; return the stream, whose message is whole."""
+
+    async def read() -> Any:
+        async with inside(make_stream()) as stream:
+            await got(stream.final())
+        return stream
+
+    return run_in(colour, read)
 
 
 def at_once(program: Any) -> Any:
@@ -57,6 +71,7 @@ class Each:
     async def __anext__(self) -> Any:
         if self._is_async:
             return await self._items.__anext__()
-        for item in self._items:
-            return item
-        raise StopAsyncIteration
+        item = next(self._items, _END)
+        if item is _END:
+            raise StopAsyncIteration
+        return item
