@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from tests.recovery.attempts import in_each_world
-from tests.support.either import got, inside, run_in
+from tests.support.either import connect_in, got, inside, run_in
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Route, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream import Retry, Route, Stream, connect, resilient, tap, testing
 from tokenstream.errors import (
     ConnectError,
     OutputIncomplete,
@@ -71,7 +71,7 @@ def failed(
 
     async def main() -> Any:
         async with inside(make_client(transport=httpx.MockTransport(handler))) as client:
-            connects = connect if world == "sync" else aconnect
+            connects = connect_in(world)
             stream = connects(url, client=client, retry=make_retry(client), **options)
             with pytest.raises(StreamError) as caught:
                 async with inside(stream):

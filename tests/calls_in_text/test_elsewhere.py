@@ -17,7 +17,7 @@ from tests.recovery.routes.providers import Behaviour, Provider
 from tests.session import servers
 from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
-from tests.support.either import read_whole
+from tests.support.either import connect_in, read_whole
 from tokenstream import (
     MisuseError,
     Retry,
@@ -26,8 +26,6 @@ from tokenstream import (
     Session,
     Stream,
     Tools,
-    aconnect,
-    connect,
     resilient,
     testing,
 )
@@ -104,8 +102,8 @@ def other() -> str:
 
 def asked(route: Route, *, is_async: bool, **options: Any) -> Message:
     """Return the whole answer of a route."""
-    connects = aconnect if is_async else connect
-    message: Message = read_whole("async" if is_async else "sync", lambda: connects(route, **options)).message
+    colour = "async" if is_async else "sync"
+    message: Message = read_whole(colour, lambda: connect_in(colour)(route, **options)).message
     return message
 
 

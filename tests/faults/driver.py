@@ -12,9 +12,8 @@ import httpx
 import pytest
 
 from tests.support import wire
-from tests.support.either import Each, inside, run_in
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import Loopback
-from tokenstream import aconnect, connect
 from tokenstream.departures import Departure
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, TextDelta
@@ -71,7 +70,7 @@ def read(
     async def main() -> Outcome:
         async with nullcontext() if client is None else inside(make_client(**client)) as own:
             asked = options if own is None else {**options, "client": own}
-            stream = (connect if colour == "sync" else aconnect)(url, **asked)
+            stream = connect_in(colour)(url, **asked)
             return await _read(stream, server, on_text, patience)
 
     outcome: Outcome = run_in(colour, main)

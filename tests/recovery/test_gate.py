@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.support.either import Each, inside, run_in
-from tokenstream import Retry, aconnect, connect, testing
+from tests.support.either import Each, connect_in, inside, run_in
+from tokenstream import Retry, aconnect, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport
 
@@ -79,11 +79,13 @@ class Provider:
         question = {"messages": [{"role": "user", "content": "?"}], "stream": True}
         asked: Any = {"json": {"model": "m", "input": "?", "background": True, **question}, "retry": retry}
 
-        connects, client = (connect, httpx.Client) if world == "sync" else (aconnect, httpx.AsyncClient)
+        make_client: Any = httpx.Client if world == "sync" else httpx.AsyncClient
         pieces: list[str] = []
 
         async def read() -> Any:
-            async with inside(connects(url, client=client(transport=transport), **asked)) as stream:
+            async with inside(
+                connect_in(world)(url, client=make_client(transport=transport), **asked)
+            ) as stream:
                 try:
                     async for piece in Each(stream.text):
                         pieces.append(piece)

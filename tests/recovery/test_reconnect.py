@@ -11,9 +11,9 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support import wire
-from tests.support.either import Each, inside, run_in
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk, sized
-from tokenstream import Retry, aconnect, connect
+from tokenstream import Retry, connect
 from tokenstream.errors import PositionLost, StreamError, StreamInterrupted
 from tokenstream.events import Resumed, TextDelta
 from tokenstream.stages import Reorder
@@ -31,7 +31,7 @@ END = wire.chat({}, "stop") + wire.DONE
 def read(world: str, server: Loopback, retry: Retry = AGAIN, **options: Any) -> tuple[list[Any], Any]:
     """Return the events of a GET, and what came of it: the stream, or its error."""
     events: list[Any] = []
-    connects = connect if world == "sync" else aconnect
+    connects = connect_in(world)
 
     async def main() -> Any:
         async with inside(connects(server.url, method="GET", retry=retry, **options)) as stream:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
-from tests.support.either import read_whole
+from tests.support.either import connect_in, read_whole
 from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, resilient, testing
+from tokenstream import Checkpoint, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
 
@@ -185,7 +185,7 @@ def test_connect_asks_for_the_rest_itself(format: str, colour: str) -> None:
     with Loopback(*scripts) as server:
         url = server.url + "/v1/responses"
         asked: dict[str, Any] = {"json": {"stream": True}, "headers": {"x-key": "k"}}
-        connects = connect if colour == "sync" else aconnect
+        connects = connect_in(colour)
         message = read_whole(colour, lambda: connects(url, retry=Retry(wait=0), **asked)).message
     first, second = server.requests
 

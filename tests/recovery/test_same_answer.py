@@ -14,10 +14,10 @@ from starlette.routing import Mount, Route
 
 from tests.recovery.attempts import in_each_world
 from tests.relay.tokenstream.support import END, frame, line
-from tests.support.either import got, inside, run_in
+from tests.support.either import connect_in, got, inside, run_in
 from tests.support.served import by_uvicorn
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Retry, aconnect, connect, relay
+from tokenstream import AsyncStream, Retry, connect, relay
 from tokenstream.errors import PositionLost, StreamError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _read(world: str, url: str, protocol: str = "tokenstream") -> tuple[str, Str
     }
 
     async def main() -> tuple[str, StreamError | None]:
-        async with inside((connect if world == "sync" else aconnect)(url, **options)) as stream:
+        async with inside(connect_in(world)(url, **options)) as stream:
             try:
                 return (await got(stream.final())).text, None
             except StreamError as error:

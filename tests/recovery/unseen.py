@@ -11,8 +11,8 @@ import anyio
 import httpx
 
 from tests.recovery.continuing import last_words
-from tests.support.either import Each, got, inside, run_in
-from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, connect, testing
+from tests.support.either import Each, connect_in, got, inside, run_in
+from tokenstream import AsyncStream, Message, Retry, Stream, testing
 from tokenstream.errors import StreamError
 
 URLS = {
@@ -96,7 +96,9 @@ class Harbour:
     def ask(self, retry: Retry, *, is_async: bool) -> Any:
         """Return the unread stream of the first request."""
         client = self.client(is_async=is_async)
-        return (aconnect if is_async else connect)(self.url, json=self.payload, client=client, retry=retry)
+        return connect_in("async" if is_async else "sync")(
+            self.url, json=self.payload, client=client, retry=retry
+        )
 
     async def _answer_async(self, request: httpx.Request) -> httpx.Response:
         await anyio.lowlevel.checkpoint()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tokenstream import aconnect, connect
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
@@ -20,6 +22,13 @@ def run_in(colour: str, program: Callable[..., Awaitable[Any]], *args: Any) -> A
     if colour == "sync":
         return at_once(program(*args))
     return anyio.run(program, *args, backend="trio" if colour == "trio" else "asyncio")
+
+
+def connect_in(colour: str) -> Callable[..., Any]:
+    """Return `connect` for "sync", and else `aconnect`."""
+    if colour == "sync":
+        return connect
+    return aconnect
 
 
 def read_whole(colour: str, make_stream: Callable[[], Any]) -> Any:

@@ -13,8 +13,8 @@ from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, DURATION, TOKENS
 from tests.otel.observe.test_faults import Raises
 from tests.recovery.routes.providers import Behaviour, Provider
-from tests.support.either import read_whole
-from tokenstream import Retry, Route, aconnect, connect, resilient
+from tests.support.either import connect_in, read_whole
+from tokenstream import Retry, Route, aconnect, resilient
 from tokenstream.errors import StreamError
 from tokenstream.otel import observe
 
@@ -35,9 +35,7 @@ def _ask(world: str, first: Provider, *others: Provider, backend: Backend, **opt
         routes = [other.route(is_async=is_async) for other in others]
         retry = Retry(routes=routes, wait=lambda _: 0.02, **options)
         client = first.client(is_async=is_async)
-        stream = (aconnect if is_async else connect)(
-            first.url, json=first.payload, client=client, retry=retry
-        )
+        stream = connect_in(world)(first.url, json=first.payload, client=client, retry=retry)
         return observe(stream, **backend.takes)
 
     read_whole(world, prepare)

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import httpx
 
-from tests.support.either import Each, inside, run_in
-from tokenstream import Message, aconnect, connect, testing
+from tests.support.either import Each, connect_in, inside, run_in
+from tokenstream import Message, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport, Retry, Route
 
@@ -287,9 +287,7 @@ def _read(world: str, asked: str | Route, retry: Retry, view: str, options: dict
     async def main() -> Read:
         given: list[Any] = []
         error = None
-        async with inside(
-            (connect if world == "sync" else aconnect)(asked, retry=retry, **options)
-        ) as stream:
+        async with inside(connect_in(world)(asked, retry=retry, **options)) as stream:
             try:
                 async for piece in Each(getattr(stream, view)):
                     given.append(piece)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
-from tests.support.either import read_whole
+from tests.support.either import connect_in, read_whole
 from tokenstream import Message, Purse, Retry, Route, Stream, Usage, aconnect, connect, relay, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stages import Budget
@@ -120,10 +120,10 @@ class TestThePricesOfTheTable:
         """With a retry and without one."""
         counted = testing.script().text("Hi").usage(input_tokens=1000, output_tokens=100).finish()
 
-        connects, kind = (connect, httpx.Client) if world == "sync" else (aconnect, httpx.AsyncClient)
+        kind: Any = httpx.Client if world == "sync" else httpx.AsyncClient
 
         def ask(retry: Retry | None) -> Any:
-            return connects(OPENAI, json=question(), client=playing(counted, kind), retry=retry)
+            return connect_in(world)(OPENAI, json=question(), client=playing(counted, kind), retry=retry)
 
         for retry in (None, Retry()):
             cost = read_whole(world, partial(ask, retry)).cost

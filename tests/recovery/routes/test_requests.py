@@ -11,7 +11,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
-from tests.support.either import read_whole
+from tests.support.either import connect_in, read_whole
 from tokenstream import Deadlines, Retry, Route, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamStalled
 from tokenstream.recovery import Attempt
@@ -213,7 +213,7 @@ def test_an_exception_of_the_first_payload_function_is_raised_as_it_is(
 
     route = provider.route(is_async=world != "sync")
     route.json = write
-    stream = (connect if world == "sync" else aconnect)(route, **policy)
+    stream = connect_in(world)(route, **policy)
     with pytest.raises(LookupError, match="no prompt"):
         read_whole(world, lambda: stream)
     assert stream.message.ending == "stopped"
