@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import chunkings
 from tests.support.beside import needs_recordings
-from tests.support.reading import aread, read
+from tests.support.reading import read
 from tests.support.recordings import Recorded, folder_of, of_native_routes, ours, series_of, shared
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
@@ -130,17 +130,6 @@ def test_a_real_stream_in_small_chunks_gives_what_was_recorded(recorded: Recorde
     for name, chunks in chunkings.several(recorded.body, recorded.name).items():
         if name in _SMALL:
             _compare(recorded, read(chunks))
-
-
-@pytest.mark.anyio
-@needs_recordings
-@pytest.mark.parametrize("recorded", sampled(_SHARED, one_in=12, slow_one_in=4), ids=_ids)
-async def test_a_real_stream_gives_the_same_asynchronously(recorded: Recorded) -> None:
-    """`AsyncStream` sees in a real stream exactly what `Stream` sees."""
-    _compare(recorded, await aread([recorded.body]))
-    chunks = chunkings.seeded(recorded.body, recorded.name)
-
-    assert read(chunks).seen() == (await aread(chunks)).seen()
 
 
 def _expectation(message: Message) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from tests.support import chunkings, wire
 from tests.support.effort import in_steps
 from tests.support.prefix import Prefix, Said
-from tests.support.reading import Reading, aread, read
+from tests.support.reading import Reading, read
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
 from tests.support.texts import pieces_of
@@ -284,20 +284,6 @@ def test_a_transport_that_breaks_at_any_byte_keeps_what_a_cut_keeps(name: str) -
     length = len(_STREAMS[name][1])
     for cut in range(zlib.crc32(name.encode()) % 3, length + 1, 3 * in_steps(11, length // 3)):
         _check_break(name, cut)
-
-
-@pytest.mark.few_rows(3)
-@pytest.mark.anyio
-@pytest.mark.parametrize("name", _HAND_MADE)
-async def test_a_cut_means_the_same_asynchronously(name: str) -> None:
-    """`AsyncStream` gives the events, message and error that `Stream` gives, of a cut and of a break."""
-    body = _STREAMS[name][1]
-    for cut in _sample(name, 8):
-        chunks = chunkings.seeded(body[:cut], cut, cuts=5)
-        cause = ConnectionResetError("reset")
-
-        assert read(chunks).seen() == (await aread(chunks)).seen()
-        assert read(chunks, breaks_with=cause).seen() == (await aread(chunks, breaks_with=cause)).seen()
 
 
 def test_a_tool_call_that_was_cut_is_kept_but_not_complete() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 
 from tests.support.wire import chat, chat_call, sse
 from tokenstream import Retry, Stream, connect, testing
-from tokenstream.errors import StreamError
+from tokenstream.errors import ProviderError, StreamError
 
 SCRIPT = testing.script().text("Sent.").tool_call("send", {"to": "Mia"}).usage(output_tokens=7).finish()
 ERRORS: dict[str, list[bytes]] = {
@@ -50,6 +50,30 @@ def test_an_error_never_has_a_complete_partial(format: Any, error: bytes) -> Non
         if is_whole and "data_after_end" not in stream.departures:
             assert 1 == stream.departures["error_after_finish"].count
     assert {True, False} == seen
+
+
+class APIError(Exception):
+    """Stands for what an SDK raises in place of an error event."""
+
+    body: ClassVar[Any] = {"error": {"message": "m", "type": "server_error"}}
+
+
+@pytest.mark.parametrize(("format", "ending"), [("openai-chat", "complete"), ("gemini", "failed")])
+def test_what_an_sdk_raises_behind_the_finish_reason_is_an_error_of_the_provider(
+    format: Any, ending: str
+) -> None:
+    """It takes nothing from a whole answer, and is raised where text may follow a finish reason."""
+
+    def events() -> Iterator[bytes]:
+        yield from [each for each in SCRIPT.chunks(format) if b"[DONE]" not in each]
+        raise APIError
+
+    stream = Stream(events(), format=format)
+    failure = _read(stream)
+
+    assert (ending, ending == "failed") == (stream.message.ending, isinstance(failure, ProviderError))
+    assert ("error_after_finish" in stream.departures) is (failure is None)
+    assert "broken_after_finish" not in stream.departures
 
 
 @pytest.mark.parametrize("mode", ["auto", "restart"])

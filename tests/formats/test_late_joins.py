@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tokenstream import AsyncStream, Stream, testing
+from tokenstream import Stream, testing
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -42,13 +42,6 @@ def test_the_pieces_are_those_that_came() -> None:
 
     assert "there you all" == "".join(stream.text).strip()
     assert TEXT == stream.message.text
-
-
-@pytest.mark.anyio
-async def test_an_async_stream_joins_alike() -> None:
-    chunks = script("openai-responses")
-    for place in range(1, len(chunks) - 1):
-        assert TEXT == (await AsyncStream(chunks[place:], format="openai-responses").final()).text
 
 
 def test_a_text_that_does_not_end_with_what_came_is_an_error() -> None:

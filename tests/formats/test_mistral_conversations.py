@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.formats.told import Told, tell
 from tests.support.formats import MistralConversations
-from tests.support.packages import needed
-from tests.support.recordings import events_of, ours
-from tokenstream import Stream
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import CitationAdded
-
-RECORDED = {each.name: each.body for each in ours() if each.format == "mistral-conversations"}
 
 
 def event(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
@@ -158,23 +151,6 @@ def test_what_is_new_is_passed_on() -> None:
 
     assert ["weather.changed"] == told.unknown
     assert 1 == told.message.provider_data["sky"]
-
-
-@pytest.mark.parametrize("name", RECORDED)
-def test_the_sdks_objects_are_read_like_their_bytes(name: str) -> None:
-    """Each is an event with a name and its payload as `data`."""
-    models: Any = needed("mistralai.client").models
-    events = events_of(name)
-    objects = [
-        models.ConversationEvents.model_validate({"event": event["type"], "data": event}) for event in events
-    ]
-    assert {type(each.data).__name__ for each in objects} >= {"ResponseStartedEvent", "ResponseDoneEvent"}
-
-    of_bytes = Stream([RECORDED[name]]).final()
-    stream = Stream(objects)
-    assert of_bytes.parts == stream.final().parts
-    assert of_bytes.usage == stream.message.usage
-    assert "mistral-conversations" == stream.format
 
 
 def test_a_source_is_shown_before_the_text_goes_on() -> None:

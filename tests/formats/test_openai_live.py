@@ -9,10 +9,8 @@ import pytest
 
 from tests.formats.openai_realtime.payloads import event
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
-from tests.support import chunkings
 from tests.support.formats import OpenAILive
 from tests.support.packages import needed
-from tests.support.reading import read as read_chunks
 from tests.support.recordings import events_of, frames_of, ours
 from tests.support.tables import in_one_test
 from tokenstream import Stream
@@ -48,15 +46,6 @@ def read(*frames: Any) -> Told:
 
 def parts_of(told: Told) -> list[Any]:
     return [*told.message.parts]
-
-
-@in_one_test("name", RECORDED)
-def test_what_the_model_says_is_the_text_of_the_message(name: str) -> None:
-    """It is detected, and read alike however its bytes are cut."""
-    expected = next(each.expected for each in ours() if each.name == name)
-    for chunks in chunkings.several(RECORDED[name], name).values():
-        found = read_chunks(chunks)
-        assert (None, expected["choices"][0]["text"]) == (found.error, found.text())
 
 
 def test_the_audio_is_a_part_beside_the_text() -> None:

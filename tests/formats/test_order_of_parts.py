@@ -43,7 +43,7 @@ def seen(told: Message) -> list[Any]:
 def test_a_text_that_only_the_end_has_stands_in_its_place(way: str, *, tags: bool) -> None:
     """Also where tags have split a text, a citation names one, or a relay passes all on."""
     expected = Stream(WHOLE, reasoning_tags=tags).final()
-    stream = Stream(LATE, reasoning_tags=tags)
+    stream: Any = Stream(LATE, reasoning_tags=tags)
     if way == "shared":
         stream, _ = stream.tee(2)
     elif way == "relay":

@@ -8,10 +8,8 @@ import pytest
 
 from tests.formats.openai_realtime.payloads import event
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
-from tests.support import chunkings
 from tests.support.formats import Transcription
 from tests.support.packages import needed
-from tests.support.reading import read as read_chunks
 from tests.support.recordings import events_of, frames_of, ours
 from tests.support.tables import in_one_test
 from tokenstream import Stream
@@ -47,15 +45,6 @@ def file(*texts: str) -> list[dict[str, Any]]:
 def done(text: str, **fields: Any) -> dict[str, Any]:
     """Return the end of a transcript of a file, by Mistral."""
     return {"type": "transcription.done", "model": "m", "text": text, **fields}
-
-
-@in_one_test("name", RECORDED)
-def test_a_transcript_is_the_text_of_the_message(name: str) -> None:
-    """It is detected, and read alike however its bytes are cut."""
-    said = next(each.expected for each in ours() if each.name == name)
-    for chunks in chunkings.several(RECORDED[name], name).values():
-        found = read_chunks(chunks)
-        assert (None, said["choices"][0]["text"]) == (found.error, found.text())
 
 
 def test_segments_speakers_and_languages_are_kept_beside_the_text() -> None:

@@ -201,7 +201,7 @@ class TestAPurse:
         [
             (lambda _: None, MisuseError, "needs a cost"),
             (lambda _: -1.0, MisuseError, "0 or more"),
-            (lambda _: {}["m"], KeyError, "m"),
+            (lambda _: dict[str, float]()["m"], KeyError, "m"),
         ],
     )
     def test_needs_a_cost_before_anything_is_sent(self, cost: Any, error: Any, words: str) -> None:

@@ -133,7 +133,7 @@ def test_the_money_for_all_attempts_is_for_all_legs() -> None:
 
     client = httpx.Client(transport=httpx.MockTransport(Server(LEGS)))
     route = Route(URL, json=ASKED, client=client, price=price)
-    with resilient(lambda: (_ for _ in ()), Retry(routes=[route], pauses=8, most=30.0)) as stream:
+    with connect(route, retry=Retry(pauses=8, most=30.0)) as stream:
         message = stream.final()
     assert ("pause", "Retry.most is used up") == (message.finish_reason, stream.pauses[-1].why)
 

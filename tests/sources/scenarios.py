@@ -206,8 +206,8 @@ def gives_each_event_at_once(opener: Opener, body: Body, framing: str) -> None:
             gate.set()
             pieces.append(next(text))
         gates[-1].set()
-        stream.final()
 
+        assert (body.message, {}) == (stream.final(), dict(stream.departures))
     assert list(body.pieces) == pieces
 
 
@@ -333,8 +333,8 @@ async def gives_each_event_at_once_async(opener: AsyncOpener, body: Body, framin
                 gate.set()
                 pieces.append(await anext(text))
             gates[-1].set()
-            await stream.final()
 
+            assert (body.message, {}) == (await stream.final(), dict(stream.departures))
     assert list(body.pieces) == pieces
 
 

@@ -28,7 +28,6 @@ __all__ = [
     "Garbage",
     "Openers",
     "Reading",
-    "Saying",
     "on_asyncio",
 ]
 
@@ -79,23 +78,8 @@ class _Opened:
             metafunc.parametrize("framing", self.framings)
 
 
-class Saying(_Opened):
-    """A stream of the SDK says what its bytes say."""
-
-    def test_a_stream_of_the_sdk_gives_what_its_bytes_give(self, opener: Opener, body: Body) -> None:
-        """Same pieces, same message, nothing to remark: of the response beneath, or of the objects."""
-        scenarios.gives_what_plain_bytes_give(opener, body)
-
-    @on_asyncio
-    async def test_an_async_stream_of_the_sdk_gives_what_its_bytes_give(
-        self, async_opener: AsyncOpener, body: Body
-    ) -> None:
-        """The same for `async for`, also where it is awaited first."""
-        await scenarios.gives_what_plain_bytes_give_async(async_opener, body)
-
-
-class Reading(Saying):
-    """A stream of the SDK says what its bytes say, and so does a tap of it."""
+class Reading(_Opened):
+    """A tap of a stream of the SDK says what its bytes say."""
 
     items: ClassVar[str]
     """What the full names of the classes of the SDK's objects begin with."""

@@ -10,10 +10,9 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CLAUDE, FRAMINGS, Opener
-from tests.sources.sdks import AtOnce, Garbage, Saying
+from tests.sources.sdks import AtOnce, Garbage
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
-from tests.support.recordings import Recorded, ours
 from tests.support.wire import sse
 from tokenstream import Stream
 from tokenstream.errors import ProviderError
@@ -164,7 +163,7 @@ OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
 ASYNC_OBSERVED = {"observed create": _async_observed, "observed helper": _async_observed_helper}
 
 
-class TestStreams(Saying, AtOnce, Garbage):
+class TestStreams(AtOnce, Garbage):
     """What holds for any SDK: of the response beneath, and of the objects that others pass on."""
 
     openers = {name: (opener, CLAUDE) for name, opener in (OPENERS | OBSERVED).items()}  # noqa: RUF012
@@ -178,21 +177,6 @@ class TestStreams(Saying, AtOnce, Garbage):
 def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
     """A manager sends its request at the first read; the SDK's exception is told as ours."""
     scenarios.raises_what_a_status_means(opener)
-
-
-def _name(recorded: Recorded) -> str:
-    return recorded.name
-
-
-@pytest.mark.parametrize("opener", OBSERVED.values(), ids=OBSERVED)
-@pytest.mark.parametrize("recorded", [each for each in ours() if each.format == "anthropic"], ids=_name)
-def test_the_objects_of_each_recording_give_the_message_of_its_bytes(
-    recorded: Recorded, opener: Opener
-) -> None:
-    """Thinking, citations, server tools, refusals: nothing is lost on the way through the SDK."""
-    expected = Stream(recorded.body).final()
-    with Loopback(chunked([recorded.body])) as server, opener(server.url) as source:
-        assert expected == Stream(source).final()
 
 
 def test_an_error_event_that_the_sdk_raises_is_the_provider_speaking() -> None:

@@ -14,7 +14,7 @@ from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, Body
 from tests.support.aws_eventstream import chunk, converse, event, exception, invoke
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
-from tests.support.recordings import Recorded, ours
+from tests.support.recordings import OURS
 from tokenstream import AsyncStream, Stream, tap
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StatusError, StreamTruncated
 
@@ -197,33 +197,6 @@ def test_a_wrong_checksum_is_an_error_of_the_protocol() -> None:
 
 
 @pytest.mark.parametrize("body", [CONVERSE, INVOKE], ids=["converse", "invoke"])
-def test_the_objects_of_boto3_give_what_the_bytes_give(body: Body) -> None:
-    """What a wrapper hides, an observability library's say, is taken from the objects that it yields."""
-    opener = converse_stream if body is CONVERSE else invoke_stream
-    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
-        stream = Stream(each for each in source)
-        message = stream.final()
-
-    assert body.message == message
-    assert body.format == stream.format
-    assert {} == dict(stream.departures)
-
-
-OURS = [recorded for recorded in ours() if recorded.format.startswith("bedrock")]
-
-
-@pytest.mark.parametrize("recorded", OURS, ids=lambda recorded: recorded.name)
-def test_boto3_reads_the_recordings_as_we_do(recorded: Recorded) -> None:
-    """Its objects, after its own parsing of the same bytes, add up to the same message."""
-    opener = converse_stream if recorded.format == "bedrock-converse" else invoke_stream
-    with Loopback(sized(recorded.body)) as server, opener(server.url) as source:
-        message = Stream(list(source)).final()
-
-    assert Stream(recorded.body).final() == message
-    assert "complete" == message.ending
-
-
-@pytest.mark.parametrize("body", [CONVERSE, INVOKE], ids=["converse", "invoke"])
 def test_a_tapped_stream_gives_boto3s_own_objects(body: Body) -> None:
     """The loop goes on as before; the message stands beside it."""
     opener = converse_stream if body is CONVERSE else invoke_stream
@@ -262,16 +235,16 @@ def test_a_response_that_is_tapped_whole_is_refused(name: str) -> None:
 
 ASKED: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Why?"}]}
 SIGNED = {"aws_access_key": "made-up", "aws_secret_key": "made-up", "aws_region": "us-east-1"}
-(CLAUDE,) = [recorded for recorded in OURS if recorded.name == "bedrock-invoke/claude"]
+CLAUDE = (OURS / "bedrock-invoke/claude.eventstream").read_bytes()
 
 
 @pytest.mark.slow
 def test_anthropics_client_for_bedrock_is_read_from_its_binary_body() -> None:
     """Its stream objects have the response beneath them; tapped ones see the same."""
     anthropic = needed("anthropic")
-    expected = Stream(CLAUDE.body).final()
+    expected = Stream(CLAUDE).final()
     with (
-        Loopback(sized(CLAUDE.body, headers=[("Connection", "close")])) as server,
+        Loopback(sized(CLAUDE, headers=[("Connection", "close")])) as server,
         anthropic.AnthropicBedrock(base_url=server.url, max_retries=0, **SIGNED) as own,
     ):
         with Stream(own.messages.create(**ASKED, stream=True)) as stream:
@@ -286,14 +259,14 @@ def test_anthropics_client_for_bedrock_is_read_from_its_binary_body() -> None:
 async def test_anthropics_asynchronous_client_for_bedrock_is_read_so_too() -> None:
     """The answer is the same."""
     anthropic = needed("anthropic")
-    with Loopback(sized(CLAUDE.body)) as server:
+    with Loopback(sized(CLAUDE)) as server:
         async with (
             anthropic.AsyncAnthropicBedrock(base_url=server.url, max_retries=0, **SIGNED) as own,
             AsyncStream(own.messages.create(**ASKED, stream=True)) as stream,
         ):
             message = await stream.final()
 
-    assert Stream(CLAUDE.body).final() == message
+    assert Stream(CLAUDE).final() == message
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, Opener, client_context
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, client_context
 from tests.support.loopback import Loopback, chunked, head, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
@@ -39,12 +39,6 @@ def _urllib(url: str) -> Generator[Any]:
 
 
 OPENERS = [pytest.param(_http_client, id="http.client"), pytest.param(_urllib, id="urllib")]
-
-
-@pytest.mark.parametrize("opener", OPENERS)
-def test_a_response_gives_what_its_bytes_give(opener: Opener) -> None:
-    """The source is its body: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, CHAT)
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

@@ -116,18 +116,6 @@ each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 each_async_opener = pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
 
 
-@each_opener
-def test_a_response_gives_what_its_bytes_give(opener: Opener) -> None:
-    """The source is its body: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, CHAT)
-
-
-@each_async_opener
-async def test_an_async_response_gives_what_its_bytes_give(opener: AsyncOpener) -> None:
-    """The source is its body, also where it is awaited or entered first."""
-    await scenarios.gives_what_plain_bytes_give_async(opener, CHAT)
-
-
 @pytest.mark.parametrize("framing", FRAMINGS)
 @each_opener
 def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:

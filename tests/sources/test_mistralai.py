@@ -12,10 +12,8 @@ from tests.sources import scenarios
 from tests.sources.scenarios import FRAMINGS, Body
 from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, on_asyncio
 from tests.stream.bodies import chunk
-from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
-from tests.support.wire import DONE, sse
-from tokenstream import Stream
+from tests.support.wire import DONE
 
 client_module = needed("mistralai.client")
 
@@ -97,7 +95,6 @@ OPENED = {
 ASYNC_OPENED = {
     f"{way}, {name}": (opener, body) for way, opener in ASYNC_OPENERS.items() for name, body in BODIES.items()
 }
-each_body = pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 
 
 class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
@@ -113,39 +110,3 @@ class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
 async def test_a_refused_request_is_a_status_error() -> None:
     """Where the stream awaits the request, the SDK's exception is told as ours."""
     await scenarios.raises_what_a_status_means_async(_async_unawaited)
-
-
-def _seen(events: Any) -> Generator[Any]:
-    """Stand for a tool that observes: a generator around the SDK's stream."""
-    yield from events
-
-
-@contextmanager
-def _observed(url: str) -> Generator[Any]:
-    with _entered(url) as stream:
-        yield _seen(stream)
-
-
-@each_body
-def test_a_generator_around_the_stream_gives_the_same(body: Body) -> None:
-    """The payloads are taken out of the events that the SDK makes."""
-    scenarios.gives_what_plain_bytes_give(_observed, body)
-
-
-# The SDK loads a package for this that asks for what Python 3.14 has removed.
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:ast:DeprecationWarning")
-def test_the_stream_of_a_conversation_is_read() -> None:
-    """Its events have names, and a vocabulary of their own."""
-    events: dict[str, dict[str, Any]] = {
-        "conversation.response.started": {"conversation_id": "conv_1"},
-        "message.output.delta": {"id": "msg_1", "content": "Hi"},
-        "conversation.response.done": {"usage": {}},
-    }
-    frames = [sse({"type": kind, **fields}, event=kind) for kind, fields in events.items()]
-    with Loopback(chunked(frames)) as server, _client(server.url) as client:
-        source = client.beta.conversations.start_stream(inputs="Hi", model="m")
-        with Stream(source) as stream:
-            assert "Hi" == stream.final().text
-
-    assert "mistral-conversations" == stream.format

@@ -10,7 +10,7 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, FRAMINGS, Opener
-from tests.sources.sdks import AtOnce, Garbage, Saying
+from tests.sources.sdks import AtOnce, Garbage
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -170,7 +170,7 @@ OBSERVED = {"observed create": _observed, "observed helper": _observed_helper}
 ASYNC_OBSERVED = {"observed create": _async_observed}
 
 
-class TestStreams(Saying, AtOnce, Garbage):
+class TestStreams(AtOnce, Garbage):
     """What holds for any SDK: of the response beneath, and of the objects that others pass on."""
 
     openers = {name: (opener, CHAT) for name, opener in (OPENERS | OBSERVED).items()}  # noqa: RUF012

@@ -35,12 +35,6 @@ def _urllib3(url: str) -> Generator[Any]:
 OPENERS = [pytest.param(_requests, id="requests"), pytest.param(_urllib3, id="urllib3")]
 
 
-@pytest.mark.parametrize("opener", OPENERS)
-def test_a_response_gives_what_its_bytes_give(opener: Opener) -> None:
-    """The source is its body: same pieces, same message, nothing to remark."""
-    scenarios.gives_what_plain_bytes_give(opener, CHAT)
-
-
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("opener", OPENERS)
 def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:

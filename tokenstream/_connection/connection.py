@@ -504,8 +504,7 @@ class Connection:
             format.conclude()
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
-        cut_message = self._cut_message
-        if self.error is None and not self.finished and (format.finished or cut_message):
+        if self.error is None and not self.finished and (format.finished or self._cut_message):
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -514,15 +513,14 @@ class Connection:
         self.error = format.first_frames.explain(format.error, format)
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
             self._note_if_not_streamed()
-        if self.error is None and cut_message:
+        if self.error is None and self._cut_message:
             format.note("broken_after_finish")
         return events
 
     def _find_missing_answer_error(self) -> StreamError | None:
         """Return the error if the frames are of another format, or only say that an answer has ended."""
         format = self.format
-        mismatch = format.first_frames.find_mismatch(format)
-        if mismatch is not None:
+        if (mismatch := format.first_frames.find_mismatch(format)) is not None:
             return mismatch
         if not format.first_frames.is_proven:
             # A beginning is not an answer: the server has lost it.
@@ -537,9 +535,8 @@ class Connection:
         """
         if self.error is not None:
             return None
-        withheld = self.format.withheld
-        if withheld is not None:
-            return withheld
+        if self.format.withheld is not None:
+            return self.format.withheld
         stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
         if error is not None and self.format.is_whole:

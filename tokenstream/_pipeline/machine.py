@@ -60,6 +60,7 @@ from tokenstream.departures import Departures
 from tokenstream.errors import (
     MisuseError,
     ProtocolError,
+    ProviderError,
     StreamError,
     StreamInterrupted,
 )
@@ -801,10 +802,13 @@ class Machine:
             self.events_left += connection.abandon()
             # Bytes that are not a payload count as a broken end, too.
             return isinstance(self.error, ProtocolError)
+        if isinstance(cause, ProviderError) and connection.format.is_whole:
+            # An SDK raises what the provider has sent as an event.
+            connection.format.note("error_after_finish")
+            cause = None
         self.events_left += connection.end(broken=cause is not None)
         self.error = connection.error or cause
-        # A failure of the application's own source is raised even after a whole answer.
-        return cause is not None and connection.error is None and not _is_callers_fault(cause)
+        return connection.error is None and cause is not None and _is_of_transport(cause)
 
     def cut(self, now: float) -> None:
         """Stop reading here: drop frames that were not decoded, and events that were held back.
@@ -829,10 +833,8 @@ class Machine:
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
         # The format may have read events that were never returned.
-        all_finished = all(message.finish_reason for message in self.accumulator.messages)
-        reader_knows_the_end = self.answered or all_finished
         is_whole = self.error is None and self.refusal is None and self.connection.finished
-        if is_whole and reader_knows_the_end:
+        if is_whole and (self.answered or all(each.finish_reason for each in self.accumulator.messages)):
             self.note_departure("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(
@@ -933,9 +935,10 @@ class Machine:
         self.meter.finish(now)
 
 
-def _is_callers_fault(cause: StreamError) -> bool:
-    """Return True if the application's own source failed, such as a generator, not a transport."""
-    return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
+def _is_of_transport(cause: StreamError) -> bool:
+    """Return False for the provider's error, and for that of the application's own source."""
+    own = isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
+    return not own and not isinstance(cause, ProviderError)
 
 
 def _count_first(count: Callable[[Event], object], on_read: Callable[[Any], bool]) -> Callable[[Any], bool]:

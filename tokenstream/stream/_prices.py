@@ -25,15 +25,15 @@ class Tariff(NamedTuple):
     url: str
     adds_cached: bool
     """True if the provider counts cached tokens apart from the input tokens."""
-    before: Usage = Usage()
-    """The token counts of the same request that an earlier attempt has paid for."""
+    before: Usage | None = None
+    """The token counts of the same request that an earlier attempt has paid for; None if there was none."""
 
     def find_cost(self, usage: Usage) -> float | None:
         """Return the cost of token counts beyond those of `before`; None if the table has no price."""
         cost, paid = self._find_cost(usage), self._find_cost(self.before)
         return None if cost is None or paid is None else max(cost - paid, 0.0)
 
-    def _find_cost(self, usage: Usage) -> float | None:
+    def _find_cost(self, usage: Usage | None) -> float | None:
         """Return the cost of token counts; each cached token is counted once, at its own price."""
         if not usage:
             return 0.0

@@ -59,7 +59,7 @@ _NOTHING = rf"""
 _LONGEST = 202
 """The longest data that may say nothing, in bytes."""
 
-_WRAPPED = re.compile(rb"(?:(?:event|id|retry):[^\n]*\n)*data: ?(?:\{|\[DONE\])")
+_WRAPPED = re.compile(rb"(?:(?:event|id|retry):[^\n]*\n){0,8}data: ?(?:\{|\[DONE\])")
 
 PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that only show that the server is alive, whatever their data."""
