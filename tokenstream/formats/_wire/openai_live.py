@@ -138,11 +138,7 @@ class OpenAILive(SessionEvents):
     """True if an answer ends where the server waits for the results of calls; more may follow."""
 
     def __init__(
-        self,
-        *,
-        limits: Limits | None = None,
-        pings: bool = False,
-        session: dict[str, Any] | None = None,
+        self, *, limits: Limits | None = None, pings: bool = False, session: dict[str, Any] | None = None
     ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._session: dict[str, Any] = session or {}

@@ -305,11 +305,6 @@ class Transcription(SessionEvents):
 
 
 _OF_FILES = frozenset(
-    {
-        "transcription.language",
-        "transcription.text.delta",
-        "transcription.segment",
-        "transcription.done",
-    }
+    {"transcription.language", "transcription.text.delta", "transcription.segment", "transcription.done"}
 )
 """Types of events that only transcriptions have."""

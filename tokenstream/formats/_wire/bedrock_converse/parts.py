@@ -369,11 +369,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
     _PART_OPENERS: ClassVar[
         dict[str, Callable[[ConverseBlocks, ConverseBlock, dict[str, Any]], OpenPart]]
-    ] = {
-        "toolUse": _open_tool,
-        "toolResult": _open_result,
-        "image": _open_image,
-    }
+    ] = {"toolUse": _open_tool, "toolResult": _open_result, "image": _open_image}
     _DELTA_READERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, object], bool]]] = {
         "text": _add_text,
         "reasoningContent": _add_reasoning,

@@ -32,16 +32,7 @@ class ChatReasoning:
         content: Reads the other content of the choice.
     """
 
-    __slots__ = (
-        "_content",
-        "_fields",
-        "_key",
-        "_part",
-        "_parts",
-        "_plain_part",
-        "_signed",
-        "_text",
-    )
+    __slots__ = ("_content", "_fields", "_key", "_part", "_parts", "_plain_part", "_signed", "_text")
 
     def __init__(self, content: ChatContent) -> None:
         self._content = content

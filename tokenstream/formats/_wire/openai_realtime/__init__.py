@@ -22,12 +22,7 @@ from tokenstream.formats._kit.parts import WHOLE, worst_of
 from tokenstream.formats._kit.sessions import SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
-from tokenstream.formats._wire.openai_realtime.words import (
-    REMEMBERED_ITEMS,
-    is_event,
-    marks_of,
-    response_of,
-)
+from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,14 +61,7 @@ class OpenAIRealtime(SessionEvents):
         ['Hel']
     """
 
-    __slots__ = (
-        "_answer",
-        "_ended_responses",
-        "_heard",
-        "_open_responses",
-        "_outputs",
-        "_session",
-    )
+    __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
 
     name: ClassVar[str] = "openai-realtime"
     framing: ClassVar[str] = "messages"
