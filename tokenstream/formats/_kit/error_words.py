@@ -62,15 +62,13 @@ KNOWN_TEXTS: dict[ErrorKind, tuple[str, ...]] = {
         # Cohere. "too many tokens: max tokens must be …" is about a parameter; without a colon it is a rate
         # limit.
         r"too many tokens: (?:total number of tokens|size limit exceeded)\b",
-        # llama.cpp, Ollama.
+        # llama.cpp and Ollama; Ollama alone.
         r"(?:the )?request (?:\(\d+ tokens\) )?exceeds the available context size\b",
-        # Ollama.
         r"prompt too long; exceeded (?:max )?context length\b",
         # LM Studio.
         r"the number of tokens to keep from the initial prompt is greater than the context length\b",
-        # SGLang, Together.
+        # SGLang and Together; SGLang alone.
         r"the input \(\d+ tokens\) is longer than the model's context length\b",
-        # SGLang.
         r"requested token count exceeds the model's maximum context length of \d",
         # TGI.
         r"input validation error: `inputs` must have less than \d+ tokens\b",
@@ -122,10 +120,10 @@ def specific_kind(word: str) -> ErrorKind | None:
         code = word.lower().replace("-", "_")
         if code in _KINDS_BY_CODE:
             return _KINDS_BY_CODE[code]
-        kinds = (
-            kind for kind, parts in _PARTS_OF_CODES.items() if any(part in code for part in parts.split())
-        )
-        return next(kinds, None)
+        for kind, parts in _PARTS_OF_CODES.items():
+            if any(map(code.__contains__, parts.split())):
+                return kind
+        return None
     # `re` compiles a pattern at the first error, and keeps it.
     flags = re.IGNORECASE | re.DOTALL
     kinds = (kind for kind, texts in KNOWN_TEXTS.items() for text in texts if re.match(text, word, flags))

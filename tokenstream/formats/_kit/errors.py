@@ -169,7 +169,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
             if flat in _KINDS_BY_WORD:
                 return _KINDS_BY_WORD[flat], None
             for kind, retryable, substrings in _KINDS_BY_SUBSTRING:
-                if any(substring in flat for substring in substrings.split()):
+                if any(map(flat.__contains__, substrings.split())):
                     return kind, retryable
         elif isinstance(word, int | str) and not isinstance(word, bool):
             # A number of three digits is an HTTP status.

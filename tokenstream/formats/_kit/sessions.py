@@ -98,12 +98,7 @@ class SessionParts(Parts):
 
 
 class SessionEvents(Format):
-    """Base of the formats of sessions whose events have types and ids; the last one may come once more.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
-    """
+    """Base of the formats of sessions whose events have types and ids; the last one may come once more."""
 
     __slots__ = ("_failure", "_last", "_last_error")
 
@@ -155,10 +150,7 @@ class SessionEvents(Format):
         return True
 
     def read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of an error event, and report the event as unknown, so that the next is decoded.
-
-        Usually, such an error concerns one of the client's events, and the session goes on.
-        """
+        """Store the error of an error event, and report the event as unknown, so that the next is decoded."""
         self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 

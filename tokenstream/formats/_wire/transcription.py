@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _Reader: TypeAlias = "Callable[[Transcription, dict[str, Any]], None]"
-
-"""The beginning of the types of OpenAI's events about the transcript of one utterance."""
 _READ_FIELDS = (
     "type",
     "event_id",
@@ -120,8 +118,7 @@ class Transcription(SessionEvents):
     @property
     def is_over(self) -> bool:
         """True if an utterance of a session has ended, and none is being spoken or transcribed."""
-        is_quiet = self._ended_last is not None and not self._open and not self._speaking
-        return self._session and is_quiet
+        return self._session and self._ended_last is not None and not (self._open or self._speaking)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that has a delta decoded if it may be the one before it again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+    _ItemReader: TypeAlias = Callable[[RealtimeOutputs, dict[str, Any], dict[str, Any]], object]
+    _ContentReader: TypeAlias = Callable[[RealtimeOutputs, dict[str, Any]], object]
 
 _WORD = re.compile(r"[\w.-]{1,64}")
 """A single word, such as the code of an error."""
@@ -280,21 +283,13 @@ class OpenAIRealtime(SessionEvents):
 
     # -- items and content -----------------------------------------------------
 
-    def _read_item_added(self, payload: dict[str, Any]) -> None:
-        """Read the start of an output item."""
-        self._outputs.start_item(payload, dict_of(payload, "item"))
+    def _read_item(self, payload: dict[str, Any], *, read: _ItemReader) -> None:
+        """Read the start of an output item, or its end, which repeats the whole item."""
+        read(self._outputs, payload, dict_of(payload, "item"))
 
-    def _read_item_done(self, payload: dict[str, Any]) -> None:
-        """Read the end of an output item; the payload repeats the whole item."""
-        self._outputs.end_item(payload, dict_of(payload, "item"))
-
-    def _read_content_added(self, payload: dict[str, Any]) -> None:
-        """Read the start of a content part."""
-        self._outputs.start_content(payload)
-
-    def _read_content_done(self, payload: dict[str, Any]) -> None:
-        """Read the end of a content part, which closes its part of the message."""
-        self._outputs.end_content(payload)
+    def _read_content(self, payload: dict[str, Any], *, read: _ContentReader) -> None:
+        """Read the start of a content part, or its end, which closes its part of the message."""
+        read(self._outputs, payload)
 
     def _read_delta(
         self,
@@ -350,10 +345,10 @@ class OpenAIRealtime(SessionEvents):
         INPUT_TRANSCRIPTION + "failed": _read_unheard,
         "response.created": _read_created,
         "response.done": _read_done,
-        "response.output_item.added": _read_item_added,
-        "response.output_item.done": _read_item_done,
-        "response.content_part.added": _read_content_added,
-        "response.content_part.done": _read_content_done,
+        "response.output_item.added": partial(_read_item, read=RealtimeOutputs.start_item),
+        "response.output_item.done": partial(_read_item, read=RealtimeOutputs.end_item),
+        "response.content_part.added": partial(_read_content, read=RealtimeOutputs.start_content),
+        "response.content_part.done": partial(_read_content, read=RealtimeOutputs.end_content),
         "response.output_text.delta": _read_text,
         "response.output_text.done": _read_whole_content,
         "response.output_audio_transcript.delta": _read_transcript,
