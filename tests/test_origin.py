@@ -6,14 +6,14 @@ import io
 import pickle
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import httpx
 import pytest
 import requests
 
 from tests.recovery.attempts import in_each_world
+from tests.support.either import connect_in, got, inside, run_in
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Route, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream import Retry, Route, Stream, connect, resilient, tap, testing
 from tokenstream.errors import (
     ConnectError,
     OutputIncomplete,
@@ -67,22 +67,18 @@ def failed(
 ) -> Any:
     """Return the stream of an answer that fails, and its error."""
     options: dict[str, Any] = {"json": ASKED, "headers": {"authorization": f"Bearer {SECRET}"}}
-    if world == "sync":
-        with httpx.Client(transport=httpx.MockTransport(handler)) as client:
-            stream = connect(url, client=client, retry=make_retry(client), **options)
-            with pytest.raises(StreamError) as caught, stream:
-                stream.final()
-            return stream, caught.value
+    make_client: Any = httpx.Client if world == "sync" else httpx.AsyncClient
 
     async def main() -> Any:
-        async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
-            stream = aconnect(url, client=client, retry=make_retry(client), **options)
+        async with inside(make_client(transport=httpx.MockTransport(handler))) as client:
+            connects = connect_in(world)
+            stream = connects(url, client=client, retry=make_retry(client), **options)
             with pytest.raises(StreamError) as caught:
-                async with stream:
-                    await stream.final()
+                async with inside(stream):
+                    await got(stream.final())
             return stream, caught.value
 
-    return anyio.run(main, backend=world)
+    return run_in(world, main)
 
 
 @in_each_world

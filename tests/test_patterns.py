@@ -49,11 +49,16 @@ def _pattern_of(search: Any) -> re.Pattern[str]:
     return pattern
 
 
+_compile_element = json_array._compile  # noqa: SLF001 - as above
 MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream._basics.json._block_pattern": _block_pattern(4_300),
-    "tokenstream.framing._json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
-    "tokenstream.framing._json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
-    "tokenstream.framing._json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
+    "tokenstream.framing._json_array._compile": _compile_element(b"%b"),
+    "tokenstream.framing._json_array, after a comma": _compile_element(
+        rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+"
+    ),
+    "tokenstream.framing._json_array, before a comma": _compile_element(
+        rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+"
+    ),
     "tokenstream.formats._registry.path_patterns": None,
     "tokenstream.formats._detect.payloads._compile_nothing": payloads._compile_nothing(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,

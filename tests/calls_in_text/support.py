@@ -77,13 +77,13 @@ def _glm(call: Call) -> str:
     return f"<tool_call>{call.name}\n{values}</tool_call>"
 
 
-def _noted(value: object, quote: str) -> str:
+def _noted(value: object) -> str:
     if isinstance(value, str):
-        return f"{quote}{value}{quote}"
+        return f"{GEMMA_QUOTE}{value}{GEMMA_QUOTE}"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_noted(inner, quote)}" for key, inner in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{_noted(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
-        return f"[{','.join(_noted(inner, quote) for inner in value)}]"
+        return f"[{','.join(_noted(inner) for inner in value)}]"
     return json.dumps(value)
 
 
@@ -181,25 +181,7 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
     ),
     "gemma4": (
         "gemma4",
-        _each(
-            lambda call: f"<|tool_call>call:{call.name}{_noted(call.arguments, GEMMA_QUOTE)}<tool_call|>", ""
-        ),
-    ),
-    "functiongemma": (
-        "functiongemma",
-        _each(
-            lambda call: (
-                f"<start_function_call>call:{call.name}{_noted(call.arguments, '<escape>')}"
-                "<end_function_call>"
-            ),
-            "",
-        ),
-    ),
-    "granite": ("granite", lambda calls: f"<|tool_call|>{_list(calls)}"),
-    "nemotron": ("nemotron", lambda calls: f"<TOOLCALL>{_list(calls)}</TOOLCALL>"),
-    "internlm": (
-        "internlm",
-        lambda calls: f"<|action_start|><|plugin|>\n{_lines(calls, 'parameters')}<|action_end|>",
+        _each(lambda call: f"<|tool_call>call:{call.name}{_noted(call.arguments)}<tool_call|>", ""),
     ),
     "cohere": ("cohere", lambda calls: f"<|START_ACTION|>{_list(calls)}<|END_ACTION|>"),
     "lfm2": ("lfm2", lambda calls: f"<|tool_call_start|>[{_each(_python, ', ')(calls)}]<|tool_call_end|>"),

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import pytest
 from websockets.sync.client import connect as connect_socket
 
@@ -18,6 +17,7 @@ from tests.recovery.routes.providers import Behaviour, Provider
 from tests.session import servers
 from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
+from tests.support.either import connect_in, read_whole
 from tokenstream import (
     MisuseError,
     Retry,
@@ -26,8 +26,6 @@ from tokenstream import (
     Session,
     Stream,
     Tools,
-    aconnect,
-    connect,
     resilient,
     testing,
 )
@@ -104,15 +102,9 @@ def other() -> str:
 
 def asked(route: Route, *, is_async: bool, **options: Any) -> Message:
     """Return the whole answer of a route."""
-
-    async def ask() -> Message:
-        async with aconnect(route, **options) as stream:
-            return await stream.final()
-
-    if is_async:
-        return anyio.run(ask)
-    with connect(route, **options) as stream:
-        return stream.final()
+    colour = "async" if is_async else "sync"
+    message: Message = read_whole(colour, lambda: connect_in(colour)(route, **options)).message
+    return message
 
 
 LEAKING = Behaviour(script=testing.script().text("Hm. ", HERMES).finish("stop"))

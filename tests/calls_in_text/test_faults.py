@@ -101,8 +101,8 @@ def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told
 
 def test_a_missing_comma_in_a_notation_is_added() -> None:
     """Behind a string, whose quote tells where it ends."""
-    text = "<start_function_call>call:look{a:<escape>x<escape>b:<escape>y<escape>n:1}<end_function_call>"
-    events = at_every_cut(text, "functiongemma")
+    text = '<|tool_call>call:look{a:<|"|>x<|"|>b:<|"|>y<|"|>n:1}<tool_call|>'
+    events = at_every_cut(text, "gemma4")
 
     assert [Call("look", {"a": "x", "b": "y", "n": 1})] == calls_of(events)
     assert ["missing_comma"] == repairs_of(events)
@@ -117,13 +117,3 @@ def test_python_without_a_form_in_json_is_read(arguments: str, meant: object) ->
     events = at_every_cut(f"<|tool_call_start|>[look({arguments})]<|tool_call_end|>", "lfm2")
 
     assert [Call("look", {"text": meant})] == calls_of(events)
-
-
-def test_granite_has_two_openings() -> None:
-    """It writes either one, and neither of them has an end."""
-    for opening in ("<|tool_call|>", "<tool_call>"):
-        events = at_every_cut(f'{opening} [{{"name": "look", "arguments": {{}}}}]\nSo.', "granite")
-
-        assert [Call("look", {})] == calls_of(events)
-        assert "So." == text_of(events)
-        assert [] == repairs_of(events)

@@ -20,10 +20,7 @@ AROUND = {
     "mistral": ("[TOOL_CALLS] [{}]", "mistral"),
     "mistral, one": ("[TOOL_CALLS] {}", "mistral"),
     "llama": ("<|python_tag|>{}", "llama"),
-    "granite": ("<|tool_call|>[{}]", "granite"),
-    "nemotron": ("<TOOLCALL>[{}]</TOOLCALL>", "nemotron"),
     "tool_calls": ("<tool_calls>\n{}\n</tool_calls>", "tool_calls"),
-    "internlm": ("<|action_start|><|plugin|>\n{}<|action_end|>", "internlm"),
     "cohere": ("<|START_ACTION|>[{}]<|END_ACTION|>", "cohere"),
 }
 HOLDERS = ["arguments", "parameters", "input"]

@@ -15,9 +15,9 @@ from tokenstream.errors import NotExpressible
 from tokenstream.message import TextPart, ToolCall
 from tokenstream.turns import ToolResults
 
-WRITTEN = ["hermes", "qwen", "glm", "dsml", "minimax", "anthropic", "nemotron"]
+WRITTEN = ["hermes", "qwen", "glm", "dsml", "minimax", "anthropic"]
 """The dialects in which calls are written."""
-OF_JSON = {"hermes", "nemotron"}
+OF_JSON = {"hermes"}
 """Those of them that have no markup for a parameter."""
 HARD = [
     "",
@@ -149,7 +149,6 @@ def test_a_name_that_markup_cannot_have_is_refused(dialect: str, key: str) -> No
                 "</result>\n</function_results>"
             ),
         ),
-        ("nemotron", "<TOOL_RESPONSE>[noon]</TOOL_RESPONSE>"),
     ],
 )
 @pytest.mark.parametrize("format", ["openai-chat", "ollama", "anthropic", "gemini", "mistral"])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.support import wire
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import Loopback
-from tokenstream import aconnect, connect
 from tokenstream.departures import Departure
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, TextDelta
@@ -65,21 +65,15 @@ def read(
     """
     url = server if isinstance(server, str) else server.url
     options.setdefault("json", {"stream": True})
-    if colour == "sync":
-        if client is None:
-            outcome = _read_sync(url, server, on_text, patience, options)
-        else:
-            with library.Client(**client) as own:
-                outcome = _read_sync(url, server, on_text, patience, {**options, "client": own})
-    else:
+    make_client = library.Client if colour == "sync" else library.AsyncClient
 
-        async def main() -> Outcome:
-            if client is None:
-                return await _read_async(url, server, on_text, patience, options)
-            async with library.AsyncClient(**client) as own:
-                return await _read_async(url, server, on_text, patience, {**options, "client": own})
+    async def main() -> Outcome:
+        async with nullcontext() if client is None else inside(make_client(**client)) as own:
+            asked = options if own is None else {**options, "client": own}
+            stream = connect_in(colour)(url, **asked)
+            return await _read(stream, server, on_text, patience)
 
-        outcome = anyio.run(main, backend="trio" if colour == "trio" else "asyncio")
+    outcome: Outcome = run_in(colour, main)
     _look_at(outcome)
     return outcome
 
@@ -94,31 +88,13 @@ def failed(colour: str, server: Loopback | str, kind: type[StreamError], **optio
     return outcome.error
 
 
-def _read_sync(
-    url: str, server: Loopback | str, on_text: Callable[[str], object], patience: float, options: Any
+async def _read(
+    opened: Any, server: Loopback | str, on_text: Callable[[str], object], patience: float
 ) -> Outcome:
-    with connect(url, **options) as stream:
+    async with inside(opened) as stream:
         outcome = Outcome(stream.message, stream.departures)
         try:
-            for event in stream:
-                outcome.events.append(event)
-                if isinstance(event, TextDelta):
-                    on_text(event.text)
-        except StreamError as error:
-            outcome.error = error
-        assert stream.closed
-        outcome.left = _left(server, patience)
-        outcome.message = stream.message
-    return outcome
-
-
-async def _read_async(
-    url: str, server: Loopback | str, on_text: Callable[[str], object], patience: float, options: Any
-) -> Outcome:
-    async with aconnect(url, **options) as stream:
-        outcome = Outcome(stream.message, stream.departures)
-        try:
-            async for event in stream:
+            async for event in Each(stream):
                 outcome.events.append(event)
                 if isinstance(event, TextDelta):
                     on_text(event.text)

@@ -11,8 +11,6 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
-import anyio
-
 from tests.faults.driver import END, HALF, HELLO, TEXT, Outcome
 from tests.faults.matrix import (
     Result,
@@ -30,6 +28,7 @@ from tests.faults.matrix import (
     whole,
 )
 from tests.support import wire
+from tests.support.either import Each, run_in
 from tests.support.loopback import (
     FIN,
     OPEN,
@@ -82,23 +81,19 @@ def read_whole(
     world: World, chunks: Iterable[bytes], look: Callable[[Event], object] = id
 ) -> Stream | AsyncStream:
     """Read chunks that are there, with nothing between the library and them, and look at each event."""
-    if world == "sync":
-        stream = Stream(iter(chunks))
-        for event in stream:
-            look(event)
-        return stream
 
-    async def main() -> AsyncStream:
+    async def main() -> Any:
         async def body() -> AsyncIterator[bytes]:
             for chunk in chunks:
                 yield chunk
 
-        stream = AsyncStream(body())
-        async for event in stream:
+        stream: Any = Stream(iter(chunks)) if world == "sync" else AsyncStream(body())
+        async for event in Each(stream):
             look(event)
         return stream
 
-    return anyio.run(main, backend=world)
+    read: Stream | AsyncStream = run_in(world, main)
+    return read
 
 
 def is_linear(work: Callable[[int], object], size: int) -> bool:

@@ -24,6 +24,7 @@ from redis import Redis
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
+from tests.support.either import Each, connect_in, inside, read_whole, run_in
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tokenstream import Purse, Retry, Route, Usage, aconnect, connect, resilient, testing
@@ -66,15 +67,9 @@ def ask(world: str, purse: Purse, provider: Provider, **options: Any) -> str:
     kind = httpx.Client if world == "sync" else httpx.AsyncClient
     route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=kind is httpx.AsyncClient))
     retry = Retry(most=purse, wait=0, **options)
-    if world == "sync":
-        with connect(route, retry=retry) as stream:
-            return stream.final().text
-
-    async def read() -> str:
-        async with aconnect(route, retry=retry) as stream:
-            return (await stream.final()).text
-
-    return anyio.run(read, backend=world)
+    connects = connect_in(world)
+    text: str = read_whole(world, lambda: connects(route, retry=retry)).message.text
+    return text
 
 
 class TestAPurse:
@@ -133,16 +128,11 @@ class TestAPurse:
         route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=world != "sync"))
 
         async def read() -> None:
-            async with aconnect(route, retry=Retry(most=purse)) as stream:
-                async for _ in stream.text:
+            async with inside(connect_in(world)(route, retry=Retry(most=purse))) as stream:
+                async for _ in Each(stream.text):
                     break
 
-        if world == "sync":
-            with connect(route, retry=Retry(most=purse)) as stream:
-                for _ in stream.text:
-                    break
-        else:
-            anyio.run(read, backend=world)
+        run_in(world, read)
 
         assert 0 < purse.spent < TAKEN
 

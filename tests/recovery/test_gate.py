@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tokenstream import Retry, aconnect, connect, testing
+from tests.support.either import Each, connect_in, inside, run_in
+from tokenstream import Retry, aconnect, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport
 
@@ -78,25 +79,21 @@ class Provider:
         question = {"messages": [{"role": "user", "content": "?"}], "stream": True}
         asked: Any = {"json": {"model": "m", "input": "?", "background": True, **question}, "retry": retry}
 
+        make_client: Any = httpx.Client if world == "sync" else httpx.AsyncClient
+        pieces: list[str] = []
+
         async def read() -> Any:
-            async with aconnect(url, client=httpx.AsyncClient(transport=transport), **asked) as stream:
+            async with inside(
+                connect_in(world)(url, client=make_client(transport=transport), **asked)
+            ) as stream:
                 try:
-                    async for piece in stream.text:
+                    async for piece in Each(stream.text):
                         pieces.append(piece)
                 except StreamError as error:
                     return stream, error
             return stream, None
 
-        pieces: list[str] = []
-        if world != "sync":
-            stream, error = anyio.run(read, backend=world)
-            return "".join(pieces), error, stream.attempts
-        with connect(url, client=httpx.Client(transport=transport), **asked) as stream:
-            try:
-                pieces.extend(stream.text)
-                error = None
-            except StreamError as failure:
-                error = failure
+        stream, error = run_in(world, read)
         return "".join(pieces), error, stream.attempts
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.support.either import read_whole
 from tokenstream import Message, Retry, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import MisuseError, StreamClosed, StreamError
 from tokenstream.recovery import Attempt
@@ -43,15 +44,8 @@ def asked(server: Transport) -> list[str]:
 
 def _read(world: str, make_stream: Callable[[], Any]) -> tuple[Any, Message]:
     """Read a stream to its end; return it with its message."""
-    if world == "sync":
-        with make_stream() as stream:
-            return stream, stream.final()
-
-    async def read() -> tuple[Any, Message]:
-        async with make_stream() as stream:
-            return stream, await stream.final()
-
-    return anyio.run(read, backend=world)
+    stream = read_whole(world, make_stream)
+    return stream, stream.message
 
 
 def _resilient(world: str) -> Callable[..., Any]:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support import wire
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk, sized
-from tokenstream import Retry, aconnect, connect
+from tokenstream import Retry, connect
 from tokenstream.errors import PositionLost, StreamError, StreamInterrupted
 from tokenstream.events import Resumed, TextDelta
 from tokenstream.stages import Reorder
@@ -31,24 +31,18 @@ END = wire.chat({}, "stop") + wire.DONE
 def read(world: str, server: Loopback, retry: Retry = AGAIN, **options: Any) -> tuple[list[Any], Any]:
     """Return the events of a GET, and what came of it: the stream, or its error."""
     events: list[Any] = []
-    if world == "sync":
-        with connect(server.url, method="GET", retry=retry, **options) as stream:
-            try:
-                events.extend(iter(stream))
-            except StreamError as error:
-                return events, error
-            return events, stream
+    connects = connect_in(world)
 
     async def main() -> Any:
-        async with aconnect(server.url, method="GET", retry=retry, **options) as stream:
+        async with inside(connects(server.url, method="GET", retry=retry, **options)) as stream:
             try:
-                async for event in stream:
+                async for event in Each(stream):
                     events.append(event)
             except StreamError as error:
                 return error
             return stream
 
-    return events, anyio.run(main, backend=world)
+    return events, run_in(world, main)
 
 
 def cut(*pieces: bytes, end: Any = FIN) -> Sequence[Any]:

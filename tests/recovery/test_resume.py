@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.either import connect_in, read_whole
 from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, resilient, testing
+from tokenstream import Checkpoint, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
 
@@ -185,16 +185,8 @@ def test_connect_asks_for_the_rest_itself(format: str, colour: str) -> None:
     with Loopback(*scripts) as server:
         url = server.url + "/v1/responses"
         asked: dict[str, Any] = {"json": {"stream": True}, "headers": {"x-key": "k"}}
-        if colour == "sync":
-            with connect(url, retry=Retry(wait=0), **asked) as stream:
-                message = stream.final()
-        else:
-
-            async def main() -> Any:
-                async with aconnect(url, retry=Retry(wait=0), **asked) as stream:
-                    return await stream.final()
-
-            message = anyio.run(main)
+        connects = connect_in(colour)
+        message = read_whole(colour, lambda: connects(url, retry=Retry(wait=0), **asked)).message
     first, second = server.requests
 
     assert message.text == "Let me look. Done."

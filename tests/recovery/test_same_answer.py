@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -15,9 +14,10 @@ from starlette.routing import Mount, Route
 
 from tests.recovery.attempts import in_each_world
 from tests.relay.tokenstream.support import END, frame, line
+from tests.support.either import connect_in, got, inside, run_in
 from tests.support.served import by_uvicorn
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Retry, aconnect, connect, relay
+from tokenstream import AsyncStream, Retry, connect, relay
 from tokenstream.errors import PositionLost, StreamError
 
 if TYPE_CHECKING:
@@ -114,21 +114,16 @@ def _read(world: str, url: str, protocol: str = "tokenstream") -> tuple[str, Str
         "format": format,
         "retry": _AGAIN,
     }
-    if world == "sync":
-        with connect(url, **options) as stream:
-            try:
-                return stream.final().text, None
-            except StreamError as error:
-                return stream.message.text, error
 
     async def main() -> tuple[str, StreamError | None]:
-        async with aconnect(url, **options) as stream:
+        async with inside(connect_in(world)(url, **options)) as stream:
             try:
-                return (await stream.final()).text, None
+                return (await got(stream.final())).text, None
             except StreamError as error:
                 return stream.message.text, error
 
-    return anyio.run(main, backend=world)
+    told: tuple[str, StreamError | None] = run_in(world, main)
+    return told
 
 
 @pytest.mark.slow

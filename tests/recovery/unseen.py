@@ -11,7 +11,8 @@ import anyio
 import httpx
 
 from tests.recovery.continuing import last_words
-from tokenstream import AsyncStream, Message, Retry, Stream, aconnect, connect, testing
+from tests.support.either import Each, connect_in, got, inside, run_in
+from tokenstream import AsyncStream, Message, Retry, Stream, testing
 from tokenstream.errors import StreamError
 
 URLS = {
@@ -91,6 +92,13 @@ class Harbour:
         """Return a client whose requests come here."""
         transport = httpx.MockTransport(self._answer_async if is_async else self._answer)
         return httpx.AsyncClient(transport=transport) if is_async else httpx.Client(transport=transport)
+
+    def ask(self, retry: Retry, *, is_async: bool) -> Any:
+        """Return the unread stream of the first request."""
+        client = self.client(is_async=is_async)
+        return connect_in("async" if is_async else "sync")(
+            self.url, json=self.payload, client=client, retry=retry
+        )
 
     async def _answer_async(self, request: httpx.Request) -> httpx.Response:
         await anyio.lowlevel.checkpoint()
@@ -189,21 +197,7 @@ def read(harbour: Harbour, retry: Retry, view: View, world: str = "sync", look: 
         look: Called with the stream at each item.
     """
     seen = Seen()
-    if world != "sync":
-        anyio.run(_read_async, harbour, retry, view, look, seen, backend=world)
-        return seen
-    client = harbour.client(is_async=False)
-    with connect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
-        try:
-            items = view(stream)
-            for item in () if items is None else items:
-                seen.items.append(item)
-                if look is not None:
-                    look(stream)
-            stream.final()
-        except StreamError as error:
-            seen.error = error
-        _note_end(stream, seen)
+    run_in(world, _read, harbour, retry, view, look, seen, world != "sync")
     return seen
 
 
@@ -221,46 +215,30 @@ def read_together(
         What each reader has; the message and the error are those of the stream.
     """
     seen = [Seen() for _ in names]
-    if world != "sync":
-        anyio.run(_read_together_async, harbour, retry, names, turns, seen, backend=world)
-        return seen
-    client = harbour.client(is_async=False)
-    with connect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
-        error: StreamError | None = None
-        try:
-            views = {number: READERS[name](stream) for number, name in enumerate(names)}
-            begun = {number: iter(view) for number, view in views.items() if view is not None}
-            for number in _all_turns(turns, begun):
-                item = next(begun[number], None)
-                if item is None:
-                    del begun[number]
-                else:
-                    seen[number].items.append(item)
-            stream.final()
-        except StreamError as failure:
-            error = failure
-        for each in seen:
-            each.error = error
-            _note_end(stream, each)
+    run_in(world, _read_together, harbour, retry, names, turns, seen, world != "sync")
     return seen
 
 
-async def _read_together_async(
-    harbour: Harbour, retry: Retry, names: Sequence[str], turns: Sequence[int], seen: list[Seen]
+async def _read_together(
+    harbour: Harbour,
+    retry: Retry,
+    names: Sequence[str],
+    turns: Sequence[int],
+    seen: list[Seen],
+    is_async: bool,
 ) -> None:
-    client = harbour.client(is_async=True)
-    async with aconnect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
+    async with inside(harbour.ask(retry, is_async=is_async)) as stream:
         error: StreamError | None = None
         try:
             views = {number: READERS[name](stream) for number, name in enumerate(names)}
-            begun = {number: aiter(view) for number, view in views.items() if view is not None}
+            begun = {number: Each(view) for number, view in views.items() if view is not None}
             for number in _all_turns(turns, begun):
                 item = await anext(begun[number], None)
                 if item is None:
                     del begun[number]
                 else:
                     seen[number].items.append(item)
-            await stream.final()
+            await got(stream.final())
         except StreamError as failure:
             error = failure
         for each in seen:
@@ -275,17 +253,15 @@ def _all_turns(turns: Sequence[int], begun: dict[int, Any]) -> Iterator[int]:
         yield next(iter(begun))
 
 
-async def _read_async(harbour: Harbour, retry: Retry, view: View, look: Any, seen: Seen) -> None:
-    client = harbour.client(is_async=True)
-    async with aconnect(harbour.url, json=harbour.payload, client=client, retry=retry) as stream:
+async def _read(harbour: Harbour, retry: Retry, view: View, look: Any, seen: Seen, is_async: bool) -> None:
+    async with inside(harbour.ask(retry, is_async=is_async)) as stream:
         try:
             items = view(stream)
-            if items is not None:
-                async for item in items:
-                    seen.items.append(item)
-                    if look is not None:
-                        look(stream)
-            await stream.final()
+            async for item in Each(() if items is None else items):
+                seen.items.append(item)
+                if look is not None:
+                    look(stream)
+            await got(stream.final())
         except StreamError as error:
             seen.error = error
         _note_end(stream, seen)

@@ -15,6 +15,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of
+from tests.support.either import got, inside, run_in
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Router, Steps, Stream
 from tokenstream.call_store import MemoryCallStore
@@ -66,14 +67,13 @@ def run(
     """Run a tool for some cities, on a stream or, with a backend, on an async one."""
     router, told = router_for(tool, **options)
     chunks = asking(*(cities or ("Oslo",)))
-    if backend is None:
-        return stream_of(chunks).run(router), told
 
     async def main() -> ToolResults:
-        async with async_stream_of(chunks) as stream:
-            return await stream.run(router)
+        async with inside((stream_of if backend is None else async_stream_of)(chunks)) as stream:
+            ran: ToolResults = await got(stream.run(router))
+            return ran
 
-    return anyio.run(main, backend=backend), told
+    return run_in(backend or "sync", main), told
 
 
 def outputs(told: list[Event]) -> list[Any]:

@@ -12,9 +12,12 @@ import websockets.sync.client as sync_client
 import websockets.trio.client as trio_client
 from anyio.from_thread import start_blocking_portal
 
+from tests.support.either import Each, at_once, got, inside
 from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.from_thread import BlockingPortal
 
     from tokenstream.session import Steer
@@ -54,6 +57,10 @@ class Talk:
         finally:
             pool.shutdown(wait=False)
 
+    def call(self, program: Callable[..., Any], *args: Any) -> Any:
+        """Run a program that talks to the session, and return its result."""
+        return at_once(program(*args))
+
     def ask(
         self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
     ) -> Answered:
@@ -64,16 +71,22 @@ class Talk:
                 is negative, left; None to read it to its end.
             played_ms: The milliseconds of audio that were played.
         """
+        answered: Answered = self.call(self._ask, content, stop_after, played_ms, options)
+        return answered
+
+    async def _ask(
+        self, content: Any, stop_after: int | None, played_ms: float | None, options: dict[str, Any]
+    ) -> Answered:
         answer = self.session.ask(content, **options)
         pieces: list[str] = []
         error = None
         try:
-            with answer:
-                for piece in answer.text:
+            async with inside(answer):
+                async for piece in Each(answer.text):
                     pieces.append(piece)
                     if len(pieces) == stop_after:
                         if played_ms is None or played_ms >= 0:
-                            answer.interrupt(played_ms=played_ms)
+                            await got(answer.interrupt(played_ms=played_ms))
                         break
         except StreamError as failure:
             error = failure
@@ -81,22 +94,33 @@ class Talk:
 
     def events(self, content: Any, **options: Any) -> tuple[list[Any], str]:
         """Ask, and return all events of the answer, and its text."""
-        with self.session.ask(content, **options) as answer:
-            return [*answer], answer.message.text
+
+        async def read() -> tuple[list[Any], str]:
+            async with inside(self.session.ask(content, **options)) as answer:
+                return [event async for event in Each(answer)], answer.message.text
+
+        told: tuple[list[Any], str] = self.call(read)
+        return told
 
     def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
         """Ask, and say something more once the first piece of text has come."""
-        answer, pieces, error = self.session.ask(content, **options), [], None
-        steers: list[Any] = []
-        try:
-            with answer:
-                for piece in answer.text:
-                    pieces.append(piece)
-                    if not steers:
-                        steers.append(self.session.steer(words, lane=options.get("lane")))
-        except StreamError as failure:
-            error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures)), steers[0]
+
+        async def read() -> tuple[Answered, Steer]:
+            answer, pieces, error = self.session.ask(content, **options), [], None
+            steers: list[Any] = []
+            try:
+                async with inside(answer):
+                    async for piece in Each(answer.text):
+                        pieces.append(piece)
+                        if not steers:
+                            steers.append(await got(self.session.steer(words, lane=options.get("lane"))))
+            except StreamError as failure:
+                error = failure
+            told = Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
+            return told, steers[0]
+
+        steered: tuple[Answered, Steer] = self.call(read)
+        return steered
 
     def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
         """Ask, and read nothing of the answer within the block."""
@@ -105,14 +129,19 @@ class Talk:
 
     def speak(self, content: Any, *, media: int | None, played_ms: float, **options: Any) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
-        with self.session.ask(content, **options) as answer:
-            heard = 0
-            for event in answer:
-                heard += isinstance(event, MediaDelta)
-                if heard == media:
-                    break
-            answer.interrupt(played_ms=played_ms)
-        return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
+
+        async def read() -> Answered:
+            async with inside(self.session.ask(content, **options)) as answer:
+                heard = 0
+                async for event in Each(answer):
+                    heard += isinstance(event, MediaDelta)
+                    if heard == media:
+                        break
+                await got(answer.interrupt(played_ms=played_ms))
+            return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
+
+        spoken: Answered = self.call(read)
+        return spoken
 
 
 class AsyncTalk(Talk):
@@ -122,18 +151,15 @@ class AsyncTalk(Talk):
         super().__init__(session)
         self._portal = portal
 
+    def call(self, program: Callable[..., Any], *args: Any) -> Any:
+        """Run a program that talks to the session in the event loop."""
+        return self._portal.call(program, *args)
+
     def begin(
         self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
     ) -> Future[Answered]:
         """Ask, and read the answer in a task of its own, which ends if the future is cancelled."""
         return self._portal.start_task_soon(self._ask, content, stop_after, played_ms, options)
-
-    def ask(
-        self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
-    ) -> Answered:
-        """Ask, and read the answer."""
-        answered: Answered = self._portal.call(self._ask, content, stop_after, played_ms, options)
-        return answered
 
     def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
         """Ask, and read nothing of the answer within the block."""
@@ -141,68 +167,6 @@ class AsyncTalk(Talk):
 
     async def _make(self, content: Any, options: dict[str, Any]) -> Any:
         return self.session.ask(content, **options)
-
-    async def _ask(
-        self, content: Any, stop_after: int | None, played_ms: float | None, options: dict[str, Any]
-    ) -> Answered:
-        answer = self.session.ask(content, **options)
-        pieces: list[str] = []
-        error = None
-        try:
-            async with answer:
-                async for piece in answer.text:
-                    pieces.append(piece)
-                    if len(pieces) == stop_after:
-                        if played_ms is None or played_ms >= 0:
-                            await answer.interrupt(played_ms=played_ms)
-                        break
-        except StreamError as failure:
-            error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
-
-    def events(self, content: Any, **options: Any) -> tuple[list[Any], str]:
-        """Ask, and return all events of the answer, and its text."""
-        told: tuple[list[Any], str] = self._portal.call(self._events, content, options)
-        return told
-
-    async def _events(self, content: Any, options: dict[str, Any]) -> tuple[list[Any], str]:
-        async with self.session.ask(content, **options) as answer:
-            return [event async for event in answer], answer.message.text
-
-    def steer(self, content: Any, words: Any, **options: Any) -> tuple[Answered, Steer]:
-        """Ask, and say something more once the first piece of text has come."""
-        steered: tuple[Answered, Steer] = self._portal.call(self._steer, content, words, options)
-        return steered
-
-    async def _steer(self, content: Any, words: Any, options: dict[str, Any]) -> tuple[Answered, Steer]:
-        answer, pieces, error = self.session.ask(content, **options), [], None
-        steers: list[Any] = []
-        try:
-            async with answer:
-                async for piece in answer.text:
-                    pieces.append(piece)
-                    if not steers:
-                        steers.append(await self.session.steer(words, lane=options.get("lane")))
-        except StreamError as failure:
-            error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures)), steers[0]
-
-    def speak(self, content: Any, *, media: int | None, played_ms: float, **options: Any) -> Answered:
-        """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
-        answered: Answered = self._portal.call(self._speak, content, media, played_ms, options)
-        return answered
-
-    async def _speak(
-        self, content: Any, media: int | None, played_ms: float, options: dict[str, Any]
-    ) -> Answered:
-        async with self.session.ask(content, **options) as answer:
-            heard = 0
-            async for event in answer:
-                heard += isinstance(event, MediaDelta)
-                if heard == media:
-                    break
-            await answer.interrupt(played_ms=played_ms)
-        return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
 
 
 @contextmanager

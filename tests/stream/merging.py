@@ -11,10 +11,10 @@ import anyio
 import pytest
 
 from tests.stream.bodies import chunk
+from tests.support.either import Each, inside, run_in
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
 from tokenstream.events import Event
-from tokenstream.stream import AsyncMerge, Merge
 
 KINDS = ["sync", "asyncio", "trio"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -144,43 +144,23 @@ def read_merged(
         )
 
     async def main() -> None:
-        async with merge(
-            {label: opened(body) for label, body in bodies.items()}, fail_fast=fail_fast
-        ) as merged:
+        streams = {label: opened(body) for label, body in bodies.items()}
+        async with inside(merge(streams, fail_fast=fail_fast)) as merged:
             seen.merged = merged
             before(merged)
             for _ in range(loops):
-                await _async_loop(seen, each)
+                await _loop(seen, each)
             after(merged)
 
-    if kind != "sync":
-        anyio.run(main, backend=kind)
-        return seen
-    with merge({label: opened(body) for label, body in bodies.items()}, fail_fast=fail_fast) as seen.merged:
-        before(seen.merged)
-        for _ in range(loops):
-            _loop(seen, each)
-        after(seen.merged)
+    run_in(kind, main)
     return seen
 
 
-def _loop(seen: Seen, each: Callable[[Any, Seen], object]) -> None:
-    merged: Merge[Any] = seen.merged
+async def _loop(seen: Seen, each: Callable[[Any, Seen], object]) -> None:
     try:
-        for pair in merged:
+        async for pair in Each(seen.merged):
             seen.take(pair)
-            if each(merged, seen) is StopIteration:
-                break
-    except Exception as error:  # noqa: BLE001 - the test looks at it
-        seen.error = error
-
-
-async def _async_loop(seen: Seen, each: Callable[[Any, Seen], object]) -> None:
-    merged: AsyncMerge[Any] = seen.merged
-    try:
-        async for pair in merged:
-            seen.take(pair)
-            if each(merged, seen) is StopIteration:
+            if each(seen.merged, seen) is StopIteration:
                 break
     except Exception as error:  # noqa: BLE001 - the test looks at it
         seen.error = error

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
 from pydantic import BaseModel
 
 from tests.stream.bodies import AsyncSource, Source
 from tests.support import wire
+from tests.support.either import Each, got, inside, run_in
 from tests.support.texts import pieces_of
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import OutputIncomplete, OutputInvalid, TokenStreamError
@@ -170,42 +170,20 @@ class Seen:
 def read(colour: str, body: list[bytes], view: Callable[[Any], Any], cause: Exception | None = None) -> Seen:
     """Read a view of a body to its end, or await what it is, in a loop of one kind."""
     seen = Seen()
-    if colour == "sync":
-        source = Source(body, cause)
-        with Stream(source) as stream:
-            _read_sync(seen, stream, view)
-            seen.note(stream, source)
-        return seen
 
     async def main() -> None:
-        source = AsyncSource(body, cause)
-        async with AsyncStream(source) as stream:
-            await _read_async(seen, stream, view)
+        source: Any = (Source if colour == "sync" else AsyncSource)(body, cause)
+        async with inside((Stream if colour == "sync" else AsyncStream)(source)) as stream:
+            try:
+                found = view(stream)
+                if hasattr(found, "__next__") or hasattr(found, "__anext__"):
+                    async for item in Each(found):
+                        seen.items.append(item)
+                else:
+                    seen.items.append(await got(found))
+            except (TokenStreamError, LookupError) as error:
+                seen.error = error
             seen.note(stream, source)
 
-    anyio.run(main, backend=colour)
+    run_in(colour, main)
     return seen
-
-
-def _read_sync(seen: Seen, stream: Stream, view: Callable[[Any], Any]) -> None:
-    try:
-        found = view(stream)
-        if not hasattr(found, "__next__"):
-            seen.items.append(found)
-            return
-        for item in found:
-            seen.items.append(item)
-    except (TokenStreamError, LookupError) as error:
-        seen.error = error
-
-
-async def _read_async(seen: Seen, stream: AsyncStream, view: Callable[[Any], Any]) -> None:
-    try:
-        found = view(stream)
-        if isinstance(found, Awaitable):
-            seen.items.append(await found)
-            return
-        async for item in found:
-            seen.items.append(item)
-    except (TokenStreamError, LookupError) as error:
-        seen.error = error

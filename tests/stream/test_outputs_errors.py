@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from typing import Annotated, Any
 
-import anyio
 import pytest
 from pydantic import AfterValidator, BaseModel
 
@@ -25,6 +24,7 @@ from tests.stream.recipes import (
     read,
     title_in,
 )
+from tests.support.either import Each, run_in
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     InvalidJSON,
@@ -89,22 +89,17 @@ def test_failing_fast_stops_the_stream(colour: str, text: str) -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
     """The loop that raises has closed it."""
-    if colour == "sync":
-        source = Source(chat(WRONG))
-        with pytest.raises(OutputInvalid):
-            list(Stream(source).items(Step, "steps", fail_fast=True))
-
-        assert 1 == source.closed
-        return
 
     async def main() -> int:
-        source = AsyncSource(chat(WRONG))
+        source: Any = (Source if colour == "sync" else AsyncSource)(chat(WRONG))
+        stream = (Stream if colour == "sync" else AsyncStream)(source)
         with pytest.raises(OutputInvalid):
-            async for _ in AsyncStream(source).items(Step, "steps", fail_fast=True):
+            async for _ in Each(stream.items(Step, "steps", fail_fast=True)):
                 pass
-        return source.closed
+        closed: int = source.closed
+        return closed
 
-    assert 1 == anyio.run(main, backend=colour)
+    assert 1 == run_in(colour, main)
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -134,24 +129,18 @@ def test_an_element_that_breaks_the_schema_is_raised_in_its_place(colour: str) -
     body = chat(WRONG)
     errors: list[OutputInvalid] = []
     items: list[Step] = []
-    if colour == "sync":
-        steps = Stream(body).items(Step, "steps")
+
+    async def main() -> None:
+        stream: Any = Stream(body) if colour == "sync" else AsyncStream(AsyncSource(body))
+        steps = stream.items(Step, "steps")
         for _ in range(2):
             try:
-                items += list(steps)
+                async for step in Each(steps):
+                    items.append(step)
             except OutputInvalid as error:
                 errors.append(error)
-    else:
 
-        async def main() -> None:
-            steps = AsyncStream(AsyncSource(body)).items(Step, "steps")
-            for _ in range(2):
-                try:
-                    items.extend([step async for step in steps])
-                except OutputInvalid as error:
-                    errors.append(error)
-
-        anyio.run(main, backend=colour)
+    run_in(colour, main)
 
     assert [('{"text": "Mix", "minutes": "x"}', "streaming")] == [
         (error.text, error.partial.ending) for error in errors

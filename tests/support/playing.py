@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
+from tests.support.either import Each, run_in
 from tokenstream import Deadlines
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event
@@ -110,23 +110,17 @@ class Outcome:
 
 def read(world: str, playback: Playback, each: Callable[[Event], object] = repr, **options: Any) -> Outcome:
     """Read a playback to its end, or to its error."""
-    if world == "sync":
-        stream = playback.stream(**options)
-        with _outcome(stream) as outcome:
-            for event in stream:
-                each(event)
-                outcome.events.append(event)
-        return outcome
 
     async def main() -> Outcome:
-        stream = playback.astream(**options)
+        stream: Any = (playback.stream if world == "sync" else playback.astream)(**options)
         with _outcome(stream) as outcome:
-            async for event in stream:
+            async for event in Each(stream):
                 each(event)
                 outcome.events.append(event)
         return outcome
 
-    return anyio.run(main, backend=world)
+    outcome: Outcome = run_in(world, main)
+    return outcome
 
 
 @contextmanager

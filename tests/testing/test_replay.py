@@ -6,10 +6,10 @@ import math
 import time
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.support.aws_eventstream import event as aws
+from tests.support.either import Each, inside, run_in
 from tests.support.playing import FOR_EVER, Playback, as_played, read, three_worlds
 from tests.support.recordings import OURS
 from tokenstream import Deadlines, testing
@@ -175,18 +175,13 @@ def test_a_connection_that_broke_breaks_again(world: str, breaks: Any, cause: ty
 def test_the_source_is_closed_by_whoever_leaves(world: str) -> None:
     """At the end of the block; before that it is open."""
     playback = Playback(SLOW)
-    if world == "sync":
-        with playback.stream() as stream:
-            next(iter(stream))
+
+    async def main() -> None:
+        async with inside(playback.stream() if world == "sync" else playback.astream()) as stream:
+            await anext(Each(stream))
             assert not playback.closed
-    else:
 
-        async def main() -> None:
-            async with playback.astream() as stream:
-                await anext(aiter(stream))
-                assert not playback.closed
-
-        anyio.run(main, backend=world)
+    run_in(world, main)
 
     assert playback.closed
 

@@ -387,7 +387,8 @@ class Connection:
             return events + self.abandon()
         if self.error is None:
             events += self._end_format()
-        self._note_replaced_characters()
+        if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
+            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
             # No frame ended: perhaps because the body has lost its line ends on the way.
             self.error = find_lost_line_ends(self.tail, self._limits) or self.error
@@ -555,11 +556,6 @@ class Connection:
         is_streamed_line = format.framing == "ndjson" and not self._accepted_unfinished
         if format.error is None and format.finished and not is_streamed_line:
             format.note("not_streamed")
-
-    def _note_replaced_characters(self) -> None:
-        """Count a departure of the server from the protocol for each replaced piece of malformed UTF-8."""
-        if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
-            self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def abandon(self) -> list[Event]:
         """Close all open parts after a break; return the events held back, and those that end the parts."""

@@ -124,10 +124,7 @@ class SplitTexts:
         self._by_receiver: dict[tuple[int, int], TaggedText] = {}
         """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
-        """Each part's index in the message, by its index in the format.
-
-        A text that was split has several indexes: this is the index of its last text part.
-        """
+        """Each part's index in the message, by its index in the format; that of the last text if it was split."""
         self._format_indexes: dict[tuple[int, int], int] = {}
         """The format's index of each part that is not text, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}

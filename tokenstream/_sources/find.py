@@ -66,7 +66,9 @@ def sync_source(
     if direct_source is not None:
         return direct_source
     if is_asynchronous(source):
-        threaded = None if make_threaded is None or _belongs_to_loop(source) else make_threaded(source)
+        # Futures and tasks, which have `get_loop`, can only be read in the event loop that made them.
+        is_bound = is_aiohttp(source) or hasattr(source, "get_loop")
+        threaded = None if make_threaded is None or is_bound else make_threaded(source)
         if threaded is not None:
             return threaded
         raise MisuseError(
@@ -133,7 +135,8 @@ def _find_body(source: object) -> SyncSource | None:
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
         return plain.from_body(source)
-    if _is_path(source):
+    # An iterable is not read as a path, because a mock may have the methods of both.
+    if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):
         return plain.from_path(source)
     return None
 
@@ -194,18 +197,6 @@ def is_asynchronous(source: object) -> bool:
     if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False
     return _is_async_iterable(source) or awaited.is_async_manager_of_answer(source)
-
-
-def _belongs_to_loop(source: object) -> bool:
-    """Return True for an asynchronous object that can only be read in the event loop that made it."""
-    # Futures and tasks have `get_loop`.
-    return is_aiohttp(source) or hasattr(source, "get_loop")
-
-
-def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    """Return True for a path, such as a `pathlib.Path`."""
-    # An iterable is not read as a path, because a mock may have the methods of both.
-    return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
 def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:

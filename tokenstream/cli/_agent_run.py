@@ -24,7 +24,6 @@ from tokenstream.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._advice import Origin
     from tokenstream.cli._lines import StreamReport, TextLines
     from tokenstream.events import Event
@@ -77,17 +76,14 @@ class JSONLines:
                 "error": None if error is None else write_error(error),
                 "metrics": metrics_of(report),
                 "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
-                "response": None if head is None else _write_head(head),
+                "response": head
+                and {"status": head.status, "content_type": head.content_type, "request_id": head.request_id},
             }
         )
 
 
 def write_error(error: StreamError) -> dict[str, Any]:
     return {"class": type(error).__name__, "message": error.message, **attributes_of(error)}
-
-
-def _write_head(head: ResponseHead) -> dict[str, Any]:
-    return {"status": head.status, "content_type": head.content_type, "request_id": head.request_id}
 
 
 def print_object(line: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -193,6 +194,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    rate = partial(parse_number, expected="a number above 0")
+    pause = partial(parse_number, expected="a number of seconds from 0", zero=True)
     parser.add_argument("folder", metavar="DIR", help="the folder with the recordings")
     parser.add_argument(
         "--host", default="127.0.0.1", help="where to listen (%(default)s: this machine alone)"
@@ -201,10 +204,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--port", type=_parse_port, default=8000, help="the port (%(default)s); 0 for any that is free"
     )
     parser.add_argument(
-        "--rate", type=_parse_rate, metavar="N", help="events per second, unevenly; by default no pauses"
+        "--rate", type=rate, metavar="N", help="events per second, unevenly; by default no pauses"
     )
     parser.add_argument(
-        "--first", type=_parse_pause, default=0.0, metavar="SECONDS", help="the pause before the first event"
+        "--first", type=pause, default=0.0, metavar="SECONDS", help="the pause before the first event"
     )
     parser.set_defaults(run=_run)
 
@@ -221,14 +224,6 @@ def _parse_port(argument: str) -> int:
         msg = f"{argument!r} is not a port: pass a number from 0 to 65535"
         raise argparse.ArgumentTypeError(msg)
     return int(argument)
-
-
-def _parse_rate(argument: str) -> float:
-    return parse_number(argument, "a number above 0")
-
-
-def _parse_pause(argument: str) -> float:
-    return parse_number(argument, "a number of seconds from 0", zero=True)
 
 
 def _run(options: argparse.Namespace) -> int:

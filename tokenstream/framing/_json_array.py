@@ -50,21 +50,9 @@ _OPENING = b"[{"
 
 
 @cache
-def _compile_whole() -> re.Pattern[bytes]:
-    """Return the pattern of a whole object or array of at most `_SHALLOW` levels."""
-    return re.compile(_nest(_SHALLOW), re.DOTALL)
-
-
-@cache
-def _compile_after_comma() -> re.Pattern[bytes]:
-    """Return the pattern, to match in full, of a comma and a shallow object or array (group 1)."""
-    return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
-
-
-@cache
-def _compile_before_comma() -> re.Pattern[bytes]:
-    """Return the pattern, to match in full, of a shallow object or array (group 1) and a comma."""
-    return re.compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
+def _compile(form: bytes) -> re.Pattern[bytes]:
+    """Return a pattern with a whole object or array of at most `_SHALLOW` levels in place of its %b."""
+    return re.compile(form % _nest(_SHALLOW), re.DOTALL)
 
 
 class ElementReader(Protocol[MadeT_co]):
@@ -109,7 +97,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
-        self._match_whole = _compile_whole().match
+        self._match_whole = _compile(b"%b").match
         """Matches a whole object or array, if it is not nested too deeply for one regular expression."""
 
     def _begin(self) -> None:
@@ -240,9 +228,9 @@ class JSONArrayParser(LineFraming[bytes]):
         # The next step determines whether a chunk with exactly one element begins or ends with the comma.
         self._last_match = self._match_next = None
         if self._step == self._read_separator:
-            self._match_next = _compile_after_comma().fullmatch
+            self._match_next = _compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+").fullmatch
         elif self._step == self._read_element:
-            self._match_next = _compile_before_comma().fullmatch
+            self._match_next = _compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+").fullmatch
 
     def _read_opening(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read the opening bracket of the array; return the position after it."""

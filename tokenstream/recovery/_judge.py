@@ -38,7 +38,7 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     """
     if "invalid" in outcomes:
         # Only the whole answer can be judged.
-        return _is_never_final
+        return lambda _: False
     rejects_refusals, rejects_calls = "refusal" in outcomes, "malformed_call" in outcomes
     if not (rejects_refusals or rejects_calls):
         return is_visible
@@ -56,11 +56,6 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         return is_visible(event)
 
     return has_final_content
-
-
-def _is_never_final(_: Event) -> bool:
-    """Return False: any content may still be rejected."""
-    return False
 
 
 def find_outcome(

@@ -153,7 +153,9 @@ class Planner:
         answer, both answers would have to be paid for.
         """
         needed = self._current.has_content or self._retry.mode == "resume" or self._current.is_kept
-        return needed and self._may_resume(error)
+        # A provider's error ends the answer for good, and a lost position stays lost.
+        is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
+        return needed and self._current.position is not None and not is_lost
 
     def _find_next_openers(self, now: float, *, has_left: bool) -> list[int]:
         """Return the indexes of the openers that may make the next attempt, in order."""
@@ -251,12 +253,6 @@ class Planner:
         )
         opener.look_ahead(attempt, is_other=index != self._current.opener_index)
         return why_not(self._current, error, opener)
-
-    def _may_resume(self, error: StreamError) -> bool:
-        """Return True if the answer has a position, and another attempt may be able to go on from there."""
-        # A provider's error ends the answer for good, and a lost position stays lost.
-        is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
-        return self._current.position is not None and not is_lost
 
     def _find_fetch(self, error: StreamError) -> FetchKind | None:
         """Return the kind of a request for the answer by its id; None if the server may not have it."""

@@ -176,14 +176,10 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
         return reason
     tokens_left = None if error is None else count_tokens_left(current, opener)
     # With no tokens left, the answer ends at its limit, and no continuation has to be recognized.
-    if not has_prefix and _is_too_short(current, messages[0]) and tokens_left != 0:
+    is_too_short = current.retry.least > UNKNOWN and not is_recognizable(messages[0].text)
+    if not has_prefix and is_too_short and tokens_left != 0:
         return TOO_SHORT
     return opener.why_not(messages[0], tokens_left)
-
-
-def _is_too_short(current: CurrentAttempt, message: Message) -> bool:
-    """Return True if no continuation could reach the confidence that the caller wants."""
-    return current.retry.least > UNKNOWN and not is_recognizable(message.text)
 
 
 def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continuation:

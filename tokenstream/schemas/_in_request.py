@@ -23,7 +23,7 @@ from tokenstream.schemas._rules import (
 from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.stages._tools.kinds import Tool
 
@@ -106,10 +106,7 @@ class Tools(ToolTable):
         Raises:
             MisuseError: OpenAI's strict mode does not support a parameter.
         """
-        functions = self._declare(
-            OPENAI_STRICT if strict else PLAIN, "parameters", {"strict": True} if strict else {}
-        )
-        return [{"type": "function", "function": function} for function in functions]
+        return self._declare_functions(OPENAI_STRICT if strict else PLAIN, strict=strict)
 
     def to_openai_responses(self, *, strict: bool = False) -> list[dict[str, Any]]:
         """Return `tools` for OpenAI Responses.
@@ -121,10 +118,8 @@ class Tools(ToolTable):
         Raises:
             MisuseError: OpenAI's strict mode does not support a parameter.
         """
-        rules = OPENAI_STRICT if strict else PLAIN
-        return [
-            {"type": "function", **each} for each in self._declare(rules, "parameters", {"strict": strict})
-        ]
+        declared = self._declare(OPENAI_STRICT if strict else PLAIN, "parameters")
+        return [{"type": "function", **function, "strict": strict} for function in declared]
 
     def to_anthropic(self, *, strict: bool = False) -> list[dict[str, Any]]:
         """Return `tools` for Anthropic Messages.
@@ -135,15 +130,14 @@ class Tools(ToolTable):
         Raises:
             MisuseError: Anthropic's strict mode does not support a parameter.
         """
-        rules = ANTHROPIC_STRICT if strict else PLAIN
-        return self._declare(rules, "input_schema", {"strict": True} if strict else {})
+        return self._declare(ANTHROPIC_STRICT if strict else PLAIN, "input_schema", strict=strict)
 
     def to_gemini(self) -> list[dict[str, Any]]:
         """Return `tools` for Gemini: one item that declares all functions.
 
         The API enforces the schemas only if the request's `toolConfig` says so.
         """
-        declared = self._declare(GEMINI, "parametersJsonSchema", {})
+        declared = self._declare(GEMINI, "parametersJsonSchema")
         for function in declared:
             # Gemini accepts no schema for a function without parameters.
             schema = function["parametersJsonSchema"]
@@ -163,7 +157,7 @@ class Tools(ToolTable):
         rules = ANTHROPIC_STRICT if strict else PLAIN
         return [
             {"toolSpec": {**each, "inputSchema": {"json": each["inputSchema"]}}}
-            for each in self._declare(rules, "inputSchema", {"strict": True} if strict else {})
+            for each in self._declare(rules, "inputSchema", strict=strict)
         ]
 
     def to_cohere(self, *, strict: bool = False) -> list[dict[str, Any]]:
@@ -176,8 +170,7 @@ class Tools(ToolTable):
         Raises:
             MisuseError: With `strict`, a tool has no required parameter, or one that is not supported.
         """
-        functions = self._declare(COHERE_STRICT if strict else PLAIN, "parameters", {})
-        return [{"type": "function", "function": function} for function in functions]
+        return self._declare_functions(COHERE_STRICT if strict else PLAIN)
 
     def to_mistral(self, *, strict: bool = False) -> list[dict[str, Any]]:
         """Return `tools` for Mistral's native chat API.
@@ -188,29 +181,30 @@ class Tools(ToolTable):
         Raises:
             MisuseError: Mistral's strict mode does not support a parameter.
         """
-        functions = self._declare(
-            MISTRAL_STRICT if strict else PLAIN, "parameters", {"strict": True} if strict else {}
-        )
-        return [{"type": "function", "function": function} for function in functions]
+        return self._declare_functions(MISTRAL_STRICT if strict else PLAIN, strict=strict)
 
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return `tools` for Ollama's native chat API, which does not enforce the schemas."""
-        functions = self._declare(OLLAMA, "parameters", {})
-        return [{"type": "function", "function": function} for function in functions]
+        return self._declare_functions(OLLAMA)
 
     # -- within ------------------------------------------------------------
 
-    def _declare(self, rules: Rules, key: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _declare_functions(self, rules: Rules, *, strict: bool = False) -> list[dict[str, Any]]:
+        """Return the declaration of each tool as the chat APIs have it."""
+        declared = self._declare(rules, "parameters", strict=strict)
+        return [{"type": "function", "function": function} for function in declared]
+
+    def _declare(self, rules: Rules, key: str, *, strict: bool = False) -> list[dict[str, Any]]:
         """Return the declaration of each tool."""
         written: list[dict[str, Any]] = []
+        more = {"strict": True} if strict else {}
         for name, (description, schema) in self._described.items():
             description_field = {"description": description} if description else {}
             try:
                 written.append({"name": name, **description_field, key: rules.apply(schema), **more})
             except SchemaRefused as refused:
                 raise MisuseError(
-                    f"{_describe_refusal(name, refused)}; leave strict=True out, or describe it more "
-                    "precisely"
+                    f"{_describe_tool(name, refused)}; leave strict=True out, or describe it more precisely"
                 ) from None
         return written
 
@@ -226,16 +220,14 @@ def _describe(tool: Tool) -> SchemaDescription:
         return describe(tool)
     except SchemaRefused as refused:
         raise MisuseError(
-            f"{_describe_refusal(tool.name, refused)}; give it another type, or a default"
+            f"{_describe_tool(tool.name, refused)}; give it another type, or a default"
             if refused.path
-            else _describe_refusal(tool.name, refused)
+            else _describe_tool(tool.name, refused)
         ) from refused.__cause__
 
 
-def _describe_refusal(name: str, refused: SchemaRefused) -> str:
-    """Return the beginning of an error message: the name of the tool or parameter, and the fault in it."""
-    where = f"the parameter {refused.path!r} of the tool {name!r}" if refused.path else f"the tool {name!r}"
-    return f"{where} {refused.why}"
+def _describe_tool(name: str, refused: SchemaRefused) -> str:
+    return _describe_refusal(f"the tool {name!r}", refused, "parameter")
 
 
 class ResponseFormat:
@@ -365,7 +357,7 @@ class ResponseFormat:
             return rules.apply(self._schema)
         except SchemaRefused as refused:
             raise MisuseError(
-                f"{_describe_refused_type(self._title, refused)}; describe it more precisely in the type, or "
+                f"{_describe_refusal(self._title, refused)}; describe it more precisely in the type, or "
                 "pass the type as a tool that is not strict and read its call with tool=…"
             ) from None
 
@@ -394,14 +386,13 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
     try:
         description, schema = describe_type(type)
     except SchemaRefused as refused:
-        raise MisuseError(_describe_refused_type(title, refused)) from refused.__cause__
+        raise MisuseError(_describe_refusal(title, refused)) from refused.__cause__
     # APIs limit the characters and the length of a name.
     allowed_name = _NOT_ALLOWED.sub("_", title if name is None else name)[:_MOST_NAME]
     return ResponseFormat(allowed_name or "answer", title, description, schema)
 
 
-def _describe_refused_type(title: str, refused: SchemaRefused) -> str:
-    """Return the beginning of an error message: the field or the type that has no schema, and the reason."""
-    return (
-        f"the field {refused.path!r} of {title} {refused.why}" if refused.path else f"{title} {refused.why}"
-    )
+def _describe_refusal(owner: str, refused: SchemaRefused, kind: str = "field") -> str:
+    """Return the beginning of an error message: the tool or type, or a part of it, and the fault in it."""
+    where = f"the {kind} {refused.path!r} of {owner}" if refused.path else owner
+    return f"{where} {refused.why}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.message import ServerToolResult
-from tokenstream.turns._turn import AssistantTurn, object_in, text_arguments
+from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -38,33 +38,22 @@ def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _AnthropicTurn(AssistantTurn):
-    """Writes the parts of a message as content blocks of Anthropic Messages.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Writes the parts of a message as content blocks of Anthropic Messages."""
 
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
     pairs_server_tools = True
     cites_in_text = True
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+    def write_text(self, part: TextPart, index: int) -> None:
         """Write text as a block, with its citations; leave out text that is only white space."""
-        citations = self.cited.get(index)
+        citations = {"citations": self.cited[index]} if index in self.cited else {}
         # The API refuses a block that is only white space.
-        if not citations and (not part.text or part.text.isspace()):
-            return None
-        block = {**self.fields(part), "type": "text", "text": part.text}
-        if citations:
-            block["citations"] = citations
-        self.written.append(block)
-        return None
+        if citations or part.text.strip():
+            self.written.append({**self.fields(part), "type": "text", "text": part.text, **citations})
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
-        if not self.is_own:
-            return "reasoning"
         if not part.complete:
             # The signature arrives last, in pieces; the API refuses a block with an incomplete signature.
             return "incomplete"
@@ -84,15 +73,14 @@ class _AnthropicTurn(AssistantTurn):
         self.written.append({**self.fields(part), **block})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> None:
         """Write a call as a `tool_use` block."""
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
-        return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a server tool; return the obstacle if it is foreign, or its arguments no object."""
-        if not self.is_own or not self.can_send_server_tool(part):
+        """Write a call of a server tool; return the obstacle if its arguments are no object."""
+        if not self.can_send_server_tool(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
         self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
@@ -102,22 +90,15 @@ class _AnthropicTurn(AssistantTurn):
         """Return True for a result, and for a call whose arguments are a JSON object, as the API requires."""
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a tool that Anthropic ran; if it is from another API, return why not."""
-        if not self.is_own:
-            return "server_tool_result"
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
+        """Write the result of a tool that Anthropic ran."""
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
         self.written.append({**self.fields(part), **block})
-        return None
-
-    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return None if a citation was written with the text that it supports, else why it was not."""
-        return self.find_citation_obstacle(index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         """Write a block of an unknown type as it was received; if that is not possible, return why not."""
         # The API refuses a call without a name.
-        if not self.is_own or part.type == "tool_use" or part.data.get("type") != part.type:
+        if part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"
         self.written.append(deepcopy(part.data))
         return None
@@ -129,18 +110,14 @@ def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _BedrockTurn(AssistantTurn):
-    """Writes the parts of a message as content blocks of Converse.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Writes the parts of a message as content blocks of Converse."""
 
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})
     pairs_server_tools = True
     cites_in_text = True
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+    def write_text(self, part: TextPart, index: int) -> None:
         """Write text as a block, with its citations; leave out text that is only white space."""
         citations = self.cited.get(index)
         if citations:
@@ -149,12 +126,9 @@ class _BedrockTurn(AssistantTurn):
         elif part.text and not part.text.isspace():
             # The API refuses a block that is only white space.
             self.written.append({"text": part.text})
-        return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as text with its signature, or as the encrypted bytes."""
-        if not self.is_own:
-            return "reasoning"
         if not part.complete:
             return "incomplete"
         if part.redacted is not None:
@@ -168,15 +142,14 @@ class _BedrockTurn(AssistantTurn):
             self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signature}}})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of an application's function; return None, since every such call can be sent."""
+    def write_tool_call(self, part: ToolCall, index: int) -> None:
+        """Write a call of an application's function."""
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
-        return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
-        if not self.is_own or not self.can_send_server_tool(part):
+        if not self.can_send_server_tool(part):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part), "type": type}
@@ -191,7 +164,7 @@ class _BedrockTurn(AssistantTurn):
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
         """Write the result of a server tool, with the type and the status that the API has sent."""
-        if not self.is_own or not self.can_send_server_tool(part):
+        if not self.can_send_server_tool(part):
             return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
         if part.name:
@@ -209,10 +182,6 @@ class _BedrockTurn(AssistantTurn):
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
-    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return None if a citation was written with the text that it supports, else why it was not."""
-        return self.find_citation_obstacle(index)
-
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image, with its bytes or its location in S3; for any other medium, return why not."""
         fields = self.fields(part)
@@ -228,10 +197,6 @@ class _BedrockTurn(AssistantTurn):
             return "media"
         self.written.append({"image": {"format": format, "source": source}})
         return None
-
-    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        # A part that this library does not know may be one that requests do not support.
-        return "opaque"
 
 
 def _is_content(items: object) -> bool:
@@ -249,17 +214,11 @@ def _decode_base64(written: str) -> bytes | None:
 
 def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
     """Return the assistant's turn for a message; see `Message.to_cohere`."""
-    turn = _CohereTurn(message, drop)
-    turn.write()
-    return turn.build()
+    return _CohereTurn(message, drop).write().build()
 
 
 class _CohereTurn(AssistantTurn):
-    """Collects the parts of a message as the content, tool calls and citations of a Cohere message.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Collects the parts of a message as the content, tool calls and citations of a Cohere message."""
 
     api = "Cohere"
     formats = frozenset({"cohere"})
@@ -271,7 +230,6 @@ class _CohereTurn(AssistantTurn):
         super().__init__(message, drop)
         self._content_indexes: dict[int, int] = {}
         """Maps the index of a text or reasoning part in the message to its index in the turn's `content`."""
-        self._calls: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
@@ -282,8 +240,8 @@ class _CohereTurn(AssistantTurn):
         turn: dict[str, Any] = {}
         if plan_pieces:
             turn["tool_plan"] = "".join([piece for piece in plan_pieces if isinstance(piece, str)])
-        if self._calls:
-            turn["tool_calls"] = self._calls
+        if self.calls:
+            turn["tool_calls"] = self.calls
         if self.written:
             # A single text is sent as a string, anything else as a list.
             is_only_text = len(self.written) == 1 and self.written[0]["type"] == "text"
@@ -293,26 +251,19 @@ class _CohereTurn(AssistantTurn):
         self.check_has_content(turn)
         return {"role": "assistant", **turn}
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write a text, unless it is empty, and note its index for citations; always return None."""
+    def write_text(self, part: TextPart, index: int) -> None:
+        """Write a text, unless it is empty, and note its index for citations."""
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
-        return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as a `thinking` element."""
-        if not self.is_own or part.redacted is not None or part.signature:
+        if part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})
-        return None
-
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a tool call; return None, since every call can be sent."""
-        function = {"name": part.name, "arguments": text_arguments(part)}
-        self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
@@ -340,34 +291,29 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _GeminiTurn(AssistantTurn):
-    """Writes the parts of a message as `Part` objects of Gemini.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Writes the parts of a message as `Part` objects of Gemini."""
 
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
     # Citations are made from metadata next to the content, which is not sent back.
     silently_dropped = frozenset({"citation"})
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write a text, unless it is empty and has no signature; return None: the API takes every text."""
+    def write_text(self, part: TextPart, index: int) -> None:
+        """Write a text, unless it is empty and has no signature."""
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:
             self.written.append({"text": part.text, **fields})
-        return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a thought with its signature; return the obstacle if it is hidden or foreign."""
-        if not self.is_own or part.redacted is not None:
+        """Write reasoning as a thought with its signature; return the obstacle if it is hidden."""
+        if part.redacted is not None:
             return "reasoning"
         signature = {"thoughtSignature": part.signature} if part.signature else {}
         self.written.append({"text": part.text, "thought": True, **signature, **self.fields(part)})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> None:
         """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
@@ -377,7 +323,6 @@ class _GeminiTurn(AssistantTurn):
         fields.pop("functionCall", None)
         call = {**call_fields, "name": part.name, "args": object_in(part)}
         self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
-        return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a tool that Gemini ran, as it was received; if that is impossible, return why."""
@@ -389,7 +334,7 @@ class _GeminiTurn(AssistantTurn):
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         """Write a part of an unknown kind as it was received; if that is impossible, return why."""
-        return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
+        return self._write_unchanged("opaque", deepcopy(part.data))
 
     def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
         """Write a part exactly as the API has sent it; return None, or `obstacle` if that is impossible."""

@@ -13,7 +13,7 @@ from tokenstream._basics.chat_words import (
     SUMMARY_ITEM,
 )
 from tokenstream._basics.untrusted import text_of
-from tokenstream.turns._turn import AssistantTurn, object_in, text_arguments
+from tokenstream.turns._turn import AssistantTurn, make_function, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import (
@@ -46,17 +46,11 @@ _MADE_UP_ID = re.compile(r"call_\d{1,4}")
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
     """Return the assistant's turn for a message; see `Message.to_openai_chat`."""
-    turn = _OpenAIChatTurn(message, drop, reasoning_field)
-    turn.write()
-    return turn.build()
+    return _OpenAIChatTurn(message, drop, reasoning_field).write().build()
 
 
 class _OpenAIChatTurn(AssistantTurn):
-    """Collects the parts of a message as the fields of a chat message.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Collects the parts of a message as the fields of a chat message."""
 
     api = "OpenAI Chat"
     formats = frozenset({"openai-chat"})
@@ -72,7 +66,7 @@ class _OpenAIChatTurn(AssistantTurn):
         self._reasoning: list[str] = []
         self._typed_pieces: dict[str, list[dict[str, Any]]] = {}
         """Lists of typed pieces of reasoning, by the name of the message's field."""
-        self._calls: list[ToolCall] = []
+        self._own_calls: list[ToolCall] = []
         self._other_fields: dict[str, Any] = {}
         """Fields of the message that belong to no list of pieces, such as `audio`."""
 
@@ -88,25 +82,23 @@ class _OpenAIChatTurn(AssistantTurn):
             content[self._reasoning_field] = "".join(self._reasoning)
         content |= self._typed_pieces | self._opaque_fields() | self._other_fields
         # The legacy form has a field for a single call.
-        if len(self._calls) == 1 and self._calls[0].type == LEGACY:
-            content[LEGACY] = _make_function(self._calls[0])
-        elif self._calls:
-            content["tool_calls"] = [self._make_call(call) for call in self._calls]
+        if len(self._own_calls) == 1 and self._own_calls[0].type == LEGACY:
+            content[LEGACY] = make_function(self._own_calls[0])
+        elif self._own_calls:
+            content["tool_calls"] = [self._make_call(call) for call in self._own_calls]
         self.check_has_content(text or content)
         # The content may be null only if the message contains something else; otherwise servers want a str.
         needs_content = content.keys().isdisjoint(_FIELDS_INSTEAD_OF_CONTENT)
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Collect a text; return None, since every text can be sent."""
+    def write_text(self, part: TextPart, index: int) -> None:
+        """Collect a text."""
         self._items.append({"type": "text", "text": part.text})
-        return None
 
-    def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
-        """Collect a refusal, unless it is empty; return None, since every refusal can be sent."""
+    def write_refusal(self, part: RefusalPart, index: int) -> None:
+        """Collect a refusal, unless it is empty."""
         if part.text:
             self._refusal.append(part.text)
-        return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Add reasoning to the message in the form in which the server sent it.
@@ -115,8 +107,6 @@ class _OpenAIChatTurn(AssistantTurn):
         signature, or that came with a type becomes a typed piece. A signature without text goes to Gemini's
         field `extra_content`.
         """
-        if not self.is_own:
-            return "reasoning"
         fields = self.fields(part)
         has_more_than_text = part.redacted is not None or bool(part.text and part.signature)
         if has_more_than_text or "type" in fields:
@@ -158,10 +148,9 @@ class _OpenAIChatTurn(AssistantTurn):
         data = self.message.provider_data
         return {name: deepcopy(data[name]) for name in OPAQUE_FIELDS if name in data}
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Collect a call; return None, since the caller leaves out each call that cannot be sent."""
-        self._calls.append(part)
-        return None
+    def write_tool_call(self, part: ToolCall, index: int) -> None:
+        """Collect a call; its form depends on the number of calls."""
+        self._own_calls.append(part)
 
     def can_send_call(self, call: ToolCall) -> bool:
         """Return True if a call of something other than a function can be sent.
@@ -178,7 +167,7 @@ class _OpenAIChatTurn(AssistantTurn):
             return {**fields, "id": call.id, "type": "custom", "custom": custom}
         # The legacy form cannot express several calls: they are sent in the current form.
         kind = "function" if call.type == LEGACY else call.type
-        return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
+        return {**fields, "id": call.id, "type": kind, "function": make_function(call)}
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write audio as the id by which the server knows it; for any other medium, return why not."""
@@ -190,24 +179,13 @@ class _OpenAIChatTurn(AssistantTurn):
         return None
 
 
-def _make_function(call: ToolCall) -> dict[str, Any]:
-    """Return a call's function as the API has it: its name, and its arguments as text."""
-    return {"name": call.name, "arguments": text_arguments(call)}
-
-
 def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
     """Return the assistant's turn for a message; see `Message.to_mistral`."""
-    turn = _MistralTurn(message, drop)
-    turn.write()
-    return turn.build()
+    return _MistralTurn(message, drop).write().build()
 
 
 class _MistralTurn(AssistantTurn):
-    """Collects the parts of a message as the content chunks and tool calls of a Mistral message.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Collects the parts of a message as the content chunks and tool calls of a Mistral message."""
 
     api = "Mistral"
     formats = frozenset({"openai-chat"})
@@ -215,17 +193,12 @@ class _MistralTurn(AssistantTurn):
     # No text and no tool call is sent with a signature.
     accepts_signed = frozenset()
 
-    def __init__(self, message: Message, drop: Drop) -> None:
-        super().__init__(message, drop)
-        self._calls: list[dict[str, Any]] = []
-        """The tool calls, which are not content: the turn has a field of their own for them."""
-
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written."""
-        self.check_has_content(self.written or self._calls)
+        self.check_has_content(self.written or self.calls)
         turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
-        if self._calls:
-            turn["tool_calls"] = self._calls
+        if self.calls:
+            turn["tool_calls"] = self.calls
         return turn
 
     def _content(self) -> str | list[dict[str, Any]]:
@@ -234,15 +207,14 @@ class _MistralTurn(AssistantTurn):
             return "".join([chunk["text"] for chunk in self.written])
         return self.written
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+    def write_text(self, part: TextPart, index: int) -> None:
         """Write a text part; nothing has to be written for an empty text."""
         if part.text:
             self.written.append({"type": "text", "text": part.text})
-        return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as a `thinking` chunk; if it is in another server's form, return why not."""
-        if not self.is_own or part.redacted is not None or "type" in self.fields(part):
+        if part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
         chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
         if part.signature:
@@ -250,12 +222,6 @@ class _MistralTurn(AssistantTurn):
         if part.complete:
             chunk["closed"] = True
         self.written.append(chunk)
-        return None
-
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of an application's function; return None, since every such call can be sent."""
-        function = {"name": part.name, "arguments": text_arguments(part)}
-        self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
@@ -277,7 +243,7 @@ class _MistralTurn(AssistantTurn):
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         """Write a chunk that Mistral has sent, if requests allow its type; else return why not."""
-        if not self.is_own or text_of(part.data, "type") not in _CHUNKS:
+        if text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
         self.written.append(deepcopy(part.data))
         return None
@@ -285,17 +251,11 @@ class _MistralTurn(AssistantTurn):
 
 def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
     """Return the assistant's turn for a message; see `Message.to_ollama`."""
-    turn = _OllamaTurn(message, drop)
-    turn.write()
-    return turn.build()
+    return _OllamaTurn(message, drop).write().build()
 
 
 class _OllamaTurn(AssistantTurn):
-    """Collects the parts of a message as the fields of an Ollama message.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Collects the parts of a message as the fields of an Ollama message."""
 
     api = "Ollama"
     formats = frozenset({"ollama"})
@@ -305,7 +265,6 @@ class _OllamaTurn(AssistantTurn):
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._images: list[str] = []
-        self._calls: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written."""
@@ -315,27 +274,26 @@ class _OllamaTurn(AssistantTurn):
             turn["thinking"] = thinking
         if self._images:
             turn["images"] = self._images
-        if self._calls:
-            turn["tool_calls"] = self._calls
+        if self.calls:
+            turn["tool_calls"] = self.calls
         self.check_has_content(text or turn.keys() - {"role", "content"})
         return turn
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Collect a text; return None, since every text can be sent."""
+    def write_text(self, part: TextPart, index: int) -> None:
+        """Collect a text."""
         self._text.append(part.text)
-        return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Collect the text of reasoning; if it is hidden, signed or of another API, return why not.
 
         Ollama's messages have a field for the text alone.
         """
-        if not self.is_own or part.redacted is not None or part.signature:
+        if part.redacted is not None or part.signature:
             return "reasoning"
         self._thinking.append(part.text)
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> None:
         """Write a call, with its id unless this library made the id up."""
         # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
         fields = self.fields(part)
@@ -345,8 +303,7 @@ class _OllamaTurn(AssistantTurn):
         # A server that sent no ids identifies calls by position and name: an id that this library
         # made up is not sent.
         is_made_up = self.message.format in self.formats and _MADE_UP_ID.fullmatch(part.id)
-        self._calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
-        return None
+        self.calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image; for any other medium, return why it cannot be sent."""

@@ -38,8 +38,6 @@ class CallMarkup(NamedTuple):
     """The template of all calls that follow one another."""
     results: str = "{}"
     """The template of all results."""
-    between: str = "\n"
-    """The text between two calls, or two results."""
     ends: tuple[str, ...] = ()
     """Texts that the value of a parameter cannot have, because they end it."""
     trims: bool = False
@@ -76,10 +74,9 @@ class CallMarkup(NamedTuple):
     def write_results(self, results: Sequence[tuple[str, str]]) -> str:
         """Return the markup of results: of each, the tool's name and a text."""
         each = [self.result.format(name=name, value=value) for name, value in results]
-        return self.results.format(self.between.join(each))
+        return self.results.format("\n".join(each))
 
 
-_OBJECT = '{{"name": {quoted}, "arguments": {arguments}}}'
 _RESPONSE = "<tool_response>\n{value}\n</tool_response>"
 _RESULTS = "<function_results>\n{}\n</function_results>"
 
@@ -103,11 +100,13 @@ def _markup_of_invokes(
 _DSML = "\uff5cDSML\uff5c"
 """The mark in the names of DeepSeek's elements."""
 
-# Sources, read on 2026-11-26: the chat templates of Qwen 3, Qwen3-Coder, GLM 4.6, DeepSeek V3.2, MiniMax M2
-# and Nemotron Nano 2, and Anthropic's page "Legacy tool use". Other dialects put results under a role of
-# their own, which is no text.
+# Sources, read on 2026-11-26: the chat templates of Qwen 3, Qwen3-Coder, GLM 4.6, DeepSeek V3.2 and
+# MiniMax M2, and Anthropic's page "Legacy tool use". Other dialects put results under a role of their own,
+# which is no text.
 MARKUPS: dict[str, CallMarkup] = {
-    "hermes": CallMarkup(f"<tool_call>\n{_OBJECT}\n</tool_call>", _RESPONSE),
+    "hermes": CallMarkup(
+        '<tool_call>\n{{"name": {quoted}, "arguments": {arguments}}}\n</tool_call>', _RESPONSE
+    ),
     "qwen": CallMarkup(
         "<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>",
         _RESPONSE,
@@ -132,13 +131,6 @@ MARKUPS: dict[str, CallMarkup] = {
         "function_calls",
         "<result>\n<tool_name>{name}</tool_name>\n<stdout>\n{value}\n</stdout>\n</result>",
         results=_RESULTS,
-    ),
-    "nemotron": CallMarkup(
-        _OBJECT,
-        "{value}",
-        calls="<TOOLCALL>[{}]</TOOLCALL>",
-        results="<TOOL_RESPONSE>[{}]</TOOL_RESPONSE>",
-        between=", ",
     ),
 }
 
@@ -212,7 +204,7 @@ def _enclose(texts: Sequence[str], markup: CallMarkup, before: str, after: str) 
     parts: list[Part] = []
     for index, text in enumerate(texts):
         if text:
-            start = f"{before}{opening}" if index == written[0] else markup.between
+            start = f"{before}{opening}" if index == written[0] else "\n"
             end = f"{closing}{after}" if index == written[-1] else ""
             parts.append(TextPart(text=f"{start}{text}{end}", complete=True))
         else:

@@ -39,11 +39,7 @@ def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
 
 
 class _OpenAIResponsesTurn(AssistantTurn):
-    """Writes the parts of a message as input items; several parts may belong to one item.
-
-    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
-    The name of the reason is the one that `drop=` takes.
-    """
+    """Writes the parts of a message as input items; several parts may belong to one item."""
 
     api = "OpenAI Responses"
     formats = frozenset({"openai-responses"})
@@ -128,7 +124,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
 
     # -- messages ----------------------------------------------------------
 
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+    def write_text(self, part: TextPart, index: int) -> None:
         """Write text into its message item, or into a message without an id if that item is unfinished."""
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
@@ -137,7 +133,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
         else:
             annotations = self.cited.get(index, [])
             item["content"].append({"type": "output_text", "text": part.text, "annotations": annotations})
-        return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
         """Add a refusal to its message item; if the server has not finished that item, return why not."""
@@ -187,7 +182,7 @@ class _OpenAIResponsesTurn(AssistantTurn):
         """
         if self.is_own and part.cites is None:
             return None
-        return self.find_citation_obstacle(index)
+        return super().write_citation(part, index)
 
     # -- reasoning ---------------------------------------------------------
 
@@ -251,8 +246,8 @@ class _OpenAIResponsesTurn(AssistantTurn):
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write the data of a part that this API has sent; for any other part, return why not."""
-        return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, index=None)
+        """Write the data of a part as the server sent it; if that is impossible, return why not."""
+        return self._write_unchanged("opaque", deepcopy(part.data), index=None)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write the item of a medium that this API has sent; for any other medium, return why not."""

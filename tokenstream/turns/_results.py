@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
     from tokenstream.turns._in_text import CallMarkup
 
+    _MakeTurn = Callable[[Message, Drop], Any]
+    _WriteResult = Callable[["_Result"], dict[str, Any]]
+
 _DROPPED_BY_DEFAULT: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
 """Kinds of parts that `turns` leaves out of the assistant's turn by default."""
 _OUTPUT_TYPES = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
@@ -300,13 +303,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        # `to_anthropic` fails for a call that the API cannot express: a text block then states its result.
-        blocks = self._answer_calls(
-            make_turn=to_anthropic,
-            write_result=write_result,
-            make_user_turn=lambda sentence: {"type": "text", "text": sentence},
-        )
-        return [{"role": "user", "content": blocks}] if blocks else []
+        return self._answer_in_one(to_anthropic, write_result, type="text")
 
     def to_gemini(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the model's turn in `contents`.
@@ -322,13 +319,7 @@ class ToolResults(Mapping[str, Any]):
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        # `to_gemini` fails for a call that the API cannot express: a part with text then states its result.
-        parts = self._answer_calls(
-            make_turn=to_gemini,
-            write_result=write_result,
-            make_user_turn=lambda sentence: {"text": sentence},
-        )
-        return [{"role": "user", "parts": parts}] if parts else []
+        return self._answer_in_one(to_gemini, write_result, "parts")
 
     def to_bedrock(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in Converse's `messages`.
@@ -343,13 +334,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        # `to_bedrock` fails for a call that the API cannot express: a text block then states its result.
-        blocks = self._answer_calls(
-            make_turn=to_bedrock,
-            write_result=write_result,
-            make_user_turn=lambda sentence: {"text": sentence},
-        )
-        return [{"role": "user", "content": blocks}] if blocks else []
+        return self._answer_in_one(to_bedrock, write_result)
 
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
@@ -397,10 +382,20 @@ class ToolResults(Mapping[str, Any]):
         text = write_in_text(self, markup)
         return [write_user_turn(text, method)] if text else []
 
+    def _answer_in_one(
+        self, make_turn: _MakeTurn, write_result: _WriteResult, key: str = "content", **of_text: str
+    ) -> list[dict[str, Any]]:
+        """Return a user's turn with all results, whose pieces are under a key; none if there are no results.
+
+        For a call that the API cannot express, a piece with text states the result.
+        """
+        pieces = self._answer_calls(make_turn, write_result, lambda text: {**of_text, "text": text})
+        return [{"role": "user", key: pieces}] if pieces else []
+
     def _answer_calls(
         self,
-        make_turn: Callable[[Message, Drop], Any],
-        write_result: Callable[[_Result], dict[str, Any]],
+        make_turn: _MakeTurn,
+        write_result: _WriteResult,
         make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
         """Return the results of calls in the assistant's turn, then messages on calls an API refuses."""
@@ -440,7 +435,7 @@ def keep_results(results: ToolResults, calls: Iterable[ToolCall]) -> ToolResults
     return ToolResults.so_far(message, values, results.errors & values.keys())
 
 
-def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Message, Drop], Any]) -> object:
+def _make_single_turn(message: Message, call: ToolCall, make_turn: _MakeTurn) -> object:
     """Return an assistant's turn that has a single call; None if the API cannot express the call."""
     try:
         # "all" leaves out what the API cannot express; if that is the call, the turn would be empty, which is

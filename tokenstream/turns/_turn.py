@@ -24,12 +24,15 @@ from tokenstream.turns._drop import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from tokenstream.message import Message, Part
     from tokenstream.turns._drop import Drop, Kind, Obstacle
 
 _USEFUL_IF_INCOMPLETE = ("text", "reasoning", "refusal")
 """Kinds of parts that are useful even if incomplete."""
+_FOR_ITS_OWN_API = ("reasoning", "server_tool_call", "server_tool_result", "opaque")
+"""Kinds of parts that each API takes only if it has made them itself."""
 FUNCTIONS = ("function", "function_call")
 """The types of calls of functions; calls of other types have other forms."""
 _DEPTH = 6
@@ -72,6 +75,8 @@ class AssistantTurn(ABC):
         the flag is about that part instead."""
         self.written: list[dict[str, Any]] = []
         """The pieces written so far, for APIs whose content is a list."""
+        self.calls: list[dict[str, Any]] = []
+        """The tool calls, for APIs whose turn has a field of their own for them."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
         """The sources of each text part, by the part's index; filled only if `cites_in_text` is set."""
         self._written_with_text: set[int] = set()
@@ -88,12 +93,13 @@ class AssistantTurn(ABC):
         """Write a text part; return the reason if the API cannot express it, else None."""
 
     @abstractmethod
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of an application's tool; return the reason if the API cannot express it."""
-
-    @abstractmethod
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write a reasoning part; return the reason if the API cannot express it, else None."""
+
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a call of an application's tool; by default, as a function among the turn's `calls`."""
+        self.calls.append({"id": part.id, "type": "function", "function": make_function(part)})
+        return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
         """Write a refusal; by default, return why it cannot be sent: the API takes no refusals."""
@@ -108,8 +114,8 @@ class AssistantTurn(ABC):
         return "server_tool_result"
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a citation; by default, return why it cannot be sent: the API takes no citations."""
-        return "citation"
+        """Write a citation; by default, return why it cannot be sent, unless its text was sent with it."""
+        return None if index in self._written_with_text else "citation"
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image, audio or file; by default, return why it cannot be sent: the API takes none."""
@@ -121,8 +127,8 @@ class AssistantTurn(ABC):
 
     # -- for all APIs ----------------------------------------------------------
 
-    def write(self) -> None:
-        """Write every part that `drop` does not leave out."""
+    def write(self) -> Self:
+        """Write every part that `drop` does not leave out; return the turn."""
         # Some APIs take the call of a server tool only together with its result.
         self._unpaired_ids = frozenset(
             part.id
@@ -146,6 +152,7 @@ class AssistantTurn(ABC):
         self.is_own = is_message_own
         if self._obstacles:
             raise NotExpressible(explain_obstacles(self.api, self._obstacles), kinds=self._obstacles)
+        return self
 
     def _is_format(self, format: str | None) -> bool:
         """Return True for a format of this API's answers, and for one that is not known."""
@@ -211,10 +218,6 @@ class AssistantTurn(ABC):
         # The APIs that use this method name the type of each citation.
         return deepcopy(data) if "type" in data else {}
 
-    def find_citation_obstacle(self, index: int) -> Obstacle | None:
-        """Return None if the citation at `index` is written with its text, else the obstacle "citation"."""
-        return None if index in self._written_with_text else "citation"
-
     def fields(self, part: Part) -> dict[str, Any]:
         """Return a copy of a part's provider fields; empty for an opaque part, and for one of another API."""
         if not self.is_own or isinstance(part, OpaquePart):
@@ -224,11 +227,14 @@ class AssistantTurn(ABC):
     def _find_obstacle(self, part: Part) -> Obstacle | None:
         """Return the reason not to try to write a part; None if its `write_` method decides.
 
-        The part may be incomplete; it may be a call that is invalid, or of a type that the API does not
-        support; or it is the call or the result of a server tool, and the other of these cannot be sent.
+        The part may be incomplete, or of a kind that no API takes from another; it may be a call that is
+        invalid, or of a type that the API does not support; or it is the call or the result of a server tool,
+        and the other of these cannot be sent.
         """
         if part.kind not in _USEFUL_IF_INCOMPLETE and not part.complete:
             return "incomplete"
+        if not self.is_own and part.kind in _FOR_ITS_OWN_API:
+            return part.kind
         if self.is_own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
             return self._find_unpaired(part)
         if not isinstance(part, ToolCall):
@@ -297,6 +303,11 @@ def text_arguments(call: ToolCall) -> str:
         '{}'
     """
     return call.arguments_text if call.arguments_text.strip() else "{}"
+
+
+def make_function(call: ToolCall) -> dict[str, Any]:
+    """Return a call's function as chat APIs have it: its name, and its arguments as text."""
+    return {"name": call.name, "arguments": text_arguments(call)}
 
 
 def is_signed(value: object, depth: int = 0) -> bool:

@@ -13,7 +13,8 @@ from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, DURATION, TOKENS
 from tests.otel.observe.test_faults import Raises
 from tests.recovery.routes.providers import Behaviour, Provider
-from tokenstream import Retry, Route, aconnect, connect, resilient
+from tests.support.either import connect_in, read_whole
+from tokenstream import Retry, Route, aconnect, resilient
 from tokenstream.errors import StreamError
 from tokenstream.otel import observe
 
@@ -30,21 +31,14 @@ def _ask(world: str, first: Provider, *others: Provider, backend: Backend, **opt
     """Read an observed answer of several providers to its end, or to its error."""
     is_async = world != "sync"
 
-    def prepare(connects: Any) -> Any:
+    def prepare() -> Any:
         routes = [other.route(is_async=is_async) for other in others]
         retry = Retry(routes=routes, wait=lambda _: 0.02, **options)
         client = first.client(is_async=is_async)
-        return observe(connects(first.url, json=first.payload, client=client, retry=retry), **backend.takes)
+        stream = connect_in(world)(first.url, json=first.payload, client=client, retry=retry)
+        return observe(stream, **backend.takes)
 
-    async def read() -> None:
-        async with prepare(aconnect) as stream:
-            await stream.final()
-
-    if is_async:
-        anyio.run(read, backend=world)
-        return
-    with prepare(connect) as stream:
-        stream.final()
+    read_whole(world, prepare)
 
 
 def _told(span: ReadableSpan) -> dict[str, Any]:

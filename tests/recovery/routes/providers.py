@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 import httpx
 
-from tokenstream import AsyncStream, Message, Stream, aconnect, connect, testing
+from tests.support.either import Each, connect_in, inside, run_in
+from tokenstream import Message, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport, Retry, Route
 
@@ -255,9 +256,7 @@ def read(
     """
     is_async = world != "sync"
     asked: dict[str, Any] = {"json": first.payload, "client": first.client(is_async=is_async)}
-    if is_async:
-        return anyio.run(_read_async, first.url, retry(True), view, asked | options, backend=world)
-    return _read_sync(connect(first.url, retry=retry(False), **asked | options), view)
+    return _read(world, first.url, retry(is_async), view, asked | options)
 
 
 def ask(world: str, first: Provider, retry: Retry, **options: Any) -> Read:
@@ -281,35 +280,21 @@ def read_route(world: str, route: Route, retry: Retry, *, view: str = "text") ->
         retry: The policy.
         view: The view that is read.
     """
-    if world == "sync":
-        return _read_sync(connect(route, retry=retry), view)
-    return anyio.run(_read_async, route, retry, view, {}, backend=world)
+    return _read(world, route, retry, view, {})
 
 
-def _read_sync(stream: Stream, view: str) -> Read:
-    given: list[Any] = []
-    error = None
-    with stream:
-        try:
-            for piece in getattr(stream, view):
-                given.append(piece)
-        except StreamError as raised:
-            error = raised
-    return Read(
-        "".join(map(str, given)) if view == "text" else "", given, stream.message, error, stream.attempts
-    )
+def _read(world: str, asked: str | Route, retry: Retry, view: str, options: dict[str, Any]) -> Read:
+    async def main() -> Read:
+        given: list[Any] = []
+        error = None
+        async with inside(connect_in(world)(asked, retry=retry, **options)) as stream:
+            try:
+                async for piece in Each(getattr(stream, view)):
+                    given.append(piece)
+            except StreamError as raised:
+                error = raised
+        text = "".join(map(str, given)) if view == "text" else ""
+        return Read(text, given, stream.message, error, stream.attempts)
 
-
-async def _read_async(url: str | Route, retry: Retry, view: str, options: dict[str, Any]) -> Read:
-    given: list[Any] = []
-    error = None
-    stream: AsyncStream = aconnect(url, retry=retry, **options)
-    async with stream:
-        try:
-            async for piece in getattr(stream, view):
-                given.append(piece)
-        except StreamError as raised:
-            error = raised
-    return Read(
-        "".join(map(str, given)) if view == "text" else "", given, stream.message, error, stream.attempts
-    )
+    read: Read = run_in(world, main)
+    return read

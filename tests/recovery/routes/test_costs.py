@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
+from tests.support.either import connect_in, read_whole
 from tokenstream import Message, Purse, Retry, Route, Stream, Usage, aconnect, connect, relay, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stages import Budget
@@ -118,19 +120,13 @@ class TestThePricesOfTheTable:
         """With a retry and without one."""
         counted = testing.script().text("Hi").usage(input_tokens=1000, output_tokens=100).finish()
 
-        async def read(retry: Retry | None) -> float | None:
-            client = playing(counted, httpx.AsyncClient)
-            async with aconnect(OPENAI, json=question(), client=client, retry=retry) as stream:
-                await stream.final()
-            return stream.cost
+        kind: Any = httpx.Client if world == "sync" else httpx.AsyncClient
+
+        def ask(retry: Retry | None) -> Any:
+            return connect_in(world)(OPENAI, json=question(), client=playing(counted, kind), retry=retry)
 
         for retry in (None, Retry()):
-            if world == "sync":
-                with connect(OPENAI, json=question(), client=playing(counted), retry=retry) as stream:
-                    stream.final()
-                cost = stream.cost
-            else:
-                cost = anyio.run(read, retry, backend=world)
+            cost = read_whole(world, partial(ask, retry)).cost
             assert cost == pytest.approx(0.00225)
 
     @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tests.support.either import connect_in, read_whole
 from tokenstream import Deadlines, Retry, Route, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamStalled
 from tokenstream.recovery import Attempt
@@ -210,24 +211,12 @@ def test_an_exception_of_the_first_payload_function_is_raised_as_it_is(
     def write(_: Attempt) -> object:
         raise LookupError("no prompt")
 
-    async def main() -> None:
-        route = provider.route(is_async=True)
-        route.json = write
-        stream = aconnect(route, **policy)
-        with pytest.raises(LookupError, match="no prompt"):
-            async with stream:
-                await stream.final()
-        assert stream.message.ending == "stopped"
-
-    if world != "sync":
-        anyio.run(main, backend=world)
-    else:
-        route = provider.route()
-        route.json = write
-        stream = connect(route, **policy)
-        with pytest.raises(LookupError, match="no prompt"), stream:
-            stream.final()
-        assert stream.message.ending == "stopped"
+    route = provider.route(is_async=world != "sync")
+    route.json = write
+    stream = connect_in(world)(route, **policy)
+    with pytest.raises(LookupError, match="no prompt"):
+        read_whole(world, lambda: stream)
+    assert stream.message.ending == "stopped"
     assert provider.requests == []
 
 

@@ -87,17 +87,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--json", action="store_true", help="print a JSON object, for programs")
     parser.add_argument(
         "--timeout",
-        type=_parse_seconds,
+        type=partial(parse_number, expected="a number of seconds above 0"),
         default=_TIMEOUT,
         metavar="SECONDS",
         help="how long to wait for the next byte (%(default)g)",
     )
     add_request(parser, "the request")
     parser.set_defaults(run=_run)
-
-
-def _parse_seconds(argument: str) -> float:
-    return parse_number(argument, "a number of seconds above 0")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -158,25 +158,16 @@ def _hash(content: bytes) -> str:
 # -- refusals ---------------------------------------------------------------------
 
 
-def refuse_without_id() -> Refusal:
-    """Return the response (409) to a request with a position in an answer, but without that answer's id."""
-    message = "A position belongs to an answer: send the answer's id in X-Answer-Id."
-    return Refusal(409, error_body("no_answer_id", message, retryable=False), as_event=b"")
+_MESSAGES = {
+    "no_answer_id": "A position belongs to an answer: send the answer's id in X-Answer-Id.",
+    "not_kept": "This answer is not kept, so it cannot be continued.",
+    "other_request": "This answer was asked for with another body or key.",
+    "key_reused": "This Idempotency-Key was sent with another body before.",
+}
+"""Maps each code of a refusal of this module to its message."""
 
 
-def refuse_not_kept() -> Refusal:
-    """Return the response (409) to a request to continue an answer that was sent without a journal."""
-    message = "This answer is not kept, so it cannot be continued."
-    return Refusal(409, error_body("not_kept", message, retryable=False), as_event=b"")
-
-
-def refuse_other_request() -> Refusal:
-    """Return the response (409) to a request whose body or key differs from those that began the answer."""
-    message = "This answer was asked for with another body or key."
-    return Refusal(409, error_body("other_request", message, retryable=False), as_event=b"")
-
-
-def refuse_key() -> Refusal:
-    """Return the response (422) to a request whose Idempotency-Key was sent with another body before."""
-    message = "This Idempotency-Key was sent with another body before."
-    return Refusal(422, error_body("key_reused", message, retryable=False), as_event=b"")
+def refuse(code: str) -> Refusal:
+    """Return the response, with the status 409 or 422, to a request that belongs to no answer as it is."""
+    status = 422 if code == "key_reused" else 409
+    return Refusal(status, error_body(code, _MESSAGES[code], retryable=False), as_event=b"")

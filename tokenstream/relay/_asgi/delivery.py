@@ -56,7 +56,7 @@ class Delivery(ABC):
         self._callables = receive, send
         self._disconnected = False
         """True once the reader has disconnected."""
-        self._shutting_down = False
+        self.shutting_down = False
         """True once the server is shutting down."""
         self._sent_at = 0.0
         """The clock reading of the last send."""
@@ -121,11 +121,6 @@ class Delivery(ABC):
         """Ask the source of the answer to end; return False if the task that reads it must be cancelled."""
 
     @property
-    def is_shutting_down(self) -> bool:
-        """True once the server is shutting down."""
-        return self._shutting_down
-
-    @property
     def _is_sending(self) -> bool:
         """True while something is being sent, and after a send that was cancelled."""
         return self._send_began is not None
@@ -174,5 +169,5 @@ class Delivery(ABC):
 
     def _on_shutdown(self) -> None:
         """Cancel the task that sends; called once the server is found to be shutting down."""
-        self._shutting_down = True
+        self.shutting_down = True
         self._sending.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import make_source, refuse_not_kept
+from tokenstream.relay._asgi.asking import make_source, refuse
 from tokenstream.relay._asgi.refusals import refuse_failed
 from tokenstream.relay._asgi.response import ResponseTiming, make_response
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
@@ -80,7 +80,7 @@ class AnswerOutlet(Outlet):
 
             try:
                 parse_position(asked.position)
-                self._refusal = refuse_not_kept()
+                self._refusal = refuse("not_kept")
             except UnknownPosition as error:
                 self._refusal = refuse_journal_error(error)
         return {}

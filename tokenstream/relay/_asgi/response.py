@@ -233,7 +233,7 @@ class HTTPDelivery(Delivery):
 
         A status is sent even if the reader disconnected before the head, because middleware requires one.
         """
-        if self._shutting_down:
+        if self.shutting_down:
             await self._send_last_chunk()
         if self._disconnected and not self._head_begun:
             await self._send_status_to_gone_reader()
@@ -352,7 +352,7 @@ class Response:
         else:
             delivery = HTTPDelivery(outlet, (status, headers), self._timing, receive, send)
             await delivery.run()
-            if delivery.is_shutting_down:
+            if delivery.shutting_down:
                 await outlet.run_out()
         if self.background is not None:
             await self.background()

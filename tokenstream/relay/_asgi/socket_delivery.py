@@ -112,7 +112,7 @@ class SocketDelivery(Delivery):
             raise
         self._sent_at = time.monotonic()
         await self.run()
-        return not (self._disconnected or self._refused or self._shutting_down)
+        return not (self._disconnected or self._refused or self.shutting_down)
 
     async def turn_away(self, reason: str) -> bool:
         """Close the connection, or refuse it if it was not accepted; return False: it is not open."""
@@ -214,7 +214,7 @@ class SocketDelivery(Delivery):
                 if self._refused is not None:
                     await self._fail(self._refused.make_error())
                     await self._socket.close(self._refused.code, self._refused.reason)
-                elif self._shutting_down:
+                elif self.shutting_down:
                     await self._fail(make_interruption(self._source, SHUT_DOWN))
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._owes_end:

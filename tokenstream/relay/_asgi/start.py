@@ -14,9 +14,7 @@ from tokenstream.relay._asgi.asking import (
     is_same_request,
     make_source,
     quote_id,
-    refuse_key,
-    refuse_other_request,
-    refuse_without_id,
+    refuse,
 )
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_journal_error
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
@@ -130,7 +128,7 @@ class StartOutlet(FollowOutlet):
         self._fingerprint = fingerprint(key, self._body)
         if asked.id is not None:
             if self._is_id_given and asked.id != self.id:
-                return refuse_other_request()
+                return refuse("other_request")
             self.id = asked.id
         elif self._is_id_given:
             # `self.id` is the application's id already.
@@ -139,7 +137,7 @@ class StartOutlet(FollowOutlet):
             claimed = await self.journal.claim_key(key, self.id, owner=self.owner)
             self._has_key, self.id = claimed != self.id, claimed
         elif asked.position:
-            return refuse_without_id()
+            return refuse("no_answer_id")
         return None
 
     async def open(self) -> Refusal | None:
@@ -200,7 +198,7 @@ class StartOutlet(FollowOutlet):
         self.exists = True
         if is_same_request(self._fingerprint, state.asked):
             return None
-        return refuse_key() if self._has_key else refuse_other_request()
+        return refuse("key_reused" if self._has_key else "other_request")
 
     async def open_head(self) -> Refusal | None:
         """Close the answer unread: a HEAD request starts nothing."""

@@ -86,9 +86,8 @@ class MemoryStorage(Storage):
         self._make_bytes(1, share)
         self._shares[owner] = share
         alive_until = self._clock() + lease
-        answer = StoredAnswer(
-            owner, share, self._limit_of(share), token, alive_until=alive_until, asked=asked
-        )
+        most = self._max_bytes if share.bounds is None else min(self._max_bytes, share.bounds.bytes)
+        answer = StoredAnswer(owner, share, most, token, alive_until=alive_until, asked=asked)
         self._answers[id] = self._all.running[id] = share.running[id] = answer
         return True
 
@@ -214,10 +213,6 @@ class MemoryStorage(Storage):
     def _groups_of(self, answer: StoredAnswer) -> tuple[AnswerGroup, AnswerGroup]:
         """Return the groups that an answer belongs to."""
         return self._all, answer.share
-
-    def _limit_of(self, share: AnswerGroup) -> int:
-        """Return the maximum size of the records of one answer of an owner, in bytes."""
-        return self._max_bytes if share.bounds is None else min(self._max_bytes, share.bounds.bytes)
 
     def _finish(self, id: str, answer: StoredAnswer) -> None:
         """Mark an answer as ended, and wake the tasks that wait for that, or for a request to stop it.

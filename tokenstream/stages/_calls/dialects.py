@@ -49,8 +49,6 @@ class Dialect(NamedTuple):
     """Texts of which each ends all calls that one opening has begun; none if there is no such text."""
     elements: Elements = Elements("", "", "", "")
     """The markup of a parameter."""
-    quote: str = ""
-    """The text around a string, in a notation."""
     named_only: bool = False
     """True if the dialect is read only if it was asked for by its name, and only for known tools."""
 
@@ -93,6 +91,20 @@ def _invokes(
     )
 
 
+def _deepseek(head: str, after: str, end: str) -> Dialect:
+    """Return a dialect of DeepSeek's marks, with a head behind the mark of a call, and an end of its body."""
+    opening = f"<{_BAR}tool▁call▁begin{_BAR}>"
+    return Dialect(
+        "deepseek",
+        (f"<{_BAR}tool▁calls▁begin{_BAR}>", opening),
+        "json",
+        before=f"{opening}{head}",
+        after=after,
+        ends=(f"{end}<{_BAR}tool▁call▁end{_BAR}>",),
+        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
+    )
+
+
 # Sources, read on 2026-11-26: the parsers in vllm/tool_parsers of vllm-project/vllm and their tests, the
 # detectors in python/sglang/srt/function_call of sgl-project/sglang, and the templates and cards of models
 # that they name. docs/guides/tool-calls/in-text.md lists the models and the options of the servers.
@@ -116,25 +128,9 @@ DIALECTS: tuple[Dialect, ...] = (
     # DeepSeek V3.2 (`function_calls`) and V4 (`tool_calls`): `deepseekv32_detector`, `deepseekv4_detector`.
     _invokes("dsml", _DSML, (f"{_DSML}function_calls", f"{_DSML}tool_calls"), trims=False),
     # DeepSeek V3 and R1: `deepseekv3_tool_parser`.
-    Dialect(
-        "deepseek",
-        (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>"),
-        "json",
-        before=f"<{_BAR}tool▁call▁begin{_BAR}>function<{_BAR}tool▁sep{_BAR}>",
-        after="```json",
-        ends=(f"```<{_BAR}tool▁call▁end{_BAR}>",),
-        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
-    ),
+    _deepseek(f"function<{_BAR}tool▁sep{_BAR}>", "```json", "```"),
     # DeepSeek V3.1: `deepseekv31_tool_parser`.
-    Dialect(
-        "deepseek",
-        (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>"),
-        "json",
-        before=f"<{_BAR}tool▁call▁begin{_BAR}>",
-        after=f"<{_BAR}tool▁sep{_BAR}>",
-        ends=(f"<{_BAR}tool▁call▁end{_BAR}>",),
-        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
-    ),
+    _deepseek("", f"<{_BAR}tool▁sep{_BAR}>", ""),
     # Kimi K2, whose ids are `functions.NAME:NUMBER`: `kimik2_detector`, the model's tool_call_guidance.md.
     Dialect(
         "kimi",
@@ -175,35 +171,14 @@ DIALECTS: tuple[Dialect, ...] = (
     ),
     # MiniMax M2: `minimax_m2`.
     _invokes("minimax", "", ("minimax:tool_call",), bare=False),
-    # MiniMax M1, Jamba, Hunyuan A13B: `minimax_tool_parser`, `jamba_tool_parser`, `hunyuan_detector`.
+    # Hunyuan A13B: `hunyuan_detector`.
     Dialect("tool_calls", ("<tool_calls>",), "objects", closes=("</tool_calls>",)),
     # Claude's form, which other models imitate, and DeepSeek's without its marks: `deepseekv32_detector`.
     _invokes("anthropic", "", ("function_calls",)),
     _invokes("anthropic", _ANT, (f"{_ANT}function_calls",)),
-    # Gemma 4: `gemma4_tool_parser`; FunctionGemma: `functiongemma_tool_parser`.
-    Dialect(
-        "gemma4",
-        ("<|tool_call>",),
-        "notation",
-        before="call:",
-        after="{",
-        ends=("<tool_call|>",),
-        quote='<|"|>',
-    ),
-    Dialect(
-        "functiongemma",
-        ("<start_function_call>",),
-        "notation",
-        before="call:",
-        after="{",
-        ends=("<end_function_call>",),
-        quote="<escape>",
-    ),
-    # Granite 3: `granite_tool_parser`; Nemotron Nano 2: `nemotron_nano_v2_tool_parser`.
-    Dialect("granite", ("<|tool_call|>", "<tool_call>"), "objects"),
-    Dialect("nemotron", ("<TOOLCALL>",), "objects", closes=("</TOOLCALL>",)),
-    # InternLM 2: `internlm2_tool_parser`; Command A: `cohere_command_tool_parser`.
-    Dialect("internlm", ("<|action_start|><|plugin|>",), "objects", closes=("<|action_end|>",)),
+    # Gemma 4: `gemma4_tool_parser`.
+    Dialect("gemma4", ("<|tool_call>",), "notation", before="call:", after="{", ends=("<tool_call|>",)),
+    # Command A: `cohere_command_tool_parser`.
     Dialect("cohere", ("<|START_ACTION|>",), "objects", closes=("<|END_ACTION|>",)),
     # LFM2: `lfm2_tool_parser`; Llama 4: `llama4_pythonic_tool_parser`.
     Dialect("lfm2", ("<|tool_call_start|>",), "python", closes=("<|tool_call_end|>",)),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.steps import Reader
 
 _PYTHON_STOP = re.compile(r"""["'()\[\]{}]""")
+_NOTATION_QUOTE = '<|"|>'
 _NOTATION_STOP = re.compile(r"[<{}\[\],:]")
 _MEMBERS = {
     **dict.fromkeys(("name", "tool_name", "function"), "name"),
@@ -348,10 +349,10 @@ class MarkupCalls(MarkupReader):
                 self.note_repairs("missing_comma")
             is_after_string = stop == "<"
             if stop == "<":
-                if word or (yield from self.take((self.dialect.quote,))) is None:
+                if word or (yield from self.take((_NOTATION_QUOTE,))) is None:
                     raise MarkupBroken
                 self.emit('"')
-                yield from self.until((self.dialect.quote,), lambda text: self.emit(quote(text)[1:-1]))
+                yield from self.until((_NOTATION_QUOTE,), lambda text: self.emit(quote(text)[1:-1]))
                 self.emit('"')
                 continue
             if word:

@@ -357,7 +357,11 @@ class ResultCursor(Generic[T]):
         """Return the value."""
         outcome: _Outcome[T] | None = self._outcomes.get(self._key)
         if outcome is None:
-            outcome = self._outcomes[self._key] = self._make_outcome()
+            try:
+                outcome = _Outcome(self._type, self._read_value())
+            except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
+                outcome = _Outcome(self._type, error=error.with_traceback(None))
+            self._outcomes[self._key] = outcome
         return outcome.get()
 
     def end_broken_off(self, cause: StreamError) -> T:
@@ -371,13 +375,6 @@ class ResultCursor(Generic[T]):
         return outcome.get()
 
     # -- within ------------------------------------------------------------------
-
-    def _make_outcome(self) -> _Outcome[T]:
-        """Return the value, or the error of the output, as a result to store."""
-        try:
-            return _Outcome(self._type, self._read_value())
-        except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-            return _Outcome(self._type, error=error.with_traceback(None))
 
     def _read_value(self) -> T:
         """Return the value of the finished answer, read at once if possible, or else as drafts."""

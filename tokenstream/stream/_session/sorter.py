@@ -303,7 +303,11 @@ class Sorter:
             # The message is of none of the answers, not even of the next one.
             return []
         if answer_name is None:
-            self._note_unassigned(connection_format, payload)
+            # The answers may need what the message says.
+            connection_format.feed(payload)
+            # Between two answers, an error of the server ends none of them; it may lack a type.
+            if not self._open_lanes and payload.get("type", "error") == "error":
+                self.server_error = provider_error(payload, "") or self.server_error
         # First, a lane for an answer that begins.
         new_lanes: list[AnswerLane] = []
         if (
@@ -343,28 +347,16 @@ class Sorter:
             self._end_lane(name, errors[name])
         return bool(names)
 
-    def _note_unassigned(self, connection_format: Format, payload: dict[str, Any]) -> None:
-        """Take in a message that belongs to no answer, and store it if it is an error of the server."""
-        # The answers may need what the message says.
-        connection_format.feed(payload)
-        # Between two answers, an error of the server ends none of them; it may lack a type.
-        if not self._open_lanes and payload.get("type", "error") == "error":
-            self.server_error = provider_error(payload, "") or self.server_error
-
     def _open_lane(self, answer_name: str, connection_format: Format) -> AnswerLane:
         """Add a lane (queue) for an answer that begins; it also gets the messages that wait for an answer."""
         lane = self._open_lanes[answer_name] = AnswerLane(
             connection_format.of_answer(answer_name), self._waiting
         )
-        self._move_waiting_messages(lane)
-        return lane
-
-    def _move_waiting_messages(self, lane: AnswerLane) -> None:
-        """Move the messages that arrived before a new answer into the lane (the queue) of that answer."""
         between, self._messages_between = self._messages_between, []
         for message in between:
             self._waiting.remove(message)
             lane.put_message(message)
+        return lane
 
 
 def _size_of(message: object) -> int:

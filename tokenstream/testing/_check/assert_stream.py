@@ -323,7 +323,8 @@ class _Trials(Generic[ResultT]):
     ) -> None:
         self._recording = recording
         self._allow = allow
-        self._chunkings = usual_chunkings(recording) if chunkings is None else _as_tuple(chunkings)
+        chosen = (chunkings,) if isinstance(chunkings, str | int | Seed) else chunkings
+        self._chunkings = usual_chunkings(recording) if chosen is None else tuple(chosen)
         self._cuts = choose_cut_places(recording, cuts) if cuts else []
         self._first: _HandlerCall | None = None
         """The first call, with the unchanged recording; None before that."""
@@ -373,10 +374,6 @@ def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
 def _is_async(handler: Callable[..., object]) -> bool:
     """Return True for an asynchronous function, and for an object with an asynchronous `__call__`."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
-
-
-def _as_tuple(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
-    return (chunkings,) if isinstance(chunkings, str | int | Seed) else tuple(chunkings)
 
 
 def _is_compared_by_identity(value: object) -> bool:

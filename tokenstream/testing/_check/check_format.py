@@ -323,7 +323,7 @@ def check_format(
     if not cases:
         raise MisuseError("a format is checked with recordings of its answers: pass at least one")
     results = [
-        (rule, [(case, violation) for case in cases for violation in _find_first(rule, case)])
+        (rule, [(case, violation) for case in cases for violation in islice(rule.find_violations(case), 1)])
         for rule in RULES
     ]
     reports = [_write_report(rule, violations) for rule, violations in results if violations]
@@ -331,11 +331,6 @@ def check_format(
         raise AssertionError(
             "\n".join([f"{format_in_code} breaks {len(reports)} of {len(RULES)} rules", *reports])
         )
-
-
-def _find_first(rule: Rule, case: Case) -> list[Violation]:
-    """Return a list with the first violation of a rule in a case; an empty list if there is none."""
-    return list(islice(rule.find_violations(case), 1))
 
 
 def _write_report(rule: Rule, violations: list[tuple[Case, Violation]]) -> str:

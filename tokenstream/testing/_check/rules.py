@@ -153,7 +153,8 @@ def find_fast_differences(case: Case) -> Iterator[Violation]:
     lines = _compare_readings(decoded, reading)
     if lines:
         yield case.violation(_join_lines("the reading differs from that with `fast = None`", lines))
-    longest = _longest_run(decoded.events)
+    runs = groupby(decoded.events, key=lambda event: (type(event), event.choice, event.part))
+    longest = max((len(list(run)) for (kind, *_), run in runs if issubclass(kind, _TEXTS)), default=0)
     # A payload with a departure is always decoded.
     is_long_enough = longest - sum(decoded.departures.values()) >= _ENOUGH_TO_COMPARE
     if is_long_enough and not _skips_decoding(case):
@@ -164,12 +165,6 @@ def find_fast_differences(case: Case) -> Iterator[Violation]:
 
 
 # -- within ------------------------------------------------------------------------
-
-
-def _longest_run(events: list[Event]) -> int:
-    """Return the largest number of text deltas of one part that follow each other."""
-    runs = groupby(events, key=lambda event: (type(event), event.choice, event.part))
-    return max((len(list(run)) for (kind, *_), run in runs if issubclass(kind, _TEXTS)), default=0)
 
 
 def _skips_decoding(case: Case) -> bool:

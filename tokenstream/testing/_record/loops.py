@@ -48,11 +48,7 @@ def note_httpx(response: object, notes: Notes) -> None:
     elif hasattr(response, "_content"):
         notes.note_complete(from_response(response))
     else:
-        raise _already_read(response)
-
-
-def _already_read(response: object) -> MisuseError:
-    return MisuseError(f"{class_name_of(response)} was read or closed before; record it before that")
+        raise MisuseError(f"{class_name_of(response)} was read or closed before; record it before that")
 
 
 def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:

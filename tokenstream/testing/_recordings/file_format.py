@@ -320,20 +320,6 @@ def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
     return header_prefix is not None, name.lower(), value.decode("utf-8", "surrogateescape")
 
 
-def _parse_status(value: str) -> int:
-    """Return the HTTP status that a line of the head gives."""
-    if not _STATUS.fullmatch(value):
-        raise _InvalidLine("the status is not a number of three digits, such as 200")
-    return int(value)
-
-
-def _parse_exit_code(value: str) -> int:
-    """Return the exit code that a line of the head gives."""
-    if not _EXIT_CODE.fullmatch(value):
-        raise _InvalidLine("the exit code is not a whole number, such as 1")
-    return int(value)
-
-
 def _parse_close_frame(value: str) -> tuple[int, str]:
     """Return the code and the reason of the closing frame that a line of the head gives."""
     match = _CLOSE_FRAME.fullmatch(value)
@@ -342,11 +328,16 @@ def _parse_close_frame(value: str) -> tuple[int, str]:
     return int(match[1]), match[2] or ""
 
 
-def _parse_late(value: str) -> int:
-    """Return the number of late messages that a line of the head gives."""
-    if not _LATE.fullmatch(value):
-        raise _InvalidLine("it is not a number of messages, such as 2")
-    return int(value)
+def _number_parser(pattern: re.Pattern[str], expected: str) -> Callable[[str], int]:
+    """Return a parser for a field whose value is a number."""
+
+    def parse_number(value: str) -> int:
+        """Return a field's value, which must match the pattern; refuse any other value."""
+        if not pattern.fullmatch(value):
+            raise _InvalidLine(expected)
+        return int(value)
+
+    return parse_number
 
 
 def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
@@ -363,13 +354,16 @@ def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
 
 _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"request": ("request", str),
-    b"status": ("status", _parse_status),
+    b"status": (
+        "status",
+        _number_parser(_STATUS, "the status is not a number of three digits, such as 200"),
+    ),
     b"format": ("format", str),
     b"messages": ("messages", _make_word_parser(_YES_NO)),
     b"ended": ("breaks", _make_word_parser(_BREAKS)),
     b"closed": ("close_frame", _parse_close_frame),
-    b"late": ("late", _parse_late),
-    b"exit": ("exit_code", _parse_exit_code),
+    b"late": ("late", _number_parser(_LATE, "it is not a number of messages, such as 2")),
+    b"exit": ("exit_code", _number_parser(_EXIT_CODE, "the exit code is not a whole number, such as 1")),
 }
 """Maps each known field of the head to an attribute of the recording, and to the parser of the value."""
 

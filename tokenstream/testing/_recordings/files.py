@@ -74,7 +74,7 @@ def load(path: Path) -> Recording:
     data, extension = path.read_bytes(), path.suffix.lower()
     if extension == EXTENSION or is_recording(data):
         return parse(data, path)
-    if extension in CASSETTE_EXTENSIONS or (extension == ".json" and _may_be_cassette(data)):
+    if extension in CASSETTE_EXTENSIONS or (extension == ".json" and b'"interactions"' in data):
         from tokenstream.testing._recordings.cassette import pick_streamed
 
         # None means that a JSON file is not a cassette, although it has that key; it may still be a body.
@@ -91,8 +91,3 @@ def load(path: Path) -> Recording:
     return Recording(
         (Arrival(0.0, data),) if data else (), name=path.stem, headers={"content-type": content_type}
     )
-
-
-def _may_be_cassette(data: bytes) -> bool:
-    """Return True if a JSON document may be a cassette, so that it is worth decoding."""
-    return b'"interactions"' in data

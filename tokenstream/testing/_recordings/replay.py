@@ -82,7 +82,10 @@ def _find_boundaries(recording: Recording, chunking: Chunking) -> Iterable[int]:
         return [size] if size else []
     if chunking == "events":
         return accumulate(map(len, frames_of(recording)))
-    raise _invalid_chunking(chunking)
+    raise MisuseError(
+        f'chunking={chunking!r} is invalid: pass "recorded", "events", "bytes", "whole", a number of bytes '
+        "from 1, or testing.Seed(number)"
+    )
 
 
 def _random_boundaries(size: int, generator: random.Random) -> list[int]:
@@ -93,13 +96,6 @@ def _random_boundaries(size: int, generator: random.Random) -> list[int]:
         end = min(size, end + generator.randint(1, _MAX_RANDOM))
         boundaries.append(end)
     return boundaries
-
-
-def _invalid_chunking(chunking: object) -> MisuseError:
-    return MisuseError(
-        f'chunking={chunking!r} is invalid: pass "recorded", "events", "bytes", "whole", a number of bytes '
-        "from 1, or testing.Seed(number)"
-    )
 
 
 Pace: TypeAlias = Literal["instant", "recorded"] | float

@@ -321,16 +321,11 @@ def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset
         for name, value in headers.items()
         if name in _KEPT_HEADERS or name in named or _KEPT_FAMILIES.match(name)
     }
-    has_times = any(name == "retry-after" or _gives_reset_time(name) for name in selected)
+    has_times = any(name == "retry-after" or "-reset" in name.partition("ratelimit")[2] for name in selected)
     if "date" not in named and not has_times:
         # The date is needed only with headers that give absolute times, and differs in each recording.
         selected.pop("date", None)
     return without_secret_headers(selected)
-
-
-def _gives_reset_time(name: str) -> bool:
-    """Return True if a header gives the time at which a rate limit resets."""
-    return "-reset" in name.partition("ratelimit")[2]
 
 
 def without_secret_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -245,10 +245,11 @@ class AnthropicEncoder(BlockEncoder):
         has_refused = self._refusal.length > 0
         # Other APIs end a refusal like any other answer; here, only the end tells that a text is a refusal.
         word = self.word_for("refusal" if has_refused and event.reason == "stop" else event.reason)
+        details = {"type": "refusal", "category": None, "explanation": self._refusal.join()}
         delta = {
             "stop_reason": word,
             "stop_sequence": sequence,
-            **(self._refusal_details() if has_refused and word == self.words["refusal"] else {}),
+            **({"stop_details": details} if has_refused and word == self.words["refusal"] else {}),
             **self._ending_fields,
         }
         usage: dict[str, Any] = {
@@ -265,11 +266,6 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("error", error={"type": error_type, "message": message})]
 
     # -- within ------------------------------------------------------------------
-
-    def _refusal_details(self) -> dict[str, Any]:
-        """Return the field in which Anthropic explains a refusal, with the words of this one."""
-        details = {"type": "refusal", "category": None, "explanation": self._refusal.join()}
-        return {"stop_details": details}
 
     def _delta(self, part: int, kind: str, **delta: Json) -> Payload:
         return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})

@@ -95,7 +95,7 @@ class AWSEncoder(Encoder):
         """
         kind = "exception" if is_exception(name) else "event"
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
-        return _json_message(kind, name, data)
+        return pack(_headers(kind, name), data)
 
     def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made.
@@ -201,11 +201,6 @@ def _header(name: str, value: str) -> bytes:
     """Pack a header: the name with its length, the type of the value, and the value with its length."""
     encoded, data = name.encode(), value.encode()
     return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING_TYPE, len(data)) + data
-
-
-def _json_message(kind: str, name: str, payload: bytes) -> bytes:
-    """Return a binary message with a JSON payload: an event or an exception, as `kind` says."""
-    return pack(_headers(kind, name), payload)
 
 
 def _headers(kind: str, name: str) -> bytes:

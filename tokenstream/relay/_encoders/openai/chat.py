@@ -54,10 +54,6 @@ class UnmarkedCalls(Encoder):
         self._complete_calls: set[tuple[int, int]] = set()
         """The choices and parts of the complete calls."""
 
-    def note_call(self, choice: int, part: int) -> None:
-        """Record a call as the last one of its choice; an encoder calls this when it sends a call's start."""
-        self._last_calls[choice] = part
-
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Record that the call is complete; return no payloads."""
         self._complete_calls.add((event.choice, event.part))
@@ -209,7 +205,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         """Return the index of a new call in its choice, and record it as the last one of the choice."""
         index = self._call_counts.get(choice, 0)
         self._call_counts[choice] = index + 1
-        self.note_call(choice, part)
+        self._last_calls[choice] = part
         return index
 
     def begin_choice(self, choice: int) -> list[Payload]:

@@ -157,10 +157,6 @@ class ResponsesSession(ServedSession):
 
     # -- what an answer says -----------------------------------------------
 
-    def is_greeting(self, message: Payload) -> bool:
-        """Return False: this protocol has no greeting."""
-        return False
-
     def edit(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Add the request's lane and the id of the response that it continues; nest an error."""
         changed = False
@@ -181,10 +177,6 @@ class ResponsesSession(ServedSession):
             }
             changed = True
         return changed
-
-    def keeps_rest(self, turn: PlayedAnswer) -> bool:
-        """Return True if another response follows, and not only messages of the session."""
-        return any(b'"response.created"' in data for _, data in turn.messages)
 
     def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if a response ends with a message."""

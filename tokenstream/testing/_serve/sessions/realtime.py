@@ -196,10 +196,6 @@ class RealtimeSession(ServedSession):
         """Return True for the message that begins a session."""
         return text_of(message, "type") in {"session.created", "conversation.created"}
 
-    def keeps_rest(self, turn: PlayedAnswer) -> bool:
-        """Return True if another response follows, and not only messages of the session."""
-        return any(b'"response.created"' in data for _, data in turn.messages)
-
     def ends_turn(self, turn: PlayedAnswer, message: Payload) -> bool:
         """Return True if a response ends with a message."""
         kind = text_of(message, "type")

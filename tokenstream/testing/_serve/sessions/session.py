@@ -246,7 +246,7 @@ class ServedSession:
 
     def is_greeting(self, message: Payload) -> bool:
         """Return True for a message that begins a session, and that an answer does not repeat."""
-        raise NotImplementedError
+        return False
 
     def note(self, turn: PlayedAnswer, message: Payload) -> None:
         """Keep what a message of an answer says."""
@@ -268,8 +268,8 @@ class ServedSession:
         """Act on the end of an answer."""
 
     def keeps_rest(self, turn: PlayedAnswer) -> bool:
-        """Return True if the messages after the end of a turn are the next turn."""
-        raise NotImplementedError
+        """Return True if the messages after the end of a turn are the next turn, not only of the session."""
+        return any(b'"response.created"' in data for _, data in turn.messages)
 
     # -- for the protocols to call -----------------------------------------
 
@@ -325,10 +325,6 @@ class ServedSession:
     # -- within ------------------------------------------------------------
 
     @property
-    def _is_due(self) -> bool:
-        return self.deadline <= self.now
-
-    @property
     def _next_turn(self) -> PlayedAnswer | None:
         """The answer whose next message is due first; None if none has messages left."""
         turns = [turn for turn in self.turns.values() if turn.messages]
@@ -369,7 +365,7 @@ class ServedSession:
     def _next_message(self) -> bytes | None:
         """Return the next message of an answer, which may be empty; None if none is due."""
         turn = self._next_turn
-        if turn is None or not self._is_due:
+        if turn is None or self.deadline > self.now:
             return None
         _, data = turn.messages.popleft()
         message = _object_of(data)

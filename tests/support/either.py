@@ -1,0 +1,86 @@
+"""One program that reads sync and async objects alike: the sync ones never have to be waited for."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from tokenstream import aconnect, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+
+_END = object()
+
+
+def run_in(colour: str, program: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    """Run a program on trio for "trio", without an event loop for "sync", and else on asyncio."""
+    if colour == "sync":
+        return at_once(program(*args))
+    return anyio.run(program, *args, backend="trio" if colour == "trio" else "asyncio")
+
+
+def connect_in(colour: str) -> Callable[..., Any]:
+    """Return `connect` for "sync", and else `aconnect`."""
+    if colour == "sync":
+        return connect
+    return aconnect
+
+
+def read_whole(colour: str, make_stream: Callable[[], Any]) -> Any:
+    """Read a stream to its end inside its block; return the stream, whose message is whole."""
+
+    async def read() -> Any:
+        async with inside(make_stream()) as stream:
+            await got(stream.final())
+        return stream
+
+    return run_in(colour, read)
+
+
+def at_once(program: Any) -> Any:
+    """Run a coroutine that reads only sync objects to its end, and return its result."""
+    try:
+        program.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a sync object was waited for")
+
+
+async def got(value: Any) -> Any:
+    """Return a value, or what it gives if it is awaitable."""
+    return await value if isawaitable(value) else value
+
+
+@asynccontextmanager
+async def inside(manager: Any) -> AsyncGenerator[Any]:
+    """Enter a context manager of either kind."""
+    if hasattr(manager, "__aenter__"):
+        async with manager as entered:
+            yield entered
+    else:
+        with manager as entered:
+            yield entered
+
+
+class Each:
+    """The items of an iterable of either kind, for `async for`."""
+
+    def __init__(self, items: Any) -> None:
+        self._is_async = hasattr(items, "__aiter__")
+        self._items: Any = aiter(items) if self._is_async else iter(items)
+
+    def __aiter__(self) -> Each:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._is_async:
+            return await self._items.__anext__()
+        item = next(self._items, _END)
+        if item is _END:
+            raise StopAsyncIteration
+        return item
