@@ -69,7 +69,8 @@ MADE: dict[str, re.Pattern[Any] | None] = {
         Shape((b'{"id":"a1","text":"', b'","n":', b',"p":"', b'"}'), (Hole.TEXT, Hole.NUMBER, Hole.PADDING))
     ).pattern,
     "tokenstream.formats._kit.error_words.specific_kind": re.compile(
-        "|".join([f"(?:{text.pattern})" for text in KNOWN_TEXTS]), re.IGNORECASE | re.DOTALL
+        "|".join([f"(?:{text})" for texts in KNOWN_TEXTS.values() for text in texts]),
+        re.IGNORECASE | re.DOTALL,
     ),
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,

@@ -700,10 +700,7 @@ def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
     """Return the results of a choice that are not among its parts, as values of its message."""
     return tuple(
         CallResult.model_construct(
-            id=result.id,
-            output=result.output,
-            error=result.error,
-            provider_executed=result.provider_executed,
+            id=result.id, output=result.output, error=result.error, provider_executed=result.provider_executed
         )
         for result in choice.results
         if not is_told(result) and choice.refused.get(result.id) is not result

@@ -70,6 +70,17 @@ def payload_of(frame: Frame) -> bytes | dict[str, Any]:
     return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
 
 
+def object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
+    """Return a frame's payload if it is a JSON object, and otherwise an empty dict."""
+    payload: object = payload_of(frame)
+    if isinstance(payload, bytes):
+        try:
+            payload = decode(payload, limits)
+        except (ProtocolError, LimitExceeded):
+            return {}
+    return payload if is_dict(payload) else {}
+
+
 def is_whole(frame: Frame, limits: Limits) -> bool:
     """Return whether the last frame has a whole payload, although the mark that ends a frame is missing.
 

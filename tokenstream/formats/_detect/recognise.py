@@ -15,9 +15,10 @@ from tokenstream.formats._detect.payloads import (
     is_empty_value,
     is_nothing,
     name_of,
+    object_of,
     payload_of,
 )
-from tokenstream.formats._detect.unknown import describe_unknown_format, find_refused, object_of
+from tokenstream.formats._detect.unknown import describe_unknown_format, find_refused
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import PIECE, exception_error, is_aside, provider_error, text_error
 from tokenstream.framing import ServerSentEvent

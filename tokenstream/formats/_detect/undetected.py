@@ -9,9 +9,9 @@ from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, Stream
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
-from tokenstream.formats._detect.payloads import name_of, payload_of
+from tokenstream.formats._detect.payloads import name_of, object_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
-from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format, object_of
+from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format
 from tokenstream.formats._kit.answer import note_nothing
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import Parts

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
-from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
+from tokenstream.errors import MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.payloads import is_whole, name_of, payload_of
+from tokenstream.formats._detect.payloads import is_whole, name_of, object_of, payload_of
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._registry import GONE_SERVICES
@@ -222,17 +222,6 @@ def _start_of(frame: Frame, max_size: int) -> str:
     return (
         str(payload[:max_size], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:max_size]
     )
-
-
-def object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
-    """Return a frame's payload if it is a JSON object, and otherwise an empty dict."""
-    payload: object = payload_of(frame)
-    if isinstance(payload, bytes):
-        try:
-            payload = decode(payload, limits)
-        except (ProtocolError, LimitExceeded):
-            return {}
-    return payload if is_dict(payload) else {}
 
 
 def _join_names(names: Iterable[str]) -> str:

@@ -83,12 +83,7 @@ class ShapeEntry:
     )
 
     def __init__(
-        self,
-        format: Format,
-        name: str | None,
-        shape: AnyShape,
-        example: AnyEvent,
-        log: TextLog | None,
+        self, format: Format, name: str | None, shape: AnyShape, example: AnyEvent, log: TextLog | None
     ) -> None:
         self.name = name
         """The name of the payload's SSE event; None for payloads that arrive decoded."""

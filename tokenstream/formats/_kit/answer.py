@@ -57,9 +57,7 @@ class EventStage(Protocol):
         ...
 
     def follow(
-        self,
-        delta: AnyEvent,
-        inner: Callable[[Any], bool | None] | None,
+        self, delta: AnyEvent, inner: Callable[[Any], bool | None] | None
     ) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 

@@ -226,13 +226,7 @@ class ContentParts(AnswerEvents):
         raise self.difference
 
     def tell(
-        self,
-        part: OpenPart,
-        whole: str,
-        length: int,
-        *,
-        rewritten: bool = False,
-        goes_on: bool = False,
+        self, part: OpenPart, whole: str, length: int, *, rewritten: bool = False, goes_on: bool = False
     ) -> None:
         """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
 

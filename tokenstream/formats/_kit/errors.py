@@ -30,63 +30,32 @@ PIECE = "PayloadPart"
 # Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
 # whether a retry may help (None: the kind decides); the first match is used. `error_words` goes first: a
 # sentence with a word such as "billing" does not show whether the account's quota or a rate limit is meant.
-_KINDS_BY_SUBSTRING: tuple[tuple[str, ErrorKind, bool | None], ...] = (
-    ("insufficient_quota", "rate_limited", False),
-    ("billing", "rate_limited", False),
-    ("spend_limit", "rate_limited", False),
-    ("insufficient_credits", "rate_limited", False),
-    ("payment_required", "rate_limited", False),
-    ("usage_limit", "rate_limited", False),
-    ("overloaded", "overloaded", None),
-    ("slow_down", "rate_limited", None),
-    ("unavailable", "overloaded", None),
-    ("capacity", "overloaded", None),
-    ("rate_limit", "rate_limited", None),
-    ("ratelimit", "rate_limited", None),
-    ("too_many_requests", "rate_limited", None),
-    ("toomanyrequests", "rate_limited", None),
-    ("throttl", "rate_limited", None),
-    ("resource_exhausted", "rate_limited", None),
-    ("notready", "overloaded", None),
-    ("quota_exceeded", "rate_limited", False),
-    ("authentication", "authentication", None),
-    ("permission", "authentication", None),
-    ("accessdenied", "authentication", None),
-    ("invalid_api_key", "authentication", None),
-    ("unauthorized", "authentication", None),
-    ("unauthenticated", "authentication", None),
-    ("forbidden", "authentication", None),
-    ("context_length", "invalid_request", None),
-    ("content_policy", "invalid_request", None),
-    ("content_filter", "invalid_request", None),
-    ("tool_use_failed", "invalid_request", None),
-    ("invalid", "invalid_request", None),
-    ("badrequest", "invalid_request", None),
-    ("bad_request", "invalid_request", None),
-    ("not_found", "invalid_request", None),
-    ("notfound", "invalid_request", None),
-    ("too_large", "invalid_request", None),
-    ("unsupported", "invalid_request", None),
-    ("validation", "invalid_request", None),
-    ("precondition", "invalid_request", None),
-    ("timeout", "server", None),
-    ("deadline_exceeded", "server", None),
-    ("modelstreamerror", "server", None),
-    ("modelerror", "server", None),
-    ("server", "server", None),
-    ("internal", "server", None),
-    ("api_error", "server", None),
-    ("apierror", "server", None),
-    ("bad_gateway", "server", None),
-    ("upstream", "server", None),
-    ("network", "server", None),
+_KINDS_BY_SUBSTRING: tuple[tuple[ErrorKind, bool | None, str], ...] = (
+    (
+        "rate_limited",
+        False,
+        "insufficient_quota billing spend_limit insufficient_credits payment_required usage_limit",
+    ),
+    ("overloaded", None, "overloaded"),
+    ("rate_limited", None, "slow_down"),
+    ("overloaded", None, "unavailable capacity notready"),
+    (
+        "rate_limited",
+        None,
+        "rate_limit ratelimit too_many_requests toomanyrequests throttl resource_exhausted",
+    ),
+    ("rate_limited", False, "quota_exceeded"),
+    ("authentication", None, "authentication permission accessdenied invalid_api_key"),
+    ("authentication", None, "unauthorized unauthenticated forbidden"),
+    ("invalid_request", None, "context_length content_policy content_filter tool_use_failed invalid"),
+    ("invalid_request", None, "badrequest bad_request not_found notfound too_large unsupported"),
+    ("invalid_request", None, "validation precondition"),
+    ("server", None, "timeout deadline_exceeded modelstreamerror modelerror server internal"),
+    ("server", None, "api_error apierror bad_gateway upstream network"),
 )
 
 # Words that count only as the whole type or code.
-_KINDS_BY_WORD: dict[str, ErrorKind] = {
-    "generation": "server",
-    "incomplete_generation": "server",
-}
+_KINDS_BY_WORD: dict[str, ErrorKind] = {"generation": "server", "incomplete_generation": "server"}
 
 _PAYMENT_REQUIRED = 402
 _KINDS_BY_STATUS: dict[int, ErrorKind] = {
@@ -199,8 +168,8 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
             flat = word.lower().replace(" ", "_").replace("-", "_")
             if flat in _KINDS_BY_WORD:
                 return _KINDS_BY_WORD[flat], None
-            for substring, kind, retryable in _KINDS_BY_SUBSTRING:
-                if substring in flat:
+            for kind, retryable, substrings in _KINDS_BY_SUBSTRING:
+                if any(map(flat.__contains__, substrings.split())):
                     return kind, retryable
         elif isinstance(word, int | str) and not isinstance(word, bool):
             # A number of three digits is an HTTP status.

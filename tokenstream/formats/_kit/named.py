@@ -34,13 +34,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = (
-        "_answered",
-        "_data",
-        "_newest_ids",
-        "own_calls",
-        "server_calls",
-    )
+    __slots__ = ("_answered", "_data", "_newest_ids", "own_calls", "server_calls")
 
     id_field: ClassVar[str]
     """The payload field with the id of a text."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from typing_extensions import override
+
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.events import MessageStart
+from tokenstream.events import Event, MessageStart
+from tokenstream.formats._base import Format
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.repeated import LastEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import StreamError
+    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 
@@ -85,3 +95,66 @@ class SessionParts(Parts):
         """True if the last answer has ended with calls of the application's tools."""
         finish = self.choice(0).finish
         return finish is not None and finish.reason == "tool_calls"
+
+
+class SessionEvents(Format):
+    """Base of the formats of sessions whose events have types and ids; the last one may come once more."""
+
+    __slots__ = ("_failure", "_last", "_last_error")
+
+    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Any]], None]]]
+    """Maps types of events to their readers."""
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._last = LastEvent("event_id")
+        """The last event, which may come once more."""
+        self._failure: StreamError | None = None
+        """The error of the last answer, if that answer failed."""
+        self._last_error: StreamError | None = None
+        """The last error that an event has reported since the last content; most do not end the session."""
+
+    @property
+    @abstractmethod
+    def is_over(self) -> bool:
+        """True if the last answer has ended, and none is open, so that nothing is missing."""
+
+    @override
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        if self.error is None and not self.ended:
+            # If the input ended inside an answer, or before the first one, an `error` event may say why.
+            self.error = self._failure if self.is_over else self._last_error or self.cut_short()
+        return super().end(now=now)
+
+    @override
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        # All events of a session have a type, also those with a field that looks like an error.
+        return text_of(payload, "type") is not None
+
+    @override
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        if self._last.is_again(payload):
+            self.note("frame_repeated")
+            return
+        kind = text_of(payload, "type")
+        if kind is None:
+            self.note("type_missing")
+        reader = self._READERS.get(kind or event)
+        if reader is None or not self.belongs(kind or event, payload):
+            self.parts.unknown(kind or event or "event", payload)
+        else:
+            reader(self, payload)
+
+    def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
+        """Prepare for an event that has a reader; return False to have it reported as unknown."""
+        return True
+
+    def read_error(self, payload: dict[str, Any]) -> None:
+        """Store the error of an error event, and report the event as unknown, so that the next is decoded."""
+        self._last_error = provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    def report_misfit(self, payload: dict[str, Any]) -> None:
+        """Report a payload that cannot be read as unknown; count a departure from the documentation."""
+        self.note("delta_misfits")
+        self.parts.unknown(text_of(payload, "type") or "event", payload)

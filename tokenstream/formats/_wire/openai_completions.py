@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import (
-    dicts_of,
-    index_of,
-    is_dict,
-    is_list,
-    says_nothing,
-    text_of,
-)
+from tokenstream._basics.untrusted import dicts_of, index_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
@@ -40,10 +33,7 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning")
 _NATIVE_TEXT = "content"
 _NATIVE_LISTS = {"tokens": "tokens", "completion_probabilities": "logprobs", "probs": "logprobs"}
 """Maps the fields that hold lists to the names under which the lists are reported."""
-_NATIVE_USAGE = {
-    "tokens_evaluated": "input_tokens",
-    "tokens_predicted": "output_tokens",
-}
+_NATIVE_USAGE = {"tokens_evaluated": "input_tokens", "tokens_predicted": "output_tokens"}
 _KNOWN_NATIVE_FIELDS = frozenset(
     {"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE, *PADDING}
 )

@@ -6,13 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import usage_of
-from tokenstream.formats._kit.repeated import LastEvent
-from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
+from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.limits import Limits
@@ -105,7 +102,7 @@ class _Delegated:
         self.calls: dict[str, OpenCall] = {}
 
 
-class OpenAILive(Format):
+class OpenAILive(SessionEvents):
     """The `openai-live` format: the server's events in one session of OpenAI's Live API, or one translation.
 
     The words that the model speaks are the text of the message. The work that it delegates to responses
@@ -126,7 +123,7 @@ class OpenAILive(Format):
         ['Hel']
     """
 
-    __slots__ = ("_audio", "_delegated", "_last", "_last_error", "_session", "_speech", "_text", "_waiting")
+    __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text", "_waiting")
 
     name: ClassVar[str] = "openai-live"
     framing: ClassVar[str] = "messages"
@@ -141,11 +138,7 @@ class OpenAILive(Format):
     """True if an answer ends where the server waits for the results of calls; more may follow."""
 
     def __init__(
-        self,
-        *,
-        limits: Limits | None = None,
-        pings: bool = False,
-        session: dict[str, Any] | None = None,
+        self, *, limits: Limits | None = None, pings: bool = False, session: dict[str, Any] | None = None
     ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._session: dict[str, Any] = session or {}
@@ -158,10 +151,6 @@ class OpenAILive(Format):
         """The open responses, by the ids of their delegations."""
         self._waiting = WaitingCalls()
         """Tells when responses wait for the results of calls."""
-        self._last_error: StreamError | None = None
-        """The last error that an event has reported since the last content; most do not end the session."""
-        self._last = LastEvent("event_id")
-        """The last event, which may come once more."""
 
     def _make_parts(self) -> SessionParts:
         self._speech = SessionParts(self.limits, self.note)
@@ -183,40 +172,24 @@ class OpenAILive(Format):
         """True until the session is closed: its events do not tell when somebody has finished speaking."""
         return not self.ended
 
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error has a `type`, as all events of a session do."""
-        return text_of(payload, "type") is not None
-
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
         """Return a callback that has a delta decoded if it may be the one before it again."""
         return self._last.follow("text")
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the events held back at the input's end; set `error` if the session was not closed."""
-        if self.error is None and not (self.ended or self.parts.finished):
-            # An `error` event may say why the connection has ended.
-            self.error = self._last_error or self.cut_short()
-        return super().end(now=now)
+    @property
+    def is_over(self) -> bool:
+        """True if the last answer has ended, with calls."""
+        return self.parts.finished
 
-    def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
-        if self._last.is_again(payload):
-            self.note("frame_repeated")
-            return
-        kind = text_of(payload, "type")
-        if kind is None:
-            self.note("type_missing")
-        reader = self._READERS.get(kind or event)
-        if reader is None:
-            self.parts.unknown(kind or event or "event", payload)
-            return
-        if not self.parts.started and reader is not self._READERS["session.started"]:
+    def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
+        """Begin the message with its first event; return True."""
+        if not self.parts.started and self._READERS[kind] is not self._READERS["session.started"]:
             if self._session:
                 self._begin()
             else:
                 self.note_missing_start()
                 self.parts.head()
-        reader(self, payload)
+        return True
 
     def _begin(self) -> None:
         """Begin the message, or another answer in it after one that has ended with calls."""
@@ -244,11 +217,6 @@ class OpenAILive(Format):
             self.parts.usage(usage_of(report))
         self.parts.report_unknown_fields(payload, ("type", "event_id", "client_event_id", "usage"))
 
-    def _read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of an error event, and report the event as unknown, so that the next is decoded."""
-        self._last_error = provider_error(payload, "error")
-        self.parts.unknown("error", payload)
-
     def _read_closed(self, payload: dict[str, Any]) -> None:
         """End the message, with the reason for which the session was closed; a translation's has none."""
         report, word = dict_of(payload, "usage"), text_of(payload, "reason")
@@ -272,7 +240,7 @@ class OpenAILive(Format):
         """Add a piece of what the model says."""
         text = text_of(payload, "delta")
         if text is None:
-            self._report_misfit(payload)
+            self.report_misfit(payload)
             return
         self._go_on()
         if self._text is NO_PART:
@@ -285,13 +253,13 @@ class OpenAILive(Format):
         if text:
             self.parts.input_transcript(text)
         else:
-            self._report_misfit(payload)
+            self.report_misfit(payload)
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
         """Add a piece of audio, which is base64."""
         data = base64_bytes(payload.get("delta"))
         if data is None:
-            self._report_misfit(payload)
+            self.report_misfit(payload)
             return
         self._go_on()
         if self._audio is NO_PART:
@@ -302,11 +270,6 @@ class OpenAILive(Format):
             start = MediaPart(mime_type=text_of(shown, "type"), provider_data=data_of_part)
             self._audio = self.parts.open(0, start)
         self.parts.add_media(self._audio, data)
-
-    def _report_misfit(self, payload: dict[str, Any]) -> None:
-        """Report a payload that cannot be read as unknown; count a departure from the documentation."""
-        self.note("delta_misfits")
-        self.parts.unknown(text_of(payload, "type") or "event", payload)
 
     # -- delegated work ----------------------------------------------------
 
@@ -395,7 +358,7 @@ class OpenAILive(Format):
         "session.usage.updated": _read_usage,
         "session.closed": _read_closed,
         "response.event": _read_nested,
-        "error": _read_error,
+        "error": SessionEvents.read_error,
     }
 
 

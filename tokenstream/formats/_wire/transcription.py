@@ -9,25 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
-from tokenstream.formats._kit.repeated import LastEvent
-from tokenstream.formats._kit.sessions import SessionParts, find_session_kind
+from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_session_kind
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
 _Reader: TypeAlias = "Callable[[Transcription, dict[str, Any]], None]"
-
-"""The beginning of the types of OpenAI's events about the transcript of one utterance."""
 _READ_FIELDS = (
     "type",
     "event_id",
@@ -49,7 +44,7 @@ _FILE = ""
 """The key of the transcript of a file, which is the only one of its stream."""
 
 
-class Transcription(Format):
+class Transcription(SessionEvents):
     """The `transcription` format: the transcript of a file, or of the utterances in a session.
 
     The transcript of a file ends with an event of its own. A session has no such event, so it is complete if
@@ -70,10 +65,7 @@ class Transcription(Format):
 
     __slots__ = (
         "_ended_items",
-        "_failure",
-        "_last",
-        "_last_error",
-        "_last_event",
+        "_ended_last",
         "_model",
         "_open",
         "_segments_seen",
@@ -96,18 +88,12 @@ class Transcription(Format):
         """The transcripts that have not ended, by the ids of their items; None for one without text."""
         self._ended_items = RecentIds(_REMEMBERED)
         """The ids of the items whose transcripts have ended."""
-        self._last: str | None = None
+        self._ended_last: str | None = None
         """The key of the transcript that ended last; None before any has."""
         self._speaking = False
         """True from the beginning of an utterance until its audio is committed or cleared."""
         self._segments_seen = False
         """True once an event has brought a segment, which the end of a transcript may repeat."""
-        self._failure: StreamError | None = None
-        """The error of an utterance of the last answer that could not be transcribed; None if all could."""
-        self._last_error: StreamError | None = None
-        """The last error that an event has reported since the last text; most do not end the session."""
-        self._last_event = LastEvent("event_id")
-        """The last event, which may come once more."""
 
     def _make_parts(self) -> SessionParts:
         self._texts = SessionParts(self.limits, self.note)
@@ -122,7 +108,7 @@ class Transcription(Format):
     @property
     def finished(self) -> bool:
         """True once the transcript of a file has ended, or no utterance of a session is open."""
-        return self.ended or (self._session and self._is_quiet and self._failure is None)
+        return self.ended or (self.is_over and self._failure is None)
 
     @property
     def resting(self) -> bool:
@@ -130,9 +116,9 @@ class Transcription(Format):
         return self._session and not self._open
 
     @property
-    def _is_quiet(self) -> bool:
-        """True if an utterance has ended, and none is being spoken or transcribed."""
-        return self._last is not None and not self._open and not self._speaking
+    def is_over(self) -> bool:
+        """True if an utterance of a session has ended, and none is being spoken or transcribed."""
+        return self._session and self._ended_last is not None and not (self._open or self._speaking)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that has a delta decoded if it may be the one before it again.
@@ -141,33 +127,11 @@ class Transcription(Format):
         next one may only repeat.
         """
         is_delta = (text_of(delta.raw, "type") or "").endswith(".delta")
-        return self._last_event.follow("text") if is_delta else always_decode
-
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the events held back at the input's end; set `error` unless a transcript ended there."""
-        if self.error is None and not self.ended:
-            is_over = self._session and self._is_quiet
-            # An `error` event may say why the session ended.
-            self.error = self._failure if is_over else self._last_error or self.cut_short()
-        return super().end(now=now)
+        return self._last.follow("text") if is_delta else always_decode
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload that looks like an error is an event of a session, which goes on."""
         return "event_id" in payload and text_of(payload, "type") is not None
-
-    def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
-        if self._last_event.is_again(payload):
-            self.note("frame_repeated")
-            return
-        kind = text_of(payload, "type")
-        if kind is None:
-            self.note("type_missing")
-        reader = self._READERS.get(kind or event)
-        if reader is None:
-            self.parts.unknown(kind or event or "event", payload)
-        else:
-            reader(self, payload)
 
     # -- the session -------------------------------------------------------
 
@@ -204,11 +168,6 @@ class Transcription(Format):
         else:
             self._ended_items.add(key)
         self.parts.unknown("conversation.item.deleted", payload)
-
-    def _read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of a session's error event; report it as unknown, so that the next is decoded."""
-        self._last_error = provider_error(payload, "error")
-        self.parts.unknown("error", payload)
 
     # -- transcripts -------------------------------------------------------
 
@@ -280,7 +239,7 @@ class Transcription(Format):
 
     def _is_late(self, key: str, departure: str) -> bool:
         """Return True if an event is of a transcript that has ended, which it must not open again."""
-        is_repeated = departure == "finish_repeated" and key == self._last
+        is_repeated = departure == "finish_repeated" and key == self._ended_last
         if key in self._open or not (is_repeated or (key and key in self._ended_items)):
             return False
         self.note(departure)
@@ -311,7 +270,7 @@ class Transcription(Format):
     def _finish(self, key: str) -> None:
         """End a transcript; if no other is open, report the finish reason, for which there is no word."""
         part = self._open.pop(key)
-        self._last = key
+        self._ended_last = key
         self._ended_items.add(key)
         if part is not None:
             self.parts.close(part)
@@ -337,17 +296,12 @@ class Transcription(Format):
         INPUT_TRANSCRIPTION + "segment": _read_segment,
         INPUT_TRANSCRIPTION + "completed": _read_done,
         INPUT_TRANSCRIPTION + "failed": _read_failed,
-        "error": _read_error,
+        "error": SessionEvents.read_error,
     }
     event_names: ClassVar[frozenset[str]] = frozenset(_READERS) - {"error"}
 
 
 _OF_FILES = frozenset(
-    {
-        "transcription.language",
-        "transcription.text.delta",
-        "transcription.segment",
-        "transcription.done",
-    }
+    {"transcription.language", "transcription.text.delta", "transcription.segment", "transcription.done"}
 )
 """Types of events that only transcriptions have."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
-from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
-from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._detect.payloads import object_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.a2a.parts import (
@@ -185,12 +183,7 @@ class A2A(Format):
 
     def after_end(self, frame: Frame) -> None:
         """Ignore a frame after the terminal event; count a departure, unless it repeats the whole task."""
-        payload = payload_of(frame)
-        try:
-            data = decode(payload, self.limits) if isinstance(payload, bytes) else payload
-        except ProtocolError:
-            data = None
-        unwrapped = unwrap(data) if is_dict(data) else None
+        unwrapped = unwrap(object_of(frame, self.limits))
         if unwrapped is None or unwrapped[0] != "task" or text_of(unwrapped[1], "id") != self.parts.id:
             super().after_end(frame)
 

@@ -354,26 +354,18 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         """
         # Surrogates are mended now, because the data may be reported with a later payload.
         if block.add_field(name, mend_surrogates(value) if self.may_hold_surrogates else value):
-            self._report_data_again(block, part)
-
-    def _report_data_again(self, block: ConverseBlock, part: OpenPart) -> None:
-        """Report the start of a part again, with the data that deltas have added."""
-        self.report_start_again(part, block.make_part())
+            self.report_start_again(part, block.make_part())
 
     # -- closing -----------------------------------------------------------
 
     def _report_unsent(self, block: ConverseBlock) -> None:
         """Report the start of a block's part again if deltas have added data that was not reported yet."""
         if block.has_unreported and block.part is not None:
-            self._report_data_again(block, block.part)
+            self.report_start_again(block.part, block.make_part())
 
     _PART_OPENERS: ClassVar[
         dict[str, Callable[[ConverseBlocks, ConverseBlock, dict[str, Any]], OpenPart]]
-    ] = {
-        "toolUse": _open_tool,
-        "toolResult": _open_result,
-        "image": _open_image,
-    }
+    ] = {"toolUse": _open_tool, "toolResult": _open_result, "image": _open_image}
     _DELTA_READERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, object], bool]]] = {
         "text": _add_text,
         "reasoningContent": _add_reasoning,

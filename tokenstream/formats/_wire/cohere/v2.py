@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import (
-    dict_of,
-    dicts_of,
-    index_of,
-    is_dict,
-    is_list,
-    text_of,
-)
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
@@ -260,15 +261,7 @@ class GeminiParts(CallParts):
         )
         return True
 
-    def _add_code(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add code that Google runs, as a call of a tool; return False if the value is malformed."""
-        return self._add_server_call(choice, "executableCode", value, part_fields)
-
-    def _add_hosted(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add a call of a tool that Google runs, other than code; return False if the value is malformed."""
-        return self._add_server_call(choice, "toolCall", value, part_fields)
-
-    def _add_server_call(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
+    def _add_server_call(self, choice: int, value: object, part_fields: dict[str, Any], *, kind: str) -> bool:
         """Add a call that Google runs, of code with all fields as arguments; return False for no object."""
         if not is_dict(value):
             return False
@@ -284,26 +277,19 @@ class GeminiParts(CallParts):
         )
         return True
 
-    def _add_code_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add the result of code that Google ran; return False if the value is malformed."""
-        return self._add_server_result(choice, "codeExecutionResult", value, part_fields)
-
-    def _add_hosted_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add the result of a tool that Google ran; return False if the value is malformed."""
-        return self._add_server_result(choice, "toolResponse", value, part_fields)
-
-    def _add_server_result(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
+    def _add_server_result(
+        self, choice: int, value: object, part_fields: dict[str, Any], *, kind: str
+    ) -> bool:
         """Add a result of Google's tool, of code with all fields as content; return False for no object."""
         if not is_dict(value):
             return False
+        content = fields_except(value, "id") if kind == "codeExecutionResult" else value.get("response")
         self.whole(
             choice,
             ServerToolResult(
                 id=text_of(value, "id") or "",
                 name=text_of(value, "toolType") or kind,
-                content=fields_except(value, "id")
-                if kind == "codeExecutionResult"
-                else value.get("response"),
+                content=content,
                 provider_data={kind: value, **part_fields},
                 error=failure_of_code(value),
             ),
@@ -382,10 +368,10 @@ class GeminiParts(CallParts):
         "functionCall": CallParts.add_call,
         "inlineData": _add_inline,
         "fileData": _add_file,
-        "executableCode": _add_code,
-        "toolCall": _add_hosted,
-        "codeExecutionResult": _add_code_result,
-        "toolResponse": _add_hosted_result,
+        "executableCode": partial(_add_server_call, kind="executableCode"),
+        "toolCall": partial(_add_server_call, kind="toolCall"),
+        "codeExecutionResult": partial(_add_server_result, kind="codeExecutionResult"),
+        "toolResponse": partial(_add_server_result, kind="toolResponse"),
     }
 
 

@@ -97,6 +97,8 @@ _FIELDS_OF_A_TURN = frozenset(
 _MARKS = frozenset({"generationComplete", "turnComplete"})
 """Those of a turn's fields that only tell its end."""
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
+_FOR_CLIENT = frozenset({"setupComplete", "goAway", "sessionResumptionUpdate"})
+"""Messages with data for the client, such as the handle with which it can resume the session."""
 _TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
 
@@ -197,6 +199,8 @@ class GeminiLive(Format):
             reader = self._READERS.get(name)
             if reader is not None and is_dict(value):
                 reader(self, fields_of(value))
+            elif name in _FOR_CLIENT and is_dict(value):
+                self.parts.field(name, fields_of(value))
             elif value is not None:
                 self.parts.unknown(name, value)
 
@@ -304,29 +308,10 @@ class GeminiLive(Format):
         else:
             self.parts.unknown("toolCallCancellation", data)
 
-    def _read_setup(self, data: dict[str, Any]) -> None:
-        """Report that the session is set up."""
-        self._report_for_client("setupComplete", data)
-
-    def _read_disconnection(self, data: dict[str, Any]) -> None:
-        """Report the server's announcement that it will close the connection."""
-        self._report_for_client("goAway", data)
-
-    def _read_resumption(self, data: dict[str, Any]) -> None:
-        """Report the handle with which the client can resume the session."""
-        self._report_for_client("sessionResumptionUpdate", data)
-
-    def _report_for_client(self, name: str, data: dict[str, Any]) -> None:
-        """Report data that the client needs later, such as the handle for resuming the session."""
-        self.parts.field(name, data)
-
     _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
         "serverContent": _read_content,
         "toolCall": _read_tool_call,
         "toolCallCancellation": _read_cancellation,
-        "setupComplete": _read_setup,
-        "goAway": _read_disconnection,
-        "sessionResumptionUpdate": _read_resumption,
     }
 
 

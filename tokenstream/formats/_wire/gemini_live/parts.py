@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, camel_case, failure_of_code
-from tokenstream.message import (
-    Citation,
-    MediaPart,
-    OpaquePart,
-    ServerToolCall,
-    ServerToolResult,
-    TextPart,
-)
+from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable

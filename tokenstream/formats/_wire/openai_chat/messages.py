@@ -68,11 +68,7 @@ class MessageReader:
     )
 
     def __init__(
-        self,
-        content: ChatContent,
-        read_delta: Callable[[dict[str, Any]], None],
-        *,
-        grows: bool | None = None,
+        self, content: ChatContent, read_delta: Callable[[dict[str, Any]], None], *, grows: bool | None = None
     ) -> None:
         # The readers of new content.
         self._content = content

@@ -32,16 +32,7 @@ class ChatReasoning:
         content: Reads the other content of the choice.
     """
 
-    __slots__ = (
-        "_content",
-        "_fields",
-        "_key",
-        "_part",
-        "_parts",
-        "_plain_part",
-        "_signed",
-        "_text",
-    )
+    __slots__ = ("_content", "_fields", "_key", "_part", "_parts", "_plain_part", "_signed", "_text")
 
     def __init__(self, content: ChatContent) -> None:
         self._content = content
@@ -221,9 +212,8 @@ class ChatReasoning:
     @property
     def _current(self) -> OpenPart | None:
         """The open block, if it has details; else None."""
-        return (
-            self._part if self._part is not None and self._content.state.current_part is self._part else None
-        )
+        part = self._part
+        return part if part is not None and self._content.state.current_part is part else None
 
     def _is_whole(self, text: str) -> bool:
         """Return True if a text is the whole text of the block."""

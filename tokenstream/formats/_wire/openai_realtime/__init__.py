@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
-from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import (
@@ -19,32 +19,28 @@ from tokenstream.formats._kit.openai import (
     report_usage,
 )
 from tokenstream.formats._kit.parts import WHOLE, worst_of
-from tokenstream.formats._kit.repeated import LastEvent
-from tokenstream.formats._kit.sessions import find_session_kind
+from tokenstream.formats._kit.sessions import SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
-from tokenstream.formats._wire.openai_realtime.words import (
-    REMEMBERED_ITEMS,
-    is_event,
-    marks_of,
-    response_of,
-)
+from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+    _ItemReader: TypeAlias = Callable[[RealtimeOutputs, dict[str, Any], dict[str, Any]], object]
+    _ContentReader: TypeAlias = Callable[[RealtimeOutputs, dict[str, Any]], object]
 
 _WORD = re.compile(r"[\w.-]{1,64}")
 """A single word, such as the code of an error."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
 
 
-class OpenAIRealtime(Format):
+class OpenAIRealtime(SessionEvents):
     """The `openai-realtime` format: the server's events in one session.
 
     All responses of the session form one message, with the finish reason of the last
@@ -68,17 +64,7 @@ class OpenAIRealtime(Format):
         ['Hel']
     """
 
-    __slots__ = (
-        "_answer",
-        "_ended_responses",
-        "_failure",
-        "_heard",
-        "_last",
-        "_last_error",
-        "_open_responses",
-        "_outputs",
-        "_session",
-    )
+    __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
 
     name: ClassVar[str] = "openai-realtime"
     framing: ClassVar[str] = "messages"
@@ -111,12 +97,6 @@ class OpenAIRealtime(Format):
         """An ordered set: ids of the open responses."""
         self._ended_responses: dict[str, None] = {}
         """An ordered set: ids of the last responses that have ended."""
-        self._failure: StreamError | None = None
-        """The error of the last response, if that response failed."""
-        self._last_error: StreamError | None = None
-        """The last error that an event has reported since a response began; most do not end the session."""
-        self._last = LastEvent("event_id")
-        """The last event, which may come once more."""
 
     def _make_parts(self) -> RealtimeOutputs:
         self._outputs = RealtimeOutputs(self.limits, self.note)
@@ -150,7 +130,12 @@ class OpenAIRealtime(Format):
     @property
     def finished(self) -> bool:
         """True once the last response is over without a failure."""
-        return self.ended or (not self._open_responses and self._failure is None and self.parts.finished)
+        return self.ended or (self.is_over and self._failure is None)
+
+    @property
+    def is_over(self) -> bool:
+        """True if no response is open, and the last one has ended."""
+        return not self._open_responses and (self._failure is not None or self.parts.finished)
 
     @property
     def resting(self) -> bool:
@@ -167,43 +152,12 @@ class OpenAIRealtime(Format):
             return always_decode
         return self._last.follow("fragment" if isinstance(delta, ToolCallDelta | PartDelta) else "text")
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the events held back at the input's end; set `error` if a response is open or failed."""
-        if self.error is None and not self.ended:
-            self.error = self._error_at_end()
-        return super().end(now=now)
-
-    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error has a `type`, as all events of a session do."""
-        return text_of(payload, "type") is not None
-
-    def read(self, payload: dict[str, Any], event: str) -> None:
-        """Read a payload: pass its content to `self.parts`, which makes the events."""
-        if self._last.is_again(payload):
-            self.note("frame_repeated")
-            return
-        kind = text_of(payload, "type")
-        if kind is None:
-            self.note("type_missing")
-            kind = event
-        reader = self._READERS.get(kind)
-        if reader is not None and text_of(payload, "response_id") in self._ended_responses:
-            # Another answer may have begun, to which the event does not belong.
-            self.note("data_after_end")
-            reader = None
-        if reader is not None:
-            reader(self, payload)
-        else:
-            self.parts.unknown(kind or "event", payload)
-
-    def _error_at_end(self) -> StreamError | None:
-        """Return the error to raise at the end of the input; None after a response that has ended well."""
-        had_response = self._failure is not None or self.parts.finished
-        if not self._open_responses and had_response:
-            # No response is missing or unfinished: only a failure of the last response is an error.
-            return self._failure
-        # The input ended inside a response, or before the first one; an `error` event may say why.
-        return self._last_error or self.cut_short()
+    def belongs(self, kind: str, payload: dict[str, Any]) -> bool:
+        """Return False for an event about a response that has ended: another answer may have begun."""
+        if text_of(payload, "response_id") not in self._ended_responses:
+            return True
+        self.note("data_after_end")
+        return False
 
     # -- the session ---------------------------------------------------------
 
@@ -228,14 +182,6 @@ class OpenAIRealtime(Format):
         limits = payload.get("rate_limits")
         if limits:
             self.parts.field("rate_limits", limits)
-
-    def _read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of an error event, and report the event as unknown.
-
-        Usually, such an error concerns one of the client's events, and the session goes on.
-        """
-        self._last_error = provider_error(payload, "error")
-        self.parts.unknown("error", payload)
 
     # -- what the user says ----------------------------------------------------
 
@@ -337,53 +283,33 @@ class OpenAIRealtime(Format):
 
     # -- items and content -----------------------------------------------------
 
-    def _read_item_added(self, payload: dict[str, Any]) -> None:
-        """Read the start of an output item."""
-        self._outputs.start_item(payload, dict_of(payload, "item"))
+    def _read_item(self, payload: dict[str, Any], *, read: _ItemReader) -> None:
+        """Read the start of an output item, or its end, which repeats the whole item."""
+        read(self._outputs, payload, dict_of(payload, "item"))
 
-    def _read_item_done(self, payload: dict[str, Any]) -> None:
-        """Read the end of an output item; the payload repeats the whole item."""
-        self._outputs.end_item(payload, dict_of(payload, "item"))
-
-    def _read_content_added(self, payload: dict[str, Any]) -> None:
-        """Read the start of a content part."""
-        self._outputs.start_content(payload)
-
-    def _read_content_done(self, payload: dict[str, Any]) -> None:
-        """Read the end of a content part, which closes its part of the message."""
-        self._outputs.end_content(payload)
-
-    def _read_text(self, payload: dict[str, Any]) -> None:
-        """Add a piece of text."""
-        self._read_delta(payload, "text", self._outputs.write_text)
-
-    def _read_transcript(self, payload: dict[str, Any]) -> None:
-        """Add a piece of the transcript of an audio content part."""
-        self._read_delta(payload, "audio", self._outputs.write_transcript)
-
-    def _read_audio(self, payload: dict[str, Any]) -> None:
-        """Add a piece of audio, which is base64."""
-        self._read_delta(payload, "audio", self._outputs.write_audio)
+    def _read_content(self, payload: dict[str, Any], *, read: _ContentReader) -> None:
+        """Read the start of a content part, or its end, which closes its part of the message."""
+        read(self._outputs, payload)
 
     def _read_delta(
         self,
         payload: dict[str, Any],
+        *,
         type: str,  # noqa: A002 - the field's name
-        write: Callable[[RealtimeContent, str], None],
+        write: Callable[[RealtimeOutputs, RealtimeContent, str], None],
     ) -> None:
         """Add a delta to its content part; if the delta or its item does not fit, report the payload."""
         delta = payload.get("delta")
         if isinstance(delta, str):
             content = self._outputs.get_or_open_content(payload, type)
             if content is not None:
-                write(content, delta)
+                write(self._outputs, content, delta)
                 return
-        self._report_misfit(payload)
+        self.report_misfit(payload)
 
-    def _report_misfit(self, payload: dict[str, Any]) -> None:
-        """Report a payload that cannot be read as unknown; count a departure from the documentation."""
-        self.note("delta_misfits")
-        self.parts.unknown(text_of(payload, "type") or "event", payload)
+    _read_text = partial(_read_delta, type="text", write=RealtimeOutputs.write_text)
+    _read_transcript = partial(_read_delta, type="audio", write=RealtimeOutputs.write_transcript)
+    _read_audio = partial(_read_delta, type="audio", write=RealtimeOutputs.write_audio)
 
     def _read_whole_content(self, payload: dict[str, Any]) -> None:
         """Read the end of a text, transcript or audio; the payload repeats all of this content."""
@@ -398,7 +324,7 @@ class OpenAIRealtime(Format):
         if delta is not None:
             self._outputs.write_arguments(payload, delta)
         else:
-            self._report_misfit(payload)
+            self.report_misfit(payload)
 
     def _read_arguments_done(self, payload: dict[str, Any]) -> None:
         """Read the end of a call's arguments; the payload repeats all arguments."""
@@ -413,16 +339,16 @@ class OpenAIRealtime(Format):
         "transcription_session.created": _read_session,
         "transcription_session.updated": _read_session,
         "rate_limits.updated": _read_rate_limits,
-        "error": _read_error,
+        "error": SessionEvents.read_error,
         INPUT_TRANSCRIPTION + "delta": _read_heard,
         INPUT_TRANSCRIPTION + "completed": _read_heard_whole,
         INPUT_TRANSCRIPTION + "failed": _read_unheard,
         "response.created": _read_created,
         "response.done": _read_done,
-        "response.output_item.added": _read_item_added,
-        "response.output_item.done": _read_item_done,
-        "response.content_part.added": _read_content_added,
-        "response.content_part.done": _read_content_done,
+        "response.output_item.added": partial(_read_item, read=RealtimeOutputs.start_item),
+        "response.output_item.done": partial(_read_item, read=RealtimeOutputs.end_item),
+        "response.content_part.added": partial(_read_content, read=RealtimeOutputs.start_content),
+        "response.content_part.done": partial(_read_content, read=RealtimeOutputs.end_content),
         "response.output_text.delta": _read_text,
         "response.output_text.done": _read_whole_content,
         "response.output_audio_transcript.delta": _read_transcript,
