@@ -81,7 +81,7 @@ _FIRST = ("Stream", "connect", "aconnect", "tap", "merge", "TextView", "View")
 _MEMBERS = (
     *("text", "message", "messages", "final", "result", "partials", "items", "field"),
     *("validated_calls", "tool_calls", "tool_partials", "run", "reasoning", "deltas", "choice", "print"),
-    *("stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "pauses"),
+    *("stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "cost", "pauses"),
     *("response", "responses", "wait_open", "broadcast", "tee", "checkpoint", "from_checkpoint"),
     *("departures", "format", "origin", "index"),
 )

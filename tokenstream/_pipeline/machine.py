@@ -267,8 +267,11 @@ class Machine:
         """A format that continues with the next connection; None to create a new format for it."""
         self.input_ended = False
         """True once no more input is accepted."""
-        self.reads_behind_error = False
-        """True if the source allows to read on behind a provider's error, for the answer's token counts."""
+        self.reads_behind_error: bool | None = None
+        """True to read the rest of the body behind the provider's error, False only that of the piece in hand.
+
+        None to read nothing, so that what a `Decoder` gives does not depend on the chunks.
+        """
         self.resting = False
         """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf

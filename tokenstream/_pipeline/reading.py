@@ -133,7 +133,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 error = machine.error = reader.error or accumulator.error
                 # The framing is ahead of the format by the rest of the chunk.
                 machine.current_frame = frame
-                if not reader.reads_on:
+                if machine.reads_behind_error is None or not reader.reads_on:
                     break
         else:
             if error is None:

@@ -137,7 +137,8 @@ def _find_body(source: object) -> SyncSource | None:
         return plain.from_body(source)
     # An iterable is not read as a path, because a mock may have the methods of both.
     if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):
-        return plain.from_path(source)
+        path: os.PathLike[Any] = source
+        return plain.from_path(path)
     return None
 
 

@@ -126,5 +126,8 @@ def specific_kind(word: str) -> ErrorKind | None:
         return None
     # `re` compiles a pattern at the first error, and keeps it.
     flags = re.IGNORECASE | re.DOTALL
-    kinds = (kind for kind, texts in KNOWN_TEXTS.items() for text in texts if re.match(text, word, flags))
-    return next(kinds, None)
+    for kind, texts in KNOWN_TEXTS.items():
+        for text in texts:
+            if re.match(text, word, flags):
+                return kind
+    return None

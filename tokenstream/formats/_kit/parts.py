@@ -52,8 +52,12 @@ def marks_in(
         >>> marks_in({"completed": "stop"}, "completed", None, "queued")
         [('stop', 'completed')]
     """
-    meant = [(meanings.get(word, other), word) for word in words if word is not None]
-    return [(reason, word) for reason, word in meant if reason is not None]
+    marks = list[Mark]()
+    for word in words:
+        reason = None if word is None else meanings.get(word, other)
+        if reason is not None:
+            marks.append((reason, word))
+    return marks
 
 
 def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:

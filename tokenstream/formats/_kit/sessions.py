@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from typing_extensions import override
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
+
+Readers: TypeAlias = "Mapping[str, Callable[[Any, dict[str, Any]], None]]"
+"""The readers of events, by the type of event."""
 
 
 def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
@@ -102,8 +105,7 @@ class SessionEvents(Format):
 
     __slots__ = ("_failure", "_last", "_last_error")
 
-    _READERS: ClassVar[Mapping[str, Callable[[Any, dict[str, Any]], None]]]
-    """Maps types of events to their readers."""
+    _READERS: ClassVar[Readers]
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)

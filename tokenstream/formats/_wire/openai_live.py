@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._fast.path import Fast
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.formats._kit.sessions import Readers
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_Reader: TypeAlias = "Callable[[OpenAILive, dict[str, Any]], None]"
 
 _REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
@@ -348,7 +348,7 @@ class OpenAILive(SessionEvents):
                 self.parts.report_start_again(response.text, result)
             self.parts.close(response.text)
 
-    _READERS: ClassVar[dict[str, _Reader]] = {
+    _READERS: ClassVar[Readers] = {
         "session.started": _read_session,
         "session.created": _read_session,
         "session.updated": _read_session,

@@ -5,7 +5,7 @@ OpenAI's transcripts of files have events in the style of the Responses API, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.sessions import Readers
     from tokenstream.limits import Limits
 
-_Reader: TypeAlias = "Callable[[Transcription, dict[str, Any]], None]"
 _READ_FIELDS = (
     "type",
     "event_id",
@@ -277,7 +277,7 @@ class Transcription(SessionEvents):
         if not self._open:
             self.parts.finish(0, "stop" if self._failure is None else "error", None)
 
-    _READERS: ClassVar[dict[str, _Reader]] = {
+    _READERS: ClassVar[Readers] = {
         # Mistral, the transcript of a file or of a session.
         "transcription.language": _read_rest,
         "transcription.text.delta": _read_delta,

@@ -245,8 +245,11 @@ class BedrockInvoke(Format):
         return events
 
     def after_end(self, frame: Frame) -> None:
-        """Count a frame behind the end; the model's format, which has ended, would count it, too."""
-        self.note("data_after_end")
+        """Count a frame behind the end once: the model's format, which has ended, would count it, too."""
+        if self.later_frames or self._begins_another(frame):
+            super().after_end(frame)
+        else:
+            self.note("data_after_end")
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""

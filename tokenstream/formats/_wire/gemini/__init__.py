@@ -281,7 +281,8 @@ class Gemini(Format):
         reason = reason_of(candidate, filled=self._gemini_parts.decoded)
         if reason is not None:
             marks: list[Mark] = [(meaning_of(reason), reason)]
-            marks += [("content_filter", blocked)] if blocked else []
+            if blocked:
+                marks.append(("content_filter", blocked))
             self.parts.finish(choice.index, *worst_of(marks, self.note))
 
     def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:

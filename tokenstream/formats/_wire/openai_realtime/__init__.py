@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
+    from tokenstream.formats._kit.sessions import Readers
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -331,7 +332,7 @@ class OpenAIRealtime(SessionEvents):
         is_server_call = "mcp_call" in (text_of(payload, "type") or "")
         self._outputs.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
 
-    _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[Readers] = {
         "ping": _read_ping,
         "keepalive": _read_ping,
         "session.created": _read_session,
