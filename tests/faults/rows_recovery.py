@@ -26,6 +26,7 @@ from tests.faults.matrix import (
 )
 from tests.faults.rows_calls import asked, begun
 from tests.faults.rows_events import FIRST, LAST, around
+from tests.faults.rows_life import in_each_loop
 from tests.stream.async_sources import serving
 from tests.support import wire
 from tests.support.either import connect_in, got, inside, run_in, stream_in
@@ -187,7 +188,7 @@ ROWS = [
     Row(
         "F42b",
         "`retry:` asks for 10^30 milliseconds, and the connection breaks.",
-        lambda world: run_in(world, stopped_in_a_wait, world),
+        in_each_loop(stopped_in_a_wait),
         Result(ending="stopped", kept="Hel", told=("the wait is 300 s, and `stop()` ends it",)),
     ),
     Row(
