@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.support.arrivals import aread, arrivals_of, content_type_of, drawn, read
+from tests.support.arrivals import arrivals_of, content_type_of, drawn, read
 from tests.support.beside import needs_recordings
 from tests.support.recordings import Recorded, folder_of, of_native_routes, ours, series_of, shared
 from tests.support.tables import in_one_test
@@ -82,10 +82,9 @@ async def _obeys(recorded: Recorded, arrivals: dict[str, list[bytes]]) -> None:
         names = [None, recorded.format]
         if arrival == "joined late" and recorded.name in _OTHER_WHEN_LATE:
             names = [recorded.format]
-        expected = read(Stream(pieces, format=names[0]))
+        expected = await read(Stream(pieces, format=names[0]))
         for name, (way, open_) in product(names, _WAYS.items()):
-            stream = open_(pieces, name)
-            seen = read(stream) if isinstance(stream, Stream) else await aread(stream)
+            seen = await read(open_(pieces, name))
 
             assert [] == _differing(seen, expected), f"{arrival}, {way}, {name or 'detected'}"
 

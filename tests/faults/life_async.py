@@ -27,17 +27,8 @@ from tests.stream.async_sources import (
     until,
 )
 from tests.support.timing import AT_ONCE
-from tokenstream import AsyncStream, Deadlines, aconnect
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamClosed, StreamInterrupted
-
-
-async def break_in_a_block() -> Result:
-    with open_after(HELLO) as server:
-        async with aconnect(server.url) as stream:
-            async for _ in stream.text:
-                break
-            open_until_then = server.connection().open_after(0.03)
-        return state_of(stream, server, saw("the source stays open until the block ends", open_until_then))
+from tokenstream import AsyncStream, aconnect
+from tokenstream.errors import ConcurrentRead, MisuseError, StreamInterrupted
 
 
 async def break_and_drop() -> Result:
@@ -53,31 +44,6 @@ async def break_and_drop() -> Result:
             await seen_closed(server)
             await until(lambda: not readers())
             return dropped(message, server, warned)
-
-
-async def exception_in_a_block() -> Result:
-    mine = ZeroDivisionError("mine")
-    with open_after(HELLO) as server:
-        stream = aconnect(server.url)
-        try:
-            async with stream:
-                async for _ in stream.text:
-                    raise mine
-        except ZeroDivisionError as error:
-            return state_of(stream, server, saw("it propagates unchanged", error is mine), error=error)
-        raise LookupError
-
-
-async def read_after_close() -> Result:
-    with open_after(HELLO) as server:
-        async with aconnect(server.url) as stream:
-            await first_text(stream)
-        try:
-            aiter(stream)
-        except StreamClosed as error:
-            told = saw("the views return what has arrived", await texts_of(stream) == ["Hel"])
-            return state_of(stream, server, told, error=error)
-        raise LookupError
 
 
 async def ended_by(end: Callable[[AsyncStream], Awaitable[None]]) -> Result:
@@ -159,18 +125,6 @@ async def cancelled() -> Result:
         )
 
 
-async def break_and_read_on() -> Result:
-    gate = threading.Event()
-    with serving(HELLO, gate, MORE + END) as server:
-        stream = aconnect(server.url)
-        async for _ in stream.text:
-            break
-        still_open = server.connection().open_after(0.03)
-        gate.set()
-        await stream.final()
-        return state_of(stream, server, saw("the source stays open until the end is read", still_open))
-
-
 async def generator_closed() -> Result:
     with open_after(HELLO) as server:
         stream = aconnect(server.url)
@@ -182,31 +136,6 @@ async def generator_closed() -> Result:
 
         async with aclosing(pieces()) as around:
             await anext(around)
-        return state_of(stream, server)
-
-
-async def interrupted_by_keyboard() -> Result:
-    with open_after(HELLO, MORE[:40]) as server:
-        stream = aconnect(server.url)
-        try:
-            async with stream:
-                async for _ in stream.text:
-                    if stream.message.text == "Hello €":
-                        raise KeyboardInterrupt
-        except KeyboardInterrupt as error:
-            once = await texts_of(stream) == ["Hello €"]
-            return state_of(stream, server, saw("no event comes twice", once), error=error)
-        raise LookupError
-
-
-async def slow_loop() -> Result:
-    gate = threading.Event()
-    with serving(HELLO, gate, MORE + END) as server:
-        async with aconnect(server.url, deadlines=Deadlines(idle_bytes=0.2, idle_content=0.2)) as stream:
-            async for _ in stream.text:
-                if not gate.is_set():
-                    await anyio.sleep(0.25)
-                gate.set()
         return state_of(stream, server)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import anyio
 
-from tests.faults import life_async, life_sync
+from tests.faults import life, life_async, life_sync
 from tests.faults.driver import HELLO
 from tests.faults.matrix import Result, Row, Run, World, failed, saw
 from tests.project import ROOT
 from tests.stream.async_sources import PATIENCE, open_after
+from tests.support.either import run_in
 from tokenstream.errors import StreamInterrupted
 
 
@@ -27,6 +29,11 @@ def either(in_for: Callable[[], Result] | None, in_async_for: Callable[[], Await
         return in_for()
 
     return run
+
+
+def in_each_loop(measured: Callable[[World], Coroutine[Any, Any, Result]]) -> Run:
+    """Return what measures in a loop of the world's own kind."""
+    return lambda world: run_in(world, measured, world)
 
 
 def prompt(run: Run) -> Run:
@@ -81,7 +88,7 @@ ROWS = [
     Row(
         "F73",
         "The loop is left with `break`, in a `with` block.",
-        either(life_sync.break_in_a_block, life_async.break_in_a_block),
+        in_each_loop(life.break_in_a_block),
         Result(ending=STOPPED, kept="Hel", told=("the source stays open until the block ends",)),
     ),
     Row(
@@ -94,13 +101,13 @@ ROWS = [
     Row(
         "F75",
         "The loop's body raises an exception, in a `with` block.",
-        either(life_sync.exception_in_a_block, life_async.exception_in_a_block),
+        in_each_loop(life.exception_in_a_block),
         Result("ZeroDivisionError", None, STOPPED, "Hel", told=("it propagates unchanged",)),
     ),
     Row(
         "F76",
         "A loop begins after `close()`.",
-        either(life_sync.read_after_close, life_async.read_after_close),
+        in_each_loop(life.read_after_close),
         Result("StreamClosed", None, STOPPED, "Hel", told=("the views return what has arrived",)),
     ),
     Row(
@@ -130,7 +137,7 @@ ROWS = [
     Row(
         "F80",
         "The loop is left with `break`, without a block, and the stream is read again later.",
-        either(life_sync.break_and_read_on, life_async.break_and_read_on),
+        in_each_loop(life.break_and_read_on),
         Result(kept="Hello €!", told=("the source stays open until the end is read",)),
     ),
     Row(
@@ -148,7 +155,7 @@ ROWS = [
     Row(
         "F82",
         "Ctrl-C is pressed in a `with` block, with half an event read.",
-        either(life_sync.interrupted_by_keyboard, life_async.interrupted_by_keyboard),
+        in_each_loop(life.interrupted_by_keyboard),
         Result("KeyboardInterrupt", None, STOPPED, told=("no event comes twice",)),
     ),
     Row(
@@ -162,7 +169,7 @@ ROWS = [
     Row(
         "F84",
         "The loop's body takes longer than `Deadlines(idle_bytes=…, idle_content=…)`.",
-        either(life_sync.slow_loop, life_async.slow_loop),
+        in_each_loop(life.slow_loop),
         Result(kept="Hello €!"),
     ),
     Row(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-import anyio
 import httpx
 
 from tests.faults.driver import END, HALF, TEXT, Outcome
@@ -27,11 +26,12 @@ from tests.faults.matrix import (
 )
 from tests.faults.rows_calls import asked, begun
 from tests.faults.rows_events import FIRST, LAST, around
-from tests.faults.rows_life import either
+from tests.faults.rows_life import in_each_loop
 from tests.stream.async_sources import serving
 from tests.support import wire
+from tests.support.either import connect_in, got, inside, run_in, stream_in
 from tests.support.loopback import Loopback, Request, Script, chunked, sized, until_close
-from tokenstream import AsyncStream, Retry, Stream, aconnect, connect
+from tokenstream import AsyncStream, Retry, Stream
 from tokenstream.errors import PositionLost, ProtocolError, StreamError
 from tokenstream.recovery import Attempt
 from tokenstream.stages import Reorder
@@ -117,21 +117,13 @@ class _Stopping:
         return saw("the wait is 300 s, and `stop()` ends it", waits == [300.0])
 
 
-def stopped_in_a_wait() -> Result:
+async def stopped_in_a_wait(world: World) -> Result:
     stopping = _Stopping()
     with serving(LONG_WAIT) as server:
-        with connect(server.url, method="GET", retry=Retry(on_retry=stopping)) as stream:
+        made = connect_in(world)(server.url, method="GET", retry=Retry(on_retry=stopping))
+        async with inside(made) as stream:
             stopping.stream = stream
-            stream.final()
-        return state_of(stream, server, stopping.seen())
-
-
-async def stopped_in_a_wait_of_a_task() -> Result:
-    stopping = _Stopping()
-    with serving(LONG_WAIT) as server:
-        async with aconnect(server.url, method="GET", retry=Retry(on_retry=stopping)) as stream:
-            stopping.stream = stream
-            await stream.final()
+            await got(stream.final())
         return state_of(stream, server, stopping.seen())
 
 
@@ -149,28 +141,18 @@ def put_right(*events: bytes) -> Run:
 
     def run(world: World) -> Result:
         with Loopback(until_close(*events, wire.DONE)) as server:
-            return _read(server) if world == "sync" else anyio.run(_read_in_a_task, server, backend=world)
+            return run_in(world, _read, server, world)
 
     return run
 
 
-def _read(server: Loopback) -> Result:
-    with httpx.Client(trust_env=False) as client:
-        response = client.send(client.build_request("POST", server.url), stream=True)
-        stream, error = Stream(response, reorder=Reorder("n")), None
+async def _read(server: Loopback, world: World) -> Result:
+    made = httpx.Client if world == "sync" else httpx.AsyncClient
+    async with inside(made(trust_env=False)) as client:
+        response = await got(client.send(client.build_request("POST", server.url), stream=True))
+        stream, error = stream_in(world)(response, reorder=Reorder("n")), None
         try:
-            stream.final()
-        except StreamError as caught:
-            error = caught
-        return _outcome(stream, server, error)
-
-
-async def _read_in_a_task(server: Loopback) -> Result:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        response = await client.send(client.build_request("POST", server.url), stream=True)
-        stream, error = AsyncStream(response, reorder=Reorder("n")), None
-        try:
-            await stream.final()
+            await got(stream.final())
         except StreamError as caught:
             error = caught
         return _outcome(stream, server, error)
@@ -206,7 +188,7 @@ ROWS = [
     Row(
         "F42b",
         "`retry:` asks for 10^30 milliseconds, and the connection breaks.",
-        either(stopped_in_a_wait, stopped_in_a_wait_of_a_task),
+        in_each_loop(stopped_in_a_wait),
         Result(ending="stopped", kept="Hel", told=("the wait is 300 s, and `stop()` ends it",)),
     ),
     Row(

@@ -11,7 +11,6 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 
-import anyio
 import httpx
 import pytest
 from hypothesis import given
@@ -23,9 +22,10 @@ from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.effort import in_steps
+from tests.support.either import Each, client_in, connect_in, inside, run_in
 from tests.support.interactions import payloads_of, whole_of
 from tests.support.wire import DONE, chat_call, chat_payload, sse
-from tokenstream import Message, Retry, Router, aconnect, connect, testing
+from tokenstream import Message, Retry, Router, testing
 from tokenstream.errors import PositionLost, StreamError
 from tokenstream.events import Resumed, TextDelta, ToolCallDone
 
@@ -445,28 +445,19 @@ class Interactions:
         """Return the text and the calls that a loop was given, the error and the stream."""
         given: list[Any] = []
         retry = Retry(mode=mode, wait=0, attempts=2)
-        asked: dict[str, Any] = {"json": {"input": "?", "stream": True}, "retry": retry}
-        transport, errors, error = httpx.MockTransport(self), [], None
-        if world == "sync":
-            with connect(self.URL, client=httpx.Client(transport=transport), **asked) as stream:
+
+        async def read() -> Any:
+            asked, client = {"input": "?", "stream": True}, client_in(world, self)
+            made = connect_in(world)(self.URL, client=client, json=asked, retry=retry)
+            async with inside(made) as stream:
                 try:
-                    given += stream
+                    async for event in Each(stream):
+                        given.append(event)
                 except StreamError as failure:
-                    errors.append(failure)
-        else:
+                    return stream, failure
+            return stream, None
 
-            async def read() -> Any:
-                client = httpx.AsyncClient(transport=transport)
-                async with aconnect(self.URL, client=client, **asked) as stream:
-                    try:
-                        async for event in stream:
-                            given.append(event)
-                    except StreamError as failure:
-                        errors.append(failure)
-                return stream
-
-            stream = anyio.run(read, backend=world)
-        error = errors[0] if errors else None
+        stream, error = run_in(world, read)
         text = "".join(event.text for event in given if isinstance(event, TextDelta))
         calls = [event.call for event in given if isinstance(event, ToolCallDone)]
         assert sum(isinstance(event, Resumed) for event in given) <= 1

@@ -6,7 +6,6 @@ import importlib
 from collections import Counter
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from pydantic import TypeAdapter
@@ -14,8 +13,9 @@ from pydantic import TypeAdapter
 from tests.recovery.attempts import Played, in_each_world
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, QUESTION, TEXT, TOOLS, leg, number_asked
 from tests.support import wire
+from tests.support.either import Each, client_in, connect_in, inside, run_in
 from tests.support.packages import needed
-from tokenstream import Message, Retry, aconnect, connect, resilient, testing
+from tokenstream import Message, Retry, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError
 from tokenstream.events import Finish, MessageStart, Resumed
 from tokenstream.recovery import Attempt
@@ -40,20 +40,15 @@ class Server:
     def ask(self, world: str, retry: Retry, url: str = URL, **asked: Any) -> Played:
         """Read the answer in one of the worlds."""
         played = Played()
-        transport = httpx.MockTransport(self)
-        payload = {**ASKED, **asked}
-        if world == "sync":
-            with connect(url, json=payload, client=httpx.Client(transport=transport), retry=retry) as stream:
-                played.given, played.message, played.reports = [*stream], stream.message, stream.attempts
-            return played
 
         async def read() -> None:
-            client = httpx.AsyncClient(transport=transport)
-            async with aconnect(url, json=payload, client=client, retry=retry) as stream:
-                played.given = [event async for event in stream]
+            client = client_in(world, self)
+            made = connect_in(world)(url, json={**ASKED, **asked}, client=client, retry=retry)
+            async with inside(made) as stream:
+                played.given = [event async for event in Each(stream)]
                 played.message, played.reports = stream.message, stream.attempts
 
-        anyio.run(read, backend=world)
+        run_in(world, read)
         return played
 
 

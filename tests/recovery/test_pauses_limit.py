@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from pydantic import TypeAdapter
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.continuing import last_words
+from tests.support.either import connect_in, read_whole
 from tests.support.packages import needed
 from tests.support.wire import sse
-from tokenstream import Message, Retry, aconnect, connect, resilient, testing
+from tokenstream import Message, Retry, connect, resilient, testing
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
@@ -45,20 +45,10 @@ class Server:
 
     def read(self, retry: Retry = GO_ON, world: str = "sync", **asked: Any) -> Any:
         """Read the answer to its end in one of the worlds; return the stream."""
+        made = httpx.Client if world == "sync" else httpx.AsyncClient
         options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
-        if world == "sync":
-            with connect(URL, client=httpx.Client(transport=self.transport), **options) as stream:
-                stream.final()
-            return stream
-
-        client = httpx.AsyncClient(transport=self.transport)
-
-        async def read() -> Any:
-            async with aconnect(URL, client=client, **options) as stream:
-                await stream.final()
-            return stream
-
-        return anyio.run(read, backend=world)
+        client = made(transport=self.transport)
+        return read_whole(world, lambda: connect_in(world)(URL, client=client, **options))
 
 
 def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.formats.gemini_interactions.support import WHOLE as INTERACTION
 from tests.recovery.attempts import in_each_world
 from tests.recovery.test_background import FINISHED, TEXT, TOO_OLD, WHOLE
-from tokenstream import Message, Retry, aconnect, connect
+from tests.support.either import Each, client_in, connect_in, inside, run_in
+from tokenstream import Message, Retry, connect
 from tokenstream.errors import StreamError
 from tokenstream.message import Checkpoint
 
@@ -57,25 +57,17 @@ class Server:
         Args:
             stop: What ends the stream at its first text: "stop", "guard", "close"; None for nothing.
         """
-        transport = httpx.MockTransport(self)
-        options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
-        if world == "sync":
-            with connect(url, client=httpx.Client(transport=transport), **options) as stream:
-                begin(stream, stop)
-                for _ in stream.text:
-                    if goes_no_further(stream, stop):
-                        break
-            return stream
 
         async def read() -> Any:
-            async with aconnect(url, client=httpx.AsyncClient(transport=transport), **options) as stream:
+            made = connect_in(world)(url, client=client_in(world, self), json={**ASKED, **asked}, retry=retry)
+            async with inside(made) as stream:
                 begin(stream, stop)
-                async for _ in stream.text:
+                async for _ in Each(stream.text):
                     if goes_no_further(stream, stop):
                         break
             return stream
 
-        return anyio.run(read, backend=world)
+        return run_in(world, read)
 
 
 def begin(stream: Any, stop: str | None) -> None:
@@ -228,20 +220,12 @@ def test_a_stop_between_two_polls_cancels_the_answer(
         streams[0].stop("enough")
         return 0.0
 
-    transport = httpx.MockTransport(server)
-    retry = Retry(wait=wait, pauses=1)
-    if world == "sync":
-        with connect(url, json=ASKED, client=httpx.Client(transport=transport), retry=retry) as stream:
+    async def read() -> None:
+        client, retry = client_in(world, server), Retry(wait=wait, pauses=1)
+        async with inside(connect_in(world)(url, json=ASKED, client=client, retry=retry)) as stream:
             streams.append(stream)
-            assert [] == [*stream.text]
-    else:
+            assert [] == [piece async for piece in Each(stream.text)]
 
-        async def read() -> None:
-            client = httpx.AsyncClient(transport=transport)
-            async with aconnect(url, json=ASKED, client=client, retry=retry) as stream:
-                streams.append(stream)
-                assert [] == [piece async for piece in stream.text]
-
-        anyio.run(read, backend=world)
+    run_in(world, read)
     assert "stopped" == streams[0].message.ending
     assert [f"POST {cancelled}"] == server.asked[1:]

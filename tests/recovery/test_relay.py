@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.relay.tokenstream.support import frame, line, written
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, relay, testing
+from tokenstream import Checkpoint, Retry, Stream, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed, TextDelta
 
@@ -37,24 +37,17 @@ def _frames(protocol: Any) -> list[bytes]:
 def _read(world: str, server: Loopback, retry: Retry = _AGAIN) -> tuple[list[Event], Any, StreamError | None]:
     """Return the events of an answer, the stream, and the error that ended it."""
     events: list[Event] = []
-    if world == "sync":
-        with connect(server.url, json={"prompt": "x"}, retry=retry) as stream:
-            try:
-                events.extend(stream)
-            except StreamError as error:
-                return events, stream, error
-            return events, stream, None
 
     async def main() -> Any:
-        async with aconnect(server.url, json={"prompt": "x"}, retry=retry) as stream:
+        async with inside(connect_in(world)(server.url, json={"prompt": "x"}, retry=retry)) as stream:
             try:
-                async for event in stream:
+                async for event in Each(stream):
                     events.append(event)
             except StreamError as error:
                 return stream, error
             return stream, None
 
-    return events, *anyio.run(main, backend=world)
+    return events, *run_in(world, main)
 
 
 def _part(body: bytes, end: Any = FIN) -> Sequence[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.either import Each, inside, run_in
 from tokenstream import Message, Retry, ToolCall, testing
 from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Restarted, TextDelta
@@ -286,8 +287,6 @@ def test_what_a_shorter_second_answer_has_come_to_is_not_all_that_was_given(worl
 @in_each_world
 def test_stopping_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
     """Nothing is asked for again."""
-    import anyio
-
     from tokenstream import aresilient, resilient
 
     asked: list[int] = []
@@ -296,17 +295,12 @@ def test_stopping_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
         asked.append(1)
         return WHOLE[:1]
 
-    if world == "sync":
-        stream = resilient(opened, Retry(wait=0, on_retry=lambda _: stream.stop("enough")))
-        with stream:
-            assert list(stream) == []
-    else:
+    async def main() -> None:
+        ask: Any = resilient if world == "sync" else aresilient
+        stream = ask(opened, Retry(wait=0, on_retry=lambda _: stream.stop("enough")))
+        async with inside(stream):
+            assert [event async for event in Each(stream)] == []
+        assert (stream.message.ending, stream.closed) == ("stopped", True)
 
-        async def main() -> None:
-            astream = aresilient(opened, Retry(wait=0, on_retry=lambda _: astream.stop("enough")))
-            async with astream:
-                assert [event async for event in astream] == []
-            assert (astream.message.ending, astream.closed) == ("stopped", True)
-
-        anyio.run(main, backend=world)
+    run_in(world, main)
     assert len(asked) == 1

@@ -10,15 +10,15 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import anyio
 import httpx
 import pytest
 
 from tests.support import wire
 from tests.support.effort import trials
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.interactions import whole_of
 from tests.support.loopback import FIN, RST, Connection, Loopback, chunked_head, head, http_chunk
-from tokenstream import Retry, aconnect, connect, relay, testing
+from tokenstream import Retry, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats import FormatName
@@ -195,25 +195,12 @@ def options_of(format: str) -> dict[str, Any]:
     return {"method": "GET"}
 
 
-def read_sync(url: str, format: FormatName, client: httpx.Client) -> Read:
-    """Read an answer with `connect`."""
+async def read_answer(world: str, url: str, format: FormatName, client: Any) -> Read:
+    """Read an answer with `connect` or `aconnect`."""
     read = Read()
-    stream = connect(url, client=client, retry=RETRY, format=format, **options_of(format))
+    stream = connect_in(world)(url, client=client, retry=RETRY, format=format, **options_of(format))
     try:
-        for event in stream:
-            read.take(event)
-    except StreamError as error:
-        read.error = error
-    read.kept = stream.message.text
-    return read
-
-
-async def read_async(url: str, format: FormatName, client: httpx.AsyncClient) -> Read:
-    """Read an answer with `aconnect`."""
-    read = Read()
-    stream = aconnect(url, client=client, retry=RETRY, format=format, **options_of(format))
-    try:
-        async for event in stream:
+        async for event in Each(stream):
             read.take(event)
     except StreamError as error:
         read.error = error
@@ -277,17 +264,12 @@ def test_an_answer_is_exact_or_has_an_error(format: FormatName, world: str, seed
                 wrong.append((seed, current[-1].kind, complaint))
 
         async def read_all() -> None:
-            async with httpx.AsyncClient(trust_env=False, limits=ONE_AT_A_TIME) as client:
+            made = httpx.Client if world == "sync" else httpx.AsyncClient
+            async with inside(made(trust_env=False, limits=ONE_AT_A_TIME)) as client:
                 for seed in seeds:
                     current[:] = [make_case(format, seed)]
-                    note(seed, await read_async(url, format, client))
+                    note(seed, await read_answer(world, url, format, client))
 
-        if world == "sync":
-            with httpx.Client(trust_env=False, limits=ONE_AT_A_TIME) as client:
-                for seed in seeds:
-                    current[:] = [make_case(format, seed)]
-                    note(seed, read_sync(url, format, client))
-        else:
-            anyio.run(read_all, backend=world)
+        run_in(world, read_all)
 
     assert [] == wrong

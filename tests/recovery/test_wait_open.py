@@ -9,8 +9,9 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support import wire
+from tests.support.either import Each, connect_in, got, inside, run_in
 from tests.support.loopback import OPEN, Loopback, Script, chunked, refusing_url, sized
-from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, testing
+from tokenstream import AsyncStream, Retry, Stream, aconnect, testing
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -30,31 +31,20 @@ FIRSTS = ["head", "event"]
 
 def opened(world: str, url: str, first: Any = "head", **options: Any) -> Any:
     """Return the error of waiting, or the message at the end of the answer, read as events."""
-    if world == "sync":
-        with connect(url, json={}, **options) as stream:
-            try:
-                stream.wait_open(first)
-            except StreamError as error:
-                assert stream.closed
-                return error
-            stream.wait_open(first)
-            events = list(stream)
-            assert isinstance(events[0], MessageStart)
-            return stream.message
 
     async def main() -> Any:
-        async with aconnect(url, json={}, **options) as stream:
+        async with inside(connect_in(world)(url, json={}, **options)) as stream:
             try:
-                await stream.wait_open(first)
+                await got(stream.wait_open(first))
             except StreamError as error:
                 assert stream.closed
                 return error
-            await stream.wait_open(first)
-            events = [event async for event in stream]
+            await got(stream.wait_open(first))
+            events = [event async for event in Each(stream)]
             assert isinstance(events[0], MessageStart)
             return stream.message
 
-    return anyio.run(main, backend=world)
+    return run_in(world, main)
 
 
 @in_each_world
@@ -116,21 +106,15 @@ def test_a_refusal_that_passes_is_waited_for(world: str, first: str) -> None:
 @in_each_world
 def test_the_head_is_enough(world: str) -> None:
     """A model that takes its time does not keep a handler from answering."""
+
+    async def main(url: str) -> None:
+        async with inside(connect_in(world)(url, json={})) as stream:
+            await got(stream.wait_open())
+            assert stream.response is not None
+            assert (stream.response.status, stream.message.parts) == (200, ())
+
     with Loopback([*chunked([])[:1], OPEN]) as server:
-        if world == "sync":
-            with connect(server.url, json={}) as stream:
-                stream.wait_open()
-                assert stream.response is not None
-                assert (stream.response.status, stream.message.parts) == (200, ())
-        else:
-
-            async def main() -> None:
-                async with aconnect(server.url, json={}) as stream:
-                    await stream.wait_open()
-                    assert stream.response is not None
-                    assert stream.response.status == 200
-
-            anyio.run(main, backend=world)
+        run_in(world, main, server.url)
 
 
 def test_a_stream_that_has_failed_raises_the_same_again() -> None:

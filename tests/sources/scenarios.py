@@ -1,4 +1,4 @@
-"""What every source must do, once for a `for` loop and once for an `async for` loop.
+"""What every source must do, in a `for` loop and in an `async for` loop.
 
 A source is given by an `Opener`: it takes the address of a server, and gives what
 is handed to `Stream` or `AsyncStream` for the time of a `with` block, after which
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,13 +19,13 @@ import anyio.to_thread
 import pytest
 
 from tests.stream.bodies import chunk
+from tests.support.either import Each, got, inside
 from tests.support.loopback import (
     CLOSE,
     LAST_CHUNK,
     OPEN,
     REQUEST,
     RST,
-    Connection,
     Loopback,
     chunked,
     chunked_head,
@@ -43,6 +43,7 @@ __all__ = ["AsyncOpener", "Body", "Opener", "client_context"]
 
 Opener: TypeAlias = Callable[[str], AbstractContextManager[Any]]
 AsyncOpener: TypeAlias = Callable[[str], AbstractAsyncContextManager[Any]]
+AnyOpener: TypeAlias = Opener | AsyncOpener
 
 _SOON = 30.0
 """Seconds within which a server sees that its client has closed; much more than it takes."""
@@ -183,13 +184,28 @@ def _check_refusal(error: StatusError) -> None:
     )
 
 
-# -- in a `for` loop -------------------------------------------------------
+@asynccontextmanager
+async def _reading(opener: AnyOpener, url: str) -> AsyncGenerator[Any]:
+    """Open a source, and give the stream of its colour."""
+    manager = opener(url)
+    colour = AsyncStream if hasattr(manager, "__aenter__") else Stream
+    async with inside(manager) as source, inside(colour(source)) as stream:
+        yield stream
 
 
-def gives_what_plain_bytes_give(opener: Opener, body: Body) -> None:
-    with Loopback(chunked(body.frames)) as server, opener(server.url) as source:
-        stream = Stream(source)
-        pieces = list(stream.text)
+async def _closed_soon(stream: Stream | AsyncStream, server: Loopback) -> bool:
+    if isinstance(stream, Stream):
+        return server.connection().closed_within(_SOON)
+    return await anyio.to_thread.run_sync(server.connection().closed_within, _SOON)
+
+
+# -- in loops of either kind: a sync opener's coroutine runs `at_once` ----------
+
+
+async def gives_what_plain_bytes_give(opener: AnyOpener, body: Body) -> None:
+    with Loopback(chunked(body.frames)) as server:
+        async with _reading(opener, server.url) as stream:
+            pieces = [piece async for piece in Each(stream.text)]
 
     assert list(body.pieces) == pieces
     assert body.message == stream.message
@@ -197,57 +213,60 @@ def gives_what_plain_bytes_give(opener: Opener, body: Body) -> None:
     assert {} == dict(stream.departures)
 
 
-def gives_each_event_at_once(opener: Opener, body: Body, framing: str) -> None:
+async def gives_each_event_at_once(opener: AnyOpener, body: Body, framing: str) -> None:
     gates, script = _gated(body, framing)
-    with Loopback(script) as server, opener(server.url) as source:
-        stream = Stream(source)
-        pieces, text = [], iter(stream.text)
-        for gate, _ in zip(gates, body.pieces, strict=False):
-            gate.set()
-            pieces.append(next(text))
-        gates[-1].set()
+    with Loopback(script) as server:
+        async with _reading(opener, server.url) as stream:
+            pieces, text = [], Each(stream.text)
+            for gate, _ in zip(gates, body.pieces, strict=False):
+                gate.set()
+                pieces.append(await anext(text))
+            gates[-1].set()
 
-        assert (body.message, {}) == (stream.final(), dict(stream.departures))
+            assert (body.message, {}) == (await got(stream.final()), dict(stream.departures))
     assert list(body.pieces) == pieces
 
 
-def tells_a_cut_from_an_end(opener: Opener, body: Body, end: Any = CLOSE) -> None:
+async def tells_a_cut_from_an_end(opener: AnyOpener, body: Body, end: Any = CLOSE) -> None:
     # A reset takes with it what the client has not read.
     gate = threading.Event()
     script: list[Any] = [chunked_head(), *map(http_chunk, body.frames[:2]), gate, end]
-    with Loopback(script) as server, opener(server.url) as source:
-        stream = Stream(source)
-        with pytest.raises(StreamInterrupted) as caught:
-            for piece in stream.text:
-                if piece == body.pieces[1]:
-                    gate.set()
+    with Loopback(script) as server:
+        async with _reading(opener, server.url) as stream:
+            with pytest.raises(StreamInterrupted) as caught:
+                async for piece in Each(stream.text):
+                    if piece == body.pieces[1]:
+                        gate.set()
 
-        assert "".join(body.pieces[:2]) == caught.value.partial.text
-        assert caught.value.retryable
-        assert stream.closed
-        assert server.connection().closed_within(_SOON)
-
-
-def raises_what_a_status_means(opener: Opener) -> None:
-    with Loopback(_refusal()) as server, opener(server.url) as source:
-        stream = Stream(source)
-        with pytest.raises(StatusError) as caught:
-            stream.final()
-
-        _check_refusal(caught.value)
+            assert "".join(body.pieces[:2]) == caught.value.partial.text
+            assert caught.value.retryable
+            assert stream.closed
+            assert await _closed_soon(stream, server)
 
 
-def closes(opener: Opener, body: Body, way: str) -> None:
-    with Loopback(_open_after(body, 1)) as server, opener(server.url) as source:
-        with Stream(source) as stream:
-            next(iter(stream.text))
-            assert server.connection().open_after(0.01)
-            if way == "close":
-                stream.close()
-            elif way == "stop":
-                stream.stop()
-                list(stream.text)
-        assert server.connection().closed_within(_SOON)
+async def raises_what_a_status_means(opener: AnyOpener) -> None:
+    with Loopback(_refusal()) as server:
+        async with _reading(opener, server.url) as stream:
+            with pytest.raises(StatusError) as caught:
+                await got(stream.final())
+
+            _check_refusal(caught.value)
+
+
+async def closes(opener: AnyOpener, body: Body, way: str) -> None:
+    with Loopback(_open_after(body, 1)) as server:
+        manager = opener(server.url)
+        colour = AsyncStream if hasattr(manager, "__aenter__") else Stream
+        async with inside(manager) as source:
+            async with inside(colour(source)) as stream:
+                await anext(Each(stream.text))
+                assert server.connection().open_after(0.01)
+                if way == "close":
+                    await got((stream.close if colour is Stream else stream.aclose)())
+                elif way == "stop":
+                    stream.stop()
+                    _ = [piece async for piece in Each(stream.text)]
+            assert await _closed_soon(stream, server)
 
     assert "stopped" == stream.message.ending
 
@@ -273,16 +292,18 @@ def _packed(body: Body) -> tuple[bytes, bytes]:
 GZIP = [("Content-Encoding", "gzip")]
 
 
-def takes_off_the_content_coding(opener: Opener, body: Body) -> None:
+async def takes_off_the_content_coding(opener: AnyOpener, body: Body) -> None:
     whole, half = _packed(body)
-    with Loopback(sized(whole, headers=GZIP)) as server, opener(server.url) as source:
-        assert body.message == Stream(source).final()
+    with Loopback(sized(whole, headers=GZIP)) as server:
+        async with _reading(opener, server.url) as stream:
+            assert body.message == await got(stream.final())
     # HTTP ends well, only the compression does not.
-    with Loopback(sized(half, headers=GZIP)) as server, opener(server.url) as source:
-        with pytest.raises(StreamTruncated) as caught:
-            Stream(source).final()
+    with Loopback(sized(half, headers=GZIP)) as server:
+        async with _reading(opener, server.url) as stream:
+            with pytest.raises(StreamTruncated) as caught:
+                await got(stream.final())
 
-        assert "".join(body.pieces[:2]) == caught.value.partial.text
+            assert "".join(body.pieces[:2]) == caught.value.partial.text
 
 
 def _stop_once_it_waits(stream: Stream, text: str, reader: threading.Thread) -> None:
@@ -304,94 +325,6 @@ def is_woken_by_stop(opener: Opener, body: Body) -> None:
         assert list(body.pieces[:1]) == pieces
         assert "stopped" == stream.message.ending
         assert server.connection().closed_within(_SOON)
-
-
-# -- in an `async for` loop ------------------------------------------------
-
-
-async def _closed_soon(connection: Connection) -> bool:
-    return await anyio.to_thread.run_sync(connection.closed_within, _SOON)
-
-
-async def gives_what_plain_bytes_give_async(opener: AsyncOpener, body: Body) -> None:
-    with Loopback(chunked(body.frames)) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            pieces = [piece async for piece in stream.text]
-
-    assert list(body.pieces) == pieces
-    assert body.message == stream.message
-    assert body.format == stream.format
-    assert {} == dict(stream.departures)
-
-
-async def gives_each_event_at_once_async(opener: AsyncOpener, body: Body, framing: str) -> None:
-    gates, script = _gated(body, framing)
-    with Loopback(script) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            pieces, text = [], aiter(stream.text)
-            for gate, _ in zip(gates, body.pieces, strict=False):
-                gate.set()
-                pieces.append(await anext(text))
-            gates[-1].set()
-
-            assert (body.message, {}) == (await stream.final(), dict(stream.departures))
-    assert list(body.pieces) == pieces
-
-
-async def tells_a_cut_from_an_end_async(opener: AsyncOpener, body: Body, end: Any = CLOSE) -> None:
-    gate = threading.Event()
-    script: list[Any] = [chunked_head(), *map(http_chunk, body.frames[:2]), gate, end]
-    with Loopback(script) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            with pytest.raises(StreamInterrupted) as caught:
-                async for piece in stream.text:
-                    if piece == body.pieces[1]:
-                        gate.set()
-
-            assert "".join(body.pieces[:2]) == caught.value.partial.text
-            assert caught.value.retryable
-            assert stream.closed
-            assert await _closed_soon(server.connection())
-
-
-async def raises_what_a_status_means_async(opener: AsyncOpener) -> None:
-    with Loopback(_refusal()) as server:
-        async with opener(server.url) as source:
-            stream = AsyncStream(source)
-            with pytest.raises(StatusError) as caught:
-                await stream.final()
-            await stream.aclose()
-
-            _check_refusal(caught.value)
-
-
-async def closes_async(opener: AsyncOpener, body: Body, way: str) -> None:
-    with Loopback(_open_after(body, 1)) as server:
-        async with opener(server.url) as source:
-            async with AsyncStream(source) as stream:
-                await anext(aiter(stream.text))
-                assert not server.connection().closed.is_set()
-                if way == "close":
-                    await stream.aclose()
-                elif way == "stop":
-                    stream.stop()
-                    _ = [piece async for piece in stream.text]
-            assert await _closed_soon(server.connection())
-
-    assert "stopped" == stream.message.ending
-
-
-async def takes_off_the_content_coding_async(opener: AsyncOpener, body: Body) -> None:
-    whole, half = _packed(body)
-    with Loopback(sized(whole, headers=GZIP)) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            assert body.message == await stream.final()
-    with Loopback(sized(half, headers=GZIP)) as server:
-        async with opener(server.url) as source, AsyncStream(source) as stream:
-            with pytest.raises(StreamTruncated) as caught:
-                await stream.final()
-
-            assert "".join(body.pieces[:2]) == caught.value.partial.text
 
 
 ENDS = [pytest.param(CLOSE, id="FIN"), pytest.param(RST, id="RST")]

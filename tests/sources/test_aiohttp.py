@@ -87,14 +87,14 @@ each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 @each_opener
 async def test_each_event_is_there_as_soon_as_it_was_sent(opener: AsyncOpener, framing: str) -> None:
     """No read waits for more bytes than have come, however the body is framed."""
-    await scenarios.gives_each_event_at_once_async(opener, CHAT, framing)
+    await scenarios.gives_each_event_at_once(opener, CHAT, framing)
 
 
 @pytest.mark.parametrize("end", ENDS)
 @each_opener
 async def test_a_cut_connection_is_no_end(opener: AsyncOpener, end: Any) -> None:
     """A body without its last chunk is an interruption, and the partial is kept."""
-    await scenarios.tells_a_cut_from_an_end_async(opener, CHAT, end)
+    await scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
 
 
 async def test_what_came_before_a_cut_is_not_lost() -> None:
@@ -123,13 +123,13 @@ async def test_a_body_shorter_than_its_length_is_no_end() -> None:
 @each_opener
 async def test_a_status_of_400_or_more_is_an_error(opener: AsyncOpener) -> None:
     """It carries what the provider says, and its name for the request."""
-    await scenarios.raises_what_a_status_means_async(opener)
+    await scenarios.raises_what_a_status_means(opener)
 
 
 @pytest.mark.parametrize("opener", [_response, _compressed], ids=["by aiohttp", "by us"])
 async def test_a_compressed_body_is_read_and_its_cut_noticed(opener: AsyncOpener) -> None:
     """Whoever takes the compression off, half of a body never looks whole."""
-    await scenarios.takes_off_the_content_coding_async(opener, CHAT)
+    await scenarios.takes_off_the_content_coding(opener, CHAT)
 
 
 async def test_the_coding_is_taken_off_once() -> None:
@@ -182,8 +182,8 @@ async def test_a_broken_compression_is_a_protocol_error(opener: AsyncOpener) -> 
 
 async def test_a_response_that_was_read_is_a_finished_body() -> None:
     """Its body is at hand, and its status counts all the same."""
-    await scenarios.gives_what_plain_bytes_give_async(_read, CHAT)
-    await scenarios.raises_what_a_status_means_async(_read)
+    await scenarios.gives_what_plain_bytes_give(_read, CHAT)
+    await scenarios.raises_what_a_status_means(_read)
 
 
 async def test_a_response_that_was_closed_is_refused() -> None:

@@ -13,6 +13,7 @@ from tests.sources.faults import error_of_opening
 from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, Body
 from tests.sources.sdks import opening
 from tests.support.aws_eventstream import chunk, converse, event, exception, invoke
+from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import OURS
@@ -106,26 +107,26 @@ SOURCES = [
 @pytest.mark.parametrize("opener, body", SOURCES)
 def test_an_event_stream_gives_what_its_bytes_give(opener: Any, body: Body) -> None:
     """The source is the body beneath, from the stream itself or from the response that holds it."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+    at_once(scenarios.gives_what_plain_bytes_give(opener, body))
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("opener, body", SOURCES[:2])
 def test_each_event_is_there_as_soon_as_it_was_sent(opener: Any, body: Body, framing: str) -> None:
     """No read waits for more bytes than have come, as boto3's own loop does."""
-    scenarios.gives_each_event_at_once(opener, body, framing)
+    at_once(scenarios.gives_each_event_at_once(opener, body, framing))
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_cut_connection_is_no_end(end: Any) -> None:
     """A body without its last chunk is an interruption, and the partial is kept."""
-    scenarios.tells_a_cut_from_an_end(converse_stream, CONVERSE, end)
+    at_once(scenarios.tells_a_cut_from_an_end(converse_stream, CONVERSE, end))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_server_sees_the_connection_closed(way: str) -> None:
     """By `close`, at the end of `with`, and by `stop`: an answer that goes on costs nothing any more."""
-    scenarios.closes(converse_stream, CONVERSE, way)
+    at_once(scenarios.closes(converse_stream, CONVERSE, way))
 
 
 def test_stop_wakes_a_read_that_waits() -> None:

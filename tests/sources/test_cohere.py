@@ -10,6 +10,7 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import Body, Opener
 from tests.sources.sdks import AtOnce, Closing, Cut, Garbage, Reading, opening, opening_async
+from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
@@ -138,7 +139,7 @@ class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
 @pytest.mark.parametrize("opener", [_v2, _v1, _raw_manager], ids=["v2", "v1", "raw manager"])
 def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
     """The request goes out at the first read; the SDK's exception is told as ours."""
-    scenarios.raises_what_a_status_means(opener)
+    at_once(scenarios.raises_what_a_status_means(opener))
 
 
 @each_opener

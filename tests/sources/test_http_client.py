@@ -14,6 +14,7 @@ import pytest
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, client_context
+from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, head, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
@@ -44,13 +45,13 @@ OPENERS = [pytest.param(_http_client, id="http.client"), pytest.param(_urllib, i
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_each_event_is_there_as_soon_as_it_was_sent(framing: str) -> None:
     """No read waits for more bytes than have come, however the body is framed."""
-    scenarios.gives_each_event_at_once(_http_client, CHAT, framing)
+    at_once(scenarios.gives_each_event_at_once(_http_client, CHAT, framing))
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_cut_connection_is_no_end(end: Any) -> None:
     """A body without its last chunk is an interruption, and the partial is kept."""
-    scenarios.tells_a_cut_from_an_end(_http_client, CHAT, end)
+    at_once(scenarios.tells_a_cut_from_an_end(_http_client, CHAT, end))
 
 
 def test_a_body_that_is_shorter_than_it_was_said_to_be_is_interrupted() -> None:
@@ -66,13 +67,13 @@ def test_a_body_that_is_shorter_than_it_was_said_to_be_is_interrupted() -> None:
 
 def test_a_status_of_400_or_more_is_an_error() -> None:
     """It carries what the provider says, and its name for the request."""
-    scenarios.raises_what_a_status_means(_http_client)
+    at_once(scenarios.raises_what_a_status_means(_http_client))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_server_sees_the_connection_closed(way: str) -> None:
     """However the stream ends early; what is left of the answer must not meet the next request."""
-    scenarios.closes(_http_client, CHAT, way)
+    at_once(scenarios.closes(_http_client, CHAT, way))
 
 
 def test_stop_wakes_a_read_without_a_timeout() -> None:

@@ -13,8 +13,9 @@ import pytest
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
 from tests.sources import scenarios
-from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, AsyncOpener, Opener
+from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, AnyOpener
 from tests.sources.sdks import opening, opening_async
+from tests.support.either import at_once, run_in
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError
@@ -67,60 +68,43 @@ ASYNC_OPENERS = {
     "httpx-sse manager": _async_sse_manager,
 }
 
-each_opener = pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize("opener", ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+each_opener = pytest.mark.parametrize(
+    ("colour", "opener"),
+    [
+        *(pytest.param("sync", opener, id=name) for name, opener in OPENERS.items()),
+        *(
+            pytest.param(backend, opener, id=f"{name} {backend}")
+            for name, opener in ASYNC_OPENERS.items()
+            for backend in ("asyncio", "trio")
+        ),
+    ],
+)
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @each_opener
-def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
+def test_each_event_is_there_as_soon_as_it_was_sent(colour: str, opener: AnyOpener, framing: str) -> None:
     """No read waits for more bytes than have come, however the body is framed."""
-    scenarios.gives_each_event_at_once(opener, CHAT, framing)
-
-
-@pytest.mark.parametrize("framing", FRAMINGS)
-@each_async_opener
-async def test_each_event_is_there_at_once_in_an_async_loop(opener: AsyncOpener, framing: str) -> None:
-    """The same for `async for`."""
-    await scenarios.gives_each_event_at_once_async(opener, CHAT, framing)
+    run_in(colour, scenarios.gives_each_event_at_once, opener, CHAT, framing)
 
 
 @pytest.mark.parametrize("end", ENDS)
 @each_opener
-def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
+def test_a_cut_connection_is_no_end(colour: str, opener: AnyOpener, end: Any) -> None:
     """A body without its last chunk is an interruption, and the partial is kept."""
-    scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
-
-
-@pytest.mark.parametrize("end", ENDS)
-@each_async_opener
-async def test_a_cut_connection_is_no_end_in_an_async_loop(opener: AsyncOpener, end: Any) -> None:
-    """The same for `async for`."""
-    await scenarios.tells_a_cut_from_an_end_async(opener, CHAT, end)
+    run_in(colour, scenarios.tells_a_cut_from_an_end, opener, CHAT, end)
 
 
 @each_opener
-def test_a_status_of_400_or_more_is_an_error(opener: Opener) -> None:
+def test_a_status_of_400_or_more_is_an_error(colour: str, opener: AnyOpener) -> None:
     """It carries what the provider says, and its name for the request."""
-    scenarios.raises_what_a_status_means(opener)
-
-
-@each_async_opener
-async def test_a_status_of_400_or_more_is_an_error_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.raises_what_a_status_means_async(opener)
+    run_in(colour, scenarios.raises_what_a_status_means, opener)
 
 
 @each_opener
-def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
+def test_a_compressed_body_is_read_and_its_cut_noticed(colour: str, opener: AnyOpener) -> None:
     """Half of a gzip body never looks whole."""
-    scenarios.takes_off_the_content_coding(opener, CHAT)
-
-
-@each_async_opener
-async def test_a_compressed_body_is_read_in_an_async_loop(opener: AsyncOpener) -> None:
-    """The same for `async for`."""
-    await scenarios.takes_off_the_content_coding_async(opener, CHAT)
+    run_in(colour, scenarios.takes_off_the_content_coding, opener, CHAT)
 
 
 @contextmanager
@@ -130,8 +114,8 @@ def _read(url: str) -> Generator[Any]:
 
 def test_a_response_that_was_read_is_a_finished_body() -> None:
     """Its body is at hand, its compression undone; its status counts all the same."""
-    scenarios.gives_what_plain_bytes_give(_read, CHAT)
-    scenarios.raises_what_a_status_means(_read)
+    at_once(scenarios.gives_what_plain_bytes_give(_read, CHAT))
+    at_once(scenarios.raises_what_a_status_means(_read))
     packed = sized(gzip.compress(b"".join(CHAT.frames)), headers=[("Content-Encoding", "gzip")])
     with Loopback(packed) as server, _read(server.url) as source:
         assert CHAT.message == Stream(source).final()

@@ -178,7 +178,7 @@ def test_an_error_line_that_the_sdk_raises_is_the_provider_speaking(
 @on_asyncio
 async def test_a_refused_request_is_a_status_error() -> None:
     """What is awaited by the stream is told in our words."""
-    await scenarios.raises_what_a_status_means_async(_async_unawaited)
+    await scenarios.raises_what_a_status_means(_async_unawaited)
 
 
 @on_asyncio

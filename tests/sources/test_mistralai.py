@@ -89,4 +89,4 @@ class TestStreams(Reading, AtOnce, Cut, Closing, Garbage):
 @on_asyncio
 async def test_a_refused_request_is_a_status_error() -> None:
     """Where the stream awaits the request, the SDK's exception is told as ours."""
-    await scenarios.raises_what_a_status_means_async(_async_unawaited)
+    await scenarios.raises_what_a_status_means(_async_unawaited)

@@ -9,6 +9,7 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, FRAMINGS, Opener
 from tests.sources.sdks import AtOnce, Garbage, opening, opening_async, seen, seen_async
+from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -101,7 +102,7 @@ class TestStreams(AtOnce, Garbage):
 @pytest.mark.parametrize("opener", [_manager, _streaming], ids=["stream", "streaming response"])
 def test_a_refused_request_is_a_status_error(opener: Opener) -> None:
     """A manager sends its request at the first read; the SDK's exception is told as ours."""
-    scenarios.raises_what_a_status_means(opener)
+    at_once(scenarios.raises_what_a_status_means(opener))
 
 
 async def test_the_exception_of_the_sdk_is_the_cause() -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.sources import scenarios
 from tests.sources.scenarios import Body, Opener
 from tests.sources.sdks import opening, seen
+from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import OURS
@@ -67,7 +68,7 @@ OPENERS = {
 @pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
 def test_a_stream_of_the_sdk_gives_what_its_bytes_give(opener: Opener, body: Body) -> None:
     """Also where only the SDK's objects are there to read, with what its helper adds."""
-    scenarios.gives_what_plain_bytes_give(opener, body)
+    at_once(scenarios.gives_what_plain_bytes_give(opener, body))
 
 
 def _same(message: Message, body: Body) -> bool:

@@ -14,6 +14,7 @@ import urllib3
 
 from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, Opener
+from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, client_context, sized
 from tokenstream import AsyncStream, Stream
 from tokenstream._sources import SyncSource, sync_source
@@ -39,20 +40,20 @@ OPENERS = [pytest.param(_requests, id="requests"), pytest.param(_urllib3, id="ur
 @pytest.mark.parametrize("opener", OPENERS)
 def test_each_event_is_there_as_soon_as_it_was_sent(opener: Opener, framing: str) -> None:
     """No read waits for more bytes than have come, however the body is framed."""
-    scenarios.gives_each_event_at_once(opener, CHAT, framing)
+    at_once(scenarios.gives_each_event_at_once(opener, CHAT, framing))
 
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("opener", OPENERS)
 def test_a_cut_connection_is_no_end(opener: Opener, end: Any) -> None:
     """A body without its last chunk is an interruption, and the partial is kept."""
-    scenarios.tells_a_cut_from_an_end(opener, CHAT, end)
+    at_once(scenarios.tells_a_cut_from_an_end(opener, CHAT, end))
 
 
 @pytest.mark.parametrize("opener", OPENERS)
 def test_a_status_of_400_or_more_is_an_error(opener: Opener) -> None:
     """It carries what the provider says, and its name for the request."""
-    scenarios.raises_what_a_status_means(opener)
+    at_once(scenarios.raises_what_a_status_means(opener))
 
 
 def test_an_error_does_not_repeat_the_key_of_its_request() -> None:
@@ -84,7 +85,7 @@ def test_stop_wakes_a_read_of_a_body_that_ends_with_its_connection(tls: bool) ->
 @pytest.mark.parametrize("opener", OPENERS)
 def test_a_compressed_body_is_read_and_its_cut_noticed(opener: Opener) -> None:
     """Half of a gzip body never looks whole."""
-    scenarios.takes_off_the_content_coding(opener, CHAT)
+    at_once(scenarios.takes_off_the_content_coding(opener, CHAT))
 
 
 @contextmanager
@@ -101,8 +102,8 @@ def _read_by_urllib3(url: str) -> Generator[Any]:
 @pytest.mark.parametrize("opener", [_read_by_requests, _read_by_urllib3], ids=["requests", "urllib3"])
 def test_a_response_that_was_read_is_a_finished_body(opener: Opener) -> None:
     """Without `stream=True` the body is at hand, its compression undone; its status counts all the same."""
-    scenarios.gives_what_plain_bytes_give(opener, CHAT)
-    scenarios.raises_what_a_status_means(opener)
+    at_once(scenarios.gives_what_plain_bytes_give(opener, CHAT))
+    at_once(scenarios.raises_what_a_status_means(opener))
     packed = sized(gzip.compress(b"".join(CHAT.frames)), headers=[("Content-Encoding", "gzip")])
     with Loopback(packed) as server, opener(server.url) as source:
         assert CHAT.message == Stream(source).final()
@@ -210,4 +211,4 @@ def test_a_response_of_an_older_urllib3_is_read_by_single_bytes(monkeypatch: pyt
     monkeypatch.delattr(urllib3.HTTPResponse, "read1")
     monkeypatch.delattr(urllib3.BaseHTTPResponse, "read1")
     for framing in FRAMINGS:
-        scenarios.gives_each_event_at_once(_urllib3, CHAT, framing)
+        at_once(scenarios.gives_each_event_at_once(_urllib3, CHAT, framing))

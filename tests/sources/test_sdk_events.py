@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.arrivals import arrivals_of, content_type_of, drawn, is_array, read
 from tests.support.beside import needs_recordings
+from tests.support.either import at_once
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, folder_of, ours, series_of, shared
 from tests.support.tables import in_one_test
@@ -163,10 +164,10 @@ def _obeys_by_sdk(recorded: Recorded, arrivals: dict[str, list[bytes]], names: l
     for (arrival, pieces), name in product(arrivals.items(), names):
         body = b"".join(pieces)
         _Sent.body, _Sent.type = body, content_type_of(body)
-        expected = _as_by_sdk(read(Stream(body)), recorded.format)
+        expected = _as_by_sdk(at_once(read(Stream(body))), recorded.format)
         # A generator hides the response, so that only the SDK's objects are there to read.
         events = (event for event in _SDKS[_route_of(recorded) or ""]())
-        seen = _as_by_sdk(read(Stream(events, format=name)), recorded.format)
+        seen = _as_by_sdk(at_once(read(Stream(events, format=name))), recorded.format)
         if arrival == "whole" and recorded.name in _OTHER_BY_SDK:
             expected = {"ending": _OTHER_BY_SDK[recorded.name]}
 

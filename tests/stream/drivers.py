@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from tests.stream.bodies import AsyncSource, Source
+from tests.support.either import Each, at_once
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 
@@ -31,18 +32,22 @@ def observed(
     }
 
 
-def read_sync(
-    chunks: list[bytes], view: Callable[[Any], Any], cause: Exception | None = None, **options: Any
-) -> dict[str, Any]:
-    """Read a body to its end through `Stream`."""
-    source, items, error = Source(chunks, cause), [], None
-    stream = Stream(source, **options)
+async def _read(stream: Any, source: Source | AsyncSource, view: Callable[[Any], Any]) -> dict[str, Any]:
+    items, error = [], None
     try:
-        for item in view(stream):
+        async for item in Each(view(stream)):
             items.append(item)
     except StreamError as caught:
         error = caught
     return observed(stream, source, items, error)
+
+
+def read_sync(
+    chunks: list[bytes], view: Callable[[Any], Any], cause: Exception | None = None, **options: Any
+) -> dict[str, Any]:
+    """Read a body to its end through `Stream`."""
+    source = Source(chunks, cause)
+    return at_once(_read(Stream(source, **options), source, view))
 
 
 def read_async(
@@ -55,13 +60,7 @@ def read_async(
     """Read a body to its end through `AsyncStream`."""
 
     async def main() -> dict[str, Any]:
-        source, items, error = AsyncSource(chunks, cause), [], None
-        stream = AsyncStream(source, **options)
-        try:
-            async for item in view(stream):
-                items.append(item)
-        except StreamError as caught:
-            error = caught
-        return observed(stream, source, items, error)
+        source = AsyncSource(chunks, cause)
+        return await _read(AsyncStream(source, **options), source, view)
 
     return anyio.run(main, backend=backend)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.support.either import at_once, connect_in, got, inside
 from tests.support.recordings import OURS
-from tokenstream import AsyncStream, Stream, Tools, aconnect, connect, testing
+from tokenstream import AsyncStream, Stream, Tools, connect, testing
 from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.testing import Script, Server
 from tokenstream.turns import ToolResults
@@ -50,26 +51,21 @@ def _turns(error: OutputInvalid, stream: Stream | AsyncStream) -> list[Any]:
     return [*ToolResults(stream.message, {}).turns(), {"role": "user", **told}]
 
 
+async def _ask_in(colour: str, url: str, turns: list[Any], again: int = 1) -> Recipe:
+    async with inside(connect_in(colour)(url, json={"turns": turns})) as stream:
+        try:
+            result: Recipe = await got(stream.result(Recipe))
+        except OutputInvalid as error:
+            if not again:
+                raise
+            turns = [*turns, *_turns(error, stream)]
+        else:
+            return result
+    return await _ask_in(colour, url, turns, again - 1)
+
+
 def _ask(url: str, turns: list[Any], again: int = 1) -> Recipe:
-    with connect(url, json={"turns": turns}) as stream:
-        try:
-            return stream.result(Recipe)
-        except OutputInvalid as error:
-            if not again:
-                raise
-            turns = [*turns, *_turns(error, stream)]
-    return _ask(url, turns, again - 1)
-
-
-async def _ask_later(url: str, turns: list[Any], again: int = 1) -> Recipe:
-    async with aconnect(url, json={"turns": turns}) as stream:
-        try:
-            return await stream.result(Recipe)
-        except OutputInvalid as error:
-            if not again:
-                raise
-            turns = [*turns, *_turns(error, stream)]
-    return await _ask_later(url, turns, again - 1)
+    return at_once(_ask_in("sync", url, turns, again))
 
 
 def _requests(server: Server) -> list[Any]:
@@ -93,7 +89,7 @@ def test_one_more_request_has_the_answer_and_what_is_wrong_with_it(format: str) 
 @pytest.mark.anyio
 async def test_an_async_stream_asks_again_as_well() -> None:
     with testing.serve([_said(WRONG), _said(GOOD)]) as server:
-        recipe = await _ask_later(server.url + PATHS["openai-chat"], [])
+        recipe = await _ask_in("async", server.url + PATHS["openai-chat"], [])
 
         assert WORDS == _requests(server)[1][-1]["content"]
     assert Recipe.model_validate(GOOD) == recipe

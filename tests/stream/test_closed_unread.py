@@ -11,9 +11,10 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.either import client_in, connect_in, inside, run_in
 from tests.support.views import VIEWS
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Retry, Router, Stream, aconnect, connect
+from tokenstream import AsyncStream, Retry, Router, Stream
 from tokenstream.errors import StatusError, StreamClosed
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -106,25 +107,20 @@ def test_after_something_was_read_there_is_what_there_is() -> None:
 URL = "https://api.example/v1/chat/completions"
 
 
-def answered(status: int, body: Any = b"") -> httpx.MockTransport:
-    return httpx.MockTransport(lambda _: httpx.Response(status, content=body))
+def answered(status: int, body: Any = b"") -> Callable[[httpx.Request], httpx.Response]:
+    return lambda _: httpx.Response(status, content=body)
 
 
-def left(world: str, transport: httpx.MockTransport, within: Any = lambda _: None, **options: Any) -> Any:
+def left(world: str, answer: Any, within: Any = lambda _: None, **options: Any) -> Any:
     """Return a stream whose block reads nothing."""
-    if world == "sync":
-        with httpx.Client(transport=transport) as client:
-            with connect(URL, json={}, client=client, **options) as stream:
-                within(stream)
-            return stream
 
     async def main() -> Any:
-        async with httpx.AsyncClient(transport=transport) as client:
-            async with aconnect(URL, json={}, client=client, **options) as stream:
+        async with inside(client_in(world, answer)) as client:
+            async with inside(connect_in(world)(URL, json={}, client=client, **options)) as stream:
                 within(stream)
             return stream
 
-    return anyio.run(main, backend=world)
+    return run_in(world, main)
 
 
 @in_each_world

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
+from tests.support.either import Each, inside, run_in, stream_in
 from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
@@ -276,28 +277,19 @@ def test_an_exception_of_the_loop_closes_all(kind: str) -> None:
     class Ours(Exception):
         pass
 
-    def sync() -> None:
-        feeds[:] = [Feed(), Feed()]
-        for feed in feeds:
-            feed.feed(*saying("x")[:1])
-        streams = {at: Stream(feed.chunks(), format="openai-chat") for at, feed in enumerate(feeds)}
-        with merge(streams) as merged:
-            labels = {next(merged).label for _ in range(6)}
-            assert {0, 1} == labels
-            raise Ours
-
     async def main() -> None:
-        feeds[:] = [AsyncFeed(), AsyncFeed()]
+        feeds[:] = [(Feed if kind == "sync" else AsyncFeed)() for _ in range(2)]
         for feed in feeds:
             feed.feed(*saying("x")[:1])
-        streams = {at: AsyncStream(feed.chunks(), format="openai-chat") for at, feed in enumerate(feeds)}
-        async with merge(streams) as merged:
-            labels = {(await anext(merged)).label for _ in range(6)}
+        streams = {at: stream_in(kind)(feed.chunks(), format="openai-chat") for at, feed in enumerate(feeds)}
+        async with inside(merge(streams)) as merged:
+            events = Each(merged)
+            labels = {(await anext(events)).label for _ in range(6)}
             assert {0, 1} == labels
             raise Ours
 
     with pytest.raises(Ours):
-        sync() if kind == "sync" else anyio.run(main, backend=kind)
+        run_in(kind, main)
     if kind == "sync":
         # Nothing wakes these threads: they end with their next item.
         for feed in feeds:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, saying
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
@@ -29,30 +30,20 @@ def test_a_stream_that_is_broadcast_gives_all_its_events(kind: str) -> None:
     """To the loop and to its other readers, whoever reads them."""
     seen = Seen()
     expected = {"shared": "".join(WORDS), "plain": "xy"}
-    if kind == "sync":
+
+    async def main() -> None:
+        open_stream = stream_in(kind)
         streams = {
-            "shared": Stream(iter(saying(*WORDS)), format="openai-chat"),
-            "plain": Stream(iter(saying("x", "y")), format="openai-chat"),
+            "shared": open_stream(saying(*WORDS), format="openai-chat"),
+            "plain": open_stream(saying("x", "y"), format="openai-chat"),
         }
         reader = streams["shared"].broadcast().reader()
-        with merge(streams) as seen.merged:
-            for pair in seen.merged:
+        async with inside(merge(streams)) as seen.merged:
+            async for pair in Each(seen.merged):
                 seen.take(pair)
-            assert "".join(reader.text) == expected["shared"]
-    else:
+            assert "".join([piece async for piece in Each(reader.text)]) == expected["shared"]
 
-        async def main() -> None:
-            streams = {
-                "shared": AsyncStream(saying(*WORDS), format="openai-chat"),
-                "plain": AsyncStream(saying("x", "y"), format="openai-chat"),
-            }
-            reader = streams["shared"].broadcast().reader()
-            async with merge(streams) as seen.merged:
-                async for pair in seen.merged:
-                    seen.take(pair)
-                assert "".join([piece async for piece in reader.text]) == expected["shared"]
-
-        anyio.run(main, backend=kind)
+    run_in(kind, main)
 
     assert expected == {label: text_of(seen, label) for label in expected}
     assert expected == {label: message.text for label, message in seen.merged.messages.items()}
@@ -335,26 +326,18 @@ def test_a_stream_may_be_shared_inside_the_block(kind: str) -> None:
     for source in sources.values():
         source.feed(*saying("x", "y"))
         source.end()
-    if kind == "sync":
-        streams: Any = {label: Stream(feed.chunks(), format="openai-chat") for label, feed in sources.items()}
-        with merge(streams) as seen.merged:
+
+    async def main() -> Any:
+        streams: Any = {
+            label: stream_in(kind)(feed.chunks(), format="openai-chat") for label, feed in sources.items()
+        }
+        async with inside(merge(streams)) as seen.merged:
             reader = seen.merged.streams["shared"].broadcast().reader()
-            for pair in seen.merged:
+            async for pair in Each(seen.merged):
                 seen.take(pair)
-            text = reader.final().text
-    else:
+            return (await got(reader.final())).text
 
-        async def main() -> Any:
-            streams: Any = {
-                label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in sources.items()
-            }
-            async with merge(streams) as seen.merged:
-                reader = seen.merged.streams["shared"].broadcast().reader()
-                async for pair in seen.merged:
-                    seen.take(pair)
-                return (await reader.final()).text
-
-        text = anyio.run(main, backend=kind)
+    text = run_in(kind, main)
 
     assert ("xy", "xy") == (text, text_of(seen, "shared"))
     assert [True, True] == [source.closed for source in sources.values()]

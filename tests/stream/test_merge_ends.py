@@ -15,6 +15,7 @@ import pytest
 from tests.sources.sockets import answer
 from tests.stream.bodies import Source, chunk
 from tests.stream.merging import AsyncFeed, every_kind, saying
+from tests.support.either import Each, inside, run_in, stream_in
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
 from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
@@ -224,25 +225,18 @@ def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
         return saying("Hel", "lo")[:1]
 
     async def main() -> None:
+        ask_again = resilient if kind == "sync" else aresilient
+        bad = body() if kind == "sync" else async_body()
         streams = {
-            "again": aresilient(ask, retry, format="openai-chat"),
-            "bad": AsyncStream(async_body(), format="openai-chat"),
+            "again": ask_again(ask, retry, format="openai-chat"),
+            "bad": stream_in(kind)(bad, format="openai-chat"),
         }
-        async with merge(streams) as merged:
-            async for _ in merged:
+        async with inside(merge(streams)) as merged:
+            async for _ in Each(merged):
                 pass
 
     with pytest.raises(StreamInterrupted):
-        if kind == "sync":
-            streams = {
-                "again": resilient(ask, retry, format="openai-chat"),
-                "bad": Stream(body(), format="openai-chat"),
-            }
-            with merge(streams) as merged:
-                for _ in merged:
-                    pass
-        else:
-            anyio.run(main, backend=kind)
+        run_in(kind, main)
     # Longer than the wait before the attempt, which is not to be made.
     time.sleep(0.5)
 
@@ -267,22 +261,14 @@ class Answers:
             await anyio.sleep(0.003)
             yield message
 
-    def read(self) -> None:
-        with Stream(self._slowly(), format="openai-realtime") as connection:
-            for response in connection.responses:
-                beside = Stream(saying("x"), format="openai-chat")
-                with merge({"response": response, "beside": beside}) as merged:
-                    for label, _ in merged:
-                        if label == "response" and not self.seen:
-                            break
-                self.seen.append(merged.messages["response"])
-
-    async def read_async(self) -> None:
-        async with AsyncStream(self._slowly_async(), format="openai-realtime") as connection:
-            async for response in connection.responses:
-                beside = AsyncStream(saying("x"), format="openai-chat")
-                async with merge({"response": response, "beside": beside}) as merged:
-                    async for label, _ in merged:
+    async def read(self, kind: str) -> None:
+        open_stream = stream_in(kind)
+        messages = self._slowly() if kind == "sync" else self._slowly_async()
+        async with inside(open_stream(messages, format="openai-realtime")) as connection:
+            async for response in Each(connection.responses):
+                beside = open_stream(saying("x"), format="openai-chat")
+                async with inside(merge({"response": response, "beside": beside})) as merged:
+                    async for label, _ in Each(merged):
                         if label == "response" and not self.seen:
                             break
                 self.seen.append(merged.messages["response"])
@@ -292,10 +278,7 @@ class Answers:
 def test_answers_of_one_connection_are_merged_with_others_and_left(kind: str) -> None:
     """The next one is read as ever."""
     answers = Answers()
-    if kind == "sync":
-        answers.read()
-    else:
-        anyio.run(answers.read_async, backend=kind)
+    run_in(kind, answers.read, kind)
     first, second = answers.seen
 
     assert ("stopped", "complete", "The sky") == (first.ending, second.ending, second.text)

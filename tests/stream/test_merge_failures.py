@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.bodies import chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
+from tests.support.either import Each, got, inside, run_in, stream_in
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, aresilient, merge, resilient
@@ -101,22 +102,16 @@ def test_the_others_go_on_where_that_is_asked_for(kind: str) -> None:
 @every_kind
 def test_a_failure_is_raised_once(kind: str) -> None:
     """Whoever reads on after it meets the end."""
-    if kind == "sync":
-        with merge({"bad": Stream([sse("{")], format="openai-chat")}) as merged:
-            with pytest.raises(StreamError):
-                next(merged)
-            with pytest.raises(StopIteration):
-                next(merged)
-        return
 
     async def main() -> None:
-        async with merge({"bad": AsyncStream([sse("{")], format="openai-chat")}) as merged:
+        async with inside(merge({"bad": stream_in(kind)([sse("{")], format="openai-chat")})) as merged:
+            events = Each(merged)
             with pytest.raises(StreamError):
-                await anext(merged)
+                await anext(events)
             with pytest.raises(StopAsyncIteration):
-                await anext(merged)
+                await anext(events)
 
-    anyio.run(main, backend=kind)
+    run_in(kind, main)
 
 
 @every_kind
@@ -136,44 +131,29 @@ def test_a_deadline_ends_a_silent_stream_while_others_speak(kind: str) -> None:
     seen = Seen()
     deadlines = Deadlines(idle_bytes=0.15)
 
-    def sync(silent: Feed, busy: Feed) -> None:
-        silent.feed(chunk({"content": "x"}))
-        streams = {
-            "silent": Stream(silent.chunks(), format="openai-chat", deadlines=deadlines),
-            "busy": Stream(busy.chunks(), format="openai-chat"),
-        }
-        with merge(streams) as seen.merged:
-            until = time.monotonic() + 5
-            busy.feed(chunk({"content": "y"}))
-            for pair in seen.merged:
-                seen.take(pair)
-                if pair.label == "busy":
-                    assert time.monotonic() < until
-                    time.sleep(0.01)
-                    busy.feed(chunk({"content": "y"}))
-
     async def main() -> None:
-        silent, busy = AsyncFeed(), AsyncFeed()
+        open_stream, sleep = stream_in(kind), time.sleep if kind == "sync" else anyio.sleep
+        feeds = silent, busy = [(Feed if kind == "sync" else AsyncFeed)() for _ in range(2)]
         silent.feed(chunk({"content": "x"}))
         streams = {
-            "silent": AsyncStream(silent.chunks(), format="openai-chat", deadlines=deadlines),
-            "busy": AsyncStream(busy.chunks(), format="openai-chat"),
+            "silent": open_stream(silent.chunks(), format="openai-chat", deadlines=deadlines),
+            "busy": open_stream(busy.chunks(), format="openai-chat"),
         }
-        async with merge(streams) as seen.merged:
-            busy.feed(chunk({"content": "y"}))
-            with anyio.fail_after(PATIENCE):
-                async for pair in seen.merged:
+        with pytest.raises(StreamStalled):
+            async with inside(merge(streams)) as seen.merged:
+                until = time.monotonic() + 5
+                busy.feed(chunk({"content": "y"}))
+                async for pair in Each(seen.merged):
                     seen.take(pair)
                     if pair.label == "busy":
-                        await anyio.sleep(0.01)
+                        assert time.monotonic() < until
+                        await got(sleep(0.01))
                         busy.feed(chunk({"content": "y"}))
+        for feed in feeds:
+            # Nothing wakes the threads of a `for` loop.
+            feed.end()
 
-    feeds = Feed(), Feed()
-    with pytest.raises(StreamStalled):
-        sync(*feeds) if kind == "sync" else anyio.run(main, backend=kind)
-    for feed in feeds:
-        # Nothing wakes their threads.
-        feed.end()
+    run_in(kind, main)
 
     assert "silent" == seen.merged.failed
     assert seen.labels.count("busy") > 2

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER
 from tests.stream.merging import KINDS, AsyncFeed, Feed, saying
+from tests.support.either import Each, at_once, inside
 from tokenstream import AsyncStream, Message, Stream, merge
 from tokenstream.errors import StreamError
 
@@ -59,9 +60,19 @@ def _fed(feeds: list[Any], bodies: list[list[bytes]], turn: int, given: list[int
     given[turn] += 1
 
 
+async def _read(streams: dict[int, Any]) -> Told:
+    events: dict[int, list[str]] = {at: [] for at in streams}
+    async with inside(merge(streams, fail_fast=False)) as merged:
+        try:
+            async for label, event in Each(merged):
+                events[label].append(repr(event))
+        except StreamError:
+            pass
+    return events, {at: str(error) for at, error in merged.errors.items()}, dict(merged.messages)
+
+
 def _merged(bodies: list[list[bytes]], order: list[Any]) -> Told:
     feeds, given_ = [Feed() for _ in bodies], [0] * len(bodies)
-    events: dict[int, list[str]] = {at: [] for at in range(len(bodies))}
 
     def feed() -> None:
         for turn in order:
@@ -73,21 +84,15 @@ def _merged(bodies: list[list[bytes]], order: list[Any]) -> Told:
     feeding = threading.Thread(target=feed)
     feeding.start()
     streams = {at: Stream(each.chunks(), format="openai-chat") for at, each in enumerate(feeds)}
-    with merge(streams, fail_fast=False) as merged:
-        try:
-            for label, event in merged:
-                events[label].append(repr(event))
-        except StreamError:
-            pass
+    told: Told = at_once(_read(streams))
     feeding.join()
-    return events, {at: str(error) for at, error in merged.errors.items()}, dict(merged.messages)
+    return told
 
 
 def _merged_async(bodies: list[list[bytes]], order: list[Any], kind: str) -> Told:
-    events: dict[int, list[str]] = {at: [] for at in range(len(bodies))}
-
     async def main() -> Told:
         feeds, given_ = [AsyncFeed() for _ in bodies], [0] * len(bodies)
+        told: list[Told] = []
 
         async def feed() -> None:
             for turn in order:
@@ -99,14 +104,10 @@ def _merged_async(bodies: list[list[bytes]], order: list[Any], kind: str) -> Tol
                     _fed(feeds, bodies, turn, given_)
 
         streams = {at: AsyncStream(each.chunks(), format="openai-chat") for at, each in enumerate(feeds)}
-        async with anyio.create_task_group() as tasks, merge(streams, fail_fast=False) as merged:
+        async with anyio.create_task_group() as tasks:
             tasks.start_soon(feed)
-            try:
-                async for label, event in merged:
-                    events[label].append(repr(event))
-            except StreamError:
-                pass
-        return events, {at: str(error) for at, error in merged.errors.items()}, dict(merged.messages)
+            told.append(await _read(streams))
+        return told[0]
 
     return anyio.run(main, backend=kind)
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,10 +16,11 @@ from tests.support import wire
 from tests.support.beside import needs_recordings
 from tests.support.chunkings import several
 from tests.support.effort import examples
+from tests.support.either import Each, inside, run_in, stream_in
 from tests.support.in_turns import decoded
 from tests.support.recordings import Recorded, folders, ours, shared
 from tests.support.texts import is_json, pieces_of
-from tokenstream import AsyncStream, Stream
+from tokenstream import Stream
 from tokenstream.errors import StreamError, TokenStreamError
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import Message, ToolCall
@@ -68,22 +68,11 @@ def _expected(body: list[bytes], choice: int, tool: str | None) -> tuple[_Told, 
     return told, type(stage.error).__name__
 
 
-def _watched(chunks: list[bytes], choice: int, tool: str | None) -> tuple[_Told, str]:
+async def _watched(open_stream: Any, chunks: list[bytes], choice: int, tool: str | None) -> tuple[_Told, str]:
     told, error = _Told(), type(None).__name__
-    stream = Stream(chunks, format="openai-chat")
-    try:
-        for draft in stream.choice(choice).partials(Recipe, tool=tool):
-            told.append((repr(draft), stream.message.text))
-    except TokenStreamError as raised:
-        error = type(raised).__name__
-    return told, error
-
-
-async def _watched_async(chunks: list[bytes], choice: int, tool: str | None) -> tuple[_Told, str]:
-    told, error = _Told(), type(None).__name__
-    async with AsyncStream(chunks, format="openai-chat") as stream:
+    async with inside(open_stream(chunks, format="openai-chat")) as stream:
         try:
-            async for draft in stream.choice(choice).partials(Recipe, tool=tool):
+            async for draft in Each(stream.choice(choice).partials(Recipe, tool=tool)):
                 told.append((repr(draft), stream.message.text))
         except TokenStreamError as raised:
             error = type(raised).__name__
@@ -111,8 +100,8 @@ def test_drafts_are_those_of_a_stage_that_is_fed_each_event(
     chunks = several(b"".join(body), answer)[cut]
     expected = _expected(body, *asked)
 
-    assert expected == _watched(chunks, *asked)
-    assert expected == anyio.run(_watched_async, chunks, *asked)
+    for colour in ("sync", "asyncio"):
+        assert expected == run_in(colour, _watched, stream_in(colour), chunks, *asked)
 
 
 @examples(30)

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.support.either import Each, inside, run_in, stream_in
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, resilient, testing
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.events import Resumed
@@ -21,29 +22,24 @@ CHUNKS = SCRIPT.chunks("openai-responses")
 def read(world: str, chunks: list[bytes], reorder: Reorder, **options: Any) -> tuple[list[Any], Any]:
     """Return the events, and the stream or its error."""
     events: list[Any] = []
-    if world == "sync":
-        stream = Stream(chunks, reorder=reorder, format="openai-responses", **options)
-        try:
-            events.extend(iter(stream))
-        except StreamError as error:
-            return events, error
-        return events, stream
+
+    async def later_body() -> Any:
+        for chunk in chunks:
+            await anyio.lowlevel.checkpoint()
+            yield chunk
 
     async def main() -> Any:
-        async def body() -> Any:
-            for chunk in chunks:
-                await anyio.lowlevel.checkpoint()
-                yield chunk
-
-        async with AsyncStream(body(), reorder=reorder, format="openai-responses", **options) as stream:
+        body = chunks if world == "sync" else later_body()
+        made = stream_in(world)(body, reorder=reorder, format="openai-responses", **options)
+        async with inside(made) as stream:
             try:
-                async for event in stream:
+                async for event in Each(stream):
                     events.append(event)
             except StreamError as error:
                 return error
             return stream
 
-    return events, anyio.run(main, backend=world)
+    return events, run_in(world, main)
 
 
 @in_each_world

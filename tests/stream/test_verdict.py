@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource
+from tests.support.either import read_whole, stream_in
 from tokenstream import AsyncStream, Stream, tap
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
@@ -22,23 +24,11 @@ HALF = b"".join(ANSWER[:4])
 HEADERS = {"content-type": "text/event-stream", "x-request-id": "req_9"}
 
 
-def _read() -> StreamError | None:
-    try:
-        Stream(httpx.Response(200, headers=HEADERS, content=HALF)).final()
-    except StreamError as error:
-        return error
-    return None
-
-
-def _read_async() -> StreamError | None:
-    async def main() -> StreamError | None:
-        try:
-            await AsyncStream(httpx.Response(200, headers=HEADERS, content=HALF)).final()
-        except StreamError as error:
-            return error
-        return None
-
-    return anyio.run(main)
+def _read(colour: str) -> StreamError:
+    head = httpx.Response(200, headers=HEADERS, content=HALF)
+    with pytest.raises(StreamError) as caught:
+        read_whole(colour, lambda: stream_in(colour)(head))
+    return caught.value
 
 
 def _tapped() -> StreamError | None:
@@ -49,7 +39,11 @@ def _tapped() -> StreamError | None:
     return error
 
 
-@pytest.mark.parametrize("read", [_read, _read_async, _tapped], ids=["Stream", "AsyncStream", "tap"])
+@pytest.mark.parametrize(
+    "read",
+    [partial(_read, "sync"), partial(_read, "asyncio"), _tapped],
+    ids=["Stream", "AsyncStream", "tap"],
+)
 def test_an_error_in_the_body_names_the_request(read: Callable[[], StreamError | None]) -> None:
     """Its status was 200, and who asks the provider about the rest has to say which request it was."""
     error = read()

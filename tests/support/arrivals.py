@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support import chunkings
 from tests.support.aws_eventstream import exception
+from tests.support.either import got, inside
 from tests.support.error_frames import ERRORS
 from tests.support.wire import bytes_of, sse
 from tokenstream.errors import StreamError
@@ -80,19 +81,11 @@ def drawn(arrivals: dict[str, list[bytes]], recorded: Recorded) -> dict[str, lis
     return {name: arrivals[name]}
 
 
-def read(stream: Stream) -> dict[str, Any]:
-    with stream:
+async def read(stream: Stream | AsyncStream) -> dict[str, Any]:
+    """Read a stream of either kind to its end."""
+    async with inside(stream):
         try:
-            stream.final()
-        except StreamError as error:
-            return _seen(stream, error)
-    return _seen(stream, None)
-
-
-async def aread(stream: AsyncStream) -> dict[str, Any]:
-    async with stream:
-        try:
-            await stream.final()
+            await got(stream.final())
         except StreamError as error:
             return _seen(stream, error)
     return _seen(stream, None)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import httpx
 
-from tokenstream import aconnect, connect
+from tokenstream import AsyncStream, Stream, aconnect, connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
+T = TypeVar("T")
 
 _END = object()
 
 
-def run_in(colour: str, program: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+def run_in(colour: str, program: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
     """Run a program on trio for "trio", without an event loop for "sync", and else on asyncio."""
     if colour == "sync":
         return at_once(program(*args))
@@ -31,6 +33,17 @@ def connect_in(colour: str) -> Callable[..., Any]:
     return aconnect
 
 
+def client_in(colour: str, handle: Callable[[httpx.Request], httpx.Response]) -> Any:
+    """Return a client of httpx whose requests a function answers."""
+    made = httpx.Client if colour == "sync" else httpx.AsyncClient
+    return made(transport=httpx.MockTransport(handle))
+
+
+def stream_in(colour: str) -> Callable[..., Any]:
+    """Return `Stream` for "sync", and else `AsyncStream`."""
+    return Stream if colour == "sync" else AsyncStream
+
+
 def read_whole(colour: str, make_stream: Callable[[], Any]) -> Any:
     """Read a stream to its end inside its block; return the stream, whose message is whole."""
 
@@ -42,12 +55,13 @@ def read_whole(colour: str, make_stream: Callable[[], Any]) -> Any:
     return run_in(colour, read)
 
 
-def at_once(program: Any) -> Any:
+def at_once(program: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that reads only sync objects to its end, and return its result."""
     try:
         program.send(None)
     except StopIteration as end:
-        return end.value
+        result: T = end.value
+        return result
     raise AssertionError("a sync object was waited for")
 
 

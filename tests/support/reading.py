@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.support.either import Each, at_once
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
@@ -121,7 +122,13 @@ class Reading:
         }
 
 
-def _conclude(reading: Reading, stream: Stream | AsyncStream, source: Chunks) -> Reading:
+async def _read(make_stream: Any, source: Chunks, options: dict[str, Any]) -> Reading:
+    reading, stream = Reading(), make_stream(source, **options)
+    try:
+        async for event in Each(stream):
+            reading.events.append(event)
+    except StreamError as error:
+        reading.error = error
     reading.messages, reading.message, reading.format = stream.messages, stream.message, stream.format
     reading.departures = {name: departure.count for name, departure in stream.departures.items()}
     reading.closed = source.closed
@@ -130,25 +137,9 @@ def _conclude(reading: Reading, stream: Stream | AsyncStream, source: Chunks) ->
 
 def read(chunks: Iterable[bytes], *, breaks_with: Exception | None = None, **options: Any) -> Reading:
     """Read to the end with a `Stream`."""
-    source = Chunks(chunks, breaks_with)
-    reading = Reading()
-    stream = Stream(source, **options)
-    try:
-        for event in stream:
-            reading.events.append(event)
-    except StreamError as error:
-        reading.error = error
-    return _conclude(reading, stream, source)
+    return at_once(_read(Stream, Chunks(chunks, breaks_with), options))
 
 
 async def aread(chunks: Iterable[bytes], *, breaks_with: Exception | None = None, **options: Any) -> Reading:
     """Read to the end with an `AsyncStream`."""
-    source = Chunks(chunks, breaks_with)
-    reading = Reading()
-    stream = AsyncStream(source, **options)
-    try:
-        async for event in stream:
-            reading.events.append(event)
-    except StreamError as error:
-        reading.error = error
-    return _conclude(reading, stream, source)
+    return await _read(AsyncStream, Chunks(chunks, breaks_with), options)

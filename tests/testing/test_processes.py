@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from tests.project import ROOT
+from tests.support.either import Each, at_once
 from tokenstream import Deadlines, Steps, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamStalled, StreamTruncated
 from tokenstream.testing import Recording, RecordingInvalid, RecordingRefused, faults
@@ -40,28 +41,20 @@ def command(exit_code: int = 0) -> list[str]:
     return [sys.executable, "-c", AGENT, str(LINES), str(exit_code)]
 
 
+async def follow_in_turn(agent: Any) -> tuple[Steps, list[Any], StreamError | None]:
+    """Follow a process of either kind, as an application does; return the run, the lines, and the error."""
+    lines: list[Any] = []
+    with Steps("fix") as run:
+        try:
+            async for line in Each(run.follow(agent.stdout, exit_code=agent.wait)):
+                lines.append(line)
+        except (StreamTruncated, ProviderError) as error:
+            return run, lines, error
+    return run, lines, None
+
+
 def follow(agent: Any) -> tuple[Steps, list[Any], StreamError | None]:
-    """Follow a process, as an application does; return the run, the lines, and the error."""
-    lines: list[Any] = []
-    with Steps("fix") as run:
-        try:
-            for line in run.follow(agent.stdout, exit_code=agent.wait):
-                lines.append(line)
-        except (StreamTruncated, ProviderError) as error:
-            return run, lines, error
-    return run, lines, None
-
-
-async def follow_async(agent: Any) -> tuple[Steps, list[Any], StreamError | None]:
-    """Follow a process in an event loop."""
-    lines: list[Any] = []
-    with Steps("fix") as run:
-        try:
-            async for line in run.follow(agent.stdout, exit_code=agent.wait):
-                lines.append(line)
-        except (StreamTruncated, ProviderError) as error:
-            return run, lines, error
-    return run, lines, None
+    return at_once(follow_in_turn(agent))
 
 
 @pytest.mark.slow
@@ -110,17 +103,17 @@ async def test_asyncio_has_the_same(tmp_path: Path) -> None:
     """Its processes are recorded, and its kind of process is played."""
     path = tmp_path / "fix.rec"
     process = await asyncio.create_subprocess_exec(*command(3), stdout=asyncio.subprocess.PIPE)
-    run, lines, error = await follow_async(testing.record(process, path))
+    run, lines, error = await follow_in_turn(testing.record(process, path))
     recording = Recording.load(path)
 
     assert isinstance(error, ProviderError)
     assert (recording.body, recording.exit_code) == (LINES.read_bytes(), 3)
 
-    again, same_lines, error = await follow_async(recording.aprocess(chunking="bytes"))
+    again, same_lines, error = await follow_in_turn(recording.aprocess(chunking="bytes"))
     assert (isinstance(error, ProviderError), same_lines) == (True, lines)
     assert again.turns[0].result == run.turns[0].result
 
-    _, fewer, error = await follow_async(recording.aprocess(fault=faults.cut(at=0.5)))
+    _, fewer, error = await follow_in_turn(recording.aprocess(fault=faults.cut(at=0.5)))
     assert isinstance(error, StreamTruncated)
     assert 0 < len(fewer) < len(lines)
 

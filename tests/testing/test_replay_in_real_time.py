@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.support.either import Each, inside, run_in
 from tests.support.playing import FOR_EVER, Playback, read, three_worlds
 from tests.support.timing import PATIENCE, TooLate, at_once, at_rest, tried_again
 from tokenstream import Deadlines, testing
@@ -114,23 +115,16 @@ def test_another_thread_stops_a_wait(world: str) -> None:
 
     other = threading.Thread(target=stop)
     other.start()
-    if world == "sync":
-        stream = playback.stream()
-        streams.append(stream)
-        for event in stream:
-            if isinstance(event, TextDelta):
-                waiting.set()
-    else:
 
-        async def main() -> None:
-            astream = playback.astream()
-            streams.append(astream)
-            async for event in astream:
+    async def main() -> None:
+        async with inside(playback.stream() if world == "sync" else playback.astream()) as stream:
+            streams.append(stream)
+            async for event in Each(stream):
                 if isinstance(event, TextDelta):
                     waiting.set()
-            await astream.aclose()
+            assert playback.closed
 
-        anyio.run(main, backend=world)
+    run_in(world, main)
     ended = time.monotonic()
     other.join(PATIENCE)
     at_once(stopped[0], ended)

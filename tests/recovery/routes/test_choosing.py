@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.raised import is_same_error
 from tests.support.timing import PATIENCE
 from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
@@ -490,27 +491,18 @@ class TestMoney:
             assert [report.cost for report in stream.attempts] == [None]
 
         async def read_it() -> None:
-            stream = aconnect(first.route(is_async=True, price=price), retry=Retry())
+            route = first.route(is_async=world != "sync", price=price)
+            stream = connect_in(world)(route, retry=Retry())
             with pytest.raises(LookupError, match="no price"):
-                async with stream:
-                    async for event in stream:
+                async with inside(stream):
+                    async for event in Each(stream):
                         look(stream)
                         if stops and isinstance(event, UsageUpdate):
                             stream.stop()
             look(stream)
             assert stream.message.complete
 
-        if world == "sync":
-            stream = connect(first.route(price=price), retry=Retry())
-            with pytest.raises(LookupError, match="no price"), stream:
-                for event in stream:
-                    look(stream)
-                    if stops and isinstance(event, UsageUpdate):
-                        stream.stop()
-            look(stream)
-            assert stream.message.complete
-        else:
-            anyio.run(read_it, backend=world)
+        run_in(world, read_it)
 
         assert len(called) == 1
         assert first.open == 0

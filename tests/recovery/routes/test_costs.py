@@ -7,14 +7,13 @@ import sys
 from functools import partial
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
-from tests.support.either import connect_in, read_whole
-from tokenstream import Message, Purse, Retry, Route, Stream, Usage, aconnect, connect, relay, testing
+from tests.support.either import Each, connect_in, got, inside, read_whole, run_in
+from tokenstream import Message, Purse, Retry, Route, Stream, Usage, connect, relay, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stages import Budget
 from tokenstream.stream._prices import Tariff, _look_up, find_tariff
@@ -241,25 +240,17 @@ class TestAnAnswerThatCostsTooMuch:
             return Retry(most=Purse(most=1.0) if most == "purse" else most)
 
         async def read() -> tuple[str, OutputIncomplete, Message]:
-            client = playing(LONG, httpx.AsyncClient)
-            async with aconnect(OPENAI, json=payload, client=client, retry=bound()) as stream:
-                text = "".join([piece async for piece in stream.text])
+            client = playing(LONG, httpx.Client if world == "sync" else httpx.AsyncClient)
+            made = connect_in(world)(OPENAI, json=payload, client=client, retry=bound())
+            async with inside(made) as stream:
+                text = "".join([piece async for piece in Each(stream.text)])
                 with pytest.raises(OutputIncomplete):
-                    await stream.final()
+                    await got(stream.final())
                 with pytest.raises(OutputIncomplete) as caught:
-                    await stream.final()
+                    await got(stream.final())
             return text, caught.value, stream.message
 
-        if world == "sync":
-            with connect(OPENAI, json=payload, client=playing(LONG), retry=bound()) as stream:
-                text = "".join(stream.text)
-                with pytest.raises(OutputIncomplete):
-                    stream.final()
-                with pytest.raises(OutputIncomplete) as caught:
-                    stream.final()
-            error, message = caught.value, stream.message
-        else:
-            text, error, message = anyio.run(read, backend=world)
+        text, error, message = run_in(world, read)
 
         assert "the answer was stopped" in error.message
         assert error.partial.text == text == message.text

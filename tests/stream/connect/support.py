@@ -9,9 +9,9 @@ import aiohttp
 import anyio
 
 from tests.stream.bodies import ANSWER
+from tests.support.either import at_once, connect_in, got, inside
 from tests.support.replies import reply, serve_in_time
 from tests.support.timing import PATIENCE
-from tokenstream import aconnect, connect
 from tokenstream.errors import StreamError
 from tokenstream.message import Message
 from tokenstream.testing import Exchange, Recording
@@ -40,35 +40,30 @@ def read(answer: Recording, **options: Any) -> tuple[Message | None, StreamError
     return message, error, exchange
 
 
+async def _ask(colour: str, url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    async with inside(connect_in(colour)(url, **options)) as stream:
+        try:
+            return await got(stream.final()), None
+        except StreamError as error:
+            assert stream.closed
+            return None, error
+
+
 def read_sync(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
-    with connect(url, **options) as stream:
-        try:
-            return stream.final(), None
-        except StreamError as error:
-            assert stream.closed
-            return None, error
-
-
-async def _ask(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
-    async with aconnect(url, **options) as stream:
-        try:
-            return await stream.final(), None
-        except StreamError as error:
-            assert stream.closed
-            return None, error
+    return at_once(_ask("sync", url, options))
 
 
 def read_async(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
-    return anyio.run(_ask, url, options)
+    return anyio.run(_ask, "asyncio", url, options)
 
 
 def read_with_aiohttp(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
     async def main() -> tuple[Message | None, StreamError | None]:
         async with aiohttp.ClientSession() as session:
-            return await _ask(url, {**options, "client": session})
+            return await _ask("asyncio", url, {**options, "client": session})
 
     return asyncio.run(main())
 
 
 def read_with_own_session(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
-    return asyncio.run(_ask(url, {**options, "client": "aiohttp"}))
+    return asyncio.run(_ask("asyncio", url, {**options, "client": "aiohttp"}))

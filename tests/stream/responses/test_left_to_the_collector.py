@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tests.sources.sockets import answer
 from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items
 from tests.stream.responses.test_of_openai import answer as response
 from tests.stream.responses.test_second_answers import body, chat
+from tests.support.either import Each, at_once, got, inside
 from tests.support.tables import in_one_test
 from tests.support.uncollected import left_by, left_by_async
 from tokenstream import AsyncStream, Stream
@@ -78,75 +79,75 @@ each_source = pytest.mark.parametrize(
 )
 
 
-def whole(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            each.final()
+async def whole(stream: Any) -> None:
+    async with inside(stream):
+        async for each in Each(stream.responses):
+            await got(each.final())
 
 
-def unread(source: Any) -> None:
-    with Stream(source) as stream:
-        for _ in stream.responses:
+async def unread(stream: Any) -> None:
+    async with inside(stream):
+        async for _ in Each(stream.responses):
             pass
 
 
-def half_read(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            next(each)
+async def half_read(stream: Any) -> None:
+    async with inside(stream):
+        async for each in Each(stream.responses):
+            await anext(Each(each))
 
 
-def stopped(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            next(each)
+async def stopped(stream: Any) -> None:
+    async with inside(stream):
+        async for each in Each(stream.responses):
+            await anext(Each(each))
             each.stop()
 
 
-def loop_left(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            next(each)
+async def loop_left(stream: Any) -> None:
+    async with inside(stream):
+        async for each in Each(stream.responses):
+            await anext(Each(each))
             break
 
 
-def loop_left_behind_an_answer(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
-            each.final()
+async def loop_left_behind_an_answer(stream: Any) -> None:
+    async with inside(stream):
+        async for each in Each(stream.responses):
+            await got(each.final())
             break
 
 
-def left_by_an_exception(source: Any) -> None:
-    with suppress(KeyError), Stream(source) as stream:
-        for each in stream.responses:
-            next(each)
-            raise KeyError
+async def left_by_an_exception(stream: Any) -> None:
+    with suppress(KeyError):
+        async with inside(stream):
+            async for each in Each(stream.responses):
+                await anext(Each(each))
+                raise KeyError
 
 
-def parent_closed_first(source: Any) -> None:
-    stream = Stream(source)
-    first = next(stream.responses)
-    next(first)
-    stream.close()
+async def parent_closed_first(stream: Any) -> None:
+    first = await anext(Each(stream.responses))
+    await anext(Each(first))
+    await got((stream.close if isinstance(stream, Stream) else stream.aclose)())
     with suppress(StreamError):
-        first.final()
+        await got(first.final())
 
 
-def kept_longer(source: Any) -> None:
-    with Stream(source) as stream:
-        first = next(stream.responses)
+async def kept_longer(stream: Any) -> None:
+    async with inside(stream):
+        first = await anext(Each(stream.responses))
     del stream
     with suppress(TokenStreamError):
-        first.final()
+        await got(first.final())
 
 
-def shared(source: Any) -> None:
-    with Stream(source) as stream:
-        for each in stream.responses:
+async def shared(stream: Any) -> None:
+    async with inside(stream):
+        async for each in Each(stream.responses):
             one, two = each.tee(2)
-            next(one.text, None)
-            two.final()
+            await anext(Each(one.text), None)
+            await got(two.final())
 
 
 READERS = [
@@ -163,75 +164,6 @@ READERS = [
 ]
 
 
-async def whole_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            await each.final()
-
-
-async def unread_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for _ in stream.responses:
-            pass
-
-
-async def half_read_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            await anext(each)
-
-
-async def stopped_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            await anext(each)
-            each.stop()
-
-
-async def loop_left_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            await anext(each)
-            break
-
-
-async def parent_closed_first_async(source: Any) -> None:
-    stream = AsyncStream(source)
-    first = await anext(stream.responses)
-    await anext(first)
-    await stream.aclose()
-    with suppress(StreamError):
-        await first.final()
-
-
-async def kept_longer_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        first = await anext(stream.responses)
-    del stream
-    with suppress(TokenStreamError):
-        await first.final()
-
-
-async def shared_async(source: Any) -> None:
-    async with AsyncStream(source) as stream:
-        async for each in stream.responses:
-            one, two = each.tee(2)
-            await anext(one.text, None)
-            await two.final()
-
-
-ASYNC_READERS = [
-    whole_async,
-    unread_async,
-    half_read_async,
-    stopped_async,
-    loop_left_async,
-    parent_closed_first_async,
-    kept_longer_async,
-    shared_async,
-]
-
-
 def make_source(name: str, *, is_async: bool = False) -> Any:
     items = SOURCES[name]
     if name == "responses":
@@ -241,9 +173,9 @@ def make_source(name: str, *, is_async: bool = False) -> Any:
 
 @each_source
 @in_one_test("read", READERS)
-def test_answers_leave_nothing(name: str, read: Callable[[Any], None]) -> None:
+def test_answers_leave_nothing(name: str, read: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
     """Neither whole ones, nor those that were left early, nor one that is kept longer than their stream."""
-    assert left_by(lambda: read(make_source(name))) == {}
+    assert left_by(lambda: at_once(read(Stream(make_source(name))))) == {}
 
 
 @pytest.mark.anyio
@@ -252,8 +184,8 @@ async def test_asynchronous_answers_leave_nothing(name: str) -> None:
     """The same, and the tasks that have read are gone, too."""
 
     async def run() -> None:
-        for read in ASYNC_READERS:
-            await read(make_source(name, is_async=True))
+        for read in READERS:
+            await read(AsyncStream(make_source(name, is_async=True)))
         for _ in range(3):
             await anyio.lowlevel.checkpoint()
 
@@ -279,7 +211,7 @@ def test_a_connection_that_breaks_leaves_nothing(name: str) -> None:
     def run() -> None:
         for read in (whole, unread, half_read):
             with suppress(TokenStreamError):
-                read(breaking(SOURCES[name]))
+                at_once(read(Stream(breaking(SOURCES[name]))))
 
     assert left_by(run) == {}
 
@@ -290,9 +222,9 @@ async def test_an_asynchronous_connection_that_breaks_leaves_nothing(name: str) 
     """The same in an event loop."""
 
     async def run() -> None:
-        for read in (whole_async, unread_async, half_read_async):
+        for read in (whole, unread, half_read):
             with suppress(TokenStreamError):
-                await read(breaking_later(SOURCES[name]))
+                await read(AsyncStream(breaking_later(SOURCES[name])))
         for _ in range(3):
             await anyio.lowlevel.checkpoint()
 
@@ -319,7 +251,7 @@ def test_a_connection_that_breaks_behind_whole_answers_leaves_nothing(
     def run() -> None:
         for read in (whole, unread, loop_left_behind_an_answer):
             with suppress(TokenStreamError):
-                read(breaking_behind())
+                at_once(read(Stream(breaking_behind())))
 
     assert left_by(run) == {}
 

@@ -12,6 +12,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests.sources.sockets import ASK, open_socket
+from tests.support.either import Each, at_once, got, inside
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Unknown
@@ -79,34 +80,27 @@ def told(response: Stream | AsyncStream, error: StreamError | None) -> tuple[Any
 
 async def both(*replies: list[dict[str, Any]], most: int, **options: Any) -> list[Any]:
     """Ask so often as there are replies, with either driver, and leave after so many answers."""
-    said: list[Any] = []
-    with opened(*replies) as connection, Stream(connection, **options) as stream:
-        connection.send(ASK)
-        for response in stream.responses:
-            error = None
-            try:
-                response.final()
-            except StreamError as caught:
-                error = caught
-            said.append(told(response, error))
-            if len(said) == most:
-                break
-            connection.send(ASK)
-    asaid: list[Any] = []
-    async with aopened(*replies) as connection, AsyncStream(connection, **options) as astream:
-        await connection.send(ASK)
-        async for answered in astream.responses:
-            error = None
-            try:
-                await answered.final()
-            except StreamError as caught:
-                error = caught
-            asaid.append(told(answered, error))
-            if len(asaid) == most:
-                break
-            await connection.send(ASK)
 
-    assert said == asaid
+    async def ask(connection: Any, stream: Any) -> list[Any]:
+        said: list[Any] = []
+        async with inside(stream):
+            await got(connection.send(ASK))
+            async for response in Each(stream.responses):
+                error = None
+                try:
+                    await got(response.final())
+                except StreamError as caught:
+                    error = caught
+                said.append(told(response, error))
+                if len(said) == most:
+                    break
+                await got(connection.send(ASK))
+        return said
+
+    with opened(*replies) as connection:
+        said = at_once(ask(connection, Stream(connection, **options)))
+    async with aopened(*replies) as connection:
+        assert said == await ask(connection, AsyncStream(connection, **options))
     return said
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER
 from tests.support.chunkings import chunked as cut_anyhow
+from tests.support.either import Each, at_once, inside
 from tests.support.loopback import (
     CLOSE,
     OPEN,
@@ -49,35 +50,29 @@ both = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2
 """Each of the two libraries."""
 
 
-def read(library: Any, script: Script, **options: Any) -> tuple[bytes, Any, Exception | None]:
-    """Read an answer through a tapped response; return its bytes, the tap, and what was raised."""
+async def _read(make_client: Any, url: str, options: dict[str, Any]) -> tuple[bytes, Any, Exception | None]:
     body, raised = b"", None
-    with (
-        Loopback(script) as server,
-        library.Client(**options) as client,
-        client.stream("POST", server.url) as response,
-    ):
+    async with inside(make_client(**options)) as client, inside(client.stream("POST", url)) as response:
         tapped: Any = tap(response)
+        pieces = tapped.aiter_bytes if hasattr(client, "aclose") else tapped.iter_bytes
         try:
-            for piece in tapped.iter_bytes():
+            async for piece in Each(pieces()):
                 body += piece
-        except library.TransportError as error:
+        except (httpx.TransportError, httpx2.TransportError) as error:
             raised = error
     return body, tapped, raised
 
 
+def read(library: Any, script: Script, **options: Any) -> tuple[bytes, Any, Exception | None]:
+    """Read an answer through a tapped response; return its bytes, the tap, and what was raised."""
+    with Loopback(script) as server:
+        return at_once(_read(library.Client, server.url, options))
+
+
 async def read_later(library: Any, script: Script, **options: Any) -> tuple[bytes, Any, Exception | None]:
     """The same, asynchronously."""
-    body, raised = b"", None
     with Loopback(script) as server:
-        async with library.AsyncClient(**options) as client, client.stream("POST", server.url) as response:
-            tapped: Any = tap(response)
-            try:
-                async for piece in tapped.aiter_bytes():
-                    body += piece
-            except library.TransportError as error:
-                raised = error
-    return body, tapped, raised
+        return await _read(library.AsyncClient, server.url, options)
 
 
 COMPRESSED = sized(GZIPPED, headers=[("Content-Encoding", "gzip")])
