@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.support.wire import chat_payload, sses
-from tokenstream import AsyncStream, Decoder, Retry, Stream, aresilient
+from tokenstream import AsyncStream, Retry, Stream, aresilient
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
 
@@ -58,14 +58,6 @@ def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
         ]
 
     assert [(9, 0.25)] * 3 == anyio.run(read)
-
-
-def test_a_piece_given_to_a_decoder_is_read_to_its_end() -> None:
-    """Later pieces are not: the caller may wait for them."""
-    decoder = Decoder()
-    decoder.feed(PIECE)
-
-    assert ("Hel", (9, 0.25)) == (decoder.message.text, told(decoder.message.usage))
 
 
 def test_a_generator_is_not_asked_for_more_behind_an_error() -> None:

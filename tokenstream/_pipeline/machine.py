@@ -268,7 +268,7 @@ class Machine:
         self.input_ended = False
         """True once no more input is accepted."""
         self.reads_behind_error: bool | None = None
-        """True to read the rest of the body behind the provider's error, False only that of the piece in hand.
+        """True to read the rest of the body behind a provider's error, False only that of the piece in hand.
 
         None to read nothing, so that what a `Decoder` gives does not depend on the chunks.
         """

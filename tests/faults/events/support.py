@@ -13,9 +13,9 @@ from tests.support import wire
 from tests.support.chunkings import bytewise, whole
 from tests.support.wire import DONE
 from tokenstream import Stream
-from tokenstream.errors import StreamError
-from tokenstream.events import Event
-from tokenstream.message import Message
+from tokenstream.errors import ProviderError, StreamError
+from tokenstream.events import Event, UsageUpdate
+from tokenstream.message import Message, Usage
 
 _MOST_BYTEWISE = 20_000
 
@@ -79,7 +79,18 @@ def _all_events(stream: Any) -> Any:
 
 def _seen(reading: dict[str, Any]) -> dict[str, Any]:
     # How much was read before an error, and in how many chunks, does depend on the chunks.
-    return {name: value for name, value in reading.items() if name not in ("bytes", "chunks")}
+    seen = {name: value for name, value in reading.items() if name not in ("bytes", "chunks")}
+    if reading["error"] is not ProviderError:
+        return seen
+    # So do the token counts behind the provider's error: those in the same chunk are read.
+    uncounted = {"usage": Usage()}
+    return seen | {
+        "seen": None,
+        "items": [item for item in seen["items"] if not isinstance(item, UsageUpdate)],
+        "message": seen["message"].model_copy(update=uncounted),
+        "messages": [message.model_copy(update=uncounted) for message in seen["messages"]],
+        "partial": seen["partial"].model_copy(update=uncounted),
+    }
 
 
 def outcome(chunks: list[bytes], cause: Exception | None = None, **options: Any) -> Outcome:
