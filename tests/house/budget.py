@@ -4,13 +4,13 @@ Whoever adds lines removes as many. `python -m tests.house` prints the first thr
 `python -m tests.evidence` the fourth one.
 """
 
-LINES = 155_000
+LINES = 154_750
 """Lines of all kinds."""
-CODE = 86_500
+CODE = 86_350
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 598
 """Modules."""
-TESTS_ONLY = 17_333
+TESTS_ONLY = 15_500
 """Statements inside functions that quick tests reach, and no recording and no documented program."""
-TESTS_ONLY_SHARE = 0.302
+TESTS_ONLY_SHARE = 0.281
 """Their share of all statements inside functions."""
