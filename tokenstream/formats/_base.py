@@ -553,7 +553,9 @@ class Format(Resuming, ABC):
             self.note("second_answer")
             self.later_frames.append(frame)
         else:
-            counts = [event for event in self._read_facts(frame) if isinstance(event, UsageUpdate)]
+            # Counts that have come before, as when a connection repeats the end, are not told again.
+            facts = () if self.parts.has_counts else self._read_facts(frame)
+            counts = [event for event in facts if isinstance(event, UsageUpdate)]
             self.note("usage_misplaced" if counts else "data_after_end")
             for event in counts:
                 self.parts.emit(event)

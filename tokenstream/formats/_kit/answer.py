@@ -303,6 +303,11 @@ class AnswerEvents:
         usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
         self._add(UsageUpdate).usage = mend_surrogates(usage) if self.may_hold_surrogates else usage
 
+    @property
+    def has_counts(self) -> bool:
+        """True if token counts were reported."""
+        return bool(self._known_counts)
+
     def _counts_of_refusal(self) -> tuple[str, ...]:
         """Return the names of the counts that a refusal takes back; none if no choice was refused."""
         for choice in self.choices.values():
