@@ -587,7 +587,7 @@ class Format(Resuming, ABC):
     def _read_facts(self, frame: Frame) -> list[Event]:
         """Return the token counts, ids and fields in a frame behind the end of the answer, and no content."""
         payload, event = self._object_in(frame)
-        if not payload:
+        if not payload or text_of(payload, "type") in PING_NAMES:
             return []
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
         choices = self.parts.choices
