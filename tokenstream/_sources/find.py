@@ -135,10 +135,8 @@ def _find_body(source: object) -> SyncSource | None:
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
         return plain.from_body(source)
-    # An iterable is not read as a path, because a mock may have the methods of both.
-    if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):
-        path: os.PathLike[Any] = source
-        return plain.from_path(path)
+    if _is_path(source):
+        return plain.from_path(source)
     return None
 
 
@@ -198,6 +196,12 @@ def is_asynchronous(source: object) -> bool:
     if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False
     return _is_async_iterable(source) or awaited.is_async_manager_of_answer(source)
+
+
+def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
+    """Return True for a path, such as a `pathlib.Path`."""
+    # An iterable is not read as a path, because a mock may have the methods of both.
+    return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
 def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:

@@ -53,8 +53,8 @@ def marks_in(
         [('stop', 'completed')]
     """
     marks = list[Mark]()
-    for word in words:
-        reason = None if word is None else meanings.get(word, other)
+    for word in filter(None, words):
+        reason = meanings.get(word) or other
         if reason is not None:
             marks.append((reason, word))
     return marks
