@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from tokenstream._basics.json import check_bounds, decode, decode_tolerantly
+from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream.departures import Departures
@@ -36,6 +36,7 @@ from tokenstream.formats._detect.payloads import (
     is_empty_value,
     is_nothing,
     name_of,
+    object_of,
     payload_of,
 )
 from tokenstream.formats._fast.path import Fast, FastPath
@@ -549,31 +550,24 @@ class Format(Resuming, ABC):
         if self.later_frames:
             if len(self.later_frames) < self.limits.parts:
                 self.later_frames.append(frame)
-        elif self._begins_another(frame):
+            return
+        payload, name = self._object_in(frame)
+        begun = self.begun_by(payload, name) if payload else None
+        if begun is not None and begun != (self.parts.id or ""):
             self.note("second_answer")
             self.later_frames.append(frame)
-        else:
-            # Counts that have come before, as when a connection repeats the end, are not told again.
-            facts = () if self.parts.has_counts else self._read_facts(frame)
-            counts = [event for event in facts if isinstance(event, UsageUpdate)]
-            self.note("usage_misplaced" if counts else "data_after_end")
-            for event in counts:
-                self.parts.emit(event)
-
-    def _begins_another(self, frame: Frame) -> bool:
-        """Return True if a frame after the terminal event begins an answer with another id."""
-        payload, event = self._object_in(frame)
-        begun = self.begun_by(payload, event) if payload else None
-        return begun is not None and begun != (self.parts.id or "")
+            return
+        # Counts that have come before, as when a connection repeats the end, are not told again.
+        facts = () if self.parts.has_counts else self._read_facts(payload, name)
+        counts = [event for event in facts if isinstance(event, UsageUpdate)]
+        self.note("usage_misplaced" if counts else "data_after_end")
+        for event in counts:
+            self.parts.emit(event)
 
     def _object_in(self, frame: Frame) -> tuple[dict[str, Any], str]:
         """Return the JSON object in a frame, {} if there is none, and the name of its SSE event."""
-        payload = payload_of(frame)
-        try:
-            data = decode(payload, self.limits) if isinstance(payload, bytes) else payload
-        except ProtocolError:
-            data = None
-        return data if is_dict(data) else {}, name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+        name = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+        return object_of(frame, self.limits), name
 
     @property
     def reads_on(self) -> bool:
@@ -582,11 +576,10 @@ class Format(Resuming, ABC):
 
     def _read_after_error(self, frame: Frame) -> list[Event]:
         """Return the token counts, ids and fields in a frame behind the provider's error, and no content."""
-        return self._read_facts(frame) if self.reads_on else []
+        return self._read_facts(*self._object_in(frame)) if self.reads_on else []
 
-    def _read_facts(self, frame: Frame) -> list[Event]:
-        """Return the token counts, ids and fields in a frame behind the end of the answer, and no content."""
-        payload, event = self._object_in(frame)
+    def _read_facts(self, payload: dict[str, Any], event: str) -> list[Event]:
+        """Return the token counts, ids and fields in a payload behind the answer's end, and no content."""
         if not payload or text_of(payload, "type") in PING_NAMES:
             return []
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
@@ -746,7 +739,7 @@ class Format(Resuming, ABC):
         Servers write such a mark on every way out. The answer was cut off if:
 
         1. the arguments of an open call are the beginning of a JSON value;
-        2. the mark is the sentinel, or the format closes its parts, and there is no text and no call;
+        2. there is neither a text nor a call, and the mark is the sentinel or the format closes its parts;
         3. the format closes its parts, and anything is open.
         """
         parts = self.parts

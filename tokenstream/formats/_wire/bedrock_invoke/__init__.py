@@ -244,12 +244,9 @@ class BedrockInvoke(Format):
         self.error = self._inner.error
         return events
 
-    def after_end(self, frame: Frame) -> None:
-        """Count a frame behind the end once: the model's format, which has ended, would count it, too."""
-        if self.later_frames or self._begins_another(frame):
-            super().after_end(frame)
-        else:
-            self.note("data_after_end")
+    def _read_facts(self, payload: dict[str, Any], event: str) -> list[Event]:
+        """Read nothing behind the end: the model's format, which has ended, would count the frame, too."""
+        return [] if self.error is None else super()._read_facts(payload, event)
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
