@@ -55,7 +55,7 @@ def are_text(keys: Iterable[object]) -> bool:
     return True
 
 
-def is_utf8(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Return True if a text can be encoded as UTF-8: it has no half of a surrogate pair."""
     try:
         text.encode()

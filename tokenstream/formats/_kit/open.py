@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import is_dict, is_list, is_utf8
+from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
     RepeatedArguments,
@@ -292,7 +292,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     """Join halves of surrogate pairs; hold back a first half at the end, and replace unpaired halves."""
     if part.held:
         text, part.held = part.held + text, ""
-    if is_utf8(text):
+    if is_encodable(text):
         return text
     ends_with_first_half = "\ud800" <= text[-1] <= "\udbff"
     if ends_with_first_half:
@@ -328,7 +328,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
     """
     mended: Any = value
     if isinstance(value, str):
-        mended = value if value.isascii() or is_utf8(value) else _mend_text(value)
+        mended = value if value.isascii() or is_encodable(value) else _mend_text(value)
     elif is_dict(value):
         mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
     elif is_list(value):

@@ -18,7 +18,7 @@ from zlib import crc32
 from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
 from tokenstream._event_base import is_told
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.late import LateArguments
@@ -71,7 +71,7 @@ class StateWriter:
             return value
         if kind is str:
             # JSON cannot hold half of a surrogate pair that waits for its other half.
-            return {"text": [ord(character) for character in value]} if _has_half_pair(value) else value
+            return value if is_encodable(value) else {"text": [ord(character) for character in value]}
         if kind is bytes:
             return {"bytes": b64encode(value).decode()}
         if is_list(value):
@@ -197,24 +197,15 @@ class StateReader:
             setattr(thing, name, self.read(saved))
 
 
-def _has_half_pair(text: str) -> bool:
-    """Return True if a text contains half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def _is_json(value: Any) -> bool:  # noqa: ANN401 - any value
     """Return True if a value is JSON at every level, without half of a surrogate pair in any text."""
     kind = value.__class__
     if kind is dict:
-        has_text_keys = all(key.__class__ is str and not _has_half_pair(key) for key in value)
+        has_text_keys = all(key.__class__ is str and is_encodable(key) for key in value)
         return has_text_keys and all(map(_is_json, value.values()))
     if kind is list:
         return all(map(_is_json, value))
-    return kind in _SCALARS or (kind is str and not _has_half_pair(value))
+    return kind in _SCALARS or (kind is str and is_encodable(value))
 
 
 _SHARED = (OpenPart, OpenCall, OpenChoice, RepeatedArguments, LateArguments, Wholeness)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError
 
-from tokenstream._basics.untrusted import is_utf8
+from tokenstream._basics.untrusted import is_encodable
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import TypeNames
 from tokenstream.partial_json._shapes.write import write_plain_json, write_string
@@ -154,7 +154,7 @@ def _dump_text(text: GrowingText) -> str:
     """Return growing text as JSON; only text with half a surrogate pair is written with escapes."""
     json_text = write_string(str(text))
     # UTF-8 cannot encode half a surrogate pair.
-    return json_text if json_text.isascii() or is_utf8(json_text) else json.dumps(str(text))
+    return json_text if json_text.isascii() or is_encodable(json_text) else json.dumps(str(text))
 
 
 def _dump_object(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> str:
@@ -202,7 +202,7 @@ def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias
 def _dump_key(key: str) -> str:
     """Return a key as JSON; only a key with half a surrogate pair is written with escapes."""
     text = write_string(key)
-    return text if text.isascii() or is_utf8(text) else json.dumps(key)
+    return text if text.isascii() or is_encodable(text) else json.dumps(key)
 
 
 def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import is_utf8
+from tokenstream._basics.untrusted import is_encodable
 from tokenstream.errors import MisuseError
 from tokenstream.stream import Stream
 
@@ -53,7 +53,7 @@ def is_valid_id(id: object) -> bool:
         >>> is_valid_id("chat-7"), is_valid_id(""), is_valid_id("x" * 300)
         (True, False, False)
     """
-    return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_utf8(id)
+    return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_encodable(id)
 
 
 def check_owner(owner: object) -> None:
@@ -61,7 +61,7 @@ def check_owner(owner: object) -> None:
 
     Another value would be equal to no owner that the journal has read back from its storage.
     """
-    if owner is not None and not (isinstance(owner, str) and is_utf8(owner)):
+    if owner is not None and not (isinstance(owner, str) and is_encodable(owner)):
         kind = type(owner).__name__
         raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and not this {kind}")
 
