@@ -61,7 +61,7 @@ class Step(BaseModel):
 
 
 class Recipe(BaseModel):
-    """What fills in."""
+    """The object that fills in."""
 
     name: str
     steps: list[Step]

@@ -35,7 +35,8 @@ def _frames(body: bytes, framing: str | None) -> list[bytes]:
     frames = list[bytes]()
     while body:
         length = int.from_bytes(body[:4], "big")
-        frames, body = [*frames, body[:length]], body[length:]
+        frames.append(body[:length])
+        body = body[length:]
     return frames
 
 

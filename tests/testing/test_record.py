@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.stream.bodies import AsyncSource, Source
+from tests.support.either import Each
 from tests.testing.recorded import CHAT, Waiting, async_generator, generator, there
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, VirtualClock, record
@@ -31,16 +32,6 @@ async def _pull(recorded: Any) -> Any:
     return await anext(recorded) if hasattr(recorded, "__anext__") else next(recorded)
 
 
-async def _loop(recorded: Any) -> AsyncIterator[Any]:
-    """Loop over the chunks, in the world of the source."""
-    if hasattr(recorded, "__aiter__"):
-        async for chunk in recorded:
-            yield chunk
-    else:
-        for chunk in recorded:
-            yield chunk
-
-
 both = pytest.mark.parametrize("make", [Source, AsyncSource])
 
 
@@ -49,7 +40,7 @@ both = pytest.mark.parametrize("make", [Source, AsyncSource])
 async def test_a_loop_over_bytes_is_recorded(path: Path, make: Any) -> None:
     """The loop gets the very chunks, and the file has them, when the loop is over and not before."""
     got = []
-    async for chunk in _loop(record(make(CHAT), path)):
+    async for chunk in Each(record(make(CHAT), path)):
         got.append(chunk)
         assert not there(path)
 
@@ -183,7 +174,7 @@ async def test_a_body_that_breaks_is_recorded_with_how_it_broke(
     """The loop meets the very error, and a replay of the recording breaks alike."""
     got = []
     with pytest.raises(type(error)) as raised:
-        async for chunk in _loop(record(make(CHAT[:2], error), path)):
+        async for chunk in Each(record(make(CHAT[:2], error), path)):
             got.append(chunk)
 
     assert raised.value is error
