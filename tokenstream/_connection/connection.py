@@ -505,7 +505,8 @@ class Connection:
             format.conclude()
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
-        if self.error is None and not self.finished and (format.finished or self._cut_message):
+        cut_message = self._cut_message
+        if self.error is None and not self.finished and (format.finished or cut_message):
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -514,7 +515,7 @@ class Connection:
         self.error = format.first_frames.explain(format.error, format)
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
             self._note_if_not_streamed()
-        if self.error is None and self._cut_message:
+        if self.error is None and cut_message:
             format.note("broken_after_finish")
         return events
 
@@ -536,8 +537,9 @@ class Connection:
         """
         if self.error is not None:
             return None
-        if self.format.withheld is not None:
-            return self.format.withheld
+        withheld = self.format.withheld
+        if withheld is not None:
+            return withheld
         stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
         error = find_error(stray, self._limits) if stray else None
         if error is not None and self.format.is_whole:

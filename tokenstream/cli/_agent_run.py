@@ -76,8 +76,13 @@ class JSONLines:
                 "error": None if error is None else write_error(error),
                 "metrics": metrics_of(report),
                 "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
-                "response": head
-                and {"status": head.status, "content_type": head.content_type, "request_id": head.request_id},
+                "response": None
+                if head is None
+                else {
+                    "status": head.status,
+                    "content_type": head.content_type,
+                    "request_id": head.request_id,
+                },
             }
         )
 

@@ -65,8 +65,6 @@ class Itinerary:
     ) -> None:
         self.has_routes = bool(retry.routes) or openers[0].route is not None
         ordered, budget = [*openers], retry.budget
-        for opener in ordered:
-            opener.set_attempts(retry.attempts, 1)
         if self.has_routes:
             _set_attempts(ordered, retry)
             ordered = _sort(ordered, retry, now)
@@ -75,6 +73,9 @@ class Itinerary:
                 f"attempts={budget} never reaches the last of {len(retry.fallback)} fallbacks: "
                 "each failed attempt moves on to the next one"
             )
+        else:
+            for opener in ordered:
+                opener.set_attempts(retry.attempts, 1)
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)

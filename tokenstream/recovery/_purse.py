@@ -172,7 +172,7 @@ class Purse:
         total = spent.plus(change)
         if bounded and (total.money > self.bounds.money or total.tokens > self.bounds.tokens):
             return False, spent
-        # What was spent is less than what is put back if somebody has emptied the purse since.
+        # If somebody has emptied the purse since, more is put back than was spent.
         return True, Amount(max(total.money, 0), max(total.tokens, 0))
 
     def describe(self, amount: Amount) -> str:

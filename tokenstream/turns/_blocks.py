@@ -79,7 +79,7 @@ class _AnthropicTurn(AssistantTurn):
         self.written.append({**self.fields(part), **block})
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a server tool; return the obstacle if its arguments are no object."""
+        """Write a call of a server tool; return the obstacle if its arguments are not a JSON object."""
         if not self.can_send_server_tool(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}

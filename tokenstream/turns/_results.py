@@ -385,7 +385,7 @@ class ToolResults(Mapping[str, Any]):
     def _answer_in_one(
         self, make_turn: _MakeTurn, write_result: _WriteResult, key: str = "content", **of_text: str
     ) -> list[dict[str, Any]]:
-        """Return a user's turn with all results, whose pieces are under a key; none if there are no results.
+        """Return a user's turn that has the pieces of all results under a key, or no turn without results.
 
         For a call that the API cannot express, a piece with text states the result.
         """

@@ -237,15 +237,16 @@ def find_nothing_read(
 ) -> ProtocolError | NotAStream | None:
     """Return the error for an answer that seems whole, but of which the format has read nothing.
 
-    The result is None if a frame proves the format: it is an answer without content.
+    The result is None if a frame proves the format, or if no frame has a payload: the answer has no content.
     """
     if any(_is_of(format, frame) for frame in frames):
         return None
     if format.first_frames.is_detected:
         return describe_unknown_format(frames, format.limits)
     count = sum(_try_to_recognise(frame, format.limits) not in _WITHOUT_PAYLOAD for frame in frames) + later
-    msg = f"{format.name} reads nothing of the answer; all its payloads ({count}) are unknown"
-    return ProtocolError(msg) if count else None
+    if not count:
+        return None
+    return ProtocolError(f"{format.name} reads nothing of the answer; all its payloads ({count}) are unknown")
 
 
 def find_proof(payload: bytes, limits: Limits) -> str | None:

@@ -68,16 +68,21 @@ def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:
         finish_contradicted
         ('length', 'max_output_tokens')
     """
-    ranks = {_RANKS.get(reason, len(_WORST)) for reason, _ in marks}
+    ranks = set(map(_rank_of, marks))
     # A reason that is not known goes with any other than one of a whole answer.
     if len(ranks - {_RANKS["unknown"]}) > 1 or ranks == {_RANKS["unknown"], len(_WORST)}:
         note("finish_contradicted")
-    return min(marks, key=lambda mark: _RANKS.get(mark[0], len(_WORST)))
+    return min(marks, key=_rank_of)
 
 
 def is_worse(reason: FinishReason, than: FinishReason) -> bool:
     """Return True if a finish reason is known, and worse than another one."""
-    return reason != "unknown" and _RANKS.get(reason, len(_WORST)) < _RANKS.get(than, len(_WORST))
+    return reason != "unknown" and _rank_of((reason, None)) < _rank_of((than, None))
+
+
+def _rank_of(mark: Mark) -> int:
+    """Return the rank of a mark's reason, from 0 for the worst."""
+    return _RANKS.get(mark[0], len(_WORST))
 
 
 class Parts(EndedCalls):

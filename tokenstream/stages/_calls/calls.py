@@ -23,7 +23,7 @@ from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
@@ -349,12 +349,13 @@ class TextCall:
         self.part = part
         self._arguments = TextLog()
 
-    def place(self, events: Iterable[AnyEvent], part: int) -> Iterator[AnyEvent]:
-        """Yield the call's events that were held back, with the index that it has got."""
+    def place(self, events: Iterable[AnyEvent], part: int) -> list[AnyEvent]:
+        """Take an index; return the call's events that were held back, with this index."""
         self.part = part
-        for event in map(copy, events):
+        placed = [*map(copy, events)]
+        for event in placed:
             event.part = part
-            yield event
+        return placed
 
     def start(self, raw: Any = None) -> AnyEvent:  # noqa: ANN401 - a payload
         """Return the event of the call's start."""

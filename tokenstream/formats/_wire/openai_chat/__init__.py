@@ -230,7 +230,7 @@ class OpenAIChat(Format):
         """Return the error for an answer that was cut off before a mark without a reason; else None."""
         try:
             for choice in self.parts.choices.values():
-                # What is held back counts.
+                # Content that is held back counts, too.
                 choice.reader.settle()
         except ProtocolError as error:
             return error
