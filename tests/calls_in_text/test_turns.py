@@ -13,9 +13,11 @@ from tests.calls_in_text.test_streams import HERMES
 from tokenstream import Message, MisuseError
 from tokenstream.errors import NotExpressible
 from tokenstream.message import TextPart, ToolCall
+from tokenstream.stages._calls.dialects import NAMES
 from tokenstream.turns import ToolResults
+from tokenstream.turns._in_text import MARKUPS
 
-WRITTEN = ["hermes", "qwen", "glm", "dsml", "minimax", "anthropic"]
+WRITTEN = ["hermes", "qwen", "glm"]
 """The dialects in which calls are written."""
 OF_JSON = {"hermes"}
 """Those of them that have no markup for a parameter."""
@@ -81,9 +83,6 @@ def test_any_value_is_written_or_refused(dialect: str, value: str) -> None:
         ("qwen", "</parameter>"),
         ("qwen", "\n</function>"),
         ("glm", "a</arg_value>"),
-        ("dsml", "</\uff5cDSML\uff5cparameter>"),
-        ("minimax", "\n<parameter name="),
-        ("anthropic", "</parameter>"),
     ],
 )
 def test_a_value_that_would_end_its_parameter_is_refused(dialect: str, value: str) -> None:
@@ -136,24 +135,11 @@ def test_a_name_that_markup_cannot_have_is_refused(dialect: str, key: str) -> No
         assert [call] == calls_of(read([message.to_openai_chat(tool_tags=dialect)["content"]], dialect))
 
 
-@pytest.mark.parametrize(
-    ("dialect", "told"),
-    [
-        ("qwen", "<tool_response>\nnoon\n</tool_response>"),
-        ("dsml", "<function_results>\n<result>noon</result>\n</function_results>"),
-        ("minimax", "<response>noon</response>"),
-        (
-            "anthropic",
-            (
-                "<function_results>\n<result>\n<tool_name>look</tool_name>\n<stdout>\nnoon\n</stdout>\n"
-                "</result>\n</function_results>"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("dialect", WRITTEN)
 @pytest.mark.parametrize("format", ["openai-chat", "ollama", "anthropic", "gemini", "mistral"])
-def test_results_have_the_form_of_the_dialect(dialect: str, told: str, format: str) -> None:
+def test_results_are_text_between_tags(dialect: str, format: str) -> None:
     """In a request to any API."""
+    told = "<tool_response>\nnoon\n</tool_response>"
     turns = ToolResults(message_of(CALL), {"call_0": "noon"}).turns(format, tool_tags=dialect)
 
     assert 2 == len(turns)
@@ -170,11 +156,12 @@ def test_text_that_is_left_out_takes_no_call_with_it() -> None:
     assert HERMES == message.to_openai_chat(tool_tags="hermes", drop="text")["content"].strip()
 
 
-@pytest.mark.parametrize("name", ["kimi", "nonsense", True, ("hermes",), ""])
+@pytest.mark.parametrize("name", [*sorted({*NAMES} - {*WRITTEN}), "nonsense", True, ("hermes",), ""])
 def test_a_dialect_whose_results_are_no_text_is_refused(name: Any) -> None:
-    """The error names those that can be written."""
+    """The error names those that can be written, and says what else to do."""
+    assert {*WRITTEN} == MARKUPS.keys() <= {*NAMES}
     message = message_of(CALL)
     results = ToolResults(message, {"call_0": "noon"})
     for write in (message.to_openai_chat, results.to_openai_chat, results.turns):
-        with pytest.raises(MisuseError, match="anthropic, dsml, glm, hermes"):
+        with pytest.raises(MisuseError, match=r"dialects glm, hermes, qwen, not in .*leave tool_tags= out"):
             write(tool_tags=name)

@@ -26,22 +26,14 @@ _GAP = "\n\n"
 
 
 class CallMarkup(NamedTuple):
-    """The markup of a dialect: templates of calls and of their results, which are text in a user's turn."""
+    """The markup of a dialect in which calls can be written: templates, and what no value may have."""
 
     call: str
     """The template of a call: its name, its name as JSON (`quoted`), and its `arguments` or `parameters`."""
-    result: str
-    """The template of a call's result: the tool's name, and the value."""
     parameter: str = ""
-    """The template of a parameter, if a call has these; `is_text` is true for a string."""
-    calls: str = "{}"
-    """The template of all calls that follow one another."""
-    results: str = "{}"
-    """The template of all results."""
+    """The template of a parameter, if a call has these."""
     ends: tuple[str, ...] = ()
     """Texts that the value of a parameter cannot have, because they end it."""
-    trims: bool = False
-    """True if a line ending at the start or end of a value belongs to the markup."""
 
     def write_call(self, call: ToolCall) -> str | None:
         """Return a call's markup; None if the dialect cannot express the call."""
@@ -63,74 +55,25 @@ class CallMarkup(NamedTuple):
 
     def _write_parameter(self, key: str, value: object) -> str | None:
         """Return the markup of a parameter; None if its name or its value would be read as markup."""
-        is_text = isinstance(value, str)
-        text = str(value) if is_text else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if _match_key(key) is None or any(end in text for end in self.ends):
             return None
-        if self.trims and "\n" in (text[:1], text[-1:]):
-            text = f"\n{text}\n"
-        return self.parameter.format(key=key, value=text, is_text=str(is_text).lower())
-
-    def write_results(self, results: Sequence[tuple[str, str]]) -> str:
-        """Return the markup of results: of each, the tool's name and a text."""
-        each = [self.result.format(name=name, value=value) for name, value in results]
-        return self.results.format("\n".join(each))
+        return self.parameter.format(key=key, value=text)
 
 
-_RESPONSE = "<tool_response>\n{value}\n</tool_response>"
-_RESULTS = "<function_results>\n{}\n</function_results>"
-
-
-def _markup_of_invokes(
-    wrapper: str, result: str, *, mark: str = "", results: str = "{}", attributes: str = ""
-) -> CallMarkup:
-    """Return a dialect's markup of elements `invoke` and `parameter`, whose names begin with a mark."""
-    opening, end = f"<{mark}parameter name=", f"</{mark}parameter>"
-    return CallMarkup(
-        f'<{mark}invoke name="{{name}}">\n{{parameters}}</{mark}invoke>',
-        result,
-        f'{opening}"{{key}}"{attributes}>{{value}}{end}\n',
-        f"<{wrapper}>\n{{}}\n</{wrapper}>",
-        results,
-        ends=(end, f"\n{opening}", f"\n</{mark}invoke>"),
-        trims=not attributes,
-    )
-
-
-_DSML = "\uff5cDSML\uff5c"
-"""The mark in the names of DeepSeek's elements."""
-
-# Sources, read on 2026-11-26: the chat templates of Qwen 3, Qwen3-Coder, GLM 4.6, DeepSeek V3.2 and
-# MiniMax M2, and Anthropic's page "Legacy tool use". Other dialects put results under a role of their own,
-# which is no text.
+# Sources, read on 2026-11-26: the chat templates of Qwen 3, Qwen3-Coder and GLM 4.6. Other models learn the
+# results of calls in a role of their own, or in tags that servers do not pass on.
 MARKUPS: dict[str, CallMarkup] = {
-    "hermes": CallMarkup(
-        '<tool_call>\n{{"name": {quoted}, "arguments": {arguments}}}\n</tool_call>', _RESPONSE
-    ),
+    "hermes": CallMarkup('<tool_call>\n{{"name": {quoted}, "arguments": {arguments}}}\n</tool_call>'),
     "qwen": CallMarkup(
         "<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>",
-        _RESPONSE,
         "<parameter={key}>\n{value}\n</parameter>\n",
         ends=("</parameter>", "\n<parameter=", "\n</function>"),
     ),
     "glm": CallMarkup(
         "<tool_call>{name}\n{parameters}</tool_call>",
-        _RESPONSE,
         "<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>\n",
         ends=("</arg_value>",),
-    ),
-    "dsml": _markup_of_invokes(
-        f"{_DSML}function_calls",
-        "<result>{value}</result>",
-        mark=_DSML,
-        results=_RESULTS,
-        attributes=' string="{is_text}"',
-    ),
-    "minimax": _markup_of_invokes("minimax:tool_call", "<response>{value}</response>"),
-    "anthropic": _markup_of_invokes(
-        "function_calls",
-        "<result>\n<tool_name>{name}</tool_name>\n<stdout>\n{value}\n</stdout>\n</result>",
-        results=_RESULTS,
     ),
 }
 
@@ -139,9 +82,15 @@ def find_markup(tool_tags: object) -> CallMarkup:
     """Return the markup of a dialect that can be written."""
     if not isinstance(tool_tags, str) or tool_tags not in MARKUPS:
         raise MisuseError(
-            f"calls are written in one of the dialects {', '.join(sorted(MARKUPS))}, and not in {tool_tags!r}"
+            f"calls are written as text in the dialects {', '.join(sorted(MARKUPS))}, not in {tool_tags!r}: "
+            "leave tool_tags= out to send them as calls of the API, or name hermes if the template knows it"
         )
     return MARKUPS[tool_tags]
+
+
+def write_results(results: Sequence[str]) -> str:
+    """Return the markup of results, which is the same in all dialects."""
+    return "\n".join([f"<tool_response>\n{value}\n</tool_response>" for value in results])
 
 
 def put_calls_in_text(
@@ -165,7 +114,7 @@ def put_calls_in_text(
         if is_call:
             texts = [_write(call, markup, names, obstacles) for call in each]
             follows = len(parts) + len(each) < len(message.parts)
-            parts += _enclose(texts, markup, _gap_after(parts), _GAP * follows)
+            parts += _enclose(texts, _gap_after(parts), _GAP * follows)
         else:
             # Text is left out here if `drop` names it: from here on, the calls are text, too.
             leaves_out = "text" in names
@@ -197,16 +146,12 @@ def _gap_after(parts: Sequence[Part]) -> str:
     return "" if text.endswith("\n") else _GAP
 
 
-def _enclose(texts: Sequence[str], markup: CallMarkup, before: str, after: str) -> list[Part]:
+def _enclose(texts: Sequence[str], before: str, after: str) -> list[Part]:
     """Return a part for each of the calls that follow one another, of which some may have no text."""
     written = [index for index, text in enumerate(texts) if text]
-    opening, closing = markup.calls.split("{}")
     parts: list[Part] = []
     for index, text in enumerate(texts):
-        if text:
-            start = f"{before}{opening}" if index == written[0] else "\n"
-            end = f"{closing}{after}" if index == written[-1] else ""
-            parts.append(TextPart(text=f"{start}{text}{end}", complete=True))
-        else:
-            parts.append(TextPart(complete=True))
+        start = before if [index] == written[:1] else "\n"
+        end = after if [index] == written[-1:] else ""
+        parts.append(TextPart(text=f"{start}{text}{end}" if text else "", complete=True))
     return parts

@@ -10,7 +10,7 @@ from tokenstream._basics.call_keys import ids_of
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
-from tokenstream.turns._in_text import find_markup, put_calls_in_text
+from tokenstream.turns._in_text import find_markup, put_calls_in_text, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -423,8 +423,8 @@ def write_in_text(results: ToolResults, markup: CallMarkup | None) -> str:
         for call in results.message.tool_calls
         if call.id in results
     ]
-    written = [(result.call.name, result.text) for result in each if result.turn]
-    texts = [markup.write_results(written)] if markup and written else []
+    written = [result.text for result in each if result.turn]
+    texts = [write_results(written)] if written else []
     return "\n\n".join([*texts, *[result.sentence for result in each if not result.turn]])
 
 
