@@ -592,6 +592,17 @@ def set_repairs(call: ToolCall[Any, Any], repairs: tuple[Repair, ...]) -> None:
     vars(call)["_repairs"] = repairs
 
 
+def set_dialect(call: ToolCall[Any, Any], dialect: str) -> None:
+    """Note the dialect in which a call was written in a text, where the server has not seen it."""
+    vars(call)["_dialect"] = dialect
+
+
+def dialect_of(part: object) -> str | None:
+    """Return the dialect in which a call was written in a text; None for any other part."""
+    dialect: str | None = getattr(part, "__dict__", {}).get("_dialect")
+    return dialect
+
+
 def counts_of(usage: Usage) -> dict[str, Any]:
     """Return the counts that a usage has, by name.
 

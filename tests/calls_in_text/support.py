@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -19,9 +19,16 @@ BAR = "\uff5c"
 DSML = f"{BAR}DSML{BAR}"
 GEMMA_QUOTE = '<|"|>'
 MARK = "antml" + ":"
+M3 = "]<]minimax[>["
 NAMES = ("look", "write_file", "db.query-all")
 TYPES = {"n": "integer", "size": "number", "on": "boolean", "items": "array", "box": "object"}
-SCHEMA = {"type": "object", "properties": {name: {"type": kind} for name, kind in TYPES.items()}}
+_ANY = {"$ref": "#/$defs/any"}
+_WITHIN = {"items": _ANY, "additionalProperties": _ANY}
+SCHEMA = {
+    "type": "object",
+    "properties": {name: {"type": kind} | _WITHIN for name, kind in TYPES.items()},
+    "$defs": {"any": _WITHIN},
+}
 TOOLS: list[str | dict[str, Any]] = [{"name": name, "parameters": SCHEMA} for name in NAMES]
 CODE = [
     'print("</tool_call>")',
@@ -52,9 +59,10 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _functions(call: Call) -> str:
+def _functions(call: Call, between: str = "\n") -> str:
     values = "".join(
-        f"<parameter={key}>\n{_text(value)}\n</parameter>\n" for key, value in call.arguments.items()
+        f"<parameter={key}>{between}{_text(value)}{between}</parameter>\n"
+        for key, value in call.arguments.items()
     )
     return f"<function={call.name}>\n{values}</function>"
 
@@ -69,12 +77,52 @@ def _invoke(call: Call, mark: str = "", *, told: bool = False) -> str:
     return f'<{mark}invoke name="{call.name}">\n{values}</{mark}invoke>\n'
 
 
-def _glm(call: Call) -> str:
+def _dsml(mark: str, block: str) -> Callable[[list[Call]], str]:
+    def write(calls: list[Call]) -> str:
+        each = "".join(_invoke(call, mark, told=True) for call in calls)
+        return f"<{mark}{block}>\n{each}</{mark}{block}>"
+
+    return write
+
+
+def _glm(call: Call, between: str = "") -> str:
     values = "".join(
         f"<arg_key>{key}</arg_key>\n<arg_value>{_text(value)}</arg_value>\n"
         for key, value in call.arguments.items()
     )
-    return f"<tool_call>{call.name}\n{values}</tool_call>"
+    return f"<tool_call>{call.name}{between}\n{values}</tool_call>"
+
+
+def _nested(name: str, value: object) -> str:
+    """Return MiniMax M3's element of a value, with elements for what is in it."""
+    within = value if isinstance(value, dict) else {}
+    each = [("item", inner) for inner in value] if isinstance(value, list) else [*within.items()]
+    text = "".join(_nested(key, inner) for key, inner in each) if each else _text(value)
+    return f"{M3}<{name}>{text}{M3}</{name}>"
+
+
+def _minimax_m3(calls: list[Call]) -> str:
+    each = [
+        f'{M3}<invoke name="{call.name}">'
+        + "".join(starmap(_nested, call.arguments.items()))
+        + f"{M3}</invoke>\n"
+        for call in calls
+    ]
+    return f"{M3}<tool_call>\n{''.join(each)}{M3}</tool_call>"
+
+
+def _kimi_k3(calls: list[Call]) -> str:
+    kinds = TYPES | {"text": "string"}
+    each = [
+        f'<|open|>call tool="{call.name}" index="{number}"<|sep|>'
+        + "".join(
+            f'<|open|>argument key="{key}" type="{kinds[key]}"<|sep|>{_text(value)}<|close|>argument<|sep|>'
+            for key, value in call.arguments.items()
+        )
+        + "<|close|>call<|sep|>"
+        for number, call in enumerate(calls, 1)
+    ]
+    return f"<|open|>tools<|sep|>{''.join(each)}<|close|>tools<|sep|>"
 
 
 def _noted(value: object) -> str:
@@ -133,19 +181,18 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
     ),
     "qwen": ("qwen", _each(lambda call: f"<tool_call>\n{_functions(call)}\n</tool_call>")),
     "qwen_bare": ("qwen_bare", _each(_functions)),
-    "seed": ("seed", lambda calls: f"<seed:tool_call>{_each(_functions)(calls)}</seed:tool_call>"),
-    "glm": ("glm", _each(_glm)),
-    "dsml": (
-        "dsml",
-        lambda calls: (
-            f"<{DSML}function_calls>\n"
-            + "".join(_invoke(call, DSML, told=True) for call in calls)
-            + f"</{DSML}function_calls>"
-        ),
+    "seed": (
+        "seed",
+        lambda calls: f"<seed:tool_call>{_each(lambda call: _functions(call, ''))(calls)}</seed:tool_call>",
     ),
+    "glm": ("glm", _each(_glm)),
+    "dsml": ("dsml", _dsml(DSML, "function_calls")),
+    "dsml, v4.1": ("dsml", _dsml(f"{DSML} ", "calls")),
+    "dsml, leaked": ("dsml", _dsml(" \u2016 DSML \u2016 ", "tool_calls")),
     "deepseek v3": ("deepseek", _deepseek(f"function<{BAR}tool▁sep{BAR}>{{}}\n```json\n", "\n```")),
     "deepseek v3.1": ("deepseek", _deepseek(f"{{}}<{BAR}tool▁sep{BAR}>", "")),
     "kimi": ("kimi", _kimi),
+    "kimi_k3": ("kimi_k3", _kimi_k3),
     "mistral v3": ("mistral", lambda calls: f"[TOOL_CALLS] {_list(calls)}"),
     "mistral v11": (
         "mistral",
@@ -165,6 +212,11 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
     "minimax": (
         "minimax",
         lambda calls: "<minimax:tool_call>\n" + "".join(map(_invoke, calls)) + "</minimax:tool_call>",
+    ),
+    "minimax_m3": ("minimax_m3", _minimax_m3),
+    "hunyuan": (
+        "hunyuan",
+        lambda calls: f"<tool_calls>\n{_each(lambda call: _glm(call, '<tool_sep>'))(calls)}\n</tool_calls>",
     ),
     "tool_calls": ("tool_calls", lambda calls: f"<tool_calls>\n{_lines(calls)}\n</tool_calls>"),
     "anthropic": (

@@ -6,24 +6,14 @@ import random
 
 import pytest
 
+from tests.calls_in_text.support import BARE, WRITERS, Call
 from tests.support.wire import chat
 from tokenstream import Stream
 
-BAR = "\uff5c"
 LEAKS = {
-    "hermes": '<tool_call>\n{"name": "look", "arguments": {"at": "x"}}\n</tool_call>',
-    "qwen": "<tool_call>\n<function=look>\n<parameter=at>\nx\n</parameter>\n</function>\n</tool_call>",
-    "qwen_bare": "<function=look>\n<parameter=at>\nx\n</parameter>\n</function>",
-    "glm": "<tool_call>look\n<arg_key>at</arg_key>\n<arg_value>x</arg_value>\n</tool_call>",
-    "dsml": f'<{BAR}DSML{BAR}function_calls><{BAR}DSML{BAR}invoke name="look"></{BAR}DSML{BAR}invoke>',
-    "deepseek": f"<{BAR}tool▁calls▁begin{BAR}><{BAR}tool▁call▁begin{BAR}>function<{BAR}tool▁sep{BAR}>look",
-    "kimi": "<|tool_calls_section_begin|><|tool_call_begin|>functions.look:0",
-    "mistral": '[TOOL_CALLS][{"name": "look", "arguments": {}}]',
-    "llama": '<|python_tag|>{"name": "look", "parameters": {}}',
-    "harmony": "<|channel|>commentary to=functions.look <|constrain|>json<|message|>{}",
-    "minimax": '<minimax:tool_call><invoke name="look">',
-    "anthropic": '<function_calls><invoke name="look"><parameter name="at">x</parameter></invoke>',
-    "gemma": "```tool_code\nprint(look(at='x'))\n```",
+    written: (dialect, write([Call("look", {"text": "x"})]))
+    for written, (dialect, write) in WRITERS.items()
+    if dialect not in BARE | {"gemma"}
 }
 TALK = [
     "Set `<tool_call>{` as the start word.",
@@ -40,13 +30,14 @@ def _body(text: str) -> bytes:
     return chat({"content": text[:third]}) + chat({"content": text[third:]}) + chat({}, "stop")
 
 
-@pytest.mark.parametrize("dialect", LEAKS)
+@pytest.mark.parametrize("written", LEAKS)
 @pytest.mark.parametrize("around", ["{}", "Let me look.\n{}", "```py\n1\n```\n{} So."])
-def test_the_departure_names_the_dialect(dialect: str, around: str) -> None:
+def test_the_departure_names_the_dialect(written: str, around: str) -> None:
     """However the bytes arrive; the text itself stays as it came, and no call is made of it."""
-    text = around.format(LEAKS[dialect])
+    dialect, markup = LEAKS[written]
+    text = around.replace("{}", markup)
     body = _body(text)
-    cuts = random.Random(dialect).sample(range(len(body)), 3)
+    cuts = random.Random(written).sample(range(len(body)), 3)
     for chunks in [[body], *[[body[:cut], body[cut:]] for cut in cuts]]:
         stream = Stream(chunks)
         message = stream.final()
@@ -56,22 +47,33 @@ def test_the_departure_names_the_dialect(dialect: str, around: str) -> None:
         assert 1 == stream.departures["call_in_text"].count
 
 
-def test_bare_json_is_a_call_of_an_offered_tool_alone() -> None:
-    """Structured output may look the same."""
-    text = ' {"name": "look", "parameters": {"at": "x"}}'
-    known, other, unknown = (
-        Stream([_body(text)], tools=["look"]),
-        Stream([_body(text)], tools=["see"]),
-        Stream([_body(text)]),
-    )
-    for stream in (known, other, unknown):
+@pytest.mark.parametrize("dialect", ["llama_json", "pythonic", "gemma"])
+def test_a_whole_text_is_a_call_of_an_offered_tool_alone(dialect: str) -> None:
+    """Structured output may look the same, and so may code."""
+    text = f" {WRITERS[dialect][1]([Call('look', {'text': 'x'})])}"
+    for told, sent, tools in [
+        (True, text, ["look"]),
+        (False, text, ["see"]),
+        (False, text, None),
+        (False, f"{text}\nThat is all.", ["look"]),
+        (False, text[:-4], ["look"]),
+    ]:
+        stream = Stream([_body(sent)], tools=tools)
         stream.final()
 
-    assert "(llama_json)" in known.departures["call_in_text"].rule
-    assert not {"call_in_text"} & {*other.departures, *unknown.departures}
+        assert told is ("call_in_text" in stream.departures)
+        assert not told or f"({dialect})" in stream.departures["call_in_text"].rule
 
 
-LONG = ["```" + LEAKS["hermes"] * 2_000, "<tool_call>" + " " * 20_000, "<tool_call" * 5_000]
+def test_a_call_of_a_tool_that_was_not_offered_is_told() -> None:
+    """It stays text with the option, too, but the server has not read it."""
+    stream = Stream([_body(LEAKS["hermes"][1])], tools=["see"])
+    stream.final()
+
+    assert "(hermes)" in stream.departures["call_in_text"].rule
+
+
+LONG = ["```" + LEAKS["hermes"][1] * 2_000, "<tool_call>" + " " * 20_000, "<tool_call" * 5_000]
 
 
 @pytest.mark.parametrize("text", [*TALK, *LONG], ids=lambda text: text[:40])

@@ -84,7 +84,8 @@ def test_a_call_in_the_text_is_not_continued_as_text(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Hm, so", "a < b, and", "See [", "`<tool_call>` is how", "```xml\n<tool_c", "<b>No", "a <table"]
+    "text",
+    ["Hm, so", "a < b", "See [", "See [1]", "`<tool_call>` is how", "```xml\n<tool_c", "<b>No", "a <table"],
 )
 def test_other_text_is_continued(text: str) -> None:
     """As is a text about the markup."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.calls_in_text.support import DSML, WRITERS, Call, broken_in, calls_of, cuts, joined, read, text_of
+from tests.calls_in_text.support import (
+    DSML,
+    M3,
+    WRITERS,
+    Call,
+    broken_in,
+    calls_of,
+    cuts,
+    joined,
+    read,
+    text_of,
+)
 from tests.calls_in_text.test_strings import repairs_of
 
 NEXT = Call("look", {"text": "b"})
@@ -117,3 +129,79 @@ def test_python_without_a_form_in_json_is_read(arguments: str, meant: object) ->
     events = at_every_cut(f"<|tool_call_start|>[look({arguments})]<|tool_call_end|>", "lfm2")
 
     assert [Call("look", {"text": meant})] == calls_of(events)
+
+
+@pytest.mark.parametrize("written", ["seed", "glm", "dsml", "kimi_k3", "minimax", "minimax_m3", "anthropic"])
+@pytest.mark.parametrize("value", ["x\n", "\n", "\n\nx  \n\n", "a\r\nb\r\n"])
+def test_a_value_keeps_its_line_endings(written: str, value: str) -> None:
+    """Where the model's template puts none of its own around it; a file mostly ends with one."""
+    dialect, write = WRITERS[written]
+    call = Call("look", {"text": value})
+
+    assert [call] == calls_of(at_every_cut(write([call]), dialect))
+
+
+@pytest.mark.parametrize("written", ["qwen", "seed", "minimax", "anthropic"])
+def test_a_line_with_the_next_element_ends_a_value(written: str) -> None:
+    """The end that is missing is told as a repair."""
+    dialect, write = WRITERS[written]
+    call = Call("look", {"text": "a\nb", "items": ["x"]})
+    events = at_every_cut(re.sub("\n?</parameter>", "", write([call]), count=1), dialect)
+
+    assert [call] == calls_of(events)
+    assert ["missing_end"] == repairs_of(events)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "markup"),
+    [
+        ("hermes", '<tool_call>{"name": "look", "arguments": {"text": "b"}}'),
+        ("kimi", '<|tool_call_begin|>functions.look:0<|tool_call_argument_begin|>{"text": "b"}'),
+        ("qwen", '<tool_call><function=look>{"text": "b"}'),
+        ("gemma4", '<|tool_call>call:look{text:<|"|>b<|"|>}'),
+    ],
+)
+@pytest.mark.parametrize("after", ["\nThat is <b>all</b>.", " So", "\n\n```py\n1\n```\n", "a b" * 100])
+def test_text_behind_whole_arguments_is_text_again(dialect: str, markup: str, after: str) -> None:
+    """The missing end is told as a repair; if an end follows soon, the call is incomplete."""
+    end = {"kimi": "<|tool_call_end|>", "qwen": "</function>", "gemma4": "<tool_call|>"}.get(
+        dialect, "</tool_call>"
+    )
+    events = at_every_cut(f"Look: {markup}{after}", dialect)
+    two = at_every_cut(f"Look: {markup}{after}{markup}{end}", dialect)
+    ended = at_every_cut(f"{markup}{after}{end}", dialect)
+
+    assert [NEXT] == calls_of(events)
+    assert ["missing_end"] == repairs_of(events) == repairs_of(two)
+    assert f"Look: {after.lstrip()}" == text_of(events)
+    assert [NEXT] * 2 == calls_of(two)
+    assert (len(after) < 256) == broken_in(ended)
+
+
+@pytest.mark.parametrize(
+    ("box", "meant"),
+    [
+        ("{0}<n>1{0}</n>\n{0}<box>\n{0}<n>2{0}</n>{0}</box>", {"n": 1, "box": {"n": 2}}),
+        ("{0}<n>1{0}</n>{0}<n>2{0}</n>", {"n": [1, 2]}),
+        ("{0}<tag>{0}<item>a{0}</item>{0}</tag>", {"tag": ["a"]}),
+        ("", {}),
+        ("x{0}<n>1{0}</n>", None),
+        ("{0}</box>{0}</n>{0}<box>", None),
+        ("{0}<n>1{0}</n> and {0}<n>2{0}</n>", None),
+        ("{0}<n>1{0}</m>", None),
+        ("{0}<a>" * 99 + "{0}</a>" * 99, None),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> None:
+    """Their types are those of the schema; with text between them, the call is incomplete."""
+    box = box.replace("{0}", M3)
+    inner = {"anyOf": [{"type": "object", "properties": {"n": {"type": "integer"}}}]}
+    schema = {"properties": {"box": {"$ref": "#/$defs/box"}}, "$defs": {"box": inner}}
+    schema["$defs"]["box"]["anyOf"][0]["properties"]["box"] = {"$ref": "#/$defs/box"}
+    tools: list[Any] = [{"name": "look", "parameters": schema}]
+    text = f'{M3}<tool_call>{M3}<invoke name="look">{M3}<box>{box}{M3}</box>{M3}</invoke>{M3}</tool_call>'
+    events = at_every_cut(text, "minimax_m3", tools=tools)
+
+    assert [Call("look", {"box": meant})] * (meant is not None) == calls_of(events)
+    assert (meant is None) == broken_in(events)

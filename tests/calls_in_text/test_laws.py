@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -20,9 +21,13 @@ from tests.calls_in_text.support import (
     read,
     text_of,
 )
+from tests.project import ROOT
 from tests.support.text_stages import work
+from tokenstream._basics.request_facts import offered_in
+from tokenstream.cli._doctor.findings import _PARSERS
 from tokenstream.events import ToolCallDone
 from tokenstream.stages import ToolTags
+from tokenstream.stages._calls.dialects import DIALECTS, NAMES, Dialect, find_call_markup
 
 BEFORE = [
     "",
@@ -70,6 +75,45 @@ def test_every_cut_gives_the_same_calls(written: str) -> None:
         for _ in range(10):
             sample = dice.sample(range(len(text)), min(12, len(text)))
             assert expected == joined(read(cuts(text, sample), dialect))
+
+
+def _written_in(row: Dialect, opening: str) -> str:
+    """Return a call as a row of the table has it, behind one of its openings."""
+    arguments, one = '{"text": "x"}', row.elements
+    value = f"{one.opening}text{one.name_end}{one.value_start}x{one.value_end.format('text')}"
+    body = {
+        "objects": f'{{"name": "look", "arguments": {arguments}}}',
+        "json": arguments,
+        "parameters": value,
+        "python": "look(text='x')" if opening != "[" else "look(text='x')]",
+        "notation": '{text:<|"|>x<|"|>}',
+    }[row.body]
+    head = row.before.removeprefix(opening) if row.before.startswith(opening) else row.before
+    if row.body not in {"objects", "python"}:
+        quote = '"' * row.before.endswith('"')
+        body = f"{head}look{quote}{row.after.removesuffix('{')}{body}"
+    end, close = (*row.ends, "")[0], (*row.closes, "")[0]
+    return f"{'' if opening == '{' else opening}{body}{end}{close}"
+
+
+@pytest.mark.parametrize(
+    ("row", "opening"),
+    [(row, opening) for row in DIALECTS for opening in row.openings],
+    ids=lambda each: each if isinstance(each, str) else each.name,
+)
+def test_each_row_of_the_table_is_read_and_told_at_every_cut(row: Dialect, opening: str) -> None:
+    """One that needs a name is told only if the text is nothing else; in code, none is told."""
+    text = _written_in(row, opening)
+    names = [row.name] if row.named_only else []
+    offered = offered_in({"tools": TOOLS[:1]})
+    expected = joined(read([text], *names))
+
+    assert [Call("look", {"text": "x"})] == calls_of(read([text], *names))
+    for pieces in (list(text), *[cuts(text, [place]) for place in range(1, len(text))]):
+        assert expected == joined(read(pieces, *names))
+    assert row.name == find_call_markup(f" {text}\n", offered)
+    assert (None if row.named_only else row.name) == find_call_markup(f"So: \n{text} Well.", offered)
+    assert find_call_markup(f"~~~\n{text}\n~~~\n", offered) is None
 
 
 def test_a_fence_with_a_call_may_follow_other_code() -> None:
@@ -189,3 +233,16 @@ def test_a_text_of_openings_is_read_once(unit: str, size: int) -> None:
     short, long = (work(lambda: ToolTags(tools=TOOLS), unit * count, size) for count in (1_000, 2_000))
 
     assert long <= 2.5 * short
+
+
+def test_the_page_has_each_dialect_of_the_table() -> None:
+    """With an opening of it, and the parser that the doctor names."""
+    page = (ROOT / "docs" / "guides" / "tool-calls" / "in-text.md").read_text("utf-8")
+    rows = [re.split(r"\s*\|\s*", row) for row in page.replace("\\|", "\0").splitlines() if row[:3] == "| `"]
+    told = {name: row for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+
+    assert {*NAMES} == told.keys()
+    for name, (_, _, begins, _, parsers, *_) in told.items():
+        openings = [opening for row in DIALECTS if row.name == name for opening in row.openings]
+        assert any(opening in begins.replace("\0", "|") for opening in openings)
+        assert re.findall(r"`(\w+)`", parsers) == re.findall(r"\b(?!or\b)\w+", _PARSERS.get(name, ""))

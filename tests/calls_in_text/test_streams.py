@@ -257,7 +257,10 @@ def test_a_tap_and_the_async_stream_take_the_option() -> None:
     assert tapped.message.tool_calls == anyio.run(main).tool_calls
 
 
-@pytest.mark.parametrize("wrong", ["nonsense", "nemotron", ("hermes", "x"), 3, [None]])
+@pytest.mark.parametrize(
+    "wrong",
+    ["nonsense", "nemotron", "internlm", "functiongemma", "granite", "jamba", ("hermes", "x"), 3, [None]],
+)
 def test_a_name_that_is_no_dialect_is_refused(wrong: Any) -> None:
     """The error lists the dialects."""
     with pytest.raises(MisuseError, match=r"dialects are anthropic, cohere"):

@@ -40,7 +40,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
-from tokenstream._basics.call_markup import find_call_markup
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
@@ -67,6 +66,7 @@ from tokenstream.errors import (
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
+from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
 

@@ -221,15 +221,15 @@ class SplitTexts:
             # Only the text of text parts may contain tags.
             return inner
         receiver, skipped, skip = text.receiver, text.skipped, text.skipped.append
-        # Two tests cost less than a search.
-        (first, second), rare = text.scanner.firsts, text.scanner.rare_firsts
+        # Three tests cost less than a search.
+        (first, second, third), rare = text.scanner.firsts, text.scanner.rare_firsts
         ascii_passes = rare is not None and not any(map(str.isascii, rare))
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
             words = event.text
             # A text that may contain a tag, or goes to another part by now, must be decoded.
-            if text.passes_to != receiver or first in words or second in words:
+            if text.passes_to != receiver or first in words or second in words or third in words:
                 return False
             if rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)):
                 return False

@@ -83,9 +83,9 @@ class TextScanner:
         firsts |= set() if self._calls is None else self._calls.firsts
         firsts |= set() if markers is None else markers.firsts
         known = sorted(firsts)
-        self.firsts = ((known or ["\0"]) * 2)[:2]
-        """Two characters, perhaps the same one, with which most of what is looked for begins."""
-        self.rare_firsts = frozenset(known[2:]) or None
+        self.firsts = ((known or ["\0"]) * 3)[:3]
+        """Three characters, perhaps the same one, with which most of what is looked for begins."""
+        self.rare_firsts = frozenset(known[3:]) or None
         """The other characters with which something may begin; None if there are none."""
 
     @property

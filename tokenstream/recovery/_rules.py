@@ -108,8 +108,8 @@ def may_have_call(text: str) -> bool:
 
     scanner = CallScanner(choose_dialects(names=True), None)
     scanner.feed(text)
-    # A lone bracket begins a link more often than a call.
-    return scanner.found or scanner.held not in ("", "[")
+    # A lone bracket is one of a link more often than the beginning of a call.
+    return scanner.found or scanner.held not in ("", "[", "]")
 
 
 def _is_blank(part: Part) -> bool:

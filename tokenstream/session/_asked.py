@@ -7,9 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream._basics.call_markup import dialect_of
 from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, is_dict
+from tokenstream._message_parts import dialect_of
 from tokenstream._pipeline.factories import looks_for_calls
 from tokenstream.errors import StreamTruncated
 from tokenstream.session._lines import RunTools

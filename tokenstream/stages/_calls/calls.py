@@ -8,11 +8,10 @@ from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.text_log import TextLog
-from tokenstream._message_parts import set_repairs
+from tokenstream._message_parts import set_dialect, set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
@@ -309,6 +308,17 @@ class CallScanner:
         self._drops_space = self._was_blank = True
         self._code, self._line = CodeMarks(), ""
         return rest
+
+
+def find_first_call(
+    text: str, dialects: tuple[Dialect, ...], tools: OfferedTools | None, *, is_all: bool = False
+) -> str | None:
+    """Return the dialect of the first call in a text; None without one, or, for `is_all`, with other text."""
+    scanner = CallScanner(dialects, tools)
+    pieces = [*scanner.feed(text), *scanner.end()]
+    if is_all and any(isinstance(each, str) or getattr(each, "how", "closed") != "closed" for each in pieces):
+        return None
+    return next((piece.dialect for piece in pieces if isinstance(piece, CallBegun)), None)
 
 
 def _join(pieces: list[Piece]) -> list[Piece]:

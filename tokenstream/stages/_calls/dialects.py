@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream.limits import check_names
+from tokenstream.stages._text.scanning import TextSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from tokenstream._basics.request_facts import OfferedTools
 
 Body: TypeAlias = Literal["objects", "json", "parameters", "python", "notation"]
 """The notation of a call's arguments: "objects" are JSON objects that have the name, too; "json" is the JSON
@@ -25,9 +26,11 @@ class Elements(NamedTuple):
     value_start: str
     """The text before the value; attributes of the parameter may stand before it."""
     value_end: str
-    """The text after the value."""
+    """The text after the value; "{}" in it is the name, and elements may then stand within the value."""
     trims: bool = True
     """True if a line ending after the start of a value, or before its end, belongs to the markup."""
+    mends: bool = True
+    """True if a line with the next element, or with the end of the call, ends a value without an end."""
 
 
 class Dialect(NamedTuple):
@@ -55,59 +58,63 @@ class Dialect(NamedTuple):
     @property
     def borders(self) -> tuple[str, ...]:
         """Texts that end a call, or that stand in place of its end because it is missing."""
-        heads = (self.before,) if self.before else ()
-        return (*self.ends, *self.closes, *self.openings, *heads)
+        return (*self.ends, *self.closes, *self.openings, *filter(None, [self.before]))
 
 
 _BAR = "\uff5c"
 """The full-width bar in DeepSeek's markup."""
-_DSML = f"{_BAR}DSML{_BAR}"
-_ANT = "antml:"
-_FUNCTION = Elements("<parameter=", ">", "", "</parameter>")
+_DSML = [
+    form.format(bar)
+    for bar in (_BAR, "|", "\u2016", _BAR * 2, "||")
+    for form in ("{0}DSML{0}", "{0}DSML{0} ", " {0} DSML {0} ")
+]
+"""The mark in the names of DeepSeek's elements, as models write it, and as it arrives from some servers."""
+_M3 = "]<]minimax[>["
+"""The mark before each element of MiniMax M3."""
 
 
-def _functions(name: str, opening: str, *closes: str) -> Dialect:
+def _functions(name: str, opening: str, *closes: str, trims: bool = True) -> Dialect:
     """Return a dialect of the elements `<function=…>` and `<parameter=…>`."""
+    elements = Elements("<parameter=", ">", "", "</parameter>", trims)
     return Dialect(
-        name, (opening,), "parameters", "<function=", ">", r"\s*", ("</function>",), closes, _FUNCTION
+        name, (opening,), "parameters", "<function=", ">", r"\s*", ("</function>",), closes, elements
     )
 
 
-def _invokes(
-    name: str, mark: str, wrappers: Iterable[str], *, bare: bool = True, trims: bool = True
-) -> Dialect:
+def _invokes(name: str, mark: str, *wrappers: str, bare: bool = True, mends: bool = True) -> Dialect:
     """Return a dialect of the elements `invoke` and `parameter`, whose names begin with a mark."""
     head = f'<{mark}invoke name="'
+    openings = (*[f"<{mark}{each}>" for each in wrappers], *[head] * bare)
+    ends, closes = (f"</{mark}invoke>",), tuple([f"</{mark}{each}>" for each in wrappers])
+    elements = Elements(f'<{mark}parameter name="', '"', ">", f"</{mark}parameter>", trims=False, mends=mends)
+    return Dialect(name, openings, "parameters", head, ">", r'"\s*', ends, closes, elements)
+
+
+def _arguments(suffix: str = "") -> Elements:
+    """Return the elements `arg_key` and `arg_value`, whose names may end with a suffix."""
+    key, value = f"arg_key{suffix}>", f"arg_value{suffix}>"
+    return Elements(f"<{key}", f"</{key}", f"<{value}", f"</{value}", trims=False, mends=False)
+
+
+def _hunyuan(suffix: str) -> Dialect:
+    """Return a dialect of Hunyuan's elements, whose names may end with a suffix."""
+    call, calls, after = f"tool_call{suffix}>", f"tool_calls{suffix}>", f"<tool_sep{suffix}>"
+    openings, ends, closes = (f"<{calls}", f"<{call}"), (f"</{call}",), (f"</{calls}",)
     return Dialect(
-        name,
-        (*[f"<{each}>" for each in wrappers], *[head] * bare),
-        "parameters",
-        head,
-        ">",
-        r'"\s*',
-        (f"</{mark}invoke>",),
-        tuple([f"</{each}>" for each in wrappers]),
-        Elements(f'<{mark}parameter name="', '"', ">", f"</{mark}parameter>", trims),
+        "hunyuan", openings, "parameters", openings[1], after, r"\s*", ends, closes, _arguments(suffix)
     )
 
 
 def _deepseek(head: str, after: str, end: str) -> Dialect:
     """Return a dialect of DeepSeek's marks, with a head behind the mark of a call, and an end of its body."""
-    opening = f"<{_BAR}tool▁call▁begin{_BAR}>"
-    return Dialect(
-        "deepseek",
-        (f"<{_BAR}tool▁calls▁begin{_BAR}>", opening),
-        "json",
-        before=f"{opening}{head}",
-        after=after,
-        ends=(f"{end}<{_BAR}tool▁call▁end{_BAR}>",),
-        closes=(f"<{_BAR}tool▁calls▁end{_BAR}>",),
-    )
+    openings = (f"<{_BAR}tool▁calls▁begin{_BAR}>", f"<{_BAR}tool▁call▁begin{_BAR}>")
+    ends, closes = (f"{end}<{_BAR}tool▁call▁end{_BAR}>",), (f"<{_BAR}tool▁calls▁end{_BAR}>",)
+    return Dialect("deepseek", openings, "json", openings[1] + head, after, ends=ends, closes=closes)
 
 
-# Sources, read on 2026-11-26: the parsers in vllm/tool_parsers of vllm-project/vllm and their tests, the
-# detectors in python/sglang/srt/function_call of sgl-project/sglang, and the templates and cards of models
-# that they name. docs/guides/tool-calls/in-text.md lists the models and the options of the servers.
+# Sources, read on 2026-11-28: vllm/tool_parsers and vllm/parser of vLLM 0.33, sglang/srt/function_call of
+# SGLang 0.5.23, their tests, and the templates and cards of models that they name. Models and the options of
+# servers are in docs/guides/tool-calls/in-text.md.
 DIALECTS: tuple[Dialect, ...] = (
     # Hermes 2 Pro's prompt, Qwen 2.5 and 3, Granite 4: `hermes_tool_parser`, `granite4_tool_parser`.
     Dialect("hermes", ("<tool_call>",), "objects", closes=("</tool_call>",)),
@@ -115,18 +122,13 @@ DIALECTS: tuple[Dialect, ...] = (
     _functions("qwen", "<tool_call>", "</tool_call>"),
     # The same without the outer tag; Llama 3's own functions have JSON inside.
     _functions("qwen_bare", "<function=", "</tool_call>"),
-    # Seed-OSS: `seed_oss_tool_parser`.
-    _functions("seed", "<seed:tool_call>", "</seed:tool_call>"),
+    # Seed-OSS: `seed_oss`.
+    _functions("seed", "<seed:tool_call>", "</seed:tool_call>", trims=False),
     # GLM 4.5 to 4.7: `glm4_moe_detector`, `glm47_moe_detector` (without line breaks).
-    Dialect(
-        "glm",
-        ("<tool_call>",),
-        "parameters",
-        ends=("</tool_call>",),
-        elements=Elements("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", trims=False),
-    ),
-    # DeepSeek V3.2 (`function_calls`) and V4 (`tool_calls`): `deepseekv32_detector`, `deepseekv4_detector`.
-    _invokes("dsml", _DSML, (f"{_DSML}function_calls", f"{_DSML}tool_calls"), trims=False),
+    Dialect("glm", ("<tool_call>",), "parameters", ends=("</tool_call>",), elements=_arguments()),
+    # DeepSeek V3.2 (`function_calls`), V4 (`tool_calls`) and V4.1 (`calls`): `deepseek_v41`. Other marks were
+    # seen in texts in 2026: lsdefine/GenericAgent#804, cline/cline#13348, AgentFlocks/flocks#687.
+    *[_invokes("dsml", mark, "function_calls", "tool_calls", "calls", mends=False) for mark in _DSML],
     # DeepSeek V3 and R1: `deepseekv3_tool_parser`.
     _deepseek(f"function<{_BAR}tool▁sep{_BAR}>", "```json", "```"),
     # DeepSeek V3.1: `deepseekv31_tool_parser`.
@@ -141,6 +143,20 @@ DIALECTS: tuple[Dialect, ...] = (
         between=r"(?::\d+)?\s*",
         ends=("<|tool_call_end|>",),
         closes=("<|tool_calls_section_end|>",),
+    ),
+    # Kimi K3: `kimi_k3_tool_parser`.
+    Dialect(
+        "kimi_k3",
+        ("<|open|>tools<|sep|>", '<|open|>call tool="'),
+        "parameters",
+        before='<|open|>call tool="',
+        after="<|sep|>",
+        between=r'"[^<]*',
+        ends=("<|close|>call<|sep|>",),
+        closes=("<|close|>tools<|sep|>",),
+        elements=Elements(
+            '<|open|>argument key="', '"', "<|sep|>", "<|close|>argument<|sep|>", trims=False, mends=False
+        ),
     ),
     # Mistral up to v7 (a list), and from v11 on (an opening for each call): `mistral_tool_parser`.
     Dialect("mistral", ("[TOOL_CALLS]",), "objects"),
@@ -169,19 +185,36 @@ DIALECTS: tuple[Dialect, ...] = (
         between=r"(?:\s|<\|channel\|>|<\|constrain\|>|commentary|analysis|json|code)*",
         ends=("<|call|>", "<|end|>"),
     ),
-    # MiniMax M2: `minimax_m2`.
-    _invokes("minimax", "", ("minimax:tool_call",), bare=False),
-    # Hunyuan A13B: `hunyuan_detector`.
+    # MiniMax M2: `minimax_m2`; dots: `dots_tool_parser`.
+    _invokes("minimax", "", "minimax:tool_call", bare=False),
+    _invokes("dots", "", "dots_function_call", bare=False),
+    # MiniMax M3, whose values may have elements within: `minimax_m3`.
+    Dialect(
+        "minimax_m3",
+        (f"{_M3}<tool_call>",),
+        "parameters",
+        before=f'{_M3}<invoke name="',
+        after=">",
+        between=r'"\s*',
+        ends=(f"{_M3}</invoke>",),
+        closes=(f"{_M3}</tool_call>",),
+        elements=Elements(f"{_M3}<", ">", "", f"{_M3}</{{}}>", trims=False, mends=False),
+    ),
+    # Hunyuan A13B: `hunyuan_a13b_tool_parser`; Hunyuan 3, with a suffix as well: `hunyuan_detector`.
     Dialect("tool_calls", ("<tool_calls>",), "objects", closes=("</tool_calls>",)),
+    *[_hunyuan(suffix) for suffix in ("", ":opensource")],
     # Claude's form, which other models imitate, and DeepSeek's without its marks: `deepseekv32_detector`.
-    _invokes("anthropic", "", ("function_calls",)),
-    _invokes("anthropic", _ANT, (f"{_ANT}function_calls",)),
+    *[_invokes("anthropic", mark, "function_calls") for mark in ("", "antml:")],
     # Gemma 4: `gemma4_tool_parser`.
     Dialect("gemma4", ("<|tool_call>",), "notation", before="call:", after="{", ends=("<tool_call|>",)),
     # Command A: `cohere_command_tool_parser`.
     Dialect("cohere", ("<|START_ACTION|>",), "objects", closes=("<|END_ACTION|>",)),
-    # LFM2: `lfm2_tool_parser`; Llama 4: `llama4_pythonic_tool_parser`.
+    # LongCat: `longcat_tool_parser`; Inkling: `inkling_detector`.
+    Dialect("longcat", ("<longcat_tool_call>",), "objects", closes=("</longcat_tool_call>",)),
+    Dialect("inkling", ("<|content_invoke_tool_json|>",), "objects", closes=("<|end_message|>",)),
+    # LFM2: `lfm2_tool_parser`; OLMo 3: `olmo3_tool_parser`; Llama 4: `llama4_pythonic_tool_parser`.
     Dialect("lfm2", ("<|tool_call_start|>",), "python", closes=("<|tool_call_end|>",)),
+    Dialect("olmo", ("<function_calls>",), "python", closes=("</function_calls>",)),
     Dialect("llama4", ("<|python_start|>",), "python", closes=("<|python_end|>",)),
     # Gemma 3's fence, the bare object of Llama and others, and Llama 3.2's bare list of Python calls.
     Dialect("gemma", ("```tool_code",), "python", closes=("```",), named_only=True),
@@ -192,11 +225,37 @@ BARE = frozenset({"{", "["})
 """Openings that count only at the very start of a text."""
 NAMES = tuple(sorted({dialect.name for dialect in DIALECTS}))
 """The names of the dialects; several rows may have one name."""
+_SURE = tuple([dialect for dialect in DIALECTS if not dialect.named_only])
+_NAMED = tuple([dialect for dialect in DIALECTS if dialect.named_only])
+_NAMED_OPENINGS = tuple([opening for dialect in _NAMED for opening in dialect.openings])
+_find_opening = TextSearch({opening[:4] for dialect in _SURE for opening in dialect.openings}).pattern.search
+"""Finds where one of the openings may begin, in a quarter of the time of a search for whole ones."""
 
 
 def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as callers give it
     """Return the dialects that a caller asks for."""
     if names is True:
-        return tuple([dialect for dialect in DIALECTS if not dialect.named_only])
+        return _SURE
     found = check_names("tool_tags", names, NAMES, others='True, "auto" or', noun="dialects")
     return tuple([dialect for dialect in DIALECTS if dialect.name in found])
+
+
+def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | None:
+    """Return the dialect of the first call that is written in a text; None if there is none.
+
+    A dialect that needs a name counts only if the whole text is calls of the tools `offered`; in others, a
+    call of any tool is one. A text without an opening is only searched for one.
+
+    Example:
+        >>> find_call_markup('Let me see. <tool_call>{"name": "now"}'), find_call_markup("`<tool_call>{`")
+        ('hermes', None)
+    """
+    may_be_all = text.lstrip().startswith(_NAMED_OPENINGS) and bool(offered)
+    if not may_be_all and _find_opening(text) is None:
+        return None
+    # Few texts have a call, and the others need not wait for what reads it.
+    from tokenstream.stages._calls.calls import find_first_call
+
+    found = find_first_call(text, _NAMED, offered, is_all=True) if may_be_all else None
+    found = found or find_first_call(text, _SURE, offered)
+    return found or (find_first_call(text, _SURE, None) if offered else None)

@@ -5,33 +5,34 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream.stages._calls.steps import (
-    LONGEST_HEAD,
-    LONGEST_KEY,
-    MarkupBroken,
-    MarkupReader,
-    NoCall,
-)
+from tokenstream.stages._calls.steps import LONGEST_HEAD, LONGEST_KEY, MarkupBroken, MarkupReader, NoCall
 from tokenstream.stages._calls.values import (
     ANY,
     BARE_WORDS,
     STRING,
-    find_types,
+    find_schema,
     mend_json,
     quote,
+    types_in,
+    write_elements,
     write_python_arguments,
     write_value,
 )
 from tokenstream.stages._text.scanning import search_for_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
+    from typing import Any
 
     from tokenstream.stages._calls.steps import Reader
 
-_PYTHON_STOP = re.compile(r"""["'()\[\]{}]""")
+_PYTHON_STOP = re.compile(r"""["'()\[\]{}\\]""")
 _NOTATION_QUOTE = '<|"|>'
 _NOTATION_STOP = re.compile(r"[<{}\[\],:]")
+_MOST_TEXT = 256
+"""The most text behind whole arguments that is held back, because the end of the call may follow."""
+_DEEPEST = 32
+"""The most elements within one another."""
 _MEMBERS = {
     **dict.fromkeys(("name", "tool_name", "function"), "name"),
     **dict.fromkeys(("arguments", "parameters", "input", "args"), "arguments"),
@@ -54,12 +55,8 @@ class MarkupCalls(MarkupReader):
 
     def read_calls(self) -> Reader:
         """Read the calls, up to the end of their markup."""
-        if self.dialect.body == "objects":
-            yield from self._read_objects()
-        elif self.dialect.body == "python":
-            yield from self._read_python()
-        else:
-            yield from self._read_headed()
+        read = {"objects": self._read_objects, "python": self._read_python}
+        yield from read.get(self.dialect.body, self._read_headed)()
 
     # -- JSON objects that have the name, too ------------------------------------
 
@@ -75,27 +72,23 @@ class MarkupCalls(MarkupReader):
             self._has_strange = False
             kept: list[str] = []
             yield from self._members(kept)
-            if not self.is_open:
-                self._begin_with(kept)
-            self._end_members()
+            self._end_members(kept)
             has_another = yield from self._end_object(in_list=in_list)
 
-    def _begin_with(self, kept: list[str]) -> None:
-        """Begin a call whose object is over, or whose name follows its arguments."""
-        if not self.name or (self.dialect.named_only and not kept):
-            raise NoCall
-        self.begin(self.name)
-        self.fragments += kept or ["{}"]
-        self.is_whole = True
-
-    def _end_members(self) -> None:
-        """Give a call without arguments none; end one with strange members, which may be its arguments."""
-        if self._has_strange and not self.is_whole:
+    def _end_members(self, kept: list[str]) -> None:
+        """Begin a call whose name follows its arguments; end one with strange members, which may be these."""
+        if not self.is_open:
+            if not self.name or (self.dialect.named_only and not kept):
+                raise NoCall
+            self.begin(self.name)
+            self.fragments += kept or ["{}"]
+        elif self._has_strange and not self.is_whole:
             # The end of the call is known, and other calls may follow.
             self.close("broken")
+            return
         elif not self.is_whole:
             self.emit("{}")
-            self.is_whole = True
+        self.is_whole = True
 
     def _members(self, kept: list[str]) -> Reader:
         """Read the members of a call's object up to its brace; `kept` receives arguments before the name."""
@@ -180,37 +173,48 @@ class MarkupCalls(MarkupReader):
                     self.finish()
                     return False
             else:
-                yield from self._close_section(in_list=in_list)
+                yield from self._end_section(in_list=in_list)
                 return False
 
-    def _close_section(self, *, in_list: bool) -> Reader:
+    def _end_section(self, *, in_list: bool) -> Reader:
         """Read the end of all calls that an opening has begun, of which the last may be open."""
         row = self.dialect
         found = yield from self.take((*row.closes, *row.openings))
-        if not self.is_open:
-            self.at -= 0 if found in row.closes else len(found or "")
-            return
-        if found is None:
+        is_end = found in row.closes
+        self.at -= 0 if is_end else len(found or "")
+        if self.is_open:
+            if found is None and in_list:
+                raise MarkupBroken
+            if found is None:
+                yield from self._check_missing_end()
+            if in_list or not is_end:
+                # Another opening, or a text, stands in place of the end.
+                self.note_repairs("missing_end")
+            self.close("closed")
+
+    def _check_missing_end(self) -> Reader:
+        """Raise MarkupBroken for a text behind whole arguments if the end of the call follows it."""
+        pattern = search_for_texts(self.dialect.borders).pattern
+        while (border := pattern.search(self.buffer, self.at, self.at + _MOST_TEXT)) is None:
+            if self._ended or len(self.buffer) - self.at >= _MOST_TEXT:
+                return
+            yield from self.more()
+        if border[0] in (*self.dialect.ends, *self.dialect.closes):
             raise MarkupBroken
-        if found in row.openings:
-            self.at -= len(found)
-        if in_list or found in row.openings:
-            self.note_repairs("missing_end")
-        self.close("closed")
 
     # -- calls with a head -----------------------------------------------------
 
     def _read_headed(self) -> Reader:
         row = self.dialect
         read = {"json": self._json, "parameters": self._parameters, "notation": self._notation}[row.body]
-        has_another = True
-        while has_another:
-            if row.before and (yield from self._take_after_space((row.before,))) is None:
-                raise self.fail()
+        if row.before and (yield from self._take_after_space((row.before,))) is None:
+            raise self.fail()
+        while True:
             name = yield from self.word()
             yield from self._head_end()
             yield from read(name)
-            has_another = bool(row.closes) and (yield from self._is_next())
+            if not row.closes or (yield from self._take_after_space((*row.closes, row.before))) != row.before:
+                return
 
     def _take_after_space(self, texts: Sequence[str]) -> Generator[None, None, str | None]:
         yield from self.space()
@@ -229,14 +233,6 @@ class MarkupCalls(MarkupReader):
         if row.after == "{":
             self.at -= 1
 
-    def _is_next(self) -> Generator[None, None, bool]:
-        """Return True if another call follows; read the end of all calls otherwise."""
-        row = self.dialect
-        found = yield from self._take_after_space((*row.closes, row.before))
-        if found == row.before:
-            self.at -= len(row.before)
-        return found == row.before
-
     def _end_call(self) -> Reader:
         """Read the end of a call's markup."""
         row = self.dialect
@@ -246,18 +242,17 @@ class MarkupCalls(MarkupReader):
                 self.note_repairs("extra_closer")
                 continue
             if found is None:
-                raise MarkupBroken
+                yield from self._check_missing_end()
             if found not in row.ends:
-                # Another opening, or the end of all calls, stands in place of the end of this one.
-                self.at -= len(found)
+                # Another opening, the end of all calls, or a text stands in place of the end of this one.
+                self.at -= len(found or "")
                 self.note_repairs("missing_end")
             break
         self.close("closed")
 
     def _json(self, name: str) -> Reader:
         """Read arguments that are JSON."""
-        first = yield from self.space()
-        if first == "{":
+        if (yield from self.space()) == "{":
             self.begin(name)
             yield from self.value(self.emit)
         elif (found := (yield from self.take(self.dialect.ends))) is not None:
@@ -291,37 +286,39 @@ class MarkupCalls(MarkupReader):
                 self.emit(", ")
         if found is None:
             raise MarkupBroken
+        self.at -= len(found)
         self.emit("}")
-        if found not in row.ends:
-            self.at -= len(found)
-            self.note_repairs("missing_end")
-        self.close("closed")
+        yield from self._end_call()
 
     def _parameter(self) -> Reader:
         """Read one parameter, behind the text that opens it."""
         self.is_whole = False
         element, attributes = self.dialect.elements, ""
         key = (yield from self.near(element.name_end, LONGEST_KEY)).strip()
+        if key[:1] == "/":
+            # The end of an element that is not open.
+            raise MarkupBroken
         if element.value_start:
             attributes = yield from self.near(element.value_start, LONGEST_KEY)
         self.emit(f"{quote(key)}: ")
-        types = find_types(self.schema, key)
-        if 'string="true"' in attributes:
+        schema = find_schema(self.schema, self.schema, key)
+        types = types_in(schema, self.schema)
+        if 'string="true"' in attributes or 'type="string"' in attributes:
             # The schema knows better.
             types = types if types and "string" not in types else STRING
-        elif "string=" in attributes:
+        elif "string=" in attributes or "type=" in attributes:
             types = ANY
-        stops: tuple[str, ...] = (element.value_end,)
+        end = element.value_end.format(key)
+        stops: tuple[str, ...] = (end,)
         if element.trims:
             yield from self.take(("\n",))
-            # The line ending before the end belongs to the markup, and an end that is missing is repaired.
-            stops = (
-                f"\n{element.value_end}",
-                element.value_end,
-                f"\n{element.opening}",
-                f"\n{self.dialect.ends[0]}",
-            )
-        if types == STRING:
+            stops = (f"\n{end}", end)
+        if element.mends:
+            stops = (*stops, f"\n{element.opening}", f"\n{self.dialect.ends[0]}")
+        if "{}" in element.value_end and (types != STRING or schema is None):
+            self.emit((yield from self._nested_value(key, schema)))
+            found = end
+        elif types == STRING:
             self.emit('"')
             found = yield from self.until(stops, lambda text: self.emit(quote(text)[1:-1]))
             self.emit('"')
@@ -331,10 +328,29 @@ class MarkupCalls(MarkupReader):
             text, repairs = write_value("".join(value), types)
             self.emit(text)
             self.note_repairs(*repairs)
-        if not found.endswith(element.value_end):
+        if not found.endswith(end):
             self.at -= len(found)
             self.note_repairs("missing_end")
         self.is_whole = True
+
+    def _nested_value(
+        self, name: str, schema: Mapping[str, Any] | None, depth: int = 0
+    ) -> Generator[None, None, str]:
+        """Read a value that may have elements within it, up to its end; return its JSON."""
+        element, pieces = self.dialect.elements, list[str]()
+        end, within = element.value_end.format(name), dict[str, list[str]]()
+        mark = element.opening[:-1]
+        yield from self.until((mark,), pieces.append)
+        self.at -= len(mark)
+        text = "".join(pieces)
+        is_blank = not text.strip()
+        while (found := (yield from self._take_after_space((end, element.opening)))) != end:
+            key = (yield from self.near(element.name_end, LONGEST_KEY)).strip() if found and is_blank else ""
+            if depth == _DEEPEST or key[:1] in {"", "/"}:
+                raise MarkupBroken
+            inner = find_schema(schema, self.schema, key)
+            within.setdefault(key, []).append((yield from self._nested_value(key, inner, depth + 1)))
+        return write_elements(text, within, types_in(schema, self.schema))
 
     def _notation(self, name: str) -> Reader:
         """Read arguments in JSON with bare keys, and with quotes of its own."""
@@ -342,7 +358,7 @@ class MarkupCalls(MarkupReader):
         depth, is_after_string = 0, False
         while True:
             held: list[str] = []
-            stop = yield from self._until_stop(held)
+            stop = yield from self.before(_NOTATION_STOP, held)
             word = "".join(held).strip()
             if is_after_string and (word or stop == "<"):
                 self.emit(", ")
@@ -366,17 +382,6 @@ class MarkupCalls(MarkupReader):
                 break
         self.is_whole = True
         yield from self._end_call()
-
-    def _until_stop(self, held: list[str]) -> Generator[None, None, str]:
-        """Keep a bare word of a notation; return the character behind it, which is not skipped."""
-        while True:
-            stop = _NOTATION_STOP.search(self.buffer, self.at)
-            end = len(self.buffer) if stop is None else stop.start()
-            held.append(self.buffer[self.at : end])
-            self.at = end
-            if stop is not None:
-                return stop[0]
-            yield from self.more()
 
     # -- Python ------------------------------------------------------------------
 
@@ -406,15 +411,21 @@ class MarkupCalls(MarkupReader):
         held: list[str] = []
         depth, mark = 1, ""
         while depth:
-            char = yield from self._python_stop(held, mark)
-            if mark:
-                mark = "" if char == mark else mark
-            elif char in "\"'":
-                mark = char
+            stop = yield from self.before(_PYTHON_STOP, held)
+            self.at += 1
+            if stop == "\\":
+                while self.at == len(self.buffer):
+                    yield from self.more()
+                stop += self.buffer[self.at]
+                self.at += 1
+            elif mark:
+                mark = "" if stop == mark else mark
+            elif stop in "\"'":
+                mark = stop
             else:
-                depth += 1 if char in "([{" else -1
+                depth += 1 if stop in "([{" else -1
             if depth:
-                held.append(char)
+                held.append(stop)
         text = "".join(held)
         written, repairs = write_python_arguments(text, self.schema)
         self.emit(text if written is None else written)
@@ -423,20 +434,3 @@ class MarkupCalls(MarkupReader):
         if written is None:
             # Its end is known, and other calls may follow.
             self.close("broken")
-
-    def _python_stop(self, held: list[str], mark: str) -> Generator[None, None, str]:
-        """Keep the text up to the next quote or bracket (in a string, its `mark`); skip and return that."""
-        pattern = search_for_texts((mark, "\\")).pattern if mark else _PYTHON_STOP
-        while True:
-            stop = pattern.search(self.buffer, self.at)
-            if stop is not None and stop[0] == "\\" and stop.end() < len(self.buffer):
-                held.append(self.buffer[self.at : stop.end() + 1])
-                self.at = stop.end() + 1
-                continue
-            end = len(self.buffer) if stop is None else stop.start()
-            held.append(self.buffer[self.at : end])
-            self.at = end
-            if stop is not None and stop[0] != "\\":
-                self.at += 1
-                return stop[0]
-            yield from self.more()

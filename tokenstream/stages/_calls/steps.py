@@ -320,6 +320,17 @@ class MarkupReader:
                 self.at = len(self.buffer)
             yield from self.more()
 
+    def before(self, stops: re.Pattern[str], held: list[str]) -> Generator[None, None, str]:
+        """Keep the text before the next of several characters; return that one, which is not skipped."""
+        while True:
+            stop = stops.search(self.buffer, self.at)
+            end = len(self.buffer) if stop is None else stop.start()
+            held.append(self.buffer[self.at : end])
+            self.at = end
+            if stop is not None:
+                return stop[0]
+            yield from self.more()
+
     def word(self) -> Generator[None, None, str]:
         """Skip a name, and return it; `NoCall` if there is none."""
         yield from self.space()
@@ -359,7 +370,10 @@ class MarkupReader:
                 # Markup, which JSON has in strings alone: the model has forgotten a brace.
                 self.at = stop.start()
                 use(self.buffer[start : self.at])
-                self._end_value(first, depth, use)
+                if depth != 1:
+                    raise self.fail()
+                use("}" if first == "{" else "]")
+                self.note_repairs("missing_end")
                 return
             self.at = stop.end()
             if stop[0] == '"':
@@ -369,13 +383,6 @@ class MarkupReader:
             if depth <= 0:
                 use(self.buffer[start : self.at])
                 return
-
-    def _end_value(self, first: str, depth: int, use: Callable[[str], object]) -> None:
-        """End a JSON value that lacks its last bracket."""
-        if depth != 1:
-            raise self.fail()
-        use("}" if first == "{" else "]")
-        self.note_repairs("missing_end")
 
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Skip the rest of a JSON string, and mend it; return the start of the text not yet passed on."""

@@ -11,7 +11,7 @@ from tokenstream._basics.json import is_one_value
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tokenstream.partial_json._repairs import RepairName
 
@@ -22,7 +22,7 @@ _match_text = re.compile(f"{_PLAIN}(?:(?>{_ESCAPE}){_PLAIN})*+").match
 _match_unfinished = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
 # A string without an end goes to the end of the text, so that none of its quotes is tried as a beginning.
 _find_strings = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES = re.compile(rf"({_ESCAPE})|\\'?|[\x00-\x1f]")
 
 
 class Mended(NamedTuple):
@@ -53,7 +53,7 @@ def mend_escape(text: str) -> Mended:
         ('\\n', '\\\\', "'")
     """
     if text[0] != "\\":
-        return Mended(_CONTROLS.get(text[0], f"\\u{ord(text[0]):04x}"), 1, "raw_control")
+        return Mended(quote(text[0])[1:-1], 1, "raw_control")
     # A backslash that begins no escape is kept, except before a quote of another language.
     return Mended("'", 2, "bad_escape") if text == "\\'" else Mended("\\\\", 1, "bad_escape")
 
@@ -71,20 +71,14 @@ def mend_json(text: str) -> tuple[str, tuple[RepairName, ...]]:
         return text, ()
     repairs: dict[RepairName, None] = {}
 
-    def mend_string(found: re.Match[str]) -> str:
-        string, position = found[0], 1
-        pieces = [string[:1]]
-        while True:
-            end = end_of_string_text(string, position)
-            pieces.append(string[position:end])
-            if end >= len(string) - 1:
-                return "".join([*pieces, string[end:]])
-            mended = mend_escape(string[end : end + 2])
-            pieces.append(mended.text)
-            repairs[mended.repair] = None
-            position = end + mended.size
+    def mend(found: re.Match[str]) -> str:
+        if found[1]:
+            return found[0]
+        mended = mend_escape(found[0])
+        repairs[mended.repair] = None
+        return mended.text
 
-    mended = _find_strings.sub(mend_string, text)
+    mended = _find_strings.sub(lambda string: _ESCAPES.sub(mend, string[0]), text)
     return (mended, tuple(repairs)) if is_one_value(mended) else (text, ())
 
 
@@ -99,14 +93,7 @@ _TYPES: dict[type, str] = {
 }
 _STARTS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 """The type of a JSON value by its first character, for all but numbers."""
-_OTHER_NAMES = {
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "str": "string",
-    "list": "array",
-    "dict": "object",
-}
+_OTHER_NAMES = {python.__name__: name for python, name in _TYPES.items()}
 """Names of types that some schemas use in place of JSON's."""
 _JSON_NAMES = {"true": True, "false": False, "null": None}
 _DEEPEST = 8
@@ -119,40 +106,47 @@ BARE_WORDS = frozenset({"number", "boolean", "null"})
 """The types of values that a notation with quotes of its own has without quotes."""
 
 
-def find_types(schema: Mapping[str, Any] | None, parameter: str) -> frozenset[str]:
-    """Return the JSON types that a tool's schema allows for a parameter; `ANY` if it names none.
+def find_schema(
+    schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, name: str
+) -> dict[str, Any] | None:
+    """Return the schema of a value within another one, by its name; None if it is not known."""
+    for form in _forms(schema, root):
+        found = dict_of(form, "properties").get(name, form.get("items", form.get("additionalProperties")))
+        if is_dict(found):
+            return found
+    return None
 
-    Without a schema, every value is a string.
+
+def types_in(schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the JSON types that a schema allows; `ANY` if it names none. Without a schema, it is a string.
 
     Example:
-        >>> sorted(find_types({"properties": {"n": {"type": ["integer", "null"]}}}, "n"))
-        ['integer', 'null']
-        >>> sorted(find_types(None, "n"))
-        ['string']
+        >>> sorted(types_in({"anyOf": [{"type": "integer"}, {"enum": [None]}]}, None)), *types_in(None, None)
+        (['integer', 'null'], 'string')
     """
-    if schema is None:
-        return STRING
-    found = dict_of(dict(schema), "properties").get(parameter)
-    return frozenset(_types_in(found, dict(schema), 0)) if is_dict(found) else STRING
+    types: set[str] = set()
+    for form in _forms(schema, root):
+        named = form.get("type")
+        names = [each for each in (named if is_list(named) else [named]) if isinstance(each, str)]
+        enum: Any = form.get("enum")
+        values: list[Any] = enum if is_list(enum) and not names else []
+        types |= {_OTHER_NAMES.get(each, each) for each in names}
+        types |= {_TYPES[type(value)] for value in values if type(value) in _TYPES}
+    return STRING if schema is None else frozenset(types)
 
 
-def _types_in(schema: dict[str, Any], root: dict[str, Any], depth: int) -> set[str]:
-    """Return the types that a schema names, itself or in the schemas that it combines or refers to."""
-    if depth > _DEEPEST:
-        return set()
-    named = schema.get("type")
-    names = [each for each in (named if is_list(named) else [named]) if isinstance(each, str)]
-    types = {_OTHER_NAMES.get(each, each) for each in names}
-    enum: Any = schema.get("enum")
-    values: list[Any] = enum if is_list(enum) else []
-    types |= {_TYPES[type(value)] for value in values if type(value) in _TYPES} if not types else set()
-    inner = [each for key in ("anyOf", "oneOf", "allOf") for each in dicts_of(schema.get(key))]
-    reference = schema.get("$ref")
+def _forms(
+    schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None, depth: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Yield a schema, and the schemas that it combines or refers to."""
+    form = dict(schema or {})
+    yield form
+    inner = [each for key in ("anyOf", "oneOf", "allOf") for each in dicts_of(form.get(key))]
+    reference = form.get("$ref")
     if isinstance(reference, str):
-        inner.append(_resolve(reference, root))
-    for each in inner:
-        types |= _types_in(each, root, depth + 1)
-    return types
+        inner.append(_resolve(reference, dict(root or {})))
+    for each in inner if depth < _DEEPEST else ():
+        yield from _forms(each, root, depth + 1)
 
 
 def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
@@ -186,6 +180,23 @@ def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName
     if value is not _NO_VALUE and _allows(types - STRING, _TYPES.get(value.__class__, "")):
         return json.dumps(value, ensure_ascii=False), ("python_literal",)
     return quote(text), ()
+
+
+def write_elements(text: str, within: Mapping[str, list[str]], types: frozenset[str]) -> str:
+    """Return the JSON of a value by its text, or by the JSON of the elements within it, which have names.
+
+    Example:
+        >>> write_elements("", {"item": ["1", "2"]}, ANY), write_elements("", {"n": ["1"]}, ANY)
+        ('[1, 2]', '{"n": 1}')
+    """
+    is_empty = bool(types & {"array", "object"}) and "string" not in types and not text.strip()
+    if not (within or is_empty):
+        return write_value(text, types)[0]
+    if "array" in types or ("object" not in types and set(within) == {"item"}):
+        return f"[{', '.join([value for each in within.values() for value in each])}]"
+    # A name that comes again is one of a list.
+    each = {name: found[0] if len(found) == 1 else f"[{', '.join(found)}]" for name, found in within.items()}
+    return "{" + ", ".join([f"{quote(name)}: {value}" for name, value in each.items()]) + "}"
 
 
 def _kind_of(text: str) -> str:

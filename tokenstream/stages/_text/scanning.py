@@ -16,6 +16,8 @@ _SPACE = re.compile(r"\s*")
 _search_marks = re.compile(r"`+|~+|\n").search
 # Possessive, so that no text is read twice. A span at the end may go on with another backtick.
 _match_plain = re.compile(r"(?:[^`~]++|(?>`[^`~\n]++`(?=[^`])))*+").match
+_MANY = 9
+"""The number of texts from which a search tests their beginnings first."""
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
@@ -33,7 +35,7 @@ class TextSearch:
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
         flags = re.ASCII | re.IGNORECASE if ignores_case else 0
-        self.pattern = re.compile("|".join(map(re.escape, ordered)) or r"(?!)", flags)
+        self.pattern = re.compile(_alternatives(ordered) or r"(?!)", flags)
         self.firsts = frozenset(text[0] for text in ordered)
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
@@ -55,6 +57,18 @@ class TextSearch:
             if text[start] in self.firsts and self.may_begin(text, start):
                 return start
         return size
+
+
+def _alternatives(texts: list[str], depth: int = 3) -> str:
+    """Return a pattern of texts, the longest first; those with the same beginning share the test of it."""
+    if depth == 0 or len(texts) < _MANY:
+        return "|".join(map(re.escape, texts))
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], []).append(text[1:])
+    return "|".join(
+        [f"{re.escape(first)}(?:{_alternatives(rest, depth - 1)})" for first, rest in groups.items()]
+    )
 
 
 @cache
