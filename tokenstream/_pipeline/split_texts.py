@@ -222,19 +222,22 @@ class SplitTexts:
             return inner
         receiver, skipped, skip = text.receiver, text.skipped, text.skipped.append
         # Two tests cost less than a search.
-        (first, second), rare = text.scanner.firsts, text.scanner.rare_firsts
+        (first, second), rare, passes = text.scanner.firsts, text.scanner.rare_firsts, text.scanner.passes
         ascii_passes = rare is not None and not any(map(str.isascii, rare))
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
             words = event.text
-            # A text that may contain a tag, or goes to another part by now, must be decoded.
-            if text.passes_to != receiver or first in words or second in words:
-                return False
-            if rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)):
-                return False
             if inner is not None and inner(event) is False:
                 return False
+            if (
+                text.passes_to != receiver
+                or first in words
+                or second in words
+                or (rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)))
+            ) and not (text.passes_to == receiver and passes(words)):
+                # A text that goes to another part by now must be decoded.
+                return text.receiver == receiver and text.shorten(event)
             # The scanner has to know all text, although it leaves this text unchanged.
             skip(words)
             if len(skipped) >= _MOST_SKIPPED:

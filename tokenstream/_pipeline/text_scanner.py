@@ -14,6 +14,7 @@ from tokenstream.stages._text.tags import TagScanner, check_tags
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.message import TextPart
     from tokenstream.stages._calls.calls import TextCall
@@ -172,6 +173,7 @@ class TaggedText:
         "length",
         "part",
         "passes_to",
+        "read_ahead",
         "receiver",
         "scanner",
         "skipped",
@@ -194,6 +196,8 @@ class TaggedText:
         """True once any part of the message has received text."""
         self.passes_to = _NOWHERE
         """The receiving part if a piece without an opening may be returned as it is, and be read later."""
+        self.read_ahead: list[SplitPiece] | None = None
+        """The pieces of a delta that was read, but has to be decoded all the same; None if there is none."""
         self.skipped: list[str] = []
         """The last pieces, which were returned as they are, and not read yet: few long texts cost less."""
         self.held = 0
@@ -227,12 +231,28 @@ class TaggedText:
 
     def feed(self, piece: str) -> list[SplitPiece]:
         """Read a piece of this text, as the format reported it; return what is decided."""
-        self.catch_up()
-        self._count(piece)
-        pieces = self.scanner.feed(piece)
-        self.held = 0 if pieces else self.held + len(piece)
+        if self.read_ahead is not None:
+            pieces, self.read_ahead = self.read_ahead, None
+        else:
+            self.catch_up()
+            self._count(piece)
+            pieces = self.scanner.feed(piece)
+            self.held = 0 if pieces else self.held + len(piece)
         self.passes_to = self.receiver if self.scanner.passes("") else _NOWHERE
         return pieces
+
+    def shorten(self, event: AnyEvent) -> bool:
+        """Read the text of a delta from the fast path, and leave it what is decided by now.
+
+        Return False if that is not one text of the receiving part, so that the payload has to be decoded.
+        """
+        pieces = self.feed(event.text) if self.read_ahead is None else self.read_ahead
+        if len(pieces) == 1 and pieces[0].__class__ is tuple and pieces[0][0] is self.within:
+            event.text = pieces[0][1]
+            self.note_written(len(event.text))
+            return True
+        self.read_ahead, self.passes_to = pieces, _NOWHERE
+        return False
 
     def end(self) -> list[SplitPiece]:
         """Return what was held back."""

@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
 _BLOCK = 1024
 """The most characters that are read at once, because the text behind each opening is copied."""
-_QUOTES = frozenset("`\"'\u201c\u2018\xab\u201e")
-"""Characters behind which an opening is quoted."""
-_INDENT = 4
-"""The number of columns from which a line is code in Markdown, if the line before it is blank."""
+_search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{<=:])["'`]+)\Z""").search
+"""Finds the beginning of a quotation in a line; a straight mark behind a word ends one."""
+_match_indent = re.compile(r"\t| {4}").match
+_KEPT = 4
+"""The number of characters at either end of a line that tell if what follows is quoted."""
 
 
 class Openings:
@@ -46,12 +47,11 @@ class Openings:
 
     Args:
         dialects: The dialects.
-        has_tags: True if tags of reasoning are looked for, too.
     """
 
-    __slots__ = ("bare", "firsts", "marks", "rows")
+    __slots__ = ("bare", "marks", "rows")
 
-    def __init__(self, dialects: tuple[Dialect, ...], *, has_tags: bool) -> None:
+    def __init__(self, dialects: tuple[Dialect, ...]) -> None:
         self.rows: dict[str, list[Dialect]] = {}
         """The dialects that an opening may be of."""
         for dialect in dialects:
@@ -61,22 +61,20 @@ class Openings:
         """The openings that count only at the start of a text."""
         self.marks = TextSearch(self.rows.keys() - BARE)
         """Searches for all others."""
-        self.firsts = self.marks.firsts | set("<" * has_tags)
-        """Characters of which a text with an opening elsewhere, or a tag, has one."""
 
 
 @cache
-def openings_of(dialects: tuple[Dialect, ...], *, has_tags: bool) -> Openings:
+def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
     """Return the openings of several dialects; they are made once."""
-    return Openings(dialects, has_tags=has_tags)
+    return Openings(dialects)
 
 
 class CallScanner:
     """Splits a text into the text outside of calls, and what happens to the calls.
 
-    An opening counts unless it is in code, or quoted: behind a quotation mark, with all that follows in its
-    paragraph, in a line of a quotation, or in an indented block. White space behind a call is dropped, and so
-    is white space between the start of the text and a call.
+    An opening counts unless it is in code. If the tools are not known, nor does one that is quoted: behind a
+    mark that opens a quotation, with all that follows in its paragraph, in a line of a quotation, or in an
+    indented block. White space behind a call is dropped, as it is between the start of the text and a call.
 
     Args:
         dialects: The dialects to read.
@@ -108,9 +106,9 @@ class CallScanner:
         reasoning: TagScanner | None = None,
     ) -> None:
         self._reasoning = reasoning
-        self._openings = openings_of(dialects, has_tags=reasoning is not None)
-        self.firsts = self._openings.firsts
-        """Characters of which a text with an opening, or a tag of reasoning, has one."""
+        self._openings = openings_of(dialects)
+        self.firsts = self._openings.marks.firsts
+        """Characters of which a text with an opening has one."""
         self._tools = tools
         self._code = CodeMarks()
         self._held = ""
@@ -126,16 +124,11 @@ class CallScanner:
         self._drops_space = False
         """True behind a call: white space is dropped."""
         self._line = ""
-        """The first characters of the line, and the last one."""
+        """The first characters of the line, and the last ones."""
         self._was_blank = True
         """True if the line before is blank, or there is none."""
         self.found = False
         """True once a call has begun."""
-
-    @property
-    def held(self) -> str:
-        """The end of the text so far that may be the beginning of a call."""
-        return self._held
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
@@ -144,7 +137,7 @@ class CallScanner:
             or self._readings
             or self._at_start
             or self._drops_space
-            or not self.firsts.isdisjoint(text)
+            or self._openings.marks.begins_in(text)
         )
 
     def skim(self, text: str) -> None:
@@ -229,14 +222,13 @@ class CallScanner:
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
         if (first == "`" and line.strip()) or self._code.is_code():
             return False
-        if not is_whole:
-            # Quotations are decided for whole openings, at any cut.
+        if not is_whole or self._tools:
+            # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
         is_quoted = (
             self._is_quoted
-            or (line != "" and line[-1] in _QUOTES)
-            or line.lstrip().startswith(">")
-            or (self._was_blank and _is_indented(line))
+            or _search_quote(line) is not None
+            or (self._was_blank and _match_indent(line) is not None)
         )
         # Text behind a quoted opening belongs to the quotation, too.
         self._is_quoted = is_quoted
@@ -259,7 +251,7 @@ class CallScanner:
             self._is_quoted = self._is_quoted and _BLANK_LINE.search(self._line + text) is None
         else:
             line = self._line + text
-        self._line = line[:_INDENT] + line[-1] if len(line) > _INDENT else line
+        self._line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
 
     # -- calls -------------------------------------------------------------------
 
@@ -313,6 +305,8 @@ class CallScanner:
 
 def _join(pieces: list[Piece]) -> list[Piece]:
     """Return pieces with neighbours of the same kind joined."""
+    if len(pieces) == 1:
+        return pieces
     joined: list[Piece] = []
     for kind, run in groupby(pieces, type):
         if kind is str:
@@ -322,11 +316,6 @@ def _join(pieces: list[Piece]) -> list[Piece]:
         else:
             joined += run
     return joined
-
-
-def _is_indented(line: str) -> bool:
-    """Return True if a line begins with as much white space as a block of code in Markdown."""
-    return line[:1] == "\t" or line[:_INDENT] == " " * _INDENT
 
 
 class TextCall:

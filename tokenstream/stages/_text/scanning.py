@@ -14,8 +14,10 @@ MOST_BLANK = 64
 _SPACE = re.compile(r"\s*")
 
 _search_marks = re.compile(r"`+|~+|\n").search
-# Possessive, so that no text is read twice. A span at the end may go on with another backtick.
-_match_plain = re.compile(r"(?:[^`~]++|(?>`[^`~\n]++`(?=[^`])))*+").match
+# Possessive, so that no text is read twice. A span at the end may go on with another backtick. A tilde would
+# be a second character to stop at, and a set of two takes six times as long.
+_match_plain = re.compile(r"(?:[^`]++|(?>`[^`\n]++`(?=[^`])))*+").match
+_match_fenced = re.compile(r"[^`]*+").match
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
@@ -28,7 +30,7 @@ class TextSearch:
         ignores_case: True to find the texts in upper case, too; they are in lower case, behind a mark.
     """
 
-    __slots__ = ("_beginnings", "_ignores_case", "_longest", "firsts", "pattern")
+    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern")
 
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
@@ -38,8 +40,20 @@ class TextSearch:
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
+        heads = [[re.escape(text[at : at + 1]) for at in range(3)] for text in ordered]
+        # Most characters with which a text may begin are refuted by the two behind them.
+        starts = dict.fromkeys(rf"{first}(?=\Z|{second}(?:\Z|{third}))" for first, second, third in heads)
+        self._starts = re.compile("|".join(starts) or r"(?!)", flags)
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
+
+    def begins_in(self, text: str) -> bool:
+        """Return True if one of the texts is in a text, or may begin at its end."""
+        start = self._starts.search(text)
+        return start is not None and (
+            self.pattern.search(text, start.start()) is not None
+            or self.find_unfinished(text, start.start()) < len(text)
+        )
 
     def may_begin(self, text: str, position: int) -> bool:
         """Return True if the end of a text, from `position` on, may become one of the texts."""
@@ -51,9 +65,9 @@ class TextSearch:
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""
         size = len(text)
-        for start in range(max(position, size - self._longest + 1), size):
-            if text[start] in self.firsts and self.may_begin(text, start):
-                return start
+        for start in self._starts.finditer(text, max(position, size - self._longest + 1)):
+            if self.may_begin(text, start.start()):
+                return start.start()
         return size
 
 
@@ -117,13 +131,16 @@ class CodeMarks:
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text; `is_code` then answers for the character after it."""
-        position, size = 0, len(text)
-        if not (self._opened_by or self._pending_marks or "`" in text or "~" in text):
-            self._note_plain(text, 0, size)
-            return
+        position, size, tilde = 0, len(text), -1
         while position < size:
-            if not (self._opened_by or self._pending_marks):
-                plain = _match_plain(text, position)
+            if tilde < position:
+                found = text.find("~", position)
+                tilde = size if found < 0 else found
+            # Between the lines of its marks, a fence holds plain text.
+            is_plain = not self._opened_by or (self._is_fence and not self._may_close)
+            if is_plain and not self._pending_marks:
+                match = _match_fenced if self._opened_by else _match_plain
+                plain = match(text, position, tilde)
                 if plain is not None:
                     self._note_plain(text, position, plain.end())
                     position = plain.end()
@@ -139,9 +156,10 @@ class CodeMarks:
                     self._take_marks(marks[0])
 
     def _note_plain(self, text: str, start: int, end: int) -> None:
-        """Read text that begins and ends outside of code, of which only the last line matters."""
+        """Read text without a mark that opens or closes code, of which only the last line matters."""
         line = text.rfind("\n", start, end) + 1
         is_blank = self._line_is_blank or line > 0
+        self._on_opening_line = self._on_opening_line and not line
         self._line_is_blank = is_blank and not text[line or start : end].strip()
 
     def is_code(self) -> bool:
