@@ -233,6 +233,7 @@ class FastPath:
             return
         # None is the name of a payload that arrived decoded.
         name: str | None = None if is_dict(frame) else _NAMELESS
+        payload: Payload
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, payload = frame.event, frame.payload
         else:

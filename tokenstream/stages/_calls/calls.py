@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
-from tokenstream._basics.request_facts import offered_in
+from tokenstream._basics.request_facts import offered_of
 from tokenstream._basics.text_log import TextLog
 from tokenstream._message_parts import set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -129,6 +129,11 @@ class CallScanner:
         """True if the line before is blank, or there is none."""
         self.found = False
         """True once a call has begun."""
+
+    @property
+    def held(self) -> str:
+        """The end of the text so far that may be the beginning of a call."""
+        return self._held
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
@@ -394,8 +399,7 @@ class ToolTags(SoundStage):
     __slots__ = ("_call", "_calls_seen", "_in_text", "_next_part", "_scanner")
 
     def __init__(self, *dialects: str, tools: Iterable[str | dict[str, Any]] = ()) -> None:
-        each = [{"name": tool} if isinstance(tool, str) else tool for tool in tools]
-        self._scanner = CallScanner(choose_dialects(dialects or True), offered_in({"tools": each}))
+        self._scanner = CallScanner(choose_dialects(dialects or True), offered_of(tools))
         self._call: TextCall | None = None
         """The call that is open; None if there is none."""
         self._calls_seen = self._next_part = 0
