@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -33,18 +34,13 @@ class OfferedTools:
         find: Returns the schema of each tool's arguments by the tool's name; None for an unknown schema.
     """
 
-    __slots__ = ("_find", "_schemas")
-
     def __init__(self, find: Callable[[], Mapping[str, dict[str, Any] | None]]) -> None:
         self._find = find
-        self._schemas: Mapping[str, dict[str, Any] | None] | None = None
 
-    @property
+    @cached_property
     def schemas(self) -> Mapping[str, dict[str, Any] | None]:
         """The schema of each tool's arguments, by the tool's name; None for a schema that is not known."""
-        if self._schemas is None:
-            self._schemas = self._find()
-        return self._schemas
+        return self._find()
 
     def __contains__(self, name: object) -> bool:
         return name in self.schemas
@@ -53,10 +49,7 @@ class OfferedTools:
         return bool(self.schemas)
 
     def find_name(self, name: str) -> str | None:
-        """Return the name of the tool that a model means; None if it is none of these.
-
-        A namespace may stand before it, and behind it one of Harmony's marks, such as `<|channel|>commentary`.
-        """
+        """Return the name of the tool that is meant, perhaps with a namespace or one of Harmony's marks."""
         bare = name.partition("<|")[0]
         names = (name, bare, *[bare.removeprefix(namespace) for namespace in _NAMESPACES])
         return next((each for each in names if each in self.schemas), None)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""
-_NOWHERE = -2
-"""No part, also none that is still to begin (-1)."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
 
@@ -194,7 +192,7 @@ class TaggedText:
         """The call that is open in the text; None if there is none."""
         self.has_parts = False
         """True once any part of the message has received text."""
-        self.passes_to = _NOWHERE
+        self.passes_to: int | None = None
         """The receiving part if a piece without an opening may be returned as it is, and be read later."""
         self.read_ahead: list[SplitPiece] | None = None
         """The pieces of a delta that was read, but has to be decoded all the same; None if there is none."""
@@ -211,7 +209,7 @@ class TaggedText:
         """Let the next text go to a part (-1 for none): reasoning within tags, text, or (None) a call."""
         self.receiver, self.within, self.has_parts = receiver, within, True
         self.written = 0
-        if self.passes_to != _NOWHERE:
+        if self.passes_to is not None:
             self.passes_to = receiver
 
     def note_written(self, count: int) -> None:
@@ -238,7 +236,7 @@ class TaggedText:
             self._count(piece)
             pieces = self.scanner.feed(piece)
             self.held = 0 if pieces else self.held + len(piece)
-        self.passes_to = self.receiver if self.scanner.passes("") else _NOWHERE
+        self.passes_to = self.receiver if self.scanner.passes("") else None
         return pieces
 
     def shorten(self, event: AnyEvent) -> bool:
@@ -251,13 +249,13 @@ class TaggedText:
             event.text = pieces[0][1]
             self.note_written(len(event.text))
             return True
-        self.read_ahead, self.passes_to = pieces, _NOWHERE
+        self.read_ahead, self.passes_to = pieces, None
         return False
 
     def end(self) -> list[SplitPiece]:
         """Return what was held back."""
         self.catch_up()
-        self.passes_to = _NOWHERE
+        self.passes_to = None
         return self.scanner.end()
 
     def catch_up(self) -> None:

@@ -263,11 +263,10 @@ def offered_by(tools: ToolsOption) -> OfferedTools | None:
     if not named and not by_name:
         return None
 
-    def find() -> dict[str, dict[str, Any] | None]:
-        """Return the schemas, which are made only for tools whose calls need them."""
-        return {**named.schemas, **{name: _schema_of(tool) for name, tool in by_name.items()}}
-
-    return OfferedTools(find)
+    # The schemas are made only for tools whose calls need them.
+    return OfferedTools(
+        lambda: {**named.schemas, **{name: _schema_of(tool) for name, tool in by_name.items()}}
+    )
 
 
 def _schema_of(tool: Tool) -> dict[str, Any] | None:

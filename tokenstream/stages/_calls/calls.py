@@ -6,7 +6,7 @@ import re
 from copy import copy
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.call_markup import set_dialect
 from tokenstream._basics.json import is_one_value
@@ -42,31 +42,25 @@ _KEPT = 4
 """The number of characters at either end of a line that tell if what follows is quoted."""
 
 
-class Openings:
-    """The openings of several dialects, to search for.
+class Openings(NamedTuple):
+    """The openings of several dialects."""
 
-    Args:
-        dialects: The dialects.
-    """
-
-    __slots__ = ("bare", "marks", "rows")
-
-    def __init__(self, dialects: tuple[Dialect, ...]) -> None:
-        self.rows: dict[str, list[Dialect]] = {}
-        """The dialects that an opening may be of."""
-        for dialect in dialects:
-            for opening in dialect.openings:
-                self.rows.setdefault(opening, []).append(dialect)
-        self.bare = "".join(self.rows.keys() & BARE)
-        """The openings that count only at the start of a text."""
-        self.marks = TextSearch(self.rows.keys() - BARE)
-        """Searches for all others."""
+    rows: dict[str, list[Dialect]]
+    """The dialects that an opening may be of."""
+    bare: str
+    """The openings that count only at the start of a text."""
+    marks: TextSearch
+    """Searches for all others."""
 
 
 @cache
 def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
     """Return the openings of several dialects; they are made once."""
-    return Openings(dialects)
+    rows: dict[str, list[Dialect]] = {}
+    for dialect in dialects:
+        for opening in dialect.openings:
+            rows.setdefault(opening, []).append(dialect)
+    return Openings(rows, "".join(rows.keys() & BARE), TextSearch(rows.keys() - BARE))
 
 
 class CallScanner:
@@ -145,10 +139,6 @@ class CallScanner:
             or self._openings.marks.begins_in(text)
         )
 
-    def skim(self, text: str) -> None:
-        """Read a piece that the caller returns unchanged (`passes` was True)."""
-        self._note(text)
-
     def feed(self, text: str) -> list[Piece]:
         """Return the decided pieces of the text, and what has happened to calls."""
         if self.passes(text):
@@ -203,11 +193,11 @@ class CallScanner:
         while True:
             found = marks.pattern.search(text, position)
             end = marks.find_unfinished(text, position) if found is None else found.start()
-            self._note(text[noted:end])
+            self.skim(text[noted:end])
             if end == len(text) or self._counts(text[end], is_whole=found is not None):
                 break
             # An opening, or the beginning of one, that is code or quoted.
-            self._note(text[end])
+            self.skim(text[end])
             noted = position = end + 1
         is_first = self._at_start and end == blank
         self._at_start = is_first and end < len(text)
@@ -239,8 +229,8 @@ class CallScanner:
         self._is_quoted = is_quoted
         return not is_quoted
 
-    def _note(self, text: str) -> None:
-        """Read text that is outside of calls."""
+    def skim(self, text: str) -> None:
+        """Read text that is outside of calls, such as a piece that the caller returns unchanged."""
         if text:
             self._code.feed(text)
             self._note_line(text)
@@ -295,7 +285,7 @@ class CallScanner:
         text, self._held = self._held, ""
         released = text[: self._failed_at]
         self._at_start = False
-        self._note(released)
+        self.skim(released)
         out.append(released)
         return text[self._failed_at :]
 

@@ -79,7 +79,12 @@ def search_for_texts(texts: tuple[str, ...]) -> TextSearch:
 
 def end_of_space(text: str, position: int) -> int:
     """Return the position after the white space that begins at a position; the same one if there is none."""
-    match = _SPACE.match(text, position)
+    return end_of_match(_SPACE, text, position)
+
+
+def end_of_match(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Return the end of the pattern's match at `position`; `position` itself if there is no match."""
+    match = pattern.match(text, position)
     return position if match is None else match.end()
 
 
