@@ -368,7 +368,8 @@ class ToolTags(SoundStage):
 
     Servers whose parser is off, or is one for another model, leave the markup of calls in the text. A call
     begins once its name is known, and is handed out once its markup is closed and its arguments are JSON.
-    Markup in code, or behind a quotation mark, is text, and so is a call of a tool that is not known.
+    Markup in code is text, and so is a call of a tool that is not known. If no tools are known, so is markup
+    in a quotation.
 
     Args:
         dialects: Names of the dialects to read, such as "hermes"; without any, all but those that need names.
