@@ -13,11 +13,13 @@ MOST_BLANK = 64
 """The most white space at the start of a text that is held back because a tag or a call may follow."""
 _SPACE = re.compile(r"\s*")
 
-_search_marks = re.compile(r"`+|~+|\n").search
+# The set before the runs lets the engine skip all other characters.
+_search_marks = re.compile(r"[`~\n](?:(?<=`)`*+|(?<=~)~*+|)").search
 # Possessive, so that no text is read twice. A span at the end may go on with another backtick. A tilde would
 # be a second character to stop at, and a set of two takes six times as long.
 _match_plain = re.compile(r"(?:[^`]++|(?>`[^`\n]++`(?=[^`])))*+").match
 _match_fenced = re.compile(r"[^`]*+").match
+_match_span = re.compile(r"(?:[^`\n]++|\n(?![^\S\n]*+(?:\n|\Z)))*+").match
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
@@ -141,14 +143,10 @@ class CodeMarks:
             if tilde < position:
                 found = text.find("~", position)
                 tilde = size if found < 0 else found
-            # Between the lines of its marks, a fence holds plain text.
-            is_plain = not self._opened_by or (self._is_fence and not self._may_close)
-            if is_plain and not self._pending_marks:
-                match = _match_fenced if self._opened_by else _match_plain
-                plain = match(text, position, tilde)
-                if plain is not None:
-                    self._note_plain(text, position, plain.end())
-                    position = plain.end()
+            if self._pending_marks and text[position] != self._pending_mark:
+                self._interpret_marks()
+            if not self._pending_marks:
+                position = self._skip_plain(text, position, tilde)
             marks = _search_marks(text, position)
             end = size if marks is None else marks.start()
             self._take_text(text[position:end])
@@ -160,12 +158,21 @@ class CodeMarks:
                 else:
                     self._take_marks(marks[0])
 
-    def _note_plain(self, text: str, start: int, end: int) -> None:
-        """Read text without a mark that opens or closes code, of which only the last line matters."""
+    def _skip_plain(self, text: str, start: int, tilde: int) -> int:
+        """Read text in which no code begins or ends, of which only the last line matters; return its end."""
+        match = _match_plain
+        if self._opened_by:
+            # The line of a closing fence, and a blank line, are read by themselves.
+            if self._may_close if self._is_fence else self._line_is_blank:
+                return start
+            match = _match_fenced if self._is_fence else _match_span
+        found = match(text, start, tilde)
+        end = start if found is None else found.end()
         line = text.rfind("\n", start, end) + 1
         is_blank = self._line_is_blank or line > 0
         self._on_opening_line = self._on_opening_line and not line
         self._line_is_blank = is_blank and not text[line or start : end].strip()
+        return end
 
     def is_code(self) -> bool:
         """Return True if the next character of the text is in code.
