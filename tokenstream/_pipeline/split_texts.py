@@ -213,13 +213,11 @@ class SplitTexts:
         """Return a callback for the deltas that the fast path reads; None if no callback is needed.
 
         The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls
-        the callback with each. The callback returns False if the payload has to be decoded after all. It
-        also calls `inner`, the callback of the format itself.
+        the callback with each, and this calls `inner`, that of the format. It returns False to decode one.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
-            # Only the text of text parts may contain tags.
-            return inner
+            return inner  # only the text of text parts may contain tags
         receiver, skipped, skip = text.receiver, text.skipped, text.skipped.append
         # Two tests cost less than a search.
         (first, second), rare, passes = text.scanner.firsts, text.scanner.rare_firsts, text.scanner.passes
@@ -236,7 +234,6 @@ class SplitTexts:
                 or second in words
                 or (rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)))
             ) and not (text.passes_to == receiver and passes(words)):
-                # A text that goes to another part by now must be decoded.
                 return text.receiver == receiver and text.shorten(event)
             # The scanner has to know all text, although it leaves this text unchanged.
             skip(words)

@@ -131,7 +131,8 @@ class ShapeEntry:
         """Return True if this entry would make the delta of a payload, which a stage may hold back whole."""
         match: Callable[[Any], str | None] = self.shape.match
         if not events:
-            return name == self.name and match(payload) is not None
+            is_departure = self.format.noted_at == self.format.frames
+            return name == self.name and match(payload) is not None and not is_departure
         event: Any = events[0]
         told = name, event.__class__, event.choice, event.part
         return told == (self.name, self.kind, self.choice, self.part) and text == match(payload) is not None
