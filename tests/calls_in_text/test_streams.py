@@ -285,6 +285,18 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
     assert plain.ending == message.ending
 
 
+@pytest.mark.parametrize("format", testing.all_formats)
+def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
+    """In every format, also where the end of each piece waits for the next one."""
+    script = testing.script().text(*(["if a <", " b[", "i] <", "/i> ", "<"] * 9)).finish("stop")
+    for options in ({"tool_tags": True}, {"tool_tags": True, "reasoning_tags": True}):
+        read = Stream(script.chunks(format), format=format, **options)
+        plain = Stream(script.chunks(format), format=format)
+
+        assert plain.final().text == read.final().text
+        assert {*plain.departures} == {*read.departures}
+
+
 def test_a_tap_and_the_async_stream_take_the_option() -> None:
     """With the tools of the caller."""
     tapped = tap(body(HERMES), tool_tags=True, tools=[look])

@@ -226,15 +226,15 @@ class SplitTexts:
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
             words = event.text
-            if inner is not None and inner(event) is False:
-                return False
             if (
                 text.passes_to != receiver
                 or first in words
                 or second in words
                 or (rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)))
             ) and not (text.passes_to == receiver and passes(words)):
-                return text.receiver == receiver and text.shorten(event)
+                return text.receiver == receiver and text.shorten(event, inner)
+            if inner is not None and inner(event) is False:
+                return False
             # The scanner has to know all text, although it leaves this text unchanged.
             skip(words)
             if len(skipped) >= _MOST_SKIPPED:

@@ -12,7 +12,7 @@ from tokenstream.stages._citations import Cited
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
@@ -239,14 +239,18 @@ class TaggedText:
         self.passes_to = self.receiver if self.scanner.passes("") else None
         return pieces
 
-    def shorten(self, event: AnyEvent) -> bool:
+    def shorten(self, event: AnyEvent, accept: Callable[[Any], bool | None] | None) -> bool:
         """Read the text of a delta from the fast path, and leave it what is decided by now.
 
-        Return False if that is not one text of the receiving part, so that the payload has to be decoded.
+        Return False if that is not one text of the receiving part, or the format does not `accept` the delta:
+        its payload has to be decoded.
         """
         pieces = self.feed(event.text) if self.read_ahead is None else self.read_ahead
-        if len(pieces) == 1 and pieces[0].__class__ is tuple and pieces[0][0] is self.within:
-            event.text = pieces[0][1]
+        piece: Any = pieces[0] if len(pieces) == 1 else None
+        is_one = piece.__class__ is tuple and piece[0] is self.within
+        # The format counts what the server has sent, and a delta only once.
+        if is_one and (accept is None or accept(event) is not False):
+            event.text = piece[1]
             self.note_written(len(event.text))
             return True
         self.read_ahead, self.passes_to = pieces, None
