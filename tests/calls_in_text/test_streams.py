@@ -288,7 +288,7 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
     """In every format, also where the end of each piece waits for the next one."""
-    script = testing.script().text(*(["if a <", " b[", "i] <", "/i> ", "<"] * 9)).finish("stop")
+    script = testing.script().text(*(["a ", "word ", "if a <", " b[", "i] ", "<", "/i> "] * 9)).finish("stop")
     for options in ({"tool_tags": True}, {"tool_tags": True, "reasoning_tags": True}):
         read = Stream(script.chunks(format), format=format, **options)
         plain = Stream(script.chunks(format), format=format)
