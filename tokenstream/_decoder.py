@@ -41,9 +41,9 @@ class Decoder:
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
             sources in its text; they become citations. True for all.
-        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
-            names; None if they are not known. They tell, for example, a piece of a tool's name from another
-            tool.
+        tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
+            functions, types and names; None if they are not known. They tell, for example, a piece of a
+            tool's name from another tool.
 
     Example:
         >>> from tokenstream.events import TextDelta

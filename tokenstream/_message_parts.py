@@ -243,7 +243,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs that lenient reading made in the arguments, each with its name and position."""
+        """The repairs that were made in the arguments, and in the name, each with its name and position."""
         repairs: tuple[Repair, ...] = self.__dict__.get("_repairs", ())
         return repairs
 

@@ -16,6 +16,7 @@ from tests.benchmarks.imports import imports
 from tests.benchmarks.load import load
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
+from tests.benchmarks.markup import markup
 from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
 from tests.benchmarks.short import short
@@ -76,6 +77,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "whole_json": whole_json,
     "beside_json": beside_json,
     "marks": marks,
+    "markup": markup,
     "short": short,
     "sockets": sockets,
     "relay": relay,

@@ -16,6 +16,7 @@ from tests.benchmarks.followers import followers
 from tests.benchmarks.formats import formats, read_by_us
 from tests.benchmarks.markdown import markdown
 from tests.benchmarks.marks import marks
+from tests.benchmarks.markup import markup
 from tests.benchmarks.partial_json import READING_ON, partial_json, readers
 from tests.benchmarks.partial_json import Reader as JSONReader
 from tests.benchmarks.relay import relay
@@ -66,7 +67,7 @@ def loop_of_readers() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
-    [escapes, followers, marks, partial_json, relay, short, sockets, written_drafts, whole_json],
+    [escapes, followers, marks, markup, partial_json, relay, short, sockets, written_drafts, whole_json],
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""

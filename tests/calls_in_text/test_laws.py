@@ -153,23 +153,55 @@ def test_all_dialects_may_be_read_at_once(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", WRITERS)
-def test_markup_in_code_and_in_quotations_is_text(written: str) -> None:
-    """A text about the markup comes out as it was, within the piece in which it arrived."""
+def test_markup_in_code_is_text(written: str) -> None:
+    """In a fence or a code span, it comes out as it was, within the piece in which it arrived."""
     dialect, write = WRITERS[written]
     markup = write([make_call(random.Random(written))])
-    lines = markup.replace("\n", "\n> ").replace("```", "''")
-    texts = [
-        f"So:\n~~~~xml\n{markup}\n~~~~\nYes.",
-        f"So: `` {markup.replace(chr(10), ' ').replace('``', '')} ``!",
-        f'He wrote "{markup}".',
-        f"As he said:\n> {lines}\n\nYes.",
-        "So:\n\n    " + markup.replace("\n", "\n    ") + "\n\nYes.",
-    ]
-    for text in texts[:4] if dialect == "gemma" else texts:
+    span = markup.replace("\n", " ").replace("``", "")
+    for text in (f"So:\n~~~~xml\n{markup}\n~~~~\nYes.", f"So: `` {span} ``!"):
         for pieces in ([text], list(text), cuts(text, range(0, len(text), 7))):
             events = read(pieces, dialect)
             assert text == text_of(events)
             assert not begun_in(events)
+
+
+_QUOTED = (
+    'He wrote "',
+    "'",
+    "So: (“",
+    "Er schrieb „",
+    "il dit «",
+    "x='''",
+    "As he said:\n> a ",
+    "So:\n\n    ",
+)
+"""Texts behind which a call is quoted."""
+_LAST_WORDS = (
+    "See `run.c`",
+    'I open "b.md"',
+    "the cats'",
+    "'x'",
+    "“Emma”",
+    "1. `p`\n2. `q`",
+    'As f("b")',
+    "*'a'*",
+)
+"""Texts that end with a mark that quotes nothing behind it."""
+
+
+@pytest.mark.parametrize("written", [each for each in WRITERS if WRITERS[each][0] not in BARE | {"gemma"}])
+def test_only_a_mark_that_opens_quotes_and_only_without_known_tools(written: str) -> None:
+    """A known name tells a call from its quotation, and a name that is not known is never a call."""
+    dialect, write = WRITERS[written]
+    call = make_call(random.Random(written))
+    # A paragraph that begins with a quoted opening is quoted as a whole.
+    markup = write([call, call]).replace("\n\n", "\n")
+    for before in (*_QUOTED, *_LAST_WORDS):
+        text = before + markup
+        for pieces in ([text], list(text), cuts(text, range(0, len(text), 7))):
+            assert [] == begun_in(read(pieces, dialect, tools=["other"]))
+            assert [call, call] == calls_of(read(pieces, dialect))
+            assert [call.name] * 2 * (before in _LAST_WORDS) == begun_in(read(pieces, dialect, tools=()))
 
 
 @pytest.mark.parametrize("written", WRITERS)

@@ -12,6 +12,7 @@ import pytest
 from tests.calls_in_text.support import BARE, NAMES, WRITERS, make_call
 from tests.support.chunkings import bytewise, several
 from tests.support.reading import aread, read
+from tests.support.text_stages import work
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import (
     AsyncStream,
@@ -108,14 +109,54 @@ def test_every_chunking_gives_the_same_in_both_colours() -> None:
 
 
 def test_parameters_get_the_types_of_the_schema() -> None:
-    """The tools are those of the option, else every value is a string."""
-    known = Stream(body(FUNCTION), tool_tags="qwen", tools=Tools(look)).final()
+    """The tools are those of the option, also as in a request to any API; else every value is a string."""
+    table = Tools(look)
+    lists = (table.to_openai_chat, table.to_openai_responses, table.to_anthropic, table.to_gemini)
+    for tools in (table, *[to_list() for to_list in (*lists, table.to_bedrock)]):
+        known = Stream(body(FUNCTION), tool_tags="qwen", tools=tools).final()
+        assert [{"n": 3, "at": "3"}] == [call.arguments for call in known.tool_calls]
     unknown = Stream(body(FUNCTION), tool_tags="qwen").final()
 
-    assert [{"n": 3, "at": "3"}] == [call.arguments for call in known.tool_calls]
     assert [{"n": "3", "at": "3"}] == [call.arguments for call in unknown.tool_calls]
     with Stream(body(FUNCTION), tool_tags=True, tools=[look]) as stream:
         assert ["33"] == [call.run() for call in stream.validated_calls(look)]
+
+
+_FORMS = ["look", "functions.look", "default_api.look", "look<|channel|>commentary", "functions.look<|end|>"]
+
+
+@pytest.mark.parametrize("name", _FORMS)
+@pytest.mark.parametrize("is_in_text", [True, False])
+def test_a_name_with_a_namespace_or_a_channel_is_the_known_tool(name: str, is_in_text: bool) -> None:
+    """With a repair, in the text and from the API; one that is known itself, or where none is, stays."""
+    call = chat_call(0, '{"at": "x"}', id="c", name=name)
+    sent = body(HERMES.replace("look", name)) if is_in_text else [chat(call), chat({}, "tool_calls"), DONE]
+    for tools, found in [(["look"], "look"), (["look", name], name), (["now"], name), (None, name)]:
+        message = Stream(sent, tool_tags=True, tools=tools).final()
+
+        assert [found] * (not is_in_text or tools != ["now"]) == [each.name for each in message.tool_calls]
+        for each in message.tool_calls:
+            assert ["tool_name"] * (found != name) == [repair.name for repair in each.repairs]
+
+
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [
+        ("plain words, `or` so ", 1.3),
+        ("for (i = 0; i < n && a[i] <= b; i++)\n", 2),
+        ("<li><a>x</a></li>\n", 4),
+    ],
+)
+def test_what_begins_no_opening_costs_little(unit: str, most: float) -> None:
+    """In calls of functions, beside a stream without the option: nearly no payload has to be decoded."""
+    sent = body(unit * 100, size=4)
+    costs: list[int] = []
+    for options in ({}, {"tool_tags": True}):
+        # What is made once, for all streams, is left out.
+        Stream(sent, **options).final()
+        costs.append(work(lambda: Decoder("openai-chat", **options), sent))  # noqa: B023 - called at once
+
+    assert costs[1] <= most * costs[0]
 
 
 def test_bare_dialects_need_their_name_and_known_tools() -> None:
@@ -242,6 +283,18 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
     assert "So: Yes." == message.text
     assert [("look", {"at": "x"})] == [(call.name, call.arguments) for call in message.tool_calls]
     assert plain.ending == message.ending
+
+
+@pytest.mark.parametrize("format", testing.all_formats)
+def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
+    """In every format, also where the end of each piece waits for the next one."""
+    script = testing.script().text(*(["a ", "word ", "if a <", " b[", "i] ", "<", "/i> "] * 9)).finish("stop")
+    for options in ({"tool_tags": True}, {"tool_tags": True, "reasoning_tags": True}):
+        read = Stream(script.chunks(format), format=format, **options)
+        plain = Stream(script.chunks(format), format=format)
+
+        assert plain.final().text == read.final().text
+        assert {*plain.departures} == {*read.departures}
 
 
 def test_a_tap_and_the_async_stream_take_the_option() -> None:

@@ -9,9 +9,10 @@ from tests.partial_json.lenient_texts import ended
 from tests.project import ROOT
 from tests.support.tables import in_one_test
 from tokenstream import ToolCall
+from tokenstream.events import ToolCallDone
 from tokenstream.partial_json import Repair
 from tokenstream.partial_json._repairs import REPAIRS
-from tokenstream.stages import ValidatedCalls
+from tokenstream.stages import ToolTags, ValidatedCalls
 
 _PAGE = (ROOT / "docs" / "guides" / "partial-json.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| .+ \| (`{1,4}) ?(.+?) ?\2 \| `(.+)` \|$", re.MULTILINE)
@@ -35,6 +36,13 @@ def test_an_example_takes_its_repair(name: str, example: str, value: str) -> Non
         call = ToolCall(id="c", name="mix", arguments_text=example, complete=True)
         [checked] = ValidatedCalls(mix, lenient=True).feed(call)
         assert ([name], value) == ([repair.name for repair in checked.repairs], repr(checked.arguments))
+        return
+    if name == "tool_name":
+        tags = ToolTags(tools=[value.strip("'")])
+        [done] = [
+            each for each in tags.feed(f"<tool_call>{example}</tool_call>") if isinstance(each, ToolCallDone)
+        ]
+        assert ([name], value) == ([repair.name for repair in done.call.repairs], repr(done.call.name))
         return
     options: dict[str, Any] = {"document": "last"} if name == "other_document" else {}
     parser = ended(example.replace("⏎", "\n"), **options)

@@ -116,15 +116,15 @@ def word_borders(text: str) -> set[int]:
     return {match.start() for match in regex.finditer(r"\b", text, flags=regex.WORD | regex.V1)}
 
 
-def work(make: Callable[[], Any], text: str, size: int) -> int:
-    """Return the number of calls that reading a text takes; a clock would measure the machine."""
+def work(make: Callable[[], Any], text: Any, size: int = 1) -> int:
+    """Return the number of calls that reading a text, or pieces, takes; a clock would measure the machine."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
         nonlocal calls
         calls += event in {"call", "c_call"}
 
-    stage, pieces = make(), pieces_of(text, size)
+    stage, pieces = make(), pieces_of(text, size) if isinstance(text, str) else text
     before = sys.getprofile()
     sys.setprofile(count)
     try:

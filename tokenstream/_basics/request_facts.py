@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -10,7 +11,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _LISTS = ("tools", "functions", "functionDeclarations", "function_declarations")
 """Keys of a request, or of an entry of such a list, whose value is a list of tools."""
@@ -22,6 +23,8 @@ _BODIES = ("function", "toolSpec", "custom")
 """Keys of an entry whose value has the tool's name and schema."""
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
 """Keys of a tool whose value is the schema of its arguments."""
+_NAMESPACES = ("functions.", "default_api.")
+"""Texts that models write before the names of tools."""
 
 
 class OfferedTools:
@@ -31,18 +34,13 @@ class OfferedTools:
         find: Returns the schema of each tool's arguments by the tool's name; None for an unknown schema.
     """
 
-    __slots__ = ("_find", "_schemas")
-
     def __init__(self, find: Callable[[], Mapping[str, dict[str, Any] | None]]) -> None:
         self._find = find
-        self._schemas: Mapping[str, dict[str, Any] | None] | None = None
 
-    @property
+    @cached_property
     def schemas(self) -> Mapping[str, dict[str, Any] | None]:
         """The schema of each tool's arguments, by the tool's name; None for a schema that is not known."""
-        if self._schemas is None:
-            self._schemas = self._find()
-        return self._schemas
+        return self._find()
 
     def __contains__(self, name: object) -> bool:
         return name in self.schemas
@@ -50,9 +48,21 @@ class OfferedTools:
     def __bool__(self) -> bool:
         return bool(self.schemas)
 
+    def find_name(self, name: str) -> str | None:
+        """Return the name of the tool that is meant, perhaps with a namespace or one of Harmony's marks."""
+        bare = name.partition("<|")[0]
+        names = (name, bare, *[bare.removeprefix(namespace) for namespace in _NAMESPACES])
+        return next((each for each in names if each in self.schemas), None)
+
     def may_continue(self, name: str) -> bool:
         """Return True if the name of a tool begins with `name`, and is longer."""
         return any(other.startswith(name) and other != name for other in self.schemas)
+
+
+def offered_of(tools: Iterable[str | dict[str, Any]]) -> OfferedTools:
+    """Return tools that are given by their names, or as in the JSON of a request to any API."""
+    entries = [{"name": tool} if isinstance(tool, str) else tool for tool in tools]
+    return OfferedTools(lambda: dict(_find_tools({"tools": entries}, depth=0)))
 
 
 def offered_in(asked: object) -> OfferedTools | None:

@@ -213,26 +213,28 @@ class SplitTexts:
         """Return a callback for the deltas that the fast path reads; None if no callback is needed.
 
         The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls
-        the callback with each. The callback returns False if the payload has to be decoded after all. It
-        also calls `inner`, the callback of the format itself.
+        the callback with each, and this calls `inner`, that of the format. It returns False to decode one.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
-            # Only the text of text parts may contain tags.
-            return inner
+            return inner  # only the text of text parts may contain tags
         receiver, skipped, skip = text.receiver, text.skipped, text.skipped.append
         # Three tests cost less than a search.
-        (first, second, third), rare = text.scanner.firsts, text.scanner.rare_firsts
+        (first, second, third), passes = text.scanner.firsts, text.scanner.passes
+        rare = text.scanner.rare_firsts
         ascii_passes = rare is not None and not any(map(str.isascii, rare))
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
             words = event.text
-            # A text that may contain a tag, or goes to another part by now, must be decoded.
-            if text.passes_to != receiver or first in words or second in words or third in words:
-                return False
-            if rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)):
-                return False
+            if (
+                text.passes_to != receiver
+                or first in words
+                or second in words
+                or third in words
+                or (rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)))
+            ) and not (text.passes_to == receiver and passes(words)):
+                return text.receiver == receiver and text.shorten(event, inner)
             if inner is not None and inner(event) is False:
                 return False
             # The scanner has to know all text, although it leaves this text unchanged.

@@ -12,8 +12,9 @@ from tokenstream.stages._citations import Cited
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.message import TextPart
     from tokenstream.stages._calls.calls import TextCall
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""
-_NOWHERE = -2
-"""No part, also none that is still to begin (-1)."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
 
@@ -172,6 +171,7 @@ class TaggedText:
         "length",
         "part",
         "passes_to",
+        "read_ahead",
         "receiver",
         "scanner",
         "skipped",
@@ -192,8 +192,10 @@ class TaggedText:
         """The call that is open in the text; None if there is none."""
         self.has_parts = False
         """True once any part of the message has received text."""
-        self.passes_to = _NOWHERE
+        self.passes_to: int | None = None
         """The receiving part if a piece without an opening may be returned as it is, and be read later."""
+        self.read_ahead: list[SplitPiece] | None = None
+        """The pieces of a delta that was read, but has to be decoded all the same; None if there is none."""
         self.skipped: list[str] = []
         """The last pieces, which were returned as they are, and not read yet: few long texts cost less."""
         self.held = 0
@@ -207,7 +209,7 @@ class TaggedText:
         """Let the next text go to a part (-1 for none): reasoning within tags, text, or (None) a call."""
         self.receiver, self.within, self.has_parts = receiver, within, True
         self.written = 0
-        if self.passes_to != _NOWHERE:
+        if self.passes_to is not None:
             self.passes_to = receiver
 
     def note_written(self, count: int) -> None:
@@ -227,17 +229,37 @@ class TaggedText:
 
     def feed(self, piece: str) -> list[SplitPiece]:
         """Read a piece of this text, as the format reported it; return what is decided."""
-        self.catch_up()
-        self._count(piece)
-        pieces = self.scanner.feed(piece)
-        self.held = 0 if pieces else self.held + len(piece)
-        self.passes_to = self.receiver if self.scanner.passes("") else _NOWHERE
+        if self.read_ahead is not None:
+            pieces, self.read_ahead = self.read_ahead, None
+        else:
+            self.catch_up()
+            self._count(piece)
+            pieces = self.scanner.feed(piece)
+            self.held = 0 if pieces else self.held + len(piece)
+        self.passes_to = self.receiver if self.scanner.passes("") else None
         return pieces
+
+    def shorten(self, event: AnyEvent, accept: Callable[[Any], bool | None] | None) -> bool:
+        """Read the text of a delta from the fast path, and leave it what is decided by now.
+
+        Return False if that is not one text of the receiving part, or the format does not `accept` the delta:
+        its payload has to be decoded.
+        """
+        pieces = self.feed(event.text) if self.read_ahead is None else self.read_ahead
+        piece: Any = pieces[0] if len(pieces) == 1 else None
+        is_one = piece.__class__ is tuple and piece[0] is self.within
+        # The format counts what the server has sent, and a delta only once.
+        if is_one and (accept is None or accept(event) is not False):
+            event.text = piece[1]
+            self.note_written(len(event.text))
+            return True
+        self.read_ahead, self.passes_to = pieces, None
+        return False
 
     def end(self) -> list[SplitPiece]:
         """Return what was held back."""
         self.catch_up()
-        self.passes_to = _NOWHERE
+        self.passes_to = None
         return self.scanner.end()
 
     def catch_up(self) -> None:

@@ -43,6 +43,7 @@ RepairName: TypeAlias = Literal[
     "single_quotes",
     "smart_quotes",
     "string_prefix",
+    "tool_name",
     "trailing_comma",
     "trailing_text",
     "tuple",

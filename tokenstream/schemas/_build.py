@@ -12,7 +12,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from tokenstream._basics.request_facts import OfferedTools
+from tokenstream._basics.request_facts import OfferedTools, offered_of
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import refuse_struct
 from tokenstream.schemas._rules import SchemaRefused, definition_name
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.signature import Signature
 
-    ToolsOption: TypeAlias = "ToolTable | Iterable[str | Callable[..., Any] | type[Any] | ToolTable] | None"
-    """The option `tools=`: `Tools`, or a list of functions, types and names."""
+    NamedTool: TypeAlias = "str | dict[str, Any] | Callable[..., Any] | type[Any] | ToolTable"
+    ToolsOption: TypeAlias = "ToolTable | Iterable[NamedTool] | None"
+    """The option `tools=`: `Tools`, a request's list of tools, or a list of functions, types and names."""
 
 _begins_section: Any = re.compile(
     r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
@@ -244,30 +245,28 @@ def offered_by(tools: ToolsOption) -> OfferedTools | None:
     """Return the names and schemas of the tools that a caller names; None if there are none.
 
     Example:
-        >>> tools = offered_by(["now", "get_weather"])
-        >>> "now" in tools, "no" in tools
-        (True, False)
+        >>> tools = offered_by(["now", {"type": "function", "function": {"name": "get_weather"}}])
+        >>> "now" in tools, "get_weather" in tools, "no" in tools
+        (True, True, False)
     """
     if tools is None:
         return None
-    if isinstance(tools, str) or not isinstance(tools, ToolTable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
+    if isinstance(tools, str | dict) or not isinstance(tools, ToolTable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
         raise MisuseError(
-            f"tools= takes Tools(…) or a list of functions, types and names, not {type(tools).__qualname__}: "
-            "put it into a list, as in tools=[get_weather]"
+            "tools= takes Tools(…), a request's list of tools, or a list of functions, types and names, not "
+            f"{type(tools).__qualname__}: put it into a list, as in tools=[get_weather]"
         )
     each: list[Any] = [tools] if isinstance(tools, ToolTable) else [*tools]
-    names = [tool for tool in each if isinstance(tool, str)]
-    others = [tool for tool in each if not isinstance(tool, str)]
+    named = offered_of([tool for tool in each if isinstance(tool, str | dict)])
+    others = [tool for tool in each if not isinstance(tool, str | dict)]
     by_name: dict[str, Tool] = gather(others, {}) if others else {}
-    if not names and not by_name:
+    if not named and not by_name:
         return None
-    schemas: dict[str, dict[str, Any] | None] = dict.fromkeys(names)
 
-    def find() -> dict[str, dict[str, Any] | None]:
-        """Return the schemas, which are made only for tools whose calls need them."""
-        return schemas | {name: _schema_of(tool) for name, tool in by_name.items()}
-
-    return OfferedTools(find)
+    # The schemas are made only for tools whose calls need them.
+    return OfferedTools(
+        lambda: {**named.schemas, **{name: _schema_of(tool) for name, tool in by_name.items()}}
+    )
 
 
 def _schema_of(tool: Tool) -> dict[str, Any] | None:

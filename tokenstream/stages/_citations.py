@@ -183,17 +183,7 @@ class MarkerScanner:
         sources: The known sources, for markers that number them from 1; it may grow.
     """
 
-    __slots__ = (
-        "_code",
-        "_held",
-        "_line",
-        "_markers",
-        "_open",
-        "_search",
-        "_sources",
-        "_width",
-        "removed",
-    )
+    __slots__ = ("_code", "_held", "_line", "_markers", "_open", "_search", "_sources", "_width", "removed")
 
     def __init__(self, markers: tuple[Marker, ...], sources: Sequence[Citation]) -> None:
         self._markers = {marker.name: marker for marker in markers}

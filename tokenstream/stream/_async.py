@@ -66,9 +66,9 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             for the same, if the request offers tools and the API itself sends no call.
         citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
             sources in its text; they become citations. True for all.
-        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
-            names; None if they are not known. They tell, for example, a piece of a tool's name from another
-            tool.
+        tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
+            functions, types and names; None if they are not known. They tell, for example, a piece of a
+            tool's name from another tool.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 

@@ -232,24 +232,24 @@ class FastPath:
             self._deltas_to_wait -= 1
             return
         text = self._find_text(frame, events)
-        if text is None:
+        if text is None and (events or not self.entries):
             self.clear()
             if events and self._fast.changing and self._last_values is None and is_dict(events[-1].raw):
                 # Keep the values of the first payload: the next one shows which of them change.
                 self._find_changing(events[-1].raw)
             return
-        event: Any = events[0]
         # None is the name of a payload that arrived decoded.
-        name = None if is_dict(frame) else _NAMELESS
+        name: str | None = None if is_dict(frame) else _NAMELESS
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, frame = frame.event, frame.payload
-        if self.entries and any(entry.is_same(name, frame, event, text) for entry in self.entries):
-            # The payload fits an entry, but is too long for it, or the format asked to decode it.
+        if self.entries and any(entry.is_same(name, frame, events, text) for entry in self.entries):
+            # The payload fits an entry, but is too long for it, or was to be decoded.
             return
-        if not self._fast.turns:
+        if text is None or not self._fast.turns:
             # Without turns of choices, a delta may depend on the one before: only the newest entry is valid.
             self.clear()
-        shape = self._find_shape(frame, event.raw, text)
+        event: Any = events[0] if events else None
+        shape = None if text is None else self._find_shape(frame, event.raw, text)
         if shape is None:
             return
         format: Format = self._format()

@@ -104,6 +104,7 @@ class OpenCall(OpenPart):
         "has_id",
         "id",
         "is_doubtful",
+        "is_renamed",
         "may_repeat",
         "name",
         "number",
@@ -121,6 +122,7 @@ class OpenCall(OpenPart):
         *,
         id: str,
         name: str,
+        is_renamed: bool = False,
         type: str,  # noqa: A002 - the field's name
         provider_data: dict[str, Any] | None,
         number: object = None,
@@ -143,6 +145,8 @@ class OpenCall(OpenPart):
         """
         # The call's data.
         self.name = name
+        self.is_renamed = is_renamed
+        """True if the server has sent the name of a tool in another form."""
         self.type = type
         self.provider_data = provider_data
         # The arguments.
@@ -232,7 +236,7 @@ class OpenCall(OpenPart):
 
     def as_content(self, text: str, *, complete: bool) -> ToolCall:
         """Return the call in the form in which the message has it once the call has ended."""
-        return ToolCall(
+        call = ToolCall(
             id=self.id,
             name=self.name,
             arguments_text=text,
@@ -240,6 +244,13 @@ class OpenCall(OpenPart):
             type=self.type,
             provider_data=self.provider_data,
         )
+        if self.is_renamed:
+            # Imported late: hardly any call needs it.
+            from tokenstream._message_parts import set_repairs
+            from tokenstream.partial_json._repairs import Repair
+
+            set_repairs(call, (Repair("tool_name", 0),))
+        return call
 
 
 class OpenChoice:

@@ -258,12 +258,14 @@ class Parts(EndedCalls):
                 mend_surrogates(name),
                 mend_surrogates(provider_data),
             )
+        meant = (self.offered and self.offered.find_name(name)) or name
         call = OpenCall(
             choice,
             # A temporary, negative index: the call gets its index in the message when it is reported.
             ~self.calls_seen,
             id=id or self.new_id(choice),
-            name=name,
+            name=meant,
+            is_renamed=meant != name,
             type=type,
             provider_data=provider_data,
             number=number,
@@ -277,7 +279,7 @@ class Parts(EndedCalls):
         call.may_repeat = [
             finished
             for wire_index, finished in state.handed_out.get(call.sent_id, ())
-            if (wire_index, finished.name, finished.type) == (number, name, type)
+            if (wire_index, finished.name, finished.type) == (number, meant, type)
         ]
         if not call.may_repeat:
             self.report_call(call)

@@ -117,16 +117,7 @@ class QuoteJudge:
         before: The last characters of the string.
     """
 
-    __slots__ = (
-        "_before",
-        "_context",
-        "_in_quotation",
-        "_is_clean",
-        "_kind",
-        "_on_line",
-        "_peek",
-        "_start",
-    )
+    __slots__ = ("_before", "_context", "_in_quotation", "_is_clean", "_kind", "_on_line", "_peek", "_start")
 
     def __init__(
         self,

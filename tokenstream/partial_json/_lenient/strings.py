@@ -43,14 +43,7 @@ class QuotedString(EscapeReader):
         repair_log: Receives the repairs.
     """
 
-    __slots__ = (
-        "_has_lines",
-        "_in_quotation",
-        "is_clean",
-        "is_closed",
-        "needs_more",
-        "unsure_at",
-    )
+    __slots__ = ("_has_lines", "_in_quotation", "is_clean", "is_closed", "needs_more", "unsure_at")
 
     def __init__(self, kind: QuoteKind, repair_log: RepairLog) -> None:
         # Not `super()`, which takes longer: this runs for most strings.

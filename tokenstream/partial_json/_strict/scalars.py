@@ -64,16 +64,7 @@ class ScalarReader:
         document: Receives the values.
     """
 
-    __slots__ = (
-        "base",
-        "cut_key",
-        "document",
-        "incomplete",
-        "literal",
-        "number_at",
-        "progress",
-        "state",
-    )
+    __slots__ = ("base", "cut_key", "document", "incomplete", "literal", "number_at", "progress", "state")
 
     number_at: int
     """Offset of the current number."""

@@ -6,10 +6,10 @@ import re
 from copy import copy
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.json import is_one_value
-from tokenstream._basics.request_facts import offered_in
+from tokenstream._basics.request_facts import offered_of
 from tokenstream._basics.text_log import TextLog
 from tokenstream._message_parts import set_dialect, set_repairs
 from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
@@ -34,48 +34,40 @@ if TYPE_CHECKING:
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
 _BLOCK = 1024
 """The most characters that are read at once, because the text behind each opening is copied."""
-_QUOTES = frozenset("`\"'\u201c\u2018\xab\u201e")
-"""Characters behind which an opening is quoted."""
-_INDENT = 4
-"""The number of columns from which a line is code in Markdown, if the line before it is blank."""
+_search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{<=:])["'`]+)\Z""").search
+"""Finds the beginning of a quotation in a line; a straight mark behind a word ends one."""
+_match_indent = re.compile(r"\t| {4}").match
+_KEPT = 4
+"""The number of characters at either end of a line that tell if what follows is quoted."""
 
 
-class Openings:
-    """The openings of several dialects, to search for.
+class Openings(NamedTuple):
+    """The openings of several dialects."""
 
-    Args:
-        dialects: The dialects.
-        has_tags: True if tags of reasoning are looked for, too.
-    """
-
-    __slots__ = ("bare", "firsts", "marks", "rows")
-
-    def __init__(self, dialects: tuple[Dialect, ...], *, has_tags: bool) -> None:
-        self.rows: dict[str, list[Dialect]] = {}
-        """The dialects that an opening may be of."""
-        for dialect in dialects:
-            for opening in dialect.openings:
-                self.rows.setdefault(opening, []).append(dialect)
-        self.bare = "".join(self.rows.keys() & BARE)
-        """The openings that count only at the start of a text."""
-        self.marks = TextSearch(self.rows.keys() - BARE)
-        """Searches for all others."""
-        self.firsts = self.marks.firsts | set("<" * has_tags)
-        """Characters of which a text with an opening elsewhere, or a tag, has one."""
+    rows: dict[str, list[Dialect]]
+    """The dialects that an opening may be of."""
+    bare: str
+    """The openings that count only at the start of a text."""
+    marks: TextSearch
+    """Searches for all others."""
 
 
 @cache
-def openings_of(dialects: tuple[Dialect, ...], *, has_tags: bool) -> Openings:
+def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
     """Return the openings of several dialects; they are made once."""
-    return Openings(dialects, has_tags=has_tags)
+    rows: dict[str, list[Dialect]] = {}
+    for dialect in dialects:
+        for opening in dialect.openings:
+            rows.setdefault(opening, []).append(dialect)
+    return Openings(rows, "".join(rows.keys() & BARE), TextSearch(rows.keys() - BARE))
 
 
 class CallScanner:
     """Splits a text into the text outside of calls, and what happens to the calls.
 
-    An opening counts unless it is in code, or quoted: behind a quotation mark, with all that follows in its
-    paragraph, in a line of a quotation, or in an indented block. White space behind a call is dropped, and so
-    is white space between the start of the text and a call.
+    An opening counts unless it is in code. If the tools are not known, nor does one that is quoted: behind a
+    mark that opens a quotation, with all that follows in its paragraph, in a line of a quotation, or in an
+    indented block. White space behind a call is dropped, as it is between the start of the text and a call.
 
     Args:
         dialects: The dialects to read.
@@ -107,9 +99,9 @@ class CallScanner:
         reasoning: TagScanner | None = None,
     ) -> None:
         self._reasoning = reasoning
-        self._openings = openings_of(dialects, has_tags=reasoning is not None)
-        self.firsts = self._openings.firsts
-        """Characters of which a text with an opening, or a tag of reasoning, has one."""
+        self._openings = openings_of(dialects)
+        self.firsts = self._openings.marks.firsts
+        """Characters of which a text with an opening has one."""
         self._tools = tools
         self._code = CodeMarks()
         self._held = ""
@@ -125,7 +117,7 @@ class CallScanner:
         self._drops_space = False
         """True behind a call: white space is dropped."""
         self._line = ""
-        """The first characters of the line, and the last one."""
+        """The first characters of the line, and the last ones."""
         self._was_blank = True
         """True if the line before is blank, or there is none."""
         self.found = False
@@ -143,12 +135,8 @@ class CallScanner:
             or self._readings
             or self._at_start
             or self._drops_space
-            or not self.firsts.isdisjoint(text)
+            or self._openings.marks.begins_in(text)
         )
-
-    def skim(self, text: str) -> None:
-        """Read a piece that the caller returns unchanged (`passes` was True)."""
-        self._note(text)
 
     def feed(self, text: str) -> list[Piece]:
         """Return the decided pieces of the text, and what has happened to calls."""
@@ -204,11 +192,11 @@ class CallScanner:
         while True:
             found = marks.pattern.search(text, position)
             end = marks.find_unfinished(text, position) if found is None else found.start()
-            self._note(text[noted:end])
+            self.skim(text[noted:end])
             if end == len(text) or self._counts(text[end], is_whole=found is not None):
                 break
             # An opening, or the beginning of one, that is code or quoted.
-            self._note(text[end])
+            self.skim(text[end])
             noted = position = end + 1
         is_first = self._at_start and end == blank
         self._at_start = is_first and end < len(text)
@@ -228,21 +216,20 @@ class CallScanner:
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
         if (first == "`" and line.strip()) or self._code.is_code():
             return False
-        if not is_whole:
-            # Quotations are decided for whole openings, at any cut.
+        if not is_whole or self._tools:
+            # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
         is_quoted = (
             self._is_quoted
-            or (line != "" and line[-1] in _QUOTES)
-            or line.lstrip().startswith(">")
-            or (self._was_blank and _is_indented(line))
+            or _search_quote(line) is not None
+            or (self._was_blank and _match_indent(line) is not None)
         )
         # Text behind a quoted opening belongs to the quotation, too.
         self._is_quoted = is_quoted
         return not is_quoted
 
-    def _note(self, text: str) -> None:
-        """Read text that is outside of calls."""
+    def skim(self, text: str) -> None:
+        """Read text that is outside of calls, such as a piece that the caller returns unchanged."""
         if text:
             self._code.feed(text)
             self._note_line(text)
@@ -258,7 +245,7 @@ class CallScanner:
             self._is_quoted = self._is_quoted and _BLANK_LINE.search(self._line + text) is None
         else:
             line = self._line + text
-        self._line = line[:_INDENT] + line[-1] if len(line) > _INDENT else line
+        self._line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
 
     # -- calls -------------------------------------------------------------------
 
@@ -297,7 +284,7 @@ class CallScanner:
         text, self._held = self._held, ""
         released = text[: self._failed_at]
         self._at_start = False
-        self._note(released)
+        self.skim(released)
         out.append(released)
         return text[self._failed_at :]
 
@@ -323,6 +310,8 @@ def find_first_call(
 
 def _join(pieces: list[Piece]) -> list[Piece]:
     """Return pieces with neighbours of the same kind joined."""
+    if len(pieces) == 1:
+        return pieces
     joined: list[Piece] = []
     for kind, run in groupby(pieces, type):
         if kind is str:
@@ -332,11 +321,6 @@ def _join(pieces: list[Piece]) -> list[Piece]:
         else:
             joined += run
     return joined
-
-
-def _is_indented(line: str) -> bool:
-    """Return True if a line begins with as much white space as a block of code in Markdown."""
-    return line[:1] == "\t" or line[:_INDENT] == " " * _INDENT
 
 
 class TextCall:
@@ -394,7 +378,8 @@ class ToolTags(SoundStage):
 
     Servers whose parser is off, or is one for another model, leave the markup of calls in the text. A call
     begins once its name is known, and is handed out once its markup is closed and its arguments are JSON.
-    Markup in code, or behind a quotation mark, is text, and so is a call of a tool that is not known.
+    Markup in code is text, and so is a call of a tool that is not known. If no tools are known, so is markup
+    in a quotation.
 
     Args:
         dialects: Names of the dialects to read, such as "hermes"; without any, all but those that need names.
@@ -415,8 +400,7 @@ class ToolTags(SoundStage):
     __slots__ = ("_call", "_calls_seen", "_in_text", "_next_part", "_scanner")
 
     def __init__(self, *dialects: str, tools: Iterable[str | dict[str, Any]] = ()) -> None:
-        each = [{"name": tool} if isinstance(tool, str) else tool for tool in tools]
-        self._scanner = CallScanner(choose_dialects(dialects or True), offered_in({"tools": each}))
+        self._scanner = CallScanner(choose_dialects(dialects or True), offered_of(tools))
         self._call: TextCall | None = None
         """The call that is open; None if there is none."""
         self._calls_seen = self._next_part = 0

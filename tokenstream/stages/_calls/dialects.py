@@ -52,6 +52,8 @@ class Dialect(NamedTuple):
     """Texts of which each ends all calls that one opening has begun; none if there is no such text."""
     elements: Elements = Elements("", "", "", "")
     """The markup of a parameter."""
+    namespace: str = ""
+    """The text before the name of each tool that belongs to the markup."""
     named_only: bool = False
     """True if the dialect is read only if it was asked for by its name, and only for known tools."""
 
@@ -143,6 +145,7 @@ DIALECTS: tuple[Dialect, ...] = (
         between=r"(?::\d+)?\s*",
         ends=("<|tool_call_end|>",),
         closes=("<|tool_calls_section_end|>",),
+        namespace="functions.",
     ),
     # Kimi K3: `kimi_k3_tool_parser`.
     Dialect(
@@ -184,6 +187,7 @@ DIALECTS: tuple[Dialect, ...] = (
         after="<|message|>",
         between=r"(?:\s|<\|channel\|>|<\|constrain\|>|commentary|analysis|json|code)*",
         ends=("<|call|>", "<|end|>"),
+        namespace="functions.",
     ),
     # MiniMax M2: `minimax_m2`; dots: `dots_tool_parser`.
     _invokes("minimax", "", "minimax:tool_call", bare=False),

@@ -28,8 +28,6 @@ LONGEST_KEY = 256
 _NAME = re.compile(r"[^\W\d][\w.-]*")
 _SCALAR = re.compile(r"[^\s,\]}]*")
 _OUTSIDE = re.compile(r'["{}\[\]<`]')
-_PREFIXES = ("functions.", "default_api.")
-"""Namespaces that models write before the names of tools."""
 
 
 class CallBegun(NamedTuple):
@@ -215,14 +213,13 @@ class MarkupReader:
         self.out.append(CallBegun(self.name, self.dialect.name))
 
     def find_name(self, name: str) -> str:
-        """Return the name of the tool, without a namespace; raise NoCall if no known tool has it."""
-        names = [name, *[name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)]]
-        if self.tools:
-            found = next((each for each in names if each in self.tools), None)
-        else:
-            found = None if self.dialect.named_only else names[-1]
+        """Return the name of the tool that is meant; raise NoCall if no known tool has it."""
+        own = name.removeprefix(self.dialect.namespace)
+        found = self.tools.find_name(name) if self.tools else None if self.dialect.named_only else own
         if not found or len(found) > _LONGEST_NAME:
             raise NoCall
+        if found not in (name, own):
+            self.note_repairs("tool_name")
         return found
 
     def emit(self, text: str) -> None:

@@ -115,13 +115,11 @@ class Smooth(TextStage):
         self._credit = min(self._credit + rate * (now - self._last_return), float(self._length))
         self._last_return = now
         # Text that would be held too long at the next step is returned now.
-        pieces = self._take_due(now + _STEP - self._max_delay)
-        return pieces if self._whole or len(pieces) < 2 else ["".join(pieces)]
+        return self._take_due(now + _STEP - self._max_delay)
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return all the rest: joined to one piece or, with `whole`, in its own pieces."""
-        pieces = self._take_due(_ALL_IS_OVERDUE)
-        return pieces if self._whole or not pieces else ["".join(pieces)]
+        return self._take_due(_ALL_IS_OVERDUE)
 
     def _take_due(self, before: float) -> list[str]:
         """Remove and return the text that is due: what the pace allows, and all older than `before`."""
@@ -147,7 +145,7 @@ class Smooth(TextStage):
         if not held:
             # Nothing is held any more, so text that was returned early must not delay later text.
             self._credit = max(self._credit, 0.0)
-        return pieces
+        return pieces if whole else _join(pieces)
 
 
 def _leave_letter(text: str, position: int) -> int:
@@ -178,16 +176,29 @@ class _Rate:
         """The clock reading at which the held items are due; None while none are held."""
         return self._next if self._held else None
 
-    def _take_due(self, now: float) -> list[Any]:
-        """Remove and return the held items if they are due."""
-        return [] if now < self._next else self._take_all(now)
+    def tick(self, now: float) -> list[Any]:
+        """Return what is held if it is due; nothing is due before `deadline`.
 
-    def _take_all(self, now: float) -> list[Any]:
-        """Remove and return the held items; if there are any, the next are due after the usual time."""
+        Args:
+            now: A clock reading, in seconds.
+        """
+        return [] if now < self._next else self.end(now=now)
+
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """Return what is held; after that, nothing more is due for the usual time.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
         held = self._held
         if held:
             self._next, self._held = now + self._seconds, []
-        return held
+        return _join(held)
+
+
+def _join(held: list[str]) -> list[str]:
+    """Return held pieces joined to one, in a list; the list is empty if none are held."""
+    return ["".join(held)] if len(held) > 1 else held
 
 
 class Throttle(_Rate, TextStage):
@@ -219,23 +230,7 @@ class Throttle(_Rate, TextStage):
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         if item:
             self._held.append(item)
-        return _join(self._take_due(now))
-
-    def tick(self, now: float) -> list[str]:
-        """Return the text that is due; none is due before `deadline`.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
-        return _join(self._take_due(now))
-
-    def end(self, *, now: float = 0.0) -> list[str]:
-        return _join(self._take_all(now))
-
-
-def _join(held: list[str]) -> list[str]:
-    """Return held pieces joined to one, in a list; the list is empty if none are held."""
-    return ["".join(held)] if len(held) > 1 else held
+        return self.tick(now)
 
 
 class Newest(_Rate, SoundStage, Generic[ItemT]):
@@ -270,23 +265,7 @@ class Newest(_Rate, SoundStage, Generic[ItemT]):
             now: A clock reading, in seconds.
         """
         self._held = [item]
-        return self._take_due(now)
-
-    def tick(self, now: float) -> list[ItemT]:
-        """Return the item that is due; none is due before `deadline`.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
-        return self._take_due(now)
-
-    def end(self, *, now: float = 0.0) -> list[ItemT]:
-        """Return the held item.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
-        return self._take_all(now)
+        return self.tick(now)
 
 
 class Accumulate(TextStage):

@@ -94,10 +94,6 @@ class Redact(Searching):
 
     # -- what becomes of a match -----------------------------------------------
 
-    def _go_on(self, text: str, position: int) -> int:
-        """Return the end of a match whose rest is being dropped; its start while more may belong to it."""
-        return self._skip_replaced_match(text, position, self._replaced_end, self._tried)
-
     def _accept(self, text: str, match: AnyMatch, out: list[str], *, is_cut: bool) -> int:
         """Emit the replacement of a match; return the end of the text that it stands for."""
         with_, end = self._with, int(match.end())
@@ -108,9 +104,9 @@ class Redact(Searching):
     def _accept_open(self, text: str, match: AnyMatch, out: list[str]) -> int:
         """Emit the replacement; the rest of the long match is dropped as it arrives."""
         start = match.start()
-        end = self._replaced_end = self._tried = self._accept(text, match, out, is_cut=False)
+        self._replaced_end = self._tried = self._accept(text, match, out, is_cut=False)
         self._rests = True
-        return self._skip_replaced_match(text, start, end, tried=end)
+        return self._go_on(text, start)
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
         """Return the match at `position` within as many characters as may be held back, or None."""
@@ -144,17 +140,14 @@ class Redact(Searching):
         self._tried -= dropped
         return shorter
 
-    def _skip_replaced_match(self, text: str, position: int, end: int, tried: int) -> int:
-        """Return the end of a match that was already replaced; its start while more text may belong to it.
-
-        The arguments are those of `_extend_match`.
-        """
-        limit = self._matcher.limit or 0
+    def _go_on(self, text: str, position: int) -> int:
+        """Return the end of a match that was replaced, whose rest is dropped; its start while it may grow."""
+        limit, end = self._matcher.limit or 0, self._replaced_end
         may_grow = self._matcher.may_change(text, position)
         if may_grow and len(text) - end <= limit:
             # There is no need to know its end yet.
             return position
-        end = self._extend_match(text, position, end, tried)
+        end = self._extend_match(text, position, end, self._tried)
         if may_grow and len(text) - end <= limit:
             self._replaced_end, self._tried = end, len(text)
             return position

@@ -13,9 +13,13 @@ MOST_BLANK = 64
 """The most white space at the start of a text that is held back because a tag or a call may follow."""
 _SPACE = re.compile(r"\s*")
 
-_search_marks = re.compile(r"`+|~+|\n").search
-# Possessive, so that no text is read twice. A span at the end may go on with another backtick.
-_match_plain = re.compile(r"(?:[^`~]++|(?>`[^`~\n]++`(?=[^`])))*+").match
+# The set before the runs lets the engine skip all other characters.
+_search_marks = re.compile(r"[`~\n](?:(?<=`)`*+|(?<=~)~*+|)").search
+# Possessive, so that no text is read twice. A span at the end may go on with another backtick. A tilde would
+# be a second character to stop at, and a set of two takes six times as long.
+_match_plain = re.compile(r"(?:[^`]++|(?>`[^`\n]++`(?=[^`])))*+").match
+_match_fenced = re.compile(r"[^`]*+").match
+_match_span = re.compile(r"(?:[^`\n]++|\n(?![^\S\n]*+(?:\n|\Z)))*+").match
 _MANY = 9
 """The number of texts from which a search tests their beginnings first."""
 _FENCE = 3
@@ -30,7 +34,7 @@ class TextSearch:
         ignores_case: True to find the texts in upper case, too; they are in lower case, behind a mark.
     """
 
-    __slots__ = ("_beginnings", "_ignores_case", "_longest", "firsts", "pattern")
+    __slots__ = ("_beginnings", "_ignores_case", "_longest", "_starts", "firsts", "pattern")
 
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
@@ -40,8 +44,20 @@ class TextSearch:
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
+        heads = [[re.escape(text[at : at + 1]) for at in range(3)] for text in ordered]
+        # Most characters with which a text may begin are refuted by the two behind them.
+        starts = dict.fromkeys(rf"{first}(?=\Z|{second}(?:\Z|{third}))" for first, second, third in heads)
+        self._starts = re.compile("|".join(starts) or r"(?!)", flags)
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
+
+    def begins_in(self, text: str) -> bool:
+        """Return True if one of the texts is in a text, or may begin at its end."""
+        start = self._starts.search(text)
+        return start is not None and (
+            self.pattern.search(text, start.start()) is not None
+            or self.find_unfinished(text, start.start()) < len(text)
+        )
 
     def may_begin(self, text: str, position: int) -> bool:
         """Return True if the end of a text, from `position` on, may become one of the texts."""
@@ -53,9 +69,9 @@ class TextSearch:
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""
         size = len(text)
-        for start in range(max(position, size - self._longest + 1), size):
-            if text[start] in self.firsts and self.may_begin(text, start):
-                return start
+        for start in self._starts.finditer(text, max(position, size - self._longest + 1)):
+            if self.may_begin(text, start.start()):
+                return start.start()
         return size
 
 
@@ -79,7 +95,12 @@ def search_for_texts(texts: tuple[str, ...]) -> TextSearch:
 
 def end_of_space(text: str, position: int) -> int:
     """Return the position after the white space that begins at a position; the same one if there is none."""
-    match = _SPACE.match(text, position)
+    return end_of_match(_SPACE, text, position)
+
+
+def end_of_match(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Return the end of the pattern's match at `position`; `position` itself if there is no match."""
+    match = pattern.match(text, position)
     return position if match is None else match.end()
 
 
@@ -131,16 +152,15 @@ class CodeMarks:
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text; `is_code` then answers for the character after it."""
-        position, size = 0, len(text)
-        if not (self._opened_by or self._pending_marks or "`" in text or "~" in text):
-            self._note_plain(text, 0, size)
-            return
+        position, size, tilde = 0, len(text), -1
         while position < size:
-            if not (self._opened_by or self._pending_marks):
-                plain = _match_plain(text, position)
-                if plain is not None:
-                    self._note_plain(text, position, plain.end())
-                    position = plain.end()
+            if tilde < position:
+                found = text.find("~", position)
+                tilde = size if found < 0 else found
+            if self._pending_marks and text[position] != self._pending_mark:
+                self._interpret_marks()
+            if not self._pending_marks:
+                position = self._skip_plain(text, position, tilde)
             marks = _search_marks(text, position)
             end = size if marks is None else marks.start()
             self._take_text(text[position:end])
@@ -152,11 +172,21 @@ class CodeMarks:
                 else:
                     self._take_marks(marks[0])
 
-    def _note_plain(self, text: str, start: int, end: int) -> None:
-        """Read text that begins and ends outside of code, of which only the last line matters."""
+    def _skip_plain(self, text: str, start: int, tilde: int) -> int:
+        """Read text in which no code begins or ends, of which only the last line matters; return its end."""
+        match = _match_plain
+        if self._opened_by:
+            # The line of a closing fence, and a blank line, are read by themselves.
+            if self._may_close if self._is_fence else self._line_is_blank:
+                return start
+            match = _match_fenced if self._is_fence else _match_span
+        found = match(text, start, tilde)
+        end = start if found is None else found.end()
         line = text.rfind("\n", start, end) + 1
         is_blank = self._line_is_blank or line > 0
+        self._on_opening_line = self._on_opening_line and not line
         self._line_is_blank = is_blank and not text[line or start : end].strip()
+        return end
 
     def is_code(self) -> bool:
         """Return True if the next character of the text is in code.

@@ -6,6 +6,7 @@ import re
 
 from tokenstream.limits import check_whole
 from tokenstream.stages._text import TextStage
+from tokenstream.stages._text.scanning import end_of_match
 from tokenstream.stages._text.spoken import MarkdownSpeech
 from tokenstream.stages._text.units import WORD_CUT, find_last_boundary, is_inside_letter
 
@@ -263,7 +264,7 @@ class Sentences(TextStage):
             marks_end = self._marks_end = self._skip_closing_marks(text, text[mark_at])
         if marks_end is None:
             return None
-        self._scanned_to = _end_of_match(_BLANKS, text, self._scanned_to)
+        self._scanned_to = end_of_match(_BLANKS, text, self._scanned_to)
         if self._scanned_to == len(text):
             return None
         # The next call looks for another mark.
@@ -275,9 +276,9 @@ class Sentences(TextStage):
         if not mark.isspace():
             # After the end of a sentence, further marks may follow, as in "?!".
             closing = CLOSERS if mark in CLAUSES else MARKS
-            self._scanned_to = _end_of_match(closing, text, self._scanned_to)
+            self._scanned_to = end_of_match(closing, text, self._scanned_to)
             while (citation := _CITATION.match(text, self._scanned_to)) is not None:
-                self._scanned_to = _end_of_match(closing, text, citation.end())
+                self._scanned_to = end_of_match(closing, text, citation.end())
             if self._scanned_to == len(text) or _HALF_CITATION.match(text, self._scanned_to):
                 return None
         return self._scanned_to
@@ -318,9 +319,3 @@ class Sentences(TextStage):
         cuts = (match.start() for match in WORD_CUT.finditer(text, start + 1, latest + 1))
         boundary = max(cuts, default=0)
         return boundary if start < boundary <= latest else find_last_boundary(text, start, latest)
-
-
-def _end_of_match(pattern: re.Pattern[str], text: str, position: int) -> int:
-    """Return the end of the pattern's match at `position`; `position` itself if there is no match."""
-    match = pattern.match(text, position)
-    return position if match is None else match.end()

@@ -247,7 +247,27 @@ class Lines(TextStage):
         return out
 
 
-class Words(TextStage):
+class _UnitStage(TextStage):
+    """Base class of stages that hold back the last unit of the text, which may go on."""
+
+    __slots__ = ("_held", "_longest")
+
+    def __init__(self, longest: int) -> None:
+        self._longest = check_whole("longest", longest)
+        self._held = ""
+        """The last unit so far."""
+
+    def end(self, *, now: float = 0.0) -> list[str]:
+        """Return the last unit.
+
+        Args:
+            now: Unused; every stage has this parameter.
+        """
+        held, self._held = self._held, ""
+        return [held] if held else []
+
+
+class Words(_UnitStage):
     """A stage that returns a text word by word.
 
     A piece is a word with the white space before it and the punctuation around it.
@@ -267,12 +287,10 @@ class Words(TextStage):
         ['好。']
     """
 
-    __slots__ = ("_held", "_longest")
+    __slots__ = ()
 
     def __init__(self, *, longest: int = 4_096) -> None:
-        self._longest = check_whole("longest", longest)
-        self._held = ""
-        """The word that may still go on; it contains no boundary."""
+        super().__init__(longest)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the words whose end is certain.
@@ -301,15 +319,6 @@ class Words(TextStage):
         # No word ends before the held text does, nor at the start of the text.
         return self._cut(text, len(held) or 1)
 
-    def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the last word.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
-        held, self._held = self._held, ""
-        return [held] if held else []
-
     def _cut(self, text: str, search_from: int) -> list[str]:
         """Return the words of a text whose end is certain, and keep the rest."""
         out: list[str] = []
@@ -326,7 +335,7 @@ class Words(TextStage):
         return out
 
 
-class Graphemes(TextStage):
+class Graphemes(_UnitStage):
     r"""A stage that never returns half a letter: no split emoji, flag, syllable or combining mark.
 
     A piece is all text that has arrived, in whole letters (grapheme clusters of UAX #29),
@@ -348,10 +357,10 @@ class Graphemes(TextStage):
         ['!']
     """
 
-    __slots__ = ("_held", "_longest", "_match")
+    __slots__ = ("_match",)
 
     def __init__(self, *, longest: int = 256) -> None:
-        self._longest = check_whole("longest", longest)
+        super().__init__(longest)
         pattern = graphemes_pattern()
         if pattern is None:
             raise MisuseError(
@@ -359,8 +368,6 @@ class Graphemes(TextStage):
                 'pip install "llm-tokenstream[shape]"'
             )
         self._match = pattern.match
-        self._held = ""
-        """The last letter so far."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the letters that no later text can change.
@@ -387,12 +394,3 @@ class Graphemes(TextStage):
             boundary = len(text)
         self._held = text[boundary:]
         return [text[:boundary]] if boundary else []
-
-    def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the last letter.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
-        held, self._held = self._held, ""
-        return [held] if held else []

@@ -39,17 +39,7 @@ class AsyncPump:
         clock: Returns the time in seconds.
     """
 
-    __slots__ = (
-        "_clock",
-        "_closed",
-        "_entered",
-        "_host",
-        "_tasks",
-        "batch",
-        "busy",
-        "reader",
-        "source",
-    )
+    __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader", "source")
 
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float]) -> None:
         self._clock = clock

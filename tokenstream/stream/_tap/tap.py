@@ -203,8 +203,8 @@ def tap(
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
-        tools: The tools that the request offers to the model: `Tools`, or a list of functions, types and
-            names; None if they are not known.
+        tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
+            functions, types and names; None if they are not known.
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.

@@ -63,16 +63,7 @@ class ReplayServer:
         Hello
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_address",
-        "_answer",
-        "_keep",
-        "_listener",
-        "_thread",
-        "_tls",
-        "exchanges",
-    )
+    __slots__ = ("__weakref__", "_address", "_answer", "_keep", "_listener", "_thread", "_tls", "exchanges")
 
     def __init__(
         self,
