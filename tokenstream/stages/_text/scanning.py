@@ -54,9 +54,14 @@ class TextSearch:
     def begins_in(self, text: str) -> bool:
         """Return True if one of the texts is in a text, or may begin at its end."""
         start = self._starts.search(text)
-        return start is not None and (
-            self.pattern.search(text, start.start()) is not None
-            or self.find_unfinished(text, start.start()) < len(text)
+        if start is None:
+            return False
+        position = start.start()
+        return (
+            # Of the three characters that were compared, one is yet to come.
+            position > len(text) - 3
+            or self.pattern.search(text, position) is not None
+            or self.find_unfinished(text, position) < len(text)
         )
 
     def may_begin(self, text: str, position: int) -> bool:
