@@ -221,8 +221,7 @@ def answer_from_folder(
 
 def _parse_port(argument: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", argument) or int(argument) > 65_535:
-        msg = f"{argument!r} is not a port: pass a number from 0 to 65535"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a port: pass a number from 0 to 65535")
     return int(argument)
 
 
