@@ -93,12 +93,7 @@ def is_final_at(value: object, key: str | int) -> bool:
     return isinstance(value, GrowingArray) and value.is_final(key)
 
 
-def is_as_typed(
-    holder: object,
-    key: str | int | None,
-    value: object,
-    slots: tuple[Slot, ...] | None,
-) -> bool:
+def is_as_typed(holder: object, key: str | int | None, value: object, slots: tuple[Slot, ...] | None) -> bool:
     """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type."""
     if value is MISSING or slots is None:
         return value is not MISSING

@@ -30,12 +30,7 @@ _CUT_KINDS: dict[_CutKind, tuple[str, Breaks | None]] = {
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
-def every_cut(
-    recording: Playable,
-    *,
-    every: int = 1,
-    how: _CutKind = "cut",
-) -> Sequence[Recording]:
+def every_cut(recording: Playable, *, every: int = 1, how: _CutKind = "cut") -> Sequence[Recording]:
     r"""Return a sequence of copies of a recording, each cut at a different byte of its body.
 
     A copy is made when it is accessed, and has no bytes of its own: even thousands of
