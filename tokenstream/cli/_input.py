@@ -48,9 +48,6 @@ class FilePieces:
     """Iterates over the bytes of a file as they arrive.
 
     The first pieces are kept, until `forget` is called, so that they can be read again.
-
-    Args:
-        stack: Closes the file.
     """
 
     def __init__(self, file: BufferedReader, stack: ExitStack) -> None:
@@ -222,6 +219,15 @@ class RequestParts(NamedTuple):
     """The arguments with which httpx sends the body."""
     secrets: list[str]
     """Values of headers that must not be printed."""
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, about: tuple[str, str, str]
+) -> argparse.ArgumentParser:
+    """Add the parser of a command to those of the program; `about` is its help, description and epilog."""
+    short, description, epilog = about
+    kind = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, help=short, description=description, epilog=epilog, formatter_class=kind)
 
 
 def add_request(parser: argparse.ArgumentParser, about: str) -> None:

@@ -94,12 +94,7 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 
 
 class _Cuts(Sequence[Recording]):
-    """A sequence of the copies that `every_cut` makes of a recording.
-
-    Args:
-        offsets: Offsets of the cuts in the recording's body.
-        how: Effect of each cut.
-    """
+    """A sequence of the copies that `every_cut` makes of a recording."""
 
     def __init__(self, whole: Recording, offsets: Sequence[int], how: _CutKind) -> None:
         self.whole = whole
@@ -134,9 +129,6 @@ class _Cut(Recording):
 
     Its attributes are computed on each access and not stored: all cuts of a body of one
     megabyte would take half a terabyte.
-
-    Args:
-        cuts: The sequence to which the copy belongs.
     """
 
     def __init__(self, cuts: _Cuts, offset: int) -> None:
