@@ -10,15 +10,7 @@ from hypothesis import given
 
 from tests.conformance import json_suites, json_test_suite, results
 from tests.conformance.by_us import US
-from tests.conformance.json_case import (
-    ACCEPTED,
-    NOTHING,
-    REFUSED,
-    JSONCase,
-    JSONSuite,
-    same_told,
-    shown,
-)
+from tests.conformance.json_case import ACCEPTED, NOTHING, REFUSED, JSONCase, JSONSuite, same_told, shown
 from tests.conformance.json_rule import continuations, expected, judge, kept
 from tests.conformance.reader import PythonReader, Reader
 from tests.conformance.readers import readers

@@ -54,8 +54,7 @@ class Limits:
         for name in self.__slots__:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                msg = f"Limits.{name} takes a whole number of at least 0, not {value!r}"
-                raise ValueError(msg)
+                raise ValueError(f"Limits.{name} takes a whole number of at least 0, not {value!r}")
         for name, maximum in (("depth", 200), ("digits", 4_300)):
             if getattr(self, name) > maximum:
                 msg = f"Limits.{name} can only be lowered: the JSON decoder takes {maximum:,} at most"
@@ -100,8 +99,7 @@ class Deadlines:
         for name in self.__slots__:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | float) or not value > 0):
-                msg = f"Deadlines.{name} takes a number of seconds above 0 or None, not {value!r}"
-                raise ValueError(msg)
+                raise ValueError(f"Deadlines.{name} takes a number of seconds above 0 or None, not {value!r}")
 
 
 DEFAULT_DEADLINES = Deadlines()

@@ -128,9 +128,7 @@ def test_a_refused_question_is_back_in_the_input(play: Callable[[testing.Server,
     ]
 
 
-def test_the_provider_is_left_when_the_user_stops(
-    play: Callable[[testing.Server, OnPilot], None],
-) -> None:
+def test_the_provider_is_left_when_the_user_stops(play: Callable[[testing.Server, OnPilot], None]) -> None:
     """Escape stops the answer, and so does another question; the text so far stays."""
     endless = testing.script().text("word ").pause(60).text("too late").finish("stop")
     last = testing.script().text("It is dark.").finish("stop")

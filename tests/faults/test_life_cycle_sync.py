@@ -20,14 +20,7 @@ from tests.project import PACKAGE
 from tests.stream.blocked import PATIENCE, SILENT, TEXTS, Loop, alone, opened, sent
 from tests.stream.bodies import ANSWER, Source
 from tests.support import wire
-from tests.support.loopback import (
-    LAST_CHUNK,
-    OPEN,
-    Connection,
-    Loopback,
-    chunked_head,
-    http_chunk,
-)
+from tests.support.loopback import LAST_CHUNK, OPEN, Connection, Loopback, chunked_head, http_chunk
 from tests.support.timing import at_once, settled, tried_again
 from tokenstream import Stream
 from tokenstream.errors import StreamInterrupted, StreamStalled

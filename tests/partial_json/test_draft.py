@@ -17,12 +17,7 @@ from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models.keys import Aliased, ByName, Extra
 from tests.partial_json.typed_models.shapes import Node, Recipe, Step
 from tests.partial_json.typed_models.unions import Owner, Unions
-from tests.partial_json.typed_models.validators import (
-    Before,
-    Fields,
-    Late,
-    LeftOut,
-)
+from tests.partial_json.typed_models.validators import Before, Fields, Late, LeftOut
 from tests.support.texts import pieces_of
 from tokenstream.errors import LimitExceeded, OutputInvalid
 from tokenstream.partial_json import MISSING

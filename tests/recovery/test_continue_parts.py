@@ -23,9 +23,7 @@ from tests.recovery.continuing import (
 )
 from tests.support import wire
 from tokenstream import Retry, Stream, testing
-from tokenstream.errors import (
-    PositionLost,
-)
+from tokenstream.errors import PositionLost
 from tokenstream.events import PartDone, PartStart
 from tokenstream.recovery import Attempt
 from tokenstream.recovery._open import SyncOpener

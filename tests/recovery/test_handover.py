@@ -83,12 +83,7 @@ def test_an_answer_of_connect_is_asked_for_again(world: str) -> None:
 def test_the_options_of_one_attempt_do_not_stay(world: str) -> None:
     """Each answer is read as its own request says, and after that as `resilient` says."""
     server = giving(Recording(), SAID)
-    opened = iter(
-        [
-            asking(server, world, format="text", reasoning_tags=True),
-            asking(server, world, OTHER),
-        ]
-    )
+    opened = iter([asking(server, world, format="text", reasoning_tags=True), asking(server, world, OTHER)])
     stream, message = _read(
         world, lambda: _resilient(world)(lambda: next(opened), Retry(mode="restart", wait=0))
     )

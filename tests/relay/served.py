@@ -127,8 +127,7 @@ def main(server: str, port: int) -> None:
         config.bind = [f"127.0.0.1:{port}"]
         config.application_path = "tests.relay.served:app"
         config.worker_class = server.partition(" ")[2]
-        config.graceful_timeout = 60.0
-        config.shutdown_timeout = 60.0
+        config.graceful_timeout = config.shutdown_timeout = 3600.0
         sys.exit(run(config))
 
 

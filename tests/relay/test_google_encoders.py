@@ -6,21 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.relay.google_answers import (
-    chunk,
-    each_format,
-    named,
-    output,
-    step,
-    texts,
-    turn,
-)
+from tests.relay.google_answers import chunk, each_format, named, output, step, texts, turn
 from tests.relay.sent import bare, decoded, read, relayed, sent
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
-from tokenstream.events import (
-    Finish,
-)
+from tokenstream.events import Finish
 
 ANSWER = (
     testing.script(id="a1", model="tide-1")

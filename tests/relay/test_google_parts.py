@@ -6,26 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.relay.google_answers import (
-    chunk,
-    each_format,
-    output,
-    steps_of,
-    texts,
-    told_live,
-    turn,
-)
+from tests.relay.google_answers import chunk, each_format, output, steps_of, texts, told_live, turn
 from tests.relay.sent import bare, read, relayed
 from tokenstream import testing
-from tokenstream.events import (
-    Finish,
-    MediaDelta,
-    PartDone,
-    PartStart,
-)
-from tokenstream.message import (
-    MediaPart,
-)
+from tokenstream.events import Finish, MediaDelta, PartDone, PartStart
+from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
     from tokenstream.events import Event

@@ -8,14 +8,7 @@ from tests.relay.openai_answers import FORMATS, media_of, message_of
 from tests.relay.sent import bare, payloads_of, relayed
 from tokenstream import testing
 from tokenstream.errors import ProviderError
-from tokenstream.events import (
-    Finish,
-    MessageStart,
-    PartDone,
-    PartStart,
-    ToolCallDone,
-    ToolCallStart,
-)
+from tokenstream.events import Finish, MessageStart, PartDone, PartStart, ToolCallDone, ToolCallStart
 from tokenstream.message import MediaPart, ToolCall
 
 # -- errors --------------------------------------------------------------------------

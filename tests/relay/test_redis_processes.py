@@ -49,7 +49,7 @@ class Processes:
         return f"http://127.0.0.1:{self.ports[number]}/answers"
 
     async def start(self, number: int, count: int, pause: float) -> str:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             said = await client.post(f"{self.url(number)}/", json={"count": count, "pause": pause})
         assert 201 == said.status_code
         id: str = said.json()["id"]
@@ -142,7 +142,7 @@ async def test_two_processes_share_answers(tmp_path: Path) -> None:
         async with aconnect(f"{both.url(1)}/{stopped}", method="GET") as stream:
             async for _ in stream.text:
                 break
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=PATIENCE) as client:
                 said = await client.post(f"{both.url(1)}/{stopped}/stop")
                 assert {"state": "stopped"} == said.json()
             ending = (await stream.final()).ending

@@ -28,14 +28,7 @@ from tests.support.asgi import Client
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Steps, Stream, aconnect, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
-from tokenstream.events import (
-    Finish,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallDone,
-    ToolCallStart,
-)
+from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 
 pytestmark = pytest.mark.anyio

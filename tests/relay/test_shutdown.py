@@ -22,7 +22,7 @@ def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server has ended"
         with contextlib.suppress(OSError):
-            reader = socket.create_connection(("127.0.0.1", port), timeout=5)
+            reader = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
             reader.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\nAccept-Encoding: gzip\r\n\r\n".encode())
             come = b""
             while b"Hello" not in come:
@@ -33,12 +33,9 @@ def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket
     raise TimeoutError("the server does not answer")
 
 
-def ended(
-    process: subprocess.Popen[str], readers: list[socket.socket]
-) -> tuple[list[bytes], float, str, float]:
-    """End a server; return what its readers got, when all had, what it printed, and when it was gone."""
+def ended(process: subprocess.Popen[str], readers: list[socket.socket]) -> tuple[list[bytes], str]:
+    """End a server, which waits for its readers as long as it takes; return what they got, and its output."""
     process.send_signal(signal.SIGTERM)
-    began = time.monotonic()
     last = []
     for reader in readers:
         rest = b""
@@ -46,9 +43,8 @@ def ended(
             while piece := reader.recv(65536):
                 rest += piece
         last.append(rest)
-    readers_waited = time.monotonic() - began
     out, _ = process.communicate(timeout=PATIENCE)
-    return last, readers_waited, out, time.monotonic() - began
+    return last, out
 
 
 _SLOW = [
@@ -59,7 +55,7 @@ _SLOW = [
 @pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_SLOW])
 def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
-    """On SIGTERM, within a second, and with no timeout of the server's: uvicorn would wait for ever.
+    """On SIGTERM, with no timeout of the server's: uvicorn would wait for ever, hypercorn for an hour.
 
     A reader that goes before that ends its answer, though the upstream is silent; one that
     does not read holds nothing up. Behind middlewares; with the server's signal handlers, with
@@ -71,22 +67,17 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
         try:
             with opened(port, process):
                 pass
-            gone_at = time.monotonic()
             assert process.stdout is not None
             assert process.stdout.readline() == "the upstream is closed\n"
-            noticed = time.monotonic() - gone_at
             stuck = opened(port, process, "/flood")
             readers = [opened(port, process) for _ in range(3)]
-            last, readers_waited, out, process_waited = ended(process, readers)
+            last, out = ended(process, readers)
             stuck.close()
         finally:
             process.kill()
 
     assert all(b"retry: 1000\n\n" in rest and rest.endswith(b"0\r\n\r\n") for rest in last), last
     assert out.count("the upstream is closed") == 3
-    assert noticed < 1.5
-    assert readers_waited < 1.5
-    assert process_waited < 5
     assert process.returncode in {0, -signal.SIGTERM}
 
 
@@ -99,7 +90,7 @@ def test_what_answers_are_read_with_may_be_left_before_their_journal(server: str
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             with opened(port, process, "/finished") as reader:
-                last, _, out, _ = ended(process, [reader])
+                last, out = ended(process, [reader])
         finally:
             process.kill()
 
@@ -117,7 +108,7 @@ def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> No
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             readers = [opened(port, process, "/journal") for _ in range(3)]
-            last, readers_waited, out, process_waited = ended(process, readers)
+            last, out = ended(process, readers)
         finally:
             process.kill()
 
@@ -125,5 +116,3 @@ def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> No
     assert ["the upstream is closed"] == out.splitlines()[:-1]
     assert "StreamInterrupted" in out.splitlines()[-1]
     assert "shut down" in out.splitlines()[-1]
-    assert readers_waited < 1.5
-    assert process_waited < 5

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 from tests.sources.sockets import answer, event
 from tests.stream.responses.test_of_openai import answer as response
+from tests.support.either import Each, at_once, got, inside
 from tests.support.uncollected import left_by, left_by_async
 from tokenstream import AsyncSession, Retry, Router, Session
 from tokenstream.errors import TokenStreamError
@@ -119,144 +120,69 @@ class AsyncConnection(Connection):
         self.closed = True
 
 
-def opened(api: str, *, breaks: bool = False, **options: Any) -> Session:
-    return Session(lambda: SyncConnection(api, breaks=breaks), model="m", format=api, **options)
-
-
-def two_questions(api: str) -> None:
-    with opened(api) as session:
+async def two_questions(opened: Any) -> None:
+    async with inside(opened()) as session:
         for question in ("one", "two"):
-            with session.ask(question) as said:
-                assert said.final().text == "Hello"
+            async with inside(session.ask(question)) as said:
+                assert (await got(said.final())).text == "Hello"
     assert [message.text for message in session.messages] == ["Hello", "Hello"]
 
 
-def left_early(api: str) -> None:
-    with opened(api) as session:
-        with session.ask("one") as said:
-            assert next(said.text) == "Hel"
-        assert session.ask("two").final().text == "Hello"
+async def left_early(opened: Any) -> None:
+    async with inside(opened()) as session:
+        async with inside(session.ask("one")) as said:
+            assert await anext(Each(said.text)) == "Hel"
+        assert (await got(session.ask("two").final())).text == "Hello"
 
 
-def left_by_an_exception(api: str) -> None:
-    with suppress(KeyError), opened(api) as session, session.ask("one") as said:
-        next(said.text)
-        raise KeyError
-
-
-def never_read(api: str) -> None:
-    with opened(api) as session:
-        session.ask("one")
-
-
-def kept_longer(api: str) -> None:
-    with opened(api) as session:
-        said = session.ask("one")
-        next(said.text)
-    del session
-    with suppress(TokenStreamError):
-        said.final()
-
-
-def shared(api: str) -> None:
-    with opened(api) as session, session.ask("one") as said:
-        one, two = said.tee(2)
-        next(one.text)
-        two.final()
-
-
-def retried(api: str) -> None:
-    with opened(api, retry=Retry(attempts=2, wait=0)) as session:
-        assert session.ask("one").final().text == "Hello"
-
-
-def broken(api: str) -> None:
-    with suppress(TokenStreamError), opened(api, breaks=True) as session:
-        session.ask("one").final()
-
-
-def with_tools(api: str) -> None:
-    with opened(api, tools=TOOLS) as session:
-        assert session.ask("one", router=router).final().text == "Hello"
-
-
-def aopened(api: str, *, breaks: bool = False, **options: Any) -> AsyncSession:
-    return AsyncSession(lambda: AsyncConnection(api, breaks=breaks), model="m", format=api, **options)
-
-
-async def two_questions_async(api: str) -> None:
-    async with aopened(api) as session:
-        for question in ("one", "two"):
-            async with session.ask(question) as said:
-                assert (await said.final()).text == "Hello"
-    assert [message.text for message in session.messages] == ["Hello", "Hello"]
-
-
-async def left_early_async(api: str) -> None:
-    async with aopened(api) as session:
-        async with session.ask("one") as said:
-            assert await anext(said.text) == "Hel"
-        assert (await session.ask("two").final()).text == "Hello"
-
-
-async def left_by_an_exception_async(api: str) -> None:
+async def left_by_an_exception(opened: Any) -> None:
     with suppress(KeyError):
-        async with aopened(api) as session, session.ask("one") as said:
-            await anext(said.text)
+        async with inside(opened()) as session, inside(session.ask("one")) as said:
+            await anext(Each(said.text))
             raise KeyError
 
 
-async def never_read_async(api: str) -> None:
-    async with aopened(api) as session:
+async def never_read(opened: Any) -> None:
+    async with inside(opened()) as session:
         session.ask("one")
 
 
-async def kept_longer_async(api: str) -> None:
-    async with aopened(api) as session:
+async def kept_longer(opened: Any) -> None:
+    async with inside(opened()) as session:
         said = session.ask("one")
-        await anext(said.text)
+        await anext(Each(said.text))
     del session
     with suppress(TokenStreamError):
-        await said.final()
+        await got(said.final())
 
 
-async def retried_async(api: str) -> None:
-    async with aopened(api, retry=Retry(attempts=2, wait=0)) as session:
-        assert (await session.ask("one").final()).text == "Hello"
+async def shared(opened: Any) -> None:
+    async with inside(opened()) as session, inside(session.ask("one")) as said:
+        one, two = said.tee(2)
+        await anext(Each(one.text))
+        await got(two.final())
 
 
-async def broken_async(api: str) -> None:
+async def retried(opened: Any) -> None:
+    async with inside(opened(retry=Retry(attempts=2, wait=0))) as session:
+        assert (await got(session.ask("one").final())).text == "Hello"
+
+
+async def broken(opened: Any) -> None:
     with suppress(TokenStreamError):
-        async with aopened(api, breaks=True) as session:
-            await session.ask("one").final()
+        async with inside(opened(breaks=True)) as session:
+            await got(session.ask("one").final())
 
 
-async def with_tools_async(api: str) -> None:
-    async with aopened(api, tools=TOOLS) as session:
-        assert (await session.ask("one", router=router).final()).text == "Hello"
+async def with_tools(opened: Any) -> None:
+    async with inside(opened(tools=TOOLS)) as session:
+        assert (await got(session.ask("one", router=router).final())).text == "Hello"
 
 
 APIS = ("openai-responses", "openai-realtime", "gemini-live")
 TALKS = [
-    two_questions,
-    left_early,
-    left_by_an_exception,
-    never_read,
-    kept_longer,
-    shared,
-    retried,
-    broken,
-    with_tools,
-]
-ASYNC_TALKS = [
-    two_questions_async,
-    left_early_async,
-    left_by_an_exception_async,
-    never_read_async,
-    kept_longer_async,
-    retried_async,
-    broken_async,
-    with_tools_async,
+    *(two_questions, left_early, left_by_an_exception, never_read, kept_longer),
+    *(retried, broken, with_tools),
 ]
 
 
@@ -264,9 +190,12 @@ ASYNC_TALKS = [
 def test_a_session_leaves_nothing(api: str) -> None:
     """Neither its answers and questions, nor what knows the conversation."""
 
+    def opened(*, breaks: bool = False, **options: Any) -> Session:
+        return Session(lambda: SyncConnection(api, breaks=breaks), model="m", format=api, **options)
+
     def run() -> None:
-        for talk in TALKS:
-            talk(api)
+        for talk in (*TALKS, shared):
+            at_once(talk(opened))
 
     assert left_by(run) == {}
 
@@ -274,11 +203,14 @@ def test_a_session_leaves_nothing(api: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("api", APIS)
 async def test_an_asynchronous_session_leaves_nothing(api: str) -> None:
-    """The same in an event loop."""
+    """The same talks leave nothing in an event loop."""
+
+    def opened(*, breaks: bool = False, **options: Any) -> AsyncSession:
+        return AsyncSession(lambda: AsyncConnection(api, breaks=breaks), model="m", format=api, **options)
 
     async def run() -> None:
-        for talk in ASYNC_TALKS:
-            await talk(api)
+        for talk in TALKS:
+            await talk(opened)
         for _ in range(3):
             await anyio.lowlevel.checkpoint()
 

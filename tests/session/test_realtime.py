@@ -7,15 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import (
-    Hangup,
-    Line,
-    Payload,
-    RealtimeServer,
-    no_pause,
-    serving,
-    wait_after,
-)
+from tests.session.servers import Hangup, Line, Payload, RealtimeServer, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE
 from tokenstream import ProviderError, Router

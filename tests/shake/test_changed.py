@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.project import ROOT
 from tests.shake import changed
-from tests.shake.changed import (
-    WAITING,
-    concerned,
-    concerned_since,
-    modules_that_wait,
-)
+from tests.shake.changed import WAITING, concerned, concerned_since, modules_that_wait
 
 if TYPE_CHECKING:
     from pathlib import Path

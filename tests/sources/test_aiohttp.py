@@ -32,13 +32,7 @@ from tests.support.loopback import (
 )
 from tokenstream import AsyncStream, Stream
 from tokenstream._sources.aiohttp import from_aiohttp
-from tokenstream.errors import (
-    ConnectError,
-    MisuseError,
-    ProtocolError,
-    StatusError,
-    StreamInterrupted,
-)
+from tokenstream.errors import ConnectError, MisuseError, ProtocolError, StatusError, StreamInterrupted
 
 pytestmark = pytest.mark.anyio
 

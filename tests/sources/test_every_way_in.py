@@ -8,18 +8,23 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
 from tests.sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
+from tests.support.either import Each, inside, run_in
 from tests.support.loopback import FIN, LAST_CHUNK, OPEN, REQUEST, Loopback, chunked_head, http_chunk
 from tests.support.packages import needed
 from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SOON = 30.0
 """Seconds for what takes milliseconds on a machine that has nothing else to do."""
@@ -62,11 +67,6 @@ def _closes_at_once(server: Loopback, since: float) -> None:
     at_once(since, connection.closed_at)
 
 
-async def _closes_at_once_async(server: Loopback, since: float) -> None:
-    # The loop goes on, so that whoever closes in a task can.
-    await anyio.to_thread.run_sync(_closes_at_once, server, since)
-
-
 def _leaves_a_connection_to_use_or_none(way: Way | AsyncWay, server: Loopback) -> None:
     """Assert that the first of two requests has left a connection that carried the second, or is closed."""
     requests = [len(connection.requests) for connection in server.connections]
@@ -79,23 +79,112 @@ def _holds_no_connection_back(server: Loopback) -> None:
     assert [2] == requests or server.connection().closed_within(_SOON)
 
 
-# -- sync -------------------------------------------------------------------
+# -- both -------------------------------------------------------------------
+
+
+async def _opened(way: Way | AsyncWay, ask: Any) -> Any:
+    return Stream(ask()) if isinstance(way, Way) else AsyncStream(await ask())
+
+
+async def _see(way: Way | AsyncWay, check: Callable[..., None], *about: Any) -> None:
+    """Check what a server has seen; a loop goes on meanwhile, so that whoever closes in a task can."""
+    if isinstance(way, Way):
+        check(*about)
+    else:
+        await anyio.to_thread.run_sync(check, *about)
+
+
+async def _read_to_the_end(way: Way | AsyncWay, server: Loopback) -> None:
+    async with inside(way.open(server.url)) as ask:
+        for _ in range(2):
+            async with inside(await _opened(way, ask)) as stream:
+                pieces = [piece async for piece in Each(stream.text)]
+
+                assert ["Hel", "lo"] == pieces
+                assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
+                assert stream.closed
+                assert {} == dict(stream.departures)
+        _leaves_a_connection_to_use_or_none(way, server)
+
+
+async def _stop_at_the_first_text(way: Way | AsyncWay, server: Loopback) -> None:
+    async with inside(way.open(server.url)) as ask:
+        for _ in range(2):
+            async with inside(await _opened(way, ask)) as stream:
+                async for event in Each(stream):
+                    if isinstance(event, TextDelta):
+                        break
+
+            assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
+        await _see(way, _holds_no_connection_back, server)
+
+
+async def _read_to_the_break(way: Way | AsyncWay, server: Loopback) -> None:
+    async with inside(way.open(server.url)) as ask:
+        stream = await _opened(way, ask)
+        pieces: list[str] = []
+        with pytest.raises(StreamInterrupted) as caught:
+            async for piece in Each(stream.text):
+                pieces.append(piece)
+        since = time.monotonic()
+
+        assert ["Hel", "lo"] == pieces
+        assert caught.value.partial == stream.message
+        assert ("Hello", "truncated") == (stream.message.text, stream.message.ending)
+        assert caught.value.retryable
+        assert caught.value.__cause__ is not None
+        await _see(way, _closes_at_once, server, since)
+
+
+async def _drop(way: Way | AsyncWay, server: Loopback) -> None:
+    async with inside(way.open(server.url)) as ask:
+        stream = await _opened(way, ask)
+        assert "Hel" == await anext(Each(stream.text))
+        with pytest.warns(ResourceWarning, match="never closed: use `(async )?with`"):
+            del stream
+            gc.collect()
+            since = time.monotonic()
+
+        await _see(way, _closes_at_once, server, since)
+
+
+PROGRAMS: dict[str, tuple[Any, Callable[..., Loopback]]] = {
+    # Text as it arrives, the whole message, and a connection for the client's next request.
+    "read to its end": (_read_to_the_end, _whole_twice),
+    # The end of the body has come, too, when the stream is stopped at its first text.
+    "stopped after it came at once": (_stop_at_the_first_text, _whole_at_once_twice),
+    # After what had come; the partial is on the error.
+    "broken": (_read_to_the_break, _cut),
+    # With a warning that says how to do better.
+    "held by nobody": (_drop, lambda way: _silent(way, threading.Event())),
+}
+every_program = pytest.mark.parametrize("program, serve", PROGRAMS.values(), ids=PROGRAMS)
 
 
 @every_way
-def test_it_is_read_to_its_end(way: Way) -> None:
-    """Text as it arrives, the whole message, and a connection for the client's next request."""
+@every_program
+@tried_again
+def test_it_ends_as_its_answer_does(way: Way, program: Any, serve: Any) -> None:
+    """Read whole, stopped, broken or dropped, it leaves the message and the connection as it should."""
     _import(way)
-    with _whole_twice(way) as server, way.open(server.url) as ask:
-        for _ in range(2):
-            stream = Stream(ask())
-            pieces = list(stream.text)
+    with serve(way) as server:
+        run_in("sync", program, way, server)
 
-            assert ["Hel", "lo"] == pieces
-            assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
-            assert stream.closed
-            assert {} == dict(stream.departures)
-        _leaves_a_connection_to_use_or_none(way, server)
+
+# openai leaves generators of its own at `[DONE]`, trio says so, and of each generator within the libraries.
+@pytest.mark.few_rows(5)
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+@every_program
+@every_async_way
+@tried_again
+def test_it_ends_as_its_answer_does_async(way: AsyncWay, backend: str, program: Any, serve: Any) -> None:
+    """The same programs end so in each kind of event loop."""
+    _import(way)
+    with serve(way) as server:
+        run_in(backend, program, way, server)
+
+
+# -- sync -------------------------------------------------------------------
 
 
 @every_way
@@ -128,19 +217,6 @@ def test_a_stop_from_another_thread_ends_a_read_that_waits(way: Way) -> None:
 
 
 @every_way
-def test_a_stop_of_an_answer_that_came_at_once_holds_no_connection_back(way: Way) -> None:
-    """The end of the body has come, too, when the stream is stopped at its first text."""
-    _import(way)
-    with _whole_at_once_twice(way) as server, way.open(server.url) as ask:
-        for _ in range(2):
-            with Stream(ask()) as stream:
-                assert next(stream.text) == "Hel"
-
-            assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
-        _holds_no_connection_back(server)
-
-
-@every_way
 @tried_again
 def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
     """The interrupt passes unchanged; the partial is whole."""
@@ -157,68 +233,7 @@ def test_ctrl_c_within_a_block_closes_it(way: Way) -> None:
         _closes_at_once(server, since)
 
 
-@every_way
-@tried_again
-def test_a_connection_that_breaks_is_told(way: Way) -> None:
-    """After what had come; the partial is on the error."""
-    _import(way)
-    with _cut(way) as server, way.open(server.url) as ask:
-        stream = Stream(ask())
-        pieces: list[str] = []
-        with pytest.raises(StreamInterrupted) as caught:
-            for piece in stream.text:
-                pieces.append(piece)
-        since = time.monotonic()
-
-        assert ["Hel", "lo"] == pieces
-        assert caught.value.partial == stream.message
-        assert ("Hello", "truncated") == (stream.message.text, stream.message.ending)
-        assert caught.value.retryable
-        assert caught.value.__cause__ is not None
-        _closes_at_once(server, since)
-
-
-@every_way
-@tried_again
-def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
-    """With a warning that says how to do better."""
-    _import(way)
-    with _silent(way, threading.Event()) as server, way.open(server.url) as ask:
-        stream = Stream(ask())
-        assert next(stream.text) == "Hel"
-        with pytest.warns(ResourceWarning, match="never closed: use `with`"):
-            del stream
-            gc.collect()
-            since = time.monotonic()
-
-        _closes_at_once(server, since)
-
-
 # -- async ------------------------------------------------------------------
-
-
-# openai leaves generators of its own at `[DONE]`, and trio says so.
-@pytest.mark.few_rows(8)
-@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-@every_async_way
-def test_it_is_read_to_its_end_async(way: AsyncWay, backend: str) -> None:
-    """Text as it arrives, the whole message, and a connection for the client's next request."""
-    _import(way)
-
-    async def main(server: Loopback) -> None:
-        async with way.open(server.url) as ask:
-            for _ in range(2):
-                async with AsyncStream(await ask()) as stream:
-                    pieces = [piece async for piece in stream.text]
-
-                    assert ["Hel", "lo"] == pieces
-                    assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
-                    assert stream.closed
-                    assert {} == dict(stream.departures)
-            _leaves_a_connection_to_use_or_none(way, server)
-
-    with _whole_twice(way) as server:
-        anyio.run(main, server, backend=backend)
 
 
 @pytest.mark.few_rows(4)
@@ -249,34 +264,9 @@ def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backe
                         pieces.append(piece)
 
             assert (["Hel"], "stopped") == (pieces, stream.message.ending)
-            await _closes_at_once_async(server, since[0])
+            await _see(way, _closes_at_once, server, since[0])
 
     with _silent(way, threading.Event()) as server:
-        anyio.run(main, server, backend=backend)
-
-
-# openai leaves generators of its own behind, and trio says so.
-@pytest.mark.few_rows(4)
-@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-@every_async_way
-def test_a_stop_of_an_answer_that_came_at_once_holds_no_connection_back_async(
-    way: AsyncWay, backend: str
-) -> None:
-    """The end of the body has come, too, when the stream is stopped at its first text."""
-    _import(way)
-
-    async def main(server: Loopback) -> None:
-        async with way.open(server.url) as ask:
-            for _ in range(2):
-                async with AsyncStream(await ask()) as stream:
-                    async for event in stream:
-                        if isinstance(event, TextDelta):
-                            break
-
-                assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
-            await anyio.to_thread.run_sync(_holds_no_connection_back, server)
-
-    with _whole_at_once_twice(way) as server:
         anyio.run(main, server, backend=backend)
 
 
@@ -306,57 +296,7 @@ def test_a_cancelled_loop_closes_it(way: AsyncWay, backend: str) -> None:
             assert scope.cancelled_caught
             assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
             assert stream.closed
-            await _closes_at_once_async(server, since[0])
-
-    with _silent(way, threading.Event()) as server:
-        anyio.run(main, server, backend=backend)
-
-
-@pytest.mark.few_rows(4)
-@every_async_way
-@tried_again
-def test_a_connection_that_breaks_is_told_async(way: AsyncWay, backend: str) -> None:
-    """After what had come; the partial is on the error."""
-    _import(way)
-
-    async def main(server: Loopback) -> None:
-        async with way.open(server.url) as ask, AsyncStream(await ask()) as stream:
-            pieces: list[str] = []
-            with pytest.raises(StreamInterrupted) as caught:
-                async for piece in stream.text:
-                    pieces.append(piece)
-            since = time.monotonic()
-
-            assert ["Hel", "lo"] == pieces
-            assert caught.value.partial == stream.message
-            assert ("Hello", "truncated") == (stream.message.text, stream.message.ending)
-            assert caught.value.retryable
-            assert caught.value.__cause__ is not None
-            await _closes_at_once_async(server, since)
-
-    with _cut(way) as server:
-        anyio.run(main, server, backend=backend)
-
-
-# trio says the same of each generator within the libraries.
-@pytest.mark.few_rows(4)
-@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
-@every_async_way
-@tried_again
-def test_a_stream_that_nobody_holds_is_closed_async(way: AsyncWay, backend: str) -> None:
-    """With a warning that says how to do better."""
-    _import(way)
-
-    async def main(server: Loopback) -> None:
-        async with way.open(server.url) as ask:
-            stream = AsyncStream(await ask())
-            assert await anext(stream.text) == "Hel"
-            with pytest.warns(ResourceWarning, match="never closed: use `async with`"):
-                del stream
-                gc.collect()
-                since = time.monotonic()
-
-            await _closes_at_once_async(server, since)
+            await _see(way, _closes_at_once, server, since[0])
 
     with _silent(way, threading.Event()) as server:
         anyio.run(main, server, backend=backend)

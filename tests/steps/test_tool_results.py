@@ -12,14 +12,7 @@ import pytest
 from tests.steps.answers import asking, stream_of
 from tokenstream import Router, Steps, Stream, relay, testing
 from tokenstream.errors import StreamError
-from tokenstream.events import (
-    Event,
-    Finish,
-    StepDone,
-    StepStart,
-    ToolCallDone,
-    ToolResult,
-)
+from tokenstream.events import Event, Finish, StepDone, StepStart, ToolCallDone, ToolResult
 from tokenstream.message import ToolCall
 from tokenstream.router import ToolFailed
 from tokenstream.steps import Step

@@ -12,14 +12,7 @@ from tests.support.chunkings import sized
 from tests.support.either import Each, got, inside, run_in
 from tokenstream import AsyncStream, Router, Stream, Tools, relay, testing
 from tokenstream.errors import InvalidJSON, OutputInvalid, TokenStreamError
-from tokenstream.events import (
-    Finish,
-    MessageStart,
-    PartDone,
-    ToolCallDelta,
-    ToolCallDone,
-    ToolCallStart,
-)
+from tokenstream.events import Finish, MessageStart, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:

@@ -42,12 +42,7 @@ from tests.support.loopback import (
 )
 from tests.support.wire import sse
 from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import (
-    ProtocolError,
-    StreamClosed,
-    StreamError,
-    StreamTruncated,
-)
+from tokenstream.errors import ProtocolError, StreamClosed, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
 
 pytestmark = pytest.mark.anyio

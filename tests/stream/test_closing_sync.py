@@ -11,17 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.stream.blocked import (
-    PATIENCE,
-    SILENT,
-    TEXT,
-    TEXTS,
-    Loop,
-    Opener,
-    alone,
-    every_opener,
-    opened,
-)
+from tests.stream.blocked import PATIENCE, SILENT, TEXT, TEXTS, Loop, Opener, alone, every_opener, opened
 from tests.stream.bodies import ANSWER, Source, Stubborn
 from tests.support.loopback import (
     CLOSE,

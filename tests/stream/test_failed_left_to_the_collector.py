@@ -15,6 +15,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from tests.support.either import Each, at_once, got, inside
 from tests.support.tables import in_one_test
 from tests.support.uncollected import areading, left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call, sse
@@ -22,7 +23,7 @@ from tokenstream import AsyncStream, Retry, Router, Stream, aconnect, connect, r
 from tokenstream.errors import StreamError, TokenStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from tokenstream.message import Message
 
@@ -90,41 +91,34 @@ async def reset_later(chunks: list[bytes]) -> AsyncIterator[bytes]:
     raise ConnectionResetError("the peer is gone")
 
 
-def each_event(stream: Stream) -> None:
-    for _ in stream:
+async def read_each(items: Any) -> None:
+    async for _ in Each(items):
         pass
 
 
-def words(stream: Stream) -> None:
-    for _ in stream.text.words():
-        pass
+async def answers(stream: Any) -> None:
+    async for response in Each(stream.responses):
+        await got(response.final())
 
 
-def calls(stream: Stream) -> None:
-    for _ in stream.tool_calls:
-        pass
-
-
-def drafts(stream: Stream) -> None:
-    for _ in stream.partials(Answer):
-        pass
-
-
-def answers(stream: Stream) -> None:
-    for response in stream.responses:
-        response.final()
-
-
-READERS: dict[str, Callable[[Stream], object]] = {
+READERS: dict[str, Callable[[Any], Coroutine[Any, Any, object]]] = {
     "answers": answers,
-    "events": each_event,
-    "final": Stream.final,
-    "text": words,
-    "calls": calls,
-    "drafts": drafts,
-    "result": lambda stream: stream.result(Answer),
-    "relay": lambda stream: [*relay.encode(stream, "openai-chat")],
+    "events": read_each,
+    "final": lambda stream: got(stream.final()),
+    "text": lambda stream: read_each(stream.text.words()),
+    "calls": lambda stream: read_each(stream.tool_calls),
+    "drafts": lambda stream: read_each(stream.partials(Answer)),
+    "result": lambda stream: got(stream.result(Answer)),
+    "relay": lambda stream: read_each(relay.encode(stream, "openai-chat")),
 }
+
+
+async def read_by(reader: Callable[[Any], Coroutine[Any, Any, object]], stream: Any) -> None:
+    try:
+        async with inside(stream):
+            await reader(stream)
+    except TokenStreamError:
+        pass
 
 
 @in_one_test("reader", READERS.values())
@@ -133,18 +127,12 @@ READERS: dict[str, Callable[[Stream], object]] = {
     "source", [list, iter, reset, wrapped, Reset], ids=["list", "iterator", "reset", "wrapped", "object"]
 )
 def test_a_failed_stream_leaves_nothing(
-    source: Callable[[list[bytes]], Any], chunks: list[bytes], reader: Callable[[Stream], object]
+    source: Callable[[list[bytes]], Any], chunks: list[bytes], reader: Any
 ) -> None:
     """Neither the error that was raised, nor the source's own, keeps the stream."""
+    left = left_by(lambda: at_once(read_by(reader, Stream(source(chunks), format="openai-chat"))))
 
-    def run() -> None:
-        try:
-            with Stream(source(chunks), format="openai-chat") as stream:
-                reader(stream)
-        except TokenStreamError:
-            pass
-
-    assert left_by(run) == {}
+    assert left == {}
 
 
 def test_an_error_that_is_raised_again_is_the_same_to_its_reader() -> None:
@@ -352,36 +340,17 @@ def test_a_partial_answer_keeps_nothing_else() -> None:
     assert [message.text for message in kept if message] == ['{"a": 12']
 
 
-async def aeach_event(stream: AsyncStream) -> None:
-    async for _ in stream:
-        pass
-
-
-async def awords(stream: AsyncStream) -> None:
-    async for _ in stream.text.words():
-        pass
-
-
-async def arelay(stream: AsyncStream) -> None:
-    async for _ in relay.encode(stream, "openai-chat"):
-        pass
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("source", [areading, reset_later])
-@pytest.mark.parametrize("reader", [aeach_event, AsyncStream.final, awords, arelay])
+@pytest.mark.parametrize("reader", [READERS[name] for name in ("events", "final", "text", "relay")])
 async def test_a_failed_asynchronous_stream_leaves_nothing(source: Any, reader: Any) -> None:
-    """The same, where a task has read."""
-
-    async def run(chunks: list[bytes]) -> None:
-        try:
-            async with AsyncStream(source(chunks), format="openai-chat") as stream:
-                await reader(stream)
-        except TokenStreamError:
-            pass
-
+    """An error that a task has read keeps nothing, either."""
     for chunks in FAILING.values():
-        assert await left_by_async(lambda chunks=chunks: run(chunks)) == {}  # type: ignore[misc]
+
+        async def run(chunks: list[bytes] = chunks) -> None:
+            await read_by(reader, AsyncStream(source(chunks), format="openai-chat"))
+
+        assert await left_by_async(run) == {}
 
 
 class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):

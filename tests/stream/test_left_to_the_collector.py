@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.stream.bodies import later
+from tests.support.either import Each, at_once, got, inside
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, relay, tap
@@ -19,7 +20,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats import custom
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 BODY = [
     chat({"role": "assistant", "content": ""}),
@@ -52,68 +53,44 @@ class _Asynchronous:
         raise StopAsyncIteration
 
 
-def _whole(source: Any) -> None:
-    with Stream(source(BODY)) as stream:
-        for _ in stream:
+async def _whole(stream: Any) -> None:
+    async with inside(stream):
+        async for _ in Each(stream):
             pass
     assert stream.message.complete
 
 
-def _left_early(source: Any) -> None:
-    with Stream(source(BODY)) as stream:
-        for _ in zip(range(4), stream, strict=False):
-            pass
+async def _left_early(stream: Any) -> None:
+    async with inside(stream):
+        events = Each(stream)
+        for _ in range(4):
+            await anext(events)
     assert stream.message.ending == "stopped"
 
 
-def _views(source: Any) -> None:
-    with Stream(source(BODY)) as stream:
-        assert "".join(stream.text.words()) == "The quick brown fox jumps far"
-        assert [call.arguments for call in stream.tool_calls] == [{"a": 1}]
+async def _views(stream: Any) -> None:
+    async with inside(stream):
+        assert (
+            "".join([piece async for piece in Each(stream.text.words())]) == "The quick brown fox jumps far"
+        )
+        assert [call.arguments async for call in Each(stream.tool_calls)] == [{"a": 1}]
     assert stream.metrics.events
     assert stream.checkpoint().messages
 
 
-async def _whole_async(source: Any) -> None:
-    async with AsyncStream(source(BODY)) as stream:
-        async for _ in stream:
-            pass
-    assert stream.message.complete
+async def _responses(stream: Any) -> None:
+    async with inside(stream):
+        assert [(await got(each.final())).complete async for each in Each(stream.responses)] == [True]
 
 
-async def _left_early_async(source: Any) -> None:
-    async with AsyncStream(source(BODY)) as stream:
-        async for _ in stream:
-            break
-    assert stream.message.ending == "stopped"
-
-
-async def _views_async(source: Any) -> None:
-    async with AsyncStream(source(BODY)) as stream:
-        assert [piece async for piece in stream.text.words()]
-        assert [call.arguments async for call in stream.tool_calls] == [{"a": 1}]
-    assert stream.metrics.events
-
-
-def _responses(source: Any) -> None:
-    with Stream(source(BODY)) as stream:
-        assert [response.final().complete for response in stream.responses] == [True]
-
-
-async def _responses_async(source: Any) -> None:
-    async with AsyncStream(source(BODY)) as stream:
-        assert [(await response.final()).complete async for response in stream.responses] == [True]
-
-
-SYNC = [_whole, _left_early, _views, _responses]
-ASYNC = [_whole_async, _left_early_async, _views_async, _responses_async]
+every_way = pytest.mark.parametrize("run", [_whole, _left_early, _views, _responses])
 
 
 @pytest.mark.parametrize("source", [list, _generator], ids=["list", "generator"])
-@pytest.mark.parametrize("run", SYNC)
-def test_a_stream_leaves_nothing(run: Callable[[Any], None], source: Any) -> None:
+@every_way
+def test_a_stream_leaves_nothing(run: Any, source: Any) -> None:
     """Neither when it was read to its end, nor when it was left."""
-    assert left_by(lambda: run(source)) == {}
+    assert left_by(lambda: at_once(run(Stream(source(BODY))))) == {}
 
 
 @pytest.mark.parametrize("protocol", ["anthropic", "openai-responses", "ui-message", "ag-ui"])
@@ -121,15 +98,15 @@ def test_an_answer_in_any_format_leaves_nothing(protocol: Any) -> None:
     """What a format knows of an answer's items goes with it, too."""
     body = [*relay.encode(Stream(BODY), protocol)]
 
-    assert left_by(lambda: _whole(lambda _: body)) == {}
+    assert left_by(lambda: at_once(_whole(Stream(body)))) == {}
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("source", [_Asynchronous, later], ids=["iterator", "generator"])
-@pytest.mark.parametrize("run", ASYNC)
+@every_way
 async def test_an_asynchronous_stream_leaves_nothing(run: Any, source: Any) -> None:
     """Its reading task is gone with it, too."""
-    assert await left_by_async(lambda: run(source)) == {}
+    assert await left_by_async(lambda: run(AsyncStream(source(BODY)))) == {}
 
 
 @pytest.mark.parametrize("body", [BODY, CUT, []], ids=["whole", "cut", "nothing"])

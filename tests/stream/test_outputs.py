@@ -31,12 +31,7 @@ from tests.stream.recipes import (
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import (
-    InvalidJSON,
-    MisuseError,
-    OutputIncomplete,
-    OutputInvalid,
-)
+from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
 
 View = Callable[[Any], Any]
 

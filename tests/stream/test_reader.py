@@ -14,27 +14,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.stream.async_sources import (
-    END,
-    HEL,
-    HELLO,
-    LO,
-    Scripted,
-    first_text,
-    readers,
-    texts_of,
-    until,
-)
+from tests.stream.async_sources import END, HEL, HELLO, LO, Scripted, first_text, readers, texts_of, until
 from tests.support import wire
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines
-from tokenstream.errors import (
-    ConcurrentRead,
-    ConnectError,
-    ProtocolError,
-    StreamInterrupted,
-)
+from tokenstream.errors import ConcurrentRead, ConnectError, ProtocolError, StreamInterrupted
 from tokenstream.events import TextDelta
 from tokenstream.stream._reading import reader_native as _reader_native
 

@@ -11,17 +11,7 @@ import pytest
 
 from tests.stream.async_sources import PATIENCE
 from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
-from tests.stream.routers import (
-    CALLS,
-    END,
-    Bug,
-    City,
-    Gate,
-    Tools,
-    given,
-    run_router,
-    with_tools,
-)
+from tests.stream.routers import CALLS, END, Bug, City, Gate, Tools, given, run_router, with_tools
 from tokenstream import AsyncStream
 from tokenstream.errors import ConcurrentRead, StreamTruncated
 from tokenstream.events import Finish, TextDelta, ToolCallDone

@@ -26,15 +26,7 @@ from tests.stream.blocked import (
 )
 from tests.stream.bodies import ANSWER, TOKENS, Source, Stubborn, chunk
 from tests.stream.test_ending import Nosy
-from tests.support.loopback import (
-    OPEN,
-    Loopback,
-    Script,
-    chunked,
-    chunked_head,
-    http_chunk,
-    sized,
-)
+from tests.support.loopback import OPEN, Loopback, Script, chunked, chunked_head, http_chunk, sized
 from tests.support.timing import at_once, at_rest, tried_again, wait_for
 from tests.support.wire import DONE
 from tokenstream import Stream

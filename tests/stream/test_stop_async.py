@@ -40,9 +40,7 @@ from tests.support.loopback import (
 )
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import (
-    StreamConsumed,
-)
+from tokenstream.errors import StreamConsumed
 
 pytestmark = pytest.mark.anyio
 

@@ -14,16 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.async_sources import (
-    END,
-    HEL,
-    KINDS,
-    begin,
-    first_text,
-    is_closed,
-    open_after,
-    serving,
-)
+from tests.stream.async_sources import END, HEL, KINDS, begin, first_text, is_closed, open_after, serving
 from tests.stream.bodies import chunk
 from tests.support import wire
 from tests.support.effort import examples

@@ -27,13 +27,7 @@ from tests.support import wire
 from tests.support.chunkings import chunked
 from tests.support.tables import in_one_test
 from tokenstream import Stream
-from tokenstream.errors import (
-    InvalidJSON,
-    MisuseError,
-    OutputIncomplete,
-    OutputInvalid,
-    StreamTruncated,
-)
+from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import ToolCallDelta
 from tokenstream.partial_json import MISSING, PartialJSONParser
 from tokenstream.stages import CallDraft

@@ -69,8 +69,6 @@ def refusal(status: int, message: str) -> Recording:
     return reply([(0.0, body)], content_type="application/json", status=status)
 
 
-def serve_in_time(
-    what: Recording | Mapping[str, Recording] | Callable[[Request], Recording],
-) -> Server:
+def serve_in_time(what: Recording | Mapping[str, Recording] | Callable[[Request], Recording]) -> Server:
     """Return a server that plays replies with their pauses."""
     return testing.serve(what, pace="recorded")

@@ -11,12 +11,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.support.loopback import (
-    OPEN,
-    RST,
-    Loopback,
-    client_context,
-)
+from tests.support.loopback import OPEN, RST, Loopback, client_context
 
 GET = b"GET /path HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from tests.support.terminals import (
-    Terminal,
-    TerminalConsole,
-    by_wcwidth,
-    narrow_emoji,
-    wide_symbols,
-)
+from tests.support.terminals import Terminal, TerminalConsole, by_wcwidth, narrow_emoji, wide_symbols
 from tests.terminal.blocks import ANSWER, WHOLE, Written, blocks_of, rows_at_once, shown_on
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError

@@ -72,6 +72,7 @@ def drafts(stream: Stream) -> None:
         assert_type(draft.title, Any)
         assert_type(draft.steps[0].text, Any)
         assert_type(draft.get("steps", 0, "text"), Any)
+        assert_type(draft.get("steps")[0].get("text"), Any)
         assert_type(draft.is_complete("steps", 0), bool)
         assert_type(draft.complete, bool)
         assert_type(draft.final(), Recipe)

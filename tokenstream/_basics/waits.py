@@ -86,8 +86,7 @@ def last_event_id_header(value: str) -> bytes:
         b'\xc3\xa97'
     """
     if any(character in value for character in "\r\n\0"):
-        msg = "a last event id cannot hold a line break or NUL: ask without it, from the start"
-        raise MisuseError(msg)
+        raise MisuseError("a last event id cannot hold a line break or NUL: ask without it, from the start")
     try:
         return value.strip(" \t").encode()
     except UnicodeEncodeError:

@@ -288,11 +288,7 @@ class ErrorBody:
     __slots__ = ("_body", "_document", "_expected", "_head", "_limits", "ended", "error")
 
     def __init__(
-        self,
-        head: ResponseHead,
-        *,
-        limits: Limits = DEFAULT_LIMITS,
-        expected: FormatChoice = None,
+        self, head: ResponseHead, *, limits: Limits = DEFAULT_LIMITS, expected: FormatChoice = None
     ) -> None:
         self._head, self._limits, self._expected = head, limits, expected
         self._body = bytearray()

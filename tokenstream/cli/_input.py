@@ -48,9 +48,6 @@ class FilePieces:
     """Iterates over the bytes of a file as they arrive.
 
     The first pieces are kept, until `forget` is called, so that they can be read again.
-
-    Args:
-        stack: Closes the file.
     """
 
     def __init__(self, file: BufferedReader, stack: ExitStack) -> None:
@@ -147,8 +144,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
     except RecordingInvalid as error:
         raise CommandFailed(str(error)) from None
     except OSError as error:
-        msg = f"{name} cannot be read: {reason_of(error)}"
-        raise CommandFailed(msg) from None
+        raise CommandFailed(f"{name} cannot be read: {reason_of(error)}") from None
 
 
 def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock, *, pings: bool) -> Stream:
@@ -225,6 +221,15 @@ class RequestParts(NamedTuple):
     """Values of headers that must not be printed."""
 
 
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, about: tuple[str, str, str]
+) -> argparse.ArgumentParser:
+    """Add the parser of a command to those of the program; `about` is its help, description and epilog."""
+    short, description, epilog = about
+    kind = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, help=short, description=description, epilog=epilog, formatter_class=kind)
+
+
 def add_request(parser: argparse.ArgumentParser, about: str) -> None:
     """Add the options of a request to a command's parser."""
     request = parser.add_argument_group(about)
@@ -287,11 +292,9 @@ def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
     try:
         return stack.enter_context(Path(name).open("rb"))
     except OSError as error:
-        msg = f"{name} cannot be read: {reason_of(error)}{hint}"
-        raise CommandFailed(msg) from None
+        raise CommandFailed(f"{name} cannot be read: {reason_of(error)}{hint}") from None
     except ValueError as error:
-        msg = f"{name!r} is not the name of a file: {error}"
-        raise CommandFailed(msg) from None
+        raise CommandFailed(f"{name!r} is not the name of a file: {error}") from None
 
 
 def open_standard_input(stack: ExitStack) -> BufferedReader:
@@ -307,8 +310,7 @@ def _parse_header(argument: str) -> tuple[str, str]:
     if not colon or not name.strip():
         # The argument may be an API key: it is quoted only if it is a single word of letters.
         quoted_argument = repr(argument) if argument.isalpha() else "this"
-        msg = f"{quoted_argument} is not a header: write 'Name: value'"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{quoted_argument} is not a header: write 'Name: value'")
     return _check_name(name), value.strip()
 
 
@@ -317,8 +319,7 @@ def _parse_env_header(argument: str) -> tuple[str, str]:
     name, equals, variable = argument.partition("=")
     if not equals or not name.strip() or not variable.strip():
         # The argument may be the secret itself, so the message does not quote it.
-        msg = "this is not a header with its variable: write NAME=VARIABLE"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError("this is not a header with its variable: write NAME=VARIABLE")
     return _check_name(name), variable.strip()
 
 
@@ -379,6 +380,5 @@ def parse_number(argument: str, expected: str, *, zero: bool = False) -> float:
         number = math.nan
     is_allowed_zero = zero and number == 0
     if not (0 < number < math.inf or is_allowed_zero):
-        msg = f"{argument!r} is not {expected}"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{argument!r} is not {expected}")
     return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import textwrap
 import time
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from tokenstream.cli._advice import FORMATS, is_of_agent
 from tokenstream.cli._agent_run import JSONLines, follow_agent
 from tokenstream.cli._input import (
+    add_command,
     add_request,
     load_recording,
     open_file_pieces,
@@ -25,6 +25,7 @@ from tokenstream.errors import StreamError
 from tokenstream.testing._recordings.clock import VirtualClock
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from tokenstream.cli._input import FilePieces
@@ -68,13 +69,8 @@ examples:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command to the parsers of the program."""
-    parser = commands.add_parser(
-        "inspect",
-        help="print the events of a stream, and the message",
-        description=_ABOUT,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "print the events of a stream, and the message", _ABOUT, _MORE
+    parser = add_command(commands, "inspect", about)
     parser.add_argument(
         "source", metavar="FILE|URL|-", help="a file, an http or https URL, or - for standard input"
     )

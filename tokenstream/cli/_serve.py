@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._advice import CommandFailed, reason_of
-from tokenstream.cli._input import parse_number
+from tokenstream.cli._input import add_command, parse_number
 from tokenstream.testing._recordings import file_format
 from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.frames import (
@@ -187,13 +187,8 @@ _ALLOW_ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-expose-
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command to the parsers of the program."""
-    parser = commands.add_parser(
-        "serve",
-        help="answer requests with recordings",
-        description=_ABOUT,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "answer requests with recordings", _ABOUT, _MORE
+    parser = add_command(commands, "serve", about)
     rate = partial(parse_number, expected="a number above 0")
     pause = partial(parse_number, expected="a number of seconds from 0", zero=True)
     parser.add_argument("folder", metavar="DIR", help="the folder with the recordings")
@@ -221,8 +216,7 @@ def answer_from_folder(
 
 def _parse_port(argument: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", argument) or int(argument) > 65_535:
-        msg = f"{argument!r} is not a port: pass a number from 0 to 65535"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a port: pass a number from 0 to 65535")
     return int(argument)
 
 

@@ -651,8 +651,7 @@ class Format(Resuming, ABC):
                 return
             error = first_object(data)
             if error is None or provider_error(error, event) is None:
-                msg = f"a JSON object is expected, not {kind_of(data)}"
-                raise ProtocolError(msg, offset=0)
+                raise ProtocolError(f"a JSON object is expected, not {kind_of(data)}", offset=0)
             data = error
         if self._replay is None or not self._check_repeated(self._replay, data, event):
             self._read_object(data, event)

@@ -62,18 +62,16 @@ def compile_path(option: str, path: object) -> Path:
         (('choices', 0, 'text'), ())
     """
     if not isinstance(path, str):
-        msg = f'{option}={path!r} is not a path; a path is text, such as "choices.0.text"'
-        raise MisuseError(msg)
+        raise MisuseError(f'{option}={path!r} is not a path; a path is text, such as "choices.0.text"')
     if path == ROOT:
         return ()
     steps = path.split(".")
     # Reject the notation of other path languages: read as keys, it would silently match nothing.
     if not all(steps) or steps[0] == ROOT or any(_SUBSCRIPT.search(step) for step in steps):
-        msg = (
+        raise MisuseError(
             f"{option}={path!r} is not a path: put one dot between two keys or indexes, "
             'such as "choices.0.text"; "$" is the whole payload, and stands alone'
         )
-        raise MisuseError(msg)
     return tuple(int(step) if step.isdecimal() and len(step) <= LONGEST_INDEX else step for step in steps)
 
 
@@ -220,8 +218,7 @@ def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path,
         return ()
     paths = _list_of(value)
     if not paths:
-        msg = f"{option}={value!r} holds no path"
-        raise MisuseError(msg)
+        raise MisuseError(f"{option}={value!r} holds no path")
     return tuple([compile_path(option, path) for path in paths])
 
 
@@ -250,8 +247,7 @@ def _check_dict(option: str, value: object, example: str) -> list[tuple[Any, Any
     if value is None:
         return []
     if not _is_mapping(value):
-        msg = f"{option}={value!r}: give a dict, such as {example}"
-        raise MisuseError(msg)
+        raise MisuseError(f"{option}={value!r}: give a dict, such as {example}")
     return list(value.items())
 
 
@@ -264,8 +260,7 @@ def check_sentinel(value: object) -> bytes | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip():
-        msg = f'sentinel={value!r}: give the data that mean the end, such as "[DONE]"'
-        raise MisuseError(msg)
+        raise MisuseError(f'sentinel={value!r}: give the data that mean the end, such as "[DONE]"')
     return value.strip().encode()
 
 
@@ -274,8 +269,7 @@ def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Pat
     paths: list[tuple[str, Path]] = []
     for name, path in _check_dict("usage", value, '{"output_tokens": "usage.out"}'):
         if name not in COUNTS:
-            msg = f"usage has no field {name!r}; its counts are {', '.join(COUNTS)}"
-            raise MisuseError(msg)
+            raise MisuseError(f"usage has no field {name!r}; its counts are {', '.join(COUNTS)}")
         paths.append((name, compile_path(f"usage[{name!r}]", path)))
     return tuple(paths)
 
@@ -286,11 +280,10 @@ def check_reasons(value: Mapping[str, FinishReason | None] | None) -> dict[str, 
     meanings = _check_dict("finish_reasons", value, '{"eos": "stop", "not_finished": None}')
     for word, reason in meanings:
         if reason not in (None, *reasons):
-            msg = (
+            raise MisuseError(
                 f"finish_reasons[{word!r}]={reason!r} is not a finish reason; they are {', '.join(reasons)}, "
                 "and None for a word that does not mean the end"
             )
-            raise MisuseError(msg)
     return {**COMMON_REASONS, **dict(meanings)}
 
 
@@ -310,7 +303,6 @@ def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[Path, tup
     for path, values in _check_dict("where", value, '{"type": "delta"}'):
         allowed = tuple(_list_of(values))
         if not allowed:
-            msg = f"where[{path!r}]={values!r} holds no value: no payload could ever hold text"
-            raise MisuseError(msg)
+            raise MisuseError(f"where[{path!r}]={values!r} holds no value: no payload could ever hold text")
         conditions.append((compile_path("where", path), allowed))
     return tuple(conditions)

@@ -175,19 +175,16 @@ def _check(loaded: object, name: str, description: str) -> type[Format]:
     from tokenstream.formats._base import Format
 
     if not (isinstance(loaded, type) and issubclass(loaded, Format)):
-        msg = f"{description} is not a subclass of tokenstream.formats.Format; mend or remove it"
-        raise MisuseError(msg)
+        raise MisuseError(f"{description} is not a subclass of tokenstream.formats.Format; mend or remove it")
     own_name = getattr(loaded, "name", None)
     if own_name != name:
-        msg = (
+        raise MisuseError(
             f"{description} calls itself {own_name!r}: its entry point and its attribute `name` "
             "must say the same"
         )
-        raise MisuseError(msg)
     missing = sorted(loaded.__abstractmethods__)
     if missing:
-        msg = f"{description} lacks {', '.join(missing)}: a format has `recognises` and `read`"
-        raise MisuseError(msg)
+        raise MisuseError(f"{description} lacks {', '.join(missing)}: a format has `recognises` and `read`")
     return loaded
 
 

@@ -202,13 +202,7 @@ class ValueDone(_Placed):
     offset: int
     """Position after the value's last character, in characters of the text."""
 
-    def __init__(
-        self,
-        path: Path | Place | None,
-        value: Json,
-        offset: int = 0,
-        key: str | int = "",
-    ) -> None:
+    def __init__(self, path: Path | Place | None, value: Json, offset: int = 0, key: str | int = "") -> None:
         # A complete path, or the container's `Place`, from which `path` is built when it is first read.
         self.place = path
         self.member = key

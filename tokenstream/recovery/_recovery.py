@@ -11,12 +11,7 @@ from tokenstream._pipeline.asked import AttemptFacts
 from tokenstream._pipeline.checkpoints import has_partial
 from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, Restart, Resume
-from tokenstream.errors import (
-    AnswerRejected,
-    MisuseError,
-    PositionLost,
-    StreamError,
-)
+from tokenstream.errors import AnswerRejected, MisuseError, PositionLost, StreamError
 from tokenstream.events import Restarted, Resumed
 from tokenstream.message import Message
 from tokenstream.recovery._current import CurrentAttempt

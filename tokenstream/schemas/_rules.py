@@ -34,9 +34,7 @@ _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
 _SCHEMAS_BY_NAME = frozenset({"patternProperties", "properties"})
 _ONE_SCHEMA = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
 _SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_FORMATS = frozenset(
-    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"},
-)
+_FORMATS = frozenset({"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"})
 _LOOKAROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
 

@@ -183,11 +183,7 @@ def is_asynchronous(source: object) -> bool:
 
 
 class _Body:
-    """Undoes the content coding of a response's chunks, and keeps the body of an error response.
-
-    Args:
-        source: The response.
-    """
+    """Undoes the content coding of a response's chunks, and keeps the body of an error response."""
 
     def __init__(self, source: SyncSource | AsyncSource) -> None:
         coding = source.coding

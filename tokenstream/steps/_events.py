@@ -200,11 +200,7 @@ class _AnswerReader:
 
 
 class _OutputReader:
-    """The position in the output of a step up to which a `RunEvents` has read that output.
-
-    Args:
-        output: The output.
-    """
+    """The position in the output of a step up to which a `RunEvents` has read that output."""
 
     __slots__ = ("_output", "_position", "is_over")
 
@@ -228,11 +224,7 @@ class _OutputReader:
 
 
 class _ProgressReader:
-    """The position in the progress of a tool up to which a `RunEvents` has read it.
-
-    Args:
-        progress: The progress.
-    """
+    """The position in the progress of a tool up to which a `RunEvents` has read it."""
 
     __slots__ = ("_position", "_progress", "is_over")
 

@@ -45,11 +45,7 @@ class AsyncFollowed(AsyncWatchedStream[ItemT]):
 
 
 class _Follower:
-    """Builds the run from the events of a framework; the iterables of this module call its methods.
-
-    Args:
-        run: The run that receives the steps.
-    """
+    """Builds the run from the events of a framework; the iterables of this module call its methods."""
 
     __slots__ = ("_agent", "_has_ended", "_reader", "_run", "item_count")
 
@@ -191,11 +187,7 @@ def has_lines(events: object) -> bool:
 
 
 class _AgentLines:
-    """Reads the objects of an agent's lines, like the events of a framework.
-
-    Args:
-        agent: The reader of the lines.
-    """
+    """Reads the objects of an agent's lines, like the events of a framework."""
 
     def __init__(self, agent: AgentRun) -> None:
         self._agent = agent

@@ -202,11 +202,7 @@ class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
 
 
 class _BorrowedPeer:
-    """Reads a peer, and leaves it open when the loop over it ends.
-
-    Args:
-        peer: The peer.
-    """
+    """Reads a peer, and leaves it open when the loop over it ends."""
 
     def __init__(self, peer: Peer) -> None:
         self.is_instant = False
@@ -216,11 +212,7 @@ class _BorrowedPeer:
 
 
 class _BorrowedAsyncPeer:
-    """Reads a peer, and leaves it open when the loop over it ends.
-
-    Args:
-        peer: The peer.
-    """
+    """Reads a peer, and leaves it open when the loop over it ends."""
 
     def __init__(self, peer: AsyncPeer) -> None:
         self.read = peer.read

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 
 class RunOfAFramework(ABC):
-    """Turns the events of a framework into the steps of a run.
-
-    Args:
-        run: The run that receives the steps.
-    """
+    """Turns the events of a framework into the steps of a run."""
 
     def __init__(self, run: Steps) -> None:
         self._run = run

@@ -173,11 +173,7 @@ class StepAnswer:
 
 
 class StepOutput:
-    """The output of a running step, such as a command's lines; it grows as an answer does.
-
-    Args:
-        step: The step's id.
-    """
+    """The output of a running step, such as a command's lines; it grows as an answer does."""
 
     __slots__ = ("is_closed", "step", "text")
 

@@ -13,12 +13,7 @@ from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import CallsDiffer, MisuseError, StreamError
-from tokenstream.stages._tools.generators import (
-    ToolStopped,
-    finish_call,
-    finish_later,
-    needs_await,
-)
+from tokenstream.stages._tools.generators import ToolStopped, finish_call, finish_later, needs_await
 from tokenstream.stream._outputs.once import AsyncOnce, Once
 from tokenstream.stream._reading.reader import raise_only
 

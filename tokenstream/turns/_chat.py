@@ -7,11 +7,7 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.chat_words import (
-    LEGACY,
-    OPAQUE_FIELDS,
-    SUMMARY_ITEM,
-)
+from tokenstream._basics.chat_words import LEGACY, OPAQUE_FIELDS, SUMMARY_ITEM
 from tokenstream._basics.untrusted import text_of
 from tokenstream.turns._turn import AssistantTurn, make_function, object_in
 

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.anthropic.payloads import (
-    PING,
-    STOP,
-    answer,
-    arguments,
-    finish,
-    read,
-    start,
-    stop,
-    tool,
-)
+from tests.formats.anthropic.payloads import PING, STOP, answer, arguments, finish, read, start, stop, tool
 from tests.formats.anthropic.support import HELLO
 from tests.support.formats import Anthropic
 from tokenstream.events import MessageStart, Ping

@@ -10,17 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.formats.bedrock.payloads import (
-    START,
-    USAGE,
-    finish,
-    frame,
-    outcome,
-    read,
-    reasoning,
-    stop,
-    text,
-)
+from tests.formats.bedrock.payloads import START, USAGE, finish, frame, outcome, read, reasoning, stop, text
 from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
 from tests.formats.told import without_shortcuts

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from tests.formats.bedrock.payloads import (
-    START,
-    block,
-    delta,
-    finish,
-    reasoning,
-    stop,
-    text,
-)
+from tests.formats.bedrock.payloads import START, block, delta, finish, reasoning, stop, text
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import parts, read
 from tests.support.formats import BedrockConverse

@@ -38,11 +38,7 @@ def test_a_call_is_handed_out_whole_at_the_finish() -> None:
 
 def test_a_call_is_handed_out_when_the_next_one_starts() -> None:
     """Its arguments are whole, and another call says that nothing more will come."""
-    got = read(
-        ROLE,
-        call('{"a":1}', index=0, id="c1", name="f"),
-        call("", index=1, id="c2", name="g"),
-    )
+    got = read(ROLE, call('{"a":1}', index=0, id="c1", name="f"), call("", index=1, id="c2", name="g"))
 
     assert [("f", '{"a":1}')] == got.called
     assert isinstance(got.error, StreamTruncated)

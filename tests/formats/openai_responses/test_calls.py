@@ -24,13 +24,7 @@ from tests.formats.openai_responses.payloads import (
 )
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import ToolResult
-from tokenstream.message import (
-    MediaPart,
-    OpaquePart,
-    ServerToolCall,
-    ServerToolResult,
-    ToolCall,
-)
+from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, ToolCall
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}

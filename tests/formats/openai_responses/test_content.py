@@ -25,12 +25,7 @@ from tests.formats.openai_responses.payloads import (
     summary,
 )
 from tokenstream.events import MessageStart
-from tokenstream.message import (
-    Citation,
-    ReasoningPart,
-    RefusalPart,
-    TextPart,
-)
+from tokenstream.message import Citation, ReasoningPart, RefusalPart, TextPart
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}

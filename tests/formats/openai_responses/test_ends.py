@@ -33,10 +33,7 @@ from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, PartStart, Ping, Unknown
-from tokenstream.message import (
-    TextPart,
-    Usage,
-)
+from tokenstream.message import TextPart, Usage
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 CITED = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 1, "end_index": 3}

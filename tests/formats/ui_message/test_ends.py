@@ -13,9 +13,7 @@ from tests.support.formats import UIMessage
 from tests.support.reading import read
 from tests.support.tables import in_one_test
 from tokenstream.errors import ProviderError
-from tokenstream.message import (
-    Usage,
-)
+from tokenstream.message import Usage
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,8 @@ from tests.formats.told import DONE, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, answer, call
 from tests.support.formats import UIMessage
 from tests.support.tables import in_one_test
-from tokenstream.events import (
-    ReasoningDelta,
-    Unknown,
-)
-from tokenstream.message import (
-    Citation,
-    MediaPart,
-    OpaquePart,
-    ReasoningPart,
-    TextPart,
-    Usage,
-)
+from tokenstream.events import ReasoningDelta, Unknown
+from tokenstream.message import Citation, MediaPart, OpaquePart, ReasoningPart, TextPart, Usage
 
 
 def test_texts_are_known_by_their_ids_and_may_be_written_in_turns() -> None:

@@ -11,16 +11,8 @@ from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP,
 from tests.support.formats import UIMessage
 from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError
-from tokenstream.events import (
-    ToolCallStart,
-    ToolProgress,
-    ToolResult,
-)
-from tokenstream.message import (
-    OpaquePart,
-    ServerToolCall,
-    ServerToolResult,
-)
+from tokenstream.events import ToolCallStart, ToolProgress, ToolResult
+from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
 
 def results_in(told: Told) -> list[ToolResult]:

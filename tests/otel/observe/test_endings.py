@@ -13,17 +13,7 @@ from opentelemetry.trace import StatusCode
 
 from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, replayed
-from tokenstream import (
-    Deadlines,
-    Retry,
-    Stream,
-    aconnect,
-    aresilient,
-    connect,
-    resilient,
-    tap,
-    testing,
-)
+from tokenstream import Deadlines, Retry, Stream, aconnect, aresilient, connect, resilient, tap, testing
 from tokenstream.errors import StatusError, StreamError
 from tokenstream.otel import observe
 from tokenstream.testing import Server

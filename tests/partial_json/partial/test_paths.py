@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import Any, NamedTuple
 
 import pytest
 from pydantic import BaseModel, RootModel
+from typing_extensions import TypedDict
 
 from tests.partial_json.partial.support import partial_of
 from tests.partial_json.typed import STEP
@@ -24,6 +26,25 @@ class Methods(BaseModel):
     complete: int = 0
     errors: int = 0
     value: int = 0
+
+
+class Typed(TypedDict):
+    x: int
+
+
+class Holders(BaseModel):
+    """An object with a field in every kind of container."""
+
+    listed: list[Step]
+    alone: Step
+    named: dict[str, Step]
+    nested: list[list[Step]]
+    data: list[Data]
+    typed: list[Typed]
+    root: RootModel[list[Step]]
+    mixed: list[int | Step]
+    pair: tuple[str, Step]
+    plain: list[Any]
 
 
 class Point(NamedTuple):
@@ -168,6 +189,69 @@ def test_what_a_path_has_led_to_stays_there(path: tuple[str | int, ...]) -> None
 
     assert {True} == {complete for _, complete in told[whole:]}
     assert [told[-1][0]] * (len(told) - whole) == [value for value, _ in told[whole:]]
+
+
+HELD = f"[{STEP}, {STEP}]"
+HOLDERS = (
+    f'{{"listed": {HELD}, "alone": {STEP}, "named": {{"k": {STEP}}}, "nested": [[], {HELD}], '
+    f'"data": [{{"x": 1}}], "typed": [{{"x": 1}}], "root": {HELD}, "mixed": [1, {STEP}], '
+    f'"pair": ["s", {STEP}], "plain": [{{"x": 1}}]}}'
+)
+
+
+@in_one_test(
+    "path",
+    [
+        ("listed", 0, "minutes"),
+        ("listed", -1, "minutes"),
+        ("alone", "minutes"),
+        ("named", "k", "minutes"),
+        ("nested", 1, 0, "minutes"),
+        ("data", 0, "x"),
+        ("typed", 0, "x"),
+        ("root", 0, "minutes"),
+        ("mixed", 1, "minutes"),
+        ("pair", 1, "minutes"),
+        ("plain", 0, "x"),
+    ],
+)
+def test_get_works_on_what_it_returns_open_or_closed(path: tuple[str | int, ...]) -> None:
+    """Key by key, or with the whole path in one call: it is the same at every piece."""
+    (first, *keys, field), draft = path, Partials(Holders)
+    steps, at_once = list[Any](), list[Any]()
+    for character in HOLDERS:
+        draft.feed(character)
+        partial = draft.partial()
+        value: Any = partial.get(first)
+        for key in keys:
+            there = value is not MISSING and (key in value if isinstance(key, str) else len(value) > key)
+            value = value[key] if there and len(value) else MISSING
+        steps.append(None if value is MISSING else value.get(field) or None)
+        at_once.append(partial.get(*path) or None)
+
+    assert at_once == steps
+    assert {None, partial.get(*path)} == set(steps)
+
+
+def test_a_closed_element_is_a_draft_of_the_finished_object() -> None:
+    """It is equal to the object and has its methods; types of a path, JSON, pickles: as in an open one."""
+    draft = partial_of(Recipe, '{"name": "x", "steps": [' + f"{STEP}, ")
+    element = draft.get("steps")[0]
+
+    assert draft.get("steps") == draft.steps == list(draft.get("steps")) == draft.get("steps")[:]
+    assert draft.steps[0] is element.final() is draft.get(lambda r: r.steps[0])
+    assert (element, True, True) == (draft.steps[0], element.complete, element.is_complete("title"))
+    assert element.model_dump() == element.value == element.to_python() == {**element.value, "title": "t"}
+    assert "t" == element.get(lambda step: step.title)
+    assert element == pickle.loads(pickle.dumps(element))
+    with pytest.raises(AttributeError, match="Step has no field 'titel': did you mean 'title'"):
+        _ = element.titel
+    named = partial_of(dict[str, Step], f'{{"k": {STEP}, ').get()
+    assert ("k", named, repr({"k": draft.steps[0]})) == (
+        *named,
+        pickle.loads(pickle.dumps(named)),
+        repr(named),
+    )
 
 
 def test_a_key_that_becomes_a_number_is_found_as_both() -> None:

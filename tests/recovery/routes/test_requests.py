@@ -27,10 +27,7 @@ def test_each_request_has_an_idempotency_key_of_its_own() -> None:
         Provider("anthropic", DOWN),
         Provider("gemini"),
     )
-    retry = Retry(
-        routes=[second.route(), third.route(headers={"Idempotency-Key": "own"})],
-        wait=0,
-    )
+    retry = Retry(routes=[second.route(), third.route(headers={"Idempotency-Key": "own"})], wait=0)
 
     with connect(
         first.url,

@@ -23,12 +23,7 @@ from tokenstream.events import (
     ToolCallDone,
     ToolCallStart,
 )
-from tokenstream.message import (
-    MediaPart,
-    OpaquePart,
-    ServerToolCall,
-    ToolCall,
-)
+from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ToolCall
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:

@@ -133,9 +133,7 @@ def _say_nothing(*_: object) -> list[Any]:
 
 
 @pytest.mark.slow
-async def test_without_an_event_for_errors_a_reader_is_cut(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_without_an_event_for_errors_a_reader_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """The response raises, so that the server breaks the connection off."""
     monkeypatch.setattr(load("cohere"), "encode_error", _say_nothing)
     place, client, caught = Place(in_memory()), Client(method="GET"), list[StreamError]()

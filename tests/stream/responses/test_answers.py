@@ -11,13 +11,7 @@ from tests.sources.sockets import answer, event
 from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, Items, error_of, tell
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import (
-    ProtocolError,
-    ProviderError,
-    StreamConsumed,
-    StreamError,
-    StreamInterrupted,
-)
+from tokenstream.errors import ProtocolError, ProviderError, StreamConsumed, StreamError, StreamInterrupted
 from tokenstream.events import TextDelta, Unknown
 
 pytestmark = pytest.mark.anyio

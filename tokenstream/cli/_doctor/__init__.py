@@ -5,7 +5,6 @@ The *path* is the way from the server to this machine, through proxies and platf
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -20,10 +19,11 @@ from tokenstream.cli._advice import MISUSE, CommandFailed
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.pacing import moments_of, pace_of
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
-from tokenstream.cli._input import add_request, build_request, parse_number
+from tokenstream.cli._input import add_command, add_request, build_request, parse_number
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from tokenstream.cli._doctor.findings import Diagnosis
@@ -74,13 +74,8 @@ _BAR_LENGTH = 40
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command to the parsers of the program."""
-    parser = commands.add_parser(
-        "doctor",
-        help="find out whether a path really streams, and what keeps it from that",
-        description=_ABOUT,
-        epilog=_MORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "find out whether a path really streams, and what keeps it from that", _ABOUT, _MORE
+    parser = add_command(commands, "doctor", about)
     parser.add_argument("url", metavar="URL", help="an http or https URL")
     parser.add_argument("--format", metavar="NAME", help="the stream's format; by default it is detected")
     parser.add_argument("--once", action="store_true", help="send one request, which accepts no compression")

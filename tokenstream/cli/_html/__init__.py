@@ -78,11 +78,9 @@ def _refuse_other_file(path: Path) -> None:
         return
     except (OSError, ValueError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else str(error)
-        msg = f"{path} cannot be written: {reason}"
-        raise CommandFailed(msg) from None
+        raise CommandFailed(f"{path} cannot be written: {reason}") from None
     if not is_own:
-        msg = f"{path} is there already, and is no page of this command: give another name"
-        raise CommandFailed(msg)
+        raise CommandFailed(f"{path} is there already, and is no page of this command: give another name")
 
 
 def _describe_command(options: argparse.Namespace, path: Path) -> str:
@@ -138,7 +136,6 @@ def _write(path: Path, page: str) -> None:
         new.write_text(page, encoding="utf-8", newline="\n")
         new.replace(path)
     except OSError as error:
-        msg = f"{path} cannot be written: {reason_of(error)}"
-        raise CommandFailed(msg) from None
+        raise CommandFailed(f"{path} cannot be written: {reason_of(error)}") from None
     finally:
         new.unlink(missing_ok=True)

@@ -367,8 +367,7 @@ class AnswerEvents:
     def choice(self, index: object) -> OpenChoice:
         """Return the state of a choice, created on first use; refuse a bad index, and a choice too many."""
         if not isinstance(index, int) or isinstance(index, bool) or index < 0:
-            msg = "a choice's index must be a whole number of at least 0"
-            raise ProtocolError(msg)
+            raise ProtocolError("a choice's index must be a whole number of at least 0")
         choice = self.choices.get(index)
         if choice is None:
             if len(self.choices) >= self.limits.choices:

@@ -38,9 +38,6 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     The server chooses the key of a block, and may use it again. The index of a part is
     a number of our own, which counts up without gaps in order of arrival.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_closed", "_open", "_waiting", "is_restarted", "newest")

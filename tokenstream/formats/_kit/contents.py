@@ -63,9 +63,6 @@ class ContentParts(AnswerEvents):
 
     A format whose wire marks the beginning and the end of parts calls `open`, `add` and
     `close`; any other calls `write`. `Parts` derives from this class and adds tool calls.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_last_written", "begins_inside", "starts")

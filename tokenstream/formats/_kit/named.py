@@ -29,9 +29,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
 
     The key of a part is its kind and its id. The server chooses the ids, and may use an id again once its
     part is closed.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_answered", "_data", "_newest_ids", "own_calls", "server_calls")

@@ -90,9 +90,6 @@ class Parts(EndedCalls):
 
     `ContentParts` has the methods for text and other content; this class adds tool calls, several
     of which may be open at the same time, and the ends of choices.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_has_lost_arguments", "calls_seen")

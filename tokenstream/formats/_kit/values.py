@@ -59,8 +59,7 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
         # Only payloads created in Python can fail here: the decoder checked the depth of JSON.
-        msg = f"{what} are nested too deeply, or are not JSON values"
-        raise ProtocolError(msg) from None
+        raise ProtocolError(f"{what} are nested too deeply, or are not JSON values") from None
 
 
 def fragment_text(value: object, note: Callable[[str], None]) -> str | None:

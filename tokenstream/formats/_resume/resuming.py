@@ -49,8 +49,7 @@ class Replay:
         """Return True for a payload that was read before; raise `PositionLost` for a gap or other answer."""
         if begun_id is not None:
             if begun_id and self._answer and begun_id != self._answer:
-                msg = "the server begins another answer, where it was to go on with this one"
-                raise PositionLost(msg)
+                raise PositionLost("the server begins another answer, where it was to go on with this one")
             self._from_start = True
         after = self._after
         if isinstance(after, int):

@@ -110,8 +110,7 @@ class StateWriter:
         if number is not None:
             return {"object": number}
         if thing.__class__ not in self._layout:
-            msg = f"{thing.__class__.__qualname__} cannot be kept"
-            raise TypeError(msg)
+            raise TypeError(f"{thing.__class__.__qualname__} cannot be kept")
         self._numbers[id(thing)] = len(self._numbers)
         return {"new": [thing.__class__.__name__, *self._write_slots(thing)]}
 

@@ -75,9 +75,6 @@ class AgentMessages:
 
     The server may send the text of a message twice: first in pieces, as a *preview*, and then as a whole
     message with the same id. The preview opens the parts; the message completes them, or corrects their text.
-
-    Args:
-        parts: Makes the events.
     """
 
     __slots__ = ("_parts", "_previews")

@@ -419,11 +419,10 @@ def custom(
     """
     is_bare_text = isinstance(text, str) and not text
     if is_bare_text and (reasoning or where):
-        msg = (
+        raise MisuseError(
             'text="" means that the data themselves are the text, so no path leads anywhere in them: '
             "leave reasoning= and where= out, or name the paths of JSON data"
         )
-        raise MisuseError(msg)
     text_paths = () if is_bare_text else compile_paths("text", text)
     if not is_bare_text and not text_paths:
         # `text` is required: for a value such as None, `compile_path` raises the error.

@@ -61,11 +61,10 @@ class Pieces(Format):
             self.frames += 1
             return [TextDelta(frame, part=part.index, raw=frame)]
         if not isinstance(frame, str):
-            msg = (
+            raise MisuseError(
                 f'the format "pieces" takes text (str), not {type(frame).__name__}; '
                 "leave format= out to have it detected"
             )
-            raise MisuseError(msg)
         if self.ended or self.error is not None:
             return []
         self.frames += 1

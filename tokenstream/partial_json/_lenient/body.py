@@ -20,11 +20,7 @@ from tokenstream.partial_json._lenient.automaton import (
     register_after_mismatch,
     register_step,
 )
-from tokenstream.partial_json._lenient.gaps import (
-    NO_KEY,
-    read_other,
-    supply_comma,
-)
+from tokenstream.partial_json._lenient.gaps import NO_KEY, read_other, supply_comma
 from tokenstream.partial_json._lenient.peek import (
     OPENING_QUOTES,
     PLAIN,

@@ -42,12 +42,7 @@ from tokenstream.partial_json._lenient.peek import (
     read_atom,
 )
 from tokenstream.partial_json._strict.grammar import under
-from tokenstream.partial_json._strict.numbers import (
-    MOST_LENGTH,
-    NUMBER,
-    is_too_long,
-    parse_prefix,
-)
+from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long, parse_prefix
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent

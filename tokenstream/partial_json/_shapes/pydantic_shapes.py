@@ -104,11 +104,7 @@ class PydanticSlot(Slot):
     """
 
     def __init__(
-        self,
-        types: PydanticSlots,
-        schema: CoreSchema,
-        config: Config,
-        validator: object = None,
+        self, types: PydanticSlots, schema: CoreSchema, config: Config, validator: object = None
     ) -> None:
         # Reading and writing.
         self._types = types

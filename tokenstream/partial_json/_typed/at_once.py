@@ -1,18 +1,23 @@
-"""Documents that arrive in one piece: validated at once, and read field by field only if needed."""
+"""Drafts of what is finished: documents that arrive in one piece, and objects that `Partial.get` returns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.text_log import TextLog
 from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._shapes.shape import TypeNames
+from tokenstream.partial_json._shapes.write import write_plain_json
 from tokenstream.partial_json._strict.numbers import is_nested_at_most, may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.dump import get_names_and_view
-from tokenstream.partial_json._typed.paths import get_member
-from tokenstream.partial_json._typed.state import get_state
+from tokenstream.partial_json._typed.paths import find_slots_at, get_member, is_array, list_names, unwrap_root
+from tokenstream.partial_json._typed.state import DocumentText, SnapshotState, get_state
+from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, make_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._typed.partial import Partial
@@ -111,3 +116,84 @@ class LateObject(FilledObject):
         # Fields that are not in the text are shown with the values that the finished object has.
         fillers = pick_fields(self._names, self._outcome)
         return FilledObject(view.log, name="", growing=MISSING, fillers=fillers)
+
+
+class DraftArray(GrowingArray):
+    """An array in which each object is a draft, open or finished.
+
+    Args:
+        values: The array.
+        show: Returns a value in it, of a key, as a draft.
+    """
+
+    __slots__ = ("_show",)
+
+    def __init__(self, values: Any, show: Callable[[object, Any], Any]) -> None:  # noqa: ANN401 - any array
+        super().__init__(values)
+        self._show = show
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - any value
+        found = super().__getitem__(index)
+        return found if isinstance(index, slice) else self._show(found, index)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
+
+
+class DraftMapping(Mapping[Any, Any]):
+    """A mapping in which each object is a draft, open or finished; `DraftArray` has the arguments."""
+
+    __slots__ = ("_show", "_values")
+
+    def __init__(self, values: Mapping[Any, Any], show: Callable[[object, Any], Any]) -> None:
+        self._values = values
+        self._show = show
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 - any value
+        return self._show(self._values[key], key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return make_repr(self._values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (list(self.items()),)
+
+
+def as_draft(value: Any, slots: tuple[Slot, ...] | None, make: type[Partial[Any]]) -> Any:  # noqa: ANN401 - any value
+    """Return a value of a draft in which every object has `get`: a finished one is a complete draft.
+
+    Args:
+        slots: The slots of the types that the value may have; None if they are unknown.
+        make: `Partial`, which cannot be imported here.
+    """
+    slot = slots[0] if slots is not None and len(slots) == 1 else None
+
+    def show(member: object, key: str | int) -> object:
+        return as_draft(member, find_slots_at(slot, (key,)), make)
+
+    value = unwrap_root(value)
+    type_names = None if slot is None else slot.type_names
+    names = [*value] if isinstance(value, dict) and type_names is not None else list_names(value)
+    if names is not None and not isinstance(value, make):
+        write = write_plain_json if slot is None else slot.write
+        # It has no place in the text of the document, but is written from its fields.
+        document = DocumentText(TextLog(), lenient=False, words=frozenset, write=write)
+        fields = FilledObject(FieldLog(), "", MISSING, pick_fields(names, value))
+        known = type_names or TypeNames(type(value).__name__, dict.fromkeys(names))
+        state = SnapshotState(
+            document, 0, 0, complete=True, faults=None, faults_before=None, error=None, outcome=value
+        )
+        return make(known, fields, MISSING, state)
+    inner = find_slots_at(slot, (0,)) or slots or ()
+    if value.__class__ in {dict, list} and inner and all(each.is_leaf() or each.is_plain for each in inner):
+        # Finished, and without objects in it.
+        return value
+    if isinstance(value, Mapping):
+        return DraftMapping(value, show)
+    return DraftArray(value, show) if is_array(value) and not hasattr(value, "_fields") else value

@@ -155,9 +155,7 @@ class OpenContainer:
             self.add_value(name, value, is_plain=True)
 
     def make_view(
-        self,
-        name: str | int | None = None,
-        growing: object = MISSING,
+        self, name: str | int | None = None, growing: object = MISSING
     ) -> GrowingObject | GrowingArray:
         """Return the object or array as far as it has arrived, for a snapshot."""
         if not self.is_object:

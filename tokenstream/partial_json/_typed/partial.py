@@ -6,21 +6,25 @@ The docstring of the package shows how the classes fit together.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import locate_errors
+from tokenstream.partial_json._typed.at_once import as_draft
 from tokenstream.partial_json._typed.dump import dump_data, dump_json
 from tokenstream.partial_json._typed.paths import (
     Snapshot,
     check_keys,
     explain_missing,
+    find_slots_at,
     get_member,
     is_as_typed,
     is_collection,
     is_final_at,
+    list_names,
     record_path,
     unwrap_root,
 )
@@ -161,13 +165,16 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def get(self, *path: Any, default: Any = _NO_DEFAULT) -> Any:
         """Return the value at a path, or `default` if the value has not arrived.
 
+        A path of names also works on what it returns: an object is a `Partial`, growing or
+        finished, also within a list or dict; a finished one has the methods of its own type too.
+
         A path that is a function, such as `lambda r: r.steps[0].title`, is typed: it uses
         the names of the type itself, and the result has the annotated type or is None. The
         function is called once, with an object that records the path; it never receives data.
         A str is returned as far as it has arrived; a number, a date or another scalar, once
         it is finished. A growing object, list or dict is returned as a `Partial`, an
-        immutable sequence or a mapping, until `is_complete` is True. An invalid value is
-        never returned.
+        immutable sequence or a mapping, and the finished one itself once `is_complete` is
+        True. An invalid value is never returned.
 
         Args:
             path: Names of fields, keys and indexes, outermost first; or one function
@@ -190,14 +197,12 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             if found is MISSING:
                 return None if default is _NO_DEFAULT else default
             return found
-        default = MISSING if default is _NO_DEFAULT else default
-        # The first key is looked up in this snapshot, each later one in the value found before.
-        value: Any = self if path else self.value
-        for key in check_keys(path):
-            value = self._get_at(key) if value is self else get_member(value, key)
-            if value is MISSING:
-                return default
-        return default if value is MISSING else value
+        value = reduce(get_member, check_keys(path), cast("Any", self)) if path else self.value
+        if value is MISSING:
+            return MISSING if default is _NO_DEFAULT else default
+        if value is None or isinstance(value, str | int | float) or (not path and self._members is not None):
+            return value
+        return as_draft(value, find_slots_at(self._type_names.slot, path), Partial)
 
     @overload
     def is_complete(self, path: Callable[[T_co], object], /) -> bool: ...
@@ -220,7 +225,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         for key in check_keys(path):
             # Everything inside a final value is final.
             is_final = is_final or is_final_at(self._get_growing() if value is self else value, key)
-            value = self._get_at(key) if value is self else get_member(value, key)
+            value = get_member(value, key)
         return is_final and value is not MISSING
 
     def _get_typed(self, path: RecordedPath) -> object:
@@ -233,8 +238,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             value = self if self._type_names.field_names is not None else resolve(self._get_growing())
             return value if is_as_typed(None, key=None, value=value, slots=path.slots) else MISSING
         *outer_keys, last_key = path.keys
-        holder = self.get(*outer_keys) if outer_keys else self
-        value = self._get_at(last_key) if holder is self else get_member(holder, last_key)
+        holder = reduce(get_member, outer_keys, cast("Any", self))
+        value = get_member(holder, last_key)
         return value if is_as_typed(holder, last_key, value, path.slots) else MISSING
 
     def final(self) -> T_co:
@@ -299,17 +304,14 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def _make_error(self) -> OutputInvalid | OutputIncomplete:
         """Return the error that `final` raises."""
-        error = self._state.error
+        error, errors, text = self._state.error, self.errors, self._get_text()
         if isinstance(error, InvalidJSON):
-            return InvalidJSON(
-                error.message, text=self._get_text(), offset=error.offset, errors=self.errors, best=self
-            )
+            return InvalidJSON(error.message, text=text, offset=error.offset, errors=errors, best=self)
         if error is not None:
             # A limit was exceeded.
-            refusal = OutputInvalid(error.message, text=self._get_text(), errors=self.errors, best=self)
+            refusal = OutputInvalid(error.message, text=text, errors=errors, best=self)
             refusal.__cause__ = error
             return refusal
-        text = self._get_text()
         if not self.complete:
             return OutputIncomplete(
                 f"the {self._type_names.title} is not complete: "
@@ -317,10 +319,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 "`best` has the values that had arrived",
                 text=text,
                 offset=len(text),
-                errors=self.errors,
+                errors=errors,
                 best=self,
             )
-        errors = self.errors
         # `words` returns the words of the type, which error messages may contain.
         why = describe_invalid(self._type_names.title, errors, self._state.document.words())
         return OutputInvalid(why, text=text, errors=errors, best=self)
@@ -328,17 +329,23 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def _get_text(self) -> str:
         """Return the text of the snapshot: the part of the document's text that had arrived."""
         state = self._state
+        # A finished object that `get` returned has no place in the text.
+        if state.outcome is not MISSING and not state.end:
+            return self.to_json()
         return state.document.log.slice(state.start, state.end)
 
     # -- fields ------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - Python cannot map a type's fields
         value = self._find(name)
+        if value is not MISSING or name in (self._type_names.field_names or ()):
+            # A field, which may be MISSING if it has not arrived.
+            return value
+        if not name.startswith("_") and list_names(self._state.outcome) is not None:
+            # A method or a property of the finished object.
+            value = getattr(self._state.outcome, name, MISSING)
         if value is not MISSING:
             return value
-        if name in (self._type_names.field_names or ()):
-            # A field of the type that has not arrived.
-            return MISSING
         raise AttributeError(explain_missing(name, self._type_names), name=name, obj=self)
 
     def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
@@ -409,7 +416,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Partial):
-            return NotImplemented
+            # The finished object is equal to what it is a draft of.
+            return NotImplemented if self._state.outcome is MISSING else bool(self._state.outcome == other)
         return self._make_key() == other._make_key()
 
     def _make_key(self) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard
 
 from tokenstream.errors import MisuseError
@@ -17,7 +19,7 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._shapes.shape import Slot, TypeNames
     from tokenstream.partial_json._typed.partial import Partial
@@ -71,6 +73,10 @@ class Snapshot:
     __slots__ = ()
 
 
+_get_at: attrgetter[Callable[[str | int], object]] = attrgetter("_get_at")
+"""Returns the method of a `Partial` that reads a member as it is: its public names belong to fields."""
+
+
 def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
     """Return a path unchanged, if it consists of names, keys and indexes."""
     if all(isinstance(key, str | int) for key in path):
@@ -87,12 +93,7 @@ def is_final_at(value: object, key: str | int) -> bool:
     return isinstance(value, GrowingArray) and value.is_final(key)
 
 
-def is_as_typed(
-    holder: object,
-    key: str | int | None,
-    value: object,
-    slots: tuple[Slot, ...] | None,
-) -> bool:
+def is_as_typed(holder: object, key: str | int | None, value: object, slots: tuple[Slot, ...] | None) -> bool:
     """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type."""
     if value is MISSING or slots is None:
         return value is not MISSING
@@ -119,7 +120,7 @@ def is_as_typed(
 def get_member(value: object, key: str | int) -> object:
     """Return the member of a value at a name, key or index, or MISSING."""
     if _is_partial(value):
-        return value.get(key)
+        return _get_at(value)(key)
     # A root model is shown as the value in it; only the key "root" names the model's own field.
     if key != "root":
         value = unwrap_root(value)
@@ -133,6 +134,23 @@ def get_member(value: object, key: str | int) -> object:
         return getattr(value, key, MISSING)
     extra_fields: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
     return extra_fields.get(key, MISSING)
+
+
+def list_names(value: object) -> list[str] | None:
+    """Return the names of the fields of a model or a dataclass; None for any other value."""
+    # A named tuple is an array while it is open, so it stays a tuple.
+    found = [getattr(value.__class__, fields, None) for fields in _FIELD_SETS[:2]]
+    found += [getattr(value, "__pydantic_extra__", None)]
+    return None if found == [None] * 3 else [*chain.from_iterable(filter(None, found))]
+
+
+def find_slots_at(slot: Slot | None, path: Iterable[str | int]) -> tuple[Slot, ...] | None:
+    """Return the slots of the types that the value at a path may have; None if they are unknown."""
+    slots: tuple[Slot, ...] | None = None if slot is None else (slot,)
+    for key in path:
+        # Fields are attributes, or items of a TypedDict.
+        slots = _find_slots(slots, key, attribute=True) or _find_slots(slots, key, attribute=False) or None
+    return slots
 
 
 def unwrap_root(value: Any) -> object:  # noqa: ANN401 - any value
@@ -152,7 +170,7 @@ def _get_entry(value: Mapping[Any, Any], key: str | int) -> object:
 
 def _get_element(value: object, index: int) -> object:
     """Return the element of an array at an index, which may be negative; MISSING if there is none."""
-    if not _is_array(value):
+    if not is_array(value):
         return MISSING
     return value[index] if -len(value) <= index < len(value) else MISSING
 
@@ -171,7 +189,7 @@ def is_collection(value: object) -> TypeGuard[Collection[Any]]:
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
-def _is_array(value: object) -> TypeGuard[Sequence[Any]]:
+def is_array(value: object) -> TypeGuard[Sequence[Any]]:
     """Return True for a list or another sequence, but not for text or bytes."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 

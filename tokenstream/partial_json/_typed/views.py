@@ -262,10 +262,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
     __slots__ = ("_unvalidated", "growing", "length", "values")
 
     def __init__(
-        self,
-        values: list[Any],
-        growing: object = MISSING,
-        unvalidated: Collection[int] = (),
+        self, values: list[Any], growing: object = MISSING, unvalidated: Collection[int] = ()
     ) -> None:
         self.values = values
         # The list grows further, so the number of its elements at this moment is kept.

@@ -20,10 +20,7 @@ from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
-from tokenstream.relay.journal._errors import (
-    JournalError,
-    UnknownAnswer,
-)
+from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -68,10 +68,7 @@ def string(text: str) -> bytes:
 
 
 def find_surroundings(
-    payload: object,
-    text: str,
-    frame: Callable[[Any], bytes],
-    as_json: Callable[[str], bytes],
+    payload: object, text: str, frame: Callable[[Any], bytes], as_json: Callable[[str], bytes]
 ) -> Surroundings | None:
     r"""Return the bytes before and after a piece in its chunk; None if they cannot be determined.
 

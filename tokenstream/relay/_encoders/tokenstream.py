@@ -189,14 +189,12 @@ def read_record(record: bytes) -> Event | End:
     """
     payload = decode(record)
     if not is_dict(payload):
-        msg = "a record must be a JSON object"
-        raise ProtocolError(msg)
+        raise ProtocolError("a record must be a JSON object")
     if payload.get("type") in ("end", "error"):
         return end_of(payload)
     event = event_of(payload)
     if event is None:
-        msg = "a record must be of a type known to the protocol"
-        raise ProtocolError(msg)
+        raise ProtocolError("a record must be of a type known to the protocol")
     return event
 
 

@@ -108,13 +108,7 @@ class MarkdownBlocks:
     stop: str | None = None
     """Always None: no Markdown is a reason to stop."""
 
-    def __init__(
-        self,
-        *,
-        math: Math | None = None,
-        tables: bool = True,
-        merge_html: bool = False,
-    ) -> None:
+    def __init__(self, *, math: Math | None = None, tables: bool = True, merge_html: bool = False) -> None:
         if math not in MARKS:
             raise MisuseError(f'math= is "dollar", "brackets" or None, and not {math!r}')
         self._structure = BlockStructure(tables=tables, math=math, merge_html=merge_html)

@@ -169,11 +169,7 @@ class DefinitionReader:
 
     def _read_label(self, line: str, position: int) -> None:
         """Read on in the label from a position; if the label ends here, read the target."""
-        match = _LABEL.match(line, position)
-        end = match.end() if match else position
-        if line[end : end + 1] == "\\":
-            # A backslash at the end of the line escapes nothing.
-            end += 1
+        end = _find_end(_LABEL, line, position)
         if end == len(line):
             # The label continues on the next line.
             return
@@ -222,11 +218,7 @@ class DefinitionReader:
 
     def _read_title(self, line: str, position: int) -> None:
         """Read on in the title from a position; finish the definition if the title ends the line."""
-        match = _TITLES[self._title_mark].match(line, position)
-        end = match.end() if match else position
-        if line[end : end + 1] == "\\":
-            # A backslash at the end of the line escapes nothing.
-            end += 1
+        end = _find_end(_TITLES[self._title_mark], line, position)
         if end == len(line):
             # The title continues on the next line.
             return
@@ -235,6 +227,13 @@ class DefinitionReader:
             return
         # All open lines belong to the definition.
         self._finish_definition(len(self._lines))
+
+
+def _find_end(pattern: re.Pattern[str], line: str, position: int) -> int:
+    """Return the end of a label or title in a line; a backslash at the end of the line escapes nothing."""
+    match = pattern.match(line, position)
+    end = match.end() if match else position
+    return end + (line[end : end + 1] == "\\")
 
 
 def _skip_blanks(line: str, position: int) -> int:

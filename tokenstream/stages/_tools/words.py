@@ -79,10 +79,7 @@ def _decode(text: str) -> Json:
 
 
 def _make_lines(
-    errors: Iterable[Mapping[str, Any]],
-    value: object,
-    whole: str,
-    path: tuple[str | int, ...] = (),
+    errors: Iterable[Mapping[str, Any]], value: object, whole: str, path: tuple[str | int, ...] = ()
 ) -> list[str]:
     """Return a line for each problem in a value: at most `_MAX_PLACES` places, and how many are left out."""
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")

@@ -32,11 +32,7 @@ _SHOWN = 200
 
 
 class AgentReader(ABC):
-    """Turns an agent's lines into the turns of a run, each a step with answers and sub-steps for tools.
-
-    Args:
-        run: The run that receives the steps.
-    """
+    """Turns an agent's lines into the turns of a run, each a step with answers and sub-steps for tools."""
 
     name: ClassVar[str]
     """The name of the agent, such as "codex"."""

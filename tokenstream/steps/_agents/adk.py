@@ -160,11 +160,7 @@ class ADK(AgentReader):
 
 
 class _Author:
-    """An agent of an invocation.
-
-    Args:
-        step: Its step.
-    """
+    """An agent of an invocation."""
 
     __slots__ = ("_answer", "_told", "calls", "step")
 

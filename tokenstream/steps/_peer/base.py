@@ -42,12 +42,7 @@ class BasePeer:
         # The attributes are in the subclasses' dictionary.
         __slots__ = ()
 
-    def __init__(
-        self,
-        *,
-        limits: Limits = DEFAULT_LIMITS,
-        deadlines: Deadlines = AGENT_DEADLINES,
-    ) -> None:
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, deadlines: Deadlines = AGENT_DEADLINES) -> None:
         self.exchange = PeerExchange(limits=limits)
         """The conversation without its I/O."""
         self.deadlines = deadlines

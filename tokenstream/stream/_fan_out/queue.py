@@ -394,10 +394,7 @@ def _has_ended(user: Any) -> bool:  # noqa: ANN401 - a thread, or a task of eith
 
 
 def check_options(
-    policy: object,
-    size: object,
-    default_policy: Policy = "wait",
-    default_size: int = _SIZE,
+    policy: object, size: object, default_policy: Policy = "wait", default_size: int = _SIZE
 ) -> tuple[Policy, int]:
     """Return the options of a hub, with defaults instead of None."""
     policy = default_policy if policy is None else policy

@@ -86,8 +86,7 @@ class ReadLimit:
         """
         left = self.seconds(own)
         if self._applies and not _has_data(stream, left):
-            msg = "no data came on the shared connection in time"
-            raise TimeoutError(msg)
+            raise TimeoutError("no data came on the shared connection in time")
         return left
 
 

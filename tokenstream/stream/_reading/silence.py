@@ -271,9 +271,6 @@ class GuardDeadline:
     """A stage that adds one deadline to a driver's chain: the earliest one of the guards.
 
     It passes items on unchanged. When the deadline passes, the guard stops the answer.
-
-    Args:
-        machine: The machine with the guards.
     """
 
     error: None = None

@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 
 
 class LaneReader:
-    """Reads a connection, and sorts its messages into lanes, the queues of its answers.
-
-    Args:
-        driver: The driver of the parent stream.
-    """
+    """Reads a connection, and sorts its messages into lanes, the queues of its answers."""
 
     __slots__ = ("_driver", "session")
 
@@ -169,11 +165,7 @@ class _LaneMessages:
 
 
 class AsyncLaneReader:
-    """Reads a connection in an event loop; otherwise like `LaneReader`.
-
-    Args:
-        driver: The driver of the parent stream.
-    """
+    """Reads a connection in an event loop; otherwise like `LaneReader`."""
 
     __slots__ = ("_driver", "session")
 

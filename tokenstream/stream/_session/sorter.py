@@ -164,11 +164,7 @@ class Sorter:
         """True if each chunk is a whole payload, as on a WebSocket."""
         # This connection only cuts chunks into frames, and decodes none of them; `_detect` finds the format.
         self._connection = Connection(
-            wanted,
-            limits=limits,
-            pings=False,
-            departures=Departures(),
-            found=_ignore,
+            wanted, limits=limits, pings=False, departures=Departures(), found=_ignore
         )
         if messages:
             self._connection.take_messages()

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import is_list
 from tokenstream._growing_usage import GrowingUsage
 from tokenstream._message_parts import COUNTS
-from tokenstream.events import (
-    Finish,
-    MessageStart,
-    Restarted,
-    Resumed,
-    Unknown,
-    UsageUpdate,
-)
+from tokenstream.events import Finish, MessageStart, Restarted, Resumed, Unknown, UsageUpdate
 from tokenstream.formats._kit.answer import fold_echoes
 from tokenstream.message import Message, Usage
 from tokenstream.stream._views.part_cursor import PartCursor

@@ -27,17 +27,30 @@ CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 DriverT = TypeVar("DriverT", bound="Driver")
 
 
-class _ViewBase(UncopyableObject):
-    """Base class of views, which refuses uses other than reading a view in a loop."""
+class _ViewBase(UncopyableObject, Generic[ItemT]):
+    """Base class of views, which refuses uses other than reading a view in a loop.
 
-    __slots__ = ("_instead",)
+    Args:
+        instead: The expression that gives the same value without a loop, such as "stream.message.text"; for
+            errors.
+    """
 
-    _instead: str
-    """The expression that gives the same value without a loop, such as "stream.message.text"; for errors."""
+    __slots__ = ("_cursor", "_driver", "_instead", "_reading", "_readings")
+
     _loop = "for"
     """The kind of loop that reads the view; for errors."""
     _usual_reading: ClassVar[Reading] = "everything"
     """The part of the answer that such a view reads, unless its maker knows it better."""
+
+    def __init__(
+        self, driver: Driver, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
+    ) -> None:
+        self._driver = driver
+        self._cursor = cursor
+        self._instead = instead
+        # Each item that the view returns is noted: from then on, the answer counts as delivered.
+        self._readings = driver.readings
+        self._reading: Reading = reading or self._usual_reading
 
     def __bool__(self) -> bool:
         """Raise an error: a view is neither true nor false."""
@@ -119,24 +132,16 @@ class RepairedView:
         return repairs_of(self._cursor)
 
 
-class View(_ViewBase, Generic[ItemT]):
+class View(_ViewBase[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
     A view that starts late first delivers the content so far, and then new content as it
     arrives. Several views may be read in turns, and a view can also be read after the end.
     """
 
-    __slots__ = ("_cursor", "_driver", "_reading", "_readings")
+    __slots__ = ()
 
-    def __init__(
-        self, driver: SyncDriver, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
-    ) -> None:
-        self._driver = driver
-        self._cursor = cursor
-        self._instead = instead
-        # Each item that the view returns is noted: from then on, the answer counts as delivered.
-        self._readings = driver.readings
-        self._reading: Reading = reading or self._usual_reading
+    _driver: SyncDriver
 
     def close(self) -> None:
         r"""End this view and release the stream; other views go on.
@@ -203,22 +208,13 @@ class ItemsView(RepairedView, ItemView[ItemT]):
     __slots__ = ()
 
 
-class AsyncView(_ViewBase, Generic[ItemT]):
+class AsyncView(_ViewBase[ItemT]):
     """One aspect of a stream, read in an `async for` loop; otherwise like `View`."""
 
-    __slots__ = ("_cursor", "_driver", "_reading", "_readings")
+    __slots__ = ()
 
+    _driver: AsyncDriver
     _loop = "async for"
-
-    def __init__(
-        self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str, reading: Reading | None = None
-    ) -> None:
-        self._driver = driver
-        self._cursor = cursor
-        self._instead = instead
-        # Each item that the view returns is noted: from then on, the answer counts as delivered.
-        self._readings = driver.readings
-        self._reading: Reading = reading or self._usual_reading
 
     async def aclose(self) -> None:
         """End this view and release the stream, as `View.close` does; other views go on.

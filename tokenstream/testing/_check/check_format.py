@@ -275,11 +275,7 @@ RULES: tuple[Rule, ...] = (
     Rule("calls", "a tool call is handed out once, and only when complete", rules.find_wrong_calls),
     Rule("cut", "a cut answer is never complete", rules.find_false_completeness),
     Rule("parts", "a part ends once, at the latest with the answer", rules.find_unbalanced_parts),
-    Rule(
-        "unknown",
-        "unknown fields and payloads are carried, not dropped",
-        find_dropped_content,
-    ),
+    Rule("unknown", "unknown fields and payloads are carried, not dropped", find_dropped_content),
     Rule("after", "no events come after the end or an error", find_late_events),
     Rule("pickle", "errors survive pickle", find_unpicklable_errors),
 )

@@ -30,12 +30,7 @@ _CUT_KINDS: dict[_CutKind, tuple[str, Breaks | None]] = {
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
-def every_cut(
-    recording: Playable,
-    *,
-    every: int = 1,
-    how: _CutKind = "cut",
-) -> Sequence[Recording]:
+def every_cut(recording: Playable, *, every: int = 1, how: _CutKind = "cut") -> Sequence[Recording]:
     r"""Return a sequence of copies of a recording, each cut at a different byte of its body.
 
     A copy is made when it is accessed, and has no bytes of its own: even thousands of
@@ -99,12 +94,7 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 
 
 class _Cuts(Sequence[Recording]):
-    """A sequence of the copies that `every_cut` makes of a recording.
-
-    Args:
-        offsets: Offsets of the cuts in the recording's body.
-        how: Effect of each cut.
-    """
+    """A sequence of the copies that `every_cut` makes of a recording."""
 
     def __init__(self, whole: Recording, offsets: Sequence[int], how: _CutKind) -> None:
         self.whole = whole
@@ -139,9 +129,6 @@ class _Cut(Recording):
 
     Its attributes are computed on each access and not stored: all cuts of a body of one
     megabyte would take half a terabyte.
-
-    Args:
-        cuts: The sequence to which the copy belongs.
     """
 
     def __init__(self, cuts: _Cuts, offset: int) -> None:

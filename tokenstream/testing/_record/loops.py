@@ -14,12 +14,7 @@ from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.awaited import is_awaitable
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.plain import is_file
-from tokenstream._sources.requests import (
-    boto3_stream_of,
-    is_http_client,
-    is_requests,
-    is_urllib3,
-)
+from tokenstream._sources.requests import boto3_stream_of, is_http_client, is_requests, is_urllib3
 from tokenstream.errors import MisuseError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump

@@ -139,11 +139,7 @@ class Exchange:
 
 
 def paced(
-    body: bytes,
-    *,
-    rate: float | None,
-    first: float = 0.0,
-    framing: Framing | None = "sse",
+    body: bytes, *, rate: float | None, first: float = 0.0, framing: Framing | None = "sse"
 ) -> list[Chunk]:
     r"""Return the frames of a body, each with its pause in seconds: `first`, then a mean `rate` a second.
 

@@ -45,11 +45,7 @@ _RESULT_FIELDS = (*COMMON_FIELDS, "toolCallId", "content")
 
 
 class RunParts(NamedParts):
-    """Turns the messages and tool calls of one run into parts of the answer's message.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns the messages and tool calls of one run into parts of the answer's message."""
 
     __slots__ = ("_chunked_part", "_reasoning_by_id", "_subagents")
 

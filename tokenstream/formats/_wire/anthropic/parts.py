@@ -51,11 +51,7 @@ class AnthropicBlock:
 
 
 class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
-    """Turns content blocks into parts of a message; the events of several blocks may alternate.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns content blocks into parts of a message; the events of several blocks may alternate."""
 
     __slots__ = ("_estimated_tokens",)
 

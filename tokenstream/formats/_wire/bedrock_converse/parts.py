@@ -125,9 +125,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     """Turns content blocks into parts of a message.
 
     Blocks of text and reasoning have no start event. The indexes of the blocks may have gaps.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ()

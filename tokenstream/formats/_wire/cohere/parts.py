@@ -51,9 +51,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     The methods are named after the events of version 2 of the API (v2); the events of version 1 (v1)
     have the same content in other fields. The key of a part is "block" or "call" and its index.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_part_indexes", "has_plan")

@@ -66,9 +66,6 @@ class GeminiParts(CallParts):
     """Turns the parts of candidates, which have neither index nor id, into parts of the message.
 
     Only text and streamed calls arrive in pieces.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (

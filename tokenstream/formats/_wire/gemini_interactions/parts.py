@@ -34,11 +34,7 @@ if TYPE_CHECKING:
 
 
 class InteractionSteps(KeyedParts[int, InteractionStep]):
-    """Turns the steps of an interaction into parts of the message; each delta has the index of its step.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns the steps of an interaction into parts of the message; each delta has the index of its step."""
 
     __slots__ = ("told",)
 

@@ -28,9 +28,6 @@ class LiveTurn(SessionParts):
     """Turns the pieces of the model's turns, which have no ids, into parts of the message.
 
     An audio part ends with its turn. A text part ends as soon as content of another kind arrives.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_audio", "_cited_count", "_mime_type")

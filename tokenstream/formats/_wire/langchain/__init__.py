@@ -31,11 +31,7 @@ if TYPE_CHECKING:
 
 
 class LangChainCalls:
-    """The tool calls of one answer.
-
-    Args:
-        parts: Makes the events.
-    """
+    """The tool calls of one answer."""
 
     __slots__ = ("_by_id", "_by_index", "_last_call", "_nameless", "_parts")
 

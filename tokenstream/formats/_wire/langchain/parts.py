@@ -67,11 +67,7 @@ _NORMALIZED_REASONS: dict[str, FinishReason] = {
 
 
 class LangChainBlocks:
-    """Reads the content of one answer into its parts.
-
-    Args:
-        parts: Makes the events.
-    """
+    """Reads the content of one answer into its parts."""
 
     __slots__ = ("_parts", "_server_calls", "_text_index", "_texts")
 

@@ -152,9 +152,6 @@ class ProtocolBlocks:
 
     A call is not handed out at the end of its block: LangChain ends all blocks when the provider's stream
     ends, also if that was cut off. Another block, or the finish reason, shows that the call is whole.
-
-    Args:
-        parts: Makes the events.
     """
 
     __slots__ = ("_blocks", "_ended_calls", "_last_call", "_parts", "_whole_blocks")

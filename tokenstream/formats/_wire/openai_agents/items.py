@@ -148,11 +148,7 @@ class _Item:
 
 
 class TurnItems:
-    """The items of one turn, found by their ids.
-
-    Args:
-        parts: Makes the events.
-    """
+    """The items of one turn, found by their ids."""
 
     __slots__ = ("_called", "_items", "_parts")
 

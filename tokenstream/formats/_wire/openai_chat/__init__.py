@@ -390,8 +390,7 @@ class OpenAIChat(Format):
                 if reader.error is not None:
                     self.error = reader.error
             elif choice is not None:
-                msg = "every choice must be a JSON object"
-                raise ProtocolError(msg)
+                raise ProtocolError("every choice must be a JSON object")
 
     def _get_or_create_reader(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
         """Return the reader of a choice with a new index; without a number, its position is the index."""

@@ -25,11 +25,7 @@ _Key = TypeVar("_Key", bound="int | str")
 
 
 class ChatCalls:
-    """The tool calls of one choice.
-
-    Args:
-        parts: Makes the events.
-    """
+    """The tool calls of one choice."""
 
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts

@@ -44,11 +44,7 @@ _THINKING_TEXT_FIELDS = ("thinking", "reasoning", "summary", "text", "content")
 
 
 class ChatContent:
-    """Reads the content in the deltas of one choice.
-
-    Args:
-        parts: Makes the events.
-    """
+    """Reads the content in the deltas of one choice."""
 
     __slots__ = (
         "_audio",

@@ -26,9 +26,6 @@ class RealtimeOutputs(SessionParts):
     """Turns the output items of a session's responses into parts of the message.
 
     Each delta names a response, one of its output items, and one of the item's content parts.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_by_id", "_by_index", "audio_format")

@@ -80,9 +80,6 @@ class ResponseItems(SessionParts):
 
     Each delta has the index of its item. Items are found by index, because the id of an item may
     change from event to event.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (

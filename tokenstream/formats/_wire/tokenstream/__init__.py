@@ -290,8 +290,7 @@ class TokenStream(Format):
         if self._answer_id is None:
             self._answer_id = answer_id
         elif answer_id != self._answer_id:
-            msg = "the relay sent another answer than the one it was asked to go on with"
-            raise PositionLost(msg)
+            raise PositionLost("the relay sent another answer than the one it was asked to go on with")
 
     def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
@@ -374,8 +373,7 @@ class TokenStream(Format):
             return
         first_kind = self._part_kinds.setdefault((event.choice, part), kind)
         if first_kind != kind:
-            msg = f"part {part} was {first_kind!r} before, and cannot be {kind!r}"
-            raise ProtocolError(msg)
+            raise ProtocolError(f"part {part} was {first_kind!r} before, and cannot be {kind!r}")
 
     def _drop_if_late(self, event: Event, part: int) -> bool:
         """Drop an event that comes after the end of its tool call: count a departure, and return True.
@@ -446,7 +444,6 @@ class _PositionReplay(Replay):
             raise PositionLost(msg)
         # Repeated events arrived, but not up to `last_read`: the delta covers this position and later ones.
         if may_be_merged and 0 < last_repeated < last_read:
-            msg = f"the relay has merged events before and after position {last_read} into one"
-            raise PositionLost(msg)
+            raise PositionLost(f"the relay has merged events before and after position {last_read} into one")
         self.ended = True
         return False

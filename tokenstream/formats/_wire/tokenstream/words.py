@@ -239,8 +239,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
             if key in payload:
                 values[FIELDS.get(key, key)] = read(payload[key])
     except KeyError as error:
-        msg = f"an event of the type {name!r} lacks its field {error.args[0]!r}"
-        raise ProtocolError(msg) from None
+        raise ProtocolError(f"an event of the type {name!r} lacks its field {error.args[0]!r}") from None
     except (TypeError, ValueError, OverflowError):
         msg = f"the field {key!r} of an event of the type {name!r} is not what it must be"
         raise ProtocolError(msg) from None
@@ -248,8 +247,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
     if "step" in payload:
         step = payload["step"]
         if not isinstance(step, str):
-            msg = "the id of a step must be text"
-            raise ProtocolError(msg)
+            raise ProtocolError("the id of a step must be text")
         event.step = step
     return event
 

@@ -30,11 +30,7 @@ _RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
 
 
 class UIParts(NamedParts):
-    """Turns the chunks of one UI message into parts of the message.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns the chunks of one UI message into parts of the message."""
 
     __slots__ = ("_replaceable", "_server_calls", "_step_is_open", "_step_parts")
 

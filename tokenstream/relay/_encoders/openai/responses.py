@@ -10,11 +10,7 @@ from tokenstream.events import ToolResult
 from tokenstream.formats._kit.openai import COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
-from tokenstream.relay._encoders.openai import (
-    CREATED,
-    convert_citation,
-    make_error,
-)
+from tokenstream.relay._encoders.openai import CREATED, convert_citation, make_error
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_items import (
     CALL_NAMES,
