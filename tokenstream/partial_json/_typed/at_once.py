@@ -185,7 +185,7 @@ def as_draft(value: Any, slots: tuple[Slot, ...] | None, make: type[Partial[Any]
         return as_draft(member, find_slots_at(slot, (key,)), make)
 
     value = cast("Any", unwrap_root(value))
-    kind: type[Any] = type(value)
+    kind: Any = value.__class__
     type_names = None if slot is None else slot.type_names
     # A finished TypedDict is a dict whose type has fields.
     names = [*value] if type_names is not None and kind is dict else list_names(value)
