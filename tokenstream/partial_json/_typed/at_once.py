@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.partial_json._missing import MISSING
@@ -12,7 +12,14 @@ from tokenstream.partial_json._shapes.write import write_plain_json
 from tokenstream.partial_json._strict.numbers import is_nested_at_most, may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.dump import get_names_and_view
-from tokenstream.partial_json._typed.paths import find_slots_at, get_member, is_array, list_names, unwrap_root
+from tokenstream.partial_json._typed.paths import (
+    find_slots_at,
+    get_member,
+    is_array,
+    is_mapping,
+    list_names,
+    unwrap_root,
+)
 from tokenstream.partial_json._typed.state import DocumentText, SnapshotState, get_state
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, make_repr
 
@@ -177,23 +184,25 @@ def as_draft(value: Any, slots: tuple[Slot, ...] | None, make: type[Partial[Any]
     def show(member: object, key: str | int) -> object:
         return as_draft(member, find_slots_at(slot, (key,)), make)
 
-    value = unwrap_root(value)
+    value = cast("Any", unwrap_root(value))
+    kind: Any = value.__class__
     type_names = None if slot is None else slot.type_names
-    names = [*value] if isinstance(value, dict) and type_names is not None else list_names(value)
-    if names is not None and not isinstance(value, make):
+    # A finished TypedDict is a dict whose type has fields.
+    names = [*value] if type_names is not None and kind is dict else list_names(value)
+    if names is not None:
         write = write_plain_json if slot is None else slot.write
         # It has no place in the text of the document, but is written from its fields.
         document = DocumentText(TextLog(), lenient=False, words=frozenset, write=write)
         fields = FilledObject(FieldLog(), "", MISSING, pick_fields(names, value))
-        known = type_names or TypeNames(type(value).__name__, dict.fromkeys(names))
+        known = type_names or TypeNames(kind.__name__, dict.fromkeys(names))
         state = SnapshotState(
             document, 0, 0, complete=True, faults=None, faults_before=None, error=None, outcome=value
         )
         return make(known, fields, MISSING, state)
     inner = find_slots_at(slot, (0,)) or slots or ()
-    if value.__class__ in {dict, list} and inner and all(each.is_leaf() or each.is_plain for each in inner):
+    if kind in {dict, list} and inner and all(each.is_leaf() or each.is_plain for each in inner):
         # Finished, and without objects in it.
         return value
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return DraftMapping(value, show)
     return DraftArray(value, show) if is_array(value) and not hasattr(value, "_fields") else value

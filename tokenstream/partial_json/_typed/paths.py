@@ -124,7 +124,7 @@ def get_member(value: object, key: str | int) -> object:
     # A root model is shown as the value in it; only the key "root" names the model's own field.
     if key != "root":
         value = unwrap_root(value)
-    if _is_mapping(value):
+    if is_mapping(value):
         return _get_entry(value, key)
     if isinstance(key, int):
         return _get_element(value, key)
@@ -180,7 +180,7 @@ def _is_partial(value: object) -> TypeGuard[Partial[Any]]:
     return isinstance(value, Snapshot)
 
 
-def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, Mapping)
 
 
