@@ -364,8 +364,9 @@ class Accumulator:
         return parts[len(parts) - self._choices.get(0, _NOT_BEGUN).cut_count :]
 
     def texts(self) -> list[str]:
-        """Return the text of each choice, by index."""
-        return [choice.log.join(TextDelta) for _, choice in sorted(self._choices.items())]
+        """Return the text of each choice, by index, and the reasoning with which each ends."""
+        choices = [choice for _, choice in sorted(self._choices.items())]
+        return [text for each in choices for text in (each.log.join(TextDelta), each.last_thoughts) if text]
 
     def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
         """Return the growing parts of a choice, from index `start` on."""

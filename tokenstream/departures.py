@@ -71,10 +71,10 @@ RULES: dict[str, str] = {
     ),
     "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
     "call_in_text": (
-        "a tool call is written in the text, where the server has not read it: it stays text, unless "
-        "tool_tags names the dialect"
+        "a tool call is written in the text, or in the reasoning at the end, where the server has not read "
+        "it: it stays there, unless tool_tags names the dialect"
     ),
-    "call_read": "a tool call is written in the text: it is read, as tool_tags asks for",
+    "call_read": "a tool call is written in the text or the reasoning: it is read, as tool_tags asks for",
     "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
     "call_twice": "the same call came in two places: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",

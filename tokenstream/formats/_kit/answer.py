@@ -46,11 +46,8 @@ class EventStage(Protocol):
     def begin_at(self, part: int) -> None:
         """Number the parts of the first choice from `part` on: the message has others from before a pause."""
 
-    def cut(self, choice: int, part: int) -> None:
-        """Note that a part was cut off: the next call of `feed` also returns the part's held-back text."""
-
-    def end(self) -> None:
-        """Note that the answer has ended by itself: the next call of `feed` returns what waits for that."""
+    def end(self, *, whole: bool) -> None:
+        """Note that the answer has ended, by itself or cut off: the next `feed` returns what waits for that."""
 
     def original_index(self, choice: int, index: int) -> int:
         """Return the index, of a part that is no text, before this stage renumbered it."""
