@@ -365,8 +365,12 @@ class Accumulator:
 
     def texts(self) -> list[str]:
         """Return the text of each choice, by index, and the reasoning with which each ends."""
-        choices = [choice for _, choice in sorted(self._choices.items())]
-        return [text for each in choices for text in (each.log.join(TextDelta), each.last_thoughts) if text]
+        texts: list[str] = []
+        for _, choice in sorted(self._choices.items()):
+            texts.append(choice.log.join(TextDelta))
+            if len(choice.parts) > 1 or not texts[-1]:
+                texts.append(choice.last_thoughts)
+        return texts
 
     def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
         """Return the growing parts of a choice, from index `start` on."""

@@ -487,7 +487,7 @@ class SplitTexts:
             self._add_piece(text, words, rest, out, within=True)
         for each in events:
             self._replace_one(each, out)
-        for begun, *pieces in calls:
+        for begun, pieces in calls:
             if self._count >= self._max_parts:
                 raise LimitExceeded(limit="parts", value=self._max_parts)
             call = self._calls.begin(begun, choice, raw, out)

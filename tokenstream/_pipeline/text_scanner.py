@@ -33,7 +33,7 @@ _NOWHERE = -2
 """No part, also none that is still to begin (-1)."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
-TakenCall: TypeAlias = "list[CallBegun | Written | CallEnded]"
+TakenCall: TypeAlias = "tuple[CallBegun, list[Written | CallEnded]]"
 """Everything that has happened to a call."""
 
 
@@ -159,9 +159,9 @@ class ThoughtScanner:
                 out += [self.release(), piece]
                 text = text[start + len(piece) :]
             elif isinstance(piece, CallBegun):
-                self.calls.append([piece])
+                self.calls.append((piece, []))
             else:
-                self.calls[-1].append(piece)
+                self.calls[-1][1].append(piece)
         if self.calls:
             self._hold(text[: len(text) - len(scanner.held)])
 
@@ -179,8 +179,8 @@ class ThoughtScanner:
 
 def _is_whole(call: TakenCall) -> bool:
     """Return True if nothing of a call is missing but the end of its markup."""
-    *_, ended = call
-    arguments = "".join([each.text for each in call if isinstance(each, Written)])
+    *pieces, ended = call[1]
+    arguments = "".join([each.text for each in pieces if isinstance(each, Written)])
     return isinstance(ended, CallEnded) and ended.how in {"closed", "open"} and is_one_value(arguments)
 
 
