@@ -56,6 +56,14 @@ RULES: dict[str, str] = {
     "role_missing": "no role was sent: it is assumed to be the assistant's",
     "id_changed": "the answer's id changed: the first one is kept",
     "reasoning_twice": "the same reasoning came in two fields: it is used once",
+    "reasoning_in_text": (
+        "reasoning is written in the text, where the server has not parted it: it stays text, unless "
+        "reasoning_tags asks for it"
+    ),
+    "reasoning_late": (
+        "only the closing tag of reasoning came in the text: what was given as text before it is reasoning "
+        "in the message"
+    ),
     "text_twice": "the same text came in two fields: it is used once",
     "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
     "text_completed": "a text repeated at its end is longer than its deltas: the missing end is added",

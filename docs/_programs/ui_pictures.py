@@ -103,11 +103,6 @@ PICTURES = {
         ("The ans", 0.3, "wer. E", 0.3, "ND and", 0.3, " more", 0.3),
         lambda text: text.until("END"),
     ),
-    "split_tags": Picture(
-        '.split_tags("think")',
-        ("<th", 0.3, "ink>Hm, ", 0.3, "rain?</", 0.3, "think>It", 0.3, " rains.", 0.3),
-        lambda text: text.split_tags("think"),
-    ),
 }
 
 

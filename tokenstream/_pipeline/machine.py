@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
-from tokenstream._basics.call_markup import find_call_markup
+from tokenstream._basics.call_markup import find_call_markup, find_reasoning_markup
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
@@ -850,7 +850,7 @@ class Machine:
         """Set the ending, or derive it for None, and store the partial answer on the error."""
         error = self.error
         if self.accumulator.ending == "streaming":
-            self._note_calls_in_text()
+            self._note_markup()
         if ending is None and error is not None:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
@@ -863,16 +863,21 @@ class Machine:
         if self.observer is not None:
             self.observer.ended(self)
 
-    def _note_calls_in_text(self) -> None:
-        """Count a departure for each choice whose text contains the markup of a tool call.
+    def _note_markup(self) -> None:
+        """Count a departure for each choice whose text contains the markup of a tool call, or of reasoning.
 
         It is looked for once, at the end, so that the deltas of the text cost no more.
         """
-        offered = self.connection.format.parts.offered
+        parts, seen = self.connection.format.parts, self.connection.frames_seen
+        tags = () if parts.stage is None else parts.stage.tags
         for text in self.accumulator.texts():
-            dialect = find_call_markup(text, offered)
+            dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
-                self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
+                self.departures.note("call_in_text", event=seen, about=dialect)
+            may_begin = "<" in text or text.startswith("analysis")
+            reasoning = find_reasoning_markup(text) if may_begin else None
+            if reasoning is not None and reasoning not in tags:
+                self.departures.note("reasoning_in_text", event=seen, about=reasoning)
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

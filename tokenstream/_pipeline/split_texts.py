@@ -19,11 +19,12 @@ from tokenstream.events import (
     TextDelta,
 )
 from tokenstream.formats._kit.parts import CUT_SHORT
-from tokenstream.formats._kit.told import Told
+from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited, MarkerScanner, choose_markers
+from tokenstream.stages._text.tags import FirstText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,7 +55,7 @@ def make_split_factory(
     True stands for all known tags, all markers, or all dialects that need not be named.
     """
     return change_split_factory(
-        partial(SplitTexts, Wanted(choose_tags(reasoning_tags))), tool_tags, citation_markers
+        partial(SplitTexts, Wanted(*choose_tags(reasoning_tags))), tool_tags, citation_markers
     )
 
 
@@ -102,6 +103,7 @@ class SplitTexts:
     """
 
     __slots__ = (
+        "_begun",
         "_by_receiver",
         "_calls",
         "_count",
@@ -146,6 +148,8 @@ class SplitTexts:
         """The number of parts of each choice."""
         self._count = 0
         """The number of parts of all choices."""
+        self._begun: set[int] = set()
+        """Choices of which a text has begun."""
         self._tagged_choices: set[int] = set()
         """Choices with tags in their text, which were left out."""
         self._sources: dict[int, list[Citation]] = {}
@@ -153,6 +157,11 @@ class SplitTexts:
         self._ended_whole: bool | None = None
         """True once the answer has ended by itself, so that calls whose markup has no end are handed out;
         False once it was cut off."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of the tags of reasoning that are looked for."""
+        return self._wanted.tags
 
     def end(self, *, whole: bool) -> None:
         """Note that the answer has ended by itself, also if no finish reason has come, or was cut off."""
@@ -181,6 +190,7 @@ class SplitTexts:
                 continue
             if self._calls.finished:
                 self._calls.begin_part(event.choice)
+                self._begun.discard(event.choice)
             if not (self._waiting and self._waits(event, out)):
                 self._replace_one(event, out)
         if self._ended_whole is not None:
@@ -269,7 +279,7 @@ class SplitTexts:
     def _begin(self, event: Event, start: TextPart | ReasoningPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
-        tags, dialects, is_auto, markers = self._wanted
+        tags, starts_inside, dialects, is_auto, markers = self._wanted
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):
             dialects = ()
@@ -277,10 +287,14 @@ class SplitTexts:
         if tools and dialects and (tags or within):
             thoughts = ThoughtScanner(dialects, tools, self._parts.limits.event)
         if within:
-            scanner = TextScanner((), (), tools, None, thoughts, within=True)
+            scanner = TextScanner((), (), tools, thoughts=thoughts, within=True)
         else:
             cited = MarkerScanner(markers, self._sources.setdefault(event.choice, [])) if markers else None
-            scanner = TextScanner(tags, dialects, tools, cited, thoughts)
+            first = None
+            if tags and event.choice not in self._begun:
+                self._begun.add(event.choice)
+                first = FirstText(tags, self._parts.limits.event, starts_inside=starts_inside)
+            scanner = TextScanner(tags, dialects, tools, cited, thoughts=thoughts, first=first)
         text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start, own=within)
         return text
 
@@ -368,6 +382,9 @@ class SplitTexts:
                 self._add_citation(text, piece, event, out)
                 continue
             within, words = piece
+            if not words:
+                self._move_to_reasoning(text, event, out)
+                continue
             # Without room for another part, a piece goes to the part that receives the text already.
             is_full = text.within is not None and self._count >= self._max_parts
             self._add_piece(text, words, event, out, within=bool(text.within) if is_full else within)
@@ -408,6 +425,19 @@ class SplitTexts:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
         content = text.start if text.within is text.own else _BLANK_REASONING
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
+
+    def _move_to_reasoning(self, text: TaggedText, event: Event, out: list[Event]) -> None:
+        """End the part to which a text goes as reasoning: a closing tag alone has ended it."""
+        find_text = self._parts.find_text
+        if text.within is not False or find_text is None:
+            return
+        self._parts.note("reasoning_late")
+        told = Told("", 0, choice=event.choice, part=text.receiver)
+        words = find_text(told) + added_by(out, told)
+        done = ReasoningPart(text=words, complete=True)
+        out.append(PartDone(done, choice=event.choice, part=text.receiver, raw=event.raw))
+        self._by_receiver.pop((event.choice, text.receiver), None)
+        text.turn_to(-1, within=None)
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
         """Begin a part in the message for each text that has none yet, because a citation is next.

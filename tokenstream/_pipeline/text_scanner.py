@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited
-from tokenstream.stages._text.tags import TagScanner, check_tags
+from tokenstream.stages._text.tags import HARMONY, FirstText, TagScanner, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._citations import Marker, MarkerScanner
 
-_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
+_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
 """The tags in which models are known to wrap their reasoning."""
+_STARTS_INSIDE = "starts_inside"
+"""Stands, among the names of tags, for a text that begins inside a tag."""
 _MOST_READ = 512
 """The most characters of reasoning that are read at once: no more than a `CallScanner` does."""
 _NOWHERE = -2
@@ -37,17 +39,22 @@ TakenCall: TypeAlias = "tuple[CallBegun, list[Written | CallEnded]]"
 """Everything that has happened to a call."""
 
 
-def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give it
-    """Return the names of the tags of reasoning."""
+def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as callers give it
+    """Return the names of the tags of reasoning, and True if a text may begin inside one."""
     if tags is False:
-        return ()
+        return (), False
+    if tags == _STARTS_INSIDE:
+        return _KNOWN_TAGS, True
     is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
     if not is_iterable and tags is not True:
         raise MisuseError(
-            "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
-            f"not {tags!r}"
+            "reasoning_tags= takes names of tags, such as ('think',), True for the known ones, "
+            f"or 'starts_inside', not {tags!r}"
         )
-    return _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
+    names = _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
+    starts_inside = _STARTS_INSIDE in names
+    named = tuple([name for name in names if name != _STARTS_INSIDE])
+    return named or _KNOWN_TAGS * starts_inside, starts_inside
 
 
 class Wanted(NamedTuple):
@@ -55,6 +62,8 @@ class Wanted(NamedTuple):
 
     tags: tuple[str, ...] = ()
     """Names of the tags of reasoning."""
+    starts_inside: bool = False
+    """True if a text may begin inside one."""
     dialects: tuple[Dialect, ...] = ()
     """The dialects of calls."""
     is_auto: bool = False
@@ -193,11 +202,14 @@ class TextScanner:
         tools: The tools of the request; None if they are not known.
         markers: Looks for markers of citations; None to look for none.
         thoughts: Looks for calls in the reasoning; None to look for none.
+        first: Decides if the text begins with reasoning; None if another text has come before it.
         within: True if all of the text is reasoning.
     """
 
     __slots__ = (
+        "_asked",
         "_calls",
+        "_first",
         "_has_called",
         "_markers",
         "_reasoning",
@@ -214,8 +226,9 @@ class TextScanner:
         dialects: tuple[Dialect, ...],
         tools: OfferedTools | None,
         markers: MarkerScanner | None = None,
-        thoughts: ThoughtScanner | None = None,
         *,
+        thoughts: ThoughtScanner | None = None,
+        first: FirstText | None = None,
         within: bool = False,
     ) -> None:
         self._thoughts = thoughts
@@ -224,10 +237,9 @@ class TextScanner:
         """True if the last text was reasoning."""
         self._has_called = False
         """True once calls were taken from the reasoning."""
-        self._reasoning = TagScanner(tags) if tags else None
-        # The scanner of calls reads the tags itself, because it must know of each before it decides.
-        inner = TagScanner(tags) if tags and dialects else None
-        self._calls = CallScanner(dialects, tools, inner) if dialects else None
+        self._first = first
+        self._asked = tags, dialects, tools
+        self._make_scanners(starts_inside=False)
         self._markers = markers
         firsts = {"<"} if self._reasoning is not None else set[str]()
         firsts |= set() if self._calls is None else self._calls.firsts
@@ -238,6 +250,15 @@ class TextScanner:
         """Two characters, perhaps the same one, with which most of what is looked for begins."""
         self.rare_firsts = frozenset(known[2:]) or None
         """The other characters with which something may begin; None if there are none."""
+
+    def _make_scanners(self, *, starts_inside: bool) -> None:
+        """Make the scanners of tags and calls."""
+        tags, dialects, tools = self._asked
+        make = partial(TagScanner, tags, starts_inside=starts_inside, is_first=self._first is not None)
+        self._reasoning = make() if tags else None
+        # The scanner of calls reads the tags itself, because it must know of each before it decides.
+        inner = make() if tags and dialects else None
+        self._calls = CallScanner(dialects, tools, inner) if dialects else None
 
     @property
     def tagged(self) -> bool:
@@ -250,7 +271,8 @@ class TextScanner:
         """Return True if a piece can be returned as it is."""
         calls, reasoning, markers, thoughts = self._calls, self._reasoning, self._markers, self._thoughts
         return (
-            (calls is None or calls.passes(text))
+            self._first is None
+            and (calls is None or calls.passes(text))
             and (reasoning is None or reasoning.passes(text))
             and (markers is None or markers.passes(text))
             and (thoughts is None or not self._thinks or thoughts.passes(text))
@@ -286,6 +308,11 @@ class TextScanner:
 
     def feed(self, text: str) -> list[SplitPiece]:
         """Return the decided pieces."""
+        if self._first is not None:
+            is_inside = self._first.feed(text)
+            if is_inside is None:
+                return []
+            text = self._take_first(inside=is_inside)
         if self._calls is None:
             return self._cite(self._think(self._split(text)))
         pieces = [piece for each in self._calls.feed(text) for piece in self._split(each)]
@@ -293,13 +320,24 @@ class TextScanner:
 
     def end(self) -> list[SplitPiece]:
         """Return the pieces that were held back."""
+        before = [] if self._first is None else self.feed(self._take_first(inside=False))
         pieces = [] if self._calls is None else self._calls.end()
         out = [piece for each in pieces for piece in self._split(each)]
         out = self._think(out if self._reasoning is None else [*out, *self._reasoning.end()])
         if self._thoughts is not None and (words := self._thoughts.end()):
             out.append((True, words))
-        out = self._cite(out)
+        out = [*before, *self._cite(out)]
         return out if self._markers is None else [*out, *_as_text(self._markers.end())]
+
+    def _take_first(self, *, inside: bool) -> str:
+        """Return the beginning of the text, once it is known to be reasoning or not."""
+        first = self._first
+        if first is None:
+            return ""
+        if inside and first.starts_inside:
+            self._make_scanners(starts_inside=True)
+        self._first = None
+        return first.take(inside=inside)
 
     def _think(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
         """Return pieces without the calls at the end of their reasoning; with them if anything follows."""
@@ -308,7 +346,7 @@ class TextScanner:
             return pieces
         out: list[SplitPiece] = []
         for piece in pieces:
-            if not isinstance(piece, CallBegun | Written | CallEnded | Cited) and piece[0]:
+            if not isinstance(piece, CallBegun | Written | CallEnded | Cited) and piece[0] and piece[1]:
                 self._thinks, words = True, thoughts.feed(piece[1])
                 out += [(True, words)] * bool(words)
                 continue
@@ -335,7 +373,7 @@ class TextScanner:
         """Return a text as text and reasoning; before a call, nothing is held back any more."""
         if isinstance(piece, str):
             reasoning = self._reasoning
-            return [(self._within, piece)] if reasoning is None else list(reasoning.feed(piece))
+            return [(self._within, piece)] * bool(piece) if reasoning is None else [*reasoning.feed(piece)]
         return [*([] if self._reasoning is None else self._reasoning.end()), piece]
 
 

@@ -39,6 +39,11 @@ class EventStage(Protocol):
     def error(self) -> ProtocolError | None:
         """The error for what the events contain; None if there is none."""
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of the tags of reasoning that are looked for."""
+        ...
+
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace the events of one payload."""
         ...
@@ -47,7 +52,7 @@ class EventStage(Protocol):
         """Number the parts of the first choice from `part` on: the message has others from before a pause."""
 
     def end(self, *, whole: bool) -> None:
-        """Note that the answer has ended, by itself or cut off: the next `feed` returns what waits for that."""
+        """Note that the answer has ended, or was cut off: the next `feed` returns what waits for that."""
 
     def original_index(self, choice: int, index: int) -> int:
         """Return the index, of a part that is no text, before this stage renumbered it."""

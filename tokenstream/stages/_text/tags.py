@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
-from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
-from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
+LONE_END = (True, "")
+"""The piece for a closing tag alone: the text that came before it is reasoning."""
+HARMONY = "harmony"
+"""Stands, among the names of tags, for the channels in which gpt-oss answers."""
+_TURN = "<|start|>assistant"
+_ANALYSIS, _END = "<|channel|>analysis<|message|>", "<|end|>"
+_HEADS = ("<|channel|>final<|message|>", "<|channel|>commentary<|message|>")
+STRIPPED = "analysis"
+"""The word with which a text of gpt-oss begins whose marks were removed."""
+_STRIPPED_ENDS = ("assistantfinal", "assistantcommentary")
+_STRIPPED_END = re.compile("(assistantfinal|assistantcommentary)")
+_CHANNELS = (_ANALYSIS, _TURN + _ANALYSIS)
+"""Texts behind which a text of gpt-oss is reasoning."""
+_MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
+"""Texts of gpt-oss that are left out."""
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
@@ -21,19 +35,87 @@ def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _search_for_tags(tags: list[str]) -> TextSearch:
+@cache
+def _search_for_tags(tags: tuple[str, ...]) -> TextSearch:
     """Return a search for tags, which are given in lower case, regardless of case."""
     return TextSearch(tags, ignores_case=True)
 
 
-class TagScanner:
-    """Splits a text into pieces inside and outside of tags.
+class FirstText:
+    """Holds back the beginning of a text until its end shows that it is reasoning.
 
-    Both `SplitTags` and a stream with `reasoning_tags` use it.
+    Args:
+        names: The names of the tags, in lower case.
+        starts_inside: True if the text may begin inside a tag. Otherwise, the text must begin as one of
+            gpt-oss does, without its marks.
+        limit: The most characters that are held back.
+    """
+
+    __slots__ = ("_ends", "_held", "_limit", "_names", "_size", "_tail", "starts_inside")
+
+    def __init__(self, names: tuple[str, ...], limit: int, *, starts_inside: bool) -> None:
+        self._names = names
+        self._limit = limit
+        self.starts_inside = starts_inside
+        self._held: list[str] = []
+        self._size = 0
+        self._ends: TextSearch | None = None
+        """Searches for what ends the reasoning; None while the first word is not decided."""
+        self._tail = ""
+        """The end of the text, in which the end of the reasoning may begin."""
+
+    def feed(self, text: str) -> bool | None:
+        """Return True once a text begins with reasoning, False once it does not, and None before that."""
+        self._held.append(text)
+        self._size += len(text)
+        if self._ends is None:
+            self._tail = text = "".join(self._held)
+            begins = self._begins_inside(text)
+            if not begins:
+                return begins
+            self._ends = _search_for_tags(
+                tuple([f"</{name}>" for name in self._names]) if self.starts_inside else _STRIPPED_ENDS
+            )
+        else:
+            self._tail = text = self._tail + text
+        if self._ends.pattern.search(text) is not None:
+            return True
+        self._tail = text[self._ends.find_unfinished(text, 0) :]
+        return False if self._size > self._limit else None
+
+    def _begins_inside(self, text: str) -> bool | None:
+        """Return False if the first word of a text shows that none of it is held back, None if undecided."""
+        if not self.starts_inside:
+            word = text[: len(STRIPPED) + 1]
+            if HARMONY in self._names and STRIPPED.startswith(word):
+                return None
+            return HARMONY in self._names and word[:-1] == STRIPPED and not word[-1].isspace()
+        opening = _search_for_tags(tuple([f"<{name}>" for name in self._names]))
+        at = end_of_space(text, 0)
+        is_undecided = at == len(text) or opening.may_begin(text, at)
+        return None if is_undecided and at <= MOST_BLANK else opening.pattern.match(text, at) is None
+
+    def take(self, *, inside: bool) -> str:
+        """Return the text that was held back, with marks in place of those that a text of gpt-oss lacks."""
+        text = "".join(self._held)
+        if self.starts_inside or not inside:
+            return text
+        thoughts, _, rest = _STRIPPED_END.split(text.removeprefix(STRIPPED), 1)
+        return f"{_ANALYSIS}{thoughts}{_END}{rest}"
+
+
+class TagScanner:
+    r"""Splits a text into pieces inside and outside of tags.
+
+    An opening tag counts at the start of the text or after white space, in upper or lower case, and not in
+    code. It is closed by the first closing tag of its name, wherever that is. White space after either tag is
+    dropped, and so is white space before an opening tag at the very start: models send `<think>\n` and
+    `</think>\n\n`. The channels of gpt-oss count in a text that begins with one.
 
     Args:
         names: The names of the tags, in lower case.
         starts_inside: True if the text begins inside a tag, because the prompt ends with the opening tag.
+        is_first: True if a closing tag without an opening one ends reasoning that has come as text.
     """
 
     __slots__ = (
@@ -43,15 +125,27 @@ class TagScanner:
         "_code",
         "_drops_space",
         "_held",
+        "_is_first",
+        "_is_harmony",
         "_may_repeat_tag",
         "_opening",
+        "_tags",
         "inside",
         "tagged",
     )
 
-    def __init__(self, names: tuple[str, ...], *, starts_inside: bool = False) -> None:
-        self._opening = _search_for_tags([f"<{name}>" for name in names])
-        self._closing = _search_for_tags([f"</{name}>" for name in names])
+    def __init__(
+        self, names: tuple[str, ...], *, starts_inside: bool = False, is_first: bool = False
+    ) -> None:
+        tags = tuple([f"<{name}>" for name in names])
+        heads = (*_CHANNELS, *_MARKS) if HARMONY in names else ()
+        self._tags = _search_for_tags(tags)
+        """Searches for the opening tags."""
+        self._opening = self._tags if starts_inside else _search_for_tags((*tags, *heads))
+        self._is_harmony = False
+        """True once the text has begun with a mark of gpt-oss."""
+        self._is_first = is_first
+        self._closing = _search_for_tags(tuple([f"</{name}>" for name in names]))
         self._code = CodeMarks()
         self._held = ""
         """The end of the text so far, if it may become a tag."""
@@ -84,11 +178,6 @@ class TagScanner:
         if not self.inside:
             self._note_outside(text)
 
-    @property
-    def holds_text(self) -> bool:
-        """True while text is held back, because it may become a tag."""
-        return bool(self._held)
-
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return the decided pieces, each with True if it is inside of a tag."""
         if not text:
@@ -120,10 +209,14 @@ class TagScanner:
             first_tag_end = self._read_first_tag(text, position)
             if first_tag_end is not None:
                 return first_tag_end
-            self._at_text_start = False
+            self._at_text_start, self._opening = False, self._tags
         tag_at, opening = self._find_opening(text, position)
         if tag_at > position:
             out.append((False, text[position:tag_at]))
+        if opening is not None and opening[0][1] == "/":
+            out.append(LONE_END)
+            self._is_first, self.tagged = False, True
+            return self._leave(opening)
         if opening is not None:
             return self._enter(opening[0], opening.end())
         self._held = text[tag_at:]
@@ -133,10 +226,11 @@ class TagScanner:
         """Find the next opening tag that counts, or the beginning of one, without a match, at the end."""
         while (tag_at := text.find("<", position)) >= 0:
             self._note_outside(text[position:tag_at])
-            if self._after_space and not self._code.is_code():
-                opening = self._opening.pattern.match(text, tag_at)
-                if opening is not None or self._opening.may_begin(text, tag_at):
-                    return tag_at, opening
+            searches = [self._opening] * (self._after_space or self._is_harmony)
+            for search in [*searches, *[self._closing] * self._is_first] * (not self._code.is_code()):
+                found = search.pattern.match(text, tag_at)
+                if found is not None or search.may_begin(text, tag_at):
+                    return tag_at, found
             # This is not a tag (it is in code, directly after a word, or has another name): go on after it.
             self._note_outside("<")
             position = tag_at + 1
@@ -165,10 +259,23 @@ class TagScanner:
 
     def _enter(self, tag: str, end: int) -> int:
         """Enter a tag, which only a closing tag of the same name will end; return the tag's end."""
-        self._closing = _search_for_tags([f"</{tag[1:-1].lower()}>"])
-        self.inside = self.tagged = self._drops_space = True
-        self._at_text_start = False
+        tag = tag.lower()
+        if tag.startswith("<|"):
+            # A channel ends with its mark, or without one where the next channel begins.
+            self._is_harmony, self.inside = True, tag.endswith(_ANALYSIS)
+            self._opening = self._closing = _search_for_tags((*_CHANNELS, *_MARKS))
+        else:
+            self._opening, self._closing = self._tags, _search_for_tags((f"</{tag[1:-1]}>",))
+            self.inside = self._drops_space = True
+        self.tagged, self._at_text_start, self._is_first = True, False, False
         return end
+
+    def _leave(self, closing: re.Match[str]) -> int:
+        """Leave a tag; return the end of what closes it."""
+        self.inside, self._drops_space, self._after_space = False, not self._is_harmony, True
+        # The text after the tag begins outside of code.
+        self._code = CodeMarks()
+        return closing.end() if closing[0][1] == "/" or closing[0] == _END else closing.start()
 
     def _read_inside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
         """Read up to the closing tag; return the position after it, or the end of the text."""
@@ -194,74 +301,4 @@ class TagScanner:
         if closing is None:
             self._held = text[tag_at:]
             return len(text)
-        self.inside, self._drops_space, self._after_space = False, True, True
-        # The text after the tag begins outside of code.
-        self._code = CodeMarks()
-        return closing.end()
-
-
-class SplitTags(TextStage):
-    r"""Returns the text outside of tags such as `<think>…</think>`, and keeps the text inside.
-
-    An opening tag counts at the start of the text or after white space, in upper or lower
-    case, and not in code. It is closed by the first closing tag with the same name, wherever
-    that is; without a closing tag, all of the rest is inside. A closing tag without an
-    opening one is ordinary text.
-
-    White space after either tag is dropped, and so is white space before an opening tag
-    at the very start of the text: models send `<think>\n` and `</think>\n\n`.
-
-    Args:
-        names: The names of the tags; "think" if there are none.
-        starts_inside: True if the text begins inside a tag, because the prompt ends with the
-            opening tag, as in some chat templates. If the model repeats the tag, it is dropped.
-
-    Example:
-        >>> tags = SplitTags("think")
-        >>> tags.feed("<thi"), tags.feed("nk>Let me see.</think>\n\nIt is 4"), tags.inside
-        ([], ['It is 4'], 'Let me see.')
-    """
-
-    __slots__ = ("_inside", "_scanner")
-
-    def __init__(self, *names: str, starts_inside: bool = False) -> None:
-        self._scanner = TagScanner(check_tags(names or ("think",)), starts_inside=starts_inside)
-        self._inside = TextLog()
-        """The text inside of tags so far."""
-
-    @property
-    def holds_match(self) -> bool:
-        """True while text is held back, because it may become a tag."""
-        return self._scanner.holds_text
-
-    @property
-    def inside(self) -> str:
-        """The text inside tags so far; the texts of several tags are joined without a separator."""
-        return self._inside.join()
-
-    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that is certain to be outside of tags.
-
-        Args:
-            item: The next piece of the text.
-            now: Unused; every stage has this parameter.
-        """
-        return self._take_pieces(self._scanner.feed(item))
-
-    def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the held-back text, unless it is inside a tag.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
-        return self._take_pieces(self._scanner.end())
-
-    def _take_pieces(self, pieces: list[tuple[bool, str]]) -> list[str]:
-        """Return the text outside of tags, joined; keep the pieces inside, which are marked True."""
-        outside: list[str] = []
-        for inside, text in pieces:
-            if inside:
-                self._inside.append(text)
-            else:
-                outside.append(text)
-        return ["".join(outside)] if outside else []
+        return self._leave(closing)
