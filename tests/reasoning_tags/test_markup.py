@@ -73,6 +73,13 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "no marks, a preamble": ("analysisHm.assistantcommentaryIt is 4.", KNOWN, ANSWER, set()),
     "no marks, off": (text := "analysisHm.assistantfinalIt is 4.", {}, [("text", text)], {TOLD}),
     "a text about an analysis": ("analysisHm. No.", KNOWN, [("text", "analysisHm. No.")], set()),
+    "no marks, other tags alone": (text, {"reasoning_tags": ["think"]}, [("text", text)], {TOLD}),
+    "two tags, and one more": (
+        "Hm.</think>It is </think> 4.",
+        INSIDE,
+        [("reasoning", "Hm."), ("text", "It is </think> 4.")],
+        set(),
+    ),
     "words": ("analysis of assistantfinal", KNOWN, [("text", "analysis of assistantfinal")], set()),
     "a call before a tag that is waited for": (
         HERMES + "</think>It is 4.",

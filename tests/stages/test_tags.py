@@ -71,36 +71,16 @@ def test_text_between_tags_is_left_out(text: str, outside: str, inside: str) -> 
         assert (outside, inside) == split(TagScanner(("think",)), pieces)
 
 
-@pytest.mark.parametrize(
-    ("text", "outside", "inside"),
-    [
-        ("a</think>\n\nb", "b", "a"),
-        ("\na</think>b<think>", "b<think>", "a"),
-        ("<think>\na</think>b", "b", "a"),
-        ("\n<THINK>a</think>b", "b", "a"),
-        ("a <think></think>b", "b", "a <think>"),
-        ("</think>b <think>c", "b ", "c"),
-        ("a", "", "a"),
-        ("<thi", "", "<thi"),
-    ],
-)
-def test_a_text_may_start_inside(text: str, outside: str, inside: str) -> None:
-    """If the prompt ends with the opening tag, an opening tag that the model repeats is dropped."""
-    for pieces in fragmentations(text):
-        assert (outside, inside) == split(TagScanner(("think",), starts_inside=True), pieces)
-
-
 @given(
     pieces=any_pieces(st.sampled_from(_WORDS)),
     names=st.sampled_from([("think",), ("think", "thi"), ("a", "harmony")]),
-    starts_inside=st.booleans(),
     is_first=st.booleans(),
 )
 def test_where_a_text_is_cut_makes_no_difference(
-    pieces: list[str], names: tuple[str, ...], starts_inside: bool, is_first: bool
+    pieces: list[str], names: tuple[str, ...], is_first: bool
 ) -> None:
     """Outside and inside are those of the whole text, and no character is in both."""
-    one, other = (TagScanner(names, starts_inside=starts_inside, is_first=is_first) for _ in range(2))
+    one, other = (TagScanner(names, is_first=is_first) for _ in range(2))
     outside, inside = split(one, pieces)
 
     assert (outside, inside) == split(other, ["".join(pieces)])

@@ -99,7 +99,7 @@ class ThoughtScanner:
 
     def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
         self._make = partial(_RunScanner, dialects, tools)
-        self._scanner: _RunScanner | None = self._make()
+        self._scanner = self._make()
         self._limit = limit
         self._held: list[str] = []
         """The text of the calls that are held back."""
@@ -110,16 +110,15 @@ class ThoughtScanner:
     @property
     def firsts(self) -> frozenset[str]:
         """Characters of which a text with an opening has one."""
-        return frozenset() if self._scanner is None else self._scanner.firsts
+        return self._scanner.firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is."""
-        return self._scanner is None or (not self.calls and self._scanner.passes(text))
+        return not self.calls and self._scanner.passes(text)
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
-        if self._scanner is not None:
-            self._scanner.skim(text)
+        self._scanner.skim(text)
 
     def feed(self, text: str) -> str:
         """Return the reasoning that is decided."""
@@ -127,8 +126,8 @@ class ThoughtScanner:
             self.skim(text)
             return text
         out: list[str] = []
-        while text and (scanner := self._scanner) is not None:
-            block, text = text[:_MOST_READ], text[_MOST_READ:]
+        while text:
+            scanner, block, text = self._scanner, text[:_MOST_READ], text[_MOST_READ:]
             undecided, scanner.behind = scanner.held, ""
             self._take(scanner, undecided + block, scanner.feed(block), out)
             if scanner.behind:
@@ -136,18 +135,17 @@ class ThoughtScanner:
                 self._held, self._size = [held], len(held)
                 text = scanner.behind + text
             self._bound(out)
-        return "".join([*out, text])
+        return "".join(out)
 
     def end(self) -> str:
         """Return the reasoning that is decided at its end, where calls may still be held back."""
         scanner, out = self._scanner, list[str]()
-        if scanner is not None:
-            undecided, scanner.behind = scanner.held, ""
-            self._take(scanner, undecided, scanner.end(), out)
-            self._scanner = self._make()
-            self._bound(out)
-            if scanner.behind.strip() or not all(map(_is_whole, self.calls)):
-                out.append(self.release())
+        undecided, scanner.behind = scanner.held, ""
+        self._take(scanner, undecided, scanner.end(), out)
+        self._scanner = self._make()
+        self._bound(out)
+        if scanner.behind.strip() or not all(map(_is_whole, self.calls)):
+            out.append(self.release())
         return "".join(out)
 
     def release(self) -> str:
@@ -183,7 +181,8 @@ class ThoughtScanner:
         """Release what is held back if it is too long, and look for no call any more."""
         if self._size > self._limit:
             out.append(self.release())
-            self._scanner = None
+            self._make = partial(_RunScanner, (), None)
+            self._scanner = self._make()
 
 
 def _is_whole(call: TakenCall) -> bool:
@@ -207,7 +206,6 @@ class TextScanner:
     """
 
     __slots__ = (
-        "_asked",
         "_calls",
         "_first",
         "_has_called",
@@ -238,8 +236,11 @@ class TextScanner:
         self._has_called = False
         """True once calls were taken from the reasoning."""
         self._first = first
-        self._asked = tags, dialects, tools
-        self._make_scanners(starts_inside=False)
+        make_tags = partial(TagScanner, tags, is_first=first is not None)
+        self._reasoning = make_tags() if tags else None
+        # The scanner of calls reads the tags itself, because it must know of each before it decides.
+        inner = make_tags() if tags and dialects else None
+        self._calls = CallScanner(dialects, tools, inner) if dialects else None
         self._markers = markers
         firsts = {"<"} if self._reasoning is not None else set[str]()
         firsts |= set() if self._calls is None else self._calls.firsts
@@ -250,15 +251,6 @@ class TextScanner:
         """Two characters, perhaps the same one, with which most of what is looked for begins."""
         self.rare_firsts = frozenset(known[2:]) or None
         """The other characters with which something may begin; None if there are none."""
-
-    def _make_scanners(self, *, starts_inside: bool) -> None:
-        """Make the scanners of tags and calls."""
-        tags, dialects, tools = self._asked
-        make = partial(TagScanner, tags, starts_inside=starts_inside, is_first=self._first is not None)
-        self._reasoning = make() if tags else None
-        # The scanner of calls reads the tags itself, because it must know of each before it decides.
-        inner = make() if tags and dialects else None
-        self._calls = CallScanner(dialects, tools, inner) if dialects else None
 
     @property
     def tagged(self) -> bool:
@@ -308,11 +300,11 @@ class TextScanner:
 
     def feed(self, text: str) -> list[SplitPiece]:
         """Return the decided pieces."""
-        if self._first is not None:
-            is_inside = self._first.feed(text)
+        if (first := self._first) is not None:
+            is_inside = first.feed(text)
             if is_inside is None:
                 return []
-            text = self._take_first(inside=is_inside)
+            self._first, text = None, first.take(inside=is_inside)
         if self._calls is None:
             return self._cite(self._think(self._split(text)))
         pieces = [piece for each in self._calls.feed(text) for piece in self._split(each)]
@@ -320,7 +312,8 @@ class TextScanner:
 
     def end(self) -> list[SplitPiece]:
         """Return the pieces that were held back."""
-        before = [] if self._first is None else self.feed(self._take_first(inside=False))
+        first, self._first = self._first, None
+        before = [] if first is None else self.feed(first.take(inside=False))
         pieces = [] if self._calls is None else self._calls.end()
         out = [piece for each in pieces for piece in self._split(each)]
         out = self._think(out if self._reasoning is None else [*out, *self._reasoning.end()])
@@ -328,16 +321,6 @@ class TextScanner:
             out.append((True, words))
         out = [*before, *self._cite(out)]
         return out if self._markers is None else [*out, *_as_text(self._markers.end())]
-
-    def _take_first(self, *, inside: bool) -> str:
-        """Return the beginning of the text, once it is known to be reasoning or not."""
-        first = self._first
-        if first is None:
-            return ""
-        if inside and first.starts_inside:
-            self._make_scanners(starts_inside=True)
-        self._first = None
-        return first.take(inside=inside)
 
     def _think(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
         """Return pieces without the calls at the end of their reasoning; with them if anything follows."""

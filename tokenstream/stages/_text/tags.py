@@ -19,8 +19,9 @@ _ANALYSIS, _END = "<|channel|>analysis<|message|>", "<|end|>"
 _HEADS = ("<|channel|>final<|message|>", "<|channel|>commentary<|message|>")
 STRIPPED = "analysis"
 """The word with which a text of gpt-oss begins whose marks were removed."""
-_STRIPPED_ENDS = ("assistantfinal", "assistantcommentary")
-_STRIPPED_END = re.compile("(assistantfinal|assistantcommentary)")
+_STRIPPED_ENDS = re.compile("assistant(?:final|commentary)")
+_LONGEST_NAME = 64
+"""The most characters of a tag's name."""
 _CHANNELS = (_ANALYSIS, _TURN + _ANALYSIS)
 """Texts behind which a text of gpt-oss is reasoning."""
 _MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
@@ -36,72 +37,68 @@ def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
 
 
 @cache
+def _ends_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of the closing tags of some names."""
+    return re.compile(rf"</({'|'.join(map(re.escape, names))})>", re.ASCII | re.IGNORECASE)
+
+
+@cache
 def _search_for_tags(tags: tuple[str, ...]) -> TextSearch:
     """Return a search for tags, which are given in lower case, regardless of case."""
     return TextSearch(tags, ignores_case=True)
 
 
 class FirstText:
-    """Holds back the beginning of a text until its end shows that it is reasoning.
+    """Holds back the beginning of a text until what ends its reasoning shows that it is reasoning.
 
     Args:
         names: The names of the tags, in lower case.
-        starts_inside: True if the text may begin inside a tag. Otherwise, the text must begin as one of
-            gpt-oss does, without its marks.
         limit: The most characters that are held back.
+        starts_inside: True if the text may begin inside a tag. Otherwise, it has to begin as one of gpt-oss
+            does, without its marks.
     """
 
-    __slots__ = ("_ends", "_held", "_limit", "_names", "_size", "_tail", "starts_inside")
+    __slots__ = ("_ends", "_first_word", "_held", "_is_decided", "_limit", "_recent", "_size", "_starts_inside")
 
     def __init__(self, names: tuple[str, ...], limit: int, *, starts_inside: bool) -> None:
-        self._names = names
         self._limit = limit
-        self.starts_inside = starts_inside
+        self._starts_inside = starts_inside
+        self._ends = _ends_of(names) if starts_inside else _STRIPPED_ENDS
+        self._first_word = STRIPPED if HARMONY in names else "\0"
+        self._is_decided = starts_inside
+        """True once the first word is known."""
         self._held: list[str] = []
         self._size = 0
-        self._ends: TextSearch | None = None
-        """Searches for what ends the reasoning; None while the first word is not decided."""
-        self._tail = ""
-        """The end of the text, in which the end of the reasoning may begin."""
+        self._recent = ""
+        """The last characters, with which the end of the reasoning may begin."""
 
     def feed(self, text: str) -> bool | None:
         """Return True once a text begins with reasoning, False once it does not, and None before that."""
         self._held.append(text)
         self._size += len(text)
-        if self._ends is None:
-            self._tail = text = "".join(self._held)
-            begins = self._begins_inside(text)
-            if not begins:
-                return begins
-            self._ends = _search_for_tags(
-                tuple([f"</{name}>" for name in self._names]) if self.starts_inside else _STRIPPED_ENDS
-            )
-        else:
-            self._tail = text = self._tail + text
-        if self._ends.pattern.search(text) is not None:
+        text = self._recent + text
+        self._recent = text[-_LONGEST_NAME:]
+        if not self._is_decided:
+            word = text[: len(STRIPPED) + 1]
+            if self._first_word.startswith(word):
+                return None
+            if not word.startswith(self._first_word) or word[-1].isspace():
+                return False
+            self._is_decided = True
+        if self._ends.search(text) is not None:
             return True
-        self._tail = text[self._ends.find_unfinished(text, 0) :]
         return False if self._size > self._limit else None
 
-    def _begins_inside(self, text: str) -> bool | None:
-        """Return False if the first word of a text shows that none of it is held back, None if undecided."""
-        if not self.starts_inside:
-            word = text[: len(STRIPPED) + 1]
-            if HARMONY in self._names and STRIPPED.startswith(word):
-                return None
-            return HARMONY in self._names and word[:-1] == STRIPPED and not word[-1].isspace()
-        opening = _search_for_tags(tuple([f"<{name}>" for name in self._names]))
-        at = end_of_space(text, 0)
-        is_undecided = at == len(text) or opening.may_begin(text, at)
-        return None if is_undecided and at <= MOST_BLANK else opening.pattern.match(text, at) is None
-
     def take(self, *, inside: bool) -> str:
-        """Return the text that was held back, with marks in place of those that a text of gpt-oss lacks."""
+        """Return the text that was held back, with the tags or marks that it lacks."""
         text = "".join(self._held)
-        if self.starts_inside or not inside:
+        end = self._ends.search(text) if inside else None
+        if end is None:
             return text
-        thoughts, _, rest = _STRIPPED_END.split(text.removeprefix(STRIPPED), 1)
-        return f"{_ANALYSIS}{thoughts}{_END}{rest}"
+        if not self._starts_inside:
+            return f"{_ANALYSIS}{text[len(STRIPPED) : end.start()]}{_END}{text[end.end() :]}"
+        opening = f"<{end[1]}>"
+        return text if text.lstrip().lower().startswith(opening.lower()) else opening + text
 
 
 class TagScanner:
@@ -114,7 +111,6 @@ class TagScanner:
 
     Args:
         names: The names of the tags, in lower case.
-        starts_inside: True if the text begins inside a tag, because the prompt ends with the opening tag.
         is_first: True if a closing tag without an opening one ends reasoning that has come as text.
     """
 
@@ -127,21 +123,18 @@ class TagScanner:
         "_held",
         "_is_first",
         "_is_harmony",
-        "_may_repeat_tag",
         "_opening",
         "_tags",
         "inside",
         "tagged",
     )
 
-    def __init__(
-        self, names: tuple[str, ...], *, starts_inside: bool = False, is_first: bool = False
-    ) -> None:
+    def __init__(self, names: tuple[str, ...], *, is_first: bool = False) -> None:
         tags = tuple([f"<{name}>" for name in names])
         heads = (*_CHANNELS, *_MARKS) if HARMONY in names else ()
         self._tags = _search_for_tags(tags)
         """Searches for the opening tags."""
-        self._opening = self._tags if starts_inside else _search_for_tags((*tags, *heads))
+        self._opening = _search_for_tags((*tags, *heads))
         self._is_harmony = False
         """True once the text has begun with a mark of gpt-oss."""
         self._is_first = is_first
@@ -151,23 +144,17 @@ class TagScanner:
         """The end of the text so far, if it may become a tag."""
         self._after_space = True
         """True at the start of the text, and after white space."""
-        self._at_text_start = not starts_inside
+        self._at_text_start = True
         """True while only white space has arrived, which is held back, and dropped if a tag follows."""
-        self._drops_space = starts_inside
+        self._drops_space = False
         """True after a tag: white space is dropped."""
-        self._may_repeat_tag = starts_inside
-        """True while the model may still repeat the prompt's opening tag."""
-        self.inside = starts_inside
-        """True if the next character is inside of a tag."""
-        self.tagged = starts_inside
-        """True if any text is, or may be, inside of a tag."""
+        self.inside = self.tagged = False
+        """True if the next character is inside of a tag, and if any text is, or may be, inside of a tag."""
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and no tag begins in the piece itself.
-        return not (
-            self._held or self._drops_space or self._at_text_start or self._may_repeat_tag or "<" in text
-        )
+        return not (self._held or self._drops_space or self._at_text_start or "<" in text)
 
     def skim(self, text: str) -> None:
         """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True).
@@ -284,16 +271,6 @@ class TagScanner:
             if position == len(text):
                 return position
             self._drops_space = False
-        if self._may_repeat_tag:
-            # The prompt has ended with the opening tag, and some models write it once more.
-            opening = self._opening.pattern.match(text, position)
-            if opening is not None:
-                self._may_repeat_tag = False
-                return self._enter(opening[0], opening.end())
-            if self._opening.may_begin(text, position):
-                self._held = text[position:]
-                return len(text)
-            self._may_repeat_tag = False
         closing = self._closing.pattern.search(text, position)
         tag_at = self._closing.find_unfinished(text, position) if closing is None else closing.start()
         if tag_at > position:
