@@ -60,7 +60,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "channels with a turn before them": ("<|start|>assistant" + HARMONY, KNOWN, ANSWER, set()),
     "a channel without an end": (f"{ANALYSIS}Hm.{FINAL}It is 4.", KNOWN, ANSWER, set()),
     "a channel of their own name": (HARMONY, {"reasoning_tags": ["harmony"]}, ANSWER, set()),
-    "other tags alone": (HARMONY, {"reasoning_tags": ["think"]}, [("text", HARMONY)], {TOLD}),
+    "other tags alone": (HARMONY, {"reasoning_tags": ["think"]}, [("text", HARMONY)], set()),
     "channels that are off": (HARMONY, {}, [("text", HARMONY)], {TOLD}),
     "a text about them": ("So: " + HARMONY, KNOWN, [("text", "So: " + HARMONY)], set()),
     "a call in a channel": (
@@ -73,7 +73,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "no marks, a preamble": ("analysisHm.assistantcommentaryIt is 4.", KNOWN, ANSWER, set()),
     "no marks, off": (text := "analysisHm.assistantfinalIt is 4.", {}, [("text", text)], {TOLD}),
     "a text about an analysis": ("analysisHm. No.", KNOWN, [("text", "analysisHm. No.")], set()),
-    "no marks, other tags alone": (text, {"reasoning_tags": ["think"]}, [("text", text)], {TOLD}),
+    "no marks, other tags alone": (text, {"reasoning_tags": ["think"]}, [("text", text)], set()),
     "two tags, and one more": (
         "Hm.</think>It is </think> 4.",
         INSIDE,
@@ -98,7 +98,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
 
 @pytest.mark.parametrize("what", TABLE)
 def test_reasoning_text_and_calls_go_where_they_belong(what: str) -> None:
-    """However the text arrives."""
+    """However the text arrives, and with the departures that tell of it."""
     text, options, expected, departures = TABLE[what]
     for size in (1, 4, 30, len(text)):
         stream = Stream(sized(b"".join(body(text, size=size)), 61), **options)

@@ -1,4 +1,4 @@
-"""Tool calls and reasoning that are written in a text, because the server's parser has not found them."""
+"""Tool calls that a model has written into its text, because the server's parser has not found them."""
 
 from __future__ import annotations
 
@@ -42,12 +42,6 @@ _MARKS = (
 _find_openings = re.compile(
     "(?=[<[`])(?:" + "|".join(f"(?P<{dialect}>{pattern})" for dialect, pattern in _OPENINGS.items()) + ")"
 ).finditer
-_TAGS = "think|thinking|thought|reasoning"
-_match_reasoning = re.compile(
-    rf"\s*(?:<(?P<tag>{_TAGS})>|(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>"
-    r"|analysis\S(?=[\s\S]*?assistant(?:final|commentary)))"
-).match
-_find_closing = re.compile(f"</({_TAGS})>").search
 _match_bare = re.compile(
     r'\s*\{\s*"(?:type"\s*:\s*"function"\s*,\s*")?name"\s*:\s*"([\w.-]+)"\s*,\s*"(?:parameters|arguments)"'
 ).match
@@ -78,28 +72,6 @@ def find_call_markup(text: str, offered: Container[str] | None = None) -> str | 
         if fences % 2 == 0 and text[max(start - 1, 0) : start] != "`":
             return opening.lastgroup
     return None
-
-
-def find_reasoning_markup(text: str) -> str | None:
-    """Return the markup of reasoning that a text begins with; None if there is none.
-
-    A closing tag without an opening one counts wherever it is, unless it is in code.
-
-    Example:
-        >>> find_reasoning_markup("<think>Hm.</think>4"), find_reasoning_markup("Hm.</think>4")
-        ('think', 'think')
-        >>> find_reasoning_markup("analysisHm.assistantfinal4"), find_reasoning_markup("Hm. `</think>`")
-        ('harmony', None)
-    """
-    found = _match_reasoning(text)
-    if found is not None:
-        return found["tag"] or "harmony"
-    closing = _find_closing(text) if "</" in text else None
-    if closing is None or f"<{closing[1]}>" in text[: closing.start()]:
-        return None
-    start = closing.start()
-    is_code = text.count(_FENCE, 0, start) % 2 == 1 or text[max(start - 1, 0) : start] == "`"
-    return None if is_code else closing[1]
 
 
 def set_dialect(call: Any, dialect: str) -> None:  # noqa: ANN401 - a `ToolCall`, which stands above

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
-from tokenstream._basics.call_markup import find_call_markup, find_reasoning_markup
+from tokenstream._basics.call_markup import find_call_markup
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
@@ -869,15 +869,17 @@ class Machine:
         It is looked for once, at the end, so that the deltas of the text cost no more.
         """
         parts, seen = self.connection.format.parts, self.connection.frames_seen
-        tags = () if parts.stage is None else parts.stage.tags
+        reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
             dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=seen, about=dialect)
-            may_begin = "<" in text or text.startswith("analysis")
-            reasoning = find_reasoning_markup(text) if may_begin else None
-            if reasoning is not None and reasoning not in tags:
-                self.departures.note("reasoning_in_text", event=seen, about=reasoning)
+            if ("<" in text or text.startswith("analysis")) and not reads_reasoning:
+                # Imported here, because few answers need it.
+                from tokenstream.stages._text.tags import has_reasoning
+
+                if has_reasoning(text):
+                    self.departures.note("reasoning_in_text", event=seen)
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

@@ -159,9 +159,9 @@ class SplitTexts:
         False once it was cut off."""
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """The names of the tags of reasoning that are looked for."""
-        return self._wanted.tags
+    def reads_reasoning(self) -> bool:
+        """True if reasoning is looked for in the text."""
+        return bool(self._wanted.tags)
 
     def end(self, *, whole: bool) -> None:
         """Note that the answer has ended by itself, also if no finish reason has come, or was cut off."""

@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited
-from tokenstream.stages._text.tags import HARMONY, FirstText, TagScanner, check_tags
+from tokenstream.stages._text.tags import KNOWN_TAGS, FirstText, TagScanner, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._citations import Marker, MarkerScanner
 
-_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
-"""The tags in which models are known to wrap their reasoning."""
 _STARTS_INSIDE = "starts_inside"
 """Stands, among the names of tags, for a text that begins inside a tag."""
 _MOST_READ = 512
@@ -44,17 +42,17 @@ def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as
     if tags is False:
         return (), False
     if tags == _STARTS_INSIDE:
-        return _KNOWN_TAGS, True
+        return KNOWN_TAGS, True
     is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
     if not is_iterable and tags is not True:
         raise MisuseError(
             "reasoning_tags= takes names of tags, such as ('think',), True for the known ones, "
             f"or 'starts_inside', not {tags!r}"
         )
-    names = _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
+    names = KNOWN_TAGS if tags is True else check_tags(tuple(tags))
     starts_inside = _STARTS_INSIDE in names
     named = tuple([name for name in names if name != _STARTS_INSIDE])
-    return named or _KNOWN_TAGS * starts_inside, starts_inside
+    return named or KNOWN_TAGS * starts_inside, starts_inside
 
 
 class Wanted(NamedTuple):

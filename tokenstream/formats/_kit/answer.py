@@ -40,9 +40,8 @@ class EventStage(Protocol):
         """The error for what the events contain; None if there is none."""
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """The names of the tags of reasoning that are looked for."""
-        ...
+    def reads_reasoning(self) -> bool:
+        """True if reasoning is looked for in the text."""
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace the events of one payload."""

@@ -14,6 +14,8 @@ LONE_END = (True, "")
 """The piece for a closing tag alone: the text that came before it is reasoning."""
 HARMONY = "harmony"
 """Stands, among the names of tags, for the channels in which gpt-oss answers."""
+KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
+"""The tags in which models are known to wrap their reasoning."""
 _TURN = "<|start|>assistant"
 _ANALYSIS, _END = "<|channel|>analysis<|message|>", "<|end|>"
 _HEADS = ("<|channel|>final<|message|>", "<|channel|>commentary<|message|>")
@@ -58,7 +60,16 @@ class FirstText:
             does, without its marks.
     """
 
-    __slots__ = ("_ends", "_first_word", "_held", "_is_decided", "_limit", "_recent", "_size", "_starts_inside")
+    __slots__ = (
+        "_ends",
+        "_first_word",
+        "_held",
+        "_is_decided",
+        "_limit",
+        "_recent",
+        "_size",
+        "_starts_inside",
+    )
 
     def __init__(self, names: tuple[str, ...], limit: int, *, starts_inside: bool) -> None:
         self._limit = limit
@@ -279,3 +290,13 @@ class TagScanner:
             self._held = text[tag_at:]
             return len(text)
         return self._leave(closing)
+
+
+def has_reasoning(text: str) -> bool:
+    """Return True if reasoning that is written in a whole text would be found by the usual names."""
+    first, scanner = (
+        FirstText(KNOWN_TAGS, len(text), starts_inside=False),
+        TagScanner(KNOWN_TAGS, is_first=True),
+    )
+    scanner.feed(first.take(inside=bool(first.feed(text))))
+    return scanner.tagged
