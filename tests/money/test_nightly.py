@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -135,7 +136,7 @@ def test_a_batch_that_is_killed_again_and_again_stays_within_its_budget(tmp_path
         [purse] = tmp_path.glob("*.purse")
         spent = float(purse.read_text().split()[0])
         assert provider.cost <= spent <= most, seed
-    with sqlite3.connect(tmp_path / "answers.db") as database:
+    with closing(sqlite3.connect(tmp_path / "answers.db")) as database:
         rows = database.execute("SELECT row, text FROM answers").fetchall()
     assert len({row for row, _ in rows}) == len(rows), seed
     assert [] == [(row, text) for row, text in rows if text != "".join(write(questions[row]))], seed
