@@ -242,7 +242,9 @@ def _rendered(x: float, y: float, text: str) -> tuple[list[str], float]:
         elif token.type == "inline":
             if in_table:
                 place = x + column * _CELL
-                drawn.append(f'<rect class="cell" x="{place:.0f}" y="{y:.0f}" width="{_CELL}" height="{_ROW}"/>')
+                drawn.append(
+                    f'<rect class="cell" x="{place:.0f}" y="{y:.0f}" width="{_CELL}" height="{_ROW}"/>'
+                )
                 drawn.append(_inline(place + 6, y + 14, token))
                 column += 1
             else:
