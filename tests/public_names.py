@@ -285,7 +285,6 @@ PUBLIC: dict[str, list[str]] = {
         "Repetition",
         "Sentences",
         "Smooth",
-        "SplitTags",
         "Stage",
         "Throttle",
         "ToolTags",

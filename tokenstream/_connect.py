@@ -61,7 +61,7 @@ def connect(
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+            the text. True for the usual ones; "starts_inside" if a closing tag may come alone.
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.
@@ -157,7 +157,7 @@ def aconnect(
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+            the text. True for the usual ones; "starts_inside" if a closing tag may come alone.
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.

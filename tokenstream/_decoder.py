@@ -35,7 +35,7 @@ class Decoder:
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+            the text. True for the usual ones; "starts_inside" if a closing tag may come alone.
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.

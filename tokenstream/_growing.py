@@ -299,6 +299,17 @@ class ChoiceState:
             parts[place] = self.parts[part]
         return parts
 
+    @property
+    def last_thoughts(self) -> str:
+        """The reasoning that neither text nor other content has followed; "" if there is none."""
+        for part in reversed(self.parts):
+            content = part.final or part.build(complete=False)
+            if isinstance(content, WORDED) and content.text.strip():
+                return content.text if isinstance(content, ReasoningPart) else ""
+            if not isinstance(content, (*WORDED, Citation)):
+                break
+        return ""
+
     def go_on(self) -> None:
         """Forget the reason for the end, because another answer follows on the connection."""
         self.finish_reason = self.raw_finish_reason = self.finish_message = None

@@ -364,8 +364,13 @@ class Accumulator:
         return parts[len(parts) - self._choices.get(0, _NOT_BEGUN).cut_count :]
 
     def texts(self) -> list[str]:
-        """Return the text of each choice, by index."""
-        return [choice.log.join(TextDelta) for _, choice in sorted(self._choices.items())]
+        """Return the text of each choice, by index, and the reasoning with which each ends."""
+        texts: list[str] = []
+        for _, choice in sorted(self._choices.items()):
+            texts.append(choice.log.join(TextDelta))
+            if len(choice.parts) > 1 or not texts[-1]:
+                texts.append(choice.last_thoughts)
+        return texts
 
     def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
         """Return the growing parts of a choice, from index `start` on."""

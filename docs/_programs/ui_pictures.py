@@ -103,11 +103,6 @@ PICTURES = {
         ("The ans", 0.3, "wer. E", 0.3, "ND and", 0.3, " more", 0.3),
         lambda text: text.until("END"),
     ),
-    "split_tags": Picture(
-        '.split_tags("think")',
-        ("<th", 0.3, "ink>Hm, ", 0.3, "rain?</", 0.3, "think>It", 0.3, " rains.", 0.3),
-        lambda text: text.split_tags("think"),
-    ),
 }
 
 
@@ -247,7 +242,9 @@ def _rendered(x: float, y: float, text: str) -> tuple[list[str], float]:
         elif token.type == "inline":
             if in_table:
                 place = x + column * _CELL
-                drawn.append(f'<rect class="cell" x="{place:.0f}" y="{y:.0f}" width="{_CELL}" height="{_ROW}"/>')
+                drawn.append(
+                    f'<rect class="cell" x="{place:.0f}" y="{y:.0f}" width="{_CELL}" height="{_ROW}"/>'
+                )
                 drawn.append(_inline(place + 6, y + 14, token))
                 column += 1
             else:

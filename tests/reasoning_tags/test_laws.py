@@ -135,7 +135,7 @@ def test_every_format_tells_of_reasoning_in_its_text(format: str) -> None:
 @given(pieces=any_pieces(st.sampled_from(_WORDS)), cut=st.booleans())
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_is_split_as_the_stage_splits_it(pieces: list[str], cut: bool) -> None:
-    """A stream and `SplitTags` go by the same scanner; nothing is lost where the answer is cut."""
+    """A stream goes by the scanner; nothing is lost where the answer is cut."""
     body = [chat({"content": piece}) for piece in pieces]
     end = [] if cut else [chat({}, "stop"), DONE]
     plain, _ = decoded([chat({"role": "assistant"}), *body, *end])

@@ -141,8 +141,6 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "LibreChat-AI/agents#40": (
         "think tags",
         {
-            "guides/ui": 'split_tags("think")',
-            "guides/ui/details": "reasoning_tags",
             "guides/message": "reasoning_tags",
         },
     ),

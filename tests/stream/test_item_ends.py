@@ -49,7 +49,6 @@ VIEWS: dict[str, tuple[Callable[..., Any], Callable[[Any], str]]] = {
     "smooth, blocks": (lambda text, **timer: text.smooth(0.05, **timer).markdown_blocks(), _closed),
     "redact, words": (lambda text, **_: text.redact("secret").words(), _joined),
     "until": (lambda text, **_: text.until("STOP"), _joined),
-    "split_tags": (lambda text, **_: text.split_tags("think"), _joined),
 }
 """Each view of a text, and the text that its items have."""
 

@@ -85,17 +85,6 @@ def test_a_view_that_is_closed_gives_nothing_more_and_makes_no_others() -> None:
             list(text.accumulate())
 
 
-def test_what_stood_within_tags_is_closed_with_the_view() -> None:
-    """And is not said never to have been split off."""
-    with pieces("<think>Hm.</think>The sky") as stream:
-        text = stream.text.split_tags("think")
-        assert (list(text), text.inside) == (["The sky"], "Hm.")
-        text.close()
-
-        with pytest.raises(MisuseError, match="this view was closed"):
-            _ = text.inside
-
-
 # -- orders ------------------------------------------------------------------
 
 
@@ -113,7 +102,6 @@ def test_what_stood_within_tags_is_closed_with_the_view() -> None:
         (lambda text: text.markdown_blocks().throttle(hz=5), "put .throttle.. first"),
         (lambda text: text.markdown_blocks().words(), "put .words.. first"),
         (lambda text: text.markdown_blocks().accumulate(), "keep one of them"),
-        (lambda text: text.inside, "split_tags"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused_where_it_is_asked_for(
@@ -140,7 +128,6 @@ def test_blocks_and_patches_cannot_be_shaped_further() -> None:
 STEPS: dict[str, Callable[[Any], Any]] = {
     "redact": lambda text: text.redact("sky", with_="sea"),
     "until": lambda text: text.until("!"),
-    "split_tags": lambda text: text.split_tags("think"),
     "words": lambda text: text.words(),
     "sentences": lambda text: text.sentences(),
     "throttle": lambda text: text.throttle(hz=20),
@@ -151,7 +138,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 @in_one_test("order", list(permutations(STEPS, 3)), ids=" ".join)
 def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, ...]) -> None:
     """None of the orders loses or doubles anything."""
-    stream = pieces("<think>Hm.</think>", "The s", "ky is", " blue. It", " is! Not")
+    stream = pieces("The s", "ky is", " blue. It", " is! Not")
     text: Any = stream.text
     try:
         for step in order:
@@ -159,9 +146,7 @@ def test_three_in_any_order_give_the_same_text_or_are_refused(order: tuple[str, 
     except MisuseError:
         stream.close()
         return
-    expected = "<think>Hm.</think>The sky is blue. It is! Not"
-    if "split_tags" in order:
-        expected = expected.removeprefix("<think>Hm.</think>")
+    expected = "The sky is blue. It is! Not"
     if "redact" in order:
         expected = expected.replace("sky", "sea")
     if "until" in order:
@@ -185,7 +170,6 @@ def test_a_wrong_rate_is_told_where_it_is_given(hz: float) -> None:
 ALONE: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "redact": (lambda text: text.redact("a b", with_="*"), lambda: stages.Redact("a b", "*")),
     "until": (lambda text: text.until("b a"), lambda: stages.Until("b a")),
-    "split_tags": (lambda text: text.split_tags("a"), lambda: stages.SplitTags("a")),
     "words": (lambda text: text.words(), stages.Words),
     "graphemes": (lambda text: text.graphemes(), stages.Graphemes),
     "lines": (lambda text: text.lines(), stages.Lines),

@@ -20,7 +20,6 @@ def views(stream: Stream) -> None:
     assert_type(stream.text.graphemes().throttle(20, timer=True), TextView)
     assert_type(stream.text.lines().smooth(max_delay=0.3), TextView)
     assert_type(stream.text.redact(re.compile("a"), with_=lambda _: "b").until(regex.compile("c")), TextView)
-    assert_type(stream.text.split_tags("think", starts_inside=True).inside, str)
     assert_type(stream.text.throttle(hz=20).accumulate(), View[str])
     for piece in stream.text.words().throttle(20):
         assert_type(piece, str)

@@ -33,7 +33,6 @@ from tokenstream.stages import (
     Partials,
     Redact,
     Sentences,
-    SplitTags,
     Stage,
     ToolTags,
     Until,
@@ -93,10 +92,8 @@ def texts() -> None:
     redact = Redact(re.compile("a"), with_=lambda found: str(found[0]), max_length=3)
     assert_type(redact.feed("a"), list[str])
     assert_type(Chain(redact, Until("END", include=True)), Chain[str, str])
-    tags = SplitTags("think", starts_inside=True)
-    assert_type(tags.inside, str)
     assert_type(ToolTags("hermes", tools=["now", {"name": "look"}]).feed(""), list[Event])
-    shaping: list[Stage[str, str]] = [redact, tags, Until(re.compile("a"), max_length=3)]
+    shaping: list[Stage[str, str]] = [redact, Until(re.compile("a"), max_length=3)]
     Chain(shaping[0])
 
 

@@ -850,7 +850,7 @@ class Machine:
         """Set the ending, or derive it for None, and store the partial answer on the error."""
         error = self.error
         if self.accumulator.ending == "streaming":
-            self._note_calls_in_text()
+            self._note_markup()
         if ending is None and error is not None:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
@@ -863,16 +863,23 @@ class Machine:
         if self.observer is not None:
             self.observer.ended(self)
 
-    def _note_calls_in_text(self) -> None:
-        """Count a departure for each choice whose text contains the markup of a tool call.
+    def _note_markup(self) -> None:
+        """Count a departure for each choice whose text contains the markup of a tool call, or of reasoning.
 
         It is looked for once, at the end, so that the deltas of the text cost no more.
         """
-        offered = self.connection.format.parts.offered
+        parts, seen = self.connection.format.parts, self.connection.frames_seen
+        reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
-            dialect = find_call_markup(text, offered)
+            dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
-                self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
+                self.departures.note("call_in_text", event=seen, about=dialect)
+            if ("<" in text or text.startswith("analysis")) and not reads_reasoning:
+                # Imported here, because few answers need it.
+                from tokenstream.stages._text.tags import has_reasoning
+
+                if has_reasoning(text):
+                    self.departures.note("reasoning_in_text", event=seen)
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

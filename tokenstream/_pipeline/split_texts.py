@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
-from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
+from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, ThoughtScanner, Wanted, choose_tags
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -18,11 +18,13 @@ from tokenstream.events import (
     Restarted,
     TextDelta,
 )
-from tokenstream.formats._kit.told import Told
+from tokenstream.formats._kit.parts import CUT_SHORT
+from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited, MarkerScanner, choose_markers
+from tokenstream.stages._text.tags import FirstText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +55,7 @@ def make_split_factory(
     True stands for all known tags, all markers, or all dialects that need not be named.
     """
     return change_split_factory(
-        partial(SplitTexts, Wanted(choose_tags(reasoning_tags))), tool_tags, citation_markers
+        partial(SplitTexts, Wanted(*choose_tags(reasoning_tags))), tool_tags, citation_markers
     )
 
 
@@ -79,6 +81,15 @@ def change_split_factory(
     return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers else None
 
 
+def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `Told`
+    """Return True if an event adds to its answer, so that a call in the reasoning before it was no call."""
+    if isinstance(event, PartStart):
+        return not isinstance(event.content, TextPart | ReasoningPart) or bool(event.content.text.strip())
+    if isinstance(event, TextDelta | ReasoningDelta | Told):
+        return bool(event.text.strip())
+    return not isinstance(event, PartDone | CitationAdded)
+
+
 class SplitTexts:
     """A stage after a format that splits its text parts into text, reasoning and tool calls.
 
@@ -92,20 +103,21 @@ class SplitTexts:
     """
 
     __slots__ = (
+        "_begun",
         "_by_receiver",
         "_calls",
         "_count",
         "_ended_texts",
+        "_ended_whole",
         "_format_indexes",
-        "_has_ended",
         "_max_parts",
         "_message_indexes",
         "_open_texts",
         "_part_counts",
         "_parts",
-        "_parts_cut",
         "_sources",
         "_tagged_choices",
+        "_waiting",
         "_wanted",
         "error",
     )
@@ -118,7 +130,12 @@ class SplitTexts:
         """The error for more calls or text than a limit allows; None if there is none."""
         self._calls = CallsInText(parts, self._renumber, self._count_new_part)
         self._open_texts: dict[tuple[int, int], TaggedText] = {}
-        """The format's open text parts, by choice and the part's index in the format."""
+        """The format's open text parts, by choice and the part's index in the format.
+
+        So are parts of reasoning, if calls of known tools are looked for.
+        """
+        self._waiting: dict[int, tuple[TaggedText, list[Event]]] = {}
+        """The text of each choice whose reasoning has calls at its end, with the events that follow it."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's text parts that have ended."""
         self._by_receiver: dict[tuple[int, int], TaggedText] = {}
@@ -131,22 +148,24 @@ class SplitTexts:
         """The number of parts of each choice."""
         self._count = 0
         """The number of parts of all choices."""
+        self._begun: set[int] = set()
+        """Choices of which a text has begun."""
         self._tagged_choices: set[int] = set()
         """Choices with tags in their text, which were left out."""
         self._sources: dict[int, list[Citation]] = {}
         """The sources of each choice as a whole, which markers number from 1."""
-        self._parts_cut: list[tuple[int, int]] = []
-        """Choice and index in the format of each part that was cut off since the last events."""
-        self._has_ended = False
-        """True once the answer has ended by itself, so that calls whose markup has no end are handed out."""
+        self._ended_whole: bool | None = None
+        """True once the answer has ended by itself, so that calls whose markup has no end are handed out;
+        False once it was cut off."""
 
-    def cut(self, choice: int, part: int) -> None:
-        """Note that a part was cut off; the next call of `feed` releases the text that it holds back."""
-        self._parts_cut.append((choice, part))
+    @property
+    def reads_reasoning(self) -> bool:
+        """True if reasoning is looked for in the text."""
+        return bool(self._wanted.tags)
 
-    def end(self) -> None:
-        """Note that the answer has ended by itself, also if no finish reason has come."""
-        self._has_ended = True
+    def end(self, *, whole: bool) -> None:
+        """Note that the answer has ended by itself, also if no finish reason has come, or was cut off."""
+        self._ended_whole = self._ended_whole or whole
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
@@ -163,29 +182,41 @@ class SplitTexts:
             if event.part is None:
                 if isinstance(event, Restarted):
                     self._calls.begin_again()
+                    self._waiting.clear()
                 if isinstance(event, Finish):
+                    self._end_thoughts(event, out, is_whole=event.reason not in CUT_SHORT)
                     event = self._calls.finish(self._renumber_order(event), out)  # noqa: PLW2901 - its copy
                 out.append(event)
                 continue
             if self._calls.finished:
                 self._calls.begin_part(event.choice)
-            self._replace_one(event, out)
+                self._begun.discard(event.choice)
+            if not (self._waiting and self._waits(event, out)):
+                self._replace_one(event, out)
+        if self._ended_whole is not None:
+            self._end_all(out, is_whole=self._ended_whole)
+
+    def _end_all(self, out: list[Event], *, is_whole: bool) -> None:
+        """Add what was held back for the end of the answer."""
         # Text of a part that was cut off, held back because a tag might begin with it, is released.
-        for choice, part in self._parts_cut:
-            text = self._open_texts.pop((choice, part), None)
-            if text is not None:
-                self._release(text, TextDelta("", choice=choice, part=part), out)
-            self._calls.cut_own(choice, part, out)
-        self._parts_cut.clear()
-        if self._has_ended:
-            self._calls.settle_all(out)
+        for choice, part in [*self._open_texts] if not is_whole else ():
+            text = self._open_texts.pop((choice, part))
+            self._release(text, TextDelta("", choice=choice, part=part), out)
+        for choice in [*self._waiting]:
+            self._end_thoughts(TextDelta("", choice=choice), out, is_whole=is_whole)
+        self._calls.settle_all(out, is_whole=is_whole)
 
     def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `Told`
         """Add the events that replace an event of a part."""
         text = self._open_texts.get((event.choice, event.part))
         if isinstance(event, TextDelta):
             self._write(text or self._begin(event, _BLANK_TEXT), event, out)
-        elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
+        elif text is not None and isinstance(event, ReasoningDelta):
+            self._write(text, event, out)
+        elif isinstance(event, PartStart) and (
+            isinstance(event.content, TextPart)
+            or (isinstance(event.content, ReasoningPart) and self._wanted.dialects and self._parts.offered)
+        ):
             self._start(text, event, event.content, out)
         elif isinstance(event, Told):  # the whole text of a part, which the server repeats at its end
             self._compare(text, event, out)
@@ -247,35 +278,46 @@ class SplitTexts:
 
     # -- texts ---------------------------------------------------------------
 
-    def _begin(self, event: Event, start: TextPart) -> TaggedText:
+    def _begin(self, event: Event, start: TextPart | ReasoningPart) -> TaggedText:
         """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
-        tags, dialects, is_auto, markers = self._wanted
+        tags, starts_inside, dialects, is_auto, markers = self._wanted
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):
             dialects = ()
-        cited = None
-        if markers:
-            cited = MarkerScanner(markers, self._sources.setdefault(event.choice, []))
-        scanner = TextScanner(tags, dialects, tools, cited)
-        text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start)
+        within, thoughts = isinstance(start, ReasoningPart), None
+        if tools and dialects and (tags or within):
+            thoughts = ThoughtScanner(dialects, tools, self._parts.limits.event)
+        if within:
+            scanner = TextScanner((), (), tools, thoughts=thoughts, within=True)
+        else:
+            cited = MarkerScanner(markers, self._sources.setdefault(event.choice, [])) if markers else None
+            first = None
+            if tags and event.choice not in self._begun:
+                self._begun.add(event.choice)
+                first = FirstText(tags, self._parts.limits.event, starts_inside=starts_inside)
+            scanner = TextScanner(tags, dialects, tools, cited, thoughts=thoughts, first=first)
+        text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start, own=within)
         return text
 
-    def _start(self, text: TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
+    def _start(
+        self, text: TaggedText | None, event: PartStart, content: TextPart | ReasoningPart, out: list[Event]
+    ) -> None:
         """Begin a text part of the format, or update the start of a part that has begun."""
         start = content.model_copy(update={"text": ""}) if content.text else content
         if text is None:
             text = self._begin(event, start)
+            if text.own:
+                self._begin_next_part(text, event, out, within=True)
         elif text.start != start:
             # The text part that begins next, perhaps after reasoning, has the new start.
             text.start = start
-            if text.within is False:
+            if text.within is text.own:
                 # The message has the text part already: another start updates its fields.
                 self._open(text, event, out)
         if content.text:
-            self._write(
-                text, TextDelta(content.text, choice=event.choice, part=event.part, raw=event.raw), out
-            )
+            delta = ReasoningDelta if text.own else TextDelta
+            self._write(text, delta(content.text, choice=event.choice, part=event.part, raw=event.raw), out)
 
     def _compare(self, text: TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare the whole text of a part with what has arrived, in its open text if there is one.
@@ -315,9 +357,19 @@ class SplitTexts:
         if not (is_same or is_shorter):
             out.append(self._renumber(told))
 
-    def _write(self, text: TaggedText, event: TextDelta, out: list[Event]) -> None:
+    def _write(self, text: TaggedText, event: TextDelta | ReasoningDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
+        if isinstance(event, ReasoningDelta) and event.signature:
+            signed = ReasoningDelta(
+                "", event.signature, choice=event.choice, part=text.receiver, raw=event.raw
+            )
+            out.append(signed)
+            event = ReasoningDelta(event.text, choice=event.choice, part=event.part, raw=event.raw)
         self._add_pieces(text, text.feed(event.text), event, out)
+        if text.scanner.waits:
+            self._waiting.setdefault(event.choice, (text, []))
+        elif self._waiting.get(event.choice, (None,))[0] is text:
+            del self._waiting[event.choice]
         if text.held > self._parts.limits.text:
             # The message counts only what it gets.
             raise LimitExceeded(limit="text", value=self._parts.limits.text)
@@ -332,6 +384,9 @@ class SplitTexts:
                 self._add_citation(text, piece, event, out)
                 continue
             within, words = piece
+            if not words:
+                self._move_to_reasoning(text, event, out)
+                continue
             # Without room for another part, a piece goes to the part that receives the text already.
             is_full = text.within is not None and self._count >= self._max_parts
             self._add_piece(text, words, event, out, within=bool(text.within) if is_full else within)
@@ -343,13 +398,12 @@ class SplitTexts:
         if text.within is not within:
             self._begin_next_part(text, event, out, within=within)
         text.note_written(len(piece))
-        is_unchanged = isinstance(event, TextDelta) and piece == event.text and text.receiver == event.part
-        if is_unchanged and not within:
+        kind = ReasoningDelta if within else TextDelta
+        if isinstance(event, kind) and piece == event.text and text.receiver == event.part:
             # The format's own event can be returned as it is.
             out.append(event)
-            return
-        kind = ReasoningDelta if within else TextDelta
-        out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
+        else:
+            out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
         """End the part to which a text goes, and begin the next one, which is reasoning within tags."""
@@ -357,7 +411,7 @@ class SplitTexts:
         self._end_receiver(text, event, out)
         text.turn_to(self._count_new_part(choice), within=within)
         self._by_receiver[choice, text.receiver] = text
-        if not within:
+        if within is text.own:
             # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
@@ -371,8 +425,21 @@ class SplitTexts:
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
-        content = _BLANK_REASONING if text.within else text.start
+        content = text.start if text.within is text.own else _BLANK_REASONING
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
+
+    def _move_to_reasoning(self, text: TaggedText, event: Event, out: list[Event]) -> None:
+        """End the part to which a text goes as reasoning: a closing tag alone has ended it."""
+        find_text = self._parts.find_text
+        if text.within is not False or find_text is None:
+            return
+        self._parts.note("reasoning_late")
+        told = Told("", 0, choice=event.choice, part=text.receiver)
+        words = find_text(told) + added_by(out, told)
+        done = ReasoningPart(text=words, complete=True)
+        out.append(PartDone(done, choice=event.choice, part=text.receiver, raw=event.raw))
+        self._by_receiver.pop((event.choice, text.receiver), None)
+        text.turn_to(-1, within=None)
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
         """Begin a part in the message for each text that has none yet, because a citation is next.
@@ -381,27 +448,34 @@ class SplitTexts:
         """
         for (choice, _), text in self._open_texts.items():
             if choice == event.choice and not text.has_parts:
-                self._begin_next_part(text, event, out, within=False)
+                self._begin_next_part(text, event, out, within=text.own)
 
     def _release(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Add the held-back rest of a text that ends; a text without any content becomes an empty part."""
         self._add_pieces(text, text.end(), event, out)
         if not text.has_parts:
             # No part has begun, because the text was empty.
-            self._begin_next_part(text, event, out, within=False)
+            self._begin_next_part(text, event, out, within=text.own)
         self._by_receiver.pop((event.choice, text.receiver), None)
         if text.scanner.tagged:
             self._tagged_choices.add(event.choice)
 
     def _end(self, text: TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
+        self._add_pieces(text, text.end(), event, out)
+        if text.scanner.waits:
+            self._waiting.setdefault(event.choice, (text, []))[1].append(event)
+            return
         self._ended_texts[event.choice, event.part] = self._open_texts.pop((event.choice, event.part))
         self._release(text, event, out)
         if text.within is None:
             # The text ends with a call, whose end is an event of its own.
             return
         content = event.content
-        if text.scanner.tagged and isinstance(content, TextPart):
+        if text.scanner.tagged and isinstance(content, ReasoningPart):
+            # The message has the reasoning without its calls.
+            content = content.model_copy(update={"text": content.text[: text.called_at]})
+        elif text.scanner.tagged and isinstance(content, TextPart):
             # The end repeats the text with its tags; only its other fields are kept.
             without_text = content.model_copy(update={"text": "", "complete": False})
             if not text.within and without_text != text.start:
@@ -413,6 +487,47 @@ class SplitTexts:
             out.append(event)
         else:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
+
+    # -- calls at the end of the reasoning ---------------------------------------
+
+    def _waits(self, event: AnyEvent, out: list[Event]) -> bool:
+        """Let an event wait behind calls at the end of reasoning; content shows that they are none."""
+        waiting = self._waiting.get(event.choice)
+        if waiting is None:
+            return False
+        text, events = waiting
+        is_own = self._open_texts.get((event.choice, event.part)) is text
+        if is_own and not events:
+            return False
+        if _is_content(event) and not (is_own and isinstance(event, Told)):
+            self._end_thoughts(event, out, is_whole=False)
+            return False
+        events.append(event)
+        return True
+
+    def _end_thoughts(self, event: Event, out: list[Event], *, is_whole: bool) -> None:
+        """Hand out the calls at the end of a choice's reasoning, or give them as reasoning."""
+        choice, raw = event.choice, event.raw
+        text, events = self._waiting.pop(choice, (None, []))
+        if text is None:
+            return
+        rest = TextDelta("", choice=choice, part=text.part, raw=raw)
+        if not events:
+            self._add_pieces(text, text.end(), rest, out)
+        calls = text.take_calls() if is_whole else []
+        if words := text.scanner.release():
+            self._add_piece(text, words, rest, out, within=True)
+        for each in events:
+            self._replace_one(each, out)
+        for begun, pieces in calls:
+            if self._count >= self._max_parts:
+                raise LimitExceeded(limit="parts", value=self._max_parts)
+            call = self._calls.begin(begun, choice, raw, out)
+            for piece in pieces:
+                if isinstance(piece, CallEnded):
+                    self._calls.end(call, piece._replace(how="closed"), raw, out)
+                else:
+                    self._calls.write(call, piece.text, raw, out)
 
     # -- citations in a text ---------------------------------------------------
 

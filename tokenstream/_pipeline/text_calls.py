@@ -133,10 +133,6 @@ class CallsInText:
         if candidate is not None and isinstance(event, ToolCallDone | PartDone):
             self._end(candidate, event, out)
 
-    def cut_own(self, choice: int, part: int, out: list[Event]) -> None:
-        """Release a call of the API that was cut off."""
-        self._leave(self._find(choice, part), out)
-
     # -- calls of the texts ----------------------------------------------------
 
     def begin(self, begun: CallBegun, choice: int, raw: Any, out: list[Event]) -> TextCall:  # noqa: ANN401 - a payload
@@ -180,10 +176,10 @@ class CallsInText:
         # The API's call shows that one without the end of its markup is whole.
         self._end(candidate, done, out)
 
-    def settle_all(self, out: list[Event]) -> None:
-        """End the calls of all choices whose markup has no end: the answer has ended by itself."""
+    def settle_all(self, out: list[Event], *, is_whole: bool) -> None:
+        """End the calls of all choices whose markup has no end: the answer has ended, or was cut off."""
         for choice in [*self._candidates]:
-            self._settle(choice, None, out, is_whole=True)
+            self._settle(choice, None, out, is_whole=is_whole)
 
     def _settle(self, choice: int, raw: Any, out: list[Event], *, is_whole: bool) -> None:  # noqa: ANN401 - a payload
         """End the calls of a choice whose markup has no end; only those of a whole answer are handed out."""

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zlib import crc32
 
+from typing_extensions import override
+
+from tokenstream._basics.json import is_one_value
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited
-from tokenstream.stages._text.tags import TagScanner, check_tags
+from tokenstream.stages._text.tags import KNOWN_TAGS, FirstText, TagScanner, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
-    from tokenstream.message import TextPart
+    from tokenstream.message import ReasoningPart, TextPart
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._citations import Marker, MarkerScanner
 
-_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
-"""The tags in which models are known to wrap their reasoning."""
+_STARTS_INSIDE = "starts_inside"
+"""Stands, among the names of tags, for a text that begins inside a tag."""
+_MOST_READ = 512
+"""The most characters of reasoning that are read at once: no more than a `CallScanner` does."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
+TakenCall: TypeAlias = "tuple[CallBegun, list[Written | CallEnded]]"
+"""Everything that has happened to a call."""
 
 
-def choose_tags(tags: Any) -> tuple[str, ...]:  # noqa: ANN401 - as callers give it
-    """Return the names of the tags of reasoning."""
+def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as callers give it
+    """Return the names of the tags of reasoning, and True if a text may begin inside one."""
     if tags is False:
-        return ()
+        return (), False
+    if tags == _STARTS_INSIDE:
+        return KNOWN_TAGS, True
     is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
     if not is_iterable and tags is not True:
         raise MisuseError(
-            "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
-            f"not {tags!r}"
+            "reasoning_tags= takes names of tags, such as ('think',), True for the known ones, "
+            f"or 'starts_inside', not {tags!r}"
         )
-    return _KNOWN_TAGS if tags is True else check_tags(tuple(tags))
+    names = KNOWN_TAGS if tags is True else check_tags(tuple(tags))
+    starts_inside = _STARTS_INSIDE in names
+    named = tuple([name for name in names if name != _STARTS_INSIDE])
+    return named or KNOWN_TAGS * starts_inside, starts_inside
 
 
 class Wanted(NamedTuple):
@@ -46,12 +59,134 @@ class Wanted(NamedTuple):
 
     tags: tuple[str, ...] = ()
     """Names of the tags of reasoning."""
+    starts_inside: bool = False
+    """True if a text may begin inside one."""
     dialects: tuple[Dialect, ...] = ()
     """The dialects of calls."""
     is_auto: bool = False
     """True if calls are only read if the request offers tools, and the API itself has sent no call."""
     markers: tuple[Marker, ...] = ()
     """The markers of citations."""
+
+
+class _RunScanner(CallScanner):
+    """A scanner that stops behind the calls of an opening."""
+
+    __slots__ = ("behind",)
+
+    behind: str
+    """The text behind the calls, which was not read."""
+
+    @override
+    def _leave(self, rest: str) -> str:
+        self.behind = super()._leave(rest)
+        return ""
+
+
+class ThoughtScanner:
+    """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
+
+    Args:
+        dialects: The dialects of calls.
+        tools: The tools of the request.
+        limit: The most characters that are held back; behind more of them, no call is looked for.
+    """
+
+    __slots__ = ("_held", "_limit", "_make", "_scanner", "_size", "calls")
+
+    def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
+        self._make = partial(_RunScanner, dialects, tools)
+        self._scanner = self._make()
+        self._limit = limit
+        self._held: list[str] = []
+        """The text of the calls that are held back."""
+        self._size = 0
+        self.calls: list[TakenCall] = []
+        """Everything that has happened to each of them."""
+
+    @property
+    def firsts(self) -> frozenset[str]:
+        """Characters of which a text with an opening has one."""
+        return self._scanner.firsts
+
+    def passes(self, text: str) -> bool:
+        """Return True if a piece can be returned as it is."""
+        return not self.calls and self._scanner.passes(text)
+
+    def skim(self, text: str) -> None:
+        """Read a piece that the caller returns unchanged (`passes` was True)."""
+        self._scanner.skim(text)
+
+    def feed(self, text: str) -> str:
+        """Return the reasoning that is decided."""
+        if self.passes(text):
+            self.skim(text)
+            return text
+        out: list[str] = []
+        while text:
+            scanner, block, text = self._scanner, text[:_MOST_READ], text[_MOST_READ:]
+            undecided, scanner.behind = scanner.held, ""
+            self._take(scanner, undecided + block, scanner.feed(block), out)
+            if scanner.behind:
+                held = "".join(self._held).removesuffix(scanner.behind)
+                self._held, self._size = [held], len(held)
+                text = scanner.behind + text
+            self._bound(out)
+        return "".join(out)
+
+    def end(self) -> str:
+        """Return the reasoning that is decided at its end, where calls may still be held back."""
+        scanner, out = self._scanner, list[str]()
+        undecided, scanner.behind = scanner.held, ""
+        self._take(scanner, undecided, scanner.end(), out)
+        self._scanner = self._make()
+        self._bound(out)
+        if scanner.behind.strip() or not all(map(_is_whole, self.calls)):
+            out.append(self.release())
+        return "".join(out)
+
+    def release(self) -> str:
+        """Return the text of the calls that were held back, and forget them."""
+        text, self._size = "".join(self._held), 0
+        self._held.clear()
+        self.calls.clear()
+        return text
+
+    def _take(self, scanner: CallScanner, text: str, pieces: list[Piece], out: list[str]) -> None:
+        """Take the pieces of a text: other text behind calls shows that they were only considered."""
+        for piece in pieces:
+            if isinstance(piece, str):
+                # A scanner leaves out white space behind a call.
+                start = text.index(piece)
+                self._hold(text[:start])
+                self._bound(out)
+                out += [self.release(), piece]
+                text = text[start + len(piece) :]
+            elif isinstance(piece, CallBegun):
+                self.calls.append((piece, []))
+            else:
+                self.calls[-1][1].append(piece)
+        if self.calls:
+            self._hold(text[: len(text) - len(scanner.held)])
+
+    def _hold(self, text: str) -> None:
+        """Hold back a text."""
+        self._held.append(text)
+        self._size += len(text)
+
+    def _bound(self, out: list[str]) -> None:
+        """Release what is held back if it is too long, and look for no call any more."""
+        if self._size > self._limit:
+            out.append(self.release())
+            self._make = partial(_RunScanner, (), None)
+            self._scanner = self._make()
+
+
+def _is_whole(call: TakenCall) -> bool:
+    """Return True if nothing of a call is missing but the end of its markup."""
+    *pieces, ended = call[1]
+    arguments = "".join([each.text for each in pieces if isinstance(each, Written)])
+    return isinstance(ended, CallEnded) and ended.how in {"closed", "open"} and is_one_value(arguments)
 
 
 class TextScanner:
@@ -62,9 +197,23 @@ class TextScanner:
         dialects: The dialects of calls; none to look for none.
         tools: The tools of the request; None if they are not known.
         markers: Looks for markers of citations; None to look for none.
+        thoughts: Looks for calls in the reasoning; None to look for none.
+        first: Decides if the text begins with reasoning; None if another text has come before it.
+        within: True if all of the text is reasoning.
     """
 
-    __slots__ = ("_calls", "_markers", "_reasoning", "firsts", "rare_firsts")
+    __slots__ = (
+        "_calls",
+        "_first",
+        "_has_called",
+        "_markers",
+        "_reasoning",
+        "_thinks",
+        "_thoughts",
+        "_within",
+        "firsts",
+        "rare_firsts",
+    )
 
     def __init__(
         self,
@@ -72,15 +221,28 @@ class TextScanner:
         dialects: tuple[Dialect, ...],
         tools: OfferedTools | None,
         markers: MarkerScanner | None = None,
+        *,
+        thoughts: ThoughtScanner | None = None,
+        first: FirstText | None = None,
+        within: bool = False,
     ) -> None:
-        self._reasoning = TagScanner(tags) if tags else None
+        self._thoughts = thoughts
+        self._within = within
+        self._thinks = within
+        """True if the last text was reasoning."""
+        self._has_called = False
+        """True once calls were taken from the reasoning."""
+        self._first = first
+        make_tags = partial(TagScanner, tags, is_first=first is not None)
+        self._reasoning = make_tags() if tags else None
         # The scanner of calls reads the tags itself, because it must know of each before it decides.
-        inner = TagScanner(tags) if tags and dialects else None
+        inner = make_tags() if tags and dialects else None
         self._calls = CallScanner(dialects, tools, inner) if dialects else None
         self._markers = markers
         firsts = {"<"} if self._reasoning is not None else set[str]()
         firsts |= set() if self._calls is None else self._calls.firsts
         firsts |= set() if markers is None else markers.firsts
+        firsts |= set() if thoughts is None else thoughts.firsts
         known = sorted(firsts)
         self.firsts = ((known or ["\0"]) * 3)[:3]
         """Three characters, perhaps the same one, with which most of what is looked for begins."""
@@ -90,18 +252,36 @@ class TextScanner:
     @property
     def tagged(self) -> bool:
         """True if any text is, or may be, reasoning or a call, or a marker was removed."""
-        has_calls = self._calls is not None and self._calls.found
+        has_calls = self._has_called or (self._calls is not None and self._calls.found)
         has_markers = self._markers is not None and self._markers.removed
         return has_calls or has_markers or (self._reasoning is not None and self._reasoning.tagged)
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is."""
-        calls, reasoning, markers = self._calls, self._reasoning, self._markers
+        calls, reasoning, markers, thoughts = self._calls, self._reasoning, self._markers, self._thoughts
         return (
-            (calls is None or calls.passes(text))
+            self._first is None
+            and (calls is None or calls.passes(text))
             and (reasoning is None or reasoning.passes(text))
             and (markers is None or markers.passes(text))
+            and (thoughts is None or not self._thinks or thoughts.passes(text))
         )
+
+    @property
+    def waits(self) -> bool:
+        """True while calls at the end of the reasoning are held back."""
+        return self._thoughts is not None and bool(self._thoughts.calls)
+
+    def take_calls(self) -> tuple[list[TakenCall], str]:
+        """Return the calls that are held back, and their text, and forget them."""
+        thoughts = self._thoughts
+        calls = [] if thoughts is None else [*thoughts.calls]
+        self._has_called = self._has_called or bool(calls)
+        return calls, self.release()
+
+    def release(self) -> str:
+        """Return the text of the calls that are held back, which is reasoning, and forget them."""
+        return "" if self._thoughts is None else self._thoughts.release()
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
@@ -109,21 +289,52 @@ class TextScanner:
             self._calls.skim(text)
         if self._reasoning is not None:
             self._reasoning.skim(text)
-        if self._markers is not None and not (self._reasoning is not None and self._reasoning.inside):
+        is_inside = self._within or (self._reasoning is not None and self._reasoning.inside)
+        if self._markers is not None and not is_inside:
             self._markers.skim(text)
+        if self._thoughts is not None and is_inside:
+            self._thoughts.skim(text)
 
     def feed(self, text: str) -> list[SplitPiece]:
         """Return the decided pieces."""
+        if (first := self._first) is not None:
+            is_inside = first.feed(text)
+            if is_inside is None:
+                return []
+            self._first, text = None, first.take(inside=is_inside)
         if self._calls is None:
-            return self._cite(self._split(text))
-        return self._cite([piece for each in self._calls.feed(text) for piece in self._split(each)])
+            return self._cite(self._think(self._split(text)))
+        pieces = [piece for each in self._calls.feed(text) for piece in self._split(each)]
+        return self._cite(self._think(pieces))
 
     def end(self) -> list[SplitPiece]:
         """Return the pieces that were held back."""
+        first, self._first = self._first, None
+        before = [] if first is None else self.feed(first.take(inside=False))
         pieces = [] if self._calls is None else self._calls.end()
         out = [piece for each in pieces for piece in self._split(each)]
-        out = self._cite(out if self._reasoning is None else [*out, *self._reasoning.end()])
+        out = self._think(out if self._reasoning is None else [*out, *self._reasoning.end()])
+        if self._thoughts is not None and (words := self._thoughts.end()):
+            out.append((True, words))
+        out = [*before, *self._cite(out)]
         return out if self._markers is None else [*out, *_as_text(self._markers.end())]
+
+    def _think(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
+        """Return pieces without the calls at the end of their reasoning; with them if anything follows."""
+        thoughts = self._thoughts
+        if thoughts is None:
+            return pieces
+        out: list[SplitPiece] = []
+        for piece in pieces:
+            if not isinstance(piece, CallBegun | Written | CallEnded | Cited) and piece[0] and piece[1]:
+                self._thinks, words = True, thoughts.feed(piece[1])
+                out += [(True, words)] * bool(words)
+                continue
+            if self._thinks:
+                self._thinks, words = False, thoughts.end() + thoughts.release()
+                out += [(True, words)] * bool(words)
+            out.append(piece)
+        return out
 
     def _cite(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
         """Return pieces with what their texts cite; before other pieces, no marker is held back any more."""
@@ -141,7 +352,8 @@ class TextScanner:
     def _split(self, piece: Piece) -> list[SplitPiece]:
         """Return a text as text and reasoning; before a call, nothing is held back any more."""
         if isinstance(piece, str):
-            return [(False, piece)] if self._reasoning is None else list(self._reasoning.feed(piece))
+            reasoning = self._reasoning
+            return [(self._within, piece)] * bool(piece) if reasoning is None else [*reasoning.feed(piece)]
         return [*([] if self._reasoning is None else self._reasoning.end()), piece]
 
 
@@ -161,14 +373,17 @@ class TaggedText:
     Args:
         part: The part's index, as the format numbers parts.
         start: The part at its start, without text.
+        own: True for a part that is reasoning.
     """
 
     __slots__ = (
         "call",
+        "called_at",
         "checksum",
         "has_parts",
         "held",
         "length",
+        "own",
         "part",
         "passes_to",
         "read_ahead",
@@ -180,8 +395,11 @@ class TaggedText:
         "written",
     )
 
-    def __init__(self, scanner: TextScanner, part: int, start: TextPart) -> None:
+    def __init__(
+        self, scanner: TextScanner, part: int, start: TextPart | ReasoningPart, *, own: bool
+    ) -> None:
         self.scanner = scanner
+        self.own = own
         self.part = part
         self.start = start
         self.receiver = -1
@@ -204,6 +422,8 @@ class TaggedText:
         """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
         self.written = 0
         """Number of characters that the receiving part has."""
+        self.called_at = 0
+        """The position of the calls that were taken from the reasoning."""
 
     def turn_to(self, receiver: int, *, within: bool | None) -> None:
         """Let the next text go to a part (-1 for none): reasoning within tags, text, or (None) a call."""
@@ -261,6 +481,12 @@ class TaggedText:
         self.catch_up()
         self.passes_to = None
         return self.scanner.end()
+
+    def take_calls(self) -> list[TakenCall]:
+        """Return the calls that the scanner holds back, and forget them."""
+        calls, words = self.scanner.take_calls()
+        self.called_at = self.length - len(words)
+        return calls
 
     def catch_up(self) -> None:
         """Read the pieces that were skipped."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.redact import Redact
     from tokenstream.stages._text.searching import Until
     from tokenstream.stages._text.sentences import Sentences
-    from tokenstream.stages._text.tags import SplitTags
     from tokenstream.stages._text.units import Graphemes, Lines, Words
     from tokenstream.stages._tools.calls import CallDraft, ValidatedCalls
 
@@ -50,7 +49,6 @@ __all__ = [
     "Repetition",
     "Sentences",
     "Smooth",
-    "SplitTags",
     "Stage",
     "Throttle",
     "ToolTags",
@@ -79,7 +77,6 @@ _HOMES = {
     "Repetition": "_guards.texts",
     "Sentences": "_text.sentences",
     "Smooth": "_text.pacing",
-    "SplitTags": "_text.tags",
     "Stage": "_protocols",
     "Throttle": "_text.pacing",
     "ToolTags": "_calls.calls",

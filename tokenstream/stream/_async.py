@@ -59,8 +59,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text; the stream then reports that text as reasoning. True for think, thinking,
-            thought and reasoning.
+            its text. True for the usual ones; "starts_inside" if a closing tag may come alone.
         tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
             the server does not read them; they become calls. True for all that need not be named; "auto"
             for the same, if the request offers tools and the API itself sends no call.

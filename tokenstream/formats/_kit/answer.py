@@ -39,6 +39,10 @@ class EventStage(Protocol):
     def error(self) -> ProtocolError | None:
         """The error for what the events contain; None if there is none."""
 
+    @property
+    def reads_reasoning(self) -> bool:
+        """True if reasoning is looked for in the text."""
+
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace the events of one payload."""
         ...
@@ -46,11 +50,8 @@ class EventStage(Protocol):
     def begin_at(self, part: int) -> None:
         """Number the parts of the first choice from `part` on: the message has others from before a pause."""
 
-    def cut(self, choice: int, part: int) -> None:
-        """Note that a part was cut off: the next call of `feed` also returns the part's held-back text."""
-
-    def end(self) -> None:
-        """Note that the answer has ended by itself: the next call of `feed` returns what waits for that."""
+    def end(self, *, whole: bool) -> None:
+        """Note that the answer has ended, or was cut off: the next `feed` returns what waits for that."""
 
     def original_index(self, choice: int, index: int) -> int:
         """Return the index, of a part that is no text, before this stage renumbered it."""

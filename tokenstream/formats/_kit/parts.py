@@ -194,14 +194,12 @@ class Parts(EndedCalls):
                 else:
                     self._release(part)
                     part.closed = True
-                if not complete and self.stage is not None:
-                    # No event reports the end of a part that was cut off, so the stage is told of it.
-                    self.stage.cut(part.choice, part.index)
             choice.opened.clear()
             choice.current_part = None
             self._report_waiting_finish(choice)
-        if complete and self.stage is not None:
-            self.stage.end()
+        if self.stage is not None:
+            # No event reports the end of a part that was cut off, so the stage is told of it.
+            self.stage.end(whole=complete)
 
     def cut_waiting(self) -> None:
         """Close the calls that wait for arguments, and hand out none: their finish is not reported either."""

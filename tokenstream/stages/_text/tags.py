@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
-from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
-from tokenstream.stages._text import TextStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
+LONE_END = (True, "")
+"""The piece for a closing tag alone: the text that came before it is reasoning."""
+HARMONY = "harmony"
+"""Stands, among the names of tags, for the channels in which gpt-oss answers."""
+KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
+"""The tags in which models are known to wrap their reasoning."""
+_TURN = "<|start|>assistant"
+_ANALYSIS, _END = "<|channel|>analysis<|message|>", "<|end|>"
+_HEADS = ("<|channel|>final<|message|>", "<|channel|>commentary<|message|>")
+STRIPPED = "analysis"
+"""The word with which a text of gpt-oss begins whose marks were removed."""
+_STRIPPED_ENDS = re.compile("assistant(?:final|commentary)")
+_LONGEST_NAME = 64
+"""The most characters of a tag's name."""
+_CHANNELS = (_ANALYSIS, _TURN + _ANALYSIS)
+"""Texts behind which a text of gpt-oss is reasoning."""
+_MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
+"""Texts of gpt-oss that are left out."""
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
@@ -21,19 +38,91 @@ def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
     return tuple(dict.fromkeys(name.lower() for name in names))
 
 
-def _search_for_tags(tags: list[str]) -> TextSearch:
+@cache
+def _ends_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of the closing tags of some names."""
+    return re.compile(rf"</({'|'.join(map(re.escape, names))})>", re.ASCII | re.IGNORECASE)
+
+
+@cache
+def _search_for_tags(tags: tuple[str, ...]) -> TextSearch:
     """Return a search for tags, which are given in lower case, regardless of case."""
     return TextSearch(tags, ignores_case=True)
 
 
-class TagScanner:
-    """Splits a text into pieces inside and outside of tags.
-
-    Both `SplitTags` and a stream with `reasoning_tags` use it.
+class FirstText:
+    """Holds back the beginning of a text until what ends its reasoning shows that it is reasoning.
 
     Args:
         names: The names of the tags, in lower case.
-        starts_inside: True if the text begins inside a tag, because the prompt ends with the opening tag.
+        limit: The most characters that are held back.
+        starts_inside: True if the text may begin inside a tag. Otherwise, it has to begin as one of gpt-oss
+            does, without its marks.
+    """
+
+    __slots__ = (
+        "_ends",
+        "_first_word",
+        "_held",
+        "_is_decided",
+        "_limit",
+        "_recent",
+        "_size",
+        "_starts_inside",
+    )
+
+    def __init__(self, names: tuple[str, ...], limit: int, *, starts_inside: bool) -> None:
+        self._limit = limit
+        self._starts_inside = starts_inside
+        self._ends = _ends_of(names) if starts_inside else _STRIPPED_ENDS
+        self._first_word = STRIPPED if HARMONY in names else "\0"
+        self._is_decided = starts_inside
+        """True once the first word is known."""
+        self._held: list[str] = []
+        self._size = 0
+        self._recent = ""
+        """The last characters, with which the end of the reasoning may begin."""
+
+    def feed(self, text: str) -> bool | None:
+        """Return True once a text begins with reasoning, False once it does not, and None before that."""
+        self._held.append(text)
+        self._size += len(text)
+        text = self._recent + text
+        self._recent = text[-_LONGEST_NAME:]
+        if not self._is_decided:
+            word = text[: len(STRIPPED) + 1]
+            if self._first_word.startswith(word):
+                return None
+            if not word.startswith(self._first_word) or word[-1].isspace():
+                return False
+            self._is_decided = True
+        if self._ends.search(text) is not None:
+            return True
+        return False if self._size > self._limit else None
+
+    def take(self, *, inside: bool) -> str:
+        """Return the text that was held back, with the tags or marks that it lacks."""
+        text = "".join(self._held)
+        end = self._ends.search(text) if inside else None
+        if end is None:
+            return text
+        if not self._starts_inside:
+            return f"{_ANALYSIS}{text[len(STRIPPED) : end.start()]}{_END}{text[end.end() :]}"
+        opening = f"<{end[1]}>"
+        return text if text.lstrip().lower().startswith(opening.lower()) else opening + text
+
+
+class TagScanner:
+    r"""Splits a text into pieces inside and outside of tags.
+
+    An opening tag counts at the start of the text or after white space, in upper or lower case, and not in
+    code. It is closed by the first closing tag of its name, wherever that is. White space after either tag is
+    dropped, and so is white space before an opening tag at the very start: models send `<think>\n` and
+    `</think>\n\n`. The channels of gpt-oss count in a text that begins with one.
+
+    Args:
+        names: The names of the tags, in lower case.
+        is_first: True if a closing tag without an opening one ends reasoning that has come as text.
     """
 
     __slots__ = (
@@ -43,37 +132,40 @@ class TagScanner:
         "_code",
         "_drops_space",
         "_held",
-        "_may_repeat_tag",
+        "_is_first",
+        "_is_harmony",
         "_opening",
+        "_tags",
         "inside",
         "tagged",
     )
 
-    def __init__(self, names: tuple[str, ...], *, starts_inside: bool = False) -> None:
-        self._opening = _search_for_tags([f"<{name}>" for name in names])
-        self._closing = _search_for_tags([f"</{name}>" for name in names])
+    def __init__(self, names: tuple[str, ...], *, is_first: bool = False) -> None:
+        tags = tuple([f"<{name}>" for name in names])
+        heads = (*_CHANNELS, *_MARKS) if HARMONY in names else ()
+        self._tags = _search_for_tags(tags)
+        """Searches for the opening tags."""
+        self._opening = _search_for_tags((*tags, *heads))
+        self._is_harmony = False
+        """True once the text has begun with a mark of gpt-oss."""
+        self._is_first = is_first
+        self._closing = _search_for_tags(tuple([f"</{name}>" for name in names]))
         self._code = CodeMarks()
         self._held = ""
         """The end of the text so far, if it may become a tag."""
         self._after_space = True
         """True at the start of the text, and after white space."""
-        self._at_text_start = not starts_inside
+        self._at_text_start = True
         """True while only white space has arrived, which is held back, and dropped if a tag follows."""
-        self._drops_space = starts_inside
+        self._drops_space = False
         """True after a tag: white space is dropped."""
-        self._may_repeat_tag = starts_inside
-        """True while the model may still repeat the prompt's opening tag."""
-        self.inside = starts_inside
-        """True if the next character is inside of a tag."""
-        self.tagged = starts_inside
-        """True if any text is, or may be, inside of a tag."""
+        self.inside = self.tagged = False
+        """True if the next character is inside of a tag, and if any text is, or may be, inside of a tag."""
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and no tag begins in the piece itself.
-        return not (
-            self._held or self._drops_space or self._at_text_start or self._may_repeat_tag or "<" in text
-        )
+        return not (self._held or self._drops_space or self._at_text_start or "<" in text)
 
     def skim(self, text: str) -> None:
         """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True).
@@ -83,11 +175,6 @@ class TagScanner:
         """
         if not self.inside:
             self._note_outside(text)
-
-    @property
-    def holds_text(self) -> bool:
-        """True while text is held back, because it may become a tag."""
-        return bool(self._held)
 
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return the decided pieces, each with True if it is inside of a tag."""
@@ -120,10 +207,14 @@ class TagScanner:
             first_tag_end = self._read_first_tag(text, position)
             if first_tag_end is not None:
                 return first_tag_end
-            self._at_text_start = False
+            self._at_text_start, self._opening = False, self._tags
         tag_at, opening = self._find_opening(text, position)
         if tag_at > position:
             out.append((False, text[position:tag_at]))
+        if opening is not None and opening[0][1] == "/":
+            out.append(LONE_END)
+            self._is_first, self.tagged = False, True
+            return self._leave(opening)
         if opening is not None:
             return self._enter(opening[0], opening.end())
         self._held = text[tag_at:]
@@ -133,10 +224,11 @@ class TagScanner:
         """Find the next opening tag that counts, or the beginning of one, without a match, at the end."""
         while (tag_at := text.find("<", position)) >= 0:
             self._note_outside(text[position:tag_at])
-            if self._after_space and not self._code.is_code():
-                opening = self._opening.pattern.match(text, tag_at)
-                if opening is not None or self._opening.may_begin(text, tag_at):
-                    return tag_at, opening
+            searches = [self._opening] * (self._after_space or self._is_harmony)
+            for search in [*searches, *[self._closing] * self._is_first] * (not self._code.is_code()):
+                found = search.pattern.match(text, tag_at)
+                if found is not None or search.may_begin(text, tag_at):
+                    return tag_at, found
             # This is not a tag (it is in code, directly after a word, or has another name): go on after it.
             self._note_outside("<")
             position = tag_at + 1
@@ -165,10 +257,23 @@ class TagScanner:
 
     def _enter(self, tag: str, end: int) -> int:
         """Enter a tag, which only a closing tag of the same name will end; return the tag's end."""
-        self._closing = _search_for_tags([f"</{tag[1:-1].lower()}>"])
-        self.inside = self.tagged = self._drops_space = True
-        self._at_text_start = False
+        tag = tag.lower()
+        if tag.startswith("<|"):
+            # A channel ends with its mark, or without one where the next channel begins.
+            self._is_harmony, self.inside = True, tag.endswith(_ANALYSIS)
+            self._opening = self._closing = _search_for_tags((*_CHANNELS, *_MARKS))
+        else:
+            self._opening, self._closing = self._tags, _search_for_tags((f"</{tag[1:-1]}>",))
+            self.inside = self._drops_space = True
+        self.tagged, self._at_text_start, self._is_first = True, False, False
         return end
+
+    def _leave(self, closing: re.Match[str]) -> int:
+        """Leave a tag; return the end of what closes it."""
+        self.inside, self._drops_space, self._after_space = False, not self._is_harmony, True
+        # The text after the tag begins outside of code.
+        self._code = CodeMarks()
+        return closing.end() if closing[0][1] == "/" or closing[0] == _END else closing.start()
 
     def _read_inside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
         """Read up to the closing tag; return the position after it, or the end of the text."""
@@ -177,16 +282,6 @@ class TagScanner:
             if position == len(text):
                 return position
             self._drops_space = False
-        if self._may_repeat_tag:
-            # The prompt has ended with the opening tag, and some models write it once more.
-            opening = self._opening.pattern.match(text, position)
-            if opening is not None:
-                self._may_repeat_tag = False
-                return self._enter(opening[0], opening.end())
-            if self._opening.may_begin(text, position):
-                self._held = text[position:]
-                return len(text)
-            self._may_repeat_tag = False
         closing = self._closing.pattern.search(text, position)
         tag_at = self._closing.find_unfinished(text, position) if closing is None else closing.start()
         if tag_at > position:
@@ -194,74 +289,14 @@ class TagScanner:
         if closing is None:
             self._held = text[tag_at:]
             return len(text)
-        self.inside, self._drops_space, self._after_space = False, True, True
-        # The text after the tag begins outside of code.
-        self._code = CodeMarks()
-        return closing.end()
+        return self._leave(closing)
 
 
-class SplitTags(TextStage):
-    r"""Returns the text outside of tags such as `<think>…</think>`, and keeps the text inside.
-
-    An opening tag counts at the start of the text or after white space, in upper or lower
-    case, and not in code. It is closed by the first closing tag with the same name, wherever
-    that is; without a closing tag, all of the rest is inside. A closing tag without an
-    opening one is ordinary text.
-
-    White space after either tag is dropped, and so is white space before an opening tag
-    at the very start of the text: models send `<think>\n` and `</think>\n\n`.
-
-    Args:
-        names: The names of the tags; "think" if there are none.
-        starts_inside: True if the text begins inside a tag, because the prompt ends with the
-            opening tag, as in some chat templates. If the model repeats the tag, it is dropped.
-
-    Example:
-        >>> tags = SplitTags("think")
-        >>> tags.feed("<thi"), tags.feed("nk>Let me see.</think>\n\nIt is 4"), tags.inside
-        ([], ['It is 4'], 'Let me see.')
-    """
-
-    __slots__ = ("_inside", "_scanner")
-
-    def __init__(self, *names: str, starts_inside: bool = False) -> None:
-        self._scanner = TagScanner(check_tags(names or ("think",)), starts_inside=starts_inside)
-        self._inside = TextLog()
-        """The text inside of tags so far."""
-
-    @property
-    def holds_match(self) -> bool:
-        """True while text is held back, because it may become a tag."""
-        return self._scanner.holds_text
-
-    @property
-    def inside(self) -> str:
-        """The text inside tags so far; the texts of several tags are joined without a separator."""
-        return self._inside.join()
-
-    def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that is certain to be outside of tags.
-
-        Args:
-            item: The next piece of the text.
-            now: Unused; every stage has this parameter.
-        """
-        return self._take_pieces(self._scanner.feed(item))
-
-    def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the held-back text, unless it is inside a tag.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
-        return self._take_pieces(self._scanner.end())
-
-    def _take_pieces(self, pieces: list[tuple[bool, str]]) -> list[str]:
-        """Return the text outside of tags, joined; keep the pieces inside, which are marked True."""
-        outside: list[str] = []
-        for inside, text in pieces:
-            if inside:
-                self._inside.append(text)
-            else:
-                outside.append(text)
-        return ["".join(outside)] if outside else []
+def has_reasoning(text: str) -> bool:
+    """Return True if reasoning that is written in a whole text would be found by the usual names."""
+    first, scanner = (
+        FirstText(KNOWN_TAGS, len(text), starts_inside=False),
+        TagScanner(KNOWN_TAGS, is_first=True),
+    )
+    scanner.feed(first.take(inside=bool(first.feed(text))))
+    return scanner.tagged

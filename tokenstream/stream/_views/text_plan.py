@@ -29,7 +29,6 @@ _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
 _ORDER: dict[str, tuple[int, str]] = {
     "redact": (_CHANGES, "changes the text"),
     "until": (_CHANGES, "ends the text"),
-    "split_tags": (_CHANGES, "removes text"),
     "words": (_PIECES, "determines where pieces end"),
     "graphemes": (_PIECES, "determines where pieces end"),
     "lines": (_PIECES, "determines where pieces end"),
@@ -227,10 +226,6 @@ class ShapedCursor(Generic[ItemT]):
             self._chain = self._new_chain()
             self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
             return getattr(self, name)
-
-    def find_stage(self, name: str) -> Any:  # noqa: ANN401 - any stage
-        """Return the stage that has an attribute of a given name."""
-        return next(stage for stage in self._chain.stages if hasattr(stage, name))
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

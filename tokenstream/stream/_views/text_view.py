@@ -7,9 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
-from tokenstream.errors import MisuseError
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
-from tokenstream.stream._views.text_plan import refuse_closed
 
 if TYPE_CHECKING:
     import re
@@ -32,7 +30,7 @@ class _TextShaping:
 
     Chain the methods in this order:
 
-    1. methods that change the text: `redact`, `until`, `split_tags`
+    1. methods that change the text: `redact`, `until`
     2. methods that determine where pieces end: `words`, `graphemes`, `lines`, `sentences`
     3. methods that determine when pieces are delivered: `throttle`, `smooth`
     4. `accumulate` or `markdown_blocks`
@@ -208,44 +206,6 @@ class _TextShaping:
         return self._with_stage(
             "until", _stage_maker("Until", marker, include=include, max_length=max_length)
         )
-
-    def split_tags(self, *names: str, starts_inside: bool = False) -> Self:
-        """Return a view of the text outside of tags such as `<think>`; its `inside` has the other text.
-
-        The message stays unchanged, unlike with `Stream(…, reasoning_tags=True)`, which turns text
-        inside of tags into reasoning.
-
-        Args:
-            names: The names of the tags, in upper or lower case; "think" by default.
-            starts_inside: True if the text begins inside a tag, as with templates that send only
-                `</think>`.
-
-        Raises:
-            MisuseError: A name is invalid.
-
-        Example:
-            >>> from tokenstream import Stream
-            >>> text = Stream(["<think>Hm.</th", "ink>It rains."], format="pieces").text.split_tags("think")
-            >>> "".join(text), text.inside
-            ('It rains.', 'Hm.')
-        """
-        return self._with_stage("split_tags", _stage_maker("SplitTags", *names, starts_inside=starts_inside))
-
-    @property
-    def inside(self) -> str:
-        """The text inside of tags, as far as this view was read; see `split_tags`.
-
-        Raises:
-            MisuseError: The view does not come from `split_tags`, or was closed.
-        """
-        if self._plan.text is refuse_closed:
-            # The plan of a closed view has this function in place of its text; it raises the error.
-            refuse_closed()
-        if all(step.method != "split_tags" for step in self._plan.steps):
-            raise MisuseError(".inside is the text within tags: call .split_tags() first")
-        # The stage with this attribute is the one that `split_tags` has added.
-        inside: str = self._cursor.find_stage("inside").inside
-        return inside
 
     def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view of the same text with one more stage; each subclass makes a view of its own kind."""

@@ -372,7 +372,9 @@ class TokenStream(Format):
         if kind is None:
             return
         first_kind = self._part_kinds.setdefault((event.choice, part), kind)
-        if first_kind != kind:
+        # A closing tag alone makes a text reasoning.
+        is_late = (first_kind, kind, event.__class__) == ("text", "reasoning", PartDone)
+        if first_kind != kind and not is_late:
             raise ProtocolError(f"part {part} was {first_kind!r} before, and cannot be {kind!r}")
 
     def _drop_if_late(self, event: Event, part: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,11 +10,22 @@ from hypothesis import strategies as st
 
 from tests.support.cut_texts import any_pieces
 from tests.support.tables import in_one_test
-from tests.support.texts import fragmentations, run
-from tokenstream.errors import MisuseError
-from tokenstream.stages import SplitTags
+from tests.support.texts import fragmentations
+from tokenstream.stages._text.tags import TagScanner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", "a", "<", "<thi", "nk>", "</"]
+
+
+def split(scanner: TagScanner, pieces: Iterable[str]) -> tuple[str, str]:
+    """Return the texts outside and inside of tags."""
+    found = [*[each for piece in pieces for each in scanner.feed(piece)], *scanner.end()]
+    outside, inside = (
+        "".join([text for within, text in found if within is which]) for which in (False, True)
+    )
+    return outside, inside
 
 
 @in_one_test(
@@ -57,62 +68,23 @@ _WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", 
 def test_text_between_tags_is_left_out(text: str, outside: str, inside: str) -> None:
     """A tag counts at the start or behind white space, in any case, and not in code, at every cut."""
     for pieces in fragmentations(text):
-        stage = SplitTags()
-
-        assert outside == "".join(run(stage, pieces))
-        assert inside == stage.inside
-
-
-@pytest.mark.parametrize(
-    ("text", "outside", "inside"),
-    [
-        ("a</think>\n\nb", "b", "a"),
-        ("\na</think>b<think>", "b<think>", "a"),
-        ("<think>\na</think>b", "b", "a"),
-        ("\n<THINK>a</think>b", "b", "a"),
-        ("a <think></think>b", "b", "a <think>"),
-        ("</think>b <think>c", "b ", "c"),
-        ("a", "", "a"),
-        ("<thi", "", "<thi"),
-    ],
-)
-def test_a_text_may_start_inside(text: str, outside: str, inside: str) -> None:
-    """If the prompt ends with the opening tag, an opening tag that the model repeats is dropped."""
-    for pieces in fragmentations(text):
-        stage = SplitTags("think", starts_inside=True)
-
-        assert outside == "".join(run(stage, pieces))
-        assert inside == stage.inside
+        assert (outside, inside) == split(TagScanner(("think",)), pieces)
 
 
 @given(
     pieces=any_pieces(st.sampled_from(_WORDS)),
-    names=st.sampled_from([(), ("think", "thi"), ("a",)]),
-    starts_inside=st.booleans(),
+    names=st.sampled_from([("think",), ("think", "thi"), ("a", "harmony")]),
+    is_first=st.booleans(),
 )
 def test_where_a_text_is_cut_makes_no_difference(
-    pieces: list[str], names: tuple[str, ...], starts_inside: bool
+    pieces: list[str], names: tuple[str, ...], is_first: bool
 ) -> None:
     """Outside and inside are those of the whole text, and no character is in both."""
-    one, other = (SplitTags(*names, starts_inside=starts_inside) for _ in range(2))
-    outside = "".join(run(one, pieces))
+    one, other = (TagScanner(names, is_first=is_first) for _ in range(2))
+    outside, inside = split(one, pieces)
 
-    assert "".join(run(other, ["".join(pieces)])) == outside
-    assert one.inside == other.inside
-    assert len(outside) + len(one.inside) <= sum(map(len, pieces))
-
-
-@given(pieces=any_pieces(st.sampled_from(_WORDS)))
-def test_no_more_is_held_back_than_a_tag(pieces: list[str]) -> None:
-    """The returned text is shorter than the whole text by less than a tag and the space around it."""
-    stage, given, taken = SplitTags(), 0, ""
-    for piece in pieces:
-        taken += piece
-        given += sum(map(len, stage.feed(piece)))
-        stage_now = SplitTags()
-        whole = len("".join(run(stage_now, [taken]))) + len(stage_now.inside)
-
-        assert whole - given - len(stage.inside) < max(len("</think>"), len(taken) - len(taken.lstrip()) + 7)
+    assert (outside, inside) == split(other, ["".join(pieces)])
+    assert len(outside) + len(inside) <= sum(map(len, pieces))
 
 
 @pytest.mark.parametrize(
@@ -122,45 +94,36 @@ def test_no_more_is_held_back_than_a_tag(pieces: list[str]) -> None:
         (["a <t", "h", "e"], ["a ", "", "<the"]),
         (["a<t"], ["a<t"]),
         (["\n", "a"], ["", "\na"]),
-        (["<think>a", "</th", "e", "</think>", "\n", "b"], ["", "", "", "", "", "b"]),
+        (["<think>a", "</th", "e", "</think>", "\n", "b"], ["a", "", "</the", "", "", "b"]),
         (["`", " <think>"], ["`", " <think>"]),
     ],
 )
 def test_only_text_that_may_become_a_tag_is_held_back(pieces: list[str], given: list[str]) -> None:
     """White space is held at the start alone, where a tag may follow it."""
-    stage = SplitTags()
+    scanner = TagScanner(("think",))
 
-    assert given == ["".join(stage.feed(piece)) for piece in pieces]
+    assert given == ["".join([text for _, text in scanner.feed(piece)]) for piece in pieces]
 
 
 def test_several_names_end_with_their_own_tags() -> None:
     """A tag of another name inside is text of what stands there."""
-    stage = SplitTags("think", "Reasoning")
+    scanner = TagScanner(("think", "reasoning"))
 
-    assert ["b"] == run(stage, ["<reasoning>a</think></REASONING>b"])
-    assert stage.inside == "a</think>"
+    assert ("b", "a</think>") == split(scanner, ["<reasoning>a</think></REASONING>b"])
 
 
 def test_white_space_without_end_is_not_held_for_ever() -> None:
     """So much of it is text, whatever follows, in pieces as in one."""
     text = " " * 200 + "<think>a</think>b"
-
-    assert [" " * 200 + "b"] == SplitTags().feed(text)
-    assert " " * 200 + "b" == "".join(run(SplitTags(), text))
-
-
-@pytest.mark.parametrize("name", ["", "<think>", "a b", "1", 3, None])
-def test_an_invalid_tag_name_is_refused(name: Any) -> None:
-    """The error comes at construction, and shows how a tag is given."""
-    with pytest.raises(MisuseError, match="by its name alone"):
-        SplitTags(name)
+    for pieces in ([text], text):
+        assert (" " * 200 + "b", "a") == split(TagScanner(("think",)), pieces)
 
 
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize("word", ["<", " <", "`", "` ", "<think>", "<think></think>", "~", "\n", " </"])
 def test_hostile_texts_are_passed_on(word: str) -> None:
     """Marks without end neither hold text back nor are looked at again."""
-    stage = SplitTags()
-    given = sum(len(piece) for _ in range(20_000) for piece in stage.feed(word))
+    scanner = TagScanner(("think",), is_first=True)
+    given = sum(len(text) for _ in range(20_000) for _, text in scanner.feed(word))
 
-    assert given + len(stage.inside) + 100 >= (0 if "think" in word else 20_000 * len(word))
+    assert given + 100 >= (0 if "think" in word else 20_000 * len(word))

@@ -1,0 +1,166 @@
+"""Reasoning in a text without an opening tag, or in the channels of gpt-oss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.calls_in_text.test_streams import HERMES
+from tests.reasoning_tags.support import decoded, parts_of
+from tests.support import encoders
+from tests.support.chunkings import sized
+from tests.support.wire import DONE, chat
+from tokenstream import Limits, Stream, testing
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import TextDelta
+
+LONE = "Hm,\nno.\n</think>\n\nIt is 4."
+ANALYSIS, FINAL = "<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"
+PREAMBLE = "<|start|>assistant<|channel|>commentary<|message|>"
+CALL = '<|start|>assistant<|channel|>commentary to=functions.look <|message|>{"at": "x"}<|call|>'
+HARMONY = f"{ANALYSIS}Hm.<|end|>{FINAL}It is 4.<|return|>"
+INSIDE: dict[str, Any] = {"reasoning_tags": "starts_inside"}
+KNOWN: dict[str, Any] = {"reasoning_tags": True}
+CALLS: dict[str, Any] = KNOWN | {"tool_tags": True, "tools": ["look"]}
+ANSWER = [("reasoning", "Hm."), ("text", "It is 4.")]
+LATE, TOLD = "reasoning_late", "reasoning_in_text"
+
+
+def body(*texts: str, size: int = 5) -> list[bytes]:
+    pieces = [text[at : at + size] for text in texts for at in range(0, len(text), size)]
+    return [*[chat({"content": piece}) for piece in pieces], chat({}, "stop"), DONE]
+
+
+TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = {
+    # The text, the options, the parts of the message, and the departures.
+    "a closing tag alone": (LONE, KNOWN, [("reasoning", "Hm,\nno.\n"), ("text", "It is 4.")], {LATE}),
+    "one that is waited for": (LONE, INSIDE, [("reasoning", "Hm,\nno.\n"), ("text", "It is 4.")], set()),
+    "one of another name": (
+        "Hm.</plan>It is 4.",
+        {"reasoning_tags": ("plan", "starts_inside")},
+        ANSWER,
+        set(),
+    ),
+    "both tags": ("<think>Hm.</think>It is 4.", INSIDE, ANSWER, set()),
+    "no tag": ("It is 4.", INSIDE, [("text", "It is 4.")], set()),
+    "nothing but reasoning": ("Hm.\n</think>\n\n", KNOWN, [("reasoning", "Hm.\n")], {LATE}),
+    "nothing before it": ("</think>\n\nIt is 4.", KNOWN, [("text", "It is 4.")], set()),
+    "one in code": ("Write `</think>` at its end.", KNOWN, [("text", "Write `</think>` at its end.")], set()),
+    "a second one": (
+        "<think>Hm.</think>It is </think>.",
+        KNOWN,
+        [("reasoning", "Hm."), ("text", "It is </think>.")],
+        set(),
+    ),
+    "off": (LONE, {}, [("text", LONE)], {TOLD}),
+    "off, both tags": ("<think>a</think>b", {}, [("text", "<think>a</think>b")], {TOLD}),
+    "off, one in code": ("Write `</think>`.", {}, [("text", "Write `</think>`.")], set()),
+    "channels": (HARMONY, KNOWN, ANSWER, set()),
+    "channels with a turn before them": ("<|start|>assistant" + HARMONY, KNOWN, ANSWER, set()),
+    "a channel without an end": (f"{ANALYSIS}Hm.{FINAL}It is 4.", KNOWN, ANSWER, set()),
+    "a channel of their own name": (HARMONY, {"reasoning_tags": ["harmony"]}, ANSWER, set()),
+    "other tags alone": (HARMONY, {"reasoning_tags": ["think"]}, [("text", HARMONY)], set()),
+    "channels that are off": (HARMONY, {}, [("text", HARMONY)], {TOLD}),
+    "a text about them": ("So: " + HARMONY, KNOWN, [("text", "So: " + HARMONY)], set()),
+    "a call in a channel": (
+        f"{ANALYSIS}Hm.<|end|>{PREAMBLE}I look.<|end|>{CALL}",
+        CALLS,
+        [("reasoning", "Hm."), ("text", "I look."), ("tool_call", '{"at": "x"}')],
+        {"call_read", "finish_unaware"},
+    ),
+    "no marks": ("analysisHm.assistantfinalIt is 4.", KNOWN, ANSWER, set()),
+    "no marks, a preamble": ("analysisHm.assistantcommentaryIt is 4.", KNOWN, ANSWER, set()),
+    "no marks, off": (text := "analysisHm.assistantfinalIt is 4.", {}, [("text", text)], {TOLD}),
+    "a text about an analysis": ("analysisHm. No.", KNOWN, [("text", "analysisHm. No.")], set()),
+    "no marks, other tags alone": (text, {"reasoning_tags": ["think"]}, [("text", text)], set()),
+    "two tags, and one more": (
+        "Hm.</think>It is </think> 4.",
+        INSIDE,
+        [("reasoning", "Hm."), ("text", "It is </think> 4.")],
+        set(),
+    ),
+    "words": ("analysis of assistantfinal", KNOWN, [("text", "analysis of assistantfinal")], set()),
+    "a call before a tag that is waited for": (
+        HERMES + "</think>It is 4.",
+        CALLS | INSIDE,
+        [("reasoning", HERMES), ("text", "It is 4.")],
+        set(),
+    ),
+    "a call, and no tag": (
+        HERMES,
+        CALLS | INSIDE,
+        [("tool_call", '{"at": "x"}')],
+        {"call_read", "finish_unaware"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TABLE)
+def test_reasoning_text_and_calls_go_where_they_belong(what: str) -> None:
+    """However the text arrives, and with the departures that tell of it."""
+    text, options, expected, departures = TABLE[what]
+    for size in (1, 4, 30, len(text)):
+        stream = Stream(sized(b"".join(body(text, size=size)), 61), **options)
+        message = stream.final()
+
+        assert expected == parts_of(message)
+        assert departures == {*stream.departures} - {"role_missing"}
+
+
+@pytest.mark.parametrize("format", testing.all_formats)
+def test_every_format_moves_what_came_as_text(format: Any) -> None:
+    """A view has shown it, and keeps it; the message has it as reasoning."""
+    chunks = testing.script().text("Hm.", "\n</thi", "nk>\n\nIt", " is 4.").finish("stop").chunks(format)
+    stream = Stream(chunks, format=format, **KNOWN)
+    shown = "".join([event.text for event in stream if isinstance(event, TextDelta)])
+
+    assert "Hm.\nIt is 4." == shown
+    assert ("Hm.\n", "It is 4.") == (stream.message.reasoning, stream.message.text)
+    for options in (INSIDE, {"reasoning_tags": ["starts_inside"]}):
+        waiting = Stream(chunks, format=format, **options)
+        assert "It is 4." == "".join(waiting.text)
+        assert "Hm.\n" == waiting.message.reasoning
+
+
+@pytest.mark.parametrize(("bound", "departures"), [(40, set()), (39, {LATE})])
+def test_a_text_waits_no_longer_than_the_bound(bound: int, departures: set[str]) -> None:
+    """Beyond `Limits.event`, it is shown; a tag that comes later moves it all the same."""
+    payloads = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in [*"a" * 40, "</think>b"]]
+    stream = Stream(payloads, format="openai-chat", limits=Limits(event=bound), **INSIDE)
+    with pytest.raises(StreamTruncated):
+        stream.final()
+
+    assert ("a" * 40, "b") == (stream.message.reasoning, stream.message.text)
+    assert departures == {*stream.departures} - {"role_missing"}
+
+
+@pytest.mark.parametrize("text", ["Hm", "Hm.\n", "analysisHm.assist", "<|channel|>anal"])
+def test_a_text_that_is_cut_while_it_waits_is_text(text: str) -> None:
+    """Nothing of it is lost."""
+    for options in (INSIDE, KNOWN):
+        decoder, _ = decoded(body(text)[:-2], **options)
+
+        assert text == decoder.message.text
+
+
+def test_only_the_first_text_may_begin_inside() -> None:
+    """A closing tag in a later one is text."""
+    sent = [chat({"content": "It"}), chat({"reasoning_content": "Hm."}), *body("is 4.</think>")]
+    message = Stream(sent, **KNOWN).final()
+
+    assert [("text", "It"), ("reasoning", "Hm."), ("text", "is 4.</think>")] == parts_of(message)
+
+
+@pytest.mark.parametrize(
+    "format", ["openai-chat", "anthropic", "gemini", "ollama", "ui-message", "tokenstream"]
+)
+def test_what_a_relay_sends_on_is_read_again(format: str) -> None:
+    """A client that knows no moved part has it as text; ours has the message."""
+    _, events = decoded(body(LONE), **KNOWN)
+    encoder = encoders.create(format)
+    sent = [chunk for event in events for chunk in encoder.feed(event)] + encoder.end()
+    decoder, _ = decoded(sent, format=format)
+
+    assert decoder.error is None
+    assert "Hm,\nno.\nIt is 4." == decoder.message.reasoning + decoder.message.text
