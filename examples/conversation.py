@@ -50,8 +50,7 @@ ANSWERS = [
         ),
     ),
     answer(
-        "end_turn",
-        block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "7 °C in Oslo."}),
+        "end_turn", block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "7 °C in Oslo."})
     ),
 ]
 

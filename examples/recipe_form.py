@@ -52,10 +52,7 @@ def replay() -> Iterator[bytes]:
         yield event + b"\n\n"
 
 
-FORM = {
-    "ingredients": ("ingredient", " ", ("amount", "name")),
-    "steps": ("step", ": ", ("title", "text")),
-}
+FORM = {"ingredients": ("ingredient", " ", ("amount", "name")), "steps": ("step", ": ", ("title", "text"))}
 """For each list: the label of an element in the form, a separator, and the fields to show."""
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "docs" / "reference" / "errors-index.md").read_text(encoding="utf-8")
 
 NOT_ON_THE_PAGE = {
-    "the continuation does not join the answer": "it is in the reports on attempts, and is never raised",
+    "the continuation does not join the answer": "it is in the reports on attempts, and is never raised"
 }
 """First words of messages that users cannot meet, each with the reason."""
 

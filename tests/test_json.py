@@ -130,8 +130,7 @@ def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int
 
 
 @in_one_test(
-    "text",
-    ["x" + "{" * 300, "[====" * 300, "{" * 300, '{"a" ' + "[" * 300, '{"a": 1 }' + "[" * 300, "-1x["],
+    "text", ["x" + "{" * 300, "[====" * 300, "{" * 300, '{"a" ' + "[" * 300, '{"a": 1 }' + "[" * 300, "-1x["]
 )
 def test_brackets_behind_the_first_fault_are_no_json(text: str) -> None:
     """A line of a log has any number of brackets, and outgrows nothing."""

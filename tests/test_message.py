@@ -173,10 +173,7 @@ def test_a_value_made_without_checks_is_the_one_that_pydantic_makes(kind: type[A
     names = [*kind.model_fields]
     for given in ([], names[:1], names[1:], names, [*names, "unknown"]):
         values = dict.fromkeys(given, "x")
-        made, expected = (
-            kind.model_construct(**values),
-            pydantics.__func__(kind, **values),
-        )
+        made, expected = (kind.model_construct(**values), pydantics.__func__(kind, **values))
         assert vars(made) == vars(expected)
         assert [*vars(made)] == [*vars(expected)]
         assert made.model_fields_set == expected.model_fields_set

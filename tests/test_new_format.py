@@ -14,10 +14,7 @@ _WORDS = {"its errors in FRAMES of tests/support/error_frames.py, and their word
 _TABLES = {"its rows in the made tables: run `python -m tests.made_tables`"}
 _EXCEPTIONS = {
     # No provider's: their tests and pages have other names, and they have no words to show.
-    "tokenstream": {
-        "tests/formats/test_tokenstream.py, or a folder tests/formats/tokenstream/",
-        *_WORDS,
-    },
+    "tokenstream": {"tests/formats/test_tokenstream.py, or a folder tests/formats/tokenstream/", *_WORDS},
     "text": {
         "tests/formats/test_text.py, or a folder tests/formats/text/",
         "recordings with their expected messages under tests/recordings/text/",

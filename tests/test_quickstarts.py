@@ -152,13 +152,7 @@ QUICKSTARTS = [
         "DEEPSEEK_API_KEY",
     ),
     Quickstart(
-        "Ollama",
-        "ollama",
-        "http://localhost:11434",
-        "/api/chat",
-        {},
-        _STREAMED,
-        "stop, 15 output tokens",
+        "Ollama", "ollama", "http://localhost:11434", "/api/chat", {}, _STREAMED, "stop, 15 output tokens"
     ),
     Quickstart(
         "vLLM",
@@ -170,13 +164,7 @@ QUICKSTARTS = [
         "stop, 32 output tokens",
     ),
     Quickstart(
-        "LM Studio",
-        "lm-studio",
-        "http://localhost:1234",
-        "/v1/chat/completions",
-        {},
-        _STREAMED,
-        "stop",
+        "LM Studio", "lm-studio", "http://localhost:1234", "/v1/chat/completions", {}, _STREAMED, "stop"
     ),
 ]
 """All but Bedrock's, whose request boto3 sends."""

@@ -31,14 +31,8 @@ if TYPE_CHECKING:
         ({"retry-after": "9" * 400}, 86_400.0),
         ({"retry-after": "86401"}, 86_400.0),
         ({"retry-after-ms": "9" * 12}, 86_400.0),
-        (
-            {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"},
-            86_400.0,
-        ),
-        (
-            {"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"},
-            30.0,
-        ),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"}, 86_400.0),
+        ({"retry-after": "Fri, 20 Nov 2026 08:00:30 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"}, 30.0),
         ({"retry-after": "Fri, 20 Nov 2026 08:00:00 GMT", "date": "Fri, 20 Nov 2026 08:01:00 GMT"}, 0.0),
         ({"retry-after": "Fri, 20 Nov 2026 08:00:30 -0000", "date": "Fri, 20 Nov 2026 08:00:00 GMT"}, None),
     ],

@@ -27,12 +27,7 @@ _ENVIRONMENT = {
 def test_what_was_said_goes_with_each_question() -> None:
     """Two questions in a pipe: with the second go the first and its answer."""
     done = subprocess.run(
-        _COMMAND,
-        env=_ENVIRONMENT,
-        input="one\ntwo\n",
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
+        _COMMAND, env=_ENVIRONMENT, input="one\ntwo\n", capture_output=True, encoding="utf-8", check=True
     )
 
     lines = [line.split() for line in done.stdout.splitlines()]

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 """A piece of text, of reasoning or of a refusal."""
-DELTAS: dict[str, type[Delta]] = {
-    "text": TextDelta,
-    "reasoning": ReasoningDelta,
-    "refusal": RefusalDelta,
-}
+DELTAS: dict[str, type[Delta]] = {"text": TextDelta, "reasoning": ReasoningDelta, "refusal": RefusalDelta}
 """The deltas that bring the words of a part, by the kind of the part."""
 ENDED = -1
 """Takes the place of the index of a part where items of the text end, whatever their kind."""

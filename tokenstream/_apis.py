@@ -309,9 +309,7 @@ _APIS = (
         input_excludes_cache=True,
     ),
     APIRecord(
-        "mistral-conversations",
-        f"{_WIRE}.mistral_conversations.MistralConversations",
-        provider="mistral_ai",
+        "mistral-conversations", f"{_WIRE}.mistral_conversations.MistralConversations", provider="mistral_ai"
     ),
     APIRecord("transcription", f"{_WIRE}.transcription.Transcription"),
     APIRecord("openai-live", f"{_WIRE}.openai_live.OpenAILive", paths="/live/sessions", provider="openai"),
@@ -328,10 +326,7 @@ _APIS = (
         turn="to_mistral",
     ),
     APIRecord(
-        "ndjson",
-        writer=f"{_ENCODERS}.tokenstream.NDJSONEncoder",
-        dialect_of="tokenstream",
-        takes_name=False,
+        "ndjson", writer=f"{_ENCODERS}.tokenstream.NDJSONEncoder", dialect_of="tokenstream", takes_name=False
     ),
 )
 

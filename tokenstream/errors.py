@@ -95,12 +95,7 @@ _FIXED = frozenset({"depth", "digits"})
 
 
 def store_progress(
-    error: StreamError,
-    partial: Message,
-    checkpoint: Checkpoint,
-    origin: Origin,
-    *,
-    tail: bytes | None,
+    error: StreamError, partial: Message, checkpoint: Checkpoint, origin: Origin, *, tail: bytes | None
 ) -> None:
     """Store on an error how much of the answer has arrived; a `tail` of None keeps the error's own."""
     error.partial, error.checkpoint, error.origin = partial, checkpoint, origin

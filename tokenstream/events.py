@@ -106,13 +106,7 @@ class ReasoningDelta(PartEvent):
     """The provider's signature of the part, or a piece of it."""
 
     def __init__(
-        self,
-        text: str,
-        signature: str | None = None,
-        *,
-        choice: int = 0,
-        part: int = 0,
-        raw: Json = None,
+        self, text: str, signature: str | None = None, *, choice: int = 0, part: int = 0, raw: Json = None
     ) -> None:
         self.text = text
         self.signature = signature

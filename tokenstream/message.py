@@ -240,11 +240,7 @@ class Message(Value):
     # -- back to the provider ------------------------------------------------
 
     def to_openai_chat(
-        self,
-        *,
-        drop: Drop = (),
-        reasoning_field: str = "reasoning_content",
-        tool_tags: str | None = None,
+        self, *, drop: Drop = (), reasoning_field: str = "reasoning_content", tool_tags: str | None = None
     ) -> dict[str, Any]:
         """Return the assistant's turn for OpenAI Chat Completions: one of its `messages`.
 

@@ -220,8 +220,6 @@ app.mount("/tokenstream", relay.assets)
 
 
 @app.get("/{name}")
-async def part_of_page(
-    name: Literal["page.js", "markdown.js", "style.css"],
-) -> FileResponse:
+async def part_of_page(name: Literal["page.js", "markdown.js", "style.css"]) -> FileResponse:
     """Send a script or the stylesheet of the page."""
     return FileResponse(FOLDER / name)

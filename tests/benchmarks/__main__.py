@@ -59,13 +59,7 @@ _PACKAGES = (
     "pydantic-ai-slim",
 )
 _QUICK = Plan(
-    events=500,
-    seconds=0.0,
-    rounds=5,
-    imports=3,
-    documents=(1_000, 10_000, 100_000),
-    objects=200,
-    tokens=50,
+    events=500, seconds=0.0, rounds=5, imports=3, documents=(1_000, 10_000, 100_000), objects=200, tokens=50
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "formats": formats,

@@ -5,17 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.benchmarks.shapes import (
-    Answer,
-    Event,
-    Payload,
-    Shape,
-    alone,
-    carriage,
-    indented,
-    item,
-    named,
-)
+from tests.benchmarks.shapes import Answer, Event, Payload, Shape, alone, carriage, indented, item, named
 from tests.support.wire import sse
 
 
@@ -101,9 +91,5 @@ LIVE = Shape(
 )
 
 
-SHAPES = {
-    "gemini, SSE": GEMINI,
-    "gemini-interactions": INTERACTIONS,
-    "gemini-live, messages": LIVE,
-}
+SHAPES = {"gemini, SSE": GEMINI, "gemini-interactions": INTERACTIONS, "gemini-live, messages": LIVE}
 """The shapes of answers, by their names in the tables."""

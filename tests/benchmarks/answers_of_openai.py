@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.shapes import (
-    DONE,
-    Event,
-    Payload,
-    Shape,
-    alone,
-    code,
-    letters,
-    named,
-    nameless,
-)
+from tests.benchmarks.shapes import DONE, Event, Payload, Shape, alone, code, letters, named, nameless
 
 if TYPE_CHECKING:
     import random

@@ -325,10 +325,7 @@ AG_UI = Shape(
     "ag-ui",
     nameless,
     lambda _, text, __: _ui("TEXT_MESSAGE_CONTENT", messageId="m1", delta=text),
-    (
-        _ui("RUN_STARTED", **_RUN_IDS),
-        _ui("TEXT_MESSAGE_START", messageId="m1", role="assistant"),
-    ),
+    (_ui("RUN_STARTED", **_RUN_IDS), _ui("TEXT_MESSAGE_START", messageId="m1", role="assistant")),
     (_ui("TEXT_MESSAGE_END", messageId="m1"), _ui("RUN_FINISHED", **_RUN_IDS)),
 )
 _IN_TASK = {

@@ -205,10 +205,7 @@ def _bedrock() -> tuple[Any, list[list[bytes]]]:
         return found("botocore.awsrequest").AWSResponse(request.url, 200, head, _Raw(answers[-1]))
 
     client = found("boto3").client(
-        "bedrock-runtime",
-        region_name="us-east-1",
-        aws_access_key_id="none",
-        aws_secret_access_key="none",
+        "bedrock-runtime", region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
     )
     client.meta.events.register("before-send.bedrock-runtime", send)
     return client, answers

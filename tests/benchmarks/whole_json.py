@@ -107,10 +107,7 @@ def _again(way: Callable[[], Any], times: int) -> Run:
 
 
 def _table(
-    title: str,
-    texts: dict[str, str],
-    ways_of: Callable[[str], dict[str, Callable[[], Any]]],
-    rounds: int,
+    title: str, texts: dict[str, str], ways_of: Callable[[str], dict[str, Callable[[], Any]]], rounds: int
 ) -> Table:
     """Return a table of how many times as long as the first way the others take."""
     columns: dict[str, dict[str, float]] = {}

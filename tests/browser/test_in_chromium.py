@@ -112,11 +112,7 @@ def url(script: bytes) -> Iterator[str]:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with (
-            journal,
-            chats.router.lifespan_context(chats),
-            agents.router.lifespan_context(agents),
-        ):
+        async with journal, chats.router.lifespan_context(chats), agents.router.lifespan_context(agents):
             yield
 
     routes = [

@@ -18,17 +18,7 @@ from tests.session import servers
 from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.either import connect_in, read_whole
-from tokenstream import (
-    MisuseError,
-    Retry,
-    Route,
-    Router,
-    Session,
-    Stream,
-    Tools,
-    resilient,
-    testing,
-)
+from tokenstream import MisuseError, Retry, Route, Router, Session, Stream, Tools, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.recovery._rules import reason_against

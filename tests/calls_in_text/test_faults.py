@@ -96,12 +96,7 @@ def test_a_bare_value_of_a_notation_is_a_literal(value: str, meant: object) -> N
 
 @pytest.mark.parametrize(
     ("value", "told", "meant"),
-    [
-        ("n", "42", 42),
-        ("n", "many", "many"),
-        ("box", '{"a": 1}', {"a": 1}),
-        ("other", "42", "42"),
-    ],
+    [("n", "42", 42), ("n", "many", "many"), ("box", '{"a": 1}', {"a": 1}), ("other", "42", "42")],
 )
 def test_a_schema_counts_more_than_the_models_word_for_a_string(value: str, told: str, meant: object) -> None:
     """Where it allows no string; DeepSeek's attribute decides otherwise."""

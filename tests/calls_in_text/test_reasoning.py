@@ -77,10 +77,7 @@ ANSWER = ({"content": "It is 4."},)
 API_CALL = chat_call(0, "{}", id="a", name="look")
 STAY: dict[str, tuple[list[bytes], dict[str, Any]]] = {
     "text follows": (thought(HERMES, then=ANSWER), READS),
-    "a call of the API follows": (
-        thought(HERMES, then=(API_CALL,), finish="tool_calls"),
-        READS,
-    ),
+    "a call of the API follows": (thought(HERMES, then=(API_CALL,), finish="tool_calls"), READS),
     "more reasoning follows": (thought("Hm: ", HERMES, " But no", ", not yet."), READS),
     "reasoning follows in a part of its own": (
         thought(HERMES, then=({"content": " "}, {"reasoning_content": "But no."})),
@@ -115,8 +112,7 @@ def test_a_call_that_was_only_considered_stays_reasoning(why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("then", "told"),
-    [((), True), (({"content": "\n\n"},), True), (ANSWER, False), ((API_CALL,), False)],
+    ("then", "told"), [((), True), (({"content": "\n\n"},), True), (ANSWER, False), ((API_CALL,), False)]
 )
 def test_the_departure_tells_a_call_that_nothing_follows(
     then: tuple[dict[str, Any], ...], told: bool

@@ -78,12 +78,7 @@ def test_any_value_is_written_or_refused(dialect: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "value"),
-    [
-        ("qwen", "</parameter>"),
-        ("qwen", "\n</function>"),
-        ("glm", "a</arg_value>"),
-    ],
+    ("dialect", "value"), [("qwen", "</parameter>"), ("qwen", "\n</function>"), ("glm", "a</arg_value>")]
 )
 def test_a_value_that_would_end_its_parameter_is_refused(dialect: str, value: str) -> None:
     """The turn never has another call than the answer; with `drop`, its result is told in words."""

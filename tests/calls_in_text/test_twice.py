@@ -15,15 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.chunkings import bytewise, several
 from tests.support.reading import aread, read
-from tests.support.wire import (
-    DONE,
-    chat,
-    chat_call,
-    claude,
-    claude_delta,
-    claude_open,
-    claude_start,
-)
+from tests.support.wire import DONE, chat, chat_call, claude, claude_delta, claude_open, claude_start
 from tokenstream import AsyncStream, Decoder, Limits, Router, Stream, StreamTruncated, Tools, relay, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import LimitExceeded

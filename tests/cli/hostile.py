@@ -45,5 +45,5 @@ def hostile(text: str) -> Recording:
             sse({**payload, "usage": {"prompt_tokens": 1, text: text}, "choices": []}),
             sse({**payload, "choices": [{"index": 0, "delta": {"refusal": text}, "finish_reason": text}]}),
             sse(error),
-        ],
+        ]
     )

@@ -113,10 +113,7 @@ def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
     assert f">>> {demo.OPENING}\n" in shown
 
 
-@in_one_test(
-    "code",
-    [demo.OPENING, *(line for part in demo.PARTS for line in (part.opening, *part.code))],
-)
+@in_one_test("code", [demo.OPENING, *(line for part in demo.PARTS for line in (part.opening, *part.code))])
 def test_a_line_of_code_fits_the_screen(code: str) -> None:
     assert len(f">>> {code}") <= demo.MAX_WIDTH
 
@@ -290,10 +287,7 @@ def test_a_pipe_that_closes_early_ends_the_demo_quietly() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [
-        (["dmeo"], "invalid choice: 'dmeo'"),
-        (["demo", "--quick"], "unrecognized arguments: --quick"),
-    ],
+    [(["dmeo"], "invalid choice: 'dmeo'"), (["demo", "--quick"], "unrecognized arguments: --quick")],
 )
 def test_a_wrong_command_line_is_explained(
     arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]

@@ -272,10 +272,7 @@ def test_a_length_that_is_known_before_is_noted(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ("--header-env", "Authorization=SOME_KEY"),
-        ("-H", f"Authorization: Bearer {_KEY}"),
-    ],
+    [("--header-env", "Authorization=SOME_KEY"), ("-H", f"Authorization: Bearer {_KEY}")],
     ids=["environment", "literal"],
 )
 @pytest.mark.parametrize("form", [("--json",), ()], ids=["json", "lines"])

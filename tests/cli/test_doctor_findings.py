@@ -110,10 +110,7 @@ def test_too_little_to_tell_is_no_verdict() -> None:
     short = [TimedChunk(0.4, 100, 1), TimedChunk(0.41, 100, 1)]
 
     assert "cannot be told" == judge([_probe(short)]).verdict
-    assert ("cannot be told", "no event came") == (
-        judge([_probe([])]).verdict,
-        judge([_probe([])]).reason,
-    )
+    assert ("cannot be told", "no event came") == (judge([_probe([])]).verdict, judge([_probe([])]).reason)
 
 
 def test_an_answer_that_is_held_back_only_when_compressed_does_not_stream() -> None:

@@ -63,14 +63,7 @@ def test_all_at_the_end_is_whole() -> None:
     assert _pace(*[(8.0 + number * 0.004, 1_400, 14) for number in range(60)]).verdict == "whole"
 
 
-@pytest.mark.parametrize(
-    "arrivals",
-    [
-        [(0.5, 300, 3)],
-        [(0.02, 5_000, 50)],
-        [(0.5, 100, 1), (0.53, 100, 1)],
-    ],
-)
+@pytest.mark.parametrize("arrivals", [[(0.5, 300, 3)], [(0.02, 5_000, 50)], [(0.5, 100, 1), (0.53, 100, 1)]])
 def test_what_is_short_or_came_at_once_tells_nothing(arrivals: list[tuple[float, int, int]]) -> None:
     """An answer of three events, and one from a server that had it ready."""
     assert _pace(*arrivals).verdict == "unclear"

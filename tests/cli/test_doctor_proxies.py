@@ -148,10 +148,7 @@ def test_nginx_that_loses_its_patience_is_told_as_a_cut_at_its_limit(proxy: str)
 
 
 def test_http_2_over_tls_streams_through_nghttpx(
-    server: Server,
-    tmp_path: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    server: Server, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The certificate is trusted as SSL_CERT_FILE says; the hop is known by its Via header."""
     authority = trustme.CA()

@@ -78,10 +78,7 @@ def _rows(shown: str) -> tuple[str, str]:
         (_UNKNOWN, _NAME_IT),
         (sse("x", event="odd"), _NAME_IT),
         (sse("{nonsense}"), _FILE),
-        (
-            b'{"choices":' + b"[" * 300,
-            _LIMIT,
-        ),
+        (b'{"choices":' + b"[" * 300, _LIMIT),
     ],
 )
 def test_a_file_is_never_to_be_asked_again(
@@ -110,10 +107,7 @@ def test_what_came_through_a_pipe_may_be_asked_again() -> None:
         (reply([(0.0, CUT)]), _AGAIN),
         (reply([(0.0, _HTML)]), "check the address, and what stands between"),
         (reply([(0.0, _UNKNOWN)]), _NAME_IT),
-        (
-            reply(status=307, headers={"location": "/there"}),
-            "ask at that address, if it is to be trusted",
-        ),
+        (reply(status=307, headers={"location": "/there"}), "ask at that address, if it is to be trusted"),
         (reply(status=401), "check the key and what it may do"),
         (reply(status=400), "change the request"),
         (reply(status=503, headers={"retry-after": "7"}), "ask in 7 seconds: it may help"),

@@ -198,10 +198,7 @@ def test_an_error_is_shown_with_what_is_kept(page: Callable[..., str]) -> None:
 def test_a_long_silence_leaves_room_for_the_rest(page: Callable[..., str]) -> None:
     """It is drawn shorter, and said to be."""
     recording = timed(
-        (0.1, chat({"content": "a"})),
-        (0.2, chat({"content": "b"})),
-        (0.3, b"data: {"),
-        breaks="stall",
+        (0.1, chat({"content": "a"})), (0.2, chat({"content": "b"})), (0.3, b"data: {"), breaks="stall"
     )
     written = page(recording, 3)
     places = [float(dict(found)["x"] or 0) for tag, found in elements(written).found if tag == "rect"]

@@ -291,10 +291,7 @@ def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp
     """In every framing; no byte is changed, and JSON that is no array is one piece."""
     (tmp_path / name).write_bytes(body)
     answers = serve.answer_from_folder(tmp_path, rate=10.0, first=0.05)
-    with (
-        ReplayServer(answers) as server,
-        httpx.stream("GET", f"{server.url}/a", trust_env=False) as response,
-    ):
+    with ReplayServer(answers) as server, httpx.stream("GET", f"{server.url}/a", trust_env=False) as response:
         begun = time.monotonic()
         received = [(time.monotonic() - begun, piece) for piece in response.iter_raw()]
 

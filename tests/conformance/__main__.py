@@ -80,11 +80,7 @@ def _comparison(folder: Path | None, *, of_recovery: bool) -> _Comparison:
             write=recovery_page.SECTION.write,
         )
     return _Comparison(
-        known=readers(folder),
-        load=results.load,
-        run=results.results_of,
-        save=results.save,
-        write=_write_page,
+        known=readers(folder), load=results.load, run=results.results_of, save=results.save, write=_write_page
     )
 
 

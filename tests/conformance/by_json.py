@@ -112,11 +112,7 @@ _PYDANTIC = "`from_json(text)`; with `allow_partial='trailing-strings'` for a pa
 
 READERS = [
     PythonReader(
-        "json",
-        how="`json.loads(text)`",
-        packages=(),
-        modules=("json",),
-        json_of=_whole(json.loads),
+        "json", how="`json.loads(text)`", packages=(), modules=("json",), json_of=_whole(json.loads)
     ),
     PythonReader(
         "orjson",

@@ -49,8 +49,7 @@ CASES = [
         "gemini",
         "an error object after the first text",
         _gemini(
-            gemini_payload({"text": "Hel"}),
-            {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}},
+            gemini_payload({"text": "Hel"}), {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}
         ),
         text="Hel",
         fails=True,

@@ -80,10 +80,7 @@ def digest() -> str:
     """Return what tells the cases that are made here from others."""
     return digest_of(
         [
-            [
-                suite.name,
-                [[case.kind, case.text, case.allow, [*case.readings]] for case in suite.cases()],
-            ]
+            [suite.name, [[case.kind, case.text, case.allow, [*case.readings]] for case in suite.cases()]]
             for suite in owned()
         ]
     )

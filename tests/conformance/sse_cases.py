@@ -89,9 +89,7 @@ def groups() -> Counter[str]:
 
 
 def judge(
-    case: SSECase,
-    told: Sequence[list[SSEEvent] | str],
-    view: Callable[[SSEEvent], tuple[str, ...]],
+    case: SSECase, told: Sequence[list[SSEEvent] | str], view: Callable[[SSEEvent], tuple[str, ...]]
 ) -> str | None:
     """Return None where a reader is right at every chunking, else where it first goes wrong.
 

@@ -14,10 +14,7 @@ from tokenstream.errors import StreamError
 class RelayLaws:
     """The laws of a relay that speaks our own protocol. A subclass's module has a fixture `relay`."""
 
-    refusal: ClassVar[tuple[int, object]] = (
-        502,
-        {"error": {"type": "rate_limited", "retryable": True}},
-    )
+    refusal: ClassVar[tuple[int, object]] = (502, {"error": {"type": "rate_limited", "retryable": True}})
     """Status and body of the response if the provider refuses the request with a 429."""
 
     def test_the_answer_reaches_the_browser(self, relay: Relay) -> None:

@@ -109,9 +109,7 @@ def test_no_frame_that_says_nothing_changes_a_real_stream() -> None:
 
 
 @pytest.mark.parametrize(
-    "recorded",
-    [each for each in ours() if _begins_with(b"{[", each)],
-    ids=lambda recorded: recorded.name,
+    "recorded", [each for each in ours() if _begins_with(b"{[", each)], ids=lambda recorded: recorded.name
 )
 def test_lines_that_say_nothing_change_nothing(recorded: Recorded) -> None:
     """The same holds for JSON lines."""

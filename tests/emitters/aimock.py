@@ -145,9 +145,7 @@ WIRES: dict[str, Wire] = {
     "bedrock-converse": Wire("/model/anthropic.claude-3/converse-stream", _converse),
     "ollama": Wire("/api/chat", _CHAT),
     "ollama-generate": Wire(
-        "/api/generate",
-        lambda said: {"model": "llama", "stream": True, "prompt": said},
-        calls=False,
+        "/api/generate", lambda said: {"model": "llama", "stream": True, "prompt": said}, calls=False
     ),
     "cohere": Wire("/v2/chat", _CHAT, thinks="text"),
 }

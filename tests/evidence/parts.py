@@ -99,9 +99,7 @@ class Part:
 
 RECORDINGS = Part("recordings", "tests.evidence.readings", ends=(0,))
 PROGRAMS = Part(
-    "programs",
-    "pytest",
-    (*_NO_CACHE, "-m", "not browser and not agents", *_PAGES, *_EXAMPLES, *_PICTURES),
+    "programs", "pytest", (*_NO_CACHE, "-m", "not browser and not agents", *_PAGES, *_EXAMPLES, *_PICTURES)
 )
 QUICK = Part("tests-only", "pytest", (*_NO_CACHE, "-m", "quick"))
 PARTS = (RECORDINGS, PROGRAMS, QUICK)

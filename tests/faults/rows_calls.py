@@ -126,19 +126,11 @@ ROWS = [
         asked(begun(1, "a", "{}"), begun(0, "b", "{}"), calls=2),
         whole(TWO, kept="Hi, f({}), f({})"),
     ),
-    Row(
-        "F64",
-        "A call's index is -1.",
-        asked(begun(-1, "a", "{}")),
-        whole(ONE, kept="Hi, f({})"),
-    ),
+    Row("F64", "A call's index is -1.", asked(begun(-1, "a", "{}")), whole(ONE, kept="Hi, f({})")),
     Row(
         "F64b",
         "A call's index is null or missing.",
-        every(
-            asked(begun(None, "a", "{}")),
-            asked(without_index(begun(0, "a", "{}"))),
-        ),
+        every(asked(begun(None, "a", "{}")), asked(without_index(begun(0, "a", "{}")))),
         whole("counted as `call_index_missing`", ONE, kept="Hi, f({})"),
     ),
     Row(

@@ -93,12 +93,7 @@ ROWS = [
         every(*[_prompt(end, blank) for end in (b"\n", b"\r", b"\r\n") for blank in (b"\r", b"\r\n")]),
         whole(),
     ),
-    Row(
-        "F44",
-        "A payload is not JSON.",
-        around(sse('{"choices": [}')),
-        _protocol("`.offset` is `13`"),
-    ),
+    Row("F44", "A payload is not JSON.", around(sse('{"choices": [}')), _protocol("`.offset` is `13`")),
     Row(
         "F45",
         "A frame is known not to be content: `42`, `null`, a list, `ping`, `[START]`, a time.",

@@ -211,12 +211,7 @@ ROWS = [
         distrusted,
         refused(CONNECT, "the request is not sent", retryable=False),
     ),
-    Row(
-        "F02d",
-        "The port does not speak TLS.",
-        tls_to_a_plain_port,
-        refused(CONNECT, retryable=False),
-    ),
+    Row("F02d", "The port does not speak TLS.", tls_to_a_plain_port, refused(CONNECT, retryable=False)),
     Row(
         "F03",
         "The connection is accepted, then closed or reset without a response.",

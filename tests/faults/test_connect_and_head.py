@@ -22,11 +22,7 @@ LIMITED = {"message": "slow down", "type": "rate_limit_error", "code": "too_fast
 
 @both_colours
 @pytest.mark.parametrize(
-    "headers, seconds",
-    [
-        ([("retry-after-ms", "250"), ("Retry-After", "9")], 0.25),
-        ([], None),
-    ],
+    "headers, seconds", [([("retry-after-ms", "250"), ("Retry-After", "9")], 0.25), ([], None)]
 )
 def test_f07_too_many_requests_tell_how_long_to_wait(
     colour: str, headers: list[tuple[str, str]], seconds: float | None
@@ -76,10 +72,7 @@ def test_f07_an_error_is_told_although_its_connection_stays_open(colour: str) ->
 
 def test_f07_a_stop_while_the_rest_of_an_error_is_waited_for_is_a_stop() -> None:
     """A whole error is no whole answer."""
-    with (
-        Loopback([head(429, "application/json"), b"{}", OPEN]) as server,
-        connect(server.url) as stream,
-    ):
+    with Loopback([head(429, "application/json"), b"{}", OPEN]) as server, connect(server.url) as stream:
         threading.Timer(0.05, stream.stop).start()
 
         assert stream.final().ending == "stopped"

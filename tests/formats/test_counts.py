@@ -140,12 +140,7 @@ def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(
     last: Payload, expected: tuple[int, int, int]
 ) -> None:
     """Its output is the sum of two counts, each of which may fall to zero; one that is missing goes on."""
-    first = {
-        "promptTokenCount": 9,
-        "candidatesTokenCount": 3,
-        "thoughtsTokenCount": 4,
-        "totalTokenCount": 16,
-    }
+    first = {"promptTokenCount": 9, "candidatesTokenCount": 3, "thoughtsTokenCount": 4, "totalTokenCount": 16}
     pieces = [("Ja", first, {}), ("", last, {"finishReason": "STOP"})]
     body = [
         sse(

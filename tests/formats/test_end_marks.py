@@ -105,13 +105,7 @@ PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
             {"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}},
             {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": "Low tide"}},
         ],
-        [
-            {
-                "event": "content-block-finish",
-                "index": 0,
-                "content": {"type": "text", "text": "Low tide"},
-            }
-        ],
+        [{"event": "content-block-finish", "index": 0, "content": {"type": "text", "text": "Low tide"}}],
         [{"event": "message-finish"}],
     ),
 }

@@ -188,15 +188,9 @@ def test_content_of_every_kind_has_a_place() -> None:
     )
     parts = [*told.message.parts]
 
-    assert [
-        "reasoning",
-        "text",
-        "citation",
-        "media",
-        "server_tool_call",
-        "server_tool_result",
-        "opaque",
-    ] == [part.kind for part in parts]
+    assert ["reasoning", "text", "citation", "media", "server_tool_call", "server_tool_result", "opaque"] == [
+        part.kind for part in parts
+    ]
     reasoning, _, citation, media, call, _, opaque = parts
     assert isinstance(reasoning, ReasoningPart)
     assert ("Hm.", "s") == (reasoning.text, reasoning.signature)

@@ -144,12 +144,7 @@ def responses(calls: list[Call]) -> list[Payload]:
         ]
         after += [piece(index, text) for text in call.after]
     end = event("completed", response={**head, "status": "completed"})
-    return [
-        event("created", response={**head, "status": "in_progress"}),
-        *before,
-        *after,
-        end,
-    ]
+    return [event("created", response={**head, "status": "in_progress"}), *before, *after, end]
 
 
 def cohere(calls: list[Call]) -> list[Payload]:

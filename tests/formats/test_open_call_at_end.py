@@ -127,10 +127,7 @@ def test_text_without_a_finish_reason_stays_complete() -> None:
 
 def test_one_cut_call_among_whole_ones_is_enough() -> None:
     """Calls that ended before are handed out, as in any answer that breaks off."""
-    items = [
-        item_of('{"a": 1}', name="one", index=0, id="a"),
-        item_of('{"a":', name="two", index=1, id="b"),
-    ]
+    items = [item_of('{"a": 1}', name="one", index=0, id="a"), item_of('{"a":', name="two", index=1, id="b")]
     got = read(chunk({"tool_calls": items}), DONE)
 
     assert ("truncated", [("one", '{"a": 1}')]) == (got.message.ending, got.called)

@@ -85,11 +85,7 @@ def langchain(pieces: list[str], *ends: str) -> list[Payload]:
         {"event": "message-start", "id": "m", "role": "ai", "metadata": {"provider": "openai", "model": "m"}},
         block("start", type="tool_call_chunk", **call, args=""),
         *[
-            {
-                "event": "content-block-delta",
-                "index": 0,
-                "delta": {"type": "tool-call-delta", "args": piece},
-            }
+            {"event": "content-block-delta", "index": 0, "delta": {"type": "tool-call-delta", "args": piece}}
             for piece in pieces
         ],
         block("finish", type="tool_call", **call, args=json.loads(ends[-1])),
@@ -105,11 +101,7 @@ def interactions(pieces: list[str], *ends: str) -> list[Payload]:
         {"event_type": "interaction.created", "interaction": {**head, "status": "in_progress"}},
         {"event_type": "step.start", "index": 0, "step": {**step, "arguments": {}}},
         *[
-            {
-                "event_type": "step.delta",
-                "index": 0,
-                "delta": {"type": "arguments_delta", "arguments": piece},
-            }
+            {"event_type": "step.delta", "index": 0, "delta": {"type": "arguments_delta", "arguments": piece}}
             for piece in pieces
         ],
         # A gateway sends the whole interaction in place of the rest of its events.

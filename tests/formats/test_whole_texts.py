@@ -91,10 +91,7 @@ def test_the_end_of_coheres_first_version_repeats_the_text() -> None:
 
 
 @given(
-    st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=6),
-    st.data(),
-    st.booleans(),
-    st.booleans(),
+    st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=6), st.data(), st.booleans(), st.booleans()
 )
 def test_any_deltas_lost_at_the_end_come_with_the_whole_text(
     pieces: list[str], data: st.DataObject, in_done: bool, bytes_alone: bool

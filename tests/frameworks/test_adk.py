@@ -76,10 +76,7 @@ async def _run(mode: Any) -> tuple[Steps, list[Any]]:
     await runner.session_service.create_session(app_name="app", user_id="u", session_id="s")
     question = types.Content(role="user", parts=[types.Part(text="What time is it?")])
     events = runner.run_async(
-        user_id="u",
-        session_id="s",
-        new_message=question,
-        run_config=config.RunConfig(streaming_mode=mode),
+        user_id="u", session_id="s", new_message=question, run_config=config.RunConfig(streaming_mode=mode)
     )
     with Steps() as run:
         return run, [event async for event in run.follow(events)]

@@ -77,11 +77,7 @@ def test_the_blocks_of_another_provider_are_read(options: dict[str, Any]) -> Non
         stream = Stream(claude.stream("Weather?"))
         message = stream.final()
 
-    assert ("Hm.", "Let me see.", "tool_use") == (
-        message.reasoning,
-        message.text,
-        message.raw_finish_reason,
-    )
+    assert ("Hm.", "Let me see.", "tool_use") == (message.reasoning, message.text, message.raw_finish_reason)
     assert [{"city": "Oslo"}] == [call.arguments for call in message.tool_calls]
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
     assert {} == dict(stream.departures)

@@ -111,8 +111,7 @@ def test_bounds_are_met_to_the_byte_at_every_chunking(bound: str) -> None:
     [(SSEParser, event_streams), (NDJSONParser, json_lines), (JSONArrayParser, json_arrays)],
 )
 @given(
-    st.data(),
-    st.builds(Limits, line=st.integers(0, 24), event=st.integers(0, 24), tail=st.integers(0, 40)),
+    st.data(), st.builds(Limits, line=st.integers(0, 24), event=st.integers(0, 24), tail=st.integers(0, 40))
 )
 def test_where_a_bound_is_met_does_not_depend_on_the_chunking(
     framing: type[Parser], bodies: st.SearchStrategy[bytes], data: st.DataObject, limits: Limits

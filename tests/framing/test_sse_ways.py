@@ -53,11 +53,7 @@ def test_many_events_in_one_chunk_are_read_without_their_lines(
 
 @pytest.mark.parametrize(
     "chunk, whole",
-    [
-        (b"".join(_BARE), [True]),
-        (_PING.join(_BARE), [False]),
-        (b"".join(_NAMED), []),
-    ],
+    [(b"".join(_BARE), [True]), (_PING.join(_BARE), [False]), (b"".join(_NAMED), [])],
     ids=["bare", "with pings", "named"],
 )
 def test_a_chunk_of_nothing_but_lines_of_data_is_read_at_once(

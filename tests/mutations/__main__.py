@@ -31,10 +31,7 @@ from tests.project import PYPROJECT, ROOT
 _OPTIONS = PYPROJECT["tool"]["pytest"]["ini_options"]["addopts"]
 _DEFAULT = _OPTIONS[_OPTIONS.index("-m") + 1]
 _IMPORTED = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
-RUNS = {
-    "default": (_DEFAULT, "few"),
-    "slow": (_DEFAULT.replace("not slow", "(slow or hypothesis)"), "full"),
-}
+RUNS = {"default": (_DEFAULT, "few"), "slow": (_DEFAULT.replace("not slow", "(slow or hypothesis)"), "full")}
 """The tests of each run, and the profile of hypothesis."""
 
 

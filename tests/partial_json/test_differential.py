@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOKENS = [
-    *("{", "}", "[", "]", ",", ":", " ", '"', '"a"', "1", "-", "0", ".5", "e3", "true", "null", "\\", "\n"),
+    *("{", "}", "[", "]", ",", ":", " ", '"', '"a"', "1", "-", "0", ".5", "e3", "true", "null", "\\", "\n")
 ]
 _PARTIAL_JSON_PARSER: Any = import_module("partial_json_parser")  # it has no types
 _CUT_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,4}|u[dD][89abAB].{2}\\)?\Z")
@@ -127,12 +127,7 @@ def test_partial_json_parser_shows_the_same_of_a_cut_document(text: str, data: s
 
 
 @pytest.mark.parametrize(
-    "text, ours, theirs",
-    [
-        ("12", None, 12),
-        (r'"\ud83d', "", "\ud83d"),
-        ('"a\xa0', "a\xa0", "a"),
-    ],
+    "text, ours, theirs", [("12", None, 12), (r'"\ud83d', "", "\ud83d"), ('"a\xa0', "a\xa0", "a")]
 )
 def test_partial_json_parser_and_this_parser_disagree(text: str, ours: Any, theirs: Any) -> None:
     """It shows a document's own number and half a surrogate pair, and strips more than white space."""

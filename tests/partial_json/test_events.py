@@ -84,11 +84,9 @@ def _told(event: JSONEvent) -> tuple[Any, ...]:
 
 def test_an_event_is_matched_by_its_fields() -> None:
     """In the order of its constructor."""
-    assert [
-        (("steps", 0), "object", 3),
-        (("title",), "Pan"),
-        ((), {"a": [1, None]}, 12),
-    ] == [_told(event) for event in _EVENTS]
+    assert [(("steps", 0), "object", 3), (("title",), "Pan"), ((), {"a": [1, None]}, 12)] == [
+        _told(event) for event in _EVENTS
+    ]
 
 
 def test_the_last_key_is_known_without_the_path() -> None:

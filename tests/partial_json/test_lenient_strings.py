@@ -106,19 +106,11 @@ _BACKSLASHES_THAT_NOBODY_ESCAPED: list[tuple[str, Any, str]] = [
         "single_quotes@1 single_quotes@6 bad_escape@9 kept_escape@15",
     ),
     (r'{"\frac": "\frac{1}{2}"}', {"\frac": "\frac{1}{2}"}, ""),
-    (
-        r'{"\alpha": "\frac{1}{2}"}',
-        {r"\alpha": r"\frac{1}{2}"},
-        "bad_escape@2 kept_escape@12",
-    ),
+    (r'{"\alpha": "\frac{1}{2}"}', {r"\alpha": r"\frac{1}{2}"}, "bad_escape@2 kept_escape@12"),
     (r'["\d", "\b", "\f1", "\b x"]', [r"\d", "\b", "\f1", "\b x"], "bad_escape@2"),
     (r'["\frac \alpha \frac"]', ["\frac \\alpha \\frac"], "bad_escape@8 mixed_escapes@8 kept_escape@15"),
     (r'"\bold"', "\bold", ""),
-    (
-        r'["\bcat\b", "\d+\f"]',
-        ["\bcat\b", r"\d+\f"],
-        "bad_escape@13 kept_escape@16",
-    ),
+    (r'["\bcat\b", "\d+\f"]', ["\bcat\b", r"\d+\f"], "bad_escape@13 kept_escape@16"),
     (r'["\nu", "\times", "\rho"]', ["\nu", "\times", "\rho"], ""),
     (
         r'["\alpha.\nThen \nabla \nu\theta"]',

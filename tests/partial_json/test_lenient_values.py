@@ -37,16 +37,8 @@ _NUMBERS_LITERALS_AND_WORDS: list[tuple[str, Any, str]] = [
     ),
     ('{"a": x, "b": hello_world}', {"a": "x", "b": "hello_world"}, "unquoted_value@6 unquoted_value@14"),
     ('{"a": 5 # of $x\n, "b": $x}', {"a": 5, "b": "$x"}, "comment@8 unquoted_value@23"),
-    (
-        '{"a": x , "b": x\n, "c": 1}',
-        {"a": "x", "b": "x", "c": 1},
-        "unquoted_value@6 unquoted_value@15",
-    ),
-    (
-        '{"b": 2// d\n, "c": true # e\n}',
-        {"b": 2, "c": True},
-        "comment@7 comment@24",
-    ),
+    ('{"a": x , "b": x\n, "c": 1}', {"a": "x", "b": "x", "c": 1}, "unquoted_value@6 unquoted_value@15"),
+    ('{"b": 2// d\n, "c": true # e\n}', {"b": 2, "c": True}, "comment@7 comment@24"),
     (
         '{a: 1, $b: 2, 1: "x", c-d: 3}',
         {"a": 1, "$b": 2, "1": "x", "c-d": 3},

@@ -108,10 +108,7 @@ CASES: list[tuple[Any, list[str]]] = [
         ],
     ),
     (TypeAdapter(Pet), ['{"kind":"dog","name":"d"}', '{"name":"d","kind":"dog","z":1}']),
-    (
-        TypeAdapter(list[Nested]),
-        ['[{"k":"a","s":"1","v":1},{"v":"x","s":"2","k":"a"},{"k":"b","v":[1]}]'],
-    ),
+    (TypeAdapter(list[Nested]), ['[{"k":"a","s":"1","v":1},{"v":"x","s":"2","k":"a"},{"k":"b","v":[1]}]']),
     (Node, ['{"v":1,"left":{"v":2,"kids":[{"v":4}]},"kids":[{"v":3,"left":null}]}']),
     (Steps, [f"[{STEP}]"]),
     (Counts, ['{"a":1}', "{}"]),

@@ -41,8 +41,7 @@ def test_the_borders_of_chunks_mean_nothing(cut: tuple[bytes, list[bytes]]) -> N
 
 @given(cut=chunked(any_bytes), format=st.sampled_from(_FORMATS))
 def test_the_borders_of_chunks_mean_nothing_in_broken_streams_either(
-    cut: tuple[bytes, list[bytes]],
-    format: str | None,
+    cut: tuple[bytes, list[bytes]], format: str | None
 ) -> None:
     """A fault is met after the same events, and with the same words, wherever the chunks end."""
     body, chunks = cut
@@ -182,8 +181,7 @@ def test_a_message_goes_through_json_whatever_halves_of_pairs_were_sent(payload:
 @example(cut=(b"", [b"data: \xff\n\n"]), format="anthropic")
 @example(cut=(b"", [wire.sse({"choices": None})]), format="openai-chat")
 def test_no_input_raises_anything_but_a_stream_error(
-    cut: tuple[bytes, list[bytes]],
-    format: str | None,
+    cut: tuple[bytes, list[bytes]], format: str | None
 ) -> None:
     """Whatever a server sends is read, or is a `StreamError` with the answer so far, which stays readable."""
     _, chunks = cut

@@ -128,11 +128,7 @@ def test_a_replay_never_splices(stream: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("start", [0, 1])
 def test_events_that_reveal_no_format_are_resumed_too(world: str, ids: str, start: int) -> None:
     """The connection that goes on with them finds the format, and knows what it repeats."""
-    said = [
-        chat_payload({"content": "Fog "}),
-        chat_payload({"content": "lifts."}),
-        chat_payload({}, "stop"),
-    ]
+    said = [chat_payload({"content": "Fog "}), chat_payload({"content": "lifts."}), chat_payload({}, "stop")]
     events = [
         f"id: {id}\ndata: {json.dumps(payload)}\n\n".encode()
         for id, payload in zip(ids, [{}, *said], strict=True)

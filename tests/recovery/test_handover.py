@@ -69,8 +69,7 @@ def test_an_answer_of_connect_is_asked_for_again(world: str) -> None:
     """`resilient` sends its request as often as necessary."""
     server = giving(BUSY, Recording.of(SAID.chunks()[:2]), SAID)
     stream, message = _read(
-        world,
-        lambda: _resilient(world)(lambda: asking(server, world), Retry(mode="restart", wait=0)),
+        world, lambda: _resilient(world)(lambda: asking(server, world), Retry(mode="restart", wait=0))
     )
 
     assert ("Hello", 3) == (message.text, len(asked(server)))

@@ -140,10 +140,7 @@ def test_the_money_for_all_attempts_is_for_all_legs() -> None:
 
 def test_a_leg_that_breaks_in_its_text_is_continued_and_may_pause_again() -> None:
     """The model is asked for the rest of that leg; then the answer goes on behind its pause."""
-    first, text = (
-        "First part of the research about Oslo. ",
-        "The second part tells of the opera house. ",
-    )
+    first, text = ("First part of the research about Oslo. ", "The second part tells of the opera house. ")
     words = [f"{word} " for word in text.split()]
     asked: list[list[Any]] = []
 

@@ -202,10 +202,7 @@ def test_the_checkpoint_finds_the_response_again() -> None:
 
 @pytest.mark.parametrize(
     ("url", "unfinished", "cancelled"),
-    [
-        (RESPONSES, QUEUED, "responses/resp_1/cancel"),
-        (INTERACTIONS, UNFINISHED, "interactions/i1/cancel"),
-    ],
+    [(RESPONSES, QUEUED, "responses/resp_1/cancel"), (INTERACTIONS, UNFINISHED, "interactions/i1/cancel")],
     ids=["openai", "gemini"],
 )
 @in_each_world

@@ -77,10 +77,7 @@ class _Service:
     def app(self) -> Any:
         """Return the application, with the cuts around it."""
         inner = Starlette(
-            routes=[
-                Route("/respond", self._endpoint, methods=["POST"]),
-                Mount("/routes", app=self._routed),
-            ],
+            routes=[Route("/respond", self._endpoint, methods=["POST"]), Mount("/routes", app=self._routed)],
             lifespan=self._lifespan,
         )
 
@@ -109,11 +106,7 @@ class _Service:
 def _read(world: str, url: str, protocol: str = "tokenstream") -> tuple[str, StreamError | None]:
     """Return the text of an answer, and the error that ended it."""
     format: Any = "tokenstream" if protocol in ("tokenstream", "ndjson") else protocol
-    options: dict[str, Any] = {
-        "json": {"prompt": "x"},
-        "format": format,
-        "retry": _AGAIN,
-    }
+    options: dict[str, Any] = {"json": {"prompt": "x"}, "format": format, "retry": _AGAIN}
 
     async def main() -> tuple[str, StreamError | None]:
         async with inside(connect_in(world)(url, **options)) as stream:

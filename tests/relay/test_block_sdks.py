@@ -47,11 +47,7 @@ ENDS: dict[str, dict[str, str]] = {
 }
 """The SDKs' words for our finish reasons, by format."""
 ENDS["bedrock-invoke"] = ENDS["anthropic"]
-ASKED: dict[str, Any] = {
-    "model": "m",
-    "max_tokens": 9,
-    "messages": [{"role": "user", "content": "Weather?"}],
-}
+ASKED: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Weather?"}]}
 
 
 # -- anthropic ----------------------------------------------------------------

@@ -9,14 +9,7 @@ import pytest
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
 from tokenstream.errors import ProviderError
-from tokenstream.events import (
-    CitationAdded,
-    Finish,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStart,
-)
+from tokenstream.events import CitationAdded, Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:

@@ -51,12 +51,7 @@ def test_gemini_sends_parts_in_chunks_and_calls_whole() -> None:
 def test_gemini_live_sends_messages_of_a_turn() -> None:
     """The setup is confirmed first; a call is a message of its own; the turn's end has the counts."""
     call = {"id": "c7", "name": "tide", "args": {"port": "Brest"}}
-    counts = {
-        "promptTokenCount": 9,
-        "responseTokenCount": 4,
-        "thoughtsTokenCount": 3,
-        "totalTokenCount": 16,
-    }
+    counts = {"promptTokenCount": 9, "responseTokenCount": 4, "thoughtsTokenCount": 3, "totalTokenCount": 16}
     expected = [
         {"setupComplete": {}},
         turn({"text": "Hm", "thought": True}),

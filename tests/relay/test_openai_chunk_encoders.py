@@ -54,12 +54,7 @@ def test_chat_is_chunks_a_finish_a_report_and_a_sentinel() -> None:
         .usage(input_tokens=7, output_tokens=3, reasoning_tokens=1, cached_tokens=0)
         .finish("stop")
     )
-    head = {
-        "id": "chatcmpl-9",
-        "object": "chat.completion.chunk",
-        "created": 1767225600,
-        "model": "gpt-5.1",
-    }
+    head = {"id": "chatcmpl-9", "object": "chat.completion.chunk", "created": 1767225600, "model": "gpt-5.1"}
     report = {
         "prompt_tokens": 7,
         "completion_tokens": 3,

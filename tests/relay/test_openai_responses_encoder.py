@@ -143,13 +143,7 @@ def test_a_source_in_a_response_is_an_annotation_of_its_text() -> None:
     """It is told before the text ends, with its place, and again with the text."""
     script = testing.script().text("Hi").citation(url="http://a.b", title="A").text("Ho").finish()
     events = _events(script.chunks("openai-responses"))
-    annotation = {
-        "type": "url_citation",
-        "url": "http://a.b",
-        "title": "A",
-        "start_index": 0,
-        "end_index": 0,
-    }
+    annotation = {"type": "url_citation", "url": "http://a.b", "title": "A", "start_index": 0, "end_index": 0}
     kinds = [event["type"] for event in events]
     told = kinds.index("response.output_text.annotation.added")
 

@@ -122,12 +122,9 @@ def test_a_generation_that_tgi_ends_has_no_token_for_the_end(reason: Any) -> Non
     last = bare(testing.script().text("Hel", "lo").finish(reason).chunks("tgi"))[-1]
 
     assert ("", False, "Hello") == (last["token"]["text"], last["token"]["special"], last["generated_text"])
-    assert {
-        "finish_reason": reason,
-        "generated_tokens": 3,
-        "input_length": 0,
-        "seed": None,
-    } == last["details"]
+    assert {"finish_reason": reason, "generated_tokens": 3, "input_length": 0, "seed": None} == last[
+        "details"
+    ]
 
 
 def test_bare_text_is_a_line_of_data_for_each_line() -> None:

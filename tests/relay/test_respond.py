@@ -196,10 +196,7 @@ async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
 
     for words in ("made_up", "server_error"):
         error = {"error": {"message": "secret: Internal server error", "type": words}}
-        client = await sent(
-            upstream(partial(refuse, error)),
-            protocol="ui-message",
-        )
+        client = await sent(upstream(partial(refuse, error)), protocol="ui-message")
 
         assert (told, kind) == (client.status, client.json["error"]["type"])
         assert client.headers.get("retry-after") == headers.get("retry-after")

@@ -202,16 +202,7 @@ def _words_of(at: int, kind: Kind, *, output: object, error: bool) -> dict[str, 
 
 
 _OUTPUTS: tuple[tuple[object, bool], ...] = (("", False), ({}, False), ([], True), ("", True), (None, True))
-_TYPES = (
-    None,
-    "image/png",
-    "image/tiff",
-    "audio/pcm",
-    "audio/wav",
-    "video/mp4",
-    "application/pdf",
-    "text/x",
-)
+_TYPES = (None, "image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf", "text/x")
 _PIECES: list[Callable[[int, Worded], None]] = [
     _text,
     _phase,

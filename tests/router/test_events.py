@@ -26,10 +26,9 @@ def test_handlers_of_one_event_are_called_in_the_order_in_which_they_were_regist
     router.on(ReasoningDelta, TextDelta)(lambda event: ("second", event.text))
     router.on(TextDelta)(lambda event: ("third", event.text))
 
-    assert [
-        [("first", "a"), ("second", "a"), ("third", "a")],
-        [("second", "b")],
-    ] == done(run_on(router), TextDelta("a"), ReasoningDelta("b"))
+    assert [[("first", "a"), ("second", "a"), ("third", "a")], [("second", "b")]] == done(
+        run_on(router), TextDelta("a"), ReasoningDelta("b")
+    )
 
 
 @given(

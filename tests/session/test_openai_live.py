@@ -186,10 +186,7 @@ class Deaf(OpenAILiveServer):
 @in_colours
 @pytest.mark.parametrize(
     ("refused_type", "code", "sessions"),
-    [
-        ("session.instructions.append", "content_too_long", 1),
-        ("session.start", "model_not_found", 2),
-    ],
+    [("session.instructions.append", "content_too_long", 1), ("session.start", "model_not_found", 2)],
     ids=["the question", "the session"],
 )
 def test_a_refusal_is_the_providers_error(colour: str, refused_type: str, code: str, sessions: int) -> None:
@@ -237,11 +234,7 @@ def test_input_before_the_session_has_started_is_refused() -> None:
 def test_input_that_comes_too_late_hides_no_end() -> None:
     """Words that the server had sent before it closed the connection are still read."""
     server = Closing("expired")
-    with (
-        serving(server) as url,
-        Session(lambda: connect(url)) as session,
-        session.ask("one") as answer,
-    ):
+    with serving(server) as url, Session(lambda: connect(url)) as session, session.ask("one") as answer:
         for event in answer:
             if isinstance(event, MessageStart):
                 assert server.lines[0].cancelled.wait(PATIENCE)
@@ -343,10 +336,7 @@ def test_tools_are_run_and_the_session_goes_on(colour: str) -> None:
         ]
         assert {} == answer.departures
         [tool] = starts(server)[0]["delegation"]["responses"]["tools"]
-        assert ("look_up", "gpt-5.5") == (
-            tool["name"],
-            starts(server)[0]["delegation"]["responses"]["model"],
-        )
+        assert ("look_up", "gpt-5.5") == (tool["name"], starts(server)[0]["delegation"]["responses"]["model"])
         assert ["response.item.create", "response.create"] == server.kinds()[2:]
 
 

@@ -19,10 +19,7 @@ PATHS = {
     "openai-realtime": "/v1/realtime",
     "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
 }
-pytestmark = [
-    pytest.mark.parametrize("colour", COLOURS),
-    pytest.mark.parametrize("format", PATHS),
-]
+pytestmark = [pytest.mark.parametrize("colour", COLOURS), pytest.mark.parametrize("format", PATHS)]
 
 
 @contextmanager

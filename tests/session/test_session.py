@@ -84,10 +84,7 @@ def test_items_that_are_no_json_are_refused_before_anything_is_sent() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (
-            {"format": "anthropic"},
-            "a session speaks gemini-live, openai-live, openai-realtime, .*, and not",
-        ),
+        ({"format": "anthropic"}, "a session speaks gemini-live, openai-live, openai-realtime, .*, and not"),
         ({"settings": ["instructions"]}, "settings= is a dict"),
         ({"tools": "look_up"}, "tools= is Tools"),
         ({"fallback": "https://api.openai.com/v1/responses"}, "fallback= is a function"),
@@ -128,8 +125,7 @@ def test_a_closed_session_asks_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [([], "without items"), (None, "not NoneType"), ([1], "not list"), (7, "not int")],
+    ("content", "words"), [([], "without items"), (None, "not NoneType"), ([1], "not list"), (7, "not int")]
 )
 def test_only_texts_results_and_items_are_asked(content: Any, words: str) -> None:
     """The error says what they are."""
@@ -437,10 +433,7 @@ async def test_a_cancelled_program_leaves_no_connection_open() -> None:
     server.pause = lambda _line, number: number == 1 and left.wait(PATIENCE)
     with serving(server) as url:
         with anyio.move_on_after(0.2):
-            async with (
-                AsyncSession(lambda: client.connect(url)) as session,
-                session.ask("one") as answer,
-            ):
+            async with AsyncSession(lambda: client.connect(url)) as session, session.ask("one") as answer:
                 async for _ in answer.text:
                     pass
         left.set()

@@ -138,12 +138,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "konveyor/kai#622": ("incomplete chunked read", {"reference/errors-index": "Keep .partial, ask again"}),
     "openclaw/openclaw#68655": ("markdown flickers", {"guides/ui": "markdown_blocks()"}),
     "vercel/chatbot#1466": ("resume after reload", _RELOADS),
-    "LibreChat-AI/agents#40": (
-        "think tags",
-        {
-            "guides/message": "reasoning_tags",
-        },
-    ),
+    "LibreChat-AI/agents#40": ("think tags", {"guides/message": "reasoning_tags"}),
     "openai/openai-python#3201": ("arguments fragments", _CALLS),
     "openai/openai-python#2356": (
         "peer closed connection without sending complete message body (incomplete chunked read)",
@@ -239,8 +234,7 @@ def test_a_question_is_answered_by_one_search(served: str, page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "answer"),
-    sorted({item for _, answers in _QUESTIONS.values() for item in answers.items()}),
+    ("name", "answer"), sorted({item for _, answers in _QUESTIONS.values() for item in answers.items()})
 )
 def test_the_page_that_a_search_finds_has_the_answer(served: str, page: Page, name: str, answer: str) -> None:
     """It is not only about the same words."""

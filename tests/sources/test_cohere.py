@@ -159,8 +159,4 @@ def test_an_answer_that_failed_is_the_provider_speaking(opener: Opener, body: Bo
     ):
         Stream(source).final()
 
-    assert ("server", "ERROR", "Let me ") == (
-        caught.value.kind,
-        caught.value.type,
-        caught.value.partial.text,
-    )
+    assert ("server", "ERROR", "Let me ") == (caught.value.kind, caught.value.type, caught.value.partial.text)

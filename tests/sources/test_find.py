@@ -141,10 +141,7 @@ async def test_an_iterable_of_both_colours_serves_both() -> None:
 
 async def test_a_stream_is_no_source_of_another_one() -> None:
     """Its events are no payloads of anybody's wire."""
-    with (
-        Stream(ANSWER) as stream,
-        pytest.raises(MisuseError, match="Stream is already a stream: read it"),
-    ):
+    with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="Stream is already a stream: read it"):
         Stream(stream)
 
 

@@ -287,9 +287,7 @@ def _response() -> Any:
     content = _message("Content", parts=proto.RepeatedField(part, number=1))
     reason = new_class("FinishReason", (proto.Enum,), exec_body=_fill_reasons)
     candidate = _message(
-        "Candidate",
-        content=proto.Field(content, number=1),
-        finish_reason=proto.Field(reason, number=2),
+        "Candidate", content=proto.Field(content, number=1), finish_reason=proto.Field(reason, number=2)
     )
     usage = _message("Usage", candidates_token_count=proto.Field(proto.INT32, number=2))
     return _message(

@@ -177,12 +177,7 @@ def test_a_cut_connection_is_an_interruption(opener: Opener, body: Body, end: An
 
 
 ERRORS = {
-    "openai": (
-        _chat,
-        CHAT,
-        sse('{"error": {"message": "busy", "type": "overloaded_error"}}'),
-        "overloaded",
-    ),
+    "openai": (_chat, CHAT, sse('{"error": {"message": "busy", "type": "overloaded_error"}}'), "overloaded"),
     "anthropic": (
         _claude,
         CLAUDE,

@@ -18,11 +18,7 @@ client_module = needed("mistralai.client")
 # Importing the SDK takes seconds on a busy machine.
 pytestmark = [pytest.mark.anyio]
 
-CALL = {
-    "id": "a1b2c3d4e",
-    "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'},
-    "index": 0,
-}
+CALL = {"id": "a1b2c3d4e", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}, "index": 0}
 CHAT = Body(
     "openai-chat",
     [

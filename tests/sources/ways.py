@@ -53,9 +53,7 @@ CLAUDE = [
     _text("lo"),
     _event("content_block_stop", index=0)
     + _event(
-        "message_delta",
-        delta={"stop_reason": "end_turn", "stop_sequence": None},
-        usage={"output_tokens": 3},
+        "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 3}
     ),
     _event("message_stop"),
 ]

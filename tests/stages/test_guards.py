@@ -16,14 +16,7 @@ from tests.support.texts import pieces_of
 from tests.support.wire import DONE, chat
 from tokenstream import Message, Stream, Usage
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
-from tokenstream.events import (
-    Event,
-    ReasoningDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStart,
-    UsageUpdate,
-)
+from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart, UsageUpdate
 from tokenstream.stages import Budget, Repetition
 
 

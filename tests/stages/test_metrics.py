@@ -81,12 +81,7 @@ def test_each_kind_of_first_has_its_own_mark() -> None:
         decoder.feed(sse(data, event=name), now=now)
     metrics = decoder.metrics
 
-    assert (1.0, 2.0, 5.0, 9.0) == (
-        metrics.first_byte,
-        metrics.first_event,
-        metrics.ttft,
-        metrics.first_text,
-    )
+    assert (1.0, 2.0, 5.0, 9.0) == (metrics.first_byte, metrics.first_event, metrics.ttft, metrics.first_text)
     assert 6.0 == metrics.first_tool_call
 
 

@@ -110,8 +110,7 @@ def test_a_sentence_is_out_with_the_first_character_of_the_next(row: list[str]) 
 
 
 OPTIONS = st.fixed_dictionaries(
-    {},
-    optional={"first": st.integers(1, 20), "longest": st.integers(1, 30), "spoken": st.booleans()},
+    {}, optional={"first": st.integers(1, 20), "longest": st.integers(1, 30), "spoken": st.booleans()}
 )
 
 

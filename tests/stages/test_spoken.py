@@ -14,13 +14,7 @@ from hypothesis import strategies as st
 from tests.stages.markdown.test_law import BY_HAND
 from tests.support.beside import needs_recordings
 from tests.support.markdown import fragmentations, new_renderer
-from tests.support.markdown_documents import (
-    BODIES,
-    PREFIXES,
-    commonmark_examples,
-    gfm_examples,
-    made_up,
-)
+from tests.support.markdown_documents import BODIES, PREFIXES, commonmark_examples, gfm_examples, made_up
 from tests.support.previews import recorded_answers
 from tests.support.tables import in_one_test
 from tokenstream.stages import Sentences

@@ -241,11 +241,7 @@ STEERABLE = {"_meta": {"steering": {"supported": True}}}
     "outcome, state, code",
     [
         ({"result": {"outcome": "injected"}}, "applied", None),
-        (
-            {"result": {"outcome": "promptRequired", "reason": "noRunningTurn"}},
-            "refused",
-            "noRunningTurn",
-        ),
+        ({"result": {"outcome": "promptRequired", "reason": "noRunningTurn"}}, "refused", "noRunningTurn"),
         ({"error": {"code": -32601, "message": "no such method"}}, "refused", "-32601"),
     ],
 )

@@ -69,10 +69,7 @@ async def test_the_end_of_the_input_closes(kind: str) -> None:
 @every_kind
 @pytest.mark.parametrize(
     "body, error, ending",
-    [
-        ([HEL, sse("{broken}"), OPEN], ProtocolError, "failed"),
-        ([HEL], StreamTruncated, "truncated"),
-    ],
+    [([HEL, sse("{broken}"), OPEN], ProtocolError, "failed"), ([HEL], StreamTruncated, "truncated")],
 )
 async def test_an_error_closes(kind: str, body: list[Any], error: type[StreamError], ending: str) -> None:
     """Although the server would have left the connection open."""

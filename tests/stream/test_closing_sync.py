@@ -206,11 +206,7 @@ def test_our_own_client_closes_the_connection_at_the_end_of_a_body() -> None:
 
 FAULTS: dict[str, tuple[list[Any], type[StreamError], str]] = {
     "a cut": ([chunked_head(), *map(http_chunk, ANSWER[:4]), CLOSE], StreamInterrupted, "truncated"),
-    "a reset": (
-        [chunked_head(), *map(http_chunk, ANSWER[:4]), 0.05, RST],
-        StreamInterrupted,
-        "truncated",
-    ),
+    "a reset": ([chunked_head(), *map(http_chunk, ANSWER[:4]), 0.05, RST], StreamInterrupted, "truncated"),
     "a clean end too early": ([*until_close(*ANSWER[:4])], StreamTruncated, "truncated"),
     "an error of the provider's": (
         [chunked_head(), *map(http_chunk, [*ANSWER[:4], BOOM]), threading.Event()],

@@ -262,10 +262,7 @@ def test_the_log_tells_of_opening_and_ending_and_holds_no_payload(caplog: pytest
     with caplog.at_level(logging.DEBUG, logger="tokenstream"):
         Stream(ANSWER).final()
 
-    assert words_of(caplog.records) == [
-        "stream opened, status None",
-        "stream ended, complete",
-    ]
+    assert words_of(caplog.records) == ["stream opened, status None", "stream ended, complete"]
     assert "Let" not in caplog.text
 
 

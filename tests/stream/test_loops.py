@@ -14,16 +14,7 @@ import anyio
 import pytest
 import trio
 
-from tests.stream.async_sources import (
-    HEL,
-    HELLO,
-    first_text,
-    is_closed,
-    open_after,
-    readers,
-    texts_of,
-    until,
-)
+from tests.stream.async_sources import HEL, HELLO, first_text, is_closed, open_after, readers, texts_of, until
 from tests.support.sampling import sampled
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import MisuseError, StreamInterrupted

@@ -26,13 +26,7 @@ from tests.stream.recipes import (
 )
 from tests.support.either import Each, run_in
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import (
-    InvalidJSON,
-    LimitExceeded,
-    OutputIncomplete,
-    OutputInvalid,
-    StreamInterrupted,
-)
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid, StreamInterrupted
 
 VIEWS = {
     "partials": lambda stream: stream.partials(Recipe),

@@ -26,16 +26,9 @@ def test_a_run_reads_to_the_end_and_gives_what_the_tools_gave_back() -> None:
 
     assert RESULTS == dict(results)
     assert ("Let me see.", "complete", 1) == (results.message.text, results.message.ending, source.closed)
-    assert [
-        ("assistant", ["call_a", "call_b"]),
-        ("tool", "call_a"),
-        ("tool", "call_b"),
-    ] == [
+    assert [("assistant", ["call_a", "call_b"]), ("tool", "call_a"), ("tool", "call_b")] == [
         (turn["role"], turn.get("tool_call_id") or [made["id"] for made in turn["tool_calls"]])
-        for turn in [
-            results.message.to_openai_chat(drop="reasoning"),
-            *results.to_openai_chat(),
-        ]
+        for turn in [results.message.to_openai_chat(drop="reasoning"), *results.to_openai_chat()]
     ]
 
 

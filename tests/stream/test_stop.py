@@ -44,11 +44,7 @@ def test_a_loop_that_waits_for_bytes_ends_at_once(opener: Opener, script: Script
     if tls and opener is alone:
         # A client of our own trusts the machine's authorities only.
         tls = False
-    with (
-        Loopback(script, tls=tls) as server,
-        opened(opener, server.url) as stream,
-        Loop(stream.text) as loop,
-    ):
+    with Loopback(script, tls=tls) as server, opened(opener, server.url) as stream, Loop(stream.text) as loop:
         loop.got(2)
         asked_at = time.monotonic()
         stream.stop("enough")

@@ -238,11 +238,7 @@ def test_a_stop_at_any_moment_closes_the_connection_and_loses_nothing() -> None:
         LAST_CHUNK,
     ]
     for _ in range(6):
-        with (
-            Loopback(script) as server,
-            opened(alone, server.url) as stream,
-            Loop(stream.text) as loop,
-        ):
+        with Loopback(script) as server, opened(alone, server.url) as stream, Loop(stream.text) as loop:
             time.sleep(chance.random() * 0.1)
             asked_at = time.monotonic()
             stream.stop()

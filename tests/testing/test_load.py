@@ -179,11 +179,7 @@ def test_the_cassettes_of_older_versions_are_read(tmp_path: Path, response: dict
 
 @pytest.mark.parametrize(
     "coding, body",
-    [
-        ("gzip", gzip.compress(CHAT.body)),
-        ("deflate", zlib.compress(CHAT.body)),
-        ("gzip", CHAT.body),
-    ],
+    [("gzip", gzip.compress(CHAT.body)), ("deflate", zlib.compress(CHAT.body)), ("gzip", CHAT.body)],
     ids=["gzip", "deflate", "undone before"],
 )
 def test_a_compressed_body_is_decompressed(tmp_path: Path, coding: str, body: bytes) -> None:

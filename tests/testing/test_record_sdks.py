@@ -23,7 +23,7 @@ from tokenstream.testing import Recording, record
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.
     # google-genai inherits from a class of aiohttp's that warns of it.
-    pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 ]
 
 SCRIPT = testing.script().text("Hello").finish("stop")

@@ -316,8 +316,7 @@ def test_a_damaged_file_says_what_is_wrong_and_where(file: str, line: int | None
 
 
 @pytest.mark.parametrize(
-    "data, line",
-    [(f"{HEAD}\n@ 0\n".encode() + b"| caf\xe9\n", 4), (FILE.encode("utf-16"), 1)],
+    "data, line", [(f"{HEAD}\n@ 0\n".encode() + b"| caf\xe9\n", 4), (FILE.encode("utf-16"), 1)]
 )
 def test_a_file_in_another_encoding_says_so(data: bytes, line: int) -> None:
     """Bytes that are no UTF-8 have no meaning here, and the line tells which editor to look at."""

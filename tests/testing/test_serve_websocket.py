@@ -267,10 +267,7 @@ def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.Mon
 
 def test_a_websocket_may_speak_tls() -> None:
     """From the handshake to the closing frame."""
-    with (
-        testing.serve(HEARD, tls=True) as server,
-        _open(server, ssl=server.client_context) as socket,
-    ):
+    with testing.serve(HEARD, tls=True) as server, _open(server, ssl=server.client_context) as socket:
         socket.send(REQUEST)
 
         assert list(socket) == SAID

@@ -43,7 +43,7 @@ _DROPPED = {
 """Kinds of parts that may have to be left out of an API's own answers, as docs/guides/turns.md says."""
 _NEWER_THAN_THE_SDK = {
     # A search names an API as its source, of which the types of openai 3.52 know nothing.
-    "openai-responses/resp-openai-pydai-e5cda9b7",
+    "openai-responses/resp-openai-pydai-e5cda9b7"
 }
 
 _RECORDED = [*ours(), *shared()]
@@ -187,7 +187,7 @@ def _claude_blocks(recorded: Recorded) -> list[dict[str, Any]]:
 
 _CUT = {
     # The token limit cut a call's arguments.
-    "anthropic/anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1",
+    "anthropic/anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1"
 }
 
 

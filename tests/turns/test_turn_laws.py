@@ -57,12 +57,7 @@ _ids = st.sampled_from(["", "c1", "call_0"])
 _parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(TextPart, text=_texts, complete=_whole, provider_data=_fields),
     st.builds(
-        ReasoningPart,
-        text=_texts,
-        signature=_marks,
-        redacted=_marks,
-        complete=_whole,
-        provider_data=_fields,
+        ReasoningPart, text=_texts, signature=_marks, redacted=_marks, complete=_whole, provider_data=_fields
     ),
     st.builds(RefusalPart, text=_texts, complete=_whole, provider_data=_fields),
     st.builds(

@@ -156,11 +156,7 @@ class Connection:
             self.framing = Payloads(limits)
         else:
             self.framing = Unframed(
-                self.format,
-                limits=limits,
-                pings=pings,
-                departures=departures,
-                found=self._use_framing,
+                self.format, limits=limits, pings=pings, departures=departures, found=self._use_framing
             )
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 

@@ -56,13 +56,7 @@ from tokenstream._pipeline.progress import TRUNCATIONS, Progress
 from tokenstream._pipeline.reading import NO_EVENTS, make_glance, read_events
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
-from tokenstream.errors import (
-    MisuseError,
-    ProtocolError,
-    ProviderError,
-    StreamError,
-    StreamInterrupted,
-)
+from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
@@ -576,9 +570,7 @@ class Machine:
         """Timing of the answer so far."""
         # Before the first chunk, there is no time of a last input.
         return self.meter.read(
-            self.now if self.meter.chunks else None,
-            events=self.events_seen,
-            usage=self.accumulator.counted,
+            self.now if self.meter.chunks else None, events=self.events_seen, usage=self.accumulator.counted
         )
 
     @property

@@ -12,12 +12,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._apis import api_named
-from tokenstream._basics.joint import (
-    MarkerFilter,
-    breaks_line_behind_marker,
-    holds_markers,
-    without_markers,
-)
+from tokenstream._basics.joint import MarkerFilter, breaks_line_behind_marker, holds_markers, without_markers
 from tokenstream.events import (
     CitationAdded,
     Finish,

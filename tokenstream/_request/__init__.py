@@ -148,12 +148,7 @@ class HTTPRequest:
     """
 
     def __init__(
-        self,
-        method: str,
-        url: str,
-        client: FromHTTPX,
-        deadlines: Deadlines | None,
-        options: dict[str, Any],
+        self, method: str, url: str, client: FromHTTPX, deadlines: Deadlines | None, options: dict[str, Any]
     ) -> None:
         self._library = _find_library(client)
         """The library that sends the request; "" for the default."""

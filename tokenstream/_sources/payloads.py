@@ -52,22 +52,14 @@ _ADDED_EVENTS = frozenset(
     }
 )
 """Types of events that repeat the content of other events."""
-_FIELDS_ADDED_BY_TYPE = {
-    "content_block_stop": ("content_block",),
-    "message_stop": ("message",),
-}
+_FIELDS_ADDED_BY_TYPE = {"content_block_stop": ("content_block",), "message_stop": ("message",)}
 """Maps the types of the server's events to the fields that a helper adds to these events."""
 _FIELDS_ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
 _EVENT_FIELDS = frozenset({"data"})
 """The only field of an object for an SSE event, as mistralai has them; the field's value is the payload."""
 _NAMED_EVENT_FIELDS = frozenset({"event", "data"})
 """The fields of an object for an SSE event with a name, which mistralai has for conversations."""
-_VALUE_NAMES: dict[type, str] = {
-    bool: "true or false",
-    float: "a number",
-    int: "a number",
-    list: "an array",
-}
+_VALUE_NAMES: dict[type, str] = {bool: "true or false", float: "a number", int: "a number", list: "an array"}
 """Maps the types of JSON values that cannot be payloads to their names in messages."""
 _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 """An attribute that all dataclasses have."""

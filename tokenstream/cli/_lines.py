@@ -169,8 +169,7 @@ class TextLines:
             self._print_message(message, report)
         stream = report.stream
         print_row(
-            "metrics",
-            write_pairs({name: _write_figure(value) for name, value in metrics_of(report).items()}),
+            "metrics", write_pairs({name: _write_figure(value) for name, value in metrics_of(report).items()})
         )
         head = stream.response
         if head is not None:

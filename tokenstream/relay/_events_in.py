@@ -81,10 +81,7 @@ class EventsIn:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if hasattr(self.source, "__aexit__"):
             await self.source.__aexit__(kind, error, traceback)

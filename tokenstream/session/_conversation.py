@@ -411,10 +411,7 @@ class SessionConversation:
     # -- ending an answer ------------------------------------------------------
 
     def release(
-        self,
-        exchange: AskedExchange,
-        played_ms: float | None = None,
-        earlier: Sequence[AskedExchange] = (),
+        self, exchange: AskedExchange, played_ms: float | None = None, earlier: Sequence[AskedExchange] = ()
     ) -> Steps[None]:
         """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
 

@@ -163,10 +163,7 @@ class _AttachedBase(Generic[EventT]):
         __slots__ = ()
 
     def __init__(
-        self,
-        open_live: Callable[[], Any],
-        open_history: Callable[[], Any] | None,
-        state: Attachment,
+        self, open_live: Callable[[], Any], open_history: Callable[[], Any] | None, state: Attachment
     ) -> None:
         self._open_live = open_live
         self._open_history = open_history

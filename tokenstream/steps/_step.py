@@ -144,12 +144,7 @@ class RunNode:
         return _title_of(self)
 
     def _begin_step(
-        self,
-        run: Steps,
-        parent: Step | None,
-        what: object,
-        agent: str | None,
-        cause: ToolCall | None,
+        self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: ToolCall | None
     ) -> Step:
         """Begin a step in the run or in a step, and add its start to the log."""
         name: Any = what
@@ -183,10 +178,7 @@ class RunNode:
         return step
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.end(error)
 
@@ -247,10 +239,7 @@ class Step(RunNode):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # `OPEN` has the steps whose `with` blocks are running. This one may not be the last of them:
         # generators may end in a different order, or in another task.

@@ -369,10 +369,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the source; raise the error of opening it here, if no read has raised it."""
         driver = self._driver

@@ -65,13 +65,7 @@ def _find_price(driver: Any) -> Callable[[Usage], float | None]:  # noqa: ANN401
 
 
 def guard(
-    driver: Driver,
-    rule: object,
-    *,
-    first_tokens: int,
-    every: int | None,
-    hold: bool,
-    counts: bool = False,
+    driver: Driver, rule: object, *, first_tokens: int, every: int | None, hold: bool, counts: bool = False
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
     """Add a guard to a stream, and return the object that applies the guard's rule.
 

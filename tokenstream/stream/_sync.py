@@ -406,10 +406,7 @@ class Stream(SyncStreamBase, Choice):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the source; raise the error of opening it here, if no read has raised it."""
         driver = self._driver

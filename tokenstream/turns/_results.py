@@ -189,11 +189,7 @@ class ToolResults(Mapping[str, Any]):
     # -- back to the provider ------------------------------------------------
 
     def turns(
-        self,
-        format: str | None = None,
-        *,
-        drop: Drop = _DROPPED_BY_DEFAULT,
-        tool_tags: str | None = None,
+        self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT, tool_tags: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 

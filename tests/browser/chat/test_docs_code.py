@@ -70,8 +70,7 @@ def test_tabs_share_one_stream(page: Page, context: BrowserContext, url: str) ->
         tab.goto(url)
     answer = page.evaluate(_ASK, "How?")
     shared = _inline(_SHARE, answer).replace(
-        "WHAT",
-        f'window.given = []; share("api/answers/{answer}", event => window.given.push(event));',
+        "WHAT", f'window.given = []; share("api/answers/{answer}", event => window.given.push(event));'
     )
 
     def positions(tab: Page) -> list[int]:

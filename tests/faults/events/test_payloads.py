@@ -19,11 +19,7 @@ def check_failed(found: Outcome, departures: dict[str, int] | None = None) -> St
     """The answer failed after "Hel": that is in the message and on the error, with these departures alone."""
     error = found.error
     assert error is not None
-    assert ("Hel", "failed", None) == (
-        found.message.text,
-        found.message.ending,
-        found.message.finish_reason,
-    )
+    assert ("Hel", "failed", None) == (found.message.text, found.message.ending, found.message.finish_reason)
     assert error.partial == found.message
     assert len(found.events) == error.events_seen
     assert (departures or {}) == found.departures

@@ -166,10 +166,7 @@ def test_a_question_that_repeats_an_artifact_is_shown_once() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("word", "kind"),
-    [("failed", "unknown"), ("rejected", "invalid_request")],
-)
+@pytest.mark.parametrize(("word", "kind"), [("failed", "unknown"), ("rejected", "invalid_request")])
 def test_a_failure_is_an_error_with_the_agents_words(word: str, kind: str) -> None:
     """The text that had arrived is kept."""
     got = read(*HELLO, status(word, "No luck."))

@@ -25,15 +25,9 @@ def test_text_comes_piece_by_piece() -> None:
     """Each content-delta is a piece; the block's end closes its part."""
     came = read(*answer(block(0), text(0, "Hel"), text(0, "lo"), stop(0)))
 
-    assert [
-        "MessageStart",
-        "PartStart",
-        "TextDelta",
-        "TextDelta",
-        "PartDone",
-        "UsageUpdate",
-        "Finish",
-    ] == [type(event).__name__ for event in came.events]
+    assert ["MessageStart", "PartStart", "TextDelta", "TextDelta", "PartDone", "UsageUpdate", "Finish"] == [
+        type(event).__name__ for event in came.events
+    ]
     assert ("Hello", "m1", "stop", "COMPLETE") == (
         came.message.text,
         came.message.id,

@@ -157,9 +157,6 @@ def test_log_probabilities_are_joined_over_the_stream() -> None:
     )
 
     assert told.message.provider_data == {
-        "logprobs": [
-            {**chosen, "topCandidates": top["candidates"]},
-            {"token": "c", "topCandidates": None},
-        ],
+        "logprobs": [{**chosen, "topCandidates": top["candidates"]}, {"token": "c", "topCandidates": None}],
         "logprobsResult": {"logProbabilitySum": -0.1},
     }

@@ -151,10 +151,7 @@ def test_audio_grows_and_pictures_stand_alone() -> None:
 
     assert told.message.parts == (
         MediaPart(
-            mime_type="audio/l16",
-            data=b"\0\0\0\0\1\2",
-            complete=True,
-            provider_data={"sample_rate": 24000},
+            mime_type="audio/l16", data=b"\0\0\0\0\1\2", complete=True, provider_data={"sample_rate": 24000}
         ),
         MediaPart(mime_type="image/png", data=b"\0\0\0", complete=True),
         MediaPart(mime_type="image/png", url="https://i", complete=True),

@@ -111,11 +111,7 @@ def test_usage_and_further_fields_are_read_wherever_they_come() -> None:
     usage = told.message.usage
 
     assert (usage.input_tokens, usage.output_tokens) == (3, 1)
-    assert told.message.provider_data == {
-        "more": 2,
-        "step_usage": [{"total_output_tokens": 1}],
-        "other": "x",
-    }
+    assert told.message.provider_data == {"more": 2, "step_usage": [{"total_output_tokens": 1}], "other": "x"}
 
 
 # -- other ways to come -------------------------------------------------------------------------

@@ -122,9 +122,7 @@ def test_calls_come_whole() -> None:
     """Several in one message; arguments are an object, or missing; what has no name is carried."""
     came = read(
         tool_call(
-            {"id": "a", "name": "get_tide", "args": {"harbour": "Brést"}},
-            {"name": "now"},
-            {"id": "b"},
+            {"id": "a", "name": "get_tide", "args": {"harbour": "Brést"}}, {"name": "now"}, {"id": "b"}
         ),
         DONE,
     )

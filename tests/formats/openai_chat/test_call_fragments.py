@@ -51,9 +51,7 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="no index, fragments without anything",
         ),
         pytest.param(
-            [call(FIRST, name="f"), call(SECOND, name="g")],
-            _BOTH,
-            id="neither id nor index, whole",
+            [call(FIRST, name="f"), call(SECOND, name="g")], _BOTH, id="neither id nor index, whole"
         ),
         pytest.param(
             [call('{"a"', name="f"), call(":1}", name="f"), call(SECOND, name="g")],
@@ -80,11 +78,7 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="two ids on one index",
         ),
         pytest.param(
-            [
-                call(FIRST, index=0, name="f"),
-                call("", index=0, name="g"),
-                call(SECOND, index=0),
-            ],
+            [call(FIRST, index=0, name="f"), call("", index=0, name="g"), call(SECOND, index=0)],
             _BOTH,
             id="another name after whole arguments",
         ),
@@ -179,12 +173,7 @@ _BOTH = [("f", FIRST), ("g", SECOND)]
             id="name and arguments in the item itself",
         ),
         pytest.param(
-            [
-                call("", index=0, id="c1", name="f"),
-                text("so"),
-                call(FIRST, index=0),
-                text(" be it"),
-            ],
+            [call("", index=0, id="c1", name="f"), text("so"), call(FIRST, index=0), text(" be it")],
             [("f", FIRST)],
             id="text between the fragments",
         ),

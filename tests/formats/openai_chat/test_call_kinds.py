@@ -21,12 +21,7 @@ def test_a_nameless_call_of_another_type_is_kept_too() -> None:
 
     [part] = got.message.parts
     assert isinstance(part, OpaquePart)
-    assert {
-        "id": "w1",
-        "type": "web_search",
-        "arguments": [{"q": "x"}],
-        "search_result": [1],
-    } == part.data
+    assert {"id": "w1", "type": "web_search", "arguments": [{"q": "x"}], "search_result": [1]} == part.data
 
 
 def test_a_custom_tools_input_is_free_text() -> None:

@@ -183,10 +183,7 @@ def test_calls_of_several_choices_are_kept_apart() -> None:
 
 @pytest.mark.parametrize(
     "payloads",
-    [
-        [call("{}", index=n, id=f"c{n}", name="f") for n in range(4)],
-        [call("{}", index=n) for n in range(4)],
-    ],
+    [[call("{}", index=n, id=f"c{n}", name="f") for n in range(4)], [call("{}", index=n) for n in range(4)]],
 )
 def test_more_calls_than_the_limit_end_the_stream(payloads: list[Any]) -> None:
     """`Limits.tool_calls` bounds them, named or not."""

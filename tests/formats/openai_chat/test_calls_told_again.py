@@ -63,10 +63,7 @@ def test_it_may_come_after_the_call_was_handed_out(ids: Payload) -> None:
 def test_each_tool_of_several_runs_once_when_all_are_told_again() -> None:
     """In one list, at the end."""
     other = [call('{"km": ', name="go", index=1, id="b"), call("7}", index=1)]
-    again = [
-        item_of(PAID[2], name="pay", index=0, id="a"),
-        item_of('{"km": 7}', name="go", index=1, id="b"),
-    ]
+    again = [item_of(PAID[2], name="pay", index=0, id="a"), item_of('{"km": 7}', name="go", index=1, id="b")]
     got = read(*PAY, *other, chunk({"tool_calls": again}, "tool_calls"), DONE)
 
     assert [PAID, ("b", "go", '{"km": 7}')] == handed_out(got)

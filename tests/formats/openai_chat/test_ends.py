@@ -17,14 +17,7 @@ from tokenstream.message import Usage
 # -- finish reasons ----------------------------------------------------------------------
 
 
-@in_one_test(
-    "word, expected",
-    [
-        ("stop", "stop"),
-        ("length", "length"),
-        ("a new one", "unknown"),
-    ],
-)
+@in_one_test("word, expected", [("stop", "stop"), ("length", "length"), ("a new one", "unknown")])
 def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
     """A reason that nobody knows is `unknown`; the server's word is kept."""
     got = read(text("a"), chunk({}, word), DONE)

@@ -80,10 +80,7 @@ def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:
     assert [("a1a2a3", "stop"), ("b1b2b3", "length")] == [(m.text, m.finish_reason) for m in got.messages]
 
 
-@pytest.mark.parametrize(
-    "index, expected",
-    [(None, 0), ("2", 2), (2, 2)],
-)
+@pytest.mark.parametrize("index, expected", [(None, 0), ("2", 2), (2, 2)])
 def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: int) -> None:
     """An index may be missing or be text."""
     got = read(chunk({"role": "assistant", "content": "a"}, "stop", choice=index), DONE)

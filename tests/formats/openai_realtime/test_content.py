@@ -45,11 +45,7 @@ def test_text_is_given_as_it_comes_and_once() -> None:
     [said] = came.message.parts
     assert said.kind == "text"
     assert said.complete
-    assert said.provider_data == {
-        "response_id": "resp_1",
-        "item_id": "item_1",
-        "content_index": 0,
-    }
+    assert said.provider_data == {"response_id": "resp_1", "item_id": "item_1", "content_index": 0}
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,7 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
         "Hello",
     ),
     "text of a spoken part": ([created(), added(), part("audio"), text("a"), done()], "delta_misfits", ""),
-    "a transcript of a text": (
-        [*HELLO[:4], transcript("x"), *HELLO[4:], done()],
-        "delta_misfits",
-        "Hello",
-    ),
+    "a transcript of a text": ([*HELLO[:4], transcript("x"), *HELLO[4:], done()], "delta_misfits", "Hello"),
     "audio that is no base64": (
         [
             created(),
@@ -100,12 +96,7 @@ def test_a_call_without_a_name_waits_for_it() -> None:
     """It is opened when its arguments' end, or its item's, says the name."""
     nameless = added("function_call", call_id="call_1")
     by_arguments = read(
-        created(),
-        nameless,
-        arguments("{"),
-        arguments_done("{}", name="get_tide"),
-        call_done("{}"),
-        done(),
+        created(), nameless, arguments("{"), arguments_done("{}", name="get_tide"), call_done("{}"), done()
     )
     by_item = read(created(), nameless, call_done("{}"), done())
     never = read(created(), nameless, finished("function_call", call_id="call_1"), done())

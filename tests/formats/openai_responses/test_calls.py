@@ -179,12 +179,7 @@ def test_a_web_search_tells_how_far_it_is_and_what_it_looked_for() -> None:
 
     assert [
         (part.provider_data or {})["status"] for part in came.starts if part.kind == "server_tool_call"
-    ] == [
-        "in_progress",
-        "searching",
-        "completed",
-        "completed",
-    ]
+    ] == ["in_progress", "searching", "completed", "completed"]
     assert came.parts == (
         ServerToolCall(
             id="ws_1",

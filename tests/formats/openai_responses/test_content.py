@@ -93,12 +93,7 @@ def test_a_refusal_is_no_text() -> None:
                 title="laws.pdf",
                 start=4,
                 cites=0,
-                provider_data={
-                    "type": "file_citation",
-                    "file_id": "f",
-                    "filename": "laws.pdf",
-                    "index": 4,
-                },
+                provider_data={"type": "file_citation", "file_id": "f", "filename": "laws.pdf", "index": 4},
             ),
         ),
     ],
@@ -215,10 +210,7 @@ def test_each_text_of_a_summary_is_a_part_and_the_reasoning_all_of_them() -> Non
     assert came.message.reasoning == "FirstThen"
     assert came.parts == (
         ReasoningPart(
-            text="First",
-            redacted="gAAA",
-            complete=True,
-            provider_data={"id": "rs_1", "summary_index": 0},
+            text="First", redacted="gAAA", complete=True, provider_data={"id": "rs_1", "summary_index": 0}
         ),
         ReasoningPart(text="Then", complete=True, provider_data={"id": "rs_1", "summary_index": 1}),
     )

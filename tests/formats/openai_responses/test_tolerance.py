@@ -109,10 +109,7 @@ def test_items_that_all_have_one_id_are_known_by_their_order() -> None:
         part_added(),
         delta("a"),
         added(message(), 1),
-        output=[
-            message(output_text("a"), status="completed"),
-            message(output_text("b"), status="completed"),
-        ],
+        output=[message(output_text("a"), status="completed"), message(output_text("b"), status="completed")],
     )
 
     assert (came.text, came.departures) == ("ab", {})

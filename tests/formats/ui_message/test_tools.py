@@ -330,11 +330,7 @@ def test_a_step_that_the_server_begins_anew_leaves_its_texts_empty() -> None:
         DONE,
     )
 
-    assert ("Hello!", "", "stop") == (
-        told.message.text,
-        told.message.reasoning,
-        told.message.finish_reason,
-    )
+    assert ("Hello!", "", "stop") == (told.message.text, told.message.reasoning, told.message.finish_reason)
     assert ([], set()) == (told.calls, told.rules)
     assert "reset-step" in told.unknown
 

@@ -37,10 +37,7 @@ def test_a_refusal_is_told_by_its_status(backend: Backend, server: Server) -> No
 
 @pytest.mark.parametrize(
     ("fault", "name"),
-    [
-        (testing.faults.cut(event=3), "StreamTruncated"),
-        (testing.faults.stall(90, event=3), "StreamStalled"),
-    ],
+    [(testing.faults.cut(event=3), "StreamTruncated"), (testing.faults.stall(90, event=3), "StreamStalled")],
     ids=["truncated", "stalled"],
 )
 def test_an_answer_that_breaks_off_is_told_by_its_error(backend: Backend, fault: Any, name: str) -> None:

@@ -55,10 +55,7 @@ class B(BaseModel):
     v: list[int]
 
 
-Nested = Annotated[
-    Annotated[OneA | TwoA, Field(discriminator="s")] | B,
-    Field(discriminator="k"),
-]
+Nested = Annotated[Annotated[OneA | TwoA, Field(discriminator="s")] | B, Field(discriminator="k")]
 
 
 def unchanged(value: Any) -> Any:

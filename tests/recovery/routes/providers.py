@@ -238,12 +238,7 @@ class Read:
 
 
 def read(
-    world: str,
-    first: Provider,
-    retry: Callable[[bool], Retry],
-    *,
-    view: str = "text",
-    **options: Any,
+    world: str, first: Provider, retry: Callable[[bool], Retry], *, view: str = "text", **options: Any
 ) -> Read:
     """Ask the first provider, and others as the policy says, and return what was read.
 

@@ -102,9 +102,7 @@ def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_ano
         return 0.001
 
     found = read(
-        world,
-        first,
-        lambda is_async: Retry(attempts=2, wait=wait, routes=[second.route(is_async=is_async)]),
+        world, first, lambda is_async: Retry(attempts=2, wait=wait, routes=[second.route(is_async=is_async)])
     )
 
     assert found.text == TRUTH

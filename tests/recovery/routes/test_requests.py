@@ -30,11 +30,7 @@ def test_each_request_has_an_idempotency_key_of_its_own() -> None:
     retry = Retry(routes=[second.route(), third.route(headers={"Idempotency-Key": "own"})], wait=0)
 
     with connect(
-        first.url,
-        json=first.payload,
-        headers={"Idempotency-Key": "k"},
-        client=first.client(),
-        retry=retry,
+        first.url, json=first.payload, headers={"Idempotency-Key": "k"}, client=first.client(), retry=retry
     ) as stream:
         stream.final()
 

@@ -27,14 +27,7 @@ class _Caller:
         self.app = app
 
     async def __call__(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        root: str = "",
-        query: bytes = b"",
-        **headers: str,
+        self, method: str, path: str, body: Any = None, *, root: str = "", query: bytes = b"", **headers: str
     ) -> Client:
         client = Client(method=method)
         named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]

@@ -72,11 +72,7 @@ def _encrypted(url: str) -> Any:
 
 def test_over_tls_a_read_that_blocks_is_ended_too() -> None:
     """The socket beneath is shut down, its encryption left alone."""
-    with (
-        open_socket(silent, tls=True) as url,
-        _encrypted(url) as connection,
-        Stream(connection) as stream,
-    ):
+    with open_socket(silent, tls=True) as url, _encrypted(url) as connection, Stream(connection) as stream:
         with meanwhile(stream.stop, once=lambda: stream.message.text):
             assert list(stream.text) == ["Hel"]
         assert stream.message.ending == "stopped"

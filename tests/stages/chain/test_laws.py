@@ -164,9 +164,7 @@ def test_a_chain_is_its_stages_one_inside_the_other(
 
 
 @given(
-    makers=st.lists(_makers, max_size=5),
-    places=st.tuples(st.integers(0, 5), st.integers(0, 5)),
-    steps=_steps,
+    makers=st.lists(_makers, max_size=5), places=st.tuples(st.integers(0, 5), st.integers(0, 5)), steps=_steps
 )
 def test_chaining_is_associative(
     makers: list[Callable[[], Stage[str, str]]], places: tuple[int, int], steps: list[tuple[str, str, float]]

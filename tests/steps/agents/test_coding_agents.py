@@ -241,11 +241,7 @@ def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "answers", "state"),
-    [
-        ("tool_use", False, "failed"),
-        ("tool_use", True, "done"),
-        ("end_turn", False, "done"),
-    ],
+    [("tool_use", False, "failed"), ("tool_use", True, "done"), ("end_turn", False, "done")],
 )
 def test_a_turn_that_ends_while_its_tool_runs_is_not_done(reason: str, answers: bool, state: str) -> None:
     """Claude Code calls it a success; the reason and the missing result say more."""

@@ -21,18 +21,7 @@ if TYPE_CHECKING:
 _BODY = body_of("codex-own-exec-command")
 _LINES = [json.loads(line) for line in _BODY.splitlines()]
 _EXPECTED = told(follow(_BODY)[0])
-_PREFIXES = [
-    "data:",
-    "data: ",
-    "event: ",
-    "id: ",
-    "retry: ",
-    ":",
-    "DATA: ",
-    "data",
-    "[",
-    "",
-]
+_PREFIXES = ["data:", "data: ", "event: ", "id: ", "retry: ", ":", "DATA: ", "data", "[", ""]
 
 
 def _is_log(line: str) -> bool:

@@ -44,10 +44,7 @@ def _bytes(*messages: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
 
-_FIRST = [
-    _says("One", messageId="m1"),
-    _update("tool_call", toolCallId="t1", title="look"),
-]
+_FIRST = [_says("One", messageId="m1"), _update("tool_call", toolCallId="t1", title="look")]
 """The updates of the first turn."""
 _LATE: dict[str, list[dict[str, Any]]] = {
     "text": [_says(", two.", messageId="m1")],

@@ -195,11 +195,7 @@ def test_the_stream_is_one_more_reader() -> None:
     head = next(stream.text)
     (reader,) = stream.tee(1)
 
-    assert ["The ", "The ", "sky ", "The sky "] == [
-        head,
-        *islice(stream.text, 2),
-        next(reader.text),
-    ]
+    assert ["The ", "The ", "sky ", "The sky "] == [head, *islice(stream.text, 2), next(reader.text)]
     assert "The sky is blue." == reader.final().text == stream.message.text
 
 

@@ -221,10 +221,7 @@ def test_one_reader_is_read_by_one_thread_at_a_time() -> None:
 @pytest.mark.parametrize("end", [Stream.stop, Stream.close])
 def test_readers_in_threads_that_wait_for_bytes_end_at_once(end: Callable[[Stream], None]) -> None:
     """Whoever of them reads is woken, and tells the others; each keeps what came."""
-    with (
-        Loopback(SILENT["chunked"]) as server,
-        opened(alone, server.url) as stream,
-    ):
+    with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         one, two, three = stream.tee(3)
         with Loop(one.text) as first, Loop(two.text) as second, Loop(three) as third:
             first.has(TEXT)

@@ -28,10 +28,7 @@ CHOICES = [
 """An answer of two choices, the first of which finishes while the second is being written."""
 GREETING = [*(chat({"content": text}) for text in ("Hel", "lo", " wor", "ld", "! ", "Bye")), chat({}, "stop")]
 """An answer of one choice."""
-GUARDS: dict[str, dict[str, Any]] = {
-    "shown": {"first_tokens": 2},
-    "held": {"first_tokens": 2, "hold": True},
-}
+GUARDS: dict[str, dict[str, Any]] = {"shown": {"first_tokens": 2}, "held": {"first_tokens": 2, "hold": True}}
 """Options of a guard that judges an answer while it is shown, and of one that judges it before."""
 
 

@@ -59,10 +59,7 @@ async def gated(gate: anyio.Event, after: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-SOURCES: dict[str, Callable[[], Any]] = {
-    "at hand": lambda: BODY,
-    "a generator": lambda: gated(_open(), 0),
-}
+SOURCES: dict[str, Callable[[], Any]] = {"at hand": lambda: BODY, "a generator": lambda: gated(_open(), 0)}
 
 
 def _open() -> anyio.Event:

@@ -142,10 +142,7 @@ def test_ctrl_c_inside_an_answer_ends_that_answer_alone() -> None:
     told: list[Any] = []
     with opened(script) as connection, Stream(connection) as stream:
         response = next(stream.responses)
-        with (
-            pytest.raises(KeyboardInterrupt),
-            meanwhile(interrupt, once=lambda: response.message.text),
-        ):
+        with pytest.raises(KeyboardInterrupt), meanwhile(interrupt, once=lambda: response.message.text):
             told.extend(response.text)
         gate.set()
         with pytest.raises(StreamInterrupted):

@@ -108,19 +108,7 @@ def mistral(id: str, text: str) -> list[dict[str, Any] | str]:
 
 
 each_format = pytest.mark.parametrize(
-    "write",
-    [
-        chat,
-        anthropic,
-        responses,
-        cohere,
-        old_cohere,
-        ui_message,
-        ag_ui,
-        completions,
-        a2a,
-        mistral,
-    ],
+    "write", [chat, anthropic, responses, cohere, old_cohere, ui_message, ag_ui, completions, a2a, mistral]
 )
 
 

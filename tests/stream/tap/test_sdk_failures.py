@@ -19,7 +19,7 @@ pytestmark = [
     # On trio, the SDKs leave their generators to the collector, tapped or not.
     pytest.mark.filterwarnings(
         "ignore:Async generator '(openai|anthropic|httpx2|httpcore2)[.]:ResourceWarning"
-    ),
+    )
 ]
 
 FIRST = {"openai": 4, "anthropic": 6}

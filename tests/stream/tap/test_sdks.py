@@ -16,7 +16,7 @@ pytestmark = [
     # On trio, the SDKs leave their generators to the collector, tapped or not.
     pytest.mark.filterwarnings(
         "ignore:Async generator '(openai|anthropic|httpx2|httpcore2)[.]:ResourceWarning"
-    ),
+    )
 ]
 
 WHOLE: dict[str, Message] = {name: Stream(body).final() for name, body in BODIES.items()}

@@ -103,10 +103,7 @@ OPENAI: dict[str, Answer] = {
     ),
     "openai-realtime, calls": Answer(
         "openai-realtime",
-        lambda n, text: {
-            **_realtime(n, text, "response.function_call_arguments.delta"),
-            "call_id": f"c{n}",
-        },
+        lambda n, text: {**_realtime(n, text, "response.function_call_arguments.delta"), "call_id": f"c{n}"},
         (_REALTIME_START, _realtime_call(0), _realtime_call(1)),
         bytes_of,
     ),

@@ -174,11 +174,7 @@ def test_the_server_announces_that_it_goes_away() -> None:
 
 @pytest.mark.parametrize(
     ("messages", "code"),
-    [
-        ([ASK], 1007),
-        ([{"setup": {}}, {"setup": {}}], 1007),
-        ([{"setup": {}}, ASK, ASK], 1011),
-    ],
+    [([ASK], 1007), ([{"setup": {}}, {"setup": {}}], 1007), ([{"setup": {}}, ASK, ASK], 1011)],
     ids=["no setup", "two setups", "no answer left"],
 )
 def test_an_error_closes_the_connection(messages: list[dict[str, Any]], code: int) -> None:

@@ -118,9 +118,7 @@ PARTS = (
             recording="openai-chat.sse",
             path="/v1/chat/completions",
             payload=_ask(
-                "demo-1",
-                "What is httpx, and which version do I have?",
-                stream_options=_INCLUDE_USAGE,
+                "demo-1", "What is httpx, and which version do I have?", stream_options=_INCLUDE_USAGE
             ),
             first=0.8,
             rate=22.0,

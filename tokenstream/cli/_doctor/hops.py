@@ -103,11 +103,7 @@ HOPS = (
     ),
     Hop(
         name="Envoy or Istio",
-        signs=(
-            ("server", "envoy"),
-            ("server", "istio-envoy"),
-            ("x-envoy-*", _ANY_VALUE),
-        ),
+        signs=(("server", "envoy"), ("server", "istio-envoy"), ("x-envoy-*", _ANY_VALUE)),
         limits=(
             Limit(15, "answer", "set the route's `timeout` to 0"),
             Limit(300, "silence", f"raise `stream_idle_timeout`, or {_KEEP_ALIVE}"),
@@ -186,10 +182,7 @@ HOPS = (
     Hop(
         name="Heroku",
         signs=(("server", "heroku"), ("via", "heroku-router"), ("via", "vegur")),
-        limits=(
-            Limit(30, "first byte", _SEND_HEAD),
-            Limit(55, "silence", _KEEP_ALIVE_ONLY),
-        ),
+        limits=(Limit(30, "first byte", _SEND_HEAD), Limit(55, "silence", _KEEP_ALIVE_ONLY)),
         source="https://devcenter.heroku.com/articles/request-timeout",
     ),
     Hop(

@@ -305,9 +305,7 @@ def _build(title: str, ending: str, *sections: Markup | None) -> str:
         element("style", Markup(STYLE)),
     )
     body = element(
-        "body",
-        element("h1", title, " ", element("span", ending, class_=f"ending {ending}")),
-        *sections,
+        "body", element("h1", title, " ", element("span", ending, class_=f"ending {ending}")), *sections
     )
     return f"{OPENING}{element('html', head, body, lang='en')}\n"
 

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._document import Document
-from tokenstream.partial_json._lenient.automaton import (
-    AFTER_DOCUMENT,
-    LINE_GAP,
-    START,
-    STEPS,
-    register_step,
-)
+from tokenstream.partial_json._lenient.automaton import AFTER_DOCUMENT, LINE_GAP, START, STEPS, register_step
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
     has_text_between,

@@ -190,11 +190,7 @@ class _FieldsStructure(AssembledStructure):
     # -- serialization ---------------------------------------------------------------
 
     def write(
-        self,
-        name: str | int,
-        value: object,
-        get_fields: Callable[[], Mapping[str, Any]],
-        by_alias: ByAlias,
+        self, name: str | int, value: object, get_fields: Callable[[], Mapping[str, Any]], by_alias: ByAlias
     ) -> str | None:
         """Return the JSON of a field's value, written by its serializer method if the class has one.
 

@@ -160,11 +160,7 @@ class ValueStructure(ABC):
         return None
 
     def write(
-        self,
-        name: str | int,
-        value: object,
-        get_fields: Callable[[], Mapping[str, Any]],
-        by_alias: ByAlias,
+        self, name: str | int, value: object, get_fields: Callable[[], Mapping[str, Any]], by_alias: ByAlias
     ) -> str | None:
         """Return the JSON of one validated value in the object or array; None if the value is left out."""
         slot = self.find_slot(name)

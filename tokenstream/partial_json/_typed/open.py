@@ -132,12 +132,7 @@ class OpenContainer:
         return PLAIN_SLOT, None if structure.hides_unknown_keys else key
 
     def add_value(
-        self,
-        name: str | int | None,
-        value: object,
-        *,
-        is_final: bool = True,
-        is_plain: bool = False,
+        self, name: str | int | None, value: object, *, is_final: bool = True, is_plain: bool = False
     ) -> None:
         """Add a finished value to the view, hidden if its name is None; it may change until it `is_final`."""
         if isinstance(name, str):

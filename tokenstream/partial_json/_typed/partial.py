@@ -95,11 +95,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     __slots__ = ("_members", "_state", "_type_names", "_whole")
 
     def __init__(
-        self,
-        type_names: TypeNames,
-        fields: GrowingObject | None,
-        whole: object,
-        state: SnapshotState,
+        self, type_names: TypeNames, fields: GrowingObject | None, whole: object, state: SnapshotState
     ) -> None:
         self._type_names = type_names
         # One of these two is used: the view of an object's fields (else None), or of any other value (else
@@ -465,10 +461,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
 
 def _rebuild(
-    type_names: TypeNames,
-    fields: GrowingObject | None,
-    whole: object,
-    pickled_state: tuple[Any, ...],
+    type_names: TypeNames, fields: GrowingObject | None, whole: object, pickled_state: tuple[Any, ...]
 ) -> Partial[Any]:
     """Return a snapshot that was pickled, from the values that `Partial.__reduce__` returned."""
     text, (lenient, choice, may_be_array, words, repairs), complete, errors, error, outcome = pickled_state

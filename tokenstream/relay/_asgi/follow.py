@@ -92,10 +92,7 @@ class FollowOutlet(Outlet):
         """True once `open` has begun to follow the answer."""
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # The follower exists only once `open` has succeeded.
         if self._has_begun:

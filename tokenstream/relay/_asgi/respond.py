@@ -100,10 +100,7 @@ class AnswerOutlet(Outlet):
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream.errors import MisuseError, NotExpressible, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import Delivery, check_send_timeout
-from tokenstream.relay._asgi.refusals import (
-    Refusal,
-    error_body,
-    hide_not_expressible,
-    refuse_not_expressible,
-)
+from tokenstream.relay._asgi.refusals import Refusal, error_body, hide_not_expressible, refuse_not_expressible
 from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
 

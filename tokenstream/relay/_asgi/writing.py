@@ -43,10 +43,7 @@ class Outlet(ABC):
 
     @abstractmethod
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the source of the chunks."""
 

@@ -35,10 +35,7 @@ _END_TOKEN = 2
 _INDEX_KEY = b'"index":'
 _VOCABULARY_SIZE = 32_000
 _LOGPROB = -0.25
-_ERRORS: dict[ErrorKind, str] = {
-    "overloaded": "overloaded",
-    "invalid_request": "validation",
-}
+_ERRORS: dict[ErrorKind, str] = {"overloaded": "overloaded", "invalid_request": "validation"}
 """Maps kinds of errors to TGI's error types; any other kind is "generation"."""
 
 

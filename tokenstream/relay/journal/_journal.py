@@ -122,10 +122,7 @@ class Journal:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Let the producers end, notify the readers of all answers, and close the storage."""
         tasks = self._require_tasks()

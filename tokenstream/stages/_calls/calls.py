@@ -93,10 +93,7 @@ class CallScanner:
     )
 
     def __init__(
-        self,
-        dialects: tuple[Dialect, ...],
-        tools: OfferedTools | None,
-        reasoning: TagScanner | None = None,
+        self, dialects: tuple[Dialect, ...], tools: OfferedTools | None, reasoning: TagScanner | None = None
     ) -> None:
         self._reasoning = reasoning
         self._openings = openings_of(dialects)

@@ -215,12 +215,7 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
     __slots__ = ("call", "draft", "id", "index", "name")
 
     def __init__(
-        self,
-        id: str,
-        name: str,
-        index: int,
-        draft: Partial[A_co],
-        call: ToolCall[A_co, R_co] | None = None,
+        self, id: str, name: str, index: int, draft: Partial[A_co], call: ToolCall[A_co, R_co] | None = None
     ) -> None:
         self.id = id
         """The call's id."""

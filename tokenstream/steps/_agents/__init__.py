@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
-from tokenstream.events import (
-    UsageUpdate,
-)
+from tokenstream.events import UsageUpdate
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import TextAnswer, last_text

@@ -72,10 +72,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._close(quiet=error is not None)
 
@@ -301,10 +298,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close all streams, and then the task group."""
         try:

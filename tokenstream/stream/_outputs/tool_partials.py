@@ -14,19 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages import CallDraft
-    from tokenstream.stream._outputs.tools import (
-        A1,
-        A2,
-        A3,
-        A4,
-        A5,
-        A6,
-        R1,
-        R2,
-        OfEither,
-        OfFunction,
-        OfType,
-    )
+    from tokenstream.stream._outputs.tools import A1, A2, A3, A4, A5, A6, R1, R2, OfEither, OfFunction, OfType
 
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
 
@@ -64,13 +52,7 @@ class CallDraftViews(SyncChoiceBase):
 
     @overload
     def tool_partials(
-        self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        /,
-        *,
-        lenient: Lenient = False,
+        self, a: OfEither[A1], b: OfEither[A2], c: OfEither[A3], /, *, lenient: Lenient = False
     ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload
@@ -192,13 +174,7 @@ class AsyncCallDraftViews(AsyncChoiceBase):
 
     @overload
     def tool_partials(
-        self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        /,
-        *,
-        lenient: Lenient = False,
+        self, a: OfEither[A1], b: OfEither[A2], c: OfEither[A3], /, *, lenient: Lenient = False
     ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
 
     @overload

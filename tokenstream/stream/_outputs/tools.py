@@ -82,13 +82,7 @@ class CallViews(SyncChoiceBase):
 
     @overload
     def validated_calls(
-        self,
-        a: OfFunction[R1],
-        b: OfFunction[R2],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: SyncStore = None
     ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
 
     @overload

@@ -55,12 +55,7 @@ class Onlooker:
     ) -> None:
         self.clock = clock
         self.machine = Machine(
-            format,
-            content_type=None,
-            limits=limits,
-            pings=False,
-            make_stage=make_stage,
-            offered=offered,
+            format, content_type=None, limits=limits, pings=False, make_stage=make_stage, offered=offered
         )
         """Decodes the answer."""
         self._is_start_known = started_at is not None

@@ -14,15 +14,7 @@ from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncIterable,
-        AsyncIterator,
-        Awaitable,
-        Callable,
-        Iterable,
-        Iterator,
-        Mapping,
-    )
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from tokenstream._apis import FormatName

@@ -150,10 +150,7 @@ class SyncWatchedStream(WatchedStream[ItemT]):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Leave the context manager that was entered, and return its result; or else close the source.
 
@@ -212,10 +209,7 @@ class AsyncWatchedStream(WatchedStream[ItemT]):
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Leave the context manager that was entered, and return its result; or else close the source.
 

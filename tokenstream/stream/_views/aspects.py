@@ -104,12 +104,7 @@ class Cursors:
         def make_stage() -> Partials[Any]:
             """Return a new stage, which turns the text of one JSON document into snapshots of its value."""
             return Partials(
-                type,
-                fail_fast=fail_fast,
-                lenient=lenient,
-                defaults=defaults,
-                show=show,
-                document=document,
+                type, fail_fast=fail_fast, lenient=lenient, defaults=defaults, show=show, document=document
             )
 
         return OutputCursor(self._make_answer(tool), make_stage, "drafts")

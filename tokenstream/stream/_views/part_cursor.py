@@ -108,12 +108,7 @@ class PartCursor:
         self._start = start
         if isinstance(start, ToolCall):
             yield ToolCallStart(
-                start.id,
-                start.name,
-                start.type,
-                start.provider_data,
-                choice=self._choice,
-                part=self._index,
+                start.id, start.name, start.type, start.provider_data, choice=self._choice, part=self._index
             )
             return
         yield PartStart(start, choice=self._choice, part=self._index)

@@ -259,11 +259,7 @@ Expectation: TypeAlias = "Message | Mapping[str, Any]"
 
 RULES: tuple[Rule, ...] = (
     Rule("described", "the class attributes have valid types and values", find_wrong_attributes),
-    Rule(
-        "recognises",
-        "`recognises` answers True, False or None to any payload",
-        find_recognition_faults,
-    ),
+    Rule("recognises", "`recognises` answers True, False or None to any payload", find_recognition_faults),
     Rule("fresh", "`fresh` gives a format that shares nothing with others", find_shared_state),
     Rule("raises", "`feed` and `end` never raise, whatever the input", find_crashes),
     Rule("events", "an answer gives events", rules.find_silence),

@@ -113,11 +113,7 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
 
 @fault
 def stall(
-    recording: Recording,
-    seconds: float = math.inf,
-    *,
-    at: float | None = None,
-    event: int | None = None,
+    recording: Recording, seconds: float = math.inf, *, at: float | None = None, event: int | None = None
 ) -> Recording:
     """Send nothing for some seconds, then send the rest of the answer.
 

@@ -32,9 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="true for the fixtures, the marker and the comparisons of tokenstream",
     )
     parser.addini(
-        "tokenstream_recordings",
-        default="",
-        help="the folder of recordings, seen from the project's root",
+        "tokenstream_recordings", default="", help="the folder of recordings, seen from the project's root"
     )
 
 

@@ -191,10 +191,7 @@ class _NotedIterable(_NotedSource, SyncWatchedStream[Any]):
     __slots__ = ()
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Leave the source; even if the recording cannot be written, the block's own exception is raised."""
         self._onlooker.block_error = error
@@ -207,10 +204,7 @@ class _NotedAsyncIterable(_NotedSource, AsyncWatchedStream[Any]):
     __slots__ = ()
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Leave the source; even if the recording cannot be written, the block's own exception is raised."""
         self._onlooker.block_error = error

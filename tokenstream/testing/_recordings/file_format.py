@@ -354,10 +354,7 @@ def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
 
 _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"request": ("request", str),
-    b"status": (
-        "status",
-        _number_parser(_STATUS, "the status is not a number of three digits, such as 200"),
-    ),
+    b"status": ("status", _number_parser(_STATUS, "the status is not a number of three digits, such as 200")),
     b"format": ("format", str),
     b"messages": ("messages", _make_word_parser(_YES_NO)),
     b"ended": ("breaks", _make_word_parser(_BREAKS)),

@@ -129,11 +129,7 @@ class _PlayedBody:
     """The body of a response, which can be read with `for` and with `async for`."""
 
     def __init__(
-        self,
-        recording: Recording,
-        clock: ReplayClock,
-        exchange: Exchange,
-        client_request: FromHTTPX,
+        self, recording: Recording, clock: ReplayClock, exchange: Exchange, client_request: FromHTTPX
     ) -> None:
         self._chunks = Chunks(recording, clock)
         self._async_chunks = AsyncReplay(recording, clock)

@@ -163,14 +163,7 @@ def test_open_syntax_is_closed_or_held_back(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text, expected",
-    [
-        ("[", ""),
-        ("[x]", ""),
-        ("[ ] a", "[ ] a"),
-        ("[X] *a", "[X] *a*"),
-        ("[y] a", "[y] a"),
-        ("", ""),
-    ],
+    [("[", ""), ("[x]", ""), ("[ ] a", "[ ] a"), ("[X] *a", "[X] *a*"), ("[y] a", "[y] a"), ("", "")],
 )
 def test_a_box_to_tick_is_held_back_until_text_follows(text: str, expected: str) -> None:
     """At the start of an item, `[ ]` is a box as soon as something stands behind it."""
@@ -178,8 +171,7 @@ def test_a_box_to_tick_is_held_back_until_text_follows(text: str, expected: str)
 
 
 @pytest.mark.parametrize(
-    "text, expected",
-    [("1. **", "1."), ("-![a", "-"), ("[- b](u", "- b"), ("# <b", "#")],
+    "text, expected", [("1. **", "1."), ("-![a", "-"), ("[- b](u", "- b"), ("# <b", "#")]
 )
 def test_in_a_line_of_its_own_no_block_can_begin(text: str, expected: str) -> None:
     """A heading or a cell may begin with what would begin a block in a paragraph."""

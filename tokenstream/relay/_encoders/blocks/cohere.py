@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import (
-        CitationAdded,
-        Event,
-        Finish,
-        ReasoningDelta,
-        ToolCallDelta,
-        ToolCallStart,
-    )
+    from tokenstream.events import CitationAdded, Event, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template

@@ -15,13 +15,7 @@ from tokenstream.formats._wire.gemini.parts import USAGE
 from tokenstream.formats._wire.gemini_live import USAGE as LIVE_USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.encoder import MessageFrames
-from tokenstream.relay._encoders.google import (
-    ERRORS,
-    OTHER_ERROR,
-    PartEncoder,
-    make_grounding,
-    require_name,
-)
+from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding, require_name
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.values import parse_object
 from tokenstream.relay._encoders.whole_parts import (

@@ -177,12 +177,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def _interaction(self, status: str) -> dict[str, Any]:
         """Return the fields that describe the interaction in the first event and in the last."""
-        return {
-            "id": self.answer_id,
-            "status": status,
-            "object": "interaction",
-            "model": self.answer_model,
-        }
+        return {"id": self.answer_id, "status": status, "object": "interaction", "model": self.answer_model}
 
     def _step_delta(self, part: int, start: dict[str, Any], **delta: Json) -> list[Payload]:
         """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""

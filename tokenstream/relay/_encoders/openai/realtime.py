@@ -121,10 +121,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
             "id": "sess_1",
             "model": self.answer_model,
             "output_modalities": ["audio"],
-            "audio": {
-                "input": {"format": _FORMAT},
-                "output": {"format": _FORMAT, "voice": "marin"},
-            },
+            "audio": {"input": {"format": _FORMAT}, "output": {"format": _FORMAT, "voice": "marin"}},
         }
         yield self._event("session.created", session=session)
         yield self._event("response.created", response=self._response_json("in_progress", details=None))

@@ -261,11 +261,7 @@ class AGUIEncoder(NamedEncoder):
         word = self.word_for(self.finishes[0].reason)
         steps = [_step_payload("FINISHED", step.name) for step in self._steps.values()]
         before = [*self.unsent_head(), *self.close_all(), *steps]
-        end: dict[str, Any] = {
-            "type": "RUN_FINISHED",
-            **self._run_ids,
-            "outcome": self._outcome(word),
-        }
+        end: dict[str, Any] = {"type": "RUN_FINISHED", **self._run_ids, "outcome": self._outcome(word)}
         end |= self._usage_fields({} if word in OUTCOMES else {"finishReason": word})
         # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
         # stay open all the same, because a client may run every call that has ended.

@@ -336,12 +336,7 @@ class UIMessageEncoder(NamedEncoder):
 
 def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> dict[str, Any]:
     """Return a `tool-input-available` for a call with these arguments."""
-    return {
-        "type": "tool-input-available",
-        "toolCallId": call.id,
-        "toolName": call.name,
-        "input": arguments,
-    }
+    return {"type": "tool-input-available", "toolCallId": call.id, "toolName": call.name, "input": arguments}
 
 
 def _input_of(call: ToolCall) -> Json:
