@@ -214,6 +214,9 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
         lambda calls: "<minimax:tool_call>\n" + "".join(map(_invoke, calls)) + "</minimax:tool_call>",
     ),
     "minimax_m3": ("minimax_m3", _minimax_m3),
+    "dots": ("dots", lambda calls: f"<dots_function_call>{_each(_invoke)(calls)}</dots_function_call>"),
+    "longcat": ("longcat", lambda calls: f"<longcat_tool_call>{_lines(calls)}</longcat_tool_call>"),
+    "olmo": ("olmo", lambda calls: f"<function_calls>[{_each(_python, ', ')(calls)}]</function_calls>"),
     "hunyuan": (
         "hunyuan",
         lambda calls: f"<tool_calls>\n{_each(lambda call: _glm(call, '<tool_sep>'))(calls)}\n</tool_calls>",

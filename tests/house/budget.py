@@ -4,9 +4,9 @@ Whoever adds lines removes as many. `python -m tests.house` prints the first thr
 `python -m tests.evidence` the fourth one.
 """
 
-LINES = 154_750
+LINES = 154_600
 """Lines of all kinds."""
-CODE = 86_350
+CODE = 86_300
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 598
 """Modules."""

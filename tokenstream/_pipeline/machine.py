@@ -63,6 +63,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
+from tokenstream.stages._text.tags import STRIPPED, find_tag, has_reasoning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -866,12 +867,9 @@ class Machine:
             dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=seen, about=dialect)
-            if ("<" in text or text.startswith("analysis")) and not reads_reasoning:
-                # Imported here, because few answers need it.
-                from tokenstream.stages._text.tags import has_reasoning
-
-                if has_reasoning(text):
-                    self.departures.note("reasoning_in_text", event=seen)
+            may_think = find_tag(text) is not None or text.startswith(STRIPPED)
+            if may_think and not reads_reasoning and has_reasoning(text):
+                self.departures.note("reasoning_in_text", event=seen)
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

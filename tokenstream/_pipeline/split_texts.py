@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
-from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, ThoughtScanner, Wanted, choose_tags
+from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
+from tokenstream._pipeline.thoughts import ThoughtScanner
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,

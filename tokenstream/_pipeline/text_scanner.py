@@ -6,9 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zlib import crc32
 
-from typing_extensions import override
-
-from tokenstream._basics.json import is_one_value
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
+    from tokenstream._pipeline.thoughts import TakenCall, ThoughtScanner
     from tokenstream.message import ReasoningPart, TextPart
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
@@ -28,12 +26,8 @@ if TYPE_CHECKING:
 
 _STARTS_INSIDE = "starts_inside"
 """Stands, among the names of tags, for a text that begins inside a tag."""
-_MOST_READ = 512
-"""The most characters of reasoning that are read at once: no more than a `CallScanner` does."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
-TakenCall: TypeAlias = "tuple[CallBegun, list[Written | CallEnded]]"
-"""Everything that has happened to a call."""
 
 
 def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as callers give it
@@ -67,126 +61,6 @@ class Wanted(NamedTuple):
     """True if calls are only read if the request offers tools, and the API itself has sent no call."""
     markers: tuple[Marker, ...] = ()
     """The markers of citations."""
-
-
-class _RunScanner(CallScanner):
-    """A scanner that stops behind the calls of an opening."""
-
-    __slots__ = ("behind",)
-
-    behind: str
-    """The text behind the calls, which was not read."""
-
-    @override
-    def _leave(self, rest: str) -> str:
-        self.behind = super()._leave(rest)
-        return ""
-
-
-class ThoughtScanner:
-    """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
-
-    Args:
-        dialects: The dialects of calls.
-        tools: The tools of the request.
-        limit: The most characters that are held back; behind more of them, no call is looked for.
-    """
-
-    __slots__ = ("_held", "_limit", "_make", "_scanner", "_size", "calls")
-
-    def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
-        self._make = partial(_RunScanner, dialects, tools)
-        self._scanner = self._make()
-        self._limit = limit
-        self._held: list[str] = []
-        """The text of the calls that are held back."""
-        self._size = 0
-        self.calls: list[TakenCall] = []
-        """Everything that has happened to each of them."""
-
-    @property
-    def firsts(self) -> frozenset[str]:
-        """Characters of which a text with an opening has one."""
-        return self._scanner.firsts
-
-    def passes(self, text: str) -> bool:
-        """Return True if a piece can be returned as it is."""
-        return not self.calls and self._scanner.passes(text)
-
-    def skim(self, text: str) -> None:
-        """Read a piece that the caller returns unchanged (`passes` was True)."""
-        self._scanner.skim(text)
-
-    def feed(self, text: str) -> str:
-        """Return the reasoning that is decided."""
-        if self.passes(text):
-            self.skim(text)
-            return text
-        out: list[str] = []
-        while text:
-            scanner, block, text = self._scanner, text[:_MOST_READ], text[_MOST_READ:]
-            undecided, scanner.behind = scanner.held, ""
-            self._take(scanner, undecided + block, scanner.feed(block), out)
-            if scanner.behind:
-                held = "".join(self._held).removesuffix(scanner.behind)
-                self._held, self._size = [held], len(held)
-                text = scanner.behind + text
-            self._bound(out)
-        return "".join(out)
-
-    def end(self) -> str:
-        """Return the reasoning that is decided at its end, where calls may still be held back."""
-        scanner, out = self._scanner, list[str]()
-        undecided, scanner.behind = scanner.held, ""
-        self._take(scanner, undecided, scanner.end(), out)
-        self._scanner = self._make()
-        self._bound(out)
-        if scanner.behind.strip() or not all(map(_is_whole, self.calls)):
-            out.append(self.release())
-        return "".join(out)
-
-    def release(self) -> str:
-        """Return the text of the calls that were held back, and forget them."""
-        text, self._size = "".join(self._held), 0
-        self._held.clear()
-        self.calls.clear()
-        return text
-
-    def _take(self, scanner: CallScanner, text: str, pieces: list[Piece], out: list[str]) -> None:
-        """Take the pieces of a text: other text behind calls shows that they were only considered."""
-        for piece in pieces:
-            if isinstance(piece, str):
-                # A scanner leaves out white space behind a call.
-                start = text.index(piece)
-                self._hold(text[:start])
-                self._bound(out)
-                out += [self.release(), piece]
-                text = text[start + len(piece) :]
-            elif isinstance(piece, CallBegun):
-                self.calls.append((piece, []))
-            else:
-                self.calls[-1][1].append(piece)
-        if self.calls:
-            self._hold(text[: len(text) - len(scanner.held)])
-
-    def _hold(self, text: str) -> None:
-        """Hold back a text."""
-        self._held.append(text)
-        self._size += len(text)
-
-    def _bound(self, out: list[str]) -> None:
-        """Release what is held back if it is too long, and look for no call any more."""
-        if self._size > self._limit:
-            out.append(self.release())
-            self._make = partial(_RunScanner, (), None)
-            self._scanner = self._make()
-
-
-def _is_whole(call: TakenCall) -> bool:
-    """Return True if nothing of a call is missing but the end of its markup."""
-    *pieces, ended = call[1]
-    arguments = "".join([each.text for each in pieces if isinstance(each, Written)])
-    return isinstance(ended, CallEnded) and ended.how in {"closed", "open"} and is_one_value(arguments)
 
 
 class TextScanner:
@@ -303,9 +177,12 @@ class TextScanner:
                 return []
             self._first, text = None, first.take(inside=is_inside)
         if self._calls is None:
-            return self._cite(self._think(self._split(text)))
-        pieces = [piece for each in self._calls.feed(text) for piece in self._split(each)]
-        return self._cite(self._think(pieces))
+            pieces = self._split(text)
+        else:
+            pieces = [piece for each in self._calls.feed(text) for piece in self._split(each)]
+        if self._thoughts is not None:
+            pieces = self._think(pieces, self._thoughts)
+        return pieces if self._markers is None else self._cite(pieces, self._markers)
 
     def end(self) -> list[SplitPiece]:
         """Return the pieces that were held back."""
@@ -313,17 +190,17 @@ class TextScanner:
         before = [] if first is None else self.feed(first.take(inside=False))
         pieces = [] if self._calls is None else self._calls.end()
         out = [piece for each in pieces for piece in self._split(each)]
-        out = self._think(out if self._reasoning is None else [*out, *self._reasoning.end()])
-        if self._thoughts is not None and (words := self._thoughts.end()):
-            out.append((True, words))
-        out = [*before, *self._cite(out)]
-        return out if self._markers is None else [*out, *_as_text(self._markers.end())]
+        out += [] if self._reasoning is None else self._reasoning.end()
+        if self._thoughts is not None:
+            out = self._think(out, self._thoughts)
+            if words := self._thoughts.end():
+                out.append((True, words))
+        if self._markers is not None:
+            out = [*self._cite(out, self._markers), *_as_text(self._markers.end())]
+        return [*before, *out]
 
-    def _think(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
+    def _think(self, pieces: list[SplitPiece], thoughts: ThoughtScanner) -> list[SplitPiece]:
         """Return pieces without the calls at the end of their reasoning; with them if anything follows."""
-        thoughts = self._thoughts
-        if thoughts is None:
-            return pieces
         out: list[SplitPiece] = []
         for piece in pieces:
             if not isinstance(piece, CallBegun | Written | CallEnded | Cited) and piece[0] and piece[1]:
@@ -336,11 +213,8 @@ class TextScanner:
             out.append(piece)
         return out
 
-    def _cite(self, pieces: list[SplitPiece]) -> list[SplitPiece]:
+    def _cite(self, pieces: list[SplitPiece], markers: MarkerScanner) -> list[SplitPiece]:
         """Return pieces with what their texts cite; before other pieces, no marker is held back any more."""
-        markers = self._markers
-        if markers is None:
-            return pieces
         out: list[SplitPiece] = []
         for piece in pieces:
             if isinstance(piece, CallBegun | Written | CallEnded | Cited) or piece[0]:
@@ -360,11 +234,6 @@ class TextScanner:
 def _as_text(pieces: Iterable[str | Cited]) -> list[SplitPiece]:
     """Return pieces with texts that are no reasoning."""
     return [piece if isinstance(piece, Cited) else (False, piece) for piece in pieces]
-
-
-def _checksum(text: str, before: int) -> int:
-    """Return the checksum of a text that follows another one with the checksum `before`."""
-    return crc32(text.encode("utf-8", "surrogatepass"), before)
 
 
 class TaggedText:
@@ -471,7 +340,7 @@ class TaggedText:
         # The format counts what the server has sent, and a delta only once.
         if is_one and (accept is None or accept(event) is not False):
             event.text = piece[1]
-            self.note_written(len(event.text))
+            self.written += len(event.text)
             return True
         self.read_ahead, self.passes_to = pieces, None
         return False
@@ -494,15 +363,16 @@ class TaggedText:
             piece = "".join(self.skipped)
             self.skipped.clear()
             self.scanner.skim(piece)
-            self.note_written(len(piece))
+            self.written += len(piece)
             self._count(piece)
 
     def _count(self, piece: str) -> None:
         """Update the length and the checksum of the text."""
         self.length += len(piece)
-        self.checksum = _checksum(piece, self.checksum)
+        self.checksum = crc32(piece.encode("utf-8", "surrogatepass"), self.checksum)
 
     def is_beginning_of(self, whole: str) -> bool:
         """Return True if `whole` begins with the text that arrived so far, as the checksum shows."""
         self.catch_up()
-        return self.length <= len(whole) and _checksum(whole[: self.length], 0) == self.checksum
+        beginning = whole[: self.length].encode("utf-8", "surrogatepass")
+        return self.length <= len(whole) and crc32(beginning) == self.checksum

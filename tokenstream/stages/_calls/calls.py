@@ -132,7 +132,7 @@ class CallScanner:
             or self._readings
             or self._at_start
             or self._drops_space
-            or self._openings.marks.begins_in(text)
+            or (text != "" and self._openings.marks.begins_in(text))
         )
 
     def feed(self, text: str) -> list[Piece]:
@@ -142,7 +142,7 @@ class CallScanner:
             rest = text[start : start + _BLOCK]
             while rest:
                 rest = self._read_calls(rest, out) if self._readings else self._read_text(rest, out)
-        return _join(out)
+        return out if len(out) == 1 else _join(out)
 
     def end(self) -> list[Piece]:
         """Return the pieces that were held back, at the end of the text."""
@@ -304,8 +304,6 @@ def find_first_call(
 
 def _join(pieces: list[Piece]) -> list[Piece]:
     """Return pieces with neighbours of the same kind joined."""
-    if len(pieces) == 1:
-        return pieces
     joined: list[Piece] = []
     for kind, run in groupby(pieces, type):
         if kind is str:

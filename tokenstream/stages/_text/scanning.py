@@ -74,9 +74,13 @@ class TextSearch:
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""
         size = len(text)
-        for start in self._starts.finditer(text, max(position, size - self._longest + 1)):
-            if self.may_begin(text, start.start()):
-                return start.start()
+        found = self._starts.search(text, max(position, size - self._longest + 1))
+        while found is not None:
+            start = found.start()
+            tail = text[start:]
+            if (tail.lower() if self._ignores_case else tail) in self._beginnings:
+                return start
+            found = self._starts.search(text, start + 1)
         return size
 
 
@@ -166,6 +170,8 @@ class CodeMarks:
                 self._interpret_marks()
             if not self._pending_marks:
                 position = self._skip_plain(text, position, tilde)
+                if position == size:
+                    break
             marks = _search_marks(text, position)
             end = size if marks is None else marks.start()
             self._take_text(text[position:end])

@@ -16,6 +16,8 @@ HARMONY = "harmony"
 """Stands, among the names of tags, for the channels in which gpt-oss answers."""
 KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
 """The tags in which models are known to wrap their reasoning."""
+find_tag = re.compile(rf"<(?:/?(?:{'|'.join(KNOWN_TAGS)})>|\|)", re.ASCII | re.IGNORECASE).search
+"""Finds what may be markup of reasoning: a text without it, and without `STRIPPED`, has none."""
 _TURN = "<|start|>assistant"
 _ANALYSIS, _END = "<|channel|>analysis<|message|>", "<|end|>"
 _HEADS = ("<|channel|>final<|message|>", "<|channel|>commentary<|message|>")
@@ -136,6 +138,7 @@ class TagScanner:
         "_is_harmony",
         "_opening",
         "_tags",
+        "_turns",
         "inside",
         "tagged",
     )
@@ -159,13 +162,16 @@ class TagScanner:
         """True while only white space has arrived, which is held back, and dropped if a tag follows."""
         self._drops_space = False
         """True after a tag: white space is dropped."""
+        self._turns = False
+        """True after a tag that no text has followed yet, so that the next one begins another part."""
         self.inside = self.tagged = False
         """True if the next character is inside of a tag, and if any text is, or may be, inside of a tag."""
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and no tag begins in the piece itself.
-        return not (self._held or self._drops_space or self._at_text_start or "<" in text)
+        undecided = self._held or self._turns or self._drops_space or self._at_text_start
+        return not (undecided or "<" in text)
 
     def skim(self, text: str) -> None:
         """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True).
@@ -186,7 +192,7 @@ class TagScanner:
             self.skim(text)
             return [(self.inside, text)]
         out: list[tuple[bool, str]] = []
-        text, self._held = self._held + text, ""
+        text, self._held, self._turns = self._held + text, "", False
         position = 0
         while position < len(text):
             read = self._read_inside if self.inside else self._read_outside
@@ -265,12 +271,13 @@ class TagScanner:
         else:
             self._opening, self._closing = self._tags, _search_for_tags((f"</{tag[1:-1]}>",))
             self.inside = self._drops_space = True
-        self.tagged, self._at_text_start, self._is_first = True, False, False
+        self.tagged, self._turns, self._at_text_start, self._is_first = True, True, False, False
         return end
 
     def _leave(self, closing: re.Match[str]) -> int:
         """Leave a tag; return the end of what closes it."""
         self.inside, self._drops_space, self._after_space = False, not self._is_harmony, True
+        self._turns = True
         # The text after the tag begins outside of code.
         self._code = CodeMarks()
         return closing.end() if closing[0][1] == "/" or closing[0] == _END else closing.start()
@@ -294,9 +301,7 @@ class TagScanner:
 
 def has_reasoning(text: str) -> bool:
     """Return True if reasoning that is written in a whole text would be found by the usual names."""
-    first, scanner = (
-        FirstText(KNOWN_TAGS, len(text), starts_inside=False),
-        TagScanner(KNOWN_TAGS, is_first=True),
-    )
+    first = FirstText(KNOWN_TAGS, len(text), starts_inside=False)
+    scanner = TagScanner(KNOWN_TAGS, is_first=True)
     scanner.feed(first.take(inside=bool(first.feed(text))))
     return scanner.tagged
