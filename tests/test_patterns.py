@@ -25,6 +25,7 @@ from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations import MARKERS, search_for
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.leaf import OpenTag
+from tokenstream.stages._text import tags
 from tokenstream.stages._text.scanning import TextSearch
 
 _SIZES = 16, 128, 1_024, 8_192
@@ -83,6 +84,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._text.scanning.__init__": TextSearch(
         [*[opening for dialect in DIALECTS for opening in dialect.openings], "</parameter>", "\\"]
     ).pattern,
+    "tokenstream.stages._text.tags._ends_of": tags._ends_of(tags.KNOWN_TAGS),  # noqa: SLF001 - as above
     # The user's own expressions and markers, and the names of files.
     "tokenstream.stages._matching._compile": None,
     "tokenstream.stages._text.searching.__init__": None,
