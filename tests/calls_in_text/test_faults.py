@@ -192,7 +192,7 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
     """Their types are those of the schema; with text between them, the call is incomplete."""
     box = box.replace("{0}", M3)
     inner = {"anyOf": [{"type": "object", "properties": {"n": {"type": "integer"}}}]}
-    schema = {"properties": {"box": {"$ref": "#/$defs/box"}}, "$defs": {"box": inner}}
+    schema: dict[str, Any] = {"properties": {"box": {"$ref": "#/$defs/box"}}, "$defs": {"box": inner}}
     schema["$defs"]["box"]["anyOf"][0]["properties"]["box"] = {"$ref": "#/$defs/box"}
     tools: list[Any] = [{"name": "look", "parameters": schema}]
     text = f'{M3}<tool_call>{M3}<invoke name="look">{M3}<box>{box}{M3}</box>{M3}</invoke>{M3}</tool_call>'

@@ -112,7 +112,8 @@ def test_parameters_get_the_types_of_the_schema() -> None:
     """The tools are those of the option, also as in a request to any API; else every value is a string."""
     table = Tools(look)
     lists = (table.to_openai_chat, table.to_openai_responses, table.to_anthropic, table.to_gemini)
-    for tools in (table, *[to_list() for to_list in (*lists, table.to_bedrock)]):
+    every: list[Any] = [table, *[to_list() for to_list in (*lists, table.to_bedrock)]]
+    for tools in every:
         known = Stream(body(FUNCTION), tool_tags="qwen", tools=tools).final()
         assert [{"n": 3, "at": "3"}] == [call.arguments for call in known.tool_calls]
     unknown = Stream(body(FUNCTION), tool_tags="qwen").final()
@@ -151,7 +152,8 @@ def test_what_begins_no_opening_costs_little(unit: str, most: float) -> None:
     """In calls of functions, beside a stream without the option: nearly no payload has to be decoded."""
     sent = body(unit * 100, size=4)
     costs: list[int] = []
-    for options in ({}, {"tool_tags": True}):
+    every: list[dict[str, Any]] = [{}, {"tool_tags": True}]
+    for options in every:
         # What is made once, for all streams, is left out.
         Stream(sent, **options).final()
         costs.append(work(lambda: Decoder("openai-chat", **options), sent))  # noqa: B023 - called at once
@@ -289,7 +291,8 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
 def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
     """In every format, also where the end of each piece waits for the next one."""
     script = testing.script().text(*(["a ", "word ", "if a <", " b[", "i] ", "<", "/i> "] * 9)).finish("stop")
-    for options in ({"tool_tags": True}, {"tool_tags": True, "reasoning_tags": True}):
+    every: list[dict[str, Any]] = [{"tool_tags": True}, {"tool_tags": True, "reasoning_tags": True}]
+    for options in every:
         read = Stream(script.chunks(format), format=format, **options)
         plain = Stream(script.chunks(format), format=format)
 

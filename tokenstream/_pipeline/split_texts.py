@@ -135,7 +135,7 @@ class SplitTexts:
 
         So are parts of reasoning, if calls of known tools are looked for.
         """
-        self._waiting: dict[int, tuple[TaggedText, list[Event]]] = {}
+        self._waiting: dict[int, tuple[TaggedText, list[Any]]] = {}
         """The text of each choice whose reasoning has calls at its end, with the events that follow it."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's text parts that have ended."""
@@ -509,9 +509,10 @@ class SplitTexts:
     def _end_thoughts(self, event: Event, out: list[Event], *, is_whole: bool) -> None:
         """Hand out the calls at the end of a choice's reasoning, or give them as reasoning."""
         choice, raw = event.choice, event.raw
-        text, events = self._waiting.pop(choice, (None, []))
-        if text is None:
+        waiting = self._waiting.pop(choice, None)
+        if waiting is None:
             return
+        text, events = waiting
         rest = TextDelta("", choice=choice, part=text.part, raw=raw)
         if not events:
             self._add_pieces(text, text.end(), rest, out)

@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tokenstream._basics.request_facts import OfferedTools, offered_of
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import refuse_struct
 from tokenstream.schemas._rules import SchemaRefused, definition_name
@@ -251,13 +252,13 @@ def offered_by(tools: ToolsOption) -> OfferedTools | None:
     """
     if tools is None:
         return None
-    if isinstance(tools, str | dict) or not isinstance(tools, ToolTable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
+    if isinstance(tools, str) or is_dict(tools) or not isinstance(tools, ToolTable | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
         raise MisuseError(
             "tools= takes Tools(…), a request's list of tools, or a list of functions, types and names, not "
             f"{type(tools).__qualname__}: put it into a list, as in tools=[get_weather]"
         )
     each: list[Any] = [tools] if isinstance(tools, ToolTable) else [*tools]
-    named = offered_of([tool for tool in each if isinstance(tool, str | dict)])
+    named = offered_of([tool for tool in each if isinstance(tool, str) or is_dict(tool)])
     others = [tool for tool in each if not isinstance(tool, str | dict)]
     by_name: dict[str, Tool] = gather(others, {}) if others else {}
     if not named and not by_name:

@@ -42,6 +42,7 @@ class EventStage(Protocol):
     @property
     def reads_reasoning(self) -> bool:
         """True if reasoning is looked for in the text."""
+        ...
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace the events of one payload."""

@@ -253,7 +253,7 @@ class Parts(EndedCalls):
                 mend_surrogates(name),
                 mend_surrogates(provider_data),
             )
-        meant = (self.offered and self.offered.find_name(name)) or name
+        meant = (self.offered.find_name(name) if self.offered else None) or name
         call = OpenCall(
             choice,
             # A temporary, negative index: the call gets its index in the message when it is reported.
