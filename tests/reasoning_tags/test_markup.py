@@ -47,6 +47,8 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "nothing but reasoning": ("Hm.\n</think>\n\n", KNOWN, [("reasoning", "Hm.\n")], {LATE}),
     "nothing before it": ("</think>\n\nIt is 4.", KNOWN, [("text", "It is 4.")], set()),
     "one in code": ("Write `</think>` at its end.", KNOWN, [("text", "Write `</think>` at its end.")], set()),
+    "one in a sentence": (text := "End it with </think>.", KNOWN, [("text", text)], set()),
+    "off, one in a sentence": (text, {}, [("text", text)], set()),
     "a second one": (
         "<think>Hm.</think>It is </think>.",
         KNOWN,

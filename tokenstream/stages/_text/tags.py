@@ -128,7 +128,6 @@ class TagScanner:
     """
 
     __slots__ = (
-        "_after_space",
         "_at_text_start",
         "_closing",
         "_code",
@@ -136,6 +135,7 @@ class TagScanner:
         "_held",
         "_is_first",
         "_is_harmony",
+        "_last",
         "_opening",
         "_tags",
         "_turns",
@@ -156,8 +156,8 @@ class TagScanner:
         self._code = CodeMarks()
         self._held = ""
         """The end of the text so far, if it may become a tag."""
-        self._after_space = True
-        """True at the start of the text, and after white space."""
+        self._last = "\n"
+        """The last character outside of tags; a line ending at the start of the text, and after a tag."""
         self._at_text_start = True
         """True while only white space has arrived, which is held back, and dropped if a tag follows."""
         self._drops_space = False
@@ -230,8 +230,10 @@ class TagScanner:
         """Find the next opening tag that counts, or the beginning of one, without a match, at the end."""
         while (tag_at := text.find("<", position)) >= 0:
             self._note_outside(text[position:tag_at])
-            searches = [self._opening] * (self._after_space or self._is_harmony)
-            for search in [*searches, *[self._closing] * self._is_first] * (not self._code.is_code()):
+            searches = [self._opening] * (self._last.isspace() or self._is_harmony)
+            # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the tag.
+            searches += [self._closing] * (self._is_first and self._last not in " \t")
+            for search in searches * (not self._code.is_code()):
                 found = search.pattern.match(text, tag_at)
                 if found is not None or search.may_begin(text, tag_at):
                     return tag_at, found
@@ -259,7 +261,7 @@ class TagScanner:
         """Record if text outside of tags ends in code or with white space, which decides if a tag counts."""
         if text:
             self._code.feed(text)
-            self._after_space = text[-1].isspace()
+            self._last = text[-1]
 
     def _enter(self, tag: str, end: int) -> int:
         """Enter a tag, which only a closing tag of the same name will end; return the tag's end."""
@@ -276,7 +278,7 @@ class TagScanner:
 
     def _leave(self, closing: re.Match[str]) -> int:
         """Leave a tag; return the end of what closes it."""
-        self.inside, self._drops_space, self._after_space = False, not self._is_harmony, True
+        self.inside, self._drops_space, self._last = False, not self._is_harmony, "\n"
         self._turns = True
         # The text after the tag begins outside of code.
         self._code = CodeMarks()
