@@ -19,7 +19,7 @@ _search_marks = re.compile(r"[`~\n](?:(?<=`)`*+|(?<=~)~*+|)").search
 # be a second character to stop at, and a set of two takes six times as long.
 _match_plain = re.compile(r"(?:[^`]++|(?>`[^`\n]++`(?=[^`])))*+").match
 _match_fenced = re.compile(r"[^`]*+").match
-_match_span = re.compile(r"(?:[^`\n]++|\n(?![^\S\n]*+(?:\n|\Z)))*+").match
+_match_span = re.compile(r"(?:[^`\n]++|(?>\n(?![^\S\n]*+(?:\n|\Z))))*+").match
 _MANY = 9
 """The number of texts from which a search tests their beginnings first."""
 _FENCE = 3
