@@ -10,7 +10,7 @@ CODE = 86_300
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 598
 """Modules."""
-TESTS_ONLY = 15_500
+TESTS_ONLY = 15_200
 """Statements inside functions that quick tests reach, and no recording and no documented program."""
-TESTS_ONLY_SHARE = 0.281
+TESTS_ONLY_SHARE = 0.274
 """Their share of all statements inside functions."""
