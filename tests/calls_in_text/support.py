@@ -77,9 +77,9 @@ def _invoke(call: Call, mark: str = "", *, told: bool = False) -> str:
     return f'<{mark}invoke name="{call.name}">\n{values}</{mark}invoke>\n'
 
 
-def _dsml(mark: str, block: str) -> Callable[[list[Call]], str]:
+def _invokes(block: str, mark: str = "", *, told: bool = False) -> Callable[[list[Call]], str]:
     def write(calls: list[Call]) -> str:
-        each = "".join(_invoke(call, mark, told=True) for call in calls)
+        each = "".join(_invoke(call, mark, told=told) for call in calls)
         return f"<{mark}{block}>\n{each}</{mark}{block}>"
 
     return write
@@ -186,9 +186,9 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
         lambda calls: f"<seed:tool_call>{_each(lambda call: _functions(call, ''))(calls)}</seed:tool_call>",
     ),
     "glm": ("glm", _each(_glm)),
-    "dsml": ("dsml", _dsml(DSML, "function_calls")),
-    "dsml, v4.1": ("dsml", _dsml(f"{DSML} ", "calls")),
-    "dsml, leaked": ("dsml", _dsml(" \u2016 DSML \u2016 ", "tool_calls")),
+    "dsml": ("dsml", _invokes("function_calls", DSML, told=True)),
+    "dsml, v4.1": ("dsml", _invokes("calls", f"{DSML} ", told=True)),
+    "dsml, leaked": ("dsml", _invokes("tool_calls", " \u2016 DSML \u2016 ", told=True)),
     "deepseek v3": ("deepseek", _deepseek(f"function<{BAR}tool▁sep{BAR}>{{}}\n```json\n", "\n```")),
     "deepseek v3.1": ("deepseek", _deepseek(f"{{}}<{BAR}tool▁sep{BAR}>", "")),
     "kimi": ("kimi", _kimi),
@@ -209,12 +209,9 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
             "<|start|>assistant",
         ),
     ),
-    "minimax": (
-        "minimax",
-        lambda calls: "<minimax:tool_call>\n" + "".join(map(_invoke, calls)) + "</minimax:tool_call>",
-    ),
+    "minimax": ("minimax", _invokes("minimax:tool_call")),
     "minimax_m3": ("minimax_m3", _minimax_m3),
-    "dots": ("dots", lambda calls: f"<dots_function_call>{_each(_invoke)(calls)}</dots_function_call>"),
+    "dots": ("dots", _invokes("dots_function_call")),
     "longcat": ("longcat", lambda calls: f"<longcat_tool_call>{_lines(calls)}</longcat_tool_call>"),
     "olmo": ("olmo", lambda calls: f"<function_calls>[{_each(_python, ', ')(calls)}]</function_calls>"),
     "hunyuan": (
@@ -222,18 +219,8 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
         lambda calls: f"<tool_calls>\n{_each(lambda call: _glm(call, '<tool_sep>'))(calls)}\n</tool_calls>",
     ),
     "tool_calls": ("tool_calls", lambda calls: f"<tool_calls>\n{_lines(calls)}\n</tool_calls>"),
-    "anthropic": (
-        "anthropic",
-        lambda calls: "<function_calls>\n" + "".join(map(_invoke, calls)) + "</function_calls>",
-    ),
-    "anthropic, marked": (
-        "anthropic",
-        lambda calls: (
-            f"<{MARK}function_calls>\n"
-            + "".join(_invoke(call, MARK) for call in calls)
-            + f"</{MARK}function_calls>"
-        ),
-    ),
+    "anthropic": ("anthropic", _invokes("function_calls")),
+    "anthropic, marked": ("anthropic", _invokes("function_calls", MARK)),
     "gemma4": (
         "gemma4",
         _each(lambda call: f"<|tool_call>call:{call.name}{_noted(call.arguments)}<tool_call|>", ""),
