@@ -202,7 +202,9 @@ class SplitTexts:
         # Text of a part that was cut off, held back because a tag might begin with it, is released.
         for choice, part in [*self._open_texts] if not is_whole else ():
             text = self._open_texts.pop((choice, part))
-            self._release(text, TextDelta("", choice=choice, part=part), out)
+            rest = TextDelta("", choice=choice, part=part)
+            self._add_pieces(text, text.end(), rest, out)
+            self._release(text, rest, out)
         for choice in [*self._waiting]:
             self._end_thoughts(TextDelta("", choice=choice), out, is_whole=is_whole)
         self._calls.settle_all(out, is_whole=is_whole)
@@ -452,8 +454,7 @@ class SplitTexts:
                 self._begin_next_part(text, event, out, within=text.own)
 
     def _release(self, text: TaggedText, event: Event, out: list[Event]) -> None:
-        """Add the held-back rest of a text that ends; a text without any content becomes an empty part."""
-        self._add_pieces(text, text.end(), event, out)
+        """Let a text go that has ended; one without any content becomes an empty part."""
         if not text.has_parts:
             # No part has begun, because the text was empty.
             self._begin_next_part(text, event, out, within=text.own)
@@ -522,8 +523,7 @@ class SplitTexts:
         for each in events:
             self._replace_one(each, out)
         for begun, pieces in calls:
-            if self._count >= self._max_parts:
-                raise LimitExceeded(limit="parts", value=self._max_parts)
+            self._check_room()
             call = self._calls.begin(begun, choice, raw, out)
             for piece in pieces:
                 if isinstance(piece, CallEnded):
@@ -537,8 +537,7 @@ class SplitTexts:
         """Add a citation of the last words of a text."""
         if text.within is not False:
             self._begin_next_part(text, event, out, within=False)
-        if self._count >= self._max_parts:
-            raise LimitExceeded(limit="parts", value=self._max_parts)
+        self._check_room()
         citation = piece.make_citation(text.written, text.receiver)
         part = self._count_new_part(event.choice)
         out.append(CitationAdded(citation, choice=event.choice, part=part, raw=event.raw))
@@ -550,8 +549,7 @@ class SplitTexts:
     ) -> None:
         """Add what happens to a call in a text."""
         if isinstance(piece, CallBegun):
-            if self._count >= self._max_parts:
-                raise LimitExceeded(limit="parts", value=self._max_parts)
+            self._check_room()
             self._end_receiver(text, event, out)
             call = self._calls.begin(piece, event.choice, event.raw, out)
             text.open_call(call)
@@ -609,6 +607,11 @@ class SplitTexts:
         moved = copy(event)
         moved.order = tuple(index for part in event.order for index in indexes.get(part, ()))
         return moved
+
+    def _check_room(self) -> None:
+        """Raise an error if the answer has as many parts as it may."""
+        if self._count >= self._max_parts:
+            raise LimitExceeded(limit="parts", value=self._max_parts)
 
     def _count_new_part(self, choice: int) -> int:
         """Return the index in the message of a choice's next part, and count that part."""

@@ -35,7 +35,7 @@ def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as
     if tags is False:
         return (), False
     if tags == _STARTS_INSIDE:
-        return KNOWN_TAGS, True
+        tags = (_STARTS_INSIDE,)
     is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
     if not is_iterable and tags is not True:
         raise MisuseError(
