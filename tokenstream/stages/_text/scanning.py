@@ -66,10 +66,7 @@ class TextSearch:
 
     def may_begin(self, text: str, position: int) -> bool:
         """Return True if the end of a text, from `position` on, may become one of the texts."""
-        if len(text) - position >= self._longest:
-            return False
-        tail = text[position:]
-        return (tail.lower() if self._ignores_case else tail) in self._beginnings
+        return self.find_unfinished(text, position) == position < len(text)
 
     def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished one at the end of a text; the text's length if there is none."""
