@@ -75,7 +75,6 @@ if TYPE_CHECKING:
         PartDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         RefusalDelta,
         Restarted,
@@ -102,6 +101,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
     from tokenstream.session import AsyncSession, Session
+    from tokenstream.stages import Tags
     from tokenstream.steps import AsyncPeer, Peer, Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
@@ -139,7 +139,6 @@ __all__ = [
     "PartStart",
     "Partial",
     "Peer",
-    "Ping",
     "PositionLost",
     "ProtocolError",
     "ProviderError",
@@ -167,6 +166,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamStalled",
     "StreamTruncated",
+    "Tags",
     "TextDelta",
     "TokenStreamError",
     "ToolCall",
@@ -207,7 +207,6 @@ _NAMES = {
         "PartDelta",
         "PartDone",
         "PartStart",
-        "Ping",
         "ReasoningDelta",
         "RefusalDelta",
         "Restarted",
@@ -234,6 +233,7 @@ _NAMES = {
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
     "session": ("AsyncSession", "Session"),
+    "stages": ("Tags",),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
     "accumulator": (),
@@ -244,7 +244,6 @@ _NAMES = {
     "framing": (),
     "otel": (),
     "relay": (),
-    "stages": (),
     "terminal": (),
     "testing": (),
     "turns": (),

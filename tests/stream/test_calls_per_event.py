@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.wire import chat, chat_call
-from tokenstream import Decoder, Stream
+from tokenstream import Decoder, Stream, Tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,7 +71,7 @@ def _read_guarded(chunks: Iterable[bytes]) -> None:
 
 
 def _read_tagged(chunks: Iterable[bytes]) -> None:
-    with Stream(iter(chunks), format="openai-chat", clock=_stand_still, tool_tags=True) as stream:
+    with Stream(iter(chunks), format="openai-chat", clock=_stand_still, tags=Tags(calls=True)) as stream:
         for _ in stream:
             pass
 

@@ -15,7 +15,7 @@ from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
 from tests.support.logged import words_of
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Stream, Tags
 from tokenstream.errors import (
     MisuseError,
     ProtocolError,
@@ -367,12 +367,12 @@ def test_each_option_of_a_stream_has_its_own_place(driver: Any, monkeypatch: pyt
         make(self, source, options)
 
     async def open_and_close() -> None:
-        async with AsyncStream([], tool_tags=True, **given):
+        async with AsyncStream([], tags=Tags(calls=True), **given):
             pass
 
     monkeypatch.setattr(driver, "__init__", noting)
     anyio.run(open_and_close)
-    with Stream([], tool_tags=True, **given):
+    with Stream([], tags=Tags(calls=True), **given):
         pass
     [options] = made
 

@@ -12,6 +12,7 @@ from tokenstream import (
     Limits,
     Message,
     Stream,
+    Tags,
     ToolCall,
     Usage,
     aconnect,
@@ -57,10 +58,10 @@ from tokenstream.turns import Kind
 def streams(body: Iterable[bytes]) -> None:
     """Reading in a `for` loop."""
     stream = Stream(body)
-    assert_type(Stream(body, reasoning_tags=("think",)), Stream)
-    assert_type(Stream(body, tool_tags="auto"), Stream)
-    assert_type(connect("url", tool_tags=["hermes"]), Stream)
-    assert_type(connect("url", citation_markers="openai"), Stream)
+    assert_type(Stream(body, tags=Tags(reasoning=("think",))), Stream)
+    assert_type(Stream(body, tags=Tags(calls="auto")), Stream)
+    assert_type(connect("url", tags=Tags(calls=["hermes"])), Stream)
+    assert_type(connect("url", tags=Tags(citations="openai")), Stream)
     assert_type(Stream(body, tools=["now", dict]), Stream)
     assert_type(iter(stream), Iterator[Event])
     assert_type(next(stream), Event)
