@@ -260,10 +260,7 @@ def test_each_round_of_a_session_has_calls_of_its_own(
     """Of the API or in the text; each tool that is run is a call of the answer, and of one round."""
     replies = iter(answers)
     monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
-    with (
-        serving(server()) as url,
-        talking("sync", url, tags=Tags(calls=calls), tools=Tools(look)) as talk,
-    ):
+    with serving(server()) as url, talking("sync", url, tags=Tags(calls=calls), tools=Tools(look)) as talk:
         answer = talk.ask("Go.", router=Router(Tools(look)))
         rounds = talk.session.messages
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.calls_in_text.support import CODE, Call, calls_of, make_call, read, text_of
 from tests.calls_in_text.test_streams import HERMES
-from tokenstream import Message, MisuseError, Tags
+from tokenstream import Message, MisuseError
 from tokenstream.errors import NotExpressible
 from tokenstream.message import TextPart, ToolCall
 from tokenstream.stages._calls.dialects import NAMES
@@ -159,4 +159,4 @@ def test_a_dialect_whose_results_are_no_text_is_refused(name: Any) -> None:
     results = ToolResults(message, {"call_0": "noon"})
     for write in (message.to_openai_chat, results.to_openai_chat, results.turns):
         with pytest.raises(MisuseError, match=r"dialects glm, hermes, qwen, not in .*leave dialect= out"):
-            write(tags=Tags(calls=name))
+            write(dialect=name)

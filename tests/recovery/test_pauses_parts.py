@@ -13,6 +13,7 @@ import pytest
 
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, TEXT, leg, number_asked
 from tests.recovery.test_pauses import GO_ON, URL, Server
+from tests.support.clocks import on
 from tokenstream import (
     Message,
     Retry,
@@ -212,7 +213,7 @@ def test_no_leg_begins_after_the_time_for_attempts(timeout: float | None, ending
     clock = count().__next__
     bodies: list[Any] = [LEGS[0], LEGS[1], [], LEGS[2]]
     retry = Retry(attempts=4, pauses=8, wait=0, timeout=timeout)
-    with resilient(lambda *_: bodies.pop(0), retry, clock=lambda: float(clock())) as stream:
+    with on(lambda: float(clock()), resilient, lambda *_: bodies.pop(0), retry) as stream:
         assert TEXT.startswith(stream.final().text)
 
     assert ending == stream.message.finish_reason

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.support.clocks import on
 from tests.support.effort import in_steps
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
@@ -168,7 +169,7 @@ def plain(answer: Answer, recording: Recording) -> tuple[Message, StreamError | 
     """Return what a stream without any recovery makes of a body."""
     outcome = Outcome()
     server = Server([recording], outcome)
-    with Stream(server.open(), format=answer.format, clock=server.clock, deadlines=PATIENCE) as stream:
+    with on(server.clock, Stream, server.open(), format=answer.format, deadlines=PATIENCE) as stream:
         try:
             return stream.final(), None
         except StreamError as error:

@@ -23,7 +23,6 @@ from tokenstream.events import (
     Event,
     Finish,
     PartDone,
-    Ping,
     ReasoningDelta,
     StepDone,
     StepStart,
@@ -336,7 +335,7 @@ def test_a_response_has_an_item_for_each_result() -> None:
 
 
 @dataclass(slots=True)
-class Newer(Ping):
+class Newer(Event):
     """A class of events that no encoder knows."""
 
     id: str = ""

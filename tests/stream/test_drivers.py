@@ -359,7 +359,7 @@ async def test_bytes_behind_an_event_that_adds_nothing_give_their_events() -> No
 @pytest.mark.parametrize("driver", [SyncDriver, AsyncDriver])
 def test_each_option_of_a_stream_has_its_own_place(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The options are put in the order of their fields, without their names."""
-    given: Any = {"format": "openai-chat", "started_at": 0.0, "pings": True, "answer_id": "a", "tools": ["f"]}
+    given: Any = {"format": "openai-chat", "started_at": 0.0, "answer_id": "a", "tools": ["f"]}
     make, made = driver.__init__, list[Options]()
 
     def noting(self: Any, source: Any, options: Options) -> None:
@@ -377,7 +377,7 @@ def test_each_option_of_a_stream_has_its_own_place(driver: Any, monkeypatch: pyt
     [options] = made
 
     assert len(Options._fields) == len(options)
-    assert {name: getattr(options, name) for name in ("format", "started_at", "pings", "answer_id")} == {
+    assert {name: getattr(options, name) for name in ("format", "started_at", "answer_id")} == {
         name: value for name, value in given.items() if name != "tools"
     }
     assert callable(options.make_stage)

@@ -29,7 +29,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -174,7 +173,7 @@ def every_event(event: Event) -> str:
             return str(usage.output_tokens)
         case Finish(reason, raw_reason):
             return raw_reason or reason
-        case MessageStart() | Ping():
+        case MessageStart():
             return event.raw or ""
         case Restarted(discarded):
             return discarded.text

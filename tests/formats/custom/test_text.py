@@ -200,14 +200,10 @@ def test_a_sentinel_is_the_end() -> None:
 def test_the_event_that_is_the_end_may_say_more() -> None:
     """A reason, usage, an error: what paths lead to is read; else its name is the reason."""
     format = custom(text="t", finish="reason", end=["done", "end"], usage={"output_tokens": "n"})
-    whole = tell(
-        format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"reason": "canceled", "n": 3})
-    )
+    whole = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"reason": "canceled", "n": 3}))
     named = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("end", b"null"), {"t": "late"})
     odd = tell(custom(text="t", end="over"), {"t": "Hi"}, ("over", {}))
-    failed = tell(
-        format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"error": {"message": "m"}})
-    )
+    failed = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"error": {"message": "m"}}))
 
     assert ("cancelled", 3) == (
         whole.message.finish_reason,
