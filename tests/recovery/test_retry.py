@@ -96,8 +96,8 @@ def test_a_deadline_that_passes_between_two_reads_leaves_the_rest_of_its_attempt
             now[0] += 5.0
 
     sources = iter([silent(), WHOLE])
-    options: dict[str, Any] = {"deadlines": Deadlines(idle_content=1.0), "clock": lambda: now[0]}
-    with resilient(lambda: next(sources), Retry(attempts=2, wait=0), **options) as stream:
+    retry, deadlines = Retry(attempts=2, wait=0), Deadlines(idle_content=1.0)
+    with on(lambda: now[0], resilient, lambda: next(sources), retry, deadlines=deadlines) as stream:
         text = "".join(stream.text)
 
     assert ("Hello wonderful world", 2, 3) == (text, len(stream.attempts), len(left))

@@ -137,7 +137,7 @@ async def read(
     """Read a view to its end or its error; the consumer itself fails at one of the things it is given."""
     outcome = Outcome()
     server = Server(bodies, outcome)
-    options: Any = {"format": format, "clock": server.clock, "deadlines": PATIENCE}
+    options: Any = {"format": format, "deadlines": PATIENCE}
     given: list[Any] = []
 
     def take(item: Any) -> None:
@@ -148,11 +148,11 @@ async def read(
     stream: Any = None
     try:
         if world == "sync":
-            with resilient(server.open, retry, **options) as stream:
+            with on(server.clock, resilient, server.open, retry, **options) as stream:
                 for item in stream if view == "events" else getattr(stream, view):
                     take(item)
         else:
-            async with aresilient(server.aopen, retry, **options) as stream:
+            async with on(server.clock, aresilient, server.aopen, retry, **options) as stream:
                 async for item in stream if view == "events" else getattr(stream, view):
                     take(item)
     except (StreamError, ZeroDivisionError) as error:
