@@ -46,7 +46,7 @@ def test_what_looks_like_an_end_or_an_error_is_text() -> None:
 
 
 def test_an_empty_piece_is_a_heartbeat() -> None:
-    """It gives no event."""
+    """A heartbeat gives no event."""
     assert Pieces().feed("") == []
 
 

@@ -128,5 +128,5 @@ def test_a_payload_that_is_no_chunk_is_an_unknown_event() -> None:
 
 
 def test_pings_are_heartbeats() -> None:
-    """They give no events."""
+    """A heartbeat gives no event, and neither does an event without data."""
     assert answer().events == answer(ServerSentEvent(b"{}", event="ping"), b"").events

@@ -187,7 +187,7 @@ def test_the_error_of_a_tool_is_no_error_of_the_answer() -> None:
 
 
 def test_a_heartbeat_is_no_content() -> None:
-    """It gives no event."""
+    """A `keepalive` gives no event."""
     assert read(frame({"type": "keepalive", "sequence_number": 3})).events[:-1] == []
 
 
