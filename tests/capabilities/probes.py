@@ -43,6 +43,8 @@ from tokenstream import (
 )
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.framing import SSEParser
+from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages._patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -215,7 +217,7 @@ def almost_json() -> None:
     parser.feed("```json\n{'a': 1,}\n```")
     parser.end()
     assert parser.value == {"a": 1}
-    patches = stages.Chain(stages.Partials(Recipe), stages.Patches())
+    patches = stages.Chain(Partials(Recipe), Patches())
     assert patches.feed('{"title": "S')
     assert patches.feed('oup"')[0][0]["path"] == "/title"
 

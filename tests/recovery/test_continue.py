@@ -24,7 +24,7 @@ from tests.recovery.continuing import (
 )
 from tests.support import wire
 from tokenstream import Retry, Stream, resilient, testing
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
 from tokenstream.message import TextPart

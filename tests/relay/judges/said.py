@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Citation, MediaPart, Message, Part
     from tokenstream.relay import ProtocolName
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 _FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
 """The names of losses of media, by the first half of the type; any other type is a "file"."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""

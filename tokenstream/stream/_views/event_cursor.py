@@ -16,8 +16,8 @@ from tokenstream.stream._views.part_cursor import PartCursor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._growing import ChoiceState
-    from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
 
 _BLANK_HEAD = (None, None, "assistant")
@@ -32,7 +32,7 @@ class EventCursor:
     open parts, not on the length of the answer.
 
     Example:
-        >>> from tokenstream.accumulator import Accumulator
+        >>> from tokenstream._accumulator import Accumulator
         >>> from tokenstream.events import TextDelta
         >>> accumulator = Accumulator()
         >>> cursor = EventCursor(accumulator)
