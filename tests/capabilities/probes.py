@@ -159,7 +159,7 @@ def told_again() -> None:
 def usage() -> None:
     counts = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     message = reading(chat({"content": "Hi"}, usage=counts), chat({}, "stop", usage=None), DONE).final()
-    assert (message.usage.output_tokens, message.usage.source) == (2, "reported")
+    assert (message.usage.output_tokens, message.usage.basis) == (2, "reported")
 
 
 def parts() -> None:

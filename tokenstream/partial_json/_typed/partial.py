@@ -180,8 +180,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
         Example:
             >>> from tokenstream import Stream
-            >>> stream = Stream(['{"steps": ["Whi'], format="pieces")
-            >>> draft = next(stream.partials(dict[str, list[str]]))
+            >>> stream = Stream(['{"steps": ["Whi', 'sk"]}'], format="pieces")
+            >>> draft, _ = stream.partials(dict[str, list[str]])
             >>> draft.get("steps", 0), draft.get(lambda recipe: recipe["steps"][0])
             ('Whi', 'Whi')
         """
@@ -262,9 +262,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
         Example:
             >>> from tokenstream import Stream
-            >>> stream = Stream(['{"title": "Pan'], format="pieces")
-            >>> next(stream.partials(dict[str, str])).to_json()
-            '{"title":"Pan"}'
+            >>> stream = Stream(['{"title": "Pan', 'cakes"}'], format="pieces")
+            >>> [draft.to_json() for draft in stream.partials(dict[str, str])]
+            ['{"title":"Pan"}', '{"title":"Pancakes"}']
         """
         outcome = self._state.outcome
         return (
@@ -281,9 +281,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
         Example:
             >>> from tokenstream import Stream
-            >>> stream = Stream(['{"title": "Pan'], format="pieces")
-            >>> next(stream.partials(dict[str, str])).to_python()
-            {'title': 'Pan'}
+            >>> stream = Stream(['{"title": "Pan', 'cakes"}'], format="pieces")
+            >>> [draft.to_python() for draft in stream.partials(dict[str, str])]
+            [{'title': 'Pan'}, {'title': 'Pancakes'}]
         """
         if self._state.outcome is MISSING:
             return dump_data(self, by_alias)

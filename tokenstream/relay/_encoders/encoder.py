@@ -268,7 +268,7 @@ class Encoder(Vocabulary):
 
     def keep_usage(self, event: UsageUpdate) -> Payloads:
         """Keep the token counts, which are sent at the end; return no payloads."""
-        report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        report = event.usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         # `counts` has the fields of `Usage` that the format can express; a count of 0 is no loss.
