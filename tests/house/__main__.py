@@ -2,8 +2,8 @@
 
 python -m tests.house
 
-Its budget with lines by kind; what somebody has to learn, with the most that it may be; names that mean several things; foreign writes and methods that only assign for
-each room; and the Python calls of the walks that a reader of the code takes first.
+Its budget with lines by kind; what somebody has to learn; names that mean several things; foreign writes, and
+methods that only assign, of each room; and the calls of the walks that a reader of the code takes first.
 """
 
 from __future__ import annotations
