@@ -1,8 +1,9 @@
 """The names that went stand in no page, no example and no docstring: only CHANGELOG's table has them.
 
-The table stands below the heading "Renamed". Each cell of its first column has names in backticks, in the form in
-which a program has them: `StreamClosed`, `relay.routes`, or `Retry(timeout=…)` for an option. An option is found in calls of its function alone, and a name of a module also where it is
-imported: the same word with another meaning, such as the `timeout=` of httpx, is none of them.
+The table stands below the heading "Renamed". Each cell of its first column has names in backticks, in the
+form that a program has: `StreamClosed`, `relay.routes`, or `Retry(timeout=…)` for an option. An option is
+found in calls of its function alone, and a name of a module also where it is imported: the same word with
+another meaning, such as the `timeout=` of httpx, is none of them.
 """
 
 from __future__ import annotations
