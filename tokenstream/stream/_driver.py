@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
     from tokenstream._pipeline.delivered import Reading
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
-    from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._protocols import TimedStage
