@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_JOURNAL_ERRORS = ("AnswerExpired", "JournalUnavailable", "TooManyAnswers", "UnknownAnswer", "UnknownPosition")
+_JOURNAL_ERRORS = (
+    "AnswerExpired",
+    "JournalUnavailable",
+    "TooManyAnswers",
+    "UnknownAnswer",
+    "UnknownPosition",
+)
 _ELSEWHERE = {
     **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
     **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),

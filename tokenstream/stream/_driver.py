@@ -17,7 +17,7 @@ from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
-from tokenstream.stream._options import Options, current_clock
+from tokenstream.stream._options import CLOCKS, Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import GapDeadline, GuardDeadline, RestLimits, Silence
@@ -89,7 +89,7 @@ class Driver(UncopyableObject):
     )
 
     def __init__(self, options: Options) -> None:
-        self.clock: Clock = options.clock or current_clock()
+        self.clock: Clock = options.clock or CLOCKS.get()[-1]
         self.phase = OPENING
         self.verdict = EndVerdict()
         """The decision on the ending."""
