@@ -14,7 +14,7 @@ from tokenstream import relay
 
 if TYPE_CHECKING:
     from tokenstream.relay import ProtocolName
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 _FIELDS: tuple[Kind, ...] = (
     "signature",

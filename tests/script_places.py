@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.support.encoders import Encoder
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _ABSENT = "–"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.formats import OpenAIChat
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -219,11 +219,11 @@ def test_usage_is_merged_and_never_nulled() -> None:
     )
     usage = accumulator.message.usage
 
-    assert (usage.input_tokens, usage.output_tokens, usage.source) == (7, 5, "partial")
+    assert (usage.input_tokens, usage.output_tokens, usage.basis) == (7, 5, "partial")
     assert usage.provider_data == {"i": 7, "o": 5}
     assert accumulator.counted == usage
     accumulator.take(Finish("stop"))
-    assert accumulator.message.usage.source == "reported"
+    assert accumulator.message.usage.basis == "reported"
     assert not Accumulator().message.usage
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.wire import sse
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.text_log import ByteLog, TextLog
 from tokenstream._pipeline.machine import Machine
-from tokenstream.accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,
     Event,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream import accumulator as accumulator
     from tokenstream import call_store as call_store
     from tokenstream import departures as departures
     from tokenstream import errors as errors
@@ -236,7 +235,6 @@ _NAMES = {
     "stages": ("Tags",),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
-    "accumulator": (),
     "call_store": (),
     "departures": (),
     "errors": (),

@@ -10,11 +10,9 @@ from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the ty
 from tokenstream._basics.elsewhere import explain_names_of_messages, explain_options
 from tokenstream._message_parts import (
     Citation,
-    FoundImage,
     MediaPart,
     OpaquePart,
     Part,
-    Phase,
     ReasoningPart,
     RefusalPart,
     ServerToolCall,
@@ -26,7 +24,8 @@ from tokenstream._message_parts import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream.turns import Drop
+    from tokenstream._message_parts import FoundImage
+    from tokenstream.turns._drop import Drop
     from tokenstream.turns._results import ToolResults
 
 __all__ = [
@@ -35,13 +34,11 @@ __all__ = [
     "Citation",
     "Ending",
     "FinishReason",
-    "FoundImage",
     "Join",
     "MediaPart",
     "Message",
     "OpaquePart",
     "Part",
-    "Phase",
     "ReasoningPart",
     "RefusalPart",
     "ServerToolCall",

@@ -44,6 +44,8 @@ from tokenstream import (
 )
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.framing import SSEParser
+from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages._patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -158,7 +160,7 @@ def told_again() -> None:
 def usage() -> None:
     counts = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     message = reading(chat({"content": "Hi"}, usage=counts), chat({}, "stop", usage=None), DONE).final()
-    assert (message.usage.output_tokens, message.usage.source) == (2, "reported")
+    assert (message.usage.output_tokens, message.usage.basis) == (2, "reported")
 
 
 def parts() -> None:
@@ -216,7 +218,7 @@ def almost_json() -> None:
     parser.feed("```json\n{'a': 1,}\n```")
     parser.end()
     assert parser.value == {"a": 1}
-    patches = stages.Chain(stages.Partials(Recipe), stages.Patches())
+    patches = stages.Chain(Partials(Recipe), Patches())
     assert patches.feed('{"title": "S')
     assert patches.feed('oup"')[0][0]["path"] == "/title"
 

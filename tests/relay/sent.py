@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.testing import Script
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 
 def sent(script: Script, format: str) -> list[tuple[str, Any]]:

@@ -41,13 +41,13 @@ from tokenstream.events import (
 from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, TextPart, Usage
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay._protocols import make_answers
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from tokenstream.relay import ProtocolName
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 _ANSWERS = make_answers()
 _WIDE = {"reasoning", "tool_call", "citation", "media"}

@@ -40,7 +40,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 _MEDIA: tuple[Kind, ...] = ("media", "image", "audio", "video", "file")
 _CALL: tuple[Kind, ...] = ("tool_call", "custom_tool_call", "invalid_tool_call")

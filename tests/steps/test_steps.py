@@ -250,7 +250,7 @@ def test_a_run_may_nest_deeper_than_functions_do() -> None:
         lines = str(run).split("\n")
 
     assert 1_101 == len(lines)
-    assert Usage(output_tokens=2, source="partial") == run.total_usage
+    assert Usage(output_tokens=2, basis="partial") == run.total_usage
     assert "it was still open when the step '1098' ended" == step.error
     assert 2_200 < len(run.events().ready())
 

@@ -27,8 +27,9 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Finish, TextDelta, ToolCallDone
-from tokenstream.stream import AsyncBroadcast, AsyncBroadcastReader, Broadcast, BroadcastReader
 from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
+from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
 from tokenstream.stream._options import Options
 from tokenstream.stream._sync_driver import SyncDriver
 

@@ -51,7 +51,7 @@ from tokenstream.events import (
 from tokenstream.formats import Format, custom
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.message import FinishReason, Part
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 
 def streams(body: Iterable[bytes]) -> None:

@@ -16,7 +16,7 @@ from tokenstream import AsyncSession, AsyncStream, Router, Steps, Stream, aconne
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay.journal import Entry
 from tokenstream.steps import RunEvents
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 app = FastAPI()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._resume.event_log import EventLog

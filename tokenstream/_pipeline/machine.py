@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
@@ -54,7 +55,6 @@ from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.joining import Joining
 from tokenstream._pipeline.progress import TRUNCATIONS, Progress
 from tokenstream._pipeline.reading import NO_EVENTS, make_glance, read_events
-from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import PartDone, Stopped

@@ -36,9 +36,9 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._basics.joint import Joint
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import Part

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 PieceT = TypeVar("PieceT")
 

@@ -46,7 +46,7 @@ from tokenstream.message import (
 )
 from tokenstream.relay._encoders import ProtocolName, load, protocols
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

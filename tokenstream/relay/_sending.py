@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 TELLING: frozenset[type] = frozenset({StepStart, StepDone, Stopped})
 """Classes of events that say something about the ending; only these need be passed to `note`."""

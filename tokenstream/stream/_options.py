@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Handling of a loop over a broadcast's events that falls behind by as many events as the queue holds."""
 
-_CLOCKS: ContextVar[tuple[Callable[[], float], ...]] = ContextVar("clocks", default=(time.monotonic,))
+CLOCKS: ContextVar[tuple[Callable[[], float], ...]] = ContextVar("clocks", default=(time.monotonic,))
 """The clocks of the open blocks of this thread or task, the innermost last."""
 
 
 def current_clock() -> Callable[[], float]:
     """Return the clock of the streams and runs that this thread or task makes now."""
-    return _CLOCKS.get()[-1]
+    return CLOCKS.get()[-1]
 
 
 def enter_clock(clock: Callable[[], float]) -> None:
     """Begin a block whose streams and runs read a clock."""
-    _CLOCKS.set((*_CLOCKS.get(), clock))
+    CLOCKS.set((*CLOCKS.get(), clock))
 
 
 def leave_clock() -> None:
     """End the innermost block."""
-    _CLOCKS.set(_CLOCKS.get()[:-1])
+    CLOCKS.set(CLOCKS.get()[:-1])
 
 
 class Options(NamedTuple):

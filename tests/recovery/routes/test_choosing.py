@@ -396,7 +396,7 @@ class TestMoney:
             stream.final()
 
         costs: list[Any] = [report.cost for report in stream.attempts]
-        assert stream.attempts[0].usage.source == "estimated"
+        assert stream.attempts[0].usage.basis == "estimated"
         assert costs == [_cents(stream.attempts[0].usage), pytest.approx(27)]
         assert stream.cost == sum(costs)
 

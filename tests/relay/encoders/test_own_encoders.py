@@ -24,7 +24,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.message import Citation, FinishReason, OpaquePart, ToolCall
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

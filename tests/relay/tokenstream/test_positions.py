@@ -121,7 +121,7 @@ def test_the_tokens_of_each_request_are_counted_wherever_a_client_goes_on() -> N
             kept = _checkpoint(body[:read])
             usage = Stream.from_checkpoint(kept, body[read:]).final().usage
 
-            assert (18, 12, "partial") == (usage.input_tokens, usage.output_tokens, usage.source)
+            assert (18, 12, "partial") == (usage.input_tokens, usage.output_tokens, usage.basis)
 
 
 def _checkpoint(body: list[bytes]) -> Checkpoint:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal._journal import StopResult
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 _MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""

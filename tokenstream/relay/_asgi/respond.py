@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 
 class _Nothing:

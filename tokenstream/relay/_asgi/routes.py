@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.response import Receive, Send
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 AnswerFunction: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 """A function that makes an answer from the JSON body of a request."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.asking import AskedPosition, Source
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 _PATH_SAFE = "/:&=~!$'()*+,;@"
 """Characters of a path that are left as they are."""

@@ -17,7 +17,7 @@ from tokenstream.relay.journal._records import record_interruption
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.relay.journal._feed import Feed
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 _MAX_JOINED = 64 * 1024
 """The size in bytes from which on no further positions are added to a joined chunk."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.router import Router
     from tokenstream.session import AsyncAnswer
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 _MAX_QUESTION = 1_048_576
 """The maximum size of a client's message, in characters or bytes; a question may hold a whole document."""

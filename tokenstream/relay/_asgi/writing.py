@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._shape import Shape
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
     class _SendingOptions(TypedDict, total=False):
         """The options that a `ChunkWriter` passes on to `Sending`."""

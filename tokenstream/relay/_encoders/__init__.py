@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 __all__ = ["Encoder", "ProtocolName", "create", "load", "names", "protocols"]
 

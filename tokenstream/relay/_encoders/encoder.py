@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
@@ -266,7 +266,7 @@ class Encoder(Vocabulary):
 
     def keep_usage(self, event: UsageUpdate) -> Payloads:
         """Keep the token counts, which are sent at the end; return no payloads."""
-        report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        report = event.usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         # `counts` has the fields of `Usage` that the format can express; a count of 0 is no loss.

@@ -10,7 +10,7 @@ from tokenstream.turns._drop import is_named, names_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 PHRASES: dict[Kind, str] = {
     "text": "text",

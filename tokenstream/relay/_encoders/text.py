@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.events import TextDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 _SENTINEL = "[DONE]"
 _ERROR_KEY = '"error"'

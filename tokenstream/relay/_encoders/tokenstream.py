@@ -44,7 +44,7 @@ from tokenstream.relay._encoders.values import (
     to_json_object,
     to_json_value,
 )
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Ending
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.message import Citation, Ending, FinishReason
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 _KINDS: dict[type, Kind] = {
     TextDelta: "text",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.events import PartDone, PartStart
     from tokenstream.relay._encoders.encoder import Encoder
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 _FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
 """Maps the first half of a media type to the name for `drop=`; any other type is a "file"."""

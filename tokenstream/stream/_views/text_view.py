@@ -218,10 +218,12 @@ class _TextShaping:
         Before that stage comes a throttle with the rate `hz`. If `hz` is None, a throttle with the usual rate
         is added only if no stage of the view paces the text.
         """
+        from tokenstream.stages._text.pacing import Accumulate
+
         plan = self._plan
         if hz is not None or not plan.has_pace:
             plan = plan.then("throttle", _stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
-        return plan.then("accumulate", _stage_maker("Accumulate"))
+        return plan.then("accumulate", Accumulate)
 
     def _plan_blocks(
         self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, Finish, PartDone, PartStart, ToolCallDone
     from tokenstream.message import FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 _SEQUENTIAL_KINDS: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
 """The kinds of parts whose blocks end when another block begins."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",

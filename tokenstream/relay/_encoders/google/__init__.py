@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),

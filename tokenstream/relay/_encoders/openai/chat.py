@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 
 class UnmarkedCalls(Encoder):

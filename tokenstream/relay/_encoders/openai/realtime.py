@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 _USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens")
 _NUMBER = b'"event_id":"event_'

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop
+    from tokenstream.turns._drop import Drop
 
 
 @dataclass(slots=True)

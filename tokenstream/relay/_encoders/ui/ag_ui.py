@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui import OpenText
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind
 
 _COUNTS = {
     "input_tokens": "inputTokens",
