@@ -133,6 +133,18 @@ _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers
 THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
 """Options that throttles of other libraries have, with the end of the error: what to use here instead."""
 
+OF_RELAY = {
+    "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
+    "grace": "write timing=relay.Timing(grace=…)",
+    "ids": "a journal numbers the events of its answers; without one, send relay.encode(…, ids=True)",
+    "keep_alive": "write timing=relay.Timing(keep_alive=…)",
+    "open_within": "write timing=relay.Timing(open_within=…)",
+    "raw": "send relay.encode(…, raw=True)",
+    "send_timeout": "write timing=relay.Timing(send_timeout=…)",
+    "status": "set .status_code of the response",
+}
+"""Options of a relay that have another form, or another place, each with the end of the error."""
+
 
 class UnsupportedUse(MisuseError, TypeError):
     """An object was used in a way that its type does not support.
@@ -197,14 +209,15 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         """Return the function with the explanations; its signature stays the same."""
         code = function.__code__
         known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        lacked = {name: hint for name, hint in hints.items() if name not in known}
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
             for name in options:
-                if name in hints or (names_all and name not in known):
+                if name in lacked or (names_all and name not in known):
                     owner, _, method = function.__qualname__.rpartition(".")
                     called = owner if method == "__init__" else method
-                    hint = hints.get(name) or name_options(name, [each for each in known if each != "self"])
+                    hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])
                     raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
             return function(*args, **options)
 
