@@ -62,7 +62,7 @@ def test_a_format_that_is_no_protocol_is_refused_with_the_protocols(protocol: st
 def test_the_error_of_a_journal_goes_to_another_process(kind: JournalErrorKind) -> None:
     """With the kind, the status and the time to wait."""
     error = relay.JournalError("no", kind=kind)
-    other = pickle.loads(pickle.dumps(error))  # noqa: S301 - what was written here
+    other = pickle.loads(pickle.dumps(error))
 
     assert (str(error), kind, error.status) == (str(other), other.kind, other.status)
     assert (other.retry_after is not None) == (other.status in (429, 503))
