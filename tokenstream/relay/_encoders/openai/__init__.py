@@ -81,8 +81,8 @@ class ChunkEncoder(Encoder, ABC):
     counts: ClassVar[frozenset[str]] = COUNTS.fields
     choices: ClassVar[bool] = True
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._envelope: dict[str, Any] = {}
         """The fields that all chunks have; empty before the first chunk."""
 
