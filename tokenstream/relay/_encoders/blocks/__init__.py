@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
-    from tokenstream.turns._drop import Drop, Kind
 
 _SEQUENTIAL_KINDS: frozenset[Loss] = frozenset({"text", "reasoning", "citation"})
 """The kinds of parts whose blocks end when another block begins."""

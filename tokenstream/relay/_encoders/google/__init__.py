@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns._drop import Drop, Kind
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns._drop import Drop
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns._drop import Drop
 
 
 @dataclass(slots=True)
