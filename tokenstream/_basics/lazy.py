@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _JOURNAL_ERRORS = (
     "AnswerExpired",
+    "Fenced",
     "JournalUnavailable",
     "TooManyAnswers",
     "UnknownAnswer",
@@ -21,6 +22,7 @@ _ELSEWHERE = {
     **dict.fromkeys(_JOURNAL_ERRORS, "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
     "Ping": "the journal's readers have keep_alive=, and stream.metrics has the gaps",
+    "Response": "what relay.respond() returns is a Response of Starlette and FastAPI, if one of them is used",
     "RecordingRefused": "it is a RecordingInvalid of this kind",
     "StreamClosed": 'it is a MisuseError whose kind is "closed"',
     "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',
