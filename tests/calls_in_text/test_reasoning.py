@@ -213,7 +213,7 @@ def test_every_chunking_gives_the_same() -> None:
             cut = [text[at : at + size] for at in range(0, len(text), size)]
             tagged = [chat({"content": piece}) for piece in ["<think>", *cut]]
             sent = thought(*cut, then=ends[0]) if ends[1] else [*tagged, chat({}, "stop"), DONE]
-            got = read(sized(b"".join(sent), 97), tags=Tags(reasoning=True), **READS)
+            got = read(sized(b"".join(sent), 97), tags=Tags(reasoning=True, calls=True), tools=["look"])
             assert got.message is not None
             found.append((parts_of(got.message), got.message.finish_reason))
 
