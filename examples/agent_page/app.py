@@ -119,9 +119,7 @@ async def ask(owner: Owner, asked: Question) -> Turn:
 
 
 @app.get("/api/answers/{id}", response_model=None)
-async def follow(
-    id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None
-) -> Response:
+async def follow(id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None) -> Response:
     """Send an answer from the page's position on."""
     return relay.follow(journal, id, last_event_id, owner=owner)
 

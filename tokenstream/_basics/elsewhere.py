@@ -132,7 +132,15 @@ OF_USAGE = {
 _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
 THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
 """Options that throttles of other libraries have, with the end of the error: what to use here instead."""
-
+REPLACED = {
+    "citation_markers": "write tags=Tags(citations=…)",
+    "clock": "tokenstream.testing has a VirtualClock, which all streams made in its `with` block read",
+    "pings": "heartbeats are no events; `metrics` has the gaps, and a relay sends heartbeats of its own",
+    "reasoning_tags": "write tags=Tags(reasoning=…)",
+    "reorder": "HTTP keeps the order of frames; Stream(source, reorder=…) reads a source that does not",
+    "tool_tags": "write tags=Tags(calls=…)",
+}
+"""Options that have another form, or another place, each with the end of the error."""
 OF_RELAY = {
     "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
     "grace": "write timing=relay.Timing(grace=…)",
@@ -190,7 +198,7 @@ class _WrongBlockMethod:
 
 
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
-    """Make a function explain options that it lacks, but that users may expect from other libraries.
+    """Make a function explain options that it lacks: those in `REPLACED`, and those of other libraries.
 
     Each hint ends the error for the option of its name: what to use here instead.
     """
@@ -209,7 +217,7 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         """Return the function with the explanations; its signature stays the same."""
         code = function.__code__
         known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        lacked = {name: hint for name, hint in hints.items() if name not in known}
+        lacked = {name: hint for name, hint in {**REPLACED, **hints}.items() if name not in known}
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:

@@ -26,7 +26,7 @@ _FAMILIES: dict[str, Loss] = {"image": "image", "audio": "audio", "video": "vide
 """The names of losses of media, by the first half of the type; any other type is a "file"."""
 _ORDERED = {"text": "text", "reasoning": "reasoning", "tool_call": "call", "server_tool_call": "ran"}
 """The kinds of parts whose order is compared."""
-COUNTS = Usage.model_fields.keys() - {"source", "provider_data"}
+COUNTS = Usage.model_fields.keys() - {"basis", "provider_data"}
 """The names of the counts of tokens, and of the cost."""
 
 

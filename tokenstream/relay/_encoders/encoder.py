@@ -19,7 +19,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -66,7 +65,6 @@ HANDLERS: dict[type, str] = {
     MediaDelta: "encode_media",
     UsageUpdate: "keep_usage",
     Finish: "keep_finish",
-    Ping: "encode_ping",
     Restarted: "encode_restart",
     Resumed: "encode_resumed",
     Stopped: "encode_stopped",
@@ -141,8 +139,8 @@ class Encoder(Vocabulary):
             self._writers = writers
             self._note_piece(key, event, payloads[0])
         if chunks and self._replayable is not None:
-            # The head of the answer and heartbeats are not content.
-            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart | Ping) else None
+            # The head of the answer is not content.
+            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart) else None
         return chunks
 
     def encode_later_piece(self, event: Event) -> bytes | None:
@@ -267,7 +265,7 @@ class Encoder(Vocabulary):
 
     def keep_usage(self, event: UsageUpdate) -> Payloads:
         """Keep the token counts, which are sent at the end; return no payloads."""
-        report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        report = event.usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         # `counts` has the fields of `Usage` that the format can express; a count of 0 is no loss.
@@ -286,9 +284,9 @@ class Encoder(Vocabulary):
         self.finishes[event.choice] = event
         return ()
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return the payloads for a heartbeat."""
-        return ()
+    def ping(self) -> list[bytes]:
+        """Return the chunks of a heartbeat; none if the format has no heartbeats."""
+        return []
 
     def encode_restart(self, event: Restarted) -> Payloads:
         """Begin again with the new answer, or return an error if content of the old one was sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.errors import NotExpressible
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
