@@ -345,7 +345,7 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
     """The same object, with what it has learnt of payloads: what comes again is dropped."""
     frames = SSEParser().frames(b"".join(answer.chunks))
     for place in range(1, len(frames)):
-        known, other = (registry.create(answer.format, limits=Limits(), pings=False) for _ in range(2))
+        known, other = (registry.create(answer.format, limits=Limits()) for _ in range(2))
         for frame in frames[:place]:
             known.feed(frame)
             other.feed(frame)

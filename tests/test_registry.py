@@ -193,7 +193,7 @@ def test_a_format_that_derives_from_nothing_is_refused_as_an_object() -> None:
     """`format=` takes a name, or an object that can be made anew for each connection."""
     thing: Any = object()
     with pytest.raises(MisuseError, match="is not a format"):
-        registry.create(thing, limits=Limits(), pings=False)
+        registry.create(thing, limits=Limits())
 
 
 @pytest.mark.slow

@@ -74,7 +74,6 @@ if TYPE_CHECKING:
         PartDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         RefusalDelta,
         Restarted,
@@ -101,6 +100,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
     from tokenstream.session import AsyncSession, Session
+    from tokenstream.stages import Tags
     from tokenstream.steps import AsyncPeer, Peer, Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
@@ -138,7 +138,6 @@ __all__ = [
     "PartStart",
     "Partial",
     "Peer",
-    "Ping",
     "PositionLost",
     "ProtocolError",
     "ProviderError",
@@ -166,6 +165,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamStalled",
     "StreamTruncated",
+    "Tags",
     "TextDelta",
     "TokenStreamError",
     "ToolCall",
@@ -206,7 +206,6 @@ _NAMES = {
         "PartDelta",
         "PartDone",
         "PartStart",
-        "Ping",
         "ReasoningDelta",
         "RefusalDelta",
         "Restarted",
@@ -233,6 +232,7 @@ _NAMES = {
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
     "session": ("AsyncSession", "Session"),
+    "stages": ("Tags",),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
     "call_store": (),
@@ -242,7 +242,6 @@ _NAMES = {
     "framing": (),
     "otel": (),
     "relay": (),
-    "stages": (),
     "terminal": (),
     "testing": (),
     "turns": (),

@@ -31,6 +31,7 @@ from tokenstream import (
     Session,
     Steps,
     Stream,
+    Tags,
     connect,
     errors,
     events,
@@ -271,7 +272,7 @@ def progress() -> None:
 def calls_in_text() -> None:
     text = '<tool_call>{"name": "look", "arguments": {"city": "Oslo"}}</tool_call>'
     script = testing.script().text(*text.partition("ment")).finish("stop")
-    stream = Stream(script.chunks("openai-chat"), tool_tags="hermes")
+    stream = Stream(script.chunks("openai-chat"), tags=Tags(calls="hermes"))
     assert [call.name for call in stream.final().tool_calls] == ["look"]
 
 
@@ -402,7 +403,7 @@ def redaction() -> None:
 
 def citation_markers() -> None:
     said = testing.script().text("Noon \ue200cite\ue202turn0", "search0\ue201.").finish("stop")
-    message = Stream(said.chunks("openai-chat"), citation_markers=True).final()
+    message = Stream(said.chunks("openai-chat"), tags=Tags(citations=True)).final()
     assert (message.text, len(message.citations)) == ("Noon .", 1)
 
 

@@ -19,11 +19,11 @@ from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
 from tokenstream import Checkpoint, Stream, relay, testing
+from tokenstream._event_base import AnswerEvent
 from tokenstream.events import (
     Event,
     Finish,
     PartDone,
-    Ping,
     ReasoningDelta,
     StepDone,
     StepStart,
@@ -336,7 +336,7 @@ def test_a_response_has_an_item_for_each_result() -> None:
 
 
 @dataclass(slots=True)
-class Newer(Ping):
+class Newer(AnswerEvent):
     """A class of events that no encoder knows."""
 
     id: str = ""

@@ -14,7 +14,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),
     **dict.fromkeys(_JOURNAL, "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
-    "Ping": "the journal's readers have keep_alive=, and stream.metrics has the gaps",
+    "Ping": "a relay has keep_alive=, and stream.metrics has the gaps",
     "RecordingRefused": "it is a RecordingInvalid of this kind",
     "StreamClosed": 'it is a MisuseError whose kind is "closed"',
     "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',

@@ -21,7 +21,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Resumed,
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import Part
 
-_NO_TEXT = (ReasoningDelta, MessageStart, Ping, UsageUpdate, Unknown, CitationAdded, InputTranscript)
+_NO_TEXT = (ReasoningDelta, MessageStart, UsageUpdate, Unknown, CitationAdded, InputTranscript)
 """Events after which a piece of text can still go on."""
 _NOT_CLOSING = (*_NO_TEXT, PartDelta)
 """Events after which the continuation can still add to the answer's unfinished text."""

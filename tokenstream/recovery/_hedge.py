@@ -171,7 +171,7 @@ class Contender:
     ) -> None:
         self._open_source = open_source
         self._clock = clock
-        self._machine = Machine(format, content_type=None, limits=limits, pings=False)
+        self._machine = Machine(format, content_type=None, limits=limits)
         """Decodes the chunks up to the first content; the stream decodes them again."""
         self._silence = Silence(deadlines, self._machine)
         self._source: AsyncSource | None = None

@@ -17,7 +17,6 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
-    Ping,
     StepDone,
     StepStart,
     Stopped,
@@ -316,7 +315,7 @@ class Sending:
         if self._encoder.id is None:
             # A restart of the answer has reset the encoder, including its id.
             self._encoder.id = self._id
-        return self._add_id(chunks, counts=event.__class__ not in (Ping, Unknown))
+        return self._add_id(chunks, counts=event.__class__ is not Unknown)
 
     def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
         """Return an event's chunks, with an id in the last one, unless it is no part of the answer.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.redact import Redact
     from tokenstream.stages._text.searching import Until
     from tokenstream.stages._text.sentences import Sentences
+    from tokenstream.stages._text.tags import Tags
     from tokenstream.stages._text.units import Graphemes, Lines, Words
     from tokenstream.stages._tools.calls import CallDraft, ValidatedCalls
 
@@ -40,6 +41,7 @@ __all__ = [
     "Sentences",
     "Smooth",
     "Stage",
+    "Tags",
     "Throttle",
     "ToolTags",
     "Until",
@@ -62,6 +64,7 @@ _HOMES = {
     "Sentences": "_text.sentences",
     "Smooth": "_text.pacing",
     "Stage": "_protocols",
+    "Tags": "_text.tags",
     "Throttle": "_text.pacing",
     "ToolTags": "_calls.calls",
     "Until": "_text.searching",

@@ -256,6 +256,8 @@ class Script:
                 chunks = [encoder.frame(step.event, step.payload)]
             elif isinstance(step, steps.SendError):
                 chunks = encoder.failure(step.kind, step.message, code=step.code)
+            elif isinstance(step, steps.SendPing):
+                chunks = encoder.ping()
             else:
                 chunks = encoder.feed(step)
             arrivals += [Arrival(now, chunk) for chunk in chunks]
@@ -304,11 +306,11 @@ class Script:
 
     @property
     def events(self) -> list[Event]:
-        """The events of the script, without raw payloads and errors."""
+        """The events of the script, without heartbeats, raw payloads and errors."""
         return [
             step
             for _, step in self._timeline.moments
-            if not isinstance(step, steps.SendRaw | steps.SendError)
+            if not isinstance(step, steps.SendPing | steps.SendRaw | steps.SendError)
         ]
 
     @cached_property

@@ -15,7 +15,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -77,12 +76,11 @@ def test_an_encoder_without_an_end_says_so() -> None:
         PartDelta("a"),
         PartDone(),
         ToolCallDone(ToolCall(id="c", name="f", complete=True), part=1),
-        Ping(),
         Unknown("x", {}),
     ],
 )
 def test_an_encoder_has_to_write_nothing_for_what_has_no_content(event: Event) -> None:
-    """Heads, borders of parts and heartbeats are nothing unless a format has something for them."""
+    """Heads and borders of parts are nothing unless a format has something for them."""
     encoder = _Unwritten()
     encoder.feed(PartStart(OpaquePart(type="x", data={})))
 

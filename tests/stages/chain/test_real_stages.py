@@ -40,7 +40,7 @@ def _framing(body: bytes) -> Stage[bytes, Any]:
 
 
 def _format(name: str) -> Format:
-    return registry.create(name, limits=DEFAULT_LIMITS, pings=True)
+    return registry.create(name, limits=DEFAULT_LIMITS)
 
 
 def _given(chain: Chain[bytes, Any], chunks: Iterable[bytes]) -> list[Any]:

@@ -280,7 +280,8 @@ class RunReading:
 def read_run(reading: PageReading) -> RunReading:
     """Follow the lines of an agent to their end, at their own times; return the reading."""
     recording, clock = reading.recording, VirtualClock()
-    run = Steps("run", clock=clock)
+    with clock:
+        run = Steps("run")
     events, collected = run.events(), Collected()
     waits: dict[str, StepWaiting] = {}
 

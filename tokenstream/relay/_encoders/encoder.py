@@ -19,7 +19,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -67,7 +66,6 @@ HANDLERS: dict[type, str] = {
     MediaDelta: "encode_media",
     UsageUpdate: "keep_usage",
     Finish: "keep_finish",
-    Ping: "encode_ping",
     Restarted: "encode_restart",
     Resumed: "encode_resumed",
     Stopped: "encode_stopped",
@@ -142,8 +140,8 @@ class Encoder(Vocabulary):
             self._writers = writers
             self._note_piece(key, event, payloads[0])
         if chunks and self._replayable is not None:
-            # The head of the answer and heartbeats are not content.
-            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart | Ping) else None
+            # The head of the answer is not content.
+            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart) else None
         return chunks
 
     def encode_later_piece(self, event: Event) -> bytes | None:
@@ -287,9 +285,9 @@ class Encoder(Vocabulary):
         self.finishes[event.choice] = event
         return ()
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return the payloads for a heartbeat."""
-        return ()
+    def ping(self) -> list[bytes]:
+        """Return the chunks of a heartbeat; none if the format has no heartbeats."""
+        return []
 
     def encode_restart(self, event: Restarted) -> Payloads:
         """Begin again with the new answer, or return an error if content of the old one was sent."""

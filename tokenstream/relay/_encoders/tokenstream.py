@@ -23,7 +23,6 @@ from tokenstream.events import (
     Finish,
     MessageStart,
     PartDone,
-    Ping,
     Restarted,
     StepDone,
     StepUpdate,
@@ -361,9 +360,6 @@ class TokenStreamEncoder(Encoder):
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
         """Return the chunk of an event, in a list; no chunk for an event that the protocol does not send."""
-        if event.__class__ is Ping:
-            # A heartbeat is not part of the answer, so it gets no number.
-            return [self.frame_record(None, record(event))]
         if isinstance(event, Finish):
             # `end` takes an answer for complete only if it has a finish.
             self.finishes[event.choice] = event
@@ -373,6 +369,10 @@ class TokenStreamEncoder(Encoder):
         if not is_recorded(event):
             self.lose(event)
         return []
+
+    def ping(self) -> list[bytes]:
+        """Return the chunk of a heartbeat, which is not part of the answer, and so gets no number."""
+        return [self.frame_record(None, b'{"type":"ping"}')]
 
     def encode_later_piece(self, event: Event) -> bytes | None:
         """Return the chunk of a piece of a part; None for any other event, or if no template fits."""

@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
-from tokenstream.events import Ping, Stopped
+from tokenstream.events import Stopped
 from tokenstream.relay._attribution import (
     KnownById,
     ending_of,
@@ -270,8 +270,7 @@ class Producer:
         """Queue the record of an event, unless the event has none or the last record is queued already."""
         if event.__class__ in TELLING:
             self._told.note(event)
-        # A heartbeat is not part of the answer, so it is not recorded.
-        event_record = b"" if event.__class__ is Ping or self._end_queued else record(event, raw=self._raw)
+        event_record = b"" if self._end_queued else record(event, raw=self._raw)
         if event_record:
             self._queued.append(event_record)
             self._queued_bytes += len(event_record)

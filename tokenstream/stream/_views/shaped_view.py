@@ -293,8 +293,9 @@ class _DraftShaping:
             MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
-            >>> from tokenstream import Stream
-            >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces", clock=lambda: 0.0)
+            >>> from tokenstream import Stream, testing
+            >>> with testing.VirtualClock():
+            ...     stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces")
             >>> [draft.to_json() for draft in stream.partials(dict[str, int]).throttle(hz=20)]
             ['{"a":1}', '{"a":1,"b":2,"c":3}']
         """

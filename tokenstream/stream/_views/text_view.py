@@ -119,8 +119,9 @@ class _TextShaping:
             MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
-            >>> from tokenstream import Stream
-            >>> stream = Stream(["The", " sky", " is", " blue."], format="pieces", clock=lambda: 0.0)
+            >>> from tokenstream import Stream, testing
+            >>> with testing.VirtualClock():
+            ...     stream = Stream(["The", " sky", " is", " blue."], format="pieces")
             >>> list(stream.text.throttle(hz=20))
             ['The', ' sky is blue.']
         """
@@ -259,8 +260,9 @@ class TextView(_TextShaping, PlannedView[str]):
             MisuseError: `hz` is not a number above 0.
 
         Example:
-            >>> from tokenstream import Stream
-            >>> stream = Stream(["The", " sky", " is"], format="pieces", clock=lambda: 0.0)
+            >>> from tokenstream import Stream, testing
+            >>> with testing.VirtualClock():
+            ...     stream = Stream(["The", " sky", " is"], format="pieces")
             >>> list(stream.text.throttle(hz=20).accumulate())
             ['The', 'The sky is']
         """

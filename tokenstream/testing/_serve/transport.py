@@ -67,7 +67,7 @@ class Transport(_TransportBase):
     def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
         self._player = player
         self.clock: ReplayClock = as_clock(clock)
-        """The clock of the replay; pass it to a `Stream`, so that deadlines use the same clock."""
+        """The clock of the replay; the deadlines of a stream that is made in its `with` block use it."""
         self.exchanges: list[Exchange] = []
         """The requests received, in order, with the progress of their answers."""
 

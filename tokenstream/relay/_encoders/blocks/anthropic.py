@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Finish,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         TextDelta,
         ToolCallDelta,
@@ -225,9 +224,9 @@ class AnthropicEncoder(BlockEncoder):
         """Return True if Anthropic has sent a citation."""
         return _is_own(citation)
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return a `ping`."""
-        return [*self.unsent_head(), _event("ping")]
+    def ping(self) -> list[bytes]:
+        """Return the chunk of a `ping`."""
+        return [self.frame(*_event("ping"))]
 
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Keep the stop sequence, or the details of a refusal, that an event contains; return no payloads.

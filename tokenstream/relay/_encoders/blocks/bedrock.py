@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         MediaDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         TextDelta,
         ToolCallDelta,
@@ -413,9 +412,9 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
 
     name: ClassVar[str] = "bedrock-invoke"
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return no payloads: Bedrock does not pass Anthropic's pings on."""
-        return ()
+    def ping(self) -> list[bytes]:
+        """Return no chunks: Bedrock does not pass Anthropic's pings on."""
+        return []
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return Anthropic's last events, with Bedrock's metrics in the very last."""

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
         PartDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         ToolCallStart,
     )
@@ -248,9 +247,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
         item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return a `keepalive`."""
-        return [*self.unsent_head(), self._event("keepalive")]
+    def ping(self) -> list[bytes]:
+        """Return the chunk of a `keepalive`."""
+        return [self.frame(*self._event("keepalive"))]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event, whose code identifies the kind of error."""
