@@ -16,6 +16,7 @@ from tokenstream.events import (
     PartDone,
     PartStart,
     Ping,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -78,6 +79,7 @@ def test_an_encoder_without_an_end_says_so() -> None:
         PartDone(),
         ToolCallDone(ToolCall(id="c", name="f", complete=True), part=1),
         Ping(),
+        ProviderData({"x": 1}),
         Unknown("x", {}),
     ],
 )

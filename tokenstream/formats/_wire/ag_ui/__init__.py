@@ -121,6 +121,10 @@ class AGUI(Format):
     __slots__ = ("_run_parts", "_started")
 
     name: ClassVar[str] = "ag-ui"
+    # Of the events about a run in ag-ui-protocol.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """input outcome parentRunId protocolVersion result threadId""".split()  # noqa: SIM905 - a list would be a page long
+    )
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
     fast: ClassVar[Fast | None] = Fast(

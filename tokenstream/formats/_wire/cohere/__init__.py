@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
 
@@ -87,7 +88,7 @@ class V1(V2):
 
     def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
         """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
-        self.content.report_plan(payload.get("text"))
+        self.content.add_to_plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
             self.content.add_v1_fragment(delta)
@@ -95,8 +96,8 @@ class V1(V2):
 
     def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
         """Read the plan, unless it was streamed, and all tool calls."""
-        if not self.content.has_plan:
-            self.content.report_plan(payload.get("text"))
+        if self.content.plan is NO_PART:
+            self.content.add_to_plan(payload.get("text"))
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))
         self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
 
@@ -132,7 +133,7 @@ class V1(V2):
         calls = dicts_of(payload.get("tool_calls"))
         if calls:
             # If there are tool calls, the text is the model's plan for using them.
-            self.content.report_plan(text)
+            self.content.add_to_plan(text)
         elif text is not None:
             self.content.write_text(text, 0)
         self._read_end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
@@ -169,8 +170,8 @@ class V1(V2):
         choice = self.parts.choice(index)
         if choice.current_part is not None and choice.current_part.kind == "text":
             self.parts.tell(choice.current_part, whole, len(whole))
-        elif not choice.next_part and not self.content.has_plan:
-            # If there are tool calls, the text is the model's plan for using them.
+        elif not choice.next_part:
+            # If there are tool calls, the text is the model's plan for using them, which is a part.
             self.parts.note("text_completed")
             self.content.write_text(whole, index)
 
@@ -215,6 +216,11 @@ class Cohere(V1, V2):
     __slots__ = ()
 
     name: ClassVar[str] = "cohere"
+    # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """chat_history documents generation_id is_search_required logprobs prompt response_id search_queries
+        search_results""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS

@@ -138,7 +138,7 @@ class V2(Format):
     def _read_tool_plan(self, payload: dict[str, Any]) -> None:
         """Add a piece of the plan, the model's reasoning about its tool calls."""
         message = _message_of(payload)
-        self.content.report_plan(message.get("tool_plan"))
+        self.content.add_to_plan(message.get("tool_plan"))
         self._report_unknown_fields_in_message(payload, message, "tool_plan")
 
     def _read_call_start(self, payload: dict[str, Any]) -> None:
@@ -197,7 +197,7 @@ class V2(Format):
 
     def read_message(self, message: dict[str, Any]) -> None:
         """Read a message that arrived in one piece."""
-        self.content.report_plan(message.get("tool_plan"))
+        self.content.add_to_plan(message.get("tool_plan"))
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else dicts_of(content)
         for index, block in enumerate(blocks):

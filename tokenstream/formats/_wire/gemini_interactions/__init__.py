@@ -95,6 +95,13 @@ class GeminiInteractions(Format):
     )
 
     name: ClassVar[str] = "gemini-interactions"
+    # Of `Interaction` in google-genai.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """agent_config cached_content continuation_ids continuation_token created environment
+        environment_id generation_config input labels previous_interaction_id response_format
+        response_mime_type response_modalities safety_settings service_tier system_instruction tools updated
+        webhook_config""".split()  # noqa: SIM905
+    )
     is_one_answer: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     closes_parts: ClassVar[bool] = True

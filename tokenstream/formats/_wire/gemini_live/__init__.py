@@ -124,6 +124,8 @@ class GeminiLive(Format):
     __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
 
     name: ClassVar[str] = "gemini-live"
+    # Of `LiveServerContent` in google-genai.
+    documented: ClassVar[frozenset[str]] = frozenset({"waitingForInput"})
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
@@ -238,7 +240,7 @@ class GeminiLive(Format):
             if name == "groundingMetadata" and is_dict(value):
                 self._turn.cite_sources(value)
         elif name not in _READ_ELSEWHERE and not says_nothing(value):
-            self.parts.field(name, value, 0)
+            self.parts.other_field(name, value, 0)
 
     def _read_heard(self, value: object) -> None:
         """Report a piece of what the user has said; a value that says nothing is reported as unknown."""

@@ -78,6 +78,8 @@ class UIMessage(Format):
     __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
 
     name: ClassVar[str] = "ui-message"
+    # Of the chunk `abort` in the AI SDK.
+    documented: ClassVar[frozenset[str]] = frozenset({"reason"})
     closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
