@@ -170,23 +170,8 @@ class Format(Resuming, ABC):
     """True if a WebSocket may contain several answers although a body contains one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {
-            "__weakref__",
-            "_fast_path",
-            "_replay",
-            "decoded_before",
-            "departures",
-            "doubt",
-            "dropped",
-            "error",
-            "first_frames",
-            "later_frames",
-            "limits",
-            "pings",
-            "shortcuts",
-            "stop",
-            "unfinished",
-        }
+        """__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames
+        later_frames limits pings shortcuts stop unfinished""".split()  # noqa: SIM905
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 

@@ -119,22 +119,8 @@ class AnswerEvents:
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {
-            "_payload_data",
-            "_out",
-            "difference",
-            "documented",
-            "fields",
-            "find_text",
-            "limits",
-            "note",
-            "offered",
-            "raw",
-            "stage",
-            "whole_text_repeated",
-            "withheld",
-            "withholds",
-        }
+        """_payload_data _out difference documented fields find_text limits note offered raw stage
+        whole_text_repeated withheld withholds""".split()  # noqa: SIM905
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
@@ -453,22 +439,22 @@ def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
 
     The finish of an only choice takes those of the answer, too.
     """
+    kept: list[Event] = []
     for event in events:
-        if not isinstance(event, ProviderData) or not event.data:
-            continue
-        hosts = [
-            host
-            for host in events
-            if (event.shared and isinstance(host, MessageStart))
-            or (
-                isinstance(host, Finish) and (is_only_choice if event.shared else host.choice == event.choice)
-            )
-        ]
-        if hosts:
-            told = hosts[0].provider_data or {}
-            hosts[0].provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
-            event.data = {}
-    return [each for each in events if not isinstance(each, ProviderData) or each.data or each.lists]
+        if isinstance(event, ProviderData):
+            for host in events if event.data else ():
+                if (event.shared and isinstance(host, MessageStart)) or (
+                    isinstance(host, Finish)
+                    and (is_only_choice if event.shared else host.choice == event.choice)
+                ):
+                    told = host.provider_data or {}
+                    host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
+                    event.data = {}
+                    break
+            if not event.data and not event.lists:
+                continue
+        kept.append(event)
+    return kept
 
 
 def note_nothing(_name: str) -> None:

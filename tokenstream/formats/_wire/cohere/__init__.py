@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
@@ -22,6 +23,11 @@ ID_FIELDS = ("generation_id", "response_id", "id")
 _REPEATED_FIELDS = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _FAILURE_FIELDS = ("err", "error", "message")
+
+_EVENT_FIELDS = PADDING | frozenset(
+    {"event_type", "is_finished", "index", "text", "tool_call_delta", "tool_calls", "citations"}
+).union(("finish_reason", "response"), ID_FIELDS, _FAILURE_FIELDS)
+"""Fields of an event that are read."""
 
 _MESSAGE: Path = ("delta", "message")
 
@@ -61,6 +67,8 @@ class V1(V2):
                 self.parts.unknown(kind, payload)
             else:
                 reader(self, payload)
+                if not self.later_frames:
+                    self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a payload that looks like an error, but ends an answer of v1 or v2."""
@@ -74,7 +82,6 @@ class V1(V2):
         if self.parts.started and self.begins_another(id, payload):
             return
         self.parts.head(id=id)
-        self.report_unknown_fields(payload, "event_type", "is_finished", *ID_FIELDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:
         """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
@@ -82,9 +89,8 @@ class V1(V2):
         if isinstance(text, str):
             choice = payload.get("index", 0)
             self.content.write_text(text, choice if _is_index(choice) else 0)
-        self.report_unknown_fields(
-            payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
-        )
+        elif text is not None:
+            self.parts.other_field("text", text)
 
     def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
         """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
@@ -92,32 +98,22 @@ class V1(V2):
         delta = dict_of(payload, "tool_call_delta")
         if delta:
             self.content.add_v1_fragment(delta)
-        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_call_delta")
 
     def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
         """Read the plan, unless it was streamed, and all tool calls."""
         if self.content.plan is NO_PART:
             self.content.add_to_plan(payload.get("text"))
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))
-        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
 
     def _read_citation_generation(self, payload: dict[str, Any]) -> None:
         """Add the citations in a payload."""
         self._read_citations(payload)
-        self.report_unknown_fields(payload, "event_type", "is_finished", "citations")
-
-    def _read_search(self, payload: dict[str, Any]) -> None:
-        """Report the fields of a payload about a search, or for debugging, as unknown."""
-        self.report_unknown_fields(payload, "event_type", "is_finished")
 
     def _read_stream_end(self, payload: dict[str, Any]) -> None:
         """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
             self.parts.head(id=text_of(response, *ID_FIELDS))
-        self.report_unknown_fields(
-            payload, "event_type", "is_finished", "finish_reason", "response", "index", *_FAILURE_FIELDS
-        )
         # The older Generate API puts the finish reason into each of its `generations`.
         generation = next(iter(dicts_of(response.get("generations"))), response)
         reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
@@ -178,14 +174,14 @@ class V1(V2):
     READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
         "stream-start": _read_stream_start,
         "text-generation": _read_text_generation,
-        "search-queries-generation": _read_search,
-        "search-results": _read_search,
+        "search-queries-generation": V2.pass_over_event,
+        "search-results": V2.pass_over_event,
         "tool-calls-chunk": _read_tool_calls_chunk,
         "tool-calls-generation": _read_tool_calls_generation,
         "citation-generation": _read_citation_generation,
         "stream-end": _read_stream_end,
         "stream-error": _read_stream_end,
-        "debug": _read_search,
+        "debug": V2.pass_over_event,
     }
 
 

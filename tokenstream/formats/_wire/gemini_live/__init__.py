@@ -71,27 +71,12 @@ USAGE = Counts(
 """The token counts of a turn; those of the output do not include the thoughts."""
 
 _NAMES = frozenset(
-    {
-        "setupComplete",
-        "serverContent",
-        "toolCall",
-        "toolCallCancellation",
-        "goAway",
-        "sessionResumptionUpdate",
-        "voiceActivity",
-        "voiceActivityDetectionSignal",
-    }
+    """setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate
+    voiceActivity voiceActivityDetectionSignal""".split()  # noqa: SIM905
 )
 _FIELDS_OF_A_TURN = frozenset(
-    {
-        "modelTurn",
-        "outputTranscription",
-        "interrupted",
-        "generationComplete",
-        "turnComplete",
-        "groundingMetadata",
-        "urlContextMetadata",
-    }
+    """modelTurn outputTranscription interrupted generationComplete turnComplete groundingMetadata
+    urlContextMetadata""".split()  # noqa: SIM905
 )
 """Fields that belong to the model's turn; a message may also report the user's speech."""
 _MARKS = frozenset({"generationComplete", "turnComplete"})
@@ -319,15 +304,8 @@ class GeminiLive(Format):
 
 # Fields that `_read_content`, `_read_end` and `_ends_turn` read.
 _READ_ELSEWHERE = frozenset(
-    {
-        "modelTurn",
-        "outputTranscription",
-        "interrupted",
-        "generationComplete",
-        "turnComplete",
-        "turnCompleteReason",
-        "interactionStatus",
-    }
+    """modelTurn outputTranscription interrupted generationComplete turnComplete turnCompleteReason
+    interactionStatus""".split()  # noqa: SIM905
 )
 
 

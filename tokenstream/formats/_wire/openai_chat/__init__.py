@@ -123,7 +123,7 @@ class OpenAIChat(Format):
     name: ClassVar[str] = "openai-chat"
     # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
     # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
-    # DashScope, Qianfan, MiniMax and Zhipu.
+    # Databricks, DashScope, Qianfan, MiniMax and Zhipu.
     documented: ClassVar[frozenset[str]] = frozenset(
         """annotations audio channel content created finish_reason function_call images logprobs metadata
         moderation refusal service_tier system_fingerprint tool_calls usage content_filter_offsets
@@ -134,7 +134,7 @@ class OpenAIChat(Format):
         graph_data image_data llm_data translation_data web_search_data kv_transfer_params prompt_logprobs
         prompt_token_ids stop_reason token_ids matched_stop __verbose prompt_progress timings perf_metrics
         raw_output request_id ban_round flag is_end is_truncated need_clear_history sentence_id base_resp
-        input_sensitive output_sensitive content_filter web_search""".split()  # noqa: SIM905
+        input_sensitive output_sensitive content_filter web_search databricks_output""".split()  # noqa: SIM905
     )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
