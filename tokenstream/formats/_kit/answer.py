@@ -336,8 +336,9 @@ class AnswerEvents:
         """Return the event that has the fields of a choice (None: of the answer) in the payload."""
         event = self._payload_data.get(choice)
         if event is None:
-            event = self._payload_data[choice] = self._add(ProviderData, choice or 0)
-            event.data, event.lists, event.shared = {}, {}, choice is None
+            event = ProviderData(shared=choice is None, choice=choice or 0, raw=self.raw)
+            self._payload_data[choice] = event
+            self._out.append(event)
         return event
 
     def report_unknown_fields(
