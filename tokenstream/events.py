@@ -29,7 +29,6 @@ __all__ = [
     "PartDelta",
     "PartDone",
     "PartStart",
-    "Ping",
     "ProviderData",
     "ReasoningDelta",
     "RefusalDelta",
@@ -396,16 +395,6 @@ class Finish(AnswerEvent):
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class Ping(AnswerEvent):
-    """A heartbeat of the server, which has no content; returned only with `pings=True`.
-
-    Example:
-        >>> Ping().part is None
-        True
-    """
-
-
-@dataclass(slots=True, repr=False, eq=False)
 class Restarted(SummingEvent):
     """The answer broke off and is restarted from the beginning: discard all that was received before.
 
@@ -605,7 +594,6 @@ Event: TypeAlias = (
     | InputTranscript
     | UsageUpdate
     | Finish
-    | Ping
     | Restarted
     | Resumed
     | Stopped
