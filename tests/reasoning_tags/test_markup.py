@@ -85,13 +85,13 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "words": ("analysis of assistantfinal", KNOWN, [("text", "analysis of assistantfinal")], set()),
     "a call before a tag that is waited for": (
         HERMES + "</think>It is 4.",
-        CALLS | INSIDE,
+        CALLS | {"tags": Tags(reasoning="starts_inside", calls=True)},
         [("reasoning", HERMES), ("text", "It is 4.")],
         set(),
     ),
     "a call, and no tag": (
         HERMES,
-        CALLS | INSIDE,
+        CALLS | {"tags": Tags(reasoning="starts_inside", calls=True)},
         [("tool_call", '{"at": "x"}')],
         {"call_read", "finish_unaware"},
     ),
