@@ -81,6 +81,4 @@ def estimate_from(usage: Usage, size: int) -> Usage:
     """
     if size <= (usage.output_tokens or 0) * _MOST_BYTES_PER_TOKEN:
         return usage
-    return usage.model_copy(
-        update={"output_tokens": math.ceil(size / BYTES_PER_TOKEN), "basis": "estimated"}
-    )
+    return usage.model_copy(update={"output_tokens": math.ceil(size / BYTES_PER_TOKEN), "basis": "estimated"})

@@ -43,7 +43,7 @@ def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
 def test_a_relay_sends_one_answer(protocol: Any) -> None:
     """With one end, and the tokens of all legs."""
     with ask() as stream:
-        chunks = [*relay.encode(stream, protocol=protocol, drop="all")]
+        chunks = [*relay.encode(stream, protocol=protocol)]
 
     message = Stream(chunks, format=protocol).final()
     assert (TEXT, "stop", "complete") == (message.text, message.finish_reason, message.ending)

@@ -53,7 +53,7 @@ async def follow(journal: MemoryJournal, id: str) -> relay.Response:
     assert_type(await relay.stop(journal, id), Literal["stopped", "ended", "unknown"])
     app.mount("/tokenstream", relay.assets)
     assert_type(relay.assets.directory, Path)
-    app.mount("/answers", relay.routes(journal, lambda body: aconnect("https://made.up", json=body)))
+    app.mount("/answers", relay.endpoints(journal, lambda body: aconnect("https://made.up", json=body)))
     relay.respond(aconnect("https://made.up"), journal=journal, id=id)
     return assert_type(relay.follow(journal, id, "17", owner="somebody"), relay.Response)
 

@@ -142,6 +142,18 @@ REPLACED = {
 }
 """Options that have another form, or another place, each with the end of the error."""
 
+OF_RELAY = {
+    "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
+    "grace": "write timing=relay.Timing(grace=…)",
+    "ids": "a journal numbers the events of its answers; without one, send relay.encode(…, ids=True)",
+    "keep_alive": "write timing=relay.Timing(keep_alive=…)",
+    "open_within": "write timing=relay.Timing(open_within=…)",
+    "raw": "send relay.encode(…, raw=True)",
+    "send_timeout": "write timing=relay.Timing(send_timeout=…)",
+    "status": "set .status_code of the response",
+}
+"""Options of a relay that have another form, or another place, each with the end of the error."""
+
 
 class UnsupportedUse(MisuseError, TypeError):
     """An object was used in a way that its type does not support.

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self, Unpack
 
+    from tokenstream._apis import ScriptFormat
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
-    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import ReplayOptions
     from tokenstream.testing._script_steps import Step
@@ -238,7 +238,7 @@ class Script:
 
     # -- as bytes --------------------------------------------------------------
 
-    def recording(self, format: ProtocolName | str = "openai-chat") -> Recording:
+    def recording(self, format: ScriptFormat | str = "openai-chat") -> Recording:
         """Return the answer as a recording of the bytes that a provider would send.
 
         Args:
@@ -270,7 +270,7 @@ class Script:
             messages=encoder.messages,
         )
 
-    def chunks(self, format: ProtocolName | str) -> list[bytes]:
+    def chunks(self, format: ScriptFormat | str) -> list[bytes]:
         """Return the bytes that a provider would send, with one event in each chunk.
 
         Args:
@@ -282,7 +282,7 @@ class Script:
         """
         return self.recording(format).chunks()
 
-    def stream(self, format: ProtocolName | str = "openai-chat", **options: Unpack[ReplayOptions]) -> Stream:
+    def stream(self, format: ScriptFormat | str = "openai-chat", **options: Unpack[ReplayOptions]) -> Stream:
         """Return a `Stream` of the answer.
 
         Args:
@@ -292,7 +292,7 @@ class Script:
         return self.recording(format).stream(**options)
 
     def astream(
-        self, format: ProtocolName | str = "openai-chat", **options: Unpack[ReplayOptions]
+        self, format: ScriptFormat | str = "openai-chat", **options: Unpack[ReplayOptions]
     ) -> AsyncStream:
         """Return an `AsyncStream` of the answer.
 
@@ -335,7 +335,7 @@ class Script:
 
     # -- within ------------------------------------------------------------------
 
-    def _is_expressible_in(self, format: ProtocolName | str) -> bool:
+    def _is_expressible_in(self, format: ScriptFormat | str) -> bool:
         try:
             self.recording(format)
         except NotExpressible:

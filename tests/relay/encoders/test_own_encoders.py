@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -24,7 +24,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.message import Citation, FinishReason, OpaquePart, ToolCall
-from tokenstream.turns._drop import Kind
+from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class _Unwritten(Encoder):
     """Says that it has a place for all, and has none."""
 
     name = "unwritten"
-    expresses = frozenset(get_args(Kind))
+    expresses = frozenset(PHRASES)
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop"}
 
 

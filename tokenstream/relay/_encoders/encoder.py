@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
-    from tokenstream.turns._drop import Drop
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
@@ -85,8 +84,8 @@ class Encoder(Vocabulary):
     an error, and nothing of the new answer.
 
     Args:
-        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
-            With "all" or "refusal", a refusal is sent as text if there is no other place for it.
+        lossy: True to leave out what the format cannot express; False to raise an error for it.
+            A lossy encoder sends a refusal as text if there is no other place for it.
 
     Raises:
         NotExpressible: From `feed`, for an event that the format cannot express.
@@ -99,8 +98,8 @@ class Encoder(Vocabulary):
     steady: ClassVar[bool] = True
     """True if consecutive chunks of a part differ only in the piece of text, and fit a template."""
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self.finishes: dict[int, Finish] = {}
         """The `Finish` of each choice, by its index."""
         self.has_begun = False
@@ -293,7 +292,7 @@ class Encoder(Vocabulary):
         """Begin again with the new answer, or return an error if content of the old one was sent."""
         if self._replayable is None:
             return self._give_up("network" if event.error is None else event.error.kind)
-        replayed, options = self._replayable, dict[str, Any](drop=self.losses.drop)
+        replayed, options = self._replayable, dict[str, Any](lossy=self.losses.allowed)
         # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))
         # The head was sent already, and is also the head of the new answer: the chunks are not sent again.

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from tokenstream._apis import ScriptFormat
     from tokenstream._basics.loose import FromHTTPX
-    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
@@ -217,7 +217,7 @@ def _convert_error(error: OSError, client_request: object) -> Exception:
 def transport(
     what: Playable,
     *,
-    format: ProtocolName | str | None = None,
+    format: ScriptFormat | str | None = None,
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,

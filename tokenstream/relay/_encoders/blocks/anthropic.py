@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns._drop import Drop, Kind
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
@@ -72,7 +72,7 @@ class AnthropicEncoder(BlockEncoder):
 
     name: ClassVar[str] = "anthropic"
     default_id: ClassVar[str] = "msg_1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -88,8 +88,8 @@ class AnthropicEncoder(BlockEncoder):
     counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
         self._results = ServerParts(ServerToolResult)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns._drop import Drop, Kind
 
 _EXCEPTION = "Exception"
 """The suffix of the names of exceptions."""
@@ -215,7 +215,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """
 
     name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -232,8 +232,8 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._server_calls = ServerParts(ServerToolCall)
         """The calls of tools that the provider runs, until they end."""
         self._results = ServerParts(ServerToolResult)

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns._drop import Drop, Kind
 
 
 _IMAGE = "image_generation_call"
@@ -76,7 +76,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     name: ClassVar[str] = "openai-responses"
     default_id: ClassVar[str] = "resp_1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "phase",
@@ -101,8 +101,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         "content_filter": "content_filter",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._number = 0
         """The number of the next event."""
         self._last_text: OutputItem | None = None
@@ -145,7 +145,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return ()
         annotation = self._to_annotation(event.citation)
         if annotation is None:
-            # It cannot become an annotation, and `drop` allows leaving it out.
+            # It cannot become an annotation, and is left out.
             return ()
         item = self.find_item(event.citation.cites)
         if item is None or item.kind != "text":
