@@ -75,17 +75,9 @@ class Accumulator:
     It receives events and never payloads, so one accumulator can serve several connections.
 
     Args:
-        limits: `Limits.text` bounds the number of characters; None for the defaults of `Limits`.
         late_usage: Returns token counts that no event has reported yet, or None.
         find_journal_id: Returns the answer's id in a relay's journal, from which the keys of calls follow, or
             None; None if the events come from another stream, which has given the calls their keys.
-
-    Example:
-        >>> accumulator = Accumulator()
-        >>> accumulator.feed(TextDelta("Hel")), accumulator.feed(TextDelta("lo"))
-        ([], [])
-        >>> accumulator.message.text
-        'Hello'
     """
 
     __slots__ = (
@@ -221,12 +213,7 @@ class Accumulator:
         return content
 
     def spend(self, usage: Usage) -> None:
-        """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
-
-        Args:
-            usage: The attempt's usage. If the attempt has reported none, the usage is false, and the sum
-                counts as partial.
-        """
+        """Add the tokens of an attempt that was given up; without a report, the sum counts as partial."""
         counts = usage or Usage(basis="partial")
         self._spent = counts if self._spent is None else self._spent + counts
         self.built = None
@@ -348,8 +335,7 @@ class Accumulator:
     def log_of(self, choice: int) -> AnswerLog:
         """Return what a choice has told its readers so far, in order; `NO_LOG` before it has begun.
 
-        Args:
-            choice: The index of the choice. 0 stands for the first choice, which may have another index.
+        0 stands for the first choice, which may have another index.
         """
         state = self._choices.get(choice or self.main)
         return NO_LOG if state is None else state.log
@@ -380,11 +366,7 @@ class Accumulator:
             self.tool_calls_delivered.append(id)
 
     def refuse_call(self, call: ToolCall, choice: int | None = None) -> None:
-        """Add the error of a tool call that cannot be run to the results of a choice, if it is not there yet.
-
-        Args:
-            choice: The index of the choice; None for the first choice.
-        """
+        """Add the error of a tool call that cannot be run to a choice's results, if it is not there yet."""
         self._choice(self.main if choice is None else choice).refuse_call(call)
 
     def ending_of(self, choice: int) -> Ending:

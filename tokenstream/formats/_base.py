@@ -441,7 +441,7 @@ class Format(Resuming, ABC):
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
         The fast path calls this method, and not `follow`: if the format's events pass through a stage, such
-        as that for `reasoning_tags`, the stage must see these deltas, too, which do not reach its `feed`.
+        as that for `Tags`, the stage must see these deltas, too, which do not reach its `feed`.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)

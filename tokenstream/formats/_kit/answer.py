@@ -40,7 +40,7 @@ _EventT = TypeVar("_EventT", bound=Event)
 class EventStage(Protocol):
     """A stage that replaces a format's events by other events, in which parts may have other indexes.
 
-    For example, the stage for `reasoning_tags` splits one text part into text and reasoning.
+    For example, the stage for `Tags` splits one text part into text and reasoning.
     """
 
     @property
