@@ -77,7 +77,7 @@ class Ollama(Format):
 
     name: ClassVar[str] = "ollama"
     # Of the answers in Ollama's `api/types.go`.
-    documented: ClassVar[frozenset[str]] = frozenset(
+    documented: ClassVar[frozenset[str] | None] = frozenset(
         """completed context image logprobs message.tool_name remote_host remote_model response thinking
         total""".split()  # noqa: SIM905
     )
