@@ -63,7 +63,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._text.tags import STRIPPED, find_tag, has_reasoning
+from tokenstream.stages._text.tags import find_tag, has_reasoning, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -864,11 +864,11 @@ class Machine:
         parts, seen = self.connection.format.parts, self.connection.frames_seen
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
-            dialect = find_call_markup(text, parts.offered)
+            marked = with_marks(text)
+            dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=seen, about=dialect)
-            may_think = find_tag(text) is not None or text.startswith(STRIPPED)
-            if may_think and not reads_reasoning and has_reasoning(text):
+            if find_tag(marked) is not None and not reads_reasoning and has_reasoning(marked):
                 self.departures.note("reasoning_in_text", event=seen)
 
     def fail(self, error: StreamError) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
 from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
-from tokenstream._pipeline.thoughts import ThoughtScanner
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -22,10 +21,11 @@ from tokenstream.events import (
 from tokenstream.formats._kit.parts import CUT_SHORT
 from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import ReasoningPart, TextPart
+from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited, MarkerScanner, choose_markers
-from tokenstream.stages._text.tags import FirstText
+from tokenstream.stages._text.tags import HARMONY, FirstText, LoneEnd, Passage, TagScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -107,7 +107,6 @@ class SplitTexts:
         "_begun",
         "_by_receiver",
         "_calls",
-        "_count",
         "_ended_texts",
         "_ended_whole",
         "_format_indexes",
@@ -135,8 +134,8 @@ class SplitTexts:
 
         So are parts of reasoning, if calls of known tools are looked for.
         """
-        self._waiting: dict[int, tuple[TaggedText, list[Any]]] = {}
-        """The text of each choice whose reasoning has calls at its end, with the events that follow it."""
+        self._waiting: dict[int, TaggedText] = {}
+        """The text of each choice whose reasoning has calls at its end."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's text parts that have ended."""
         self._by_receiver: dict[tuple[int, int], TaggedText] = {}
@@ -147,8 +146,6 @@ class SplitTexts:
         """The format's index of each part that is not text, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}
         """The number of parts of each choice."""
-        self._count = 0
-        """The number of parts of all choices."""
         self._begun: set[int] = set()
         """Choices of which a text has begun."""
         self._tagged_choices: set[int] = set()
@@ -204,6 +201,7 @@ class SplitTexts:
             text = self._open_texts.pop((choice, part))
             rest = TextDelta("", choice=choice, part=part)
             self._add_pieces(text, text.end(), rest, out)
+            self._end_thoughts(rest, out, is_whole=False)
             self._release(text, rest, out)
         for choice in [*self._waiting]:
             self._end_thoughts(TextDelta("", choice=choice), out, is_whole=is_whole)
@@ -288,19 +286,26 @@ class SplitTexts:
         tools = self._parts.offered
         if is_auto and (not tools or self._calls.has_own(event.choice)):
             dialects = ()
-        within, thoughts = isinstance(start, ReasoningPart), None
-        if tools and dialects and (tags or within):
-            thoughts = ThoughtScanner(dialects, tools, self._parts.limits.event)
-        if within:
-            scanner = TextScanner((), (), tools, thoughts=thoughts, within=True)
-        else:
-            cited = MarkerScanner(markers, self._sources.setdefault(event.choice, [])) if markers else None
-            first = None
+        is_reasoning, limit = isinstance(start, ReasoningPart), self._parts.limits.event
+        cited = first = None
+        if not is_reasoning:
+            if markers:
+                cited = MarkerScanner(markers, self._sources.setdefault(event.choice, []))
             if tags and event.choice not in self._begun:
                 self._begun.add(event.choice)
-                first = FirstText(tags, self._parts.limits.event, starts_inside=starts_inside)
-            scanner = TextScanner(tags, dialects, tools, cited, thoughts=thoughts, first=first)
-        text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start, own=within)
+                has_calls = any(dialect.name == HARMONY for dialect in dialects)
+                first = FirstText(tags, limit, starts_inside=starts_inside, has_calls=has_calls)
+        may_think = bool(tags) or is_reasoning
+        tag_scanner = TagScanner(
+            () if is_reasoning else tags, is_first=first is not None, inside=is_reasoning
+        )
+        scanner = TextScanner(
+            CallScanner(() if is_reasoning else dialects, tools, tag_scanner if may_think else None),
+            thoughts=ThoughtScanner(dialects, tools, limit) if tools and dialects and may_think else None,
+            markers=cited,
+            first=first,
+        )
+        text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start, is_reasoning)
         return text
 
     def _start(
@@ -308,19 +313,23 @@ class SplitTexts:
     ) -> None:
         """Begin a text part of the format, or update the start of a part that has begun."""
         start = content.model_copy(update={"text": ""}) if content.text else content
+        signature = start.signature if isinstance(start, ReasoningPart) else None
+        start = start.model_copy(update={"signature": None}) if signature else start
         if text is None:
             text = self._begin(event, start)
-            if text.own:
-                self._begin_next_part(text, event, out, within=True)
         elif text.start != start:
             # The text part that begins next, perhaps after reasoning, has the new start.
             text.start = start
-            if text.within is text.own:
+            if text.inside is text.is_reasoning:
                 # The message has the text part already: another start updates its fields.
                 self._open(text, event, out)
-        if content.text:
-            delta = ReasoningDelta if text.own else TextDelta
-            self._write(text, delta(content.text, choice=event.choice, part=event.part, raw=event.raw), out)
+        if text.is_reasoning:
+            delta: Any = ReasoningDelta(content.text, signature)
+        else:
+            delta = TextDelta(content.text)
+        delta.choice, delta.part, delta.raw = event.choice, event.part, event.raw
+        if content.text or signature:
+            self._write(text, delta, out)
 
     def _compare(self, text: TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare the whole text of a part with what has arrived, in its open text if there is one.
@@ -363,86 +372,81 @@ class SplitTexts:
     def _write(self, text: TaggedText, event: TextDelta | ReasoningDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
         if isinstance(event, ReasoningDelta) and event.signature:
-            signed = ReasoningDelta(
-                "", event.signature, choice=event.choice, part=text.receiver, raw=event.raw
-            )
-            out.append(signed)
+            text.signatures.append(event)
             event = ReasoningDelta(event.text, choice=event.choice, part=event.part, raw=event.raw)
         self._add_pieces(text, text.feed(event.text), event, out)
-        if text.scanner.waits:
-            self._waiting.setdefault(event.choice, (text, []))
-        elif self._waiting.get(event.choice, (None,))[0] is text:
-            del self._waiting[event.choice]
         if text.held > self._parts.limits.text:
             # The message counts only what it gets.
             raise LimitExceeded(limit="text", value=self._parts.limits.text)
 
     def _add_pieces(self, text: TaggedText, pieces: list[SplitPiece], event: Event, out: list[Event]) -> None:
-        """Add pieces of a text."""
+        """Add pieces of a text; note if calls at the end of its reasoning wait."""
         for piece in pieces:
-            if isinstance(piece, CallBegun | Written | CallEnded):
-                self._add_call(text, piece, event, out)
-                continue
-            if isinstance(piece, Cited):
-                self._add_citation(text, piece, event, out)
-                continue
-            within, words = piece
-            if not words:
+            if isinstance(piece, Passage):
+                # Without room for another part, a piece goes to the part that receives the text already.
+                if text.inside is not None and sum(self._part_counts.values()) >= self._max_parts:
+                    piece = piece._replace(inside=text.inside)  # noqa: PLW2901 - its copy
+                self._add_piece(text, piece, event, out)
+            elif isinstance(piece, LoneEnd):
                 self._move_to_reasoning(text, event, out)
-                continue
-            # Without room for another part, a piece goes to the part that receives the text already.
-            is_full = text.within is not None and self._count >= self._max_parts
-            self._add_piece(text, words, event, out, within=bool(text.within) if is_full else within)
+            elif isinstance(piece, Cited):
+                self._add_citation(text, piece, event, out)
+            else:
+                self._add_call(text, piece, event, out)
+        if text.scanner.waits:
+            self._waiting[event.choice] = text
+        elif self._waiting.get(event.choice) is text:
+            del self._waiting[event.choice]
 
-    def _add_piece(
-        self, text: TaggedText, piece: str, event: Event, out: list[Event], *, within: bool
-    ) -> None:
+    def _add_piece(self, text: TaggedText, piece: Passage, event: Event, out: list[Event]) -> None:
         """Add a piece of a text; begin another part if the piece goes into reasoning tags or out of them."""
-        if text.within is not within:
-            self._begin_next_part(text, event, out, within=within)
-        text.note_written(len(piece))
-        kind = ReasoningDelta if within else TextDelta
-        if isinstance(event, kind) and piece == event.text and text.receiver == event.part:
+        if text.inside is not piece.inside:
+            self._begin_next_part(text, event, out, inside=piece.inside)
+        text.note_written(len(piece.text))
+        kind = ReasoningDelta if piece.inside else TextDelta
+        if isinstance(event, kind) and piece.text == event.text and text.receiver == event.part:
             # The format's own event can be returned as it is.
             out.append(event)
         else:
-            out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
+            out.append(kind(piece.text, choice=event.choice, part=text.receiver, raw=event.raw))
 
-    def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
+    def _begin_next_part(self, text: TaggedText, event: Event, out: list[Event], *, inside: bool) -> None:
         """End the part to which a text goes, and begin the next one, which is reasoning within tags."""
         choice = event.choice
         self._end_receiver(text, event, out)
-        text.turn_to(self._count_new_part(choice), within=within)
+        text.turn_to(self._count_new_part(choice), inside=inside)
         self._by_receiver[choice, text.receiver] = text
-        if within is text.own:
+        if inside is text.is_reasoning:
             # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
 
     def _end_receiver(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """End the part to which a text goes."""
-        if text.within is not None:
+        if text.inside is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
         self._by_receiver.pop((event.choice, text.receiver), None)
-        text.turn_to(-1, within=None)
+        text.turn_to(-1, inside=None)
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
-        content = text.start if text.within is text.own else _BLANK_REASONING
+        content = text.start if text.inside is text.is_reasoning else _BLANK_REASONING
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _move_to_reasoning(self, text: TaggedText, event: Event, out: list[Event]) -> None:
-        """End the part to which a text goes as reasoning: a closing tag alone has ended it."""
+        """Make reasoning of the parts to which a text went: a closing tag alone has ended it."""
         find_text = self._parts.find_text
-        if text.within is not False or find_text is None:
+        if not text.has_parts or find_text is None:
             return
         self._parts.note("reasoning_late")
-        told = Told("", 0, choice=event.choice, part=text.receiver)
-        words = find_text(told) + added_by(out, told)
-        done = ReasoningPart(text=words, complete=True)
-        out.append(PartDone(done, choice=event.choice, part=text.receiver, raw=event.raw))
-        self._by_receiver.pop((event.choice, text.receiver), None)
-        text.turn_to(-1, within=None)
+        if text.inside is False:
+            self._end_receiver(text, event, out)
+        for part in text.texts:
+            told = Told("", 0, choice=event.choice, part=part)
+            words = find_text(told) + added_by(out, told)
+            done = ReasoningPart(text=words, complete=True)
+            out.append(PartDone(done, choice=event.choice, part=part, raw=event.raw))
+        text.texts.clear()
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
         """Begin a part in the message for each text that has none yet, because a citation is next.
@@ -451,36 +455,42 @@ class SplitTexts:
         """
         for (choice, _), text in self._open_texts.items():
             if choice == event.choice and not text.has_parts:
-                self._begin_next_part(text, event, out, within=text.own)
+                self._begin_next_part(text, event, out, inside=text.is_reasoning)
 
     def _release(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Let a text go that has ended; one without any content becomes an empty part."""
-        if not text.has_parts:
-            # No part has begun, because the text was empty.
-            self._begin_next_part(text, event, out, within=text.own)
+        if text.called_at is None:
+            if not text.has_parts:
+                # No part has begun, because the text was empty.
+                self._begin_next_part(text, event, out, inside=text.is_reasoning)
+            for each in text.signatures:
+                signature = ReasoningDelta("", each.signature, choice=event.choice, part=text.receiver)
+                signature.raw = each.raw
+                out.append(signature)
         self._by_receiver.pop((event.choice, text.receiver), None)
-        if text.scanner.tagged:
+        if text.tagged:
             self._tagged_choices.add(event.choice)
 
     def _end(self, text: TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
         self._add_pieces(text, text.end(), event, out)
         if text.scanner.waits:
-            self._waiting.setdefault(event.choice, (text, []))[1].append(event)
+            text.followers.append(event)
             return
         self._ended_texts[event.choice, event.part] = self._open_texts.pop((event.choice, event.part))
         self._release(text, event, out)
-        if text.within is None:
+        if text.inside is None:
             # The text ends with a call, whose end is an event of its own.
             return
         content = event.content
-        if text.scanner.tagged and isinstance(content, ReasoningPart):
+        if isinstance(content, ReasoningPart) and text.called_at is not None:
             # The message has the reasoning without its calls.
-            content = content.model_copy(update={"text": content.text[: text.called_at]})
-        elif text.scanner.tagged and isinstance(content, TextPart):
+            changes = {"text": content.text[: text.called_at], "signature": None}
+            content = content.model_copy(update=changes)
+        elif isinstance(content, TextPart) and text.tagged:
             # The end repeats the text with its tags; only its other fields are kept.
             without_text = content.model_copy(update={"text": "", "complete": False})
-            if not text.within and without_text != text.start:
+            if not text.inside and without_text != text.start:
                 # Another start replaces the other fields of a text that has begun; reasoning has none.
                 out.append(PartStart(without_text, choice=event.choice, part=text.receiver, raw=event.raw))
             content = None
@@ -489,54 +499,53 @@ class SplitTexts:
             out.append(event)
         else:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
+        text.turn_to(-1, inside=None)
 
     # -- calls at the end of the reasoning ---------------------------------------
 
     def _waits(self, event: AnyEvent, out: list[Event]) -> bool:
         """Let an event wait behind calls at the end of reasoning; content shows that they are none."""
-        waiting = self._waiting.get(event.choice)
-        if waiting is None:
+        text = self._waiting.get(event.choice)
+        if text is None:
             return False
-        text, events = waiting
         is_own = self._open_texts.get((event.choice, event.part)) is text
-        if is_own and not events:
+        if is_own and not text.followers:
             return False
         if _is_content(event) and not (is_own and isinstance(event, Told)):
             self._end_thoughts(event, out, is_whole=False)
             return False
-        events.append(event)
+        text.followers.append(event)
         return True
 
     def _end_thoughts(self, event: Event, out: list[Event], *, is_whole: bool) -> None:
         """Hand out the calls at the end of a choice's reasoning, or give them as reasoning."""
-        choice, raw = event.choice, event.raw
-        waiting = self._waiting.pop(choice, None)
-        if waiting is None:
+        text = self._waiting.get(event.choice)
+        if text is None:
             return
-        text, events = waiting
-        rest = TextDelta("", choice=choice, part=text.part, raw=raw)
-        if not events:
+        rest = TextDelta("", choice=event.choice, part=text.part, raw=event.raw)
+        if not text.followers:
             self._add_pieces(text, text.end(), rest, out)
-        calls = text.take_calls() if is_whole else []
-        if words := text.scanner.release():
-            self._add_piece(text, words, rest, out, within=True)
-        for each in events:
-            self._replace_one(each, out)
-        for begun, pieces in calls:
-            self._check_room()
-            call = self._calls.begin(begun, choice, raw, out)
-            for piece in pieces:
-                if isinstance(piece, CallEnded):
-                    self._calls.end(call, piece._replace(how="closed"), raw, out)
-                else:
-                    self._calls.write(call, piece.text, raw, out)
+        pieces = text.take_calls(is_whole=is_whole)
+        is_called = text.called_at is not None
+        self._add_pieces(text, [] if is_called else pieces, rest, out)
+        followers, text.followers = text.followers, []
+        # The reasoning may be signed by a part without text: what was signed has the calls.
+        blank = {
+            each.part
+            for each in followers
+            if isinstance(each, PartStart) and each.content.kind == "reasoning"
+        }
+        for each in followers:
+            if not (is_called and each.part in blank):
+                self._replace_one(each, out)
+        self._add_pieces(text, pieces if is_called else [], rest, out)
 
     # -- citations in a text ---------------------------------------------------
 
     def _add_citation(self, text: TaggedText, piece: Cited, event: Event, out: list[Event]) -> None:
         """Add a citation of the last words of a text."""
-        if text.within is not False:
-            self._begin_next_part(text, event, out, within=False)
+        if text.inside is not False:
+            self._begin_next_part(text, event, out, inside=False)
         self._check_room()
         citation = piece.make_citation(text.written, text.receiver)
         part = self._count_new_part(event.choice)
@@ -587,7 +596,7 @@ class SplitTexts:
         if citation.cites is not None:
             changes["cites"] = self._message_indexes.get((event.choice, citation.cites), citation.cites)
         text = None if citation.cites is None else self._open_texts.get((event.choice, citation.cites))
-        if event.choice in self._tagged_choices or (text is not None and text.scanner.tagged):
+        if event.choice in self._tagged_choices or (text is not None and text.tagged):
             # The positions were counted in the text with its tags.
             changes |= {"start": None, "end": None}
         return citation.model_copy(update=changes)
@@ -610,12 +619,11 @@ class SplitTexts:
 
     def _check_room(self) -> None:
         """Raise an error if the answer has as many parts as it may."""
-        if self._count >= self._max_parts:
+        if sum(self._part_counts.values()) >= self._max_parts:
             raise LimitExceeded(limit="parts", value=self._max_parts)
 
     def _count_new_part(self, choice: int) -> int:
         """Return the index in the message of a choice's next part, and count that part."""
         new_index = self._part_counts.get(choice, 0)
         self._part_counts[choice] = new_index + 1
-        self._count += 1
         return new_index

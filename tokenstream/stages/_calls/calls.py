@@ -6,7 +6,9 @@ import re
 from copy import copy
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from typing_extensions import override
 
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.request_facts import offered_of
@@ -20,6 +22,7 @@ from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
+from tokenstream.stages._text.tags import Passage, passages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.events import Event
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import Piece
+    from tokenstream.stages._calls.steps import CallPiece, Piece
     from tokenstream.stages._text.tags import TagScanner
 
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
@@ -65,14 +68,16 @@ def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
 class CallScanner:
     """Splits a text into the text outside of calls, and what happens to the calls.
 
-    An opening counts unless it is in code. If the tools are not known, nor does one that is quoted: behind a
-    mark that opens a quotation, with all that follows in its paragraph, in a line of a quotation, or in an
-    indented block. White space behind a call is dropped, as it is between the start of the text and a call.
+    An opening counts unless it is in code or reasoning. If the tools are not known, nor does one that is
+    quoted: behind a mark that opens a quotation, with all that follows in its paragraph, in a line of a
+    quotation, or in an indented block. White space behind a call is dropped, as it is between the start of
+    the text and a call.
 
     Args:
         dialects: The dialects to read.
         tools: The tools of the request; None, or none of them, if they are not known.
-        reasoning: Reads the same text, and is inside of a tag where no opening counts; None for no tags.
+        tags: Parts the text outside of calls at the tags of reasoning; None for no tags.
+        tells: True to read calls of any name, but in quotations those of `tools` alone.
     """
 
     __slots__ = (
@@ -80,37 +85,43 @@ class CallScanner:
         "_code",
         "_drops_space",
         "_failed_at",
-        "_held",
         "_is_quoted",
         "_line",
         "_openings",
         "_readings",
-        "_reasoning",
+        "_tags",
+        "_tells",
         "_tools",
         "_was_blank",
-        "firsts",
         "found",
+        "held",
     )
+    is_reasoning: ClassVar[bool] = False
+    """True if the text itself is reasoning."""
 
     def __init__(
-        self, dialects: tuple[Dialect, ...], tools: OfferedTools | None, reasoning: TagScanner | None = None
+        self,
+        dialects: tuple[Dialect, ...],
+        tools: OfferedTools | None,
+        tags: TagScanner | None = None,
+        *,
+        tells: bool = False,
     ) -> None:
-        self._reasoning = reasoning
+        self._tags = tags
         self._openings = openings_of(dialects)
-        self.firsts = self._openings.marks.firsts
-        """Characters of which a text with an opening has one."""
         self._tools = tools
+        self._tells = tells
         self._code = CodeMarks()
-        self._held = ""
-        """The end of the text so far, if it is not decided."""
+        self.held = ""
+        """The end of the text so far, if it is not decided: it may be the beginning of a call."""
         self._readings: list[MarkupCalls] = []
         """The readings of the calls behind an opening, each in another dialect, until one has begun."""
         self._failed_at = 0
         """The position in the held-back text before which no call begins, in any dialect."""
         self._is_quoted = False
         """True behind an opening that was quoted, up to the end of the paragraph."""
-        self._at_start = True
-        """True while only white space has arrived."""
+        self._at_start = bool(dialects)
+        """True while only white space has arrived, which a call would drop."""
         self._drops_space = False
         """True behind a call: white space is dropped."""
         self._line = ""
@@ -121,19 +132,37 @@ class CallScanner:
         """True once a call has begun."""
 
     @property
-    def held(self) -> str:
-        """The end of the text so far that may be the beginning of a call."""
-        return self._held
+    def firsts(self) -> frozenset[str]:
+        """Characters of which a text with an opening, or a tag, has one."""
+        tags = frozenset[str]() if self._tags is None else self._tags.firsts
+        return self._openings.marks.firsts | tags
+
+    @property
+    def inside(self) -> bool:
+        """True if the next character is inside of a tag."""
+        return self._tags is not None and self._tags.inside
+
+    @property
+    def tagged(self) -> bool:
+        """True if any text is, or may be, a call or reasoning between tags."""
+        return self.found or (self._tags is not None and self._tags.tagged)
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
         return not (
-            self._held
+            self.held
             or self._readings
             or self._at_start
             or self._drops_space
             or (text != "" and self._openings.marks.begins_in(text))
-        )
+        ) and (self._tags is None or self._tags.passes(text))
+
+    def skim(self, text: str) -> None:
+        """Read a piece that the caller returns unchanged (`passes` was True)."""
+        if self._tags is not None:
+            self._tags.skim(text)
+        if self._tags is None or not self._tags.inside:
+            self._note(text)
 
     def feed(self, text: str) -> list[Piece]:
         """Return the decided pieces of the text, and what has happened to calls."""
@@ -150,88 +179,91 @@ class CallScanner:
         for reading in self._readings:
             reading.end()
         # Nothing in what is left may be a call, because its own reading has needed more text.
-        rest = self._settle(out) if self._readings else self._held
-        self._held = ""
-        if self._drops_space:
-            rest = rest.lstrip()
-        if rest:
-            out.append(rest)
+        rest = self._settle(self.held, out) if self._readings else self.held
+        self.held = ""
+        self._give(rest.lstrip() if self._drops_space else rest, out)
+        self._end_tags(out)
         return out
 
     # -- outside of calls ------------------------------------------------------
 
     def _read_text(self, piece: str, out: list[Piece]) -> str:
         """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
-        text, self._held = self._held + piece, ""
+        text, self.held = self.held + piece, ""
         blank = end_of_space(text, 0) if self._drops_space or self._at_start else 0
         if self._drops_space:
-            if blank == len(text):
-                return ""
-            self._drops_space = False
-            return self._search(text[blank:], 0, out)
+            self._take(text[:blank], [], out)
+            self._drops_space = blank == len(text)
+            return "" if self._drops_space else self._search(text[blank:], 0, out)
         if blank > MOST_BLANK:
             self._at_start = False
-            blank = 0
-        if self._at_start:
-            if blank == len(text):
-                self._held = text
-                return ""
-            if text[blank] in self._openings.bare:
-                return self._open(text, blank, text[blank], out)
+        if not self._at_start:
+            return self._search(text, 0, out)
+        if blank == len(text):
+            self.held = text
+            return ""
+        if text[blank] in self._openings.bare:
+            return self._open(text, blank, text[blank], out)
         return self._search(text, blank, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
         """Read up to the next opening that counts, after `blank` spaces; return the text behind its calls."""
-        marks, noted, position = self._openings.marks, blank, blank
+        marks, given, position = self._openings.marks, 0, blank
         while True:
             found = marks.pattern.search(text, position)
             end = marks.find_unfinished(text, position) if found is None else found.start()
-            self.skim(text[noted:end])
+            if not (self._at_start and end == blank):
+                self._at_start = False
+                self._give(text[given:end], out)
+                given = end
             if end == len(text) or self._counts(text[end], is_whole=found is not None):
                 break
             # An opening, or the beginning of one, that is code or quoted.
-            self.skim(text[end])
-            noted = position = end + 1
-        is_first = self._at_start and end == blank
-        self._at_start = is_first and end < len(text)
-        start = 0 if is_first else end
-        if start:
-            out.append(text[:start])
+            self._at_start = False
+            self._give(text[given : end + 1], out)
+            given = position = end + 1
+        text = text[given:]
         if found is None:
-            self._held = text[start:]
+            self.held = text
             return ""
-        return self._open(text[start:], end - start, found[0], out)
+        return self._open(text, end - given, found[0], out)
 
     def _counts(self, first: str, *, is_whole: bool) -> bool:
         """Return True if an opening that begins with `first` counts here: it is neither code nor quoted."""
         line = self._line
-        if self._reasoning is not None and self._reasoning.inside:
+        if self._tags is not None and self._tags.inside:
             return False
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
         if (first == "`" and line.strip()) or self._code.is_code():
             return False
-        if not is_whole or self._tools:
+        if not is_whole or (self._tools and not self._tells):
             # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
-        is_quoted = (
+        # Text behind a quoted opening belongs to the quotation, too.
+        self._is_quoted = (
             self._is_quoted
             or _search_quote(line) is not None
             or (self._was_blank and _match_indent(line) is not None)
         )
-        # Text behind a quoted opening belongs to the quotation, too.
-        self._is_quoted = is_quoted
-        return not is_quoted
+        return not self._is_quoted or bool(self._tools)
 
-    def skim(self, text: str) -> None:
-        """Read text that is outside of calls, such as a piece that the caller returns unchanged."""
-        if text:
-            self._code.feed(text)
-            self._note_line(text)
-            if self._reasoning is not None:
-                self._reasoning.feed(text)
+    def _give(self, text: str, out: list[Piece]) -> None:
+        """Add a text that is outside of calls."""
+        if not text:
+            return
+        pieces = [Passage(self.is_reasoning, text)] if self._tags is None else self._tags.feed(text)
+        for piece in pieces:
+            if isinstance(piece, Passage) and piece.inside is self.is_reasoning:
+                self._note(piece.text)
+        out += pieces
 
-    def _note_line(self, text: str) -> None:
+    def _end_tags(self, out: list[Piece]) -> None:
+        """Add what the tags hold back: no tag begins with it, at the end of the text or before a call."""
+        out += [] if self._tags is None else self._tags.end()
+
+    def _note(self, text: str) -> None:
         """Keep how the line begins and ends, which decides if an opening counts."""
+        self._code.feed(text)
         before, newline, line = text.rpartition("\n")
         if newline:
             self._was_blank = not (self._line + before).rpartition("\n")[2].strip()
@@ -246,41 +278,45 @@ class CallScanner:
     def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
         """Begin to read the calls of an opening; return the text behind them, "" if they go on."""
         self._failed_at = position + 1
+        tools = None if self._tells and not self._is_quoted else self._tools
         for row in self._openings.rows[mark]:
             # An opening that is the head of the first call is read with it.
             is_head = mark in BARE or row.before.startswith(mark)
             start = position if is_head else position + len(mark)
-            self._readings.append(MarkupCalls(row, self._tools, start))
+            self._readings.append(MarkupCalls(row, tools, start))
         return self._read_calls(text, out)
 
     def _read_calls(self, piece: str, out: list[Piece]) -> str:
         """Read a piece of the calls of an opening; return the text behind them, "" if they go on."""
-        if not self._readings[0].begun:
-            # It is not certain yet that these are calls.
-            self._held += piece
+        text = self.held + piece
         for reading in self._readings:
             reading.feed(piece)
-        return self._settle(out)
+        return self._settle(text, out)
 
-    def _settle(self, out: list[Piece]) -> str:
-        """Take what the readings have found; return the text behind the calls, "" if they go on."""
+    def _settle(self, text: str, out: list[Piece]) -> str:
+        """Take what the readings have found in a text; return the text behind the calls, "" if they go on."""
         begun = next((reading for reading in self._readings if reading.begun), None)
         if begun is not None:
-            self._readings, self._held = [begun], ""
+            self.held, self._readings = "", [begun]
             self.found = True
-            out += begun.out
+            rest = self._leave(begun.rest) if begun.over else ""
+            self._take(text[: len(text) - len(rest)], begun.out, out)
             begun.out.clear()
-            return self._leave(begun.rest) if begun.over else ""
+            return rest
         self._failed_at = max([self._failed_at, *[each.at for each in self._readings if each.failed]])
         self._readings = [each for each in self._readings if not each.failed]
+        self.held = text if self._readings else ""
         if self._readings:
             return ""
-        text, self._held = self._held, ""
-        released = text[: self._failed_at]
+        # It is not a call in any dialect.
         self._at_start = False
-        self.skim(released)
-        out.append(released)
+        self._give(text[: self._failed_at], out)
         return text[self._failed_at :]
+
+    def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
+        """Add what has happened to calls in a text, or nothing for white space behind them."""
+        self._end_tags(out)
+        out += pieces
 
     def _leave(self, rest: str) -> str:
         """End the reading of calls; return the text behind them, which begins outside of code."""
@@ -291,13 +327,83 @@ class CallScanner:
         return rest
 
 
+class ThoughtScanner(CallScanner):
+    """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
+
+    Args:
+        dialects: The dialects of calls.
+        tools: The tools of the request.
+        limit: The most characters that are held back; behind more of them, no call is looked for.
+    """
+
+    __slots__ = ("_kept", "_limit", "_size", "calls")
+    is_reasoning = True
+
+    def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
+        super().__init__(dialects, tools)
+        self._limit = limit
+        self._kept: list[str] = []
+        """The text of the calls that are held back."""
+        self._size = 0
+        self.calls: list[CallPiece] = []
+        """Everything that has happened to them."""
+
+    @override
+    def _give(self, text: str, out: list[Piece]) -> None:
+        out += self.release() if text else []
+        super()._give(text, out)
+
+    @override
+    def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
+        self._kept.append(text)
+        self._size += len(text)
+        self.calls += pieces
+        if self._size > self._limit:
+            out += self.release()
+            self._openings, self._readings = openings_of(()), []
+
+    @override
+    def end(self) -> list[Piece]:
+        """Return what is decided at the end of the reasoning, where whole calls may still be held back."""
+        out = super().end()
+        if not self._are_whole():
+            out += self.release()
+        self._leave("")
+        self._at_start, self._drops_space = True, False
+        return out
+
+    def release(self) -> list[Passage]:
+        """Return the text of the calls that were held back, and forget them."""
+        text, self._size = "".join(self._kept), 0
+        self._kept.clear()
+        self.calls.clear()
+        return passages(text, inside=True)
+
+    def _are_whole(self) -> bool:
+        """Return True if nothing of the calls is missing but the end of their markup."""
+        arguments: list[str] = []
+        for piece in self.calls:
+            if isinstance(piece, Written):
+                arguments.append(piece.text)
+            elif isinstance(piece, CallEnded):
+                if piece.how not in {"closed", "open"} or not is_one_value("".join(arguments)):
+                    return False
+                arguments.clear()
+        return True
+
+
 def find_first_call(
     text: str, dialects: tuple[Dialect, ...], tools: OfferedTools | None, *, is_all: bool = False
 ) -> str | None:
-    """Return the dialect of the first call in a text; None without one, or, for `is_all`, with other text."""
-    scanner = CallScanner(dialects, tools)
+    """Return the dialect of the first call in a text; None without one, or, for `is_all`, with other text.
+
+    For `is_all`, calls are those of `tools`; otherwise those of any tool.
+    """
+    scanner = CallScanner(dialects, tools, tells=not is_all)
     pieces = [*scanner.feed(text), *scanner.end()]
-    if is_all and any(isinstance(each, str) or getattr(each, "how", "closed") != "closed" for each in pieces):
+    if is_all and any(
+        isinstance(each, Passage) or getattr(each, "how", "closed") != "closed" for each in pieces
+    ):
         return None
     return next((piece.dialect for piece in pieces if isinstance(piece, CallBegun)), None)
 
@@ -305,13 +411,13 @@ def find_first_call(
 def _join(pieces: list[Piece]) -> list[Piece]:
     """Return pieces with neighbours of the same kind joined."""
     joined: list[Piece] = []
-    for kind, run in groupby(pieces, type):
-        if kind is str:
-            joined.append("".join([str(piece) for piece in run]))
-        elif kind is Written:
-            joined.append(Written("".join([piece.text for piece in run if isinstance(piece, Written)])))
+    for (kind, inside), run in groupby(pieces, lambda each: (type(each), getattr(each, "inside", None))):
+        each = list(run)
+        if kind is Passage or kind is Written:
+            text = "".join([piece.text for piece in each if isinstance(piece, Passage | Written)])
+            joined.append(Written(text) if inside is None else Passage(inside, text))
         else:
-            joined += run
+            joined += each
     return joined
 
 
@@ -418,10 +524,10 @@ class ToolTags(SoundStage):
 
     def _read(self, piece: Piece) -> list[Event]:
         """Return the events of a piece."""
-        if isinstance(piece, str):
+        if isinstance(piece, Passage):
             self._next_part += not self._in_text
             self._in_text = True
-            return [TextDelta(piece, part=self._next_part - 1)]
+            return [TextDelta(piece.text, part=self._next_part - 1)]
         if isinstance(piece, CallBegun):
             self._in_text = False
             self._call = TextCall(f"call_{self._calls_seen}", piece, 0, self._next_part)
@@ -429,6 +535,8 @@ class ToolTags(SoundStage):
             self._next_part += 1
             return [self._call.start()]
         call = self._call
-        if call is None or (isinstance(piece, CallEnded) and piece.how == "cut"):
-            return []
-        return [call.add(piece.text) if isinstance(piece, Written) else call.finish(piece)]
+        if call is not None and isinstance(piece, Written):
+            return [call.add(piece.text)]
+        if call is not None and isinstance(piece, CallEnded) and piece.how != "cut":
+            return [call.finish(piece)]
+        return []

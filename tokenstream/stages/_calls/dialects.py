@@ -261,5 +261,4 @@ def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | No
     from tokenstream.stages._calls.calls import find_first_call
 
     found = find_first_call(text, _NAMED, offered, is_all=True) if may_be_all else None
-    found = found or find_first_call(text, _SURE, offered)
-    return found or (find_first_call(text, _SURE, None) if offered else None)
+    return found or find_first_call(text, _SURE, offered)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.stages._calls.dialects import Dialect
+    from tokenstream.stages._text.tags import LoneEnd, Passage
 
 _MOST_HELD = 16_384
 """The most characters that are held back before the name of a call is known."""
@@ -53,7 +54,9 @@ class CallEnded(NamedTuple):
     """The repairs of its markup."""
 
 
-Piece: TypeAlias = "str | CallBegun | Written | CallEnded"
+CallPiece: TypeAlias = "CallBegun | Written | CallEnded"
+"""Something that happens to a call."""
+Piece: TypeAlias = "Passage | LoneEnd | CallPiece"
 """A piece of text that is outside of calls, or what happens to a call."""
 Reader: TypeAlias = "Generator[None, None, Any]"
 """Reads some of the buffer; yields when it needs more input than has arrived."""
@@ -105,7 +108,7 @@ class MarkupReader:
     def __init__(self, dialect: Dialect, tools: OfferedTools | None, start: int = 0) -> None:
         self.dialect = dialect
         self.tools = tools
-        self.out: list[Piece] = []
+        self.out: list[CallPiece] = []
         """Pieces that were read; the caller takes them."""
         self.begun = self.over = False
         self.at: int = start
