@@ -53,6 +53,8 @@ def test_every_format_hands_it_out_at_the_finish_reason(format: Any, signature: 
         assert "call_in_text" not in stream.departures
         assert signature == getattr(before.parts[0], "signature", None) or len(before.parts) > 1
         assert [None] * len(message.parts) == [getattr(part, "signature", None) for part in message.parts]
+    only = testing.script().reasoning(HERMES, signature=signature).finish("stop").chunks(format)
+    assert ["tool_call"] == [part.kind for part in Stream(only, format=format, **READS).final().parts]
 
 
 @pytest.mark.parametrize("written", [name for name, (dialect, _) in WRITERS.items() if dialect not in BARE])

@@ -806,6 +806,17 @@ class Machine:
         self.error = connection.error or cause
         return connection.error is None and cause is not None and _is_of_transport(cause)
 
+    def stop(self, now: float) -> None:
+        """Stop reading here, as `cut` does; the message keeps the text that a stage has held back."""
+        parts, (events, returned) = self.connection.format.parts, self.current_events
+        is_behind_all = self.returned_count >= returned + len(events) and not self.input_ended
+        # What a guard has not seen, or a hold has not released, is not added.
+        if parts.stage is not None and is_behind_all and self.guarding is None and not self.holds_back:
+            parts.stage.end(whole=False)
+            for event in parts.take():
+                self.on_read(event)
+        self.cut(now)
+
     def cut(self, now: float) -> None:
         """Stop reading here: drop frames that were not decoded, and events that were held back.
 

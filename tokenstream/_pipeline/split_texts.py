@@ -107,6 +107,7 @@ class SplitTexts:
         "_begun",
         "_by_receiver",
         "_calls",
+        "_count",
         "_ended_texts",
         "_ended_whole",
         "_format_indexes",
@@ -146,6 +147,8 @@ class SplitTexts:
         """The format's index of each part that is not text, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}
         """The number of parts of each choice."""
+        self._count = 0
+        """The number of parts of all choices."""
         self._begun: set[int] = set()
         """Choices of which a text has begun."""
         self._tagged_choices: set[int] = set()
@@ -384,7 +387,7 @@ class SplitTexts:
         for piece in pieces:
             if isinstance(piece, Passage):
                 # Without room for another part, a piece goes to the part that receives the text already.
-                if text.inside is not None and sum(self._part_counts.values()) >= self._max_parts:
+                if text.inside is not None and self._count >= self._max_parts:
                     piece = piece._replace(inside=text.inside)  # noqa: PLW2901 - its copy
                 self._add_piece(text, piece, event, out)
             elif isinstance(piece, LoneEnd):
@@ -619,11 +622,12 @@ class SplitTexts:
 
     def _check_room(self) -> None:
         """Raise an error if the answer has as many parts as it may."""
-        if sum(self._part_counts.values()) >= self._max_parts:
+        if self._count >= self._max_parts:
             raise LimitExceeded(limit="parts", value=self._max_parts)
 
     def _count_new_part(self, choice: int) -> int:
         """Return the index in the message of a choice's next part, and count that part."""
         new_index = self._part_counts.get(choice, 0)
         self._part_counts[choice] = new_index + 1
+        self._count += 1
         return new_index

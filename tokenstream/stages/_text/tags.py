@@ -124,10 +124,11 @@ class FirstText:
         text = self._recent + text
         self._recent = text[-_LONGEST_NAME:]
         if self._ends is None:
-            word = text[: len(_STRIPPED) + 1]
-            if _STRIPPED.startswith(word):
+            if any(each.startswith(text) for each in (_STRIPPED, *_BARE_HEADS)):
                 return ""
-            is_stripped = word.startswith(_STRIPPED) and not word[-1].isspace()
+            if text.startswith(_BARE_HEADS):
+                return self._begin_marks(text)
+            is_stripped = text.startswith(_STRIPPED) and not text[len(_STRIPPED)].isspace()
             self._ends = _ends_of(self._names, is_stripped=is_stripped)
             self.over = not (self._names or is_stripped)
         is_ended = self._ends.search(text) is not None
@@ -139,8 +140,7 @@ class FirstText:
         if end is None:
             return text
         if end[1] is None:
-            self._is_marked, self.over, self._recent = True, False, ""
-            return _ANALYSIS + self._mark(text[len(_STRIPPED) :])
+            return _ANALYSIS + self._begin_marks(text[len(_STRIPPED) :])
         opening = f"<{end[1]}>"
         return text if text.lstrip().lower().startswith(opening.lower()) else opening + text
 
@@ -148,6 +148,11 @@ class FirstText:
         """Return the text that was held back."""
         self.over = True
         return self._recent if self._is_marked else "".join(self._held)
+
+    def _begin_marks(self, text: str) -> str:
+        """Return a text with the marks that it lacks, as all that follows it will be."""
+        self._is_marked, self.over, self._recent = True, False, ""
+        return self._mark(text)
 
     def _mark(self, text: str) -> str:
         """Return a text with the marks that it lacks; its end is held back if it may begin a head."""
@@ -168,7 +173,7 @@ class FirstText:
 
 def with_marks(text: str) -> str:
     """Return a whole text with the marks of gpt-oss that it lacks."""
-    if not text.startswith(_STRIPPED):
+    if not text.startswith((_STRIPPED, *_BARE_HEADS)):
         return text
     first = FirstText((HARMONY,), len(text), starts_inside=False, has_calls=True)
     return first.feed(text) + first.end()
