@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
-from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
+from tokenstream._pipeline.text_scanner import TaggedText, Wanted, choose_tags
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -129,7 +129,8 @@ class SplitTexts:
         self._max_parts = parts.limits.parts
         self.error: ProtocolError | None = None
         """The error for more calls or text than a limit allows; None if there is none."""
-        self._calls = CallsInText(parts, self._renumber, self._count_new_part)
+        self._calls: dict[int, CallsInText] = {}
+        """The calls of each choice."""
         self._open_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format.
 
@@ -182,15 +183,16 @@ class SplitTexts:
         for event in events:
             if event.part is None:
                 if isinstance(event, Restarted):
-                    self._calls.begin_again()
+                    self._calls.clear()
                     self._waiting.clear()
                 if isinstance(event, Finish):
                     self._end_thoughts(event, out, is_whole=event.reason not in CUT_SHORT)
-                    event = self._calls.finish(self._renumber_order(event), out)  # noqa: PLW2901 - its copy
+                    event = self._calls_of(event).finish(self._renumber_order(event), out)  # noqa: PLW2901 - its copy
                 out.append(event)
                 continue
-            if self._calls.finished:
-                self._calls.begin_part(event.choice)
+            if event.choice in self._calls and self._calls[event.choice].finished:
+                # The part is of another answer, which has calls of its own.
+                del self._calls[event.choice]
                 self._begun.discard(event.choice)
             if not (self._waiting and self._waits(event, out)):
                 self._replace_one(event, out)
@@ -208,7 +210,16 @@ class SplitTexts:
             self._release(text, rest, out)
         for choice in [*self._waiting]:
             self._end_thoughts(TextDelta("", choice=choice), out, is_whole=is_whole)
-        self._calls.settle_all(out, is_whole=is_whole)
+        for calls in self._calls.values():
+            calls.settle(None, out, is_whole=is_whole)
+
+    def _calls_of(self, event: AnyEvent) -> CallsInText:
+        """Return the calls of an event's choice."""
+        calls = self._calls.get(event.choice)
+        if calls is None:
+            calls = CallsInText(event.choice, self._parts, self._renumber, self._count_new_part)
+            self._calls[event.choice] = calls
+        return calls
 
     def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `Told`
         """Add the events that replace an event of a part."""
@@ -231,7 +242,7 @@ class SplitTexts:
                 self._begin_cited_parts(event, out)
                 if event.citation.cites is None and event.citation.start is None:
                     self._sources.setdefault(event.choice, []).append(event.citation)
-            self._calls.read_own(event, out)
+            self._calls_of(event).read_own(event, out)
 
     def begin_at(self, part: int) -> None:
         """Number the parts of the first choice from `part` on: the message has others from before a pause."""
@@ -253,11 +264,11 @@ class SplitTexts:
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
             return inner  # only the text of text parts may contain tags
-        receiver, skipped, skip = text.receiver, text.skipped, text.skipped.append
-        # Three tests cost less than a search.
-        (first, second, third), passes = text.scanner.firsts, text.scanner.passes
-        rare = text.scanner.rare_firsts
-        ascii_passes = rare is not None and not any(map(str.isascii, rare))
+        receiver, skipped, skip, passes = text.receiver, text.skipped, text.skipped.append, text.passes
+        # Three tests of characters, perhaps of the same one, cost less than a search.
+        firsts = text.firsts or ["\0"]
+        (first, second, third), rare = (firsts * 3)[:3], frozenset(firsts[3:])
+        ascii_passes = not any(map(str.isascii, rare))
 
         def accept(event: AnyEvent) -> bool:
             """Skip the text of a delta from the fast path; return False if its payload has to be decoded."""
@@ -267,7 +278,7 @@ class SplitTexts:
                 or first in words
                 or second in words
                 or third in words
-                or (rare is not None and not ((ascii_passes and words.isascii()) or rare.isdisjoint(words)))
+                or not (not rare or (ascii_passes and words.isascii()) or rare.isdisjoint(words))
             ) and not (text.passes_to == receiver and passes(words)):
                 return text.receiver == receiver and text.shorten(event, inner)
             if inner is not None and inner(event) is False:
@@ -287,28 +298,24 @@ class SplitTexts:
         part: int = event.part or 0
         tags, starts_inside, dialects, is_auto, markers = self._wanted
         tools = self._parts.offered
-        if is_auto and (not tools or self._calls.has_own(event.choice)):
+        if is_auto and (not tools or self._calls_of(event).has_own):
             dialects = ()
         is_reasoning, limit = isinstance(start, ReasoningPart), self._parts.limits.event
-        cited = first = None
-        if not is_reasoning:
-            if markers:
-                cited = MarkerScanner(markers, self._sources.setdefault(event.choice, []))
-            if tags and event.choice not in self._begun:
-                self._begun.add(event.choice)
-                has_calls = any(dialect.name == HARMONY for dialect in dialects)
-                first = FirstText(tags, limit, starts_inside=starts_inside, has_calls=has_calls)
-        may_think = bool(tags) or is_reasoning
-        tag_scanner = TagScanner(
-            () if is_reasoning else tags, is_first=first is not None, inside=is_reasoning
-        )
-        scanner = TextScanner(
-            CallScanner(() if is_reasoning else dialects, tools, tag_scanner if may_think else None),
-            thoughts=ThoughtScanner(dialects, tools, limit) if tools and dialects and may_think else None,
-            markers=cited,
-            first=first,
-        )
-        text = self._open_texts[event.choice, part] = TaggedText(scanner, part, start, is_reasoning)
+        cited = first = tag_scanner = thoughts = None
+        if is_reasoning:
+            tag_scanner = TagScanner((), inside=True)
+        elif tags and event.choice not in self._begun:
+            self._begun.add(event.choice)
+            has_calls = any(dialect.name == HARMONY for dialect in dialects)
+            first = FirstText(tags, limit, starts_inside=starts_inside, has_calls=has_calls)
+        if tags and not is_reasoning:
+            tag_scanner = TagScanner(tags, is_first=first is not None)
+        if markers and not is_reasoning:
+            cited = MarkerScanner(markers, self._sources.setdefault(event.choice, []))
+        if tools and dialects and tag_scanner is not None:
+            thoughts = ThoughtScanner(dialects, tools, limit)
+        calls = CallScanner(() if is_reasoning else dialects, tools, tag_scanner)
+        text = self._open_texts[event.choice, part] = TaggedText(part, start, calls, thoughts, cited, first)
         return text
 
     def _start(
@@ -396,7 +403,7 @@ class SplitTexts:
                 self._add_citation(text, piece, event, out)
             else:
                 self._add_call(text, piece, event, out)
-        if text.scanner.waits:
+        if text.waits:
             self._waiting[event.choice] = text
         elif self._waiting.get(event.choice) is text:
             del self._waiting[event.choice]
@@ -477,7 +484,7 @@ class SplitTexts:
     def _end(self, text: TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
         self._add_pieces(text, text.end(), event, out)
-        if text.scanner.waits:
+        if text.waits:
             text.followers.append(event)
             return
         self._ended_texts[event.choice, event.part] = self._open_texts.pop((event.choice, event.part))
@@ -560,18 +567,21 @@ class SplitTexts:
         self, text: TaggedText, piece: CallBegun | Written | CallEnded, event: Event, out: list[Event]
     ) -> None:
         """Add what happens to a call in a text."""
+        calls = self._calls_of(event)
         if isinstance(piece, CallBegun):
             self._check_room()
             self._end_receiver(text, event, out)
-            call = self._calls.begin(piece, event.choice, event.raw, out)
+            call = calls.begin(piece, event.raw, out)
             text.open_call(call)
             if call.part >= 0:
                 self._by_receiver[event.choice, call.part] = text
-        elif text.call is not None and isinstance(piece, Written):
-            self._calls.write(text.call, piece.text, event.raw, out)
         elif isinstance(piece, CallEnded):
             self._by_receiver.pop((event.choice, text.receiver), None)
-            self._calls.end(text.close_call(), piece, event.raw, out)
+            ended = text.close_call()
+            if ended is not None:
+                calls.end(ended, piece, event.raw, out)
+        elif text.call is not None:
+            calls.write(text.call, piece.text, event.raw, out)
 
     # -- other parts -----------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Finds reasoning and tool calls in a text while it arrives."""
+"""A text in which reasoning, tool calls and citations are found while it arrives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.message import ReasoningPart, TextPart
     from tokenstream.stages._calls.calls import CallScanner, TextCall, ThoughtScanner
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import CallPiece, Piece
+    from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._citations import Marker, MarkerScanner
     from tokenstream.stages._text.tags import FirstText
 
@@ -61,131 +61,25 @@ class Wanted(NamedTuple):
     """The markers of citations."""
 
 
-class TextScanner:
-    """Splits a text into text, reasoning and what happens to calls.
-
-    Args:
-        calls: Looks for calls, and for the tags of reasoning.
-        thoughts: Looks for calls in the reasoning; None to look for none.
-        markers: Looks for markers of citations; None to look for none.
-        first: Decides if the text begins with reasoning; None if another text has come before it.
-    """
-
-    __slots__ = ("_calls", "_first", "_markers", "_thinks", "_thoughts", "firsts", "rare_firsts")
-
-    def __init__(
-        self,
-        calls: CallScanner,
-        *,
-        thoughts: ThoughtScanner | None = None,
-        markers: MarkerScanner | None = None,
-        first: FirstText | None = None,
-    ) -> None:
-        self._calls = calls
-        self._thoughts = thoughts
-        self._markers = markers
-        self._first = first
-        self._thinks = False
-        """True if the last text was reasoning."""
-        known = sorted(calls.firsts.union(*[each.firsts for each in (thoughts, markers) if each is not None]))
-        self.firsts = ((known or ["\0"]) * 3)[:3]
-        """Three characters, perhaps the same one, with which most of what is looked for begins."""
-        self.rare_firsts = frozenset(known[3:]) or None
-        """The other characters with which something may begin; None if there are none."""
-
-    @property
-    def tagged(self) -> bool:
-        """True if any text is, or may be, reasoning or a call, or a marker was removed."""
-        has_markers = self._markers is not None and self._markers.removed
-        return has_markers or self._calls.tagged
-
-    def passes(self, text: str) -> bool:
-        """Return True if a piece can be returned as it is."""
-        markers, thoughts = self._markers, self._thoughts
-        return (
-            self._first is None
-            and self._calls.passes(text)
-            and (markers is None or markers.passes(text))
-            and (thoughts is None or not self._thinks or (not thoughts.calls and thoughts.passes(text)))
-        )
-
-    @property
-    def waits(self) -> bool:
-        """True while calls at the end of the reasoning are held back."""
-        return self._thoughts is not None and bool(self._thoughts.calls)
-
-    def take_calls(self) -> tuple[list[CallPiece], list[Passage]]:
-        """Return the calls that are held back, and their text, and forget them."""
-        thoughts = self._thoughts
-        return ([], []) if thoughts is None else ([*thoughts.calls], thoughts.release())
-
-    def skim(self, text: str) -> None:
-        """Read a piece that the caller returns unchanged (`passes` was True)."""
-        self._calls.skim(text)
-        if self._thoughts is not None and self._thinks:
-            self._thoughts.skim(text)
-        elif self._markers is not None and not self._calls.inside:
-            self._markers.skim(text)
-
-    def feed(self, text: str) -> list[SplitPiece]:
-        """Return the decided pieces."""
-        if (first := self._first) is not None:
-            text = first.feed(text)
-            self._first = None if first.over else first
-        pieces = self._calls.feed(text)
-        return [*pieces] if self._thoughts is None and self._markers is None else self._read(pieces)
-
-    def end(self) -> list[SplitPiece]:
-        """Return the pieces that were held back."""
-        first, self._first = self._first, None
-        before = [] if first is None else self._calls.feed(first.end())
-        out = self._read([*before, *self._calls.end()])
-        if self._thoughts is not None:
-            out += self._thoughts.end()
-        return out if self._markers is None else [*out, *_as_text(self._markers.end())]
-
-    def _read(self, pieces: list[Piece]) -> list[SplitPiece]:
-        """Return pieces without the calls at the end of their reasoning, and with what their texts cite."""
-        if self._thoughts is not None:
-            pieces = [each for piece in pieces for each in self._think(piece, self._thoughts)]
-        markers, out = self._markers, list[SplitPiece]()
-        for piece in pieces:
-            if markers is None:
-                out.append(piece)
-            elif isinstance(piece, Passage) and not piece.inside:
-                out += _as_text(markers.feed(piece.text))
-            else:
-                # Before it, no marker is held back any more.
-                out += [*_as_text(markers.end()), piece]
-        return out
-
-    def _think(self, piece: Piece, thoughts: ThoughtScanner) -> list[Piece]:
-        """Return a piece without the calls at the end of its reasoning, or with those before it."""
-        if isinstance(piece, Passage) and piece.inside:
-            self._thinks = True
-            return thoughts.feed(piece.text)
-        if not self._thinks:
-            return [piece]
-        self._thinks = False
-        return [*thoughts.end(), *thoughts.release(), piece]
-
-
-def _as_text(pieces: Iterable[str | Cited]) -> list[SplitPiece]:
-    """Return pieces with texts that are no reasoning."""
-    return [piece if isinstance(piece, Cited) else Passage(inside=False, text=piece) for piece in pieces]
-
-
 @dataclass(slots=True, eq=False)
 class TaggedText:
-    """A text part of the format, and the part of the message to which its text goes at the moment."""
+    """A text part of the format, with what looks for calls, tags and markers in it.
 
-    scanner: TextScanner
+    Its text goes to one part of the message at a time.
+    """
+
     part: int
     """The part's index, as the format numbers parts."""
     start: TextPart | ReasoningPart
     """The part at its start, without text."""
-    is_reasoning: bool
-    """True for a part that is reasoning."""
+    calls: CallScanner
+    """Looks for calls, and for the tags of reasoning."""
+    thoughts: ThoughtScanner | None
+    """Looks for calls in the reasoning; None to look for none."""
+    markers: MarkerScanner | None
+    """Looks for markers of citations; None to look for none."""
+    first: FirstText | None
+    """Decides if the text begins with reasoning; None if that is known."""
     receiver: int = -1
     """The index of the receiving part in the message; -1 if there is none."""
     inside: bool | None = None
@@ -209,6 +103,8 @@ class TaggedText:
     """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
     written: int = 0
     """Number of characters that the receiving part has."""
+    thinks: bool = False
+    """True if the last text was reasoning."""
     called_at: int | None = None
     """The position of the calls that were taken from the end of the reasoning; None if there are none."""
     signatures: list[ReasoningDelta] = field(default_factory=list["ReasoningDelta"])
@@ -217,9 +113,22 @@ class TaggedText:
     """Events that wait until it is known if the calls at the end of the reasoning are calls."""
 
     @property
+    def is_reasoning(self) -> bool:
+        """True for a part of the format that is reasoning."""
+        return self.start.kind == "reasoning"
+
+    @property
     def tagged(self) -> bool:
         """True if any text is, or may be, a call, or between tags, or a marker was removed."""
-        return self.called_at is not None or self.scanner.tagged
+        has_markers = self.markers is not None and self.markers.removed
+        return self.called_at is not None or has_markers or self.calls.tagged
+
+    @property
+    def waits(self) -> bool:
+        """True while calls at the end of the reasoning are held back."""
+        return self.thoughts is not None and bool(self.thoughts.calls)
+
+    # -- the part of the message ---------------------------------------------------
 
     def turn_to(self, receiver: int, *, inside: bool | None) -> None:
         """Let the next text go to a part (-1 for none): reasoning within tags, text, or (None) a call."""
@@ -245,6 +154,24 @@ class TaggedText:
         self.turn_to(-1, inside=None)
         return call
 
+    # -- what arrives ----------------------------------------------------------------
+
+    @property
+    def firsts(self) -> list[str]:
+        """Characters with which all that is looked for begins."""
+        readers = [each for each in (self.thoughts, self.markers) if each is not None]
+        return sorted(self.calls.firsts.union(*[each.firsts for each in readers]))
+
+    def passes(self, text: str) -> bool:
+        """Return True if a piece can be returned as it is."""
+        markers, thoughts = self.markers, self.thoughts
+        return (
+            self.first is None
+            and self.calls.passes(text)
+            and (markers is None or markers.passes(text))
+            and (thoughts is None or not self.thinks or (not thoughts.calls and thoughts.passes(text)))
+        )
+
     def feed(self, piece: str) -> list[SplitPiece]:
         """Read a piece of this text, as the format reported it; return what is decided."""
         if self.read_ahead is not None:
@@ -252,9 +179,9 @@ class TaggedText:
         else:
             self.catch_up()
             self._count(piece)
-            pieces = self.scanner.feed(piece)
+            pieces = self._read(piece)
             self.held = 0 if pieces else self.held + len(piece)
-        self.passes_to = self.receiver if self.scanner.passes("") else None
+        self.passes_to = self.receiver if self.passes("") else None
         return pieces
 
     def shorten(self, event: AnyEvent, accept: Callable[[Any], bool | None] | None) -> bool:
@@ -278,11 +205,18 @@ class TaggedText:
         """Return what was held back."""
         self.catch_up()
         self.passes_to = None
-        return self.scanner.end()
+        first, self.first = self.first, None
+        before = [] if first is None else self.calls.feed(first.end())
+        out = self._split([*before, *self.calls.end()])
+        if self.thoughts is not None:
+            out += self.thoughts.end()
+        return out if self.markers is None else [*out, *_as_text(self.markers.end())]
 
     def take_calls(self, *, is_whole: bool) -> list[SplitPiece]:
-        """Return the calls that the scanner holds back, or their text, as reasoning; forget them."""
-        calls, words = self.scanner.take_calls()
+        """Return the calls that are held back, or, unless the answer is whole, their text; forget them."""
+        if self.thoughts is None:
+            return []
+        calls, words = [*self.thoughts.calls], self.thoughts.release()
         if not (is_whole and calls):
             return [*words]
         self.called_at = self.length - len(words[0].text)
@@ -290,20 +224,63 @@ class TaggedText:
 
     def catch_up(self) -> None:
         """Read the pieces that were skipped."""
-        if self.skipped:
-            piece = "".join(self.skipped)
-            self.skipped.clear()
-            self.scanner.skim(piece)
-            self.written += len(piece)
-            self._count(piece)
-
-    def _count(self, piece: str) -> None:
-        """Update the length and the checksum of the text."""
-        self.length += len(piece)
-        self.checksum = crc32(piece.encode("utf-8", "surrogatepass"), self.checksum)
+        if not self.skipped:
+            return
+        piece = "".join(self.skipped)
+        self.skipped.clear()
+        self.calls.skim(piece)
+        if self.thoughts is not None and self.thinks:
+            self.thoughts.skim(piece)
+        elif self.markers is not None and not self.calls.inside:
+            self.markers.skim(piece)
+        self.written += len(piece)
+        self._count(piece)
 
     def is_beginning_of(self, whole: str) -> bool:
         """Return True if `whole` begins with the text that arrived so far, as the checksum shows."""
         self.catch_up()
         beginning = whole[: self.length].encode("utf-8", "surrogatepass")
         return self.length <= len(whole) and crc32(beginning) == self.checksum
+
+    def _count(self, piece: str) -> None:
+        """Update the length and the checksum of the text."""
+        self.length += len(piece)
+        self.checksum = crc32(piece.encode("utf-8", "surrogatepass"), self.checksum)
+
+    def _read(self, text: str) -> list[SplitPiece]:
+        """Return what is decided by a piece."""
+        if (first := self.first) is not None:
+            text = first.feed(text)
+            self.first = None if first.over else first
+        pieces = self.calls.feed(text)
+        return [*pieces] if self.thoughts is None and self.markers is None else self._split(pieces)
+
+    def _split(self, pieces: list[Piece]) -> list[SplitPiece]:
+        """Return pieces without the calls at the end of their reasoning, and with what their texts cite."""
+        if self.thoughts is not None:
+            pieces = [each for piece in pieces for each in self._think(piece, self.thoughts)]
+        markers, out = self.markers, list[SplitPiece]()
+        for piece in pieces:
+            if markers is None:
+                out.append(piece)
+            elif isinstance(piece, Passage) and not piece.inside:
+                out += _as_text(markers.feed(piece.text))
+            else:
+                # Before it, no marker is held back any more.
+                out += [*_as_text(markers.end()), piece]
+        return out
+
+    def _think(self, piece: Piece, thoughts: ThoughtScanner) -> list[Piece]:
+        """Return a piece without the calls at the end of its reasoning, or with those before it."""
+        if isinstance(piece, Passage) and piece.inside:
+            self.thinks = True
+            return thoughts.feed(piece.text)
+        if not self.thinks:
+            return [piece]
+        self.thinks = False
+        return [*thoughts.end(), *thoughts.release(), piece]
+
+
+def _as_text(pieces: Iterable[str | Cited]) -> list[SplitPiece]:
+    """Return pieces with texts that are no reasoning."""
+    return [piece if isinstance(piece, Cited) else Passage(inside=False, text=piece) for piece in pieces]
