@@ -103,26 +103,6 @@ class SplitTexts:
         parts: The parts of the format. Beyond `Limits.parts`, no tag begins another part.
     """
 
-    __slots__ = (
-        "_begun",
-        "_by_receiver",
-        "_calls",
-        "_count",
-        "_ended_texts",
-        "_ended_whole",
-        "_format_indexes",
-        "_max_parts",
-        "_message_indexes",
-        "_open_texts",
-        "_part_counts",
-        "_parts",
-        "_sources",
-        "_tagged_choices",
-        "_waiting",
-        "_wanted",
-        "error",
-    )
-
     def __init__(self, wanted: Wanted, parts: Parts) -> None:
         self._wanted = wanted
         self._parts = parts
@@ -234,7 +214,7 @@ class SplitTexts:
         ):
             self._start(text, event, event.content, out)
         elif isinstance(event, Told):  # the whole text of a part, which the server repeats at its end
-            self._compare(text, event, out)
+            self._compare(event, out)
         elif isinstance(event, PartDone) and text is not None:
             self._end(text, event, out)
         else:
@@ -341,43 +321,28 @@ class SplitTexts:
         if content.text or signature:
             self._write(text, delta, out)
 
-    def _compare(self, text: TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
-        """Compare the whole text of a part with what has arrived, in its open text if there is one.
+    def _compare(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
+        """Compare the whole text of a part with what has arrived; add an end that its open text lacks.
 
         A `Told` that this adds to `out` is compared once more, with the text in the message. That text
         lacks the tags, so for a text with tags this comparison fails, and the difference becomes an
         error.
         """
-        if text is None:
-            self._compare_other(told, out)
-        else:
-            self._compare_open(text, told, out)
-
-    def _compare_open(self, text: TaggedText, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
-        """Compare the whole text of an open part with what has arrived, and add an end that is missing."""
-        if text.is_beginning_of(told.text):
-            missing_end = told.text[text.length :]
-            self._write(text, TextDelta(missing_end, choice=told.choice, part=text.part, raw=told.raw), out)
-            return
-        is_shorter = len(told.text.strip()) < text.length
-        # A shorter text is ignored, any other one is a difference.
-        if not is_shorter:
-            moved = copy(told)
-            moved.part = text.receiver
-            out.append(moved)
-
-    def _compare_other(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
-        """Compare the whole text of a part that has ended, or is not a text part, with what has arrived."""
-        ended = self._ended_texts.get((told.choice, told.part))
-        if ended is None or told.choice not in self._tagged_choices:
+        key = told.choice, told.part
+        open_text = self._open_texts.get(key)
+        text = open_text or self._ended_texts.get(key)
+        if text is None or (open_text is None and told.choice not in self._tagged_choices):
             # The message has the text just as the server has sent it.
             out.append(self._renumber(told))
             return
-        # An end that is missing could not be split at its tags any more, so it is a difference as well.
-        is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
-        is_shorter = len(told.text.strip()) < ended.length
-        if not (is_same or is_shorter):
-            out.append(self._renumber(told))
+        is_same, missing = text.is_beginning_of(told.text), told.text[text.length :]
+        if is_same and open_text is not None:
+            self._write(text, TextDelta(missing, choice=told.choice, part=text.part, raw=told.raw), out)
+        elif not (is_same and not missing.strip()) and len(told.text.strip()) >= text.length:
+            # A shorter text is ignored, any other one is a difference; so is an end that an ended text lacks.
+            moved = copy(told)
+            moved.part = text.receiver if text.receiver >= 0 else self._message_indexes.get(key, -1)
+            out.append(moved)
 
     def _write(self, text: TaggedText, event: TextDelta | ReasoningDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from dataclasses import InitVar, dataclass, field
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -65,6 +66,7 @@ def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
     return Openings(rows, "".join(rows.keys() & BARE), TextSearch(rows.keys() - BARE))
 
 
+@dataclass(slots=True, eq=False)
 class CallScanner:
     """Splits a text into the text outside of calls, and what happens to the calls.
 
@@ -72,96 +74,72 @@ class CallScanner:
     quoted: behind a mark that opens a quotation, with all that follows in its paragraph, in a line of a
     quotation, or in an indented block. White space behind a call is dropped, as it is between the start of
     the text and a call.
-
-    Args:
-        dialects: The dialects to read.
-        tools: The tools of the request; None, or none of them, if they are not known.
-        tags: Parts the text outside of calls at the tags of reasoning; None for no tags.
-        tells: True to read calls of any name, but in quotations those of `tools` alone.
     """
 
-    __slots__ = (
-        "_at_start",
-        "_code",
-        "_drops_space",
-        "_failed_at",
-        "_is_quoted",
-        "_line",
-        "_openings",
-        "_readings",
-        "_tags",
-        "_tells",
-        "_tools",
-        "_was_blank",
-        "found",
-        "held",
-    )
     is_reasoning: ClassVar[bool] = False
     """True if the text itself is reasoning."""
+    dialects: InitVar[tuple[Dialect, ...]]
+    tools: OfferedTools | None
+    """The tools of the request; None, or none of them, if they are not known."""
+    tags: TagScanner | None = None
+    """Parts the text outside of calls at the tags of reasoning; None for no tags."""
+    tells: bool = False
+    """True to read calls of any name, but in quotations those of `tools` alone."""
+    openings: Openings = field(init=False)
+    held: str = ""
+    """The end of the text so far, if it is not decided: it may be the beginning of a call."""
+    readings: list[MarkupCalls] = field(default_factory=list["MarkupCalls"])
+    """The readings of the calls behind an opening, each in another dialect, until one has begun."""
+    failed_at: int = 0
+    """The position in the held-back text before which no call begins, in any dialect."""
+    code: CodeMarks = field(default_factory=CodeMarks)
+    is_quoted: bool = False
+    """True behind an opening that was quoted, up to the end of the paragraph."""
+    at_start: bool = field(init=False)
+    """True while only white space has arrived, which a call would drop."""
+    drops_space: bool = False
+    """True behind a call: white space is dropped."""
+    line: str = ""
+    """The first characters of the line, and the last ones."""
+    was_blank: bool = True
+    """True if the line before is blank, or there is none."""
+    found: bool = False
+    """True once a call has begun."""
 
-    def __init__(
-        self,
-        dialects: tuple[Dialect, ...],
-        tools: OfferedTools | None,
-        tags: TagScanner | None = None,
-        *,
-        tells: bool = False,
-    ) -> None:
-        self._tags = tags
-        self._openings = openings_of(dialects)
-        self._tools = tools
-        self._tells = tells
-        self._code = CodeMarks()
-        self.held = ""
-        """The end of the text so far, if it is not decided: it may be the beginning of a call."""
-        self._readings: list[MarkupCalls] = []
-        """The readings of the calls behind an opening, each in another dialect, until one has begun."""
-        self._failed_at = 0
-        """The position in the held-back text before which no call begins, in any dialect."""
-        self._is_quoted = False
-        """True behind an opening that was quoted, up to the end of the paragraph."""
-        self._at_start = bool(dialects)
-        """True while only white space has arrived, which a call would drop."""
-        self._drops_space = False
-        """True behind a call: white space is dropped."""
-        self._line = ""
-        """The first characters of the line, and the last ones."""
-        self._was_blank = True
-        """True if the line before is blank, or there is none."""
-        self.found = False
-        """True once a call has begun."""
+    def __post_init__(self, dialects: tuple[Dialect, ...]) -> None:
+        self.openings, self.at_start = openings_of(dialects), bool(dialects)
 
     @property
     def firsts(self) -> frozenset[str]:
         """Characters of which a text with an opening, or a tag, has one."""
-        tags = frozenset[str]() if self._tags is None else self._tags.firsts
-        return self._openings.marks.firsts | tags
+        tags = frozenset[str]() if self.tags is None else self.tags.firsts
+        return self.openings.marks.firsts | tags
 
     @property
     def inside(self) -> bool:
         """True if the next character is inside of a tag."""
-        return self._tags is not None and self._tags.inside
+        return self.tags is not None and self.tags.inside
 
     @property
     def tagged(self) -> bool:
         """True if any text is, or may be, a call or reasoning between tags."""
-        return self.found or (self._tags is not None and self._tags.tagged)
+        return self.found or (self.tags is not None and self.tags.tagged)
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
         return not (
             self.held
-            or self._readings
-            or self._at_start
-            or self._drops_space
-            or (text != "" and self._openings.marks.begins_in(text))
-        ) and (self._tags is None or self._tags.passes(text))
+            or self.readings
+            or self.at_start
+            or self.drops_space
+            or (text != "" and self.openings.marks.begins_in(text))
+        ) and (self.tags is None or self.tags.passes(text))
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
-        if self._tags is not None:
-            self._tags.skim(text)
-        if self._tags is None or not self._tags.inside:
+        if self.tags is not None:
+            self.tags.skim(text)
+        if self.tags is None or not self.tags.inside:
             self._note(text)
 
     def feed(self, text: str) -> list[Piece]:
@@ -170,18 +148,18 @@ class CallScanner:
         for start in range(0, len(text), _BLOCK):
             rest = text[start : start + _BLOCK]
             while rest:
-                rest = self._read_calls(rest, out) if self._readings else self._read_text(rest, out)
+                rest = self._read_calls(rest, out) if self.readings else self._read_text(rest, out)
         return out if len(out) == 1 else _join(out)
 
     def end(self) -> list[Piece]:
         """Return the pieces that were held back, at the end of the text."""
         out: list[Piece] = []
-        for reading in self._readings:
+        for reading in self.readings:
             reading.end()
         # Nothing in what is left may be a call, because its own reading has needed more text.
-        rest = self._settle(self.held, out) if self._readings else self.held
+        rest = self._settle(self.held, out) if self.readings else self.held
         self.held = ""
-        self._give(rest.lstrip() if self._drops_space else rest, out)
+        self._give(rest.lstrip() if self.drops_space else rest, out)
         self._end_tags(out)
         return out
 
@@ -190,36 +168,36 @@ class CallScanner:
     def _read_text(self, piece: str, out: list[Piece]) -> str:
         """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
         text, self.held = self.held + piece, ""
-        blank = end_of_space(text, 0) if self._drops_space or self._at_start else 0
-        if self._drops_space:
+        blank = end_of_space(text, 0) if self.drops_space or self.at_start else 0
+        if self.drops_space:
             self._take(text[:blank], [], out)
-            self._drops_space = blank == len(text)
-            return "" if self._drops_space else self._search(text[blank:], 0, out)
+            self.drops_space = blank == len(text)
+            return "" if self.drops_space else self._search(text[blank:], 0, out)
         if blank > MOST_BLANK:
-            self._at_start = False
-        if not self._at_start:
+            self.at_start = False
+        if not self.at_start:
             return self._search(text, 0, out)
         if blank == len(text):
             self.held = text
             return ""
-        if text[blank] in self._openings.bare:
+        if text[blank] in self.openings.bare:
             return self._open(text, blank, text[blank], out)
         return self._search(text, blank, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
         """Read up to the next opening that counts, after `blank` spaces; return the text behind its calls."""
-        marks, given, position = self._openings.marks, 0, blank
+        marks, given, position = self.openings.marks, 0, blank
         while True:
             found = marks.pattern.search(text, position)
             end = marks.find_unfinished(text, position) if found is None else found.start()
-            if not (self._at_start and end == blank):
-                self._at_start = False
+            if not (self.at_start and end == blank):
+                self.at_start = False
                 self._give(text[given:end], out)
                 given = end
             if end == len(text) or self._counts(text[end], is_whole=found is not None):
                 break
             # An opening, or the beginning of one, that is code or quoted.
-            self._at_start = False
+            self.at_start = False
             self._give(text[given : end + 1], out)
             given = position = end + 1
         text = text[given:]
@@ -230,28 +208,28 @@ class CallScanner:
 
     def _counts(self, first: str, *, is_whole: bool) -> bool:
         """Return True if an opening that begins with `first` counts here: it is neither code nor quoted."""
-        line = self._line
-        if self._tags is not None and self._tags.inside:
+        line = self.line
+        if self.tags is not None and self.tags.inside:
             return False
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
-        if (first == "`" and line.strip()) or self._code.is_code():
+        if (first == "`" and line.strip()) or self.code.is_code():
             return False
-        if not is_whole or (self._tools and not self._tells):
+        if not is_whole or (self.tools and not self.tells):
             # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
         # Text behind a quoted opening belongs to the quotation, too.
-        self._is_quoted = (
-            self._is_quoted
+        self.is_quoted = (
+            self.is_quoted
             or _search_quote(line) is not None
-            or (self._was_blank and _match_indent(line) is not None)
+            or (self.was_blank and _match_indent(line) is not None)
         )
-        return not self._is_quoted or bool(self._tools)
+        return not self.is_quoted or bool(self.tools)
 
     def _give(self, text: str, out: list[Piece]) -> None:
         """Add a text that is outside of calls."""
         if not text:
             return
-        pieces = [Passage(self.is_reasoning, text)] if self._tags is None else self._tags.feed(text)
+        pieces = [Passage(self.is_reasoning, text)] if self.tags is None else self.tags.feed(text)
         for piece in pieces:
             if isinstance(piece, Passage) and piece.inside is self.is_reasoning:
                 self._note(piece.text)
@@ -259,59 +237,59 @@ class CallScanner:
 
     def _end_tags(self, out: list[Piece]) -> None:
         """Add what the tags hold back: no tag begins with it, at the end of the text or before a call."""
-        out += [] if self._tags is None else self._tags.end()
+        out += [] if self.tags is None else self.tags.end()
 
     def _note(self, text: str) -> None:
         """Keep how the line begins and ends, which decides if an opening counts."""
-        self._code.feed(text)
+        self.code.feed(text)
         before, newline, line = text.rpartition("\n")
         if newline:
-            self._was_blank = not (self._line + before).rpartition("\n")[2].strip()
+            self.was_blank = not (self.line + before).rpartition("\n")[2].strip()
             # A paragraph ends with a blank line, and a quotation that was left open ends with it.
-            self._is_quoted = self._is_quoted and _BLANK_LINE.search(self._line + text) is None
+            self.is_quoted = self.is_quoted and _BLANK_LINE.search(self.line + text) is None
         else:
-            line = self._line + text
-        self._line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
+            line = self.line + text
+        self.line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
 
     # -- calls -------------------------------------------------------------------
 
     def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
         """Begin to read the calls of an opening; return the text behind them, "" if they go on."""
-        self._failed_at = position + 1
-        tools = None if self._tells and not self._is_quoted else self._tools
-        for row in self._openings.rows[mark]:
+        self.failed_at = position + 1
+        tools = None if self.tells and not self.is_quoted else self.tools
+        for row in self.openings.rows[mark]:
             # An opening that is the head of the first call is read with it.
             is_head = mark in BARE or row.before.startswith(mark)
             start = position if is_head else position + len(mark)
-            self._readings.append(MarkupCalls(row, tools, start))
+            self.readings.append(MarkupCalls(row, tools, start))
         return self._read_calls(text, out)
 
     def _read_calls(self, piece: str, out: list[Piece]) -> str:
         """Read a piece of the calls of an opening; return the text behind them, "" if they go on."""
         text = self.held + piece
-        for reading in self._readings:
+        for reading in self.readings:
             reading.feed(piece)
         return self._settle(text, out)
 
     def _settle(self, text: str, out: list[Piece]) -> str:
         """Take what the readings have found in a text; return the text behind the calls, "" if they go on."""
-        begun = next((reading for reading in self._readings if reading.begun), None)
+        begun = next((reading for reading in self.readings if reading.begun), None)
         if begun is not None:
-            self.held, self._readings = "", [begun]
+            self.held, self.readings = "", [begun]
             self.found = True
             rest = self._leave(begun.rest) if begun.over else ""
             self._take(text[: len(text) - len(rest)], begun.out, out)
             begun.out.clear()
             return rest
-        self._failed_at = max([self._failed_at, *[each.at for each in self._readings if each.failed]])
-        self._readings = [each for each in self._readings if not each.failed]
-        self.held = text if self._readings else ""
-        if self._readings:
+        self.failed_at = max([self.failed_at, *[each.at for each in self.readings if each.failed]])
+        self.readings = [each for each in self.readings if not each.failed]
+        self.held = text if self.readings else ""
+        if self.readings:
             return ""
         # It is not a call in any dialect.
-        self._at_start = False
-        self._give(text[: self._failed_at], out)
-        return text[self._failed_at :]
+        self.at_start = False
+        self._give(text[: self.failed_at], out)
+        return text[self.failed_at :]
 
     def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
         """Add what has happened to calls in a text, or nothing for white space behind them."""
@@ -320,10 +298,10 @@ class CallScanner:
 
     def _leave(self, rest: str) -> str:
         """End the reading of calls; return the text behind them, which begins outside of code."""
-        self._readings = []
-        self._at_start = False
-        self._drops_space = self._was_blank = True
-        self._code, self._line = CodeMarks(), ""
+        self.readings = []
+        self.at_start = False
+        self.drops_space = self.was_blank = True
+        self.code, self.line = CodeMarks(), ""
         return rest
 
 
@@ -360,7 +338,7 @@ class ThoughtScanner(CallScanner):
         self.calls += pieces
         if self._size > self._limit:
             out += self.release()
-            self._openings, self._readings = openings_of(()), []
+            self.openings, self.readings = openings_of(()), []
 
     @override
     def end(self) -> list[Piece]:
@@ -369,7 +347,7 @@ class ThoughtScanner(CallScanner):
         if not self._are_whole():
             out += self.release()
         self._leave("")
-        self._at_start, self._drops_space = True, False
+        self.at_start, self.drops_space = True, False
         return out
 
     def release(self) -> list[Passage]:

@@ -51,7 +51,7 @@ def _leave_out(text: str) -> None:
 class MarkupCalls(MarkupReader):
     """The calls of one opening in a text, read in one dialect."""
 
-    __slots__ = ("_has_strange",)
+    __slots__ = ()
 
     def read_calls(self) -> Reader:
         """Read the calls, up to the end of their markup."""
@@ -69,7 +69,7 @@ class MarkupCalls(MarkupReader):
                 raise self.fail()
             self.at += 1
             self.name = ""
-            self._has_strange = False
+            self.has_strange = False
             kept: list[str] = []
             yield from self._members(kept)
             self._end_members(kept)
@@ -82,7 +82,7 @@ class MarkupCalls(MarkupReader):
                 raise NoCall
             self.begin(self.name)
             self.fragments += kept or ["{}"]
-        elif self._has_strange and not self.is_whole:
+        elif self.has_strange and not self.is_whole:
             # The end of the call is known, and other calls may follow.
             self.close("broken")
             return
@@ -129,7 +129,7 @@ class MarkupCalls(MarkupReader):
         elif self.dialect.named_only and tells != "call":
             raise self.fail()
         else:
-            self._has_strange = self._has_strange or tells is None
+            self.has_strange = self.has_strange or tells is None
             yield from self.value(_leave_out)
 
     def _arguments(self, first: str, kept: list[str]) -> Reader:
@@ -196,7 +196,7 @@ class MarkupCalls(MarkupReader):
         """Raise MarkupBroken for a text behind whole arguments if the end of the call follows it."""
         pattern = search_for_texts(self.dialect.borders).pattern
         while (border := pattern.search(self.buffer, self.at, self.at + _MOST_TEXT)) is None:
-            if self._ended or len(self.buffer) - self.at >= _MOST_TEXT:
+            if self.has_ended or len(self.buffer) - self.at >= _MOST_TEXT:
                 return
             yield from self.more()
         if border[0] in (*self.dialect.ends, *self.dialect.closes):

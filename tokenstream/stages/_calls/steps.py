@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream.stages._calls.values import end_of_string_text, is_escape_unfinished, mend_escape
@@ -74,61 +75,46 @@ class Over(Exception):
     """The text ends where more of the markup is needed."""
 
 
+@dataclass(slots=True, eq=False)
 class MarkupReader:
     """The calls of one opening in a text, read in one dialect: what is common to all dialects.
 
     Until `begun`, nothing is certain: if `failed`, the text is no call, up to the position `at`. Once `over`,
     the text behind the calls is in `rest`.
-
-    Args:
-        dialect: The dialect.
-        tools: The tools of the request; None, or none of them, if they are not known.
-        start: The position in the text from which to read.
     """
 
-    __slots__ = (
-        "_ended",
-        "_run",
-        "_start",
-        "at",
-        "begun",
-        "buffer",
-        "dialect",
-        "fragments",
-        "is_open",
-        "is_whole",
-        "name",
-        "out",
-        "over",
-        "repairs",
-        "tail",
-        "tools",
-    )
+    dialect: Dialect
+    tools: OfferedTools | None
+    """The tools of the request; None, or none of them, if they are not known."""
+    at: int = 0
+    """The position in the text up to which it was read; before a call has begun, all of it is kept."""
+    out: list[CallPiece] = field(default_factory=list["CallPiece"])
+    """Pieces that were read; the caller takes them."""
+    begun: bool = False
+    over: bool = False
+    buffer: str = ""
+    sure_at: int = 0
+    """The position from which all text is kept, because it is not certain that it is a call."""
+    tail: str = ""
+    """The end of the arguments' JSON that the markup does not have."""
+    has_ended: bool = False
+    """True once the text has ended."""
+    fragments: list[str] = field(default_factory=list[str])
+    """Pieces of arguments that are not in `out` yet."""
+    name: str = ""
+    """The name of the call."""
+    has_strange: bool = False
+    """True if the call's object has members of other names, which may be its arguments."""
+    is_open: bool = False
+    is_whole: bool = False
+    """If a call is open, and if nothing but the end of its markup is missing."""
+    repairs: list[RepairName] = field(default_factory=list["RepairName"])
+    run: Reader = field(init=False)
+    """Reads the calls, as far as the text has arrived."""
 
-    def __init__(self, dialect: Dialect, tools: OfferedTools | None, start: int = 0) -> None:
-        self.dialect = dialect
-        self.tools = tools
-        self.out: list[CallPiece] = []
-        """Pieces that were read; the caller takes them."""
-        self.begun = self.over = False
-        self.at: int = start
-        """The position in the text up to which it was read; before a call has begun, all of it is kept."""
-        self.buffer = ""
-        self._start = 0
-        """The position from which all text is kept, because it is not certain that it is a call."""
-        self.tail = ""
-        """The end of the arguments' JSON that the markup does not have."""
-        self._ended = False
-        """True once the text has ended."""
-        self.fragments: list[str] = []
-        """Pieces of arguments that are not in `out` yet."""
-        self.name = ""
-        """The name of the call."""
-        self.is_open = self.is_whole = False
-        """If a call is open, and if nothing but the end of its markup is missing."""
-        self.repairs: list[RepairName] = []
-        self._run = self._read()
-        next(self._run)
+    def __post_init__(self) -> None:
+        self.run = self._read()
+        next(self.run)
 
     @property
     def failed(self) -> bool:
@@ -147,18 +133,18 @@ class MarkupReader:
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text."""
-        read = self.at if self.is_open else self._start
-        self.buffer, self.at, self._start = self.buffer[read:] + text, self.at - read, 0
-        next(self._run, None)
+        read = self.at if self.is_open else self.sure_at
+        self.buffer, self.at, self.sure_at = self.buffer[read:] + text, self.at - read, 0
+        next(self.run, None)
         self.flush()
-        if not (self.is_open or self.over) and len(self.buffer) - self._start > _MOST_HELD:
+        if not (self.is_open or self.over) and len(self.buffer) - self.sure_at > _MOST_HELD:
             self.at = len(self.buffer)
             self._give_up()
 
     def end(self) -> None:
         """Read the end of the text."""
-        self._ended = True
-        next(self._run, None)
+        self.has_ended = True
+        next(self.run, None)
         self.flush()
 
     def read_calls(self) -> Reader:
@@ -182,7 +168,7 @@ class MarkupReader:
     def _give_up(self) -> None:
         """Leave the text since the last call, which is no call, to the caller."""
         self.over = True
-        self.at = self._start if self.begun else self.at
+        self.at = self.sure_at if self.begun else self.at
 
     def _finish_open(self) -> None:
         """End a call whose markup has no end."""
@@ -243,7 +229,7 @@ class MarkupReader:
         """Report that the call has ended."""
         self.flush()
         self.is_open = self.is_whole = False
-        self.tail, self._start = "", self.at
+        self.tail, self.sure_at = "", self.at
         self.note_repairs(*repairs)
         self.out.append(CallEnded(how, tuple(self.repairs)))
         self.repairs.clear()
@@ -261,7 +247,7 @@ class MarkupReader:
 
     def more(self) -> Reader:
         """Wait for more text; raise Over if there is none."""
-        if self._ended:
+        if self.has_ended:
             raise Over
         yield
 
@@ -315,7 +301,7 @@ class MarkupReader:
                 self.at = found.end()
                 return found[0]
             self.at = end
-            if self._ended:
+            if self.has_ended:
                 use(self.rest)
                 self.at = len(self.buffer)
             yield from self.more()
@@ -403,7 +389,7 @@ class MarkupReader:
     def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Pass the text that was read to a function, and wait for more; return the position behind it."""
         use(self.buffer[start : self.at])
-        if self._ended:
+        if self.has_ended:
             self.at = len(self.buffer)
         yield from self.more()
         # Text that was passed on is skipped, also if the buffer keeps it.
