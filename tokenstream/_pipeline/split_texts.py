@@ -120,12 +120,10 @@ class SplitTexts:
         """The text of each choice whose reasoning has calls at its end."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
         """The format's text parts that have ended."""
-        self._by_receiver: dict[tuple[int, int], TaggedText] = {}
-        """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
         """Each part's index in the message, by its index in the format; that of the last of its texts."""
         self._format_indexes: dict[tuple[int, int], int] = {}
-        """The format's index of each part that is not text, by the part's index in the message."""
+        """The format's index of each part, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}
         """The number of parts of each choice."""
         self._count = 0
@@ -229,10 +227,7 @@ class SplitTexts:
         self._part_counts[0] = part
 
     def original_index(self, choice: int, index: int) -> int:
-        """Return the index that the format gave to a part before this stage renumbered it.
-
-        The part must not be a text, because a text may have become several parts.
-        """
+        """Return the index that the format gave to a part before this stage renumbered it."""
         return self._format_indexes.get((choice, index), index)
 
     def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
@@ -241,8 +236,8 @@ class SplitTexts:
         The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls
         the callback with each, and this calls `inner`, that of the format. It returns False to decode one.
         """
-        text = self._by_receiver.get((delta.choice, delta.part))
-        if text is None:
+        text = self._open_texts.get((delta.choice, self.original_index(delta.choice, delta.part)))
+        if text is None or text.receiver != delta.part:
             return inner  # only the text of text parts may contain tags
         receiver, skipped, skip, passes = text.receiver, text.skipped, text.skipped.append, text.passes
         # Three tests of characters, perhaps of the same one, cost less than a search.
@@ -390,7 +385,7 @@ class SplitTexts:
         choice = event.choice
         self._end_receiver(text, event, out)
         text.turn_to(self._count_new_part(choice), inside=inside)
-        self._by_receiver[choice, text.receiver] = text
+        self._format_indexes[choice, text.receiver] = text.part
         if inside is text.is_reasoning:
             # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
@@ -400,7 +395,6 @@ class SplitTexts:
         """End the part to which a text goes."""
         if text.inside is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
-        self._by_receiver.pop((event.choice, text.receiver), None)
         text.turn_to(-1, inside=None)
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
@@ -442,7 +436,6 @@ class SplitTexts:
                 signature = ReasoningDelta("", each.signature, choice=event.choice, part=text.receiver)
                 signature.raw = each.raw
                 out.append(signature)
-        self._by_receiver.pop((event.choice, text.receiver), None)
         if text.tagged:
             self._tagged_choices.add(event.choice)
 
@@ -538,10 +531,8 @@ class SplitTexts:
             self._end_receiver(text, event, out)
             call = calls.begin(piece, event.raw, out)
             text.open_call(call)
-            if call.part >= 0:
-                self._by_receiver[event.choice, call.part] = text
+            self._format_indexes[event.choice, call.part] = text.part
         elif isinstance(piece, CallEnded):
-            self._by_receiver.pop((event.choice, text.receiver), None)
             ended = text.close_call()
             if ended is not None:
                 calls.end(ended, piece, event.raw, out)

@@ -121,9 +121,9 @@ class CallsInText:
         self._add(call, start, out)
         return text_call
 
-    def write(self, text_call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
+    def write(self, call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add a fragment of a call's arguments."""
-        self._add(self._compared.get(text_call), text_call.add(fragment, raw), out)
+        self._add(self._compared.get(call), call.add(fragment, raw), out)
 
     def end(self, text_call: TextCall, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add the end of a call, unless the finish reason has to tell first if the answer was cut off."""

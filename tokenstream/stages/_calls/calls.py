@@ -161,7 +161,7 @@ class CallScanner:
         self.held = ""
         self._give(rest.lstrip() if self.drops_space else rest, out)
         self._end_tags(out)
-        return out
+        return _join(out)
 
     # -- outside of calls ------------------------------------------------------
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._calls.steps import Reader
 
-_PYTHON_STOP = re.compile(r"""["'()\[\]{}\\]""")
+_PYTHON_STOPS = tuple("\"'()[]{}\\")
 _NOTATION_QUOTE = '<|"|>'
-_NOTATION_STOP = re.compile(r"[<{}\[\],:]")
+_NOTATION_STOPS = tuple("<{}[],:")
 _MOST_TEXT = 256
 """The most text behind whole arguments that is held back, because the end of the call may follow."""
 _DEEPEST = 32
@@ -81,7 +81,7 @@ class MarkupCalls(MarkupReader):
             if not self.name or (self.dialect.named_only and not kept):
                 raise NoCall
             self.begin(self.name)
-            self.fragments += kept or ["{}"]
+            self.emit("".join(kept) or "{}")
         elif self.has_strange and not self.is_whole:
             # The end of the call is known, and other calls may follow.
             self.close("broken")
@@ -119,7 +119,7 @@ class MarkupCalls(MarkupReader):
             self.name = self.find_name((yield from self.string()))
             if kept or not self.dialect.named_only:
                 self.begin(self.name)
-                self.fragments += kept
+                self.emit("".join(kept))
                 self.is_whole = bool(kept)
         elif key == "function" and first == "{":
             self.at += 1
@@ -173,22 +173,21 @@ class MarkupCalls(MarkupReader):
                     self.finish()
                     return False
             else:
-                yield from self._end_section(in_list=in_list)
+                yield from self._take_end(row.closes, lacks_more=in_list)
                 return False
 
-    def _end_section(self, *, in_list: bool) -> Reader:
-        """Read the end of all calls that an opening has begun, of which the last may be open."""
-        row = self.dialect
-        found = yield from self.take((*row.closes, *row.openings))
-        is_end = found in row.closes
+    def _take_end(self, ends: Sequence[str], *, lacks_more: bool = False) -> Reader:
+        """Read the end of a call that may be open, or of all calls that an opening has begun."""
+        found = yield from self._take_after_space(self.dialect.borders)
+        # Another opening, the end of all calls, or a text stands in place of an end that is missing.
+        is_end = found in ends
         self.at -= 0 if is_end else len(found or "")
         if self.is_open:
-            if found is None and in_list:
+            if found is None and lacks_more:
                 raise MarkupBroken
             if found is None:
                 yield from self._check_missing_end()
-            if in_list or not is_end:
-                # Another opening, or a text, stands in place of the end.
+            if lacks_more or not is_end:
                 self.note_repairs("missing_end")
             self.close("closed")
 
@@ -235,20 +234,13 @@ class MarkupCalls(MarkupReader):
 
     def _end_call(self) -> Reader:
         """Read the end of a call's markup."""
-        row = self.dialect
-        while row.ends:
-            found = yield from self._take_after_space((*row.borders, "}"))
-            if found == "}":
-                self.note_repairs("extra_closer")
-                continue
-            if found is None:
-                yield from self._check_missing_end()
-            if found not in row.ends:
-                # Another opening, the end of all calls, or a text stands in place of the end of this one.
-                self.at -= len(found or "")
-                self.note_repairs("missing_end")
-            break
-        self.close("closed")
+        ends = self.dialect.ends
+        while ends and (yield from self._take_after_space(("}",))) is not None:
+            self.note_repairs("extra_closer")
+        if ends:
+            yield from self._take_end(ends)
+        else:
+            self.close("closed")
 
     def _json(self, name: str) -> Reader:
         """Read arguments that are JSON."""
@@ -358,13 +350,14 @@ class MarkupCalls(MarkupReader):
         depth, is_after_string = 0, False
         while True:
             held: list[str] = []
-            stop = yield from self.before(_NOTATION_STOP, held)
+            stop = yield from self.until(_NOTATION_STOPS, held.append)
             word = "".join(held).strip()
             if is_after_string and (word or stop == "<"):
                 self.emit(", ")
                 self.note_repairs("missing_comma")
             is_after_string = stop == "<"
             if stop == "<":
+                self.at -= 1
                 if word or (yield from self.take((_NOTATION_QUOTE,))) is None:
                     raise MarkupBroken
                 self.emit('"')
@@ -376,7 +369,6 @@ class MarkupCalls(MarkupReader):
                 self.emit(text)
                 self.note_repairs(*repairs)
             self.emit(": " if stop == ":" else stop)
-            self.at += 1
             depth += (stop in "{[") - (stop in "}]")
             if depth == 0:
                 break
@@ -411,8 +403,7 @@ class MarkupCalls(MarkupReader):
         held: list[str] = []
         depth, mark = 1, ""
         while depth:
-            stop = yield from self.before(_PYTHON_STOP, held)
-            self.at += 1
+            stop = yield from self.until(_PYTHON_STOPS, held.append)
             if stop == "\\":
                 while self.at == len(self.buffer):
                     yield from self.more()

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.stages._calls.values import end_of_string_text, is_escape_unfinished, mend_escape
-from tokenstream.stages._text.scanning import end_of_space, search_for_texts
+from tokenstream.stages._calls.values import STRING_TEXT, match_unfinished, mend_escape
+from tokenstream.stages._text.scanning import end_of_match, end_of_space, search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -99,8 +99,6 @@ class MarkupReader:
     """The end of the arguments' JSON that the markup does not have."""
     has_ended: bool = False
     """True once the text has ended."""
-    fragments: list[str] = field(default_factory=list[str])
-    """Pieces of arguments that are not in `out` yet."""
     name: str = ""
     """The name of the call."""
     has_strange: bool = False
@@ -136,7 +134,6 @@ class MarkupReader:
         read = self.at if self.is_open else self.sure_at
         self.buffer, self.at, self.sure_at = self.buffer[read:] + text, self.at - read, 0
         next(self.run, None)
-        self.flush()
         if not (self.is_open or self.over) and len(self.buffer) - self.sure_at > _MOST_HELD:
             self.at = len(self.buffer)
             self._give_up()
@@ -145,7 +142,6 @@ class MarkupReader:
         """Read the end of the text."""
         self.has_ended = True
         next(self.run, None)
-        self.flush()
 
     def read_calls(self) -> Reader:
         """Read the calls, up to the end of their markup."""
@@ -187,7 +183,7 @@ class MarkupReader:
         row = self.dialect
         try:
             if row.ends or row.closes:
-                yield from self.until((*row.ends, *row.closes), self.fragments.append)
+                yield from self.until((*row.ends, *row.closes), self.emit)
         except Over:
             pass
         self.close("broken")
@@ -212,22 +208,16 @@ class MarkupReader:
         return found
 
     def emit(self, text: str) -> None:
-        self.fragments.append(text)
+        """Report a piece of the arguments."""
+        if text:
+            self.out.append(Written(text))
 
     def note_repairs(self, *repairs: RepairName) -> None:
         """Note repairs of the call, each once."""
         self.repairs.extend(each for each in repairs if each not in self.repairs)
 
-    def flush(self) -> None:
-        """Move the pieces of arguments to `out`."""
-        text = "".join(self.fragments)
-        self.fragments.clear()
-        if text:
-            self.out.append(Written(text))
-
     def close(self, how: str, *repairs: RepairName) -> None:
         """Report that the call has ended."""
-        self.flush()
         self.is_open = self.is_whole = False
         self.tail, self.sure_at = "", self.at
         self.note_repairs(*repairs)
@@ -306,17 +296,6 @@ class MarkupReader:
                 self.at = len(self.buffer)
             yield from self.more()
 
-    def before(self, stops: re.Pattern[str], held: list[str]) -> Generator[None, None, str]:
-        """Keep the text before the next of several characters; return that one, which is not skipped."""
-        while True:
-            stop = stops.search(self.buffer, self.at)
-            end = len(self.buffer) if stop is None else stop.start()
-            held.append(self.buffer[self.at : end])
-            self.at = end
-            if stop is not None:
-                return stop[0]
-            yield from self.more()
-
     def word(self) -> Generator[None, None, str]:
         """Skip a name, and return it; `NoCall` if there is none."""
         yield from self.space()
@@ -373,18 +352,18 @@ class MarkupReader:
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Skip the rest of a JSON string, and mend it; return the start of the text not yet passed on."""
         while True:
-            self.at = end_of_string_text(self.buffer, self.at)
-            if is_escape_unfinished(self.buffer, self.at):
+            self.at = end_of_match(STRING_TEXT, self.buffer, self.at)
+            if match_unfinished(self.buffer, self.at):
                 start = yield from self._pass_on(start, use)
             elif self.buffer[self.at] == '"':
                 self.at += 1
                 return start
             else:
                 use(self.buffer[start : self.at])
-                mended = mend_escape(self.buffer[self.at : self.at + 2])
-                use(mended.text)
-                self.note_repairs(mended.repair)
-                self.at = start = self.at + mended.size
+                text, size, repair = mend_escape(self.buffer[self.at : self.at + 2])
+                use(text)
+                self.note_repairs(repair)
+                self.at = start = self.at + size
 
     def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Pass the text that was read to a function, and wait for more; return the position behind it."""
