@@ -12,10 +12,10 @@ from tests.reasoning_tags.support import decoded, parts_of
 from tests.support import encoders
 from tests.support.chunkings import sized
 from tests.support.reading import Chunks, Each, at_once
-from tests.support.wire import DONE, chat
+from tests.support.wire import DONE, chat, sse
 from tokenstream import AsyncStream, Limits, Message, Stream, testing
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import Ping, TextDelta
+from tokenstream.events import TextDelta, UsageUpdate
 
 LONE = "Hm,\nno.\n</think>\n\nIt is 4."
 ANALYSIS, FINAL = "<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"
@@ -214,12 +214,16 @@ def test_a_text_that_is_cut_while_it_waits_is_text(text: str) -> None:
 def test_a_stopped_answer_keeps_what_was_held_back(field: str, text: str, options: dict[str, Any]) -> None:
     """Behind each piece, as an answer does that is cut off there, in both kinds of loop."""
     pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
-    sent = [chat({field: piece}) + b": ping\n\n" for piece in pieces]
+    counts = {"prompt_tokens": 1, "total_tokens": 1}
+    sent = [
+        chat({field: piece}) + sse({"choices": [], "usage": counts | {"completion_tokens": number}})
+        for number, piece in enumerate(pieces)
+    ]
 
     async def stopped(make_stream: Any, count: int) -> Message:
-        stream, seen = make_stream(Chunks(sent), pings=True, **options), 0
+        stream, seen = make_stream(Chunks(sent), **options), 0
         async for event in Each(stream):
-            seen += isinstance(event, Ping)
+            seen += isinstance(event, UsageUpdate)
             if seen == count:
                 stream.stop()
         message: Message = stream.message

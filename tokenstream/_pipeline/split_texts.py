@@ -290,16 +290,21 @@ class SplitTexts:
         if tools and dialects and tag_scanner is not None:
             thoughts = ThoughtScanner(dialects, tools, limit)
         calls = CallScanner(() if is_reasoning else dialects, tools, tag_scanner)
-        text = self._open_texts[event.choice, part] = TaggedText(part, start, calls, thoughts, cited, first)
+        text = self._open_texts[event.choice, part] = TaggedText(
+            part, start, calls, tag_scanner, thoughts, cited, first
+        )
         return text
 
     def _start(
         self, text: TaggedText | None, event: PartStart, content: TextPart | ReasoningPart, out: list[Event]
     ) -> None:
         """Begin a text part of the format, or update the start of a part that has begun."""
-        start = content.model_copy(update={"text": ""}) if content.text else content
-        signature = start.signature if isinstance(start, ReasoningPart) else None
-        start = start.model_copy(update={"signature": None}) if signature else start
+        place: dict[str, Any] = {"choice": event.choice, "part": event.part, "raw": event.raw}
+        delta: Any = TextDelta(content.text, **place)
+        start = content.model_copy(update={"text": ""})
+        if isinstance(content, ReasoningPart):
+            delta = ReasoningDelta(content.text, content.signature, **place)
+            start = start.model_copy(update={"signature": None})
         if text is None:
             text = self._begin(event, start)
         elif text.start != start:
@@ -308,12 +313,7 @@ class SplitTexts:
             if text.inside is text.is_reasoning:
                 # The message has the text part already: another start updates its fields.
                 self._open(text, event, out)
-        if text.is_reasoning:
-            delta: Any = ReasoningDelta(content.text, signature)
-        else:
-            delta = TextDelta(content.text)
-        delta.choice, delta.part, delta.raw = event.choice, event.part, event.raw
-        if content.text or signature:
+        if delta.text or getattr(delta, "signature", None):
             self._write(text, delta, out)
 
     def _compare(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
@@ -395,7 +395,7 @@ class SplitTexts:
         """End the part to which a text goes."""
         if text.inside is not None:
             out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
-        text.turn_to(-1, inside=None)
+        text.turn_to(-1)
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
@@ -467,7 +467,7 @@ class SplitTexts:
             out.append(event)
         else:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
-        text.turn_to(-1, inside=None)
+        text.turn_to(-1)
 
     # -- calls at the end of the reasoning ---------------------------------------
 
@@ -530,14 +530,14 @@ class SplitTexts:
             self._check_room()
             self._end_receiver(text, event, out)
             call = calls.begin(piece, event.raw, out)
-            text.open_call(call)
+            text.turn_to(call.part, call=call)
             self._format_indexes[event.choice, call.part] = text.part
-        elif isinstance(piece, CallEnded):
-            ended = text.close_call()
-            if ended is not None:
-                calls.end(ended, piece, event.raw, out)
-        elif text.call is not None:
+        elif text.call is not None and isinstance(piece, Written):
             calls.write(text.call, piece.text, event.raw, out)
+        elif text.call is not None and isinstance(piece, CallEnded):
+            call = text.call
+            text.turn_to(-1)
+            calls.end(call, piece, event.raw, out)
 
     # -- other parts -----------------------------------------------------------
 

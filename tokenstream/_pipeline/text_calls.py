@@ -61,8 +61,6 @@ class CallsInText:
     with one name is held back until both are whole. If they are the same, they are one, with the API's id.
 
     Args:
-        choice: The index of the choice.
-        parts: The parts of the format, which counts the calls and gives them their ids.
         place: Returns an event of the API's call as the message gets it, with its new index.
         count_part: Returns the index of the next part of a choice.
     """
@@ -85,7 +83,7 @@ class CallsInText:
         self.has_own = False
         """True once the API itself has sent a call."""
         self.finished = False
-        """True once there is a finish reason; another answer may follow, when the results of tools were sent."""
+        """True once there is a finish reason; another answer may follow, with calls of its own."""
 
     # -- calls of the API ------------------------------------------------------
 

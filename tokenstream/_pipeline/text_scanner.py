@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
     from tokenstream.stages._citations import Marker, MarkerScanner
-    from tokenstream.stages._text.tags import FirstText
+    from tokenstream.stages._text.tags import FirstText, TagScanner
 
 _STARTS_INSIDE = "starts_inside"
 """Stands, among the names of tags, for a text that begins inside a tag."""
@@ -73,7 +73,9 @@ class TaggedText:
     start: TextPart | ReasoningPart
     """The part at its start, without text."""
     calls: CallScanner
-    """Looks for calls, and for the tags of reasoning."""
+    """Looks for calls, and for what `tags` do outside of them."""
+    tags: TagScanner | None
+    """Looks for the tags of reasoning; None to look for none."""
     thoughts: ThoughtScanner | None
     """Looks for calls in the reasoning; None to look for none."""
     markers: MarkerScanner | None
@@ -121,7 +123,8 @@ class TaggedText:
     def tagged(self) -> bool:
         """True if any text is, or may be, a call, or between tags, or a marker was removed."""
         has_markers = self.markers is not None and self.markers.removed
-        return self.called_at is not None or has_markers or self.calls.tagged
+        has_calls = self.calls.found or self.called_at is not None
+        return has_calls or has_markers or (self.tags is not None and self.tags.tagged)
 
     @property
     def waits(self) -> bool:
@@ -130,10 +133,10 @@ class TaggedText:
 
     # -- the part of the message ---------------------------------------------------
 
-    def turn_to(self, receiver: int, *, inside: bool | None) -> None:
-        """Let the next text go to a part (-1 for none): reasoning within tags, text, or (None) a call."""
-        self.receiver, self.inside, self.has_parts = receiver, inside, True
-        self.written = 0
+    def turn_to(self, receiver: int, *, inside: bool | None = None, call: TextCall | None = None) -> None:
+        """Let the next text go to a part (-1 for none): reasoning within tags, text, or a call."""
+        self.receiver, self.inside, self.call = receiver, inside, call
+        self.has_parts, self.written = True, 0
         if inside is False:
             self.texts.append(receiver)
         if self.passes_to is not None:
@@ -143,23 +146,12 @@ class TaggedText:
         """Note that the receiving part has got so many characters more."""
         self.written += count
 
-    def open_call(self, call: TextCall) -> None:
-        """Let what follows go to a call."""
-        self.call = call
-        self.turn_to(call.part, inside=None)
-
-    def close_call(self) -> TextCall | None:
-        """Let what follows go to no part yet; return the call that was open."""
-        call, self.call = self.call, None
-        self.turn_to(-1, inside=None)
-        return call
-
     # -- what arrives ----------------------------------------------------------------
 
     @property
     def firsts(self) -> list[str]:
         """Characters with which all that is looked for begins."""
-        readers = [each for each in (self.thoughts, self.markers) if each is not None]
+        readers = [each for each in (self.tags, self.thoughts, self.markers) if each is not None]
         return sorted(self.calls.firsts.union(*[each.firsts for each in readers]))
 
     def passes(self, text: str) -> bool:
@@ -231,7 +223,7 @@ class TaggedText:
         self.calls.skim(piece)
         if self.thoughts is not None and self.thinks:
             self.thoughts.skim(piece)
-        elif self.markers is not None and not self.calls.inside:
+        elif self.markers is not None and not (self.tags is not None and self.tags.inside):
             self.markers.skim(piece)
         self.written += len(piece)
         self._count(piece)

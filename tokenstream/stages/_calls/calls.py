@@ -111,19 +111,8 @@ class CallScanner:
 
     @property
     def firsts(self) -> frozenset[str]:
-        """Characters of which a text with an opening, or a tag, has one."""
-        tags = frozenset[str]() if self.tags is None else self.tags.firsts
-        return self.openings.marks.firsts | tags
-
-    @property
-    def inside(self) -> bool:
-        """True if the next character is inside of a tag."""
-        return self.tags is not None and self.tags.inside
-
-    @property
-    def tagged(self) -> bool:
-        """True if any text is, or may be, a call or reasoning between tags."""
-        return self.found or (self.tags is not None and self.tags.tagged)
+        """Characters of which a text with an opening has one."""
+        return self.openings.marks.firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
@@ -370,22 +359,6 @@ class ThoughtScanner(CallScanner):
         return True
 
 
-def find_first_call(
-    text: str, dialects: tuple[Dialect, ...], tools: OfferedTools | None, *, is_all: bool = False
-) -> str | None:
-    """Return the dialect of the first call in a text; None without one, or, for `is_all`, with other text.
-
-    For `is_all`, calls are those of `tools`; otherwise those of any tool.
-    """
-    scanner = CallScanner(dialects, tools, tells=not is_all)
-    pieces = [*scanner.feed(text), *scanner.end()]
-    if is_all and any(
-        isinstance(each, Passage) or getattr(each, "how", "closed") != "closed" for each in pieces
-    ):
-        return None
-    return next((piece.dialect for piece in pieces if isinstance(piece, CallBegun)), None)
-
-
 def _join(pieces: list[Piece]) -> list[Piece]:
     """Return pieces with neighbours of the same kind joined."""
     joined: list[Piece] = []
@@ -399,25 +372,16 @@ def _join(pieces: list[Piece]) -> list[Piece]:
     return joined
 
 
+@dataclass(slots=True, eq=False)
 class TextCall:
-    """A call in a text that has begun: makes its events.
+    """A call in a text that has begun: makes its events."""
 
-    Args:
-        id: The call's id.
-        begun: The tool's name, and the dialect.
-        choice: The index of the choice.
-        part: The index of the call in the message.
-    """
-
-    __slots__ = ("_arguments", "choice", "dialect", "id", "name", "part")
-
-    def __init__(self, id: str, begun: CallBegun, choice: int, part: int) -> None:
-        self.id = id
-        self.name = begun.name
-        self.dialect = begun.dialect
-        self.choice = choice
-        self.part = part
-        self._arguments = TextLog()
+    id: str
+    begun: CallBegun
+    choice: int
+    part: int
+    """The index of the call in the message."""
+    arguments: TextLog = field(default_factory=TextLog)
 
     def place(self, events: Iterable[AnyEvent], part: int) -> list[AnyEvent]:
         """Take an index; return the call's events that were held back, with this index."""
@@ -429,19 +393,19 @@ class TextCall:
 
     def start(self, raw: Any = None) -> AnyEvent:  # noqa: ANN401 - a payload
         """Return the event of the call's start."""
-        return ToolCallStart(self.id, self.name, choice=self.choice, part=self.part, raw=raw)
+        return ToolCallStart(self.id, self.begun.name, choice=self.choice, part=self.part, raw=raw)
 
     def add(self, fragment: str, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
         """Add a fragment to the arguments; return its event."""
-        self._arguments.append(fragment)
+        self.arguments.append(fragment)
         return ToolCallDelta(self.id, fragment, choice=self.choice, part=self.part, raw=raw)
 
     def finish(self, ended: CallEnded, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
         """Return the event of the call's end: it is handed out if its arguments are JSON."""
-        text = self._arguments.join()
+        text = self.arguments.join()
         is_whole = ended.how != "broken" and is_one_value(text)
-        call = ToolCall(id=self.id, name=self.name, arguments_text=text, complete=is_whole)
-        set_dialect(call, self.dialect)
+        call = ToolCall(id=self.id, name=self.begun.name, arguments_text=text, complete=is_whole)
+        set_dialect(call, self.begun.dialect)
         if ended.repairs:
             set_repairs(call, tuple([Repair(name, len(text)) for name in ended.repairs]))
         if is_whole:

@@ -296,17 +296,21 @@ class MarkupReader:
                 self.at = len(self.buffer)
             yield from self.more()
 
-    def word(self) -> Generator[None, None, str]:
-        """Skip a name, and return it; `NoCall` if there is none."""
-        yield from self.space()
-        while True:
-            word = _NAME.match(self.buffer, self.at)
-            if word is None or word.end() - self.at > _LONGEST_NAME:
+    def matched(self, pattern: re.Pattern[str], most: int) -> Generator[None, None, str]:
+        """Skip all that a pattern matches, at least one character, and return it."""
+        while (end := end_of_match(pattern, self.buffer, self.at)) == len(self.buffer):
+            if end - self.at > most:
                 raise self.fail()
-            if word.end() < len(self.buffer):
-                self.at = word.end()
-                return word[0]
             yield from self.more()
+        if end == self.at:
+            raise self.fail()
+        text, self.at = self.buffer[self.at : end], end
+        return text
+
+    def word(self) -> Generator[None, None, str]:
+        """Skip a name, and return it."""
+        yield from self.space()
+        return (yield from self.matched(_NAME, _LONGEST_NAME))
 
     def string(self) -> Generator[None, None, str]:
         """Skip a JSON string, and return its value."""
@@ -376,15 +380,4 @@ class MarkupReader:
 
     def scalar(self, use: Callable[[str], object]) -> Reader:
         """Pass a number, or a name such as `true`, to a function."""
-        while True:
-            scalar = _SCALAR.match(self.buffer, self.at)
-            end = self.at if scalar is None else scalar.end()
-            if end < len(self.buffer):
-                break
-            if end - self.at > LONGEST_KEY:
-                raise self.fail()
-            yield from self.more()
-        if end == self.at:
-            raise self.fail()
-        use(self.buffer[self.at : end])
-        self.at = end
+        use((yield from self.matched(_SCALAR, LONGEST_KEY)))
