@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.support.cut_texts import any_pieces
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations
-from tokenstream.stages._text.tags import Passage, TagScanner
+from tokenstream.stages._text.scanning import Passage
+from tokenstream.stages._text.tags import TagScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

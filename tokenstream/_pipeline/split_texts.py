@@ -25,7 +25,8 @@ from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
 from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited, MarkerScanner, choose_markers
-from tokenstream.stages._text.tags import HARMONY, FirstText, LoneEnd, Passage, TagScanner
+from tokenstream.stages._text.scanning import Passage
+from tokenstream.stages._text.tags import HARMONY, FirstText, LoneEnd, TagScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -319,9 +320,7 @@ class SplitTexts:
     def _compare(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare the whole text of a part with what has arrived; add an end that its open text lacks.
 
-        A `Told` that this adds to `out` is compared once more, with the text in the message. That text
-        lacks the tags, so for a text with tags this comparison fails, and the difference becomes an
-        error.
+        A `Told` in `out` is compared once more, with the message: the tags that it lacks make an error of it.
         """
         key = told.choice, told.part
         open_text = self._open_texts.get(key)

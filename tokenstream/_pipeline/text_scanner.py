@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._citations import Cited
-from tokenstream.stages._text.tags import KNOWN_TAGS, Passage, check_tags
+from tokenstream.stages._text.scanning import Passage
+from tokenstream.stages._text.tags import KNOWN_TAGS, check_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import ReasoningDelta
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import CallScanner, TextCall, ThoughtScanner
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations import Marker, MarkerScanner
+    from tokenstream.stages._citations import Cited, Marker, MarkerScanner
     from tokenstream.stages._text.tags import FirstText, TagScanner
 
 _STARTS_INSIDE = "starts_inside"
@@ -202,7 +202,7 @@ class TaggedText:
         out = self._split([*before, *self.calls.end()])
         if self.thoughts is not None:
             out += self.thoughts.end()
-        return out if self.markers is None else [*out, *_as_text(self.markers.end())]
+        return out if self.markers is None else [*out, *self.markers.end()]
 
     def take_calls(self, *, is_whole: bool) -> list[SplitPiece]:
         """Return the calls that are held back, or, unless the answer is whole, their text; forget them."""
@@ -256,10 +256,10 @@ class TaggedText:
             if markers is None:
                 out.append(piece)
             elif isinstance(piece, Passage) and not piece.inside:
-                out += _as_text(markers.feed(piece.text))
+                out += markers.feed(piece.text)
             else:
                 # Before it, no marker is held back any more.
-                out += [*_as_text(markers.end()), piece]
+                out += [*markers.end(), piece]
         return out
 
     def _think(self, piece: Piece, thoughts: ThoughtScanner) -> list[Piece]:
@@ -271,8 +271,3 @@ class TaggedText:
             return [piece]
         self.thinks = False
         return [*thoughts.end(), *thoughts.release(), piece]
-
-
-def _as_text(pieces: Iterable[str | Cited]) -> list[SplitPiece]:
-    """Return pieces with texts that are no reasoning."""
-    return [piece if isinstance(piece, Cited) else Passage(inside=False, text=piece) for piece in pieces]

@@ -22,8 +22,7 @@ from tokenstream.stages._calls.dialects import BARE, choose_dialects
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text import SoundStage
-from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
-from tokenstream.stages._text.tags import Passage, passages
+from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, Passage, TextSearch, end_of_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -344,7 +343,7 @@ class ThoughtScanner(CallScanner):
         text, self._size = "".join(self._kept), 0
         self._kept.clear()
         self.calls.clear()
-        return passages(text, inside=True)
+        return [Passage(self.is_reasoning, text)] if text else []
 
     def _are_whole(self) -> bool:
         """Return True if nothing of the calls is missing but the end of their markup."""
@@ -360,15 +359,14 @@ class ThoughtScanner(CallScanner):
 
 
 def _join(pieces: list[Piece]) -> list[Piece]:
-    """Return pieces with neighbours of the same kind joined."""
+    """Return pieces with texts that follow one another joined, and pieces of arguments."""
     joined: list[Piece] = []
-    for (kind, inside), run in groupby(pieces, lambda each: (type(each), getattr(each, "inside", None))):
-        each = list(run)
-        if kind is Passage or kind is Written:
-            text = "".join([piece.text for piece in each if isinstance(piece, Passage | Written)])
-            joined.append(Written(text) if inside is None else Passage(inside, text))
-        else:
-            joined += each
+    for _, run in groupby(pieces, lambda each: (type(each), getattr(each, "inside", None))):
+        first, *others = run
+        if others and isinstance(first, Passage | Written):
+            text = "".join([first.text, *[getattr(piece, "text", "") for piece in others]])
+            first, others = first._replace(text=text), []
+        joined += [first, *others]
     return joined
 
 

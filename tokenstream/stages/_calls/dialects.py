@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream.limits import check_names
-from tokenstream.stages._text.scanning import TextSearch
+from tokenstream.stages._text.scanning import Passage, TextSearch
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
@@ -256,7 +256,6 @@ def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | No
     # Few texts have a call, and the others need not wait for what reads it.
     from tokenstream.stages._calls.calls import CallScanner
     from tokenstream.stages._calls.steps import CallBegun
-    from tokenstream.stages._text.tags import Passage
 
     for dialects in (_NAMED, _SURE) if may_be_all else (_SURE,):
         scanner = CallScanner(dialects, offered, tells=dialects is _SURE)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._text.tags import LoneEnd, Passage
+    from tokenstream.stages._text.scanning import Passage
+    from tokenstream.stages._text.tags import LoneEnd
 
 _MOST_HELD = 16_384
 """The most characters that are held back before the name of a call is known."""
@@ -256,17 +257,14 @@ class MarkupReader:
 
     def take(self, texts: Sequence[str]) -> Generator[None, None, str | None]:
         """Skip one of several texts and return it; return None if none of them is next."""
-        longest = max(map(len, texts), default=0)
-        while True:
-            tail = self.buffer[self.at : self.at + longest]
-            may_grow = any(len(text) > len(tail) and text.startswith(tail) for text in texts)
-            if not may_grow:
-                found: str | None = max(
-                    (text for text in texts if tail.startswith(text)), key=len, default=None
-                )
-                self.at += len(found or "")
-                return found
+        search = search_for_texts(tuple(texts))
+        while texts and (self.at == len(self.buffer) or search.may_begin(self.buffer, self.at)):
             yield from self.more()
+        found = search.pattern.match(self.buffer, self.at)
+        if found is None:
+            return None
+        self.at = found.end()
+        return found[0]
 
     def near(self, stop: str, most: int) -> Generator[None, None, str]:
         """Skip `stop` and at most `most` characters before it, and return these; skip nothing otherwise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,19 @@ _MANY = 9
 """The number of texts from which a search tests their beginnings first."""
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
+
+
+class Passage(NamedTuple):
+    """A piece of a text."""
+
+    inside: bool
+    """True if it is reasoning, inside of a tag."""
+    text: str
+
+
+def passages(text: str, *, inside: bool) -> list[Passage]:
+    """Return a text as the only piece of a list; an empty list if there is no text."""
+    return [Passage(inside, text)] if text else []
 
 
 class TextSearch:

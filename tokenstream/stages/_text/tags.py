@@ -10,8 +10,10 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages._text.scanning import (
     MOST_BLANK,
     CodeMarks,
+    Passage,
     TextSearch,
     end_of_space,
+    passages,
     search_for_texts,
 )
 
@@ -42,23 +44,10 @@ _LONGEST_NAME = 64
 """The most characters of a tag's name."""
 
 
-class Passage(NamedTuple):
-    """A piece of a text."""
-
-    inside: bool
-    """True if it is reasoning, inside of a tag."""
-    text: str
-
-
 class LoneEnd(NamedTuple):
     """A closing tag without an opening one: what came before it is reasoning."""
 
     tag: str
-
-
-def passages(text: str, *, inside: bool) -> list[Passage]:
-    """Return a text as the only piece of a list; an empty list if there is no text."""
-    return [Passage(inside, text)] if text else []
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
