@@ -495,15 +495,11 @@ class SplitTexts:
         pieces = text.take_calls(is_whole=is_whole)
         is_called = text.called_at is not None
         self._add_pieces(text, [] if is_called else pieces, rest, out)
-        followers, text.followers = text.followers, []
+        left, text.followers = text.followers, []
         # The reasoning may be signed by a part without text: what was signed has the calls.
-        blank = {
-            each.part
-            for each in followers
-            if isinstance(each, PartStart) and each.content.kind == "reasoning"
-        }
-        for each in followers:
-            if not (is_called and each.part in blank):
+        blank = {each.part for each in left if isinstance(getattr(each, "content", None), ReasoningPart)}
+        for each in left:
+            if not is_called or each.part not in blank - {text.part}:
                 self._replace_one(each, out)
         self._add_pieces(text, pieces if is_called else [], rest, out)
 

@@ -115,13 +115,9 @@ class CallScanner:
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
-        return not (
-            self.held
-            or self.readings
-            or self.at_start
-            or self.drops_space
-            or (text != "" and self.openings.marks.begins_in(text))
-        ) and (self.tags is None or self.tags.passes(text))
+        undecided = self.held or self.readings or self.at_start or self.drops_space
+        has_tags = self.tags is not None and not self.tags.passes(text)
+        return not (undecided or has_tags or (text and self.openings.marks.begins_in(text)))
 
     def skim(self, text: str) -> None:
         """Read a piece that the caller returns unchanged (`passes` was True)."""
@@ -148,7 +144,7 @@ class CallScanner:
         rest = self._settle(self.held, out) if self.readings else self.held
         self.held = ""
         self._give(rest.lstrip() if self.drops_space else rest, out)
-        self._end_tags(out)
+        out += [] if self.tags is None else self.tags.end()
         return _join(out)
 
     # -- outside of calls ------------------------------------------------------
@@ -223,10 +219,6 @@ class CallScanner:
                 self._note(piece.text)
         out += pieces
 
-    def _end_tags(self, out: list[Piece]) -> None:
-        """Add what the tags hold back: no tag begins with it, at the end of the text or before a call."""
-        out += [] if self.tags is None else self.tags.end()
-
     def _note(self, text: str) -> None:
         """Keep how the line begins and ends, which decides if an opening counts."""
         self.code.feed(text)
@@ -281,8 +273,8 @@ class CallScanner:
 
     def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
         """Add what has happened to calls in a text, or nothing for white space behind them."""
-        self._end_tags(out)
-        out += pieces
+        # No tag begins before a call.
+        out += [*([] if self.tags is None else self.tags.end()), *pieces]
 
     def _leave(self, rest: str) -> str:
         """End the reading of calls; return the text behind them, which begins outside of code."""
@@ -296,10 +288,7 @@ class CallScanner:
 class ThoughtScanner(CallScanner):
     """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
 
-    Args:
-        dialects: The dialects of calls.
-        tools: The tools of the request.
-        limit: The most characters that are held back; behind more of them, no call is looked for.
+    Behind more characters than `limit`, it holds none back, and no call is looked for.
     """
 
     __slots__ = ("_kept", "_limit", "_size", "calls")

@@ -61,8 +61,7 @@ class MarkupCalls(MarkupReader):
     # -- JSON objects that have the name, too ------------------------------------
 
     def _read_objects(self) -> Reader:
-        first = yield from self.space()
-        in_list = first == "[" and (yield from self.take(("[",))) is not None
+        in_list = (yield from self._take_after_space(("[",))) is not None
         has_another = True
         while has_another:
             if (yield from self.space()) != "{":
