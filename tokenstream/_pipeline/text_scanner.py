@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
-from tokenstream.errors import MisuseError
 from tokenstream.stages._text.scanning import Passage
-from tokenstream.stages._text.tags import KNOWN_TAGS, check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,48 +15,12 @@ if TYPE_CHECKING:
     from tokenstream.events import ReasoningDelta
     from tokenstream.message import ReasoningPart, TextPart
     from tokenstream.stages._calls.calls import CallScanner, TextCall, ThoughtScanner
-    from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations import Cited, Marker, MarkerScanner
+    from tokenstream.stages._citations import Cited, MarkerScanner
     from tokenstream.stages._text.tags import FirstText, TagScanner
 
-_STARTS_INSIDE = "starts_inside"
-"""Stands, among the names of tags, for a text that begins inside a tag."""
 SplitPiece: TypeAlias = "Piece | Cited"
 """A piece of a text, or what it cites."""
-
-
-def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as callers give it
-    """Return the names of the tags of reasoning, and True if a text may begin inside one."""
-    if tags is False:
-        return (), False
-    if tags == _STARTS_INSIDE:
-        tags = (_STARTS_INSIDE,)
-    is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
-    if not is_iterable and tags is not True:
-        raise MisuseError(
-            "reasoning_tags= takes names of tags, such as ('think',), True for the known ones, "
-            f"or 'starts_inside', not {tags!r}"
-        )
-    names = KNOWN_TAGS if tags is True else check_tags(tuple(tags))
-    starts_inside = _STARTS_INSIDE in names
-    named = tuple([name for name in names if name != _STARTS_INSIDE])
-    return named or KNOWN_TAGS * starts_inside, starts_inside
-
-
-class Wanted(NamedTuple):
-    """Everything that is looked for in texts."""
-
-    tags: tuple[str, ...] = ()
-    """Names of the tags of reasoning."""
-    starts_inside: bool = False
-    """True if a text may begin inside one."""
-    dialects: tuple[Dialect, ...] = ()
-    """The dialects of calls."""
-    is_auto: bool = False
-    """True if calls are only read if the request offers tools, and the API itself has sent no call."""
-    markers: tuple[Marker, ...] = ()
-    """The markers of citations."""
 
 
 @dataclass(slots=True, eq=False)
