@@ -58,10 +58,9 @@ def wanted_of(make_stage: StageFactory | None) -> Wanted:
 
 def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `Told`
     """Return True if an event adds to its answer, so that a call in the reasoning before it was no call."""
-    if isinstance(event, PartStart):
-        return not isinstance(event.content, TextPart | ReasoningPart) or bool(event.content.text.strip())
-    if isinstance(event, TextDelta | ReasoningDelta | Told):
-        return bool(event.text.strip())
+    content = event.content if isinstance(event, PartStart) else event
+    if isinstance(content, TextPart | ReasoningPart | TextDelta | ReasoningDelta | Told):
+        return bool(content.text.strip())
     return not isinstance(event, PartDone | CitationAdded)
 
 
@@ -70,26 +69,18 @@ class SplitTexts:
 
     A text part with tags or calls becomes several parts, and later parts are renumbered. A part
     begins with its first content, so that tags make no empty part. Events are copied instead of
-    changed, since a format may still use its own events.
-
-    Args:
-        wanted: What is looked for.
-        parts: The parts of the format. Beyond `Limits.parts`, no tag begins another part.
+    changed, since a format may still use its own events. Beyond `Limits.parts`, no tag begins another part.
     """
 
     def __init__(self, wanted: Wanted, parts: Parts) -> None:
         self._wanted = wanted
         self._parts = parts
-        self._max_parts = parts.limits.parts
         self.error: ProtocolError | None = None
         """The error for more calls or text than a limit allows; None if there is none."""
         self._calls: dict[int, CallsInText] = {}
         """The calls of each choice."""
         self._open_texts: dict[tuple[int, int], TaggedText] = {}
-        """The format's open text parts, by choice and the part's index in the format.
-
-        So are parts of reasoning, if calls of known tools are looked for.
-        """
+        """The format's open text parts, and those of reasoning that may have calls, by choice and index."""
         self._waiting: dict[int, TaggedText] = {}
         """The text of each choice whose reasoning has calls at its end."""
         self._ended_texts: dict[tuple[int, int], TaggedText] = {}
@@ -205,10 +196,9 @@ class SplitTexts:
         return self._format_indexes.get((choice, index), index)
 
     def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
-        """Return a callback for the deltas that the fast path reads; None if no callback is needed.
+        """Return a callback, with `inner` in it, for deltas of the same part that the fast path reads.
 
-        The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls
-        the callback with each, and this calls `inner`, that of the format. It returns False to decode one.
+        It returns False for a delta whose payload has to be decoded. None stands for no callback.
         """
         text = self._open_texts.get((delta.choice, self.original_index(delta.choice, delta.part)))
         if text is None or text.receiver != delta.part:
@@ -264,9 +254,8 @@ class SplitTexts:
         if tools and dialects and tag_scanner is not None:
             thoughts = ThoughtScanner(dialects, tools, limit)
         calls = CallScanner(() if is_reasoning else dialects, tools, tag_scanner)
-        text = self._open_texts[event.choice, part] = TaggedText(
-            part, start, calls, tag_scanner, thoughts, cited, first
-        )
+        text = TaggedText(part, start, calls, tag_scanner, thoughts, cited, first)
+        self._open_texts[event.choice, part] = text
         return text
 
     def _start(
@@ -326,7 +315,7 @@ class SplitTexts:
         for piece in pieces:
             if isinstance(piece, Passage):
                 # Without room for another part, a piece goes to the part that receives the text already.
-                if text.inside is not None and self._count >= self._max_parts:
+                if text.inside is not None and self._count >= self._parts.limits.parts:
                     piece = piece._replace(inside=text.inside)  # noqa: PLW2901 - its copy
                 self._add_piece(text, piece, event, out)
             elif isinstance(piece, LoneEnd):
@@ -390,10 +379,7 @@ class SplitTexts:
         text.texts.clear()
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
-        """Begin a part in the message for each text that has none yet, because a citation is next.
-
-        A citation may cite the text, and so must follow the text's part.
-        """
+        """Begin a part in the message for each text that has none: the citation that is next may cite it."""
         for (choice, _), text in self._open_texts.items():
             if choice == event.choice and not text.has_parts:
                 self._begin_next_part(text, event, out, inside=text.is_reasoning)
@@ -404,10 +390,9 @@ class SplitTexts:
             if not text.has_parts:
                 # No part has begun, because the text was empty.
                 self._begin_next_part(text, event, out, inside=text.is_reasoning)
-            for each in text.signatures:
-                signature = ReasoningDelta("", each.signature, choice=event.choice, part=text.receiver)
-                signature.raw = each.raw
-                out.append(signature)
+            for signed in text.signatures:
+                place: dict[str, Any] = {"choice": event.choice, "part": text.receiver, "raw": signed.raw}
+                out.append(ReasoningDelta("", signed.signature, **place))
         if text.tagged:
             self._tagged_choices.add(event.choice)
 
@@ -446,10 +431,8 @@ class SplitTexts:
     def _waits(self, event: AnyEvent, out: list[Event]) -> bool:
         """Let an event wait behind calls at the end of reasoning; content shows that they are none."""
         text = self._waiting.get(event.choice)
-        if text is None:
-            return False
         is_own = self._open_texts.get((event.choice, event.part)) is text
-        if is_own and not text.followers:
+        if text is None or (is_own and not text.followers):
             return False
         if _is_content(event) and not (is_own and isinstance(event, Told)):
             self._end_thoughts(event, out, is_whole=False)
@@ -539,12 +522,10 @@ class SplitTexts:
         return citation.model_copy(update=changes)
 
     def _renumber_order(self, event: Finish) -> Finish:
-        """Return a finish with the indexes that the parts in its order have in the message.
-
-        The parts of a text that was split come just before its last one.
-        """
+        """Return a finish with the indexes that the parts in its order have in the message."""
         if not event.order:
             return event
+        # The parts of a text that was split come just before its last one.
         indexes, begin = dict[int, range](), 0
         for last, part in sorted(
             (last, part) for (choice, part), last in self._message_indexes.items() if choice == event.choice
@@ -556,8 +537,8 @@ class SplitTexts:
 
     def _check_room(self) -> None:
         """Raise an error if the answer has as many parts as it may."""
-        if self._count >= self._max_parts:
-            raise LimitExceeded(limit="parts", value=self._max_parts)
+        if self._count >= self._parts.limits.parts:
+            raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
 
     def _count_new_part(self, choice: int) -> int:
         """Return the index in the message of a choice's next part, and count that part."""

@@ -43,7 +43,7 @@ class _ComparedCall:
         is_other_kind = (self.text_call is None) is not (other.text_call is None)
         return is_other_kind and self.start.name == other.start.name
 
-    def end(self, event: ToolCallDone, open_end: CallEnded | None) -> None:
+    def end(self, event: ToolCallDone, open_end: CallEnded | None = None) -> None:
         """Note that nothing of the call is missing, but perhaps the end of its markup."""
         self.whole, self.open_end = event.call, open_end
 
@@ -60,9 +60,7 @@ class CallsInText:
     Some servers stream the markup of a call as text, and send the call as well. So the second of two calls
     with one name is held back until both are whole. If they are the same, they are one, with the API's id.
 
-    Args:
-        place: Returns an event of the API's call as the message gets it, with its new index.
-        count_part: Returns the index of the next part of a choice.
+    `place` returns an event of the API's call with its new index, `count_part` the index of the next part.
     """
 
     def __init__(
@@ -130,14 +128,15 @@ class CallsInText:
             self._leave_open(call, out)
             return
         done = text_call.finish(ended, raw)
-        is_whole = isinstance(done, ToolCallDone)
-        if not is_whole:
+        if not isinstance(done, ToolCallDone):
             self._parts.note("call_invalid")
-        if is_whole and ended.how == "open":
+        elif ended.how == "open" and call is not None:
             # The API's call may show that it is whole.
-            self._end(call, done, out, ended)
+            call.end(done, ended)
+            self._compare(out)
             return
-        self._has_handed_out = self._has_handed_out or is_whole
+        else:
+            self._has_handed_out = True
         self._add(call, done, out)
         self._end(call, done, out)
 
@@ -181,12 +180,10 @@ class CallsInText:
         if self._held_size > self._parts.limits.text:
             raise LimitExceeded(limit="text", value=self._parts.limits.text)
 
-    def _end(
-        self, call: _ComparedCall | None, event: AnyEvent, out: list[Event], open_end: CallEnded | None = None
-    ) -> None:
+    def _end(self, call: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Note the end of a call, and join or release the calls that have waited for it."""
         if call is not None and isinstance(event, ToolCallDone):
-            call.end(event, open_end)
+            call.end(event)
             self._compare(out)
         else:
             self._leave(call, out)

@@ -261,9 +261,7 @@ def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | No
         scanner = CallScanner(dialects, offered, tells=dialects is _SURE)
         pieces = [*scanner.feed(text), *scanner.end()]
         begun = next((each for each in pieces if isinstance(each, CallBegun)), None)
-        is_all = all(
-            not isinstance(each, Passage) and getattr(each, "how", "closed") == "closed" for each in pieces
-        )
-        if begun is not None and (is_all or dialects is _SURE):
+        ends = {getattr(each, "how", "text" if isinstance(each, Passage) else "closed") for each in pieces}
+        if begun is not None and (ends == {"closed"} or dialects is _SURE):
             return begun.dialect
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.stages._calls.steps import LONGEST_HEAD, LONGEST_KEY, MarkupBroken, MarkupReader, NoCall
 from tokenstream.stages._calls.values import (
@@ -22,7 +22,6 @@ from tokenstream.stages._text.scanning import search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from typing import Any
 
     from tokenstream.stages._calls.steps import Reader
 
@@ -153,8 +152,7 @@ class MarkupCalls(MarkupReader):
     def _end_object(self, *, in_list: bool) -> Generator[None, None, bool]:
         """Read what follows the object of a call; return True if it is the object of another call."""
         row = self.dialect
-        needs_end = in_list or bool(row.closes)
-        if not needs_end:
+        if not (in_list or row.closes):
             self.finish()
         while True:
             char = yield from self.space()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -181,12 +182,9 @@ class MarkupReader:
 
     def _drain(self) -> Reader:
         """Read a call whose markup has failed up to its end; what it has is kept with its arguments."""
-        row = self.dialect
-        try:
-            if row.ends or row.closes:
-                yield from self.until((*row.ends, *row.closes), self.emit)
-        except Over:
-            pass
+        ends = (*self.dialect.ends, *self.dialect.closes)
+        with suppress(Over):
+            yield from self.until(ends, self.emit) if ends else ()
         self.close("broken")
 
     # -- calls -------------------------------------------------------------
