@@ -211,7 +211,6 @@ class Format(Resuming, ABC):
         self.stop: str | None = None  # a format never asks to end the input
         # The content of the answer.
         self.parts = self._make_parts()
-        self.parts.documented = self.documented
         """The open parts of the message."""
 
     def _make_parts(self) -> Parts:

@@ -128,9 +128,12 @@ class AnswerEvents:
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
         self.note = note
+        self.documented: Collection[str] | None = None
+        """Names of the fields that the format's documents have; None if no document lists them."""
         if isinstance(note, MethodType):
             # Weak, since the format keeps its parts.
             self.note = partial(_note_in, ref(note.__self__), note.__func__)
+            self.documented = getattr(note.__self__, "documented", None)
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
         # The payload.
@@ -161,8 +164,6 @@ class AnswerEvents:
         head is from, too; None if this is the beginning of the message."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value reported for each field; a choice's field has the choice's index in its key."""
-        self.documented: Collection[str] | None = None
-        """Names of the fields that the format's documents have; None if there are no documents."""
         # The events.
         self._out: list[Event] = []
         """The events made since the last call of `take`."""
@@ -451,19 +452,27 @@ def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
     kept: list[Event] = []
     for event in events:
         if isinstance(event, ProviderData):
-            for host in events if event.data else ():
-                if (event.shared and isinstance(host, MessageStart)) or (
-                    isinstance(host, Finish)
-                    and (is_only_choice if event.shared else host.choice == event.choice)
-                ):
-                    told = host.provider_data or {}
-                    host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
-                    event.data = {}
-                    break
+            host = _find_host(events, event, is_only_choice=is_only_choice) if event.data else None
+            if host is not None:
+                told = host.provider_data or {}
+                host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
+                event.data.clear()
             if not event.data and not event.lists:
                 continue
         kept.append(event)
     return kept
+
+
+def _find_host(
+    events: list[Event], fields: ProviderData, *, is_only_choice: bool
+) -> MessageStart | Finish | None:
+    """Return the start or the finish of the payload that takes the fields; None if there is none."""
+    for event in events:
+        if fields.shared and isinstance(event, MessageStart):
+            return event
+        if isinstance(event, Finish) and (is_only_choice if fields.shared else event.choice == fields.choice):
+            return event
+    return None
 
 
 def note_nothing(_name: str) -> None:
