@@ -97,7 +97,7 @@ class FinishChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class StaySilent:
     """A step of a script that sends nothing for some seconds."""
 
     seconds: float
@@ -128,7 +128,7 @@ class SendError:
 
 _EventStep: TypeAlias = AddText | AddToolCall | AddCitation | AddMedia | ReportUsage | FinishChoice | SendPing
 """Kinds of steps that are sent as events."""
-Step: TypeAlias = _EventStep | Pause | SendRaw | SendError
+Step: TypeAlias = _EventStep | StaySilent | SendRaw | SendError
 
 _TOKEN_PATTERN = re.compile(r"\s*\S{1,6}|\s+")
 """Matches a piece of text about the size of a model's tokens."""
@@ -283,7 +283,7 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
     maker, timeline = _EventMaker(script_ids), Timeline([])
     has_started = False
     for step in steps:
-        if isinstance(step, Pause):
+        if isinstance(step, StaySilent):
             timeline.end += step.seconds
             continue
         if isinstance(step, SendRaw | SendError):
