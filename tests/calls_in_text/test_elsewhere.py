@@ -18,7 +18,7 @@ from tests.session import servers
 from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.either import connect_in, read_whole
-from tokenstream import MisuseError, Retry, Route, Router, Session, Stream, Tools, resilient, testing
+from tokenstream import MisuseError, Retry, Route, Router, Routes, Session, Stream, Tools, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.recovery._rules import reason_against
@@ -127,7 +127,7 @@ def test_another_route_is_read_in_its_own_dialect(*, is_async: bool, hedge_after
         each.route(is_async=is_async, tool_tags=own, attempts=1)
         for each, own in ((first, ()), (second, "hermes"))
     ]
-    retry = Retry(routes=[other], wait=0, hedge_after=hedge_after)
+    retry = Retry(routes=Routes(other, hedge_after=hedge_after), wait=0)
     message = asked(one, is_async=is_async, retry=retry, reasoning_tags=True)
 
     assert ("Hm", ["look"]) == (message.reasoning, [call.name for call in message.tool_calls])

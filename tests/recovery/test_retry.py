@@ -76,11 +76,11 @@ def test_by_default_no_attempt_begins_later_than_ten_minutes_after_the_first_req
     }
     late = play(world, [[], WHOLE], Retry(wait=0), **options, clock=lambda: next(clock))
     endless = iter(range(0, 100_000, 601))
-    patient = play(world, [[], WHOLE], Retry(wait=0, timeout=None), **options, clock=lambda: next(endless))
+    patient = play(world, [[], WHOLE], Retry(wait=0, within=None), **options, clock=lambda: next(endless))
 
     assert isinstance(late.error, StreamTruncated)
     assert late.error.__notes__ == [
-        "no further attempt was made: it would begin later than Retry.timeout allows (600 s)"
+        "no further attempt was made: it would begin later than Retry.within allows (600 s)"
     ]
     assert "Hello wonderful world" == patient.message.text
 
