@@ -34,6 +34,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream._kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from tokenstream._origin import Origin
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json import Partial
-    from tokenstream.turns import Kind, ToolResults
+    from tokenstream.turns._drop import Kind
+    from tokenstream.turns._results import ToolResults
 
 __all__ = [
     "AnswerRejected",
@@ -605,3 +607,6 @@ class CallsDiffer(_AnswerError):
 
 class CallStoreUnavailable(TokenStreamError):
     """The store of tool calls cannot be used now: it is unreachable, or full."""
+
+
+__getattr__, __dir__ = make_lazy_loader(globals(), {})

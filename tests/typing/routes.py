@@ -8,7 +8,8 @@ from pydantic import BaseModel, TypeAdapter
 from redis import Redis
 
 from tokenstream import AsyncStream, Message, Purse, Retry, Route, Routes, Stream, Usage, aconnect, connect
-from tokenstream.recovery import Attempt, AttemptReport, Leg, Seam
+from tokenstream.recovery import Attempt, AttemptReport, Seam
+from tokenstream.stream._pauses import Leg
 
 
 class Order(BaseModel):

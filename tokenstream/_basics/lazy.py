@@ -8,6 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_JOURNAL_ERRORS = (
+    "AnswerExpired",
+    "Fenced",
+    "JournalUnavailable",
+    "TooManyAnswers",
+    "UnknownAnswer",
+    "UnknownPosition",
+)
+_ELSEWHERE = {
+    **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
+    **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),
+    **dict.fromkeys(_JOURNAL_ERRORS, "it is a JournalError of this kind"),
+    "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
+    "Ping": "the journal's readers have keep_alive=, and stream.metrics has the gaps",
+    "Response": "what relay.respond() returns is a Response of Starlette and FastAPI, if one of them is used",
+    "RecordingRefused": "it is a RecordingInvalid of this kind",
+    "StreamClosed": 'it is a MisuseError whose kind is "closed"',
+    "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',
+    "routes": "the routes of a relay are relay.endpoints()",
+}
+"""Names that one may expect, each with the way to what it would stand for."""
+
 
 def make_lazy_loader(
     package: dict[str, Any], homes: Mapping[str, str]
@@ -24,6 +46,8 @@ def make_lazy_loader(
         """Import the submodule that defines a name, and return the value of the name."""
         home = homes.get(attribute)
         if home is None:
+            if way := _ELSEWHERE.get(attribute):
+                raise ImportError(f"{name} has no {attribute}: {way}")
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         module = import_module(f".{home}", name)
         value: object = module if home == attribute else getattr(module, attribute)

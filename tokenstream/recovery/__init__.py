@@ -7,17 +7,5 @@ from tokenstream.recovery._resilient import aresilient, resilient
 from tokenstream.recovery._retry import Retry, Routes, Seam
 from tokenstream.recovery._route import Route
 from tokenstream.stream._attempts import Attempt, AttemptReport
-from tokenstream.stream._pauses import Leg
 
-__all__ = [
-    "Attempt",
-    "AttemptReport",
-    "Leg",
-    "Purse",
-    "Retry",
-    "Route",
-    "Routes",
-    "Seam",
-    "aresilient",
-    "resilient",
-]
+__all__ = ["Attempt", "AttemptReport", "Purse", "Retry", "Route", "Routes", "Seam", "aresilient", "resilient"]

@@ -14,7 +14,7 @@ from tests.stream.async_sources import PATIENCE, Scripted
 from tests.stream.bodies import ANSWER, AsyncSource
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConcurrentRead, MisuseError, StreamClosed, StreamTruncated
-from tokenstream.stream import AsyncBroadcastReader
+from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcastReader
 
 pytestmark = pytest.mark.anyio
 

@@ -29,15 +29,14 @@ class V2(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("content", "is_nameless")
 
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.is_nameless = False
         """True if the current frame has no event name."""
 
