@@ -116,7 +116,7 @@ def test_while_an_answer_comes_its_message_tells_what_was_reported() -> None:
 
 def test_time_per_token_goes_by_reported_counts_alone() -> None:
     """The speed is an estimate where its source says so."""
-    paced = testing.script().text("Once upon ").pause(1).text("a time, ").usage(output_tokens=8).finish()
+    paced = testing.script().text("Once upon ").silence(1).text("a time, ").usage(output_tokens=8).finish()
     whole = paced.stream("openai-chat", pace="recorded")
     cut = paced.stream("openai-chat", pace="recorded", fault=faults.cut(event=7))
     read(whole)

@@ -212,7 +212,7 @@ def test_an_option_that_nobody_has_is_refused_as_ever() -> None:
 
 
 def test_an_async_def_is_for_aresilient() -> None:
-    """It is refused when the stream is made, also as a fallback."""
+    """It is refused when the stream is made, also as a route."""
 
     async def ask() -> Any:
         return ANSWER
@@ -220,7 +220,7 @@ def test_an_async_def_is_for_aresilient() -> None:
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
         resilient(ask)
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
-        connect(_URL, retry=Retry(fallback=[ask]))
+        connect(_URL, retry=Retry(routes=[ask]))
 
 
 # -- drafts ---------------------------------------------------------------------------

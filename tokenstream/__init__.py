@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message, ToolCall, Usage
     from tokenstream.partial_json import Partial
-    from tokenstream.recovery import Purse, Retry, Route, aresilient, resilient
+    from tokenstream.recovery import Purse, Retry, Route, Routes, Seam, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
     from tokenstream.session import AsyncSession, Session
@@ -151,6 +151,8 @@ __all__ = [
     "Retry",
     "Route",
     "Router",
+    "Routes",
+    "Seam",
     "Session",
     "StatusError",
     "StepDelta",
@@ -231,7 +233,7 @@ _NAMES = {
     "limits": ("Deadlines", "Limits"),
     "message": ("Checkpoint", "Message", "ToolCall", "Usage"),
     "partial_json": ("Partial",),
-    "recovery": ("Purse", "Retry", "Route", "aresilient", "resilient"),
+    "recovery": ("Purse", "Retry", "Route", "Routes", "Seam", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
     "session": ("AsyncSession", "Session"),

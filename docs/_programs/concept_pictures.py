@@ -324,9 +324,9 @@ def draw_metrics() -> str:
     canvas = Canvas("The pieces of an answer on a time line, with the marks of its metrics")
     script = testing.script()
     for wait, text, is_reasoning in _WAITS:
-        script = script.pause(wait).reasoning(text) if is_reasoning else script.pause(wait).text(text)
+        script = script.silence(wait).reasoning(text) if is_reasoning else script.silence(wait).text(text)
     clock, left, second = testing.VirtualClock(), 120.0, 240.0
-    stream = script.pause(0.2).finish().stream("openai-chat", pace="recorded", clock=clock)
+    stream = script.silence(0.2).finish().stream("openai-chat", pace="recorded", clock=clock)
     canvas.tell(_LEFT, 35, "arrives", "head")
     pieces: dict[float, tuple[str, str]] = {}
     for event in stream:

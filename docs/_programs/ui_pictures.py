@@ -110,7 +110,7 @@ def recorded(answer: tuple[str | float, ...]) -> testing.Recording:
     """Return a recording of an answer that comes with pauses."""
     script = testing.script()
     for step in answer:
-        script = script.text(step) if isinstance(step, str) else script.pause(step)
+        script = script.text(step) if isinstance(step, str) else script.silence(step)
     return script.finish("stop").recording("openai-chat")
 
 

@@ -96,7 +96,7 @@ def test_events_message_views_copies_and_checked_calls_have_the_same_key() -> No
     assert "" == ToolCall(name="go").key
 
 
-@pytest.mark.parametrize("how", ["stream", "resilient", "retry", "connect", "connect_retry"])
+@pytest.mark.parametrize("how", ["stream", "resilient", "connect", "connect_retry"])
 def test_the_callers_id_may_be_given_wherever_a_stream_is_opened(how: str) -> None:
     """Each of the ways gives the keys of the plain one."""
     answer = script().tool_call("go", {}).finish("tool_calls")
@@ -108,7 +108,6 @@ def test_the_callers_id_may_be_given_wherever_a_stream_is_opened(how: str) -> No
         opened: dict[str, Callable[[], Stream]] = {
             "stream": lambda: Stream(body, answer_id="turn 7"),
             "resilient": lambda: resilient(lambda: body, answer_id="turn 7"),
-            "retry": lambda: resilient(lambda: body, Retry(answer_id="turn 7")),
             "connect": lambda: connect(url, json={}, answer_id="turn 7"),
             "connect_retry": lambda: connect(url, json={}, retry=Retry(), answer_id="turn 7"),
         }

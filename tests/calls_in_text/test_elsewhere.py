@@ -18,7 +18,7 @@ from tests.session import servers
 from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.either import connect_in, read_whole
-from tokenstream import Retry, Route, Router, Session, Stream, Tags, Tools, resilient, testing
+from tokenstream import Retry, Route, Router, Routes, Session, Stream, Tags, Tools, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.recovery._rules import reason_against
@@ -128,7 +128,7 @@ def test_another_route_is_read_in_its_own_dialect(*, is_async: bool, hedge_after
         each.route(is_async=is_async, tags=tags, attempts=1)
         for each, tags in ((first, Tags()), (second, Tags(reasoning=True, calls="hermes")))
     ]
-    retry = Retry(routes=[other], wait=0, hedge_after=hedge_after)
+    retry = Retry(routes=Routes(other, hedge_after=hedge_after), wait=0)
     message = asked(one, is_async=is_async, retry=retry, tags=Tags(citations=True))
 
     assert ("Hm", ["look"]) == (message.reasoning, [call.name for call in message.tool_calls])

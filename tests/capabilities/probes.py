@@ -312,7 +312,7 @@ def routes() -> None:
 
 
 def deadlines() -> None:
-    silent = testing.script().text("Hel").pause(3600).text("lo").finish("stop")
+    silent = testing.script().text("Hel").silence(3600).text("lo").finish("stop")
     client = httpx.Client(transport=testing.transport(silent, pace="recorded"))
     limits = Deadlines(idle_bytes=5)
     with (
@@ -465,7 +465,7 @@ def sessions() -> None:
 
 
 def steering() -> None:
-    first = testing.script().text("One ").pause(60).text("two").finish()
+    first = testing.script().text("One ").silence(60).text("two").finish()
     serving = testing.serve([first, HELLO], sessions=True, steers=True, pace="recorded")
     with serving as server:
         opens = partial(_open, server, "/v1/responses")

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 _ANSWERS = {
-    "How does it go?": testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on."),
-    "Go on": testing.script().text("It goes ").pause(60).text("too long."),
+    "How does it go?": (
+        testing.script().text("It goes ").silence(HELD).text("on and ").silence(0.2).text("on.")
+    ),
+    "Go on": testing.script().text("It goes ").silence(60).text("too long."),
 }
 _WHOLE = "It goes on and on."
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("stop")
 _WHOLE = _ANSWER.recording("openai-chat")
-_SILENT = testing.script().pause(60).text("too late").finish("stop")
-_PAUSES = testing.script().text("word ").pause(60).text("too late").finish("stop")
-_SLOW = testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on.").finish("stop")
+_SILENT = testing.script().silence(60).text("too late").finish("stop")
+_PAUSES = testing.script().text("word ").silence(60).text("too late").finish("stop")
+_SLOW = testing.script().text("It goes ").silence(HELD).text("on and ").silence(0.2).text("on.").finish()
 _endless = testing.script()
 for _ in range(600):
-    _endless = _endless.text("word ").pause(0.1)
+    _endless = _endless.text("word ").silence(0.1)
 _ANSWERS = {
     "Answer": _WHOLE,
     "Refuse": _WHOLE.with_fault(testing.faults.status(429)),

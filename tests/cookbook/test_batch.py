@@ -17,7 +17,7 @@ from tokenstream import testing
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PAUSE = testing.script().text("Not ").pause(60).text("yet.").finish("stop").recording("openai-chat")
+_PAUSE = testing.script().text("Not ").silence(60).text("yet.").finish("stop").recording("openai-chat")
 
 
 def _question(request: testing.Request) -> str:

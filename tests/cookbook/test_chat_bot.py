@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _growing = testing.script()
 for _ in range(25):
-    _growing = _growing.text("word", " ").pause(0.1)
+    _growing = _growing.text("word", " ").silence(0.1)
 _LONG = _growing.text("end.").finish("stop").recording("openai-chat")
 _SHORT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")
 _ANSWERS = {

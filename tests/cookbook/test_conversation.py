@@ -21,9 +21,9 @@ needed("websockets")
 ANSWERS = [
     testing.script().text("Let me see. ").tool_call("get_temperature", {"city": "Oslo"}).finish(),
     testing.script().text("It is cold.").finish(),
-    testing.script().text("Once ").pause(60).text("upon a time").finish(),
+    testing.script().text("Once ").silence(60).text("upon a time").finish(),
     testing.script().text("Yes?").finish(),
-    testing.script().text("Well ").pause(60).text("then").finish(),
+    testing.script().text("Well ").silence(60).text("then").finish(),
 ]
 
 

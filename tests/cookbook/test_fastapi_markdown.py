@@ -22,7 +22,7 @@ needed("markdown_it")
 
 _RAW = "<img src=x onerror=\"document.title='attacked'\"><b>bold</b>"
 _ANSWER = (
-    testing.script().text("# Sky\n\nIt is **bl").pause(0.3).text("ue**.\n\n", _RAW, "\n\n![a](/pixel.png)\n")
+    testing.script().text("# Sky\n\nIt is **bl").silence(0.3).text("ue**.\n\n", _RAW, "\n\n![](/pixel.png)\n")
 )
 _WHOLE = _ANSWER.finish("stop").recording("openai-chat")
 _ANSWERS = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 needed("fastapi")
 needed("redis")
 pytestmark = pytest.mark.slow
-_ANSWER = testing.script().text("It goes ").pause(HELD).text("on and ").pause(0.2).text("on.").finish("stop")
+_ANSWER = testing.script().text("It goes ").silence(HELD).text("on and ").silence(0.2).text("on.").finish()
 _WHOLE = "It goes on and on."
 
 

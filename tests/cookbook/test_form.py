@@ -33,7 +33,7 @@ def test_the_form_fills_in_while_the_answer_arrives(tmp_path: Path) -> None:
     """A name grows, and a date appears when it is whole."""
     begun, rest = '{"guest": "Ada Lund", "arrival": "2027-05-', '03", "nights": 2, "wishes": []}'
     script = (
-        testing.script().text(begun[:14]).pause(0.5).text(begun[14:]).pause(0.5).text(rest).finish("stop")
+        testing.script().text(begun[:14]).silence(0.5).text(begun[14:]).silence(0.5).text(rest).finish("stop")
     )
     with (
         testing.serve(script, pace="recorded") as provider,

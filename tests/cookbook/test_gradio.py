@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 """Gradio alone takes seconds to import."""
 
-_GROWING = testing.script().text("The sky ", "is").pause(0.5).text(" blue.").finish("stop")
+_GROWING = testing.script().text("The sky ", "is").silence(0.5).text(" blue.").finish("stop")
 _endless = testing.script()
 for _ in range(200):
-    _endless = _endless.text("word ").pause(0.1)
+    _endless = _endless.text("word ").silence(0.1)
 _ANSWERS = {
     "Why is the sky blue?": _GROWING.recording("openai-chat"),
     "And at night?": testing.script().text("It is dark.").finish("stop").recording("openai-chat"),

@@ -42,7 +42,7 @@ def _shown(cell: Any) -> list[str]:
 
 def test_the_answer_grows_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Marks that are still open are shown closed, and the next question knows the answer before it."""
-    script = testing.script().text("# The sky\n\n").text("It is **bl").pause(0.5).text("ue**.").finish("stop")
+    script = testing.script().text("# The sky\n\n", "It is **bl").silence(0.5).text("ue**.").finish("stop")
     second = testing.script().text("Then it is dark.").finish("stop")
     sent: list[str] = []
     cells = [program_of("notebook"), 'ask("And at night?")']
@@ -90,7 +90,7 @@ def test_a_broken_answer_stays_with_the_error(tmp_path: Path, monkeypatch: pytes
 
 def test_the_stop_button_leaves_the_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The text so far stays, and the next cell runs."""
-    script = testing.script().text("The sky").pause(60).text(" is blue.").finish("stop")
+    script = testing.script().text("The sky").silence(60).text(" is blue.").finish("stop")
     with (
         testing.serve(script, pace="recorded") as provider,
         _notebook([program_of("notebook"), "messages[-1]"], provider, tmp_path, monkeypatch) as client,

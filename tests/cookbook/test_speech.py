@@ -56,7 +56,7 @@ def _spoken(folder: Path) -> list[str]:
 
 def test_speech_begins_while_the_answer_arrives(tmp_path: Path) -> None:
     """A sentence that is whole is spoken while the model pauses in the next one, without Markdown's marks."""
-    script = testing.script().text("It is **3.5 km**. It").pause(0.7).text(" is far. Go!").finish("stop")
+    script = testing.script().text("It is **3.5 km**. It").silence(0.7).text(" is far. Go!").finish("stop")
     with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path) as program:
         wait_for(lambda: bool(_spoken(tmp_path)), seconds=10)
         assert "answering" == provider.exchanges[0].outcome
@@ -91,7 +91,7 @@ def test_a_broken_answer_is_spoken_as_far_as_it_came(tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_the_voice_and_leaves_the_provider(tmp_path: Path) -> None:
     """No sentence is begun after that."""
-    script = testing.script().text("One is one. Two is two. Three").pause(60).text(".").finish("stop")
+    script = testing.script().text("One is one. Two is two. Three").silence(60).text(".").finish("stop")
     with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path) as program:
         wait_for(lambda: bool(_spoken(tmp_path)), seconds=10)
         program.send_signal(signal.SIGINT)

@@ -41,7 +41,7 @@ def test_the_answer_is_shown_while_it_arrives(tmp_path: Path, monkeypatch: pytes
         queue, "_before_enqueue_msg", lambda message: sent.append(message.delta.new_element.markdown.body)
     )
     greeting = testing.script().text("Hello.").finish("stop")
-    script = testing.script().text("The sky ", "is").pause(0.5).text(" blue.").finish("stop")
+    script = testing.script().text("The sky ", "is").silence(0.5).text(" blue.").finish("stop")
     with (
         testing.serve([greeting, script], pace="recorded") as provider,
         _chat(provider, tmp_path, monkeypatch) as chat,
@@ -91,7 +91,7 @@ def test_a_script_that_is_stopped_keeps_its_text(tmp_path: Path, monkeypatch: py
     greeting = testing.script().text("Hello.").finish("stop")
     script = testing.script()
     for _ in range(100):
-        script = script.text("word ").pause(0.1)
+        script = script.text("word ").silence(0.1)
     with (
         testing.serve([greeting, script.finish("stop")], pace="recorded") as provider,
         _chat(provider, tmp_path, monkeypatch) as chat,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_the_answer_grows_as_markdown(tmp_path: Path) -> None:
     """A mark that is still open is not seen, and the next question knows the answer before it."""
-    script = testing.script().text("# The sky\n\nIt is **bl").pause(0.5).text("ue**.").finish("stop")
+    script = testing.script().text("# The sky\n\nIt is **bl").silence(0.5).text("ue**.").finish("stop")
     second = testing.script().text("Then it is dark.").finish("stop")
     with (
         testing.serve([script, second], pace="recorded") as provider,
@@ -60,7 +60,7 @@ def test_a_broken_answer_stays_with_the_error(tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path) -> None:
     """The provider is left, the text so far stays, and the chat goes on until Ctrl-D."""
-    endless = testing.script().text("The sky").pause(60).text(" is blue.").finish("stop")
+    endless = testing.script().text("The sky").silence(60).text(" is blue.").finish("stop")
     second = testing.script().text("It is dark.").finish("stop")
     with (
         testing.serve([endless, second], pace="recorded") as provider,

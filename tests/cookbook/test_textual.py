@@ -35,7 +35,7 @@ async def _seen(pilot: Any, text: str) -> str:
     due = time.monotonic() + 10
     while text not in (screen := _screen(pilot)):
         assert time.monotonic() < due, screen
-        await pilot.pause(0.02)
+        await pilot.silence(0.02)
     return screen
 
 
@@ -63,7 +63,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[testing.S
 
 def test_the_answer_grows_as_markdown(play: Callable[[testing.Server, OnPilot], None]) -> None:
     """What the model has written is on the screen while it pauses, and the next question knows it."""
-    script = testing.script().text("The sky ", "is").pause(0.5).text(" **blue**.").finish("stop")
+    script = testing.script().text("The sky ", "is").silence(0.5).text(" **blue**.").finish("stop")
     second = testing.script().text("It is dark.").finish("stop")
 
     async def on_pilot(pilot: Any) -> None:
@@ -130,7 +130,7 @@ def test_a_refused_question_is_back_in_the_input(play: Callable[[testing.Server,
 
 def test_the_provider_is_left_when_the_user_stops(play: Callable[[testing.Server, OnPilot], None]) -> None:
     """Escape stops the answer, and so does another question; the text so far stays."""
-    endless = testing.script().text("word ").pause(60).text("too late").finish("stop")
+    endless = testing.script().text("word ").silence(60).text("too late").finish("stop")
     last = testing.script().text("It is dark.").finish("stop")
 
     async def left(number: int) -> None:

@@ -27,7 +27,7 @@ from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
 from tests.support.either import Each, connect_in, inside, read_whole, run_in
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
-from tokenstream import Purse, Retry, Route, Usage, aconnect, connect, resilient, testing
+from tokenstream import Purse, Retry, Route, Routes, Usage, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamTruncated
 from tokenstream.recovery._purse import Amount
 
@@ -154,7 +154,8 @@ class TestAPurse:
             slow.delay = 0.2
             purse = Purse(most=most)
             second = other.route(is_async=True, price=price)
-            text = ask("asyncio", purse, slow, hedge_after=0.02, routes=[second], max_output_tokens=60)
+            second.json = {**other.payload, "max_tokens": 60}
+            text = ask("asyncio", purse, slow, routes=Routes(second, hedge_after=0.02))
 
             assert text == TRUTH
             assert len(other.requests) == asked

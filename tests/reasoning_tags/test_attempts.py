@@ -8,7 +8,7 @@ from tests.reasoning_tags.support import parts_of
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.test_resume import answer
 from tests.support.wire import DONE, chat
-from tokenstream import Retry, Stream, Tags, resilient, testing
+from tokenstream import Retry, Seam, Stream, Tags, resilient, testing
 from tokenstream.errors import MisuseError, StreamTruncated
 
 
@@ -50,7 +50,7 @@ def test_a_model_goes_on_with_an_answer_that_had_thought() -> None:
         [chat({"content": "<think>a</think>The sum of two and"})],
         [chat({"content": " two is four, as ever."}), chat({}, "stop"), DONE],
     ]
-    retry = Retry(mode="continue", wait=0, hold=False, least=0)
+    retry = Retry(mode="continue", wait=0, seam=Seam(least=0))
     stream = resilient(lambda attempt: bodies[attempt.number - 1], retry, tags=Tags(reasoning=True))
     message = stream.final()
 

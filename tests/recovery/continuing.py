@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.recovery.attempts import Played
 from tests.support import wire
-from tokenstream import Retry, testing
+from tokenstream import Retry, Seam, testing
 from tokenstream.events import Restarted, Resumed, TextDelta
 from tokenstream.recovery import Attempt
 
@@ -15,7 +15,7 @@ TEXT = "A river does not mind a stone. It parts, goes around on both sides, and 
 WORDS = [f"{word} " for word in TEXT.split()]
 GIVEN = "".join(WORDS[:9])
 GO_ON = Retry(mode="continue", wait=0)
-PREFIX = Retry(mode="continue", wait=0, prefill=True)
+PREFIX = Retry(mode="continue", wait=0, seam=Seam(prefill=True))
 SCRIPT = testing.script().text(*WORDS).usage(input_tokens=9, output_tokens=20).finish("stop")
 END = wire.chat({}, "stop")
 Server = Callable[[Attempt], list[bytes]]

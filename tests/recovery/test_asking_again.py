@@ -107,12 +107,12 @@ def test_a_function_decides_on_the_wait() -> None:
     assert seen == [(2, 0.002), (3, 0.003)]
 
 
-@pytest.mark.parametrize("bound", [{"timeout": 0.5}, {"deadlines": Deadlines(total=0.5)}], ids=str)
+@pytest.mark.parametrize("bound", [{"within": 0.5}, {"deadlines": Deadlines(total=0.5)}], ids=str)
 def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
     """A wait that would end behind it is not begun."""
-    timeout = bound.pop("timeout", None)
+    within = bound.pop("within", None)
     started = time.monotonic()
-    played = play("sync", [refusal(503), WHOLE], Retry(wait=60, timeout=timeout), **bound)
+    played = play("sync", [refusal(503), WHOLE], Retry(wait=60, within=within), **bound)
 
     assert played.error is not None
     assert time.monotonic() - started < 30
@@ -146,7 +146,7 @@ def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) ->
 
 
 @in_each_world
-def test_a_fallback_is_asked_at_once_and_read_in_its_own_format(world: str) -> None:
+def test_another_route_is_asked_at_once_and_read_in_its_own_format(world: str) -> None:
     """An error that could not pass at the first place may do so at the second."""
     anthropic, gemini = HELLO.chunks("anthropic"), HELLO.chunks("gemini")
     asked: list[str] = []
@@ -163,7 +163,7 @@ def test_a_fallback_is_asked_at_once_and_read_in_its_own_format(world: str) -> N
 
         return opened if world == "sync" else opened_async
 
-    retry = Retry(wait=60, fallback=[opens("second", anthropic[:2]), (opens("third", gemini), "gemini")])
+    retry = Retry(wait=60, routes=[opens("second", anthropic[:2]), (opens("third", gemini), "gemini")])
     first = opens("first", refusal(401, retryable=False))
     if world == "sync":
         with resilient(first, retry, format="openai-chat") as stream:
@@ -193,8 +193,8 @@ def test_what_fails_again_at_one_provider_is_asked_of_another(world: str, kind: 
     async def opened_async() -> list[bytes]:
         return WHOLE
 
-    fallback: Any = opened if world == "sync" else opened_async
-    elsewhere = play(world, [failing], Retry(wait=0, fallback=[fallback]))
+    other: Any = opened if world == "sync" else opened_async
+    elsewhere = play(world, [failing], Retry(wait=0, routes=other))
 
     assert (1, kind) == (len(again.asked), getattr(again.error, "kind", None))
     assert (1, None) == (len(elsewhere.asked), elsewhere.error)
@@ -244,22 +244,25 @@ def test_an_outcome_with_no_attempt_left_is_the_answer(world: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on", "asked"),
+    ("on", "overloaded", "refused"),
     [
-        ([ProviderError], 2),
-        ([StatusError], 1),
-        (["overloaded"], 2),
-        (["network"], 1),
-        (lambda error: error.kind == "overloaded", 2),
-        (lambda _: False, 1),
-        (lambda _: None, 2),
+        (ProviderError, 2, 1),
+        ([StatusError], 2, 2),
+        ("server", 2, 2),
+        (["network", "empty"], 2, 1),
+        (lambda error: error.kind == "server", 1, 2),
+        (lambda _: False, 1, 1),
+        (lambda _: None, 2, 1),
     ],
 )
-def test_the_errors_that_are_asked_for_again_can_be_named(on: Any, asked: int) -> None:
-    """By class, by kind, or by a function that may leave the default."""
-    played = play("sync", [OVERLOADED, HELLO.chunks("anthropic")], Retry(wait=0, on=on))
+def test_a_list_adds_errors_that_are_asked_for_again_and_a_function_decides(
+    on: Any, overloaded: int, refused: int
+) -> None:
+    """By class or by kind; what may pass is asked for again as well, unless a function decides."""
+    bodies = OVERLOADED, refusal(501, retryable=False)
+    played = [play("sync", [body, HELLO.chunks("anthropic")], Retry(wait=0, on=on)) for body in bodies]
 
-    assert len(played.asked) == asked
+    assert [overloaded, refused] == [len(each.asked) for each in played]
 
 
 def test_bounds_are_over_all_attempts() -> None:

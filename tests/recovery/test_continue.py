@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tests.recovery.continuing import (
     text_of,
 )
 from tests.support import wire
-from tokenstream import Retry, Stream, resilient, testing
+from tokenstream import Retry, Seam, Stream, resilient, testing
 from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
@@ -70,27 +71,23 @@ def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None
     assert ["start", "continue"] == [report.mode for report in played.reports]
 
 
-WHATEVER = Retry(mode="continue", wait=0, least=0)
+WHATEVER = Retry(mode="continue", wait=0, seam=Seam(least=0))
 """Joins what is not known to belong together."""
-SENTENCE = "Sure, here is the rest:\n\n"
 
 
-def test_a_sentence_before_the_rest_is_waited_for_unless_the_caller_says_otherwise() -> None:
-    """With `hold` it is dropped, with less confidence; without, it was shown before anybody could tell."""
-    impatient = Retry(mode="continue", wait=0, hold=False, least=0)
-    server = says(lambda given: SENTENCE + obeys(given))
+def test_a_sentence_before_the_rest_is_dropped() -> None:
+    """The words that the request quotes are waited for; the confidence is then lower."""
+    server = says(lambda given: "Sure, here is the rest:\n\n" + obeys(given))
 
     held = play("sync", [cut(), server], GO_ON, format="openai-chat")
-    at_once = play("sync", [cut(), server], impatient, format="openai-chat")
 
     assert (TEXT, 0.8) == (text_of(held), seam(held).confidence)
-    assert (GIVEN + SENTENCE + obeys(GIVEN), 0.5) == (text_of(at_once), seam(at_once).confidence)
 
 
 @in_each_world
 def test_a_doubtful_continuation_is_refused_where_the_caller_says_so(world: str) -> None:
     """The error is the one that broke off the answer, and says so; both sources are closed."""
-    retry = Retry(mode="continue", wait=0, least=0.9, attempts=2)
+    retry = Retry(mode="continue", wait=0, seam=Seam(least=0.9), attempts=2)
     other = says(lambda _: "Ein Fluss kümmert sich nicht um einen Stein.")
     played = play(world, [cut(), other], retry, format="openai-chat")
 
@@ -231,7 +228,7 @@ def test_auto_does_not_go_on_where_the_caller_makes_the_request() -> None:
 def test_only_the_refusal_of_a_prefix_is_free(attempts: int, text: str | None) -> None:
     """What asks in its place counts: if it breaks off, it has used up the attempt."""
     refused = StatusError("Requests ending with a model turn are not supported.", status=400)
-    retry = Retry(mode="continue", wait=0, prefill=True, attempts=attempts)
+    retry = Retry(mode="continue", wait=0, seam=Seam(prefill=True), attempts=attempts)
     played = play(
         "sync",
         [cut(), refused, lambda attempt: [*says(obeys)(attempt)][:2], says(obeys)],
@@ -256,7 +253,7 @@ def test_an_answer_in_json_is_not_asked_for_in_a_users_turn() -> None:
 
 
 def test_another_model_goes_on_where_it_is_told_of_the_answer() -> None:
-    """A fallback that takes the attempt is asked to go on; one that takes none is left out."""
+    """A route whose function takes the attempt is asked to go on; one that takes none is left out."""
 
     def other(attempt: Attempt) -> list[bytes]:
         assert attempt.continuation("anthropic")[-1]["role"] == "user"
@@ -265,21 +262,19 @@ def test_another_model_goes_on_where_it_is_told_of_the_answer() -> None:
     def ask(attempt: Attempt) -> list[bytes]:
         return cut() if attempt.mode == "start" else says(obeys)(attempt)
 
-    told = resilient(
-        ask, Retry(mode="continue", wait=0, fallback=[(other, "anthropic")]), format="openai-chat"
-    )
-    untold = resilient(ask, Retry(mode="continue", wait=0, fallback=[list]), format="openai-chat")
+    told = resilient(ask, Retry(mode="continue", wait=0, routes=[(other, "anthropic")]), format="openai-chat")
+    untold = resilient(ask, Retry(mode="continue", wait=0, routes=[list]), format="openai-chat")
 
     assert TEXT == told.final().text == untold.final().text
     assert ["other-model"] * 2 == [stream.attempts[-1].model for stream in (told, untold)]
 
 
-def test_the_output_limit_that_the_caller_names_is_told_as_what_is_left_of_it() -> None:
-    """From the first attempt on."""
-    retry = Retry(mode="continue", wait=0, max_output_tokens=100)
-    played = play("sync", [cut(), says(obeys)], retry, format="openai-chat")
+def test_your_own_function_asks_what_is_left_of_its_output_limit() -> None:
+    """All of it unless the answer goes on; at least one token, which any server accepts."""
+    played = play("sync", [cut(), says(obeys)], GO_ON, format="openai-chat")
 
-    assert [100, 100 - -(-len(GIVEN) // 4)] == [attempt.limit_left for attempt in played.asked]
+    assert [100, 100 - -(-len(GIVEN) // 4)] == [attempt.tokens_left(100) for attempt in played.asked]
+    assert [64, 1] == [replace(attempt, counted=64).tokens_left(64) for attempt in played.asked]
 
 
 def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
@@ -309,12 +304,11 @@ def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
         ({"ask": ""}, "ask= is the text"),
         ({"ask": 3}, "ask= is the text"),
         ({"prefill": "yes"}, "prefill= is"),
-        ({"max_output_tokens": 0}, "max_output_tokens= takes a whole number of tokens"),
     ],
 )
 def test_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:
     with pytest.raises(MisuseError, match=said):
-        Retry(mode="continue", **nonsense)
+        Seam(**nonsense)
 
 
 def test_an_open_that_is_not_told_of_the_answer_is_refused() -> None:
@@ -338,7 +332,7 @@ def test_turns_for_a_format_without_a_place_for_them_are_refused() -> None:
 def test_words_of_the_callers_own_are_text() -> None:
     """A function that returns none is told so."""
     no_words: Any = {"ask": lambda _: None}
-    retry = Retry(mode="continue", wait=0, **no_words)
+    retry = Retry(mode="continue", wait=0, seam=Seam(**no_words))
     stream = resilient(
         lambda attempt: cut() if not attempt.continuation() else [], retry, format="openai-chat"
     )

@@ -15,7 +15,7 @@ from tests.support import wire
 from tests.support.effort import in_steps, trials
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import few
-from tokenstream import Retry, Stream, resilient, testing
+from tokenstream import Retry, Seam, Stream, resilient, testing
 from tokenstream._accumulator import Accumulator
 from tokenstream.errors import StatusError, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -105,7 +105,7 @@ class Server:
     def retry(self) -> Retry:
         """What it is asked for again with."""
         prefill: Any = "echo" if self._kind == "echoes the prefix" else True
-        return Retry(mode="continue", wait=0, attempts=2 + self._breaks, prefill=prefill)
+        return Retry(mode="continue", wait=0, attempts=2 + self._breaks, seam=Seam(prefill=prefill))
 
     def open(self, attempt: Attempt) -> list[bytes]:
         self.asked.append(attempt)
@@ -336,7 +336,7 @@ def test_typed_views_of_a_continued_answer_give_what_those_of_a_whole_one_do(
     format: str, view: str, step: int
 ) -> None:
     """JSON goes on behind a prefix as if it had never broken off."""
-    for attempt in check_typed(format, view, step, Retry(mode="continue", wait=0, prefill=True)):
+    for attempt in check_typed(format, view, step, Retry(mode="continue", wait=0, seam=Seam(prefill=True))):
         assert (attempt.mode, attempt.prefill, attempt.why) == ("continue", True, None)
 
 
@@ -368,7 +368,7 @@ def half_and_rest(format: str, cut: int, begin: str) -> tuple[list[bytes], list[
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "bedrock-converse"])
 def test_every_driver_goes_on_behind_a_prefix(world: str, format: str, prefill: Any) -> None:
     """Given back by the server, or not."""
-    retry = Retry(mode="continue", wait=0, prefill=prefill)
+    retry = Retry(mode="continue", wait=0, seam=Seam(prefill=prefill))
     for cut in CUTS:
         begin = PROSE[:cut].rstrip() if prefill == "echo" else ""
         bodies = half_and_rest(format, cut, begin)
@@ -383,7 +383,7 @@ def test_every_driver_goes_on_behind_a_prefix(world: str, format: str, prefill: 
 @pytest.mark.parametrize("words", REFUSALS.values(), ids=REFUSALS)
 def test_every_driver_asks_by_a_user_s_turn_where_a_prefix_is_refused(world: str, words: str) -> None:
     """The refusal costs no attempt, and is not shown. The shortest of these answers has three characters."""
-    retry = Retry(mode="continue", wait=0, attempts=2, prefill=True, least=0)
+    retry = Retry(mode="continue", wait=0, attempts=2, seam=Seam(prefill=True, least=0))
     for cut in CUTS:
         first, second = half_and_rest("gemini", cut, last_words(PROSE[:cut]))
         played = play(world, [first, StatusError(words, status=400), second], retry, format="gemini")
@@ -396,13 +396,12 @@ def test_every_driver_asks_by_a_user_s_turn_where_a_prefix_is_refused(world: str
 
 
 @in_each_world
-@pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini"])
 def test_every_driver_raises_what_broke_off_the_answer_where_the_seam_is_doubtful(
-    world: str, format: str, hold: bool
+    world: str, format: str
 ) -> None:
     """Nothing of the continuation is given."""
-    retry = Retry(mode="continue", wait=0, hold=hold, least=0.9, attempts=2)
+    retry = Retry(mode="continue", wait=0, seam=Seam(least=0.9), attempts=2)
     bodies = half_and_rest(format, 71, "Sure, continuing: ")
     for chunks in (bodies[1], [b"".join(bodies[1])]):
         played = play(world, [bodies[0], chunks], retry, lambda stream: stream.text, format=format)
@@ -437,7 +436,9 @@ def test_a_source_goes_back_with_the_text_that_it_is_of() -> None:
         wire.claude_delta(2, "text_delta", text=", on a day in"),
     ]
     second = testing.script().text(" March.").finish("stop").chunks("anthropic")
-    played = play("sync", [first, second], Retry(mode="continue", wait=0, prefill=True), format="anthropic")
+    played = play(
+        "sync", [first, second], Retry(mode="continue", wait=0, seam=Seam(prefill=True)), format="anthropic"
+    )
 
     assert "It opened in 1932, on a day in March." == played.message.text
     assert [
@@ -452,7 +453,7 @@ def test_a_whole_text_that_repeats_an_ended_part_is_not_given_twice(event: str) 
     script = testing.script().text("Tides rise and fall twice a day.").finish("stop")
     body = b"".join(script.chunks("openai-responses"))
     bodies = iter([body[: body.index(f"event: {event}".encode())], body])
-    retry = Retry(mode="continue", wait=0, prefill="echo")
+    retry = Retry(mode="continue", wait=0, seam=Seam(prefill="echo"))
     stream = resilient(lambda _: [next(bodies)], retry, format="openai-responses")
 
     assert stream.final().text == "Tides rise and fall twice a day."

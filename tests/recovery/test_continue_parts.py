@@ -21,7 +21,7 @@ from tests.recovery.continuing import (
     text_of,
 )
 from tests.support import wire
-from tokenstream import Retry, Stream, testing
+from tokenstream import Retry, Seam, Stream, testing
 from tokenstream.errors import PositionLost
 from tokenstream.events import PartDone, PartStart
 from tokenstream.recovery import Attempt
@@ -92,17 +92,17 @@ def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
     assert ["https://example.org", "https://example.net"] == [each.url for each in played.message.citations]
 
 
-@pytest.mark.parametrize("retry", [GO_ON, Retry(mode="continue", wait=0, least=0.9)])
+@pytest.mark.parametrize("retry", [GO_ON, Retry(mode="continue", wait=0, seam=Seam(least=0.9))])
 def test_what_is_not_joined_leaves_the_checkpoint_where_it_was(retry: Retry) -> None:
     """A position of the other response would be another place."""
     alone = play("sync", [cut("openai-responses")], Retry(attempts=1), format="openai-responses")
-    rest = says(lambda _: "Something else." if retry.least else GIVEN[-40:-9], "openai-responses")
+    rest = says(lambda _: "Something else." if retry.seam.least else GIVEN[-40:-9], "openai-responses")
 
     def breaks(attempt: Attempt) -> list[bytes]:
-        return rest(attempt) if retry.least else rest(attempt)[:8]
+        return rest(attempt) if retry.seam.least else rest(attempt)[:8]
 
     bodies: list[Any] = [cut("openai-responses"), breaks]
-    limited = Retry(mode="continue", wait=0, least=retry.least, attempts=2)
+    limited = Retry(mode="continue", wait=0, seam=Seam(least=retry.seam.least), attempts=2)
     played = play("sync", bodies, limited, format="openai-responses")
 
     assert alone.error is not None

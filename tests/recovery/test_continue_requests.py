@@ -12,7 +12,7 @@ import pytest
 from tests.recovery.continuing import GO_ON, TEXT, WORDS, goes_on, last_words, obeys
 from tests.support import wire
 from tests.support.tables import in_one_test
-from tokenstream import Retry, connect, testing
+from tokenstream import Retry, Seam, connect, testing
 from tokenstream.errors import MisuseError, PositionLost, StatusError, StreamError, StreamTruncated
 from tokenstream.events import Resumed
 from tokenstream.recovery import Attempt
@@ -220,7 +220,7 @@ def test_a_server_that_the_caller_knows_to_take_a_prefix_is_asked_as_vllm_is() -
     """With the parameters that have it go on with the last message."""
     server = asked(cut("openai-chat"), rest("openai-chat", TEXT[len(given().rstrip()) :]))
 
-    with ask(server, "openai-chat", Retry(mode="continue", wait=0, prefill=True)) as stream:
+    with ask(server, "openai-chat", Retry(mode="continue", wait=0, seam=Seam(prefill=True))) as stream:
         stream.final()
 
     second = payloads(server)[1]
@@ -394,7 +394,7 @@ def test_the_words_that_ask_are_the_callers() -> None:
     for words in ("Weiter!", lambda tail: f"Weiter nach: {tail}"):
         server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
 
-        with ask(server, "openai-chat", Retry(mode="continue", wait=0, ask=words)) as stream:
+        with ask(server, "openai-chat", Retry(mode="continue", wait=0, seam=Seam(ask=words))) as stream:
             stream.final()
 
         said = payloads(server)[1]["messages"][-1]["content"]

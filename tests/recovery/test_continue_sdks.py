@@ -15,14 +15,14 @@ from tokenstream.recovery import Attempt
 
 anthropic_sdk, genai, ollama_sdk, openai = map(needed, ("anthropic", "google.genai", "ollama", "openai"))
 HISTORY: list[Any] = [{"role": "user", "content": "Of rivers?"}]
-GO_ON = Retry(mode="continue", wait=0, max_output_tokens=200)
+GO_ON = Retry(mode="continue", wait=0)
 Open = Callable[[str, Attempt], Any]
 
 
 @contextmanager
 def openai_chat(url: str, attempt: Attempt) -> Generator[Any]:
     messages = [*HISTORY, *attempt.continuation("openai-chat")]
-    asked = {"model": "m", "messages": messages, "max_completion_tokens": attempt.limit_left}
+    asked = {"model": "m", "messages": messages, "max_completion_tokens": attempt.tokens_left(200)}
     with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
         yield client.chat.completions.create(**asked, stream=True)
 
@@ -30,7 +30,7 @@ def openai_chat(url: str, attempt: Attempt) -> Generator[Any]:
 @contextmanager
 def openai_responses(url: str, attempt: Attempt) -> Generator[Any]:
     items = [*HISTORY, *attempt.continuation("openai-responses")]
-    asked = {"model": "m", "input": items, "max_output_tokens": attempt.limit_left}
+    asked = {"model": "m", "input": items, "max_output_tokens": attempt.tokens_left(200)}
     with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
         yield client.responses.create(**asked, stream=True)
 
@@ -38,7 +38,7 @@ def openai_responses(url: str, attempt: Attempt) -> Generator[Any]:
 @contextmanager
 def anthropic(url: str, attempt: Attempt) -> Generator[Any]:
     messages = [*HISTORY, *attempt.continuation("anthropic")]
-    asked = {"model": "m", "messages": messages, "max_tokens": attempt.limit_left}
+    asked = {"model": "m", "messages": messages, "max_tokens": attempt.tokens_left(200)}
     with anthropic_sdk.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
         yield client.messages.create(**asked, stream=True)
 
@@ -46,7 +46,7 @@ def anthropic(url: str, attempt: Attempt) -> Generator[Any]:
 @contextmanager
 def gemini(url: str, attempt: Attempt) -> Generator[Any]:
     contents = [{"role": "user", "parts": [{"text": "Of rivers?"}]}, *attempt.continuation("gemini")]
-    config = {"max_output_tokens": attempt.limit_left}
+    config = {"max_output_tokens": attempt.tokens_left(200)}
     with genai.Client(api_key="k", http_options={"base_url": url}) as client:
         yield client.models.generate_content_stream(model="m", contents=contents, config=config)
 
@@ -55,7 +55,7 @@ def gemini(url: str, attempt: Attempt) -> Generator[Any]:
 def ollama(url: str, attempt: Attempt) -> Generator[Any]:
     client = ollama_sdk.Client(host=url)
     messages = [*HISTORY, *attempt.continuation("ollama")]
-    options = {"num_predict": attempt.limit_left}
+    options = {"num_predict": attempt.tokens_left(200)}
     # It has no way of its own to close its connections.
     with client._client:  # noqa: SLF001 - made for this
         yield client.chat(model="m", messages=messages, options=options, stream=True)

@@ -23,7 +23,7 @@ from tests.recovery.unseen import (
     read_together,
 )
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Router, connect, merge, relay, resilient
+from tokenstream import Retry, Router, Seam, connect, merge, relay, resilient
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, Restarted, TextDelta
 from tokenstream.recovery import Attempt
@@ -290,12 +290,12 @@ def test_a_refused_seam_says_what_was_tried_and_what_would_have_taken_it() -> No
     assert "2 continuations were tried and refused" in seen.notes
     assert "attempt 2: " in seen.notes
     assert "attempt 3: " in seen.notes
-    assert "Retry(least=0.5)" in seen.notes
+    assert "Seam(least=0.5)" in seen.notes
 
 
 def test_the_option_that_a_refused_seam_names_takes_it() -> None:
     harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
-    seen = read(harbour, Retry(wait=0, least=0.5), READERS["text"])
+    seen = read(harbour, Retry(wait=0, seam=Seam(least=0.5)), READERS["text"])
 
     assert seen.error is None
     assert seen.modes == ("start", "continue")

@@ -13,7 +13,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support.either import Each, connect_in, inside, run_in
-from tokenstream import Retry, aconnect, testing
+from tokenstream import Retry, Routes, aconnect, testing
 from tokenstream.errors import StreamError
 from tokenstream.recovery import AttemptReport
 
@@ -157,14 +157,14 @@ def test_nothing_is_asked_after_the_time_for_attempts(kind: str, world: str) -> 
     """A paused answer then stays paused; any other is an error that names the option."""
     _, before, right = FAMILIES[kind]
     server = Provider(*before, right)
-    _, error, reports = server.read(world, kind, Retry(wait=0, pauses=1, timeout=0.0))
+    _, error, reports = server.read(world, kind, Retry(wait=0, pauses=1, within=0.0))
 
     assert (1, 1) == (server.asked, len(reports))
     if kind == "leg":
         assert error is None
     else:
         assert error is not None
-        assert "Retry.timeout allows (0 s)" in str(getattr(error, "__notes__", ()))
+        assert "Retry.within allows (0 s)" in str(getattr(error, "__notes__", ()))
 
 
 @in_each_world
@@ -217,7 +217,7 @@ def test_a_hedge_is_an_attempt_that_does_not_wait(
 
     async def read() -> tuple[str, tuple[AttemptReport, ...]]:
         client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-        retry = Retry(hedge_after=0.02, attempts=attempts, timeout=timeout, wait=60)
+        retry = Retry(routes=Routes(hedge_after=0.02), attempts=attempts, within=timeout, wait=60)
         url = "https://provider.test/v1/chat/completions"
         async with aconnect(url, json={"messages": []}, client=client, retry=retry) as stream:
             return (await stream.final()).text, stream.attempts

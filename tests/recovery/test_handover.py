@@ -13,7 +13,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support.either import read_whole
-from tokenstream import Message, Retry, Tags, aconnect, aresilient, connect, resilient, testing
+from tokenstream import Message, Retry, Routes, Tags, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import MisuseError, StreamClosed, StreamError
 from tokenstream.recovery import Attempt
 from tokenstream.testing import Recording, Transport
@@ -53,11 +53,11 @@ def _resilient(world: str) -> Callable[..., Any]:
 
 
 @in_each_world
-def test_a_fallback_may_be_a_connect(world: str) -> None:
+def test_a_route_may_be_a_connect(world: str) -> None:
     """It is sent when the first request has failed, and read with its own format and tags of reasoning."""
     server = giving(BUSY, THOUGHT)
     other = partial(asking, server, world, OTHER, format="text", tags=Tags(reasoning=True))
-    retry = Retry(attempts=2, wait=0, fallback=[other])
+    retry = Retry(attempts=1, wait=0, routes=[other])
     stream, message = _read(world, lambda: asking(server, world, retry=retry))
 
     assert [URL, OTHER] == asked(server)
@@ -122,7 +122,7 @@ def test_a_connect_may_be_hedged(world: str) -> None:
     """The first of two requests with content is read, with the options of its own request."""
     server = giving(THOUGHT)
     opens = partial(asking, server, world, format="text", tags=Tags(reasoning=["think"]))
-    _, message = _read(world, lambda: aresilient(opens, Retry(hedge_after=60)))
+    _, message = _read(world, lambda: aresilient(opens, Retry(routes=Routes(hedge_after=60))))
 
     assert ("Hm.", "Hello") == (message.reasoning, message.text)
 

@@ -8,7 +8,7 @@ from time import perf_counter
 import anyio
 import pytest
 
-from tokenstream import Retry, aresilient, resilient, testing
+from tokenstream import Retry, Routes, aresilient, resilient, testing
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta
 
@@ -54,7 +54,7 @@ def test_the_second_attempt_is_read_where_it_shows_content_first(loop: str) -> N
     provider = Provider((WHOLE, LONG), (OTHER, 0.0))
 
     async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
             first = await anext(stream.text)
             closed = provider.closed[0]
             message = await stream.final()
@@ -72,7 +72,7 @@ def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> No
     provider = Provider((WHOLE, 5 * SHORT), (OTHER, LONG))
 
     async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
             message = await stream.final()
         usage = message.usage
 
@@ -92,7 +92,7 @@ def test_the_time_of_each_attempt_begins_with_its_own_request(loop: str, *, seco
 
     async def main() -> None:
         began_at = perf_counter()
-        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
             await stream.final()
         elapsed = perf_counter() - began_at
         first, hedge = stream.attempts
@@ -112,7 +112,7 @@ def test_no_second_attempt_is_made_where_the_first_shows_content_in_time(loop: s
     provider = Provider((WHOLE, 0.0))
 
     async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=LONG)) as stream:
+        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=LONG))) as stream:
             events = [event async for event in stream]
 
         assert "".join(event.text for event in events if isinstance(event, TextDelta)) == stream.message.text
@@ -128,7 +128,7 @@ def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
     provider = Provider((WHOLE, 5 * SHORT), (refused, 0.0))
 
     async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+        async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
             message = await stream.final()
 
         assert (message.text, message.complete) == ("Hello wonderful world", True)
@@ -143,7 +143,8 @@ def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> Non
     provider = Provider((WHOLE[:1] * 2, 5 * SHORT), (empty, 0.0))
 
     async def main() -> None:
-        async with aresilient(provider.open, Retry(hedge_after=SHORT, attempts=2, wait=0)) as stream:
+        retry = Retry(routes=Routes(hedge_after=SHORT), attempts=2, wait=0)
+        async with aresilient(provider.open, retry) as stream:
             message = await stream.final()
 
         assert (message.text, message.ending, provider.asked) == ("", "complete", 2)
@@ -161,7 +162,7 @@ def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None
 
     async def main() -> None:
         with anyio.move_on_after(5 * SHORT) as scope:
-            async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+            async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
                 await stream.final()
 
         assert (scope.cancelled_caught, provider.asked, sorted(provider.closed)) == (True, 2, [0, 1])
@@ -172,4 +173,4 @@ def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None
 def test_a_stream_without_tasks_cannot_hedge() -> None:
     """It says where that can be had."""
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
-        resilient(list, Retry(hedge_after=1))
+        resilient(list, Retry(routes=Routes(hedge_after=1)))

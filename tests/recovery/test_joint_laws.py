@@ -129,9 +129,7 @@ def cuts_of(texts: list[str], count: int) -> Iterator[tuple[str, int, random.Ran
             yield text, cut, chance
 
 
-def check(
-    texts: list[str], count: int, server: Server, *, patient: bool, repetitive: bool = False
-) -> Counter[float]:
+def check(texts: list[str], count: int, server: Server, *, repetitive: bool = False) -> Counter[float]:
     """Cut the texts, and return how often which confidence was told.
 
     White space at the very end of the answer is lost where the server itself strips its reply.
@@ -139,9 +137,7 @@ def check(
     told: Counter[float] = Counter()
     for text, cut, chance in cuts_of(texts, count):
         given, reply = text[:cut], server(text, cut, chance)
-        dropped, confidence = joined(
-            AskedJoint(given, patient=patient), pieces_of(reply, chance.choice([0, 1, 4, 30]))
-        )
+        dropped, confidence = joined(AskedJoint(given), pieces_of(reply, chance.choice([0, 1, 4, 30])))
         told[confidence] += 1
         found, expected = given + reply[dropped:], text
         if reply == reply.strip():
@@ -156,36 +152,31 @@ def share_of_sure(told: Counter[float]) -> float:
 
 
 each_server = pytest.mark.parametrize("server", SERVERS)
-patient_or_not = pytest.mark.parametrize("patient", [False, True], ids=["at once", "patient"])
 
 
-@patient_or_not
 @each_server
-def test_a_sure_joint_is_right(server: Server, patient: bool) -> None:
+def test_a_sure_joint_is_right(server: Server) -> None:
     """In recorded answers, at a thousand cuts."""
-    check(recorded_texts(), 1_000 // len(SERVERS), server, patient=patient)
+    check(recorded_texts(), 1_000 // len(SERVERS), server)
 
 
 @pytest.mark.slow
-@patient_or_not
 @each_server
-def test_a_sure_joint_is_right_anywhere(server: Server, patient: bool) -> None:
-    check(recorded_texts(), trials(20_000), server, patient=patient)
+def test_a_sure_joint_is_right_anywhere(server: Server) -> None:
+    check(recorded_texts(), trials(20_000), server)
 
 
 @pytest.mark.few_rows(3)
-@patient_or_not
 @each_server
-def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server, patient: bool) -> None:
+def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server) -> None:
     """Tables, lists, code and laughter."""
-    check(REPETITIVE, 200, server, patient=patient, repetitive=True)
+    check(REPETITIVE, 200, server, repetitive=True)
 
 
 @pytest.mark.slow
-@patient_or_not
 @each_server
-def test_a_sure_joint_is_right_in_a_text_that_repeats_itself_anywhere(server: Server, patient: bool) -> None:
-    check(REPETITIVE, trials(20_000), server, patient=patient, repetitive=True)
+def test_a_sure_joint_is_right_in_a_text_that_repeats_itself_anywhere(server: Server) -> None:
+    check(REPETITIVE, trials(20_000), server, repetitive=True)
 
 
 def check_prefix(count: int) -> None:
@@ -208,11 +199,10 @@ def test_a_joint_behind_a_prefix_is_right_anywhere() -> None:
     check_prefix(trials(20_000))
 
 
-@patient_or_not
-def test_a_model_that_does_as_it_is_asked_is_nearly_always_joined_surely(patient: bool) -> None:
+def test_a_model_that_does_as_it_is_asked_is_nearly_always_joined_surely() -> None:
     """Where the last words stand in a text of some length once."""
     long = [text for text in recorded_texts() if len(text) > 1_000]
-    told = check(long or [" ".join(map(str, range(1_000)))], 200, begins_with_the_anchor, patient=patient)
+    told = check(long or [" ".join(map(str, range(1_000)))], 200, begins_with_the_anchor)
 
     assert share_of_sure(told) > 0.9
 
@@ -238,7 +228,6 @@ def seams(draw: st.DrawFn) -> tuple[str, str, list[str]]:
 
 JOINTS: dict[str, Callable[[str], Joint]] = {
     "asked": AskedJoint,
-    "asked with patience": lambda before: AskedJoint(before, patient=True),
     "behind a prefix": lambda before: PrefixJoint(before, echoes=None),
     "behind a prefix that comes back": lambda before: PrefixJoint(before, echoes=True),
 }

@@ -14,7 +14,7 @@ import pytest
 from tests.recovery.attempts import in_each_world, play
 from tests.support.logged import logging_to, words_of
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Route, aconnect, aresilient, testing
+from tokenstream import Retry, Route, Routes, aconnect, aresilient, testing
 
 WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
 LONG = testing.script().text(*[f"word {n}, " for n in range(60)]).finish("stop").chunks("openai-chat")
@@ -110,7 +110,7 @@ async def test_a_hedge_is_a_line_with_its_wait(caplog: pytest.LogCaptureFixture)
     def ask() -> AsyncIterator[bytes]:
         return asynchronously(WHOLE, next(late))
 
-    async with aresilient(ask, Retry(hedge_after=0.02)) as stream:
+    async with aresilient(ask, Retry(routes=Routes(hedge_after=0.02))) as stream:
         await stream.final()
 
     assert said(caplog) == ["hedge to ask after 0.0 s: the first attempt has brought no content"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.tables import in_one_test
-from tokenstream import Retry, aresilient, resilient, testing
+from tokenstream import Retry, Routes, Seam, aresilient, resilient, testing
 from tokenstream.errors import ErrorKind, MisuseError, ProviderError, StreamTruncated
 from tokenstream.recovery import Attempt
 
@@ -26,12 +26,15 @@ WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("op
         ("wait", -1, "at least 0"),
         ("wait", "1s", "number of seconds"),
         ("wait", float("nan"), "at least 0"),
-        ("timeout", -1, "at least 0"),
-        ("timeout", float("inf"), "at least 0"),
-        ("hedge_after", "soon", "number of seconds"),
+        ("within", -1, "at least 0"),
+        ("within", float("inf"), "at least 0"),
         ("on", ["empty", "nonsense"], "these words"),
         ("on", [ValueError], "StreamError"),
-        ("fallback", ["anthropic"], "functions that open a source"),
+        ("routes", "anthropic", "functions that open a source, pairs of one and its format"),
+        ("seam", 0.9, "Seam(least=0.9)"),
+        ("pauses", -1, "0 or more"),
+        ("pauses", {"length": True}, "0 or more"),
+        ("pauses", {"stop": 1}, '"pause" and "length"'),
         ("on_retry", 3, "function"),
     ],
 )
@@ -59,16 +62,29 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
             Retry(on_retry=function)
 
 
-@pytest.mark.parametrize("start", [resilient, aresilient])
-def test_too_few_attempts_for_the_fallbacks_are_refused(start: Any) -> None:
-    """The last one would never be asked.
+@in_one_test(
+    ("kind", "options", "said"),
+    [
+        (Retry, {"timeout": 60}, "within="),
+        (Retry, {"fallback": [list]}, "routes="),
+        (Retry, {"hedge_after": 2}, "routes=Routes("),
+        (Retry, {"least": 0.9}, "seam=Seam("),
+        (Retry, {"pauses_at": "length"}, 'pauses={"pause": 8, "length": 2}'),
+        (Retry, {"max_output_tokens": 64}, "attempt.tokens_left(limit)"),
+        (Routes, {"order": "fastest"}, "one of given, last, latency"),
+        (Routes, {"hedge_after": "soon"}, "number of seconds"),
+        (Routes, {"hedge": 1}, "did you mean hedge_after=?"),
+        (Seam, {"most": 1}, "least, ask, prefill"),
+    ],
+)
+def test_an_option_that_stands_elsewhere_is_answered_with_the_place(
+    kind: Any, options: Any, said: str
+) -> None:
+    """Nothing that is misspelt is left out in silence."""
+    with pytest.raises(MisuseError) as caught:
+        kind(**options)
 
-    The stream refuses that, which knows if the first request is a route, with attempts of its own.
-    """
-    retry = Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
-
-    with pytest.raises(MisuseError, match="never reaches the last of 2 fallbacks"):
-        start(lambda: WHOLE, retry)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("start", [resilient, aresilient])
@@ -89,11 +105,6 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(start: Any) -> 
     ):
         with pytest.raises(MisuseError, match=said):
             start(opens, retry)
-
-
-def test_two_attempts_at_once_need_tasks() -> None:
-    with pytest.raises(MisuseError, match="aresilient"):
-        resilient(lambda: WHOLE, Retry(hedge_after=1))
 
 
 def test_a_source_that_was_read_already_is_refused() -> None:

@@ -15,7 +15,7 @@ from tests.support.either import connect_in, read_whole
 from tests.support.packages import needed
 from tests.support.wire import sse
 from tokenstream import Message, Retry, connect, resilient, testing
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.recovery import Attempt
@@ -24,7 +24,7 @@ URL = "https://api.openai.com/v1/responses"
 ASKED: dict[str, Any] = {"model": "m", "input": "Of a river?", "max_output_tokens": 64, "stream": True}
 TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
 HALVES = [TEXT[:45], TEXT[45:]]
-GO_ON = Retry(attempts=9, pauses=8, pauses_at=["length"])
+GO_ON = Retry(attempts=9, pauses={"length": 8})
 
 
 def script(text: str, number: int = 1) -> Any:
@@ -59,7 +59,7 @@ def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
     )
     large = testing.script().text(half[:30], half[30:]).finish("length").recording("openai-chat")
     transport = testing.transport([small.with_fault(testing.faults.cut(at=0.9)), large])
-    retry = Retry(attempts=4, wait=0, mode="restart", pauses=8, pauses_at=["length"])
+    retry = Retry(attempts=4, wait=0, mode="restart", pauses={"length": 8})
     url, asked = (
         "https://api.openai.com/v1/chat/completions",
         {"messages": [{"role": "user", "content": "?"}]},
@@ -129,7 +129,7 @@ def test_the_limit_ends_the_answer_by_default(retry: Retry) -> None:
 def test_what_does_not_join_the_answer_is_left_out(world: str, attempts: int) -> None:
     """The answer then ends at its limit, as a whole answer does, and the report says why."""
     other = script("Sorry, I cannot go on with what you have sent me.", 2).finish("stop")
-    retry = Retry(attempts=attempts, pauses=8, pauses_at=["length"], wait=0)
+    retry = Retry(attempts=attempts, pauses={"length": 8}, wait=0)
     stream = Server(other).read(retry, world)
 
     assert (HALVES[0], "length", "complete") == (
@@ -201,13 +201,13 @@ def test_your_own_function_gets_the_request(format: str) -> None:
     assert [1, 3] == [len(each) for each in asked]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"pauses": 8, "pauses_at": ["stop"]}, {"pauses_at": ["length"]}, {"pauses": 1, "pauses_at": 3}],
-)
-def test_the_option_is_checked(options: Any) -> None:
-    with pytest.raises(MisuseError, match="pauses_at="):
-        Retry(**options)
+@pytest.mark.parametrize(("pauses", "texts"), [({"length": 1}, 2), ({"pause": 1}, 1), ({"length": 0}, 1)])
+def test_each_reason_has_a_bound_of_its_own(pauses: Any, texts: int) -> None:
+    """Of a bound on the other reason, nothing is used up."""
+    rest = script(last_words(HALVES[0]) + HALVES[1], 2).finish("length")
+    stream = Server(rest).read(Retry(pauses=pauses))
+
+    assert ("".join(HALVES[:texts]), "length") == (stream.message.text, stream.message.finish_reason)
 
 
 def test_a_word_that_the_limit_cuts_is_one_item() -> None:

@@ -29,7 +29,7 @@ from tokenstream import (
 )
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import Event, Finish, MessageStart
-from tokenstream.recovery import Attempt, Route
+from tokenstream.recovery import Attempt, Route, Routes
 from tokenstream.stages import Budget
 
 
@@ -200,7 +200,7 @@ def test_the_winner_of_a_hedge_goes_on() -> None:
         return body()
 
     async def read() -> None:
-        async with aresilient(ask_slowly, Retry(hedge_after=0.01, pauses=8)) as stream:
+        async with aresilient(ask_slowly, Retry(routes=Routes(hedge_after=0.01), pauses=8)) as stream:
             assert TEXT == (await stream.final()).text
         assert ["start", "hedge", "pause", "pause"] == [report.mode for report in stream.attempts]
 
@@ -212,12 +212,12 @@ def test_no_leg_begins_after_the_time_for_attempts(timeout: float | None, ending
     """The seconds count from the first request; a paused answer is no error."""
     clock = count().__next__
     bodies: list[Any] = [LEGS[0], LEGS[1], [], LEGS[2]]
-    retry = Retry(attempts=4, pauses=8, wait=0, timeout=timeout)
+    retry = Retry(attempts=4, pauses=8, wait=0, within=timeout)
     with on(lambda: float(clock()), resilient, lambda *_: bodies.pop(0), retry) as stream:
         assert TEXT.startswith(stream.final().text)
 
     assert ending == stream.message.finish_reason
-    assert ("Retry.timeout allows (12 s)" in str(stream.pauses[-1].why)) == (ending == "pause")
+    assert ("Retry.within allows (12 s)" in str(stream.pauses[-1].why)) == (ending == "pause")
 
 
 def test_a_question_to_the_user_is_no_pause_to_go_through() -> None:

@@ -77,11 +77,11 @@ def test_by_default_no_attempt_begins_later_than_ten_minutes_after_the_first_req
     }
     late = on(lambda: next(clock), play, world, [[], WHOLE], Retry(wait=0), **options)
     endless = iter(range(0, 100_000, 601))
-    patient = on(lambda: next(endless), play, world, [[], WHOLE], Retry(wait=0, timeout=None), **options)
+    patient = on(lambda: next(endless), play, world, [[], WHOLE], Retry(wait=0, within=None), **options)
 
     assert isinstance(late.error, StreamTruncated)
     assert late.error.__notes__ == [
-        "no further attempt was made: it would begin later than Retry.timeout allows (600 s)"
+        "no further attempt was made: it would begin later than Retry.within allows (600 s)"
     ]
     assert "Hello wonderful world" == patient.message.text
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import Played, in_each_world, play
-from tests.recovery.continuing import last_words, text_of
-from tokenstream import Message, Retry, Stream, relay, testing
+from tests.recovery.continuing import PREFIX, last_words, text_of
+from tokenstream import Message, Retry, Seam, Stream, relay, testing
 from tokenstream._accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
@@ -21,7 +21,7 @@ from tokenstream.message import Checkpoint
 from tokenstream.recovery import Attempt
 
 ASKED = Retry(mode="continue", wait=0, attempts=2)
-BEHIND_A_PREFIX = Retry(mode="continue", wait=0, attempts=2, prefill=True)
+BEHIND_A_PREFIX = Retry(mode="continue", wait=0, attempts=2, seam=Seam(prefill=True))
 TEXTS = {
     "prose": "A river does not mind a stone. It parts, goes around on both sides, and is one river. ",
     "two paragraphs": "Tides follow the moon.\n\nWhen it is full, they are high; else, they are low.\n",
@@ -243,7 +243,7 @@ def test_a_server_that_does_not_continue_a_prefix_is_then_asked_in_a_user_s_turn
         answer(text[:50] + AGAIN, 5),
         answer(JOINING["exact"](text[:60], text[60:]), 5),
     ]
-    played = play("sync", bodies, Retry(mode="continue", wait=0, prefill=True), format="openai-chat")
+    played = play("sync", bodies, PREFIX, format="openai-chat")
 
     assert text == text_of(played)
     assert [False, True, False] == [attempt.prefill for attempt in played.asked]
@@ -276,7 +276,7 @@ def test_a_text_with_a_period_that_goes_on_without_the_last_words_is_never_certa
         played = play(
             "sync",
             [broken(given, len(given)), answer(reply, 5)],
-            Retry(mode="continue", wait=0, attempts=2, least=0),
+            Retry(mode="continue", wait=0, attempts=2, seam=Seam(least=0)),
             format="openai-chat",
         )
         (seam,) = [event for event in played.given if isinstance(event, Resumed)]

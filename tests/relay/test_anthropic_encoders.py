@@ -172,7 +172,7 @@ def test_a_ping_is_sent_where_it_happens() -> None:
 
 def test_a_pause_is_silence_between_events() -> None:
     """What comes behind it comes later; nothing else is sent."""
-    script = testing.script().text("Hel").pause(90).text("lo").finish()
+    script = testing.script().text("Hel").silence(90).text("lo").finish()
     recording = script.recording("anthropic")
 
     assert [0.0, 0.0, 0.0, 90.0, 90.0, 90.0, 90.0] == [at for at, _ in recording.arrivals]

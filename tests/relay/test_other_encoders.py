@@ -200,7 +200,7 @@ def test_what_has_no_content_is_not_sent(format: str) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_pause_is_between_two_chunks(format: str) -> None:
     """Each piece is sent at the moment when it is said, also the last one."""
-    arrivals = testing.script().text("a").pause(90).text("b").recording(format).arrivals
+    arrivals = testing.script().text("a").silence(90).text("b").recording(format).arrivals
 
     assert [0.0, 90.0] == [arrival.at for arrival in arrivals[-2:]]
 

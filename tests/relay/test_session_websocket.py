@@ -30,7 +30,7 @@ APIS = {
     "openai-realtime": "/v1/realtime",
     "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
 }
-SLOW = testing.script().text("Well").pause(60).text(", one", " or two").finish()
+SLOW = testing.script().text("Well").silence(60).text(", one", " or two").finish()
 
 
 def said(text: str) -> testing.Script:
@@ -184,7 +184,7 @@ def test_half_a_surrogate_pair_is_no_question() -> None:
 @pytest.mark.slow
 def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
     """With `grace`, so that its usage and the conversation are whole."""
-    whole = testing.script().text("Well").pause(0.3).text(", that was it").finish()
+    whole = testing.script().text("Well").silence(0.3).text(", that was it").finish()
     ended: list[bool] = []
     with page_with("openai-responses", [whole], pace="recorded", ended=ended, grace=20) as (page, server):
         page.begin_answer()
@@ -386,7 +386,7 @@ async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) ->
     for words in texts:
         script = testing.script()
         for word in words:
-            script = script.text(word).pause(dice.choice([0, 0, 0.005]))
+            script = script.text(word).silence(dice.choice([0, 0, 0.005]))
         scripts.append(script.finish().recording(api).with_fault(faults.late(dice.randrange(3))))
     with pipe, testing.serve(scripts, sessions=True, pace="recorded") as server:
         url = server.ws_url + APIS[api]

@@ -15,6 +15,7 @@ from tokenstream import (
     ProviderError,
     Retry,
     Router,
+    Seam,
     StatusError,
     Stream,
     StreamInterrupted,
@@ -334,7 +335,7 @@ def test_the_model_continues_a_broken_answer(colour: str) -> None:
     """With the beginning of the answer, and a question to go on; the next question knows the whole answer."""
     server = ResponsesServer()
     server.hangups[5] = 1011
-    retry = Retry(wait=0, hold=False, least=0.0)
+    retry = Retry(wait=0, seam=Seam(least=0.0))
     with serving(server) as url, talking(colour, url, retry=retry) as talk:
         broken = talk.ask("one")
 

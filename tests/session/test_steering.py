@@ -20,7 +20,7 @@ from tests.session.servers import (
 )
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE, wait_for
-from tokenstream import MisuseError, Retry, Router, Session, StreamError, testing
+from tokenstream import MisuseError, Retry, Router, Seam, Session, StreamError, testing
 from tokenstream.testing import Script, Server
 from tokenstream.turns import ToolResults
 
@@ -115,7 +115,7 @@ def in_lane(lane: str, script: list[Payload]) -> list[Payload]:
     return [act if act is WAIT else {**act, "stream_id": lane} for act in script]
 
 
-STORY = testing.script().text("Once ").pause(60).text("a horse.").finish()
+STORY = testing.script().text("Once ").silence(60).text("a horse.").finish()
 GOES_ON = testing.script().text("upon ", "a time.").finish()
 
 
@@ -343,7 +343,7 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
     server = Breaking(
         [*STEERED, *begun("resp_2", "upon ", parent="resp_1")], whole("resp_3", "Once upon ", "a cat.")
     )
-    retry = Retry(mode=mode, wait=0, hold=False, least=0.0)
+    retry = Retry(mode=mode, wait=0, seam=Seam(least=0.0))
     with serving(server) as url, talking(colour, url, retry=retry) as talk:
         answered, steer = talk.steer("A story!", "shorter")
         turns = talk.session.turns("openai-chat")

@@ -16,7 +16,7 @@ ANSWER = (
     testing.script()
     .reasoning("Let me see.")
     .text("It is cold – 漢字 🌊.")
-    .pause(3)
+    .silence(3)
     .tool_call("get_weather", {"city": "Oslo"})
     .usage(input_tokens=7, output_tokens=3)
     .finish("stop")

@@ -15,7 +15,7 @@ from tests.stream.bodies import later
 from tests.support.either import Each, at_once, got, inside
 from tests.support.uncollected import left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
-from tokenstream import AsyncStream, Decoder, Retry, Stream, aconnect, relay, tap
+from tokenstream import AsyncStream, Decoder, Retry, Routes, Stream, aconnect, relay, tap
 from tokenstream.formats import _registry as registry
 from tokenstream.formats import custom
 
@@ -207,7 +207,7 @@ async def test_a_race_leaves_nothing(waits: tuple[float, float]) -> None:
 
     async def run() -> None:
         left[:] = waits
-        address, retry = "https://api.example/v1/chat/completions", Retry(hedge_after=0.001)
+        address, retry = "https://api.example/v1/chat/completions", Retry(routes=Routes(hedge_after=0.001))
         async with aconnect(address, json={"model": "m"}, client=client, retry=retry) as stream:
             assert (await stream.final()).complete
         for _ in range(20):

@@ -13,7 +13,7 @@ from tokenstream import AsyncStream, Retry, Stream, resilient, tap, testing
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing import faults
 
-PACED = testing.script().pause(1).reasoning("Hm.").pause(2).text("Well, ").pause(4).text("yes.").finish()
+PACED = testing.script().silence(1).reasoning("Hm").silence(2).text("Well, ").silence(4).text("yes").finish()
 
 
 def marks(stream: Any) -> tuple[float | None, ...]:

@@ -37,7 +37,7 @@ def scripts(draw: st.DrawFn, format: str) -> Script:
     if "reasoning" in encoder.expresses and draw(st.booleans()):
         script = script.reasoning(*draw(_texts))
     if draw(st.integers(0, 3)):
-        script = script.text(*draw(_texts)).pause(draw(st.sampled_from([0, 0.5, 90])))
+        script = script.text(*draw(_texts)).silence(draw(st.sampled_from([0, 0.5, 90])))
     elif "refusal" in encoder.expresses and draw(st.booleans()):
         script = script.refusal(*draw(_texts))
     if "tool_call" in encoder.expresses:

@@ -155,7 +155,7 @@ def test_faults_from_an_iterator_come_with_each_answer() -> None:
 
 def test_pace_and_borders_are_those_asked_for() -> None:
     """They hold for each answer."""
-    slow = testing.script().text("a").pause(3).text("b").finish()
+    slow = testing.script().text("a").silence(3).text("b").finish()
     player = testing.transport(slow, pace=2.0, chunking="whole")
     with httpx.Client(transport=player).stream("POST", f"http://made.up{CHAT}") as response:
         [chunk] = response.iter_raw()

@@ -24,7 +24,7 @@ from tokenstream.errors import (
 from tokenstream.events import Event, TextDelta
 from tokenstream.testing import Arrival, Recording, VirtualClock, fault_matrix, faults
 
-ANSWER = testing.script().text("a").pause(90).text("b").pause(2).text("c").finish()
+ANSWER = testing.script().text("a").silence(90).text("b").silence(2).text("c").finish()
 SLOW = ANSWER.recording("openai-chat")
 
 
@@ -260,7 +260,7 @@ def test_a_format_that_is_given_counts_more_than_the_recorded_one() -> None:
 @pytest.mark.parametrize(("pace", "times"), [("instant", {0.0}), ("recorded", {0.0, 2.0})])
 def test_what_is_played_at_once_has_no_times(world: str, pace: str, times: set[float]) -> None:
     """Every event comes at 0, though the recording has a pause."""
-    paced = testing.script().text("a").pause(2).text("b").finish().recording("text")
+    paced = testing.script().text("a").silence(2).text("b").finish().recording("text")
     clock, seen = VirtualClock(), set[float]()
     outcome = read(world, Playback(paced, pace=pace, clock=clock), lambda _: seen.add(clock()))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-HASTY = testing.script().text("a").pause(0.05).text("b").finish().recording("openai-chat")
+HASTY = testing.script().text("a").silence(0.05).text("b").finish().recording("openai-chat")
 """Read in earnest, it takes a twentieth of a second."""
 
 
@@ -144,7 +144,7 @@ async def test_what_a_stage_holds_is_given_while_the_next_chunk_is_waited_for(
     clock: Callable[[], float] | None,
 ) -> None:
     """In either kind of time its deadline bounds a read; the chunk that was late comes next."""
-    halting = testing.script().text("a").text("b").pause(0.5).text("c").finish().recording("openai-chat")
+    halting = testing.script().text("a").text("b").silence(0.5).text("c").finish().recording("openai-chat")
     async with Playback(halting, pace="recorded", clock=clock).astream() as stream:
         pieces = [piece async for piece in stream.text.throttle(hz=50)]
 

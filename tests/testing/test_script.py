@@ -59,7 +59,7 @@ def test_no_character_of_a_text_is_lost(text: str) -> None:
 
 def test_text_after_text_is_one_part() -> None:
     """As in a real answer, in whose middle nothing but time passes."""
-    message = testing.script().text("Hel").pause(1).text("lo").finish().message
+    message = testing.script().text("Hel").silence(1).text("lo").finish().message
 
     assert ["Hello"] == [part.text for part in message.parts if part.kind == "text"]
 
@@ -185,7 +185,7 @@ def test_a_payload_is_sent_as_it_is() -> None:
 
 def test_pauses_are_times_of_arrival() -> None:
     """Everything after a pause arrives that much later."""
-    recording = testing.script().text("a").pause(2).text("b").pause(0.5).finish().recording("anthropic")
+    recording = testing.script().text("a").silence(2).text("b").silence(0.5).finish().recording("anthropic")
 
     assert [0.0, 2.0, 2.5] == sorted({at for at, _ in recording.arrivals})
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _OBJECT: Any = object()
 _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
-    "a pause that runs backwards": (lambda script: script.pause(-1), r"seconds=-1 .* 0 or more"),
-    "a pause without end": (lambda script: script.pause(math.inf), "seconds=inf"),
-    "a pause of no number": (lambda script: script.pause("2"), "seconds='2'"),
-    "a pause of a truth": (lambda script: script.pause(True), "seconds=True"),
+    "a silence that runs backwards": (lambda script: script.silence(-1), r"seconds=-1 .* 0 or more"),
+    "a silence without end": (lambda script: script.silence(math.inf), "seconds=inf"),
+    "a silence of no number": (lambda script: script.silence("2"), "seconds='2'"),
+    "a silence of a truth": (lambda script: script.silence(True), "seconds=True"),
     "text that is none": (lambda script: script.text(None), r"text\(\) takes text, .*NoneType"),
     "text in bytes": (lambda script: script.text(b"Hello"), r"text\(\) takes text, .*bytes"),
     "pieces in a list": (lambda script: script.text(["Hel", "lo"]), r"text\(\) takes text, .*list"),

@@ -201,7 +201,7 @@ def test_a_connection_that_the_client_closes_is_noted() -> None:
 @pytest.mark.slow
 def test_pauses_are_real() -> None:
     """Here a clock runs by itself."""
-    slow = testing.script().text("a").pause(0.3).text("b").finish()
+    slow = testing.script().text("a").silence(0.3).text("b").finish()
     with testing.serve(slow, pace="recorded") as server:
         began = time.monotonic()
         assert "ab" == connect(f"{server.url}{CHAT}", json={}).final().text

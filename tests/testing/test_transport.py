@@ -114,7 +114,7 @@ async def test_a_break_raises_the_async_clients_own_error(library: ModuleType) -
 
 def test_a_stall_takes_no_time() -> None:
     """The client's read timeout has passed at once, by the transport's clock."""
-    played = testing.transport(testing.script().text("Hel").pause(90).text("lo").finish(), pace="recorded")
+    played = testing.transport(testing.script().text("Hel").silence(90).text("lo").finish(), pace="recorded")
     began = time.monotonic()
     with httpx.Client(transport=played, timeout=60) as client, pytest.raises(httpx.ReadTimeout):
         client.post(URL)
@@ -159,7 +159,7 @@ async def test_a_stall_in_earnest_lasts_until_it_is_cancelled() -> None:
 def test_a_stream_on_the_transports_clock_sees_its_time() -> None:
     """Its metrics and its deadlines are those of the recording."""
     played = testing.transport(
-        testing.script().pause(3).text("Hel").pause(90).text("lo").finish(), pace="recorded"
+        testing.script().silence(3).text("Hel").silence(90).text("lo").finish(), pace="recorded"
     )
     with httpx.Client(transport=played, timeout=100) as client, client.stream("POST", URL) as response:
         with played.clock:

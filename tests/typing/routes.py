@@ -7,8 +7,8 @@ from typing import Any, assert_type
 from pydantic import BaseModel, TypeAdapter
 from redis import Redis
 
-from tokenstream import AsyncStream, Message, Purse, Retry, Route, Stream, Usage, aconnect, connect
-from tokenstream.recovery import Attempt, AttemptReport
+from tokenstream import AsyncStream, Message, Purse, Retry, Route, Routes, Stream, Usage, aconnect, connect
+from tokenstream.recovery import Attempt, AttemptReport, Seam
 from tokenstream.stream._pauses import Leg
 
 
@@ -42,13 +42,25 @@ def routes(url: str) -> None:
     """A route is a request, in place of an address or beside the first one."""
     route = Route(url, json=write, headers={"a": "b"}, price=price, format="anthropic", attempts=2)
     assert_type(route.name, str)
-    retry = Retry(routes=[route], order="latency", accept=Order, most=0.1, on_retry=decide)
+    retry = Retry(routes=Routes(route, order="latency"), accept=Order, most=0.1, on_retry=decide)
     assert_type(connect(route, retry=retry), Stream)
     assert_type(aconnect(url, json={}, retry=Retry(routes=[route], accept=good)), AsyncStream)
-    Retry(accept=TypeAdapter(list[int]), fallback=[connect(url)])
+    others = Routes(route, list, (list, "anthropic"), connect(url), hedge_after=2)
+    assert_type(others.hedge_after, float | None)
+    Retry(accept=TypeAdapter(list[int]), routes=others, within=60, on=["rate_limited", "empty"])
+    Retry(routes=[connect(url), route, lambda attempt: [attempt.number]])
     Route(url)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     Route(url, json={}, format="gemni")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    Retry(order="fastest")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Routes(order="fastest")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Retry(timeout=60)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    Retry(on=["nonsense"])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+
+
+def seams() -> None:
+    """A seam has its options, of which each is checked."""
+    assert_type(Retry(seam=Seam(least=0.9, ask=str.upper, prefill="echo")).seam, Seam)
+    assert_type(Seam().least, float)
+    Seam(prefill="yes")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def reports(report: AttemptReport, stream: Stream) -> None:
@@ -72,8 +84,9 @@ def purses() -> None:
 
 def pauses(stream: Stream, later: AsyncStream, attempt: Attempt) -> None:
     """Each leg of a paused answer is reported, and `request` makes the next request of the first one."""
-    Retry(attempts=9, pauses=8, pauses_at=["length"])
-    Retry(pauses=8, pauses_at="length")
+    Retry(pauses={"pause": 8, "length": 2})
+    Retry(pauses={"stop": 2})  # type: ignore[dict-item] # pyright: ignore[reportArgumentType]
+    assert_type(attempt.tokens_left(1024), int)
     assert_type(stream.pauses, tuple[Leg, ...])
     assert_type(later.pauses, tuple[Leg, ...])
     assert_type(attempt.request({"messages": []}), dict[str, Any])

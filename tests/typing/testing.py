@@ -28,7 +28,7 @@ def scripts() -> None:
         .citation(url="https://example.com")
         .media(b"png", "image/png")
         .choice(0)
-        .pause(2)
+        .silence(2)
         .ping()
         .usage(input_tokens=1)
         .raw({"x": 1}, event="x")

@@ -231,7 +231,6 @@ class AskedJoint(Joint):
 
     Args:
         answer: The text of the answer so far.
-        patient: True to wait for the anchor if the model writes an introductory sentence first.
 
     Example:
         >>> joint = AskedJoint("Once upon a time there was ")
@@ -239,11 +238,9 @@ class AskedJoint(Joint):
         (True, 27, 1.0)
     """
 
-    def __init__(self, answer: str, *, patient: bool = False) -> None:
+    def __init__(self, answer: str) -> None:
         super().__init__(answer)
         self._compared_text = self._base.lstrip()
-        self._patient = patient
-        """True to wait for the anchor if the model writes an introductory sentence first."""
         self._anchor = anchor_of(answer)
         self._tail = self._base[-_LONGEST_OVERLAP:]
         """The end of the answer, in which an overlap is searched for."""
@@ -282,13 +279,12 @@ class AskedJoint(Joint):
             repeated = text[:length]
             confidence = self._confidence_in(repeated, self._is_distinct(repeated))
             return self._drop_beginning(length, text, confidence, ended=ended)
-        if self._patient:
-            # The model may have written a sentence of its own before the anchor.
-            if 0 < anchor_at <= _LONGEST_PREAMBLE and self._is_distinct(self._anchor):
-                confidence = _DOUBTFUL if _is_preamble(text[:anchor_at]) else UNKNOWN
-                return self._drop_beginning(anchor_at + len(self._anchor), text, confidence, ended=ended)
-            if not ended and len(text) < _LONGEST_WAIT:
-                return False
+        # The model may have written a sentence of its own before the anchor.
+        if 0 < anchor_at <= _LONGEST_PREAMBLE and self._is_distinct(self._anchor):
+            confidence = _DOUBTFUL if _is_preamble(text[:anchor_at]) else UNKNOWN
+            return self._drop_beginning(anchor_at + len(self._anchor), text, confidence, ended=ended)
+        if not ended and len(text) < _LONGEST_WAIT:
+            return False
         # No repetition was found: only white space is dropped.
         self.dropped = _common_length(self._leading_space, self._space)
         # A text that begins like the answer, and then differs, is perhaps the answer written again.

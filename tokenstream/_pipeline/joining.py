@@ -12,7 +12,7 @@ from tokenstream.formats._kit.told import added_by
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.machine import Machine
-    from tokenstream._pipeline.seam import Seam
+    from tokenstream._pipeline.seam import Splice
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.told import Told
@@ -37,7 +37,7 @@ class Joining:
         self._machine = machine
         self.hold: Hold | None = None
         """The events that are held back; None if none are held back."""
-        self.seam: Seam | None = None
+        self.seam: Splice | None = None
         """Joins a continuation to the answer; None for a connection with the answer itself."""
         self._cleaned: deque[Event] = deque()
         """Events of a continuation, without the markers of its request, that are returned next."""
@@ -78,7 +78,7 @@ class Joining:
         self.hold = hold
         self._machine.settle()
 
-    def begin(self, hold: Hold, seam: Seam | None, *, shows_held: bool) -> None:
+    def begin(self, hold: Hold, seam: Splice | None, *, shows_held: bool) -> None:
         """Begin another attempt, with a seam if it is a continuation; guards may see events while held."""
         self.shows_held = shows_held
         self.seam, self.refusal, self._format_name = seam, None, ""
@@ -126,7 +126,7 @@ class Joining:
                 return relocated
         return machine.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
 
-    def _pull_after(self, seam: Seam) -> Event | None:
+    def _pull_after(self, seam: Splice) -> Event | None:
         """Return the next event of a continuation, or None when more input is needed.
 
         The seam first removes from each event the markers of the request, which may give several events or

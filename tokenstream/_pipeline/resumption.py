@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.machine import Machine
-    from tokenstream._pipeline.seam import Seam
+    from tokenstream._pipeline.seam import Splice
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
@@ -30,7 +30,7 @@ class Resume(NamedTuple):
 class Continue(NamedTuple):
     """Another connection brings a second answer, whose text goes on where the first one broke off."""
 
-    seam: Seam
+    seam: Splice
     """Joins the second answer to the first."""
 
 

@@ -57,7 +57,7 @@ _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 """Kinds of parts with ids to which other parts refer."""
 
 
-class Seam:
+class Splice:
     """Changes the events of a continuation so that they go on with the answer that broke off.
 
     A continuation is the answer to a second request, which asked the model to go on. It may begin with the

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._resilient import aresilient, resilient
-from tokenstream.recovery._retry import Retry
+from tokenstream.recovery._retry import Retry, Routes, Seam
 from tokenstream.recovery._route import Route
 from tokenstream.stream._attempts import Attempt, AttemptReport
 
-__all__ = ["Attempt", "AttemptReport", "Purse", "Retry", "Route", "aresilient", "resilient"]
+__all__ = ["Attempt", "AttemptReport", "Purse", "Retry", "Route", "Routes", "Seam", "aresilient", "resilient"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.resumption import Resumption
-    from tokenstream._pipeline.seam import Seam
+    from tokenstream._pipeline.seam import Splice
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import Parts
@@ -284,7 +284,7 @@ class CurrentAttempt:
     def count_continuation(self) -> None:
         """Note that the server counts the tokens of a continuation from now on."""
         # Behind the output limit, each request has the whole limit.
-        self.counted_before = 0 if self.is_at_limit else self.counted_before + self.counted_now
+        self.counted_before = 0 if self.is_at_limit else self.counted_in_all
 
     def _find_latency(self, now: float) -> float:
         """Return the seconds from this attempt's request to its first content, read at this time."""
@@ -338,7 +338,7 @@ class CurrentAttempt:
         )
 
     @property
-    def _head(self) -> Message | MessageStart | Seam | Parts | None:
+    def _head(self) -> Message | MessageStart | Splice | Parts | None:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
         if self.resumption.joining.seam is not None:
             return self.resumption.joining.seam
@@ -390,6 +390,11 @@ class CurrentAttempt:
             return self._cost
         tariff = find_tariff(self.opener.asked, self.opener.format)
         return None if tariff is None else tariff._replace(before=self._paid)
+
+    @property
+    def counted_in_all(self) -> int:
+        """The number of the answer's tokens, as servers have counted them."""
+        return self.counted_before + self.counted_now
 
     @property
     def counted_now(self) -> int:

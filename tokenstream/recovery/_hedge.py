@@ -48,10 +48,10 @@ async def run_race(
     there are routes.
     """
     openers = current.itinerary.openers
-    after, began_at = current.retry.hedge_after or 0.0, clock()
+    after, began_at = current.itinerary.hedge_after or 0.0, clock()
     rival = current.itinerary.find_rival(began_at + after)
-    timeout = current.retry.timeout
-    if rival is None or (timeout is not None and after > timeout):
+    within = current.retry.within
+    if rival is None or (within is not None and after > within):
         # No second attempt is allowed, or none so late, so it never begins; the first opener stands in for
         # its opener.
         rival, after = 0, math.inf
@@ -100,7 +100,7 @@ def _note_loser(
     The loser's usage is a minimum, because the provider may have gone on writing.
     """
     # The second attempt began when the first had brought no content for that long.
-    wait = current.retry.hedge_after or 0.0
+    wait = current.itinerary.hedge_after or 0.0
     ended_at = now if loser.ended_at is None else loser.ended_at
     opener_index = 0 if second_won else rival
     report = _report_loser(current, loser, opener_index, ended_at)

@@ -1,15 +1,14 @@
-"""The order in which an answer is requested: with the first request, at the routes, with the fallbacks."""
+"""The order in which an answer is requested: with the first request, then at the routes."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
-from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_request
+from tokenstream.recovery._retry import to_routes
 from tokenstream.recovery._spending import Price
 from tokenstream.stream._prices import find_tariff
 
@@ -19,10 +18,11 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
-    from tokenstream.recovery._retry import Retry
+    from tokenstream.recovery._retry import Order, Retry
+    from tokenstream.recovery._route import RouteHealth
 
-_FIRST_ATTEMPTS = 2
-"""Number of attempts at the first of several routes, unless the caller sets it."""
+_ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
+"""Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
 
 _FREE = Price(None)
 """The price of what is no route."""
@@ -41,18 +41,14 @@ class RouteFacts(TypedDict):
 class Itinerary:
     """The openers of one stream, in the order in which they are used, with the attempts left for each.
 
-    An opener opens the source of an attempt: for the first request, for a route, or for a fallback. Without
-    routes, all openers share the attempts of `Retry.attempts`, and each failure moves on to the next one.
-    With routes, each opener has attempts of its own, and the next opener follows when they are used up.
+    An opener opens the source of an attempt: for the first request, or for a route. Each has attempts of its
+    own, and the next one follows when they are used up.
 
     Args:
-        openers: The first opener, then those of the routes, then those of the fallbacks.
+        openers: The first opener, then those of the routes.
         retry: The caller's options.
         now: A clock reading, in seconds.
         make_stage: Creates the stage that splits the texts of the stream; None for no stage.
-
-    Raises:
-        MisuseError: There are too few attempts for the fallbacks.
     """
 
     def __init__(
@@ -62,19 +58,19 @@ class Itinerary:
         now: float,
         make_stage: StageFactory | None = None,
     ) -> None:
-        self.has_routes = bool(retry.routes) or openers[0].route is not None
-        ordered, budget = [*openers], retry.budget
+        routes, ordered = to_routes(retry.routes), [*openers]
+        self.has_routes = len(openers) > 1 or openers[0].route is not None
+        self.hedge_after = routes.hedge_after
+        """Seconds after which a second attempt starts beside the first; None to start none."""
+        self.most_attempts = 0
+        """The maximum number of attempts that count."""
+        given, default = retry.attempts, _FIRST_ATTEMPTS if self.has_routes else _ATTEMPTS
+        for opener in openers:
+            opener.set_attempts(given, default)
+            self.most_attempts += opener.attempts
+            given, default = None, 1
         if self.has_routes:
-            _set_attempts(ordered, retry)
-            ordered = _sort(ordered, retry, now)
-        elif budget < len(ordered):
-            raise MisuseError(
-                f"attempts={budget} never reaches the last of {len(retry.fallback)} fallbacks: "
-                "each failed attempt moves on to the next one"
-            )
-        else:
-            for opener in ordered:
-                opener.set_attempts(retry.attempts, 1)
+            _sort(ordered, routes.order, now)
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
@@ -84,8 +80,6 @@ class Itinerary:
         if self.has_routes:
             self.names = [each.name for each in ordered]
             self.prices = [_FREE if each.route is None else Price(each.route.price) for each in ordered]
-        self.most_attempts = sum(each.attempts for each in ordered) if self.has_routes else budget
-        """The maximum number of attempts that count."""
         self._make_stage = make_stage
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
@@ -137,29 +131,21 @@ class Itinerary:
         It is the next opener if there are routes, and otherwise the first one again. The result is None if no
         second attempt may be made.
         """
-        following = self.find_following(0, now) if self.has_routes else []
-        return next((index for index in [*following, 0] if self.has_left(index)), None)
+        return next(filter(self.has_left, [*self.find_following(0, now), 0]), None)
 
     def skip(self, index: int) -> None:
         """Make no further attempt with an opener: another one has replaced it, or the caller skips it."""
         self._skipped.add(index)
 
     def used(self, index: int) -> int:
-        """Return the number of attempts so far with an opener, which sets the length of the back-off.
-
-        Without routes, the attempts of all openers count.
-        """
-        return self._used[index] if self.has_routes else sum(self._used)
+        """Return the number of attempts so far with an opener, which sets the length of the back-off."""
+        return self._used[index]
 
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
         """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
         if index in self._skipped:
             return False
-        if is_free:
-            return True
-        if self.has_routes:
-            return self._used[index] < self.openers[index].attempts
-        return sum(self._used) < self.most_attempts
+        return is_free or self._used[index] < self.openers[index].attempts
 
     def allow_leg(self, index: int) -> bool:
         """Return True if a request may go on after a pause; without a number of the caller's, it adds one."""
@@ -172,14 +158,12 @@ class Itinerary:
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the indexes of the openers that may follow an opener, the best first.
 
-        Without routes, that is at most the next one. With routes, the openers behind the current one come
-        first, then those before it, which were passed over or have lost a race. Within both groups, routes
-        that are out, because they have failed too often, come last: to try them is better than to give up.
+        The openers behind the current one come first, then those before it, which were passed over or have
+        lost a race. Within both groups, routes that are out, because they have failed too often, come last:
+        to try them is better than to give up.
         """
-        if not self.has_routes:
-            return [*filter(self.has_left, range(current + 1, len(self.openers)))][:1]
-        following = [index for index in range(len(self.openers)) if index != current and self.has_left(index)]
-        return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
+        others = filter(self.has_left, [*range(current), *range(current + 1, len(self.openers))])
+        return sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 
 
 def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
@@ -188,35 +172,26 @@ def _find_cost(opener: SourceOpener, usage: Usage) -> float | None:
     return None if tariff is None else tariff.find_cost(usage)
 
 
-def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
-    """Set the number of attempts of each opener; only for an itinerary with routes."""
-    own = [None if opener.route is None else opener.route.attempts for opener in openers]
-    openers[0].set_attempts(retry.attempts or own[0], _FIRST_ATTEMPTS)
-    for opener, attempts in zip(openers[1:], own[1:], strict=True):
-        opener.set_attempts(attempts, 1)
-
-
-def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:
-    """Return the openers in the order that the caller wants, beginning with one that may be used now.
+def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
+    """Put the openers into the order that the caller wants, beginning with one that may be used now.
 
     A route that has failed too often is out for a while, and so may not be used.
     """
-    key = _KEYS.get(retry.order)
-    # Fallbacks, of which nothing is known, stay at the end.
-    count = len(openers) - len(retry.fallback)
-    routes, fallbacks = openers[:count], openers[count:]
+    key, first = _KEYS.get(order), openers[0]
     if key is not None:
-        routes.sort(key=key)
+        # Nothing is remembered of a function: as the first request it stays first, and others come last.
+        openers.sort(
+            key=lambda each: (1, key(each.route.health)) if each.route else (2 * (each is not first), 0.0)
+        )
     # Move routes that are out to the end. If all of them are, the order is that from before the loop again.
-    for _ in routes:
-        route = routes[0].route
+    for _ in openers:
+        route = openers[0].route
         # This does not only ask, but begins the attempt: of several streams that find a route on trial, only
         # one may use it.
         may_be_used = route is None or route.health.begin_attempt(now)
         if may_be_used:
             break
-        routes.append(routes.pop(0))
-    return [*routes, *fallbacks]
+        openers.append(openers.pop(0))
 
 
 def _is_out(opener: SourceOpener, now: float) -> bool:
@@ -224,19 +199,10 @@ def _is_out(opener: SourceOpener, now: float) -> bool:
     return opener.route is not None and opener.route.health.is_out(now)
 
 
-def _latency_of(opener: SourceOpener) -> float:
-    """Return a route's seconds to the first content; 0 if they were never measured, so that it is tried."""
-    latency = None if opener.route is None else opener.route.health.latency
-    return 0.0 if latency is None else latency
-
-
-def _last_worked(opener: SourceOpener) -> float:
-    """Return the clock reading at which a route worked last, negated so that the latest one sorts first.
-
-    A first request that is not a `Route` stays first, because nothing is remembered of it.
-    """
-    return -math.inf if opener.route is None else -opener.route.health.worked_at
-
-
-_KEYS: dict[str, Callable[[SourceOpener], float]] = {"latency": _latency_of, "last": _last_worked}
-"""The keys by which `Retry.order` sorts; "given" has none."""
+_KEYS: dict[str, Callable[[RouteHealth], float]] = {
+    # It is 0 if it was never measured, so that the route is tried.
+    "latency": lambda health: health.latency or 0.0,
+    # The latest sorts first.
+    "last": lambda health: -health.worked_at,
+}
+"""The keys by which `Routes.order` sorts; "given" has none."""

@@ -88,7 +88,7 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
     lowest = min(report.confidence or 0.0 for report in refused)
     add_note_once(
         error,
-        f"the answer was not continued: {tried} tried and refused ({why}); Retry(least={lowest:g}) takes "
+        f"the answer was not continued: {tried} tried and refused ({why}); Seam(least={lowest:g}) takes "
         "such continuations, in which words may be missing or doubled",
     )
 

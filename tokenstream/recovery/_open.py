@@ -13,6 +13,8 @@ from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError, PositionLost
+from tokenstream.recovery._retry import to_routes
+from tokenstream.recovery._route import Route
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
-    from tokenstream.recovery._retry import Fallback, Opens, Retry
-    from tokenstream.recovery._route import Route
+    from tokenstream.recovery._retry import AnyRoute, Opens, Retry
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._pauses import PausedAnswer
 
@@ -64,9 +65,9 @@ class SourceOpener(ABC):
     asked: tuple[str, object] | None = None
     """The URL and the JSON of the last request; None if the library does not make the request."""
     route: Route | None = None
-    """The caller's route whose request this opener sends; None for the first request, and for a fallback."""
+    """The caller's route whose request this opener sends; None for the first request, and for a function."""
     attempts = 1
-    """Number of attempts that this opener may make, if there are routes."""
+    """Number of attempts that this opener may make."""
     counts_legs = False
     """True if the caller has set the number of attempts, so that requests after pauses count, too."""
     serves_once = False
@@ -88,7 +89,8 @@ class SourceOpener(ABC):
         """The source of the previous attempt; before the first attempt, this class, which is no source."""
 
     def set_attempts(self, given: int | None, default: int) -> None:
-        """Set the number of attempts: the caller's, or else a default."""
+        """Set the number of attempts: that of `Retry`, or of the route, or else a default."""
+        given = given or (None if self.route is None else self.route.attempts)
         self.attempts, self.counts_legs = given or default, given is not None
 
     @property
@@ -336,18 +338,18 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
 
 
 def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None) -> tuple[SourceOpener, ...]:
-    """Return the opener of the first request, and an opener for each route and each fallback."""
+    """Return the opener of the first request, and an opener for each route."""
     kind = AsyncOpener if first.is_async else SyncOpener
-    routes = [route.make_opener(deadlines, is_async=first.is_async) for route in retry.routes]
-    return (first, *routes, *[_make_fallback_opener(kind, each) for each in retry.fallback])
+    return (first, *[_make_opener(kind, each, deadlines) for each in to_routes(retry.routes).routes])
 
 
-def _make_fallback_opener(kind: type[SourceOpener], fallback: Fallback) -> SourceOpener:
-    """Return an opener for a fallback: a function, a pair of a function and a format, or an unread stream."""
-    if is_stream(fallback):
-        opener = kind(lambda: fallback, None)
+def _make_opener(kind: type[SourceOpener], route: AnyRoute, deadlines: Deadlines | None) -> SourceOpener:
+    """Return an opener for a `Route`, a function, a pair of a function and a format, or an unread stream."""
+    if isinstance(route, Route):
+        return route.make_opener(deadlines, is_async=kind.is_async)
+    if is_stream(route):
+        opener = kind(lambda: route, None)
         opener.serves_once = True
         return opener
-    given: Any = fallback
-    is_pair = isinstance(fallback, tuple)
-    return kind(*given) if is_pair else kind(given, None)
+    given: Any = route
+    return kind(*given) if isinstance(route, tuple) else kind(given, None)

@@ -11,6 +11,7 @@ from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.resumption import GoOn
 from tokenstream.events import Finish, Resumed
 from tokenstream.message import Usage
+from tokenstream.recovery._retry import count_pauses
 from tokenstream.recovery._rules import make_continuation, why_not
 from tokenstream.stream._attempts import Attempt
 from tokenstream.stream._log import inform, log
@@ -38,18 +39,14 @@ class Pauses:
     """
 
     def __init__(self, current: CurrentAttempt) -> None:
-        retry = current.retry
-        self._most = most = retry.pauses
-        self._reasons = frozenset[str](("pause", *retry.pauses_at))
-        """The finish reasons that are pauses."""
+        self._left = count_pauses(current.retry.pauses)
+        """Number of pauses that are still gone through, by the finish reasons that are pauses."""
         self._machine, self._joining = current.machine, current.resumption.joining
         self._current = current
-        self._machine.accumulator.texts_go_on = bool(retry.pauses_at)
-        self._pausing = self._machine.make_pausing(self._withholds) if most else None
+        self._machine.accumulator.texts_go_on = "length" in self._left
+        self._pausing = self._machine.make_pausing(self._withholds) if self._left else None
         self.paused: PausedAnswer | None = None
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
-        self._gone_through = 0
-        """Number of pauses so far after which another request was made."""
         self._legs: list[Leg] = []
         """The legs that have ended."""
         self._first_number = 1
@@ -97,7 +94,7 @@ class Pauses:
 
     def _withholds(self, finish: Finish) -> bool:
         """Return True if a finish is not to be reported for now, because another request may go on."""
-        if finish.reason not in self._reasons or finish.choice != 0 or finish.raw_reason in _FINAL:
+        if finish.reason not in self._left or finish.choice != 0 or finish.raw_reason in _FINAL:
             return False
         api = api_named(self._machine.format)
         # In other formats, a pause waits for the user, such as for a question to be answered.
@@ -139,7 +136,7 @@ class Pauses:
             return None
         log("the answer was paused, and goes on", of=self._machine)
         self.paused = paused
-        self._gone_through += 1
+        self._left[finish.reason] -= 1
         number = self._first_number = current.next_number
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
@@ -151,8 +148,8 @@ class Pauses:
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
         """Return the reason why no request goes on after a pause; None if one does."""
-        if self._gone_through >= self._most:
-            return f"pauses={self._most} is used up"
+        if not self._left[paused.finish.reason]:
+            return f"pauses={self._current.retry.pauses} is used up"
         if self._current.has_spent_all:
             return "Retry.most is used up"
         if len(self._machine.accumulator.messages) > 1:

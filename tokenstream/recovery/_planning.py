@@ -22,11 +22,10 @@ from tokenstream.recovery._decision import (
     why_late,
 )
 from tokenstream.recovery._notes import add_note_once
-from tokenstream.recovery._retry import check_returned_wait
+from tokenstream.recovery._retry import check_returned_wait, count_pauses
 from tokenstream.recovery._rules import (
     NOT_JOINED,
     count_tokens_left,
-    find_limit,
     is_bad_request,
     is_filtered,
     make_continuation,
@@ -125,7 +124,7 @@ class Planner:
         plan = self._plan_first([self._current.opener_index], broken, failed, ModeChoice("resume"))
         if plan is not None:
             self._was_fetched = self._was_fetched or plan.kind == "document"
-        elif self._itinerary.has_routes:
+        else:
             # Another route cannot resume the answer, but may continue or restart it.
             indexes = self._find_next_openers(broken.now, has_left=False)
             plan = self._plan_first(indexes, broken, failed)
@@ -161,9 +160,7 @@ class Planner:
         """Return the indexes of the openers that may make the next attempt, in order."""
         current, itinerary = self._current.opener_index, self._itinerary
         same = [current] if has_left else []
-        following = itinerary.find_following(current, now)
-        # Without routes, each failure moves on.
-        return [*same, *following] if itinerary.has_routes else [*following, *same]
+        return [*same, *itinerary.find_following(current, now)]
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
         """Return True if `Retry.on` wants the error to be retried or, by default, if `otherwise` is True."""
@@ -196,10 +193,10 @@ class Planner:
 
     def _find_bounds(self) -> tuple[TimeBound, ...]:
         """Return the bounds on the time of another attempt, the shortest first."""
-        begun, timeout, total = self._machine.meter.started_at, self._retry.timeout, self._total
+        begun, within, total = self._machine.meter.started_at, self._retry.within, self._total
         bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
-        if timeout is not None:
-            bounds.append(TimeBound(timeout, "Retry.timeout", begun))
+        if within is not None:
+            bounds.append(TimeBound(within, "Retry.within", begun))
         return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
@@ -225,7 +222,7 @@ class Planner:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
             obstacle = None if is_other else ONLY_WHOLE
             return OpenerFacts(index=index, is_other=is_other, follows_modes=False, obstacle=obstacle)
-        # A fallback whose function takes no attempt can only restart the answer. It may do so only if the
+        # A route whose function takes no attempt can only restart the answer. It may do so only if the
         # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
         obstacle = self._find_obstacle(current.opener_index if only_restarts else index, broken.error)
@@ -256,8 +253,8 @@ class Planner:
 
     def _find_fetch(self, error: StreamError) -> FetchKind | None:
         """Return the kind of a request for the answer by its id; None if the server may not have it."""
-        current = self._current
-        has_to_wait = self._machine.connection.format.unfinished and self._retry.pauses > 0
+        current, retry = self._current, self._retry
+        has_to_wait = self._machine.connection.format.unfinished and "pause" in count_pauses(retry.pauses)
         if has_to_wait and current.find_running(error) is not None:
             return "poll"
         if isinstance(error, PositionLost):
@@ -276,7 +273,7 @@ class Planner:
         opener = self._openers[plan.opener_index]
         continuation = make_continuation(current, opener) if plan.mode == "continue" else None
         # A new answer may use the whole output limit, a continuation only the rest of it.
-        left = find_limit(current, opener)
+        left = opener.limit(self._machine.accumulator.format)
         if continuation is not None and left is not None:
             left = count_tokens_left(current, opener)
             if left is not None and left < 1:
@@ -300,6 +297,7 @@ class Planner:
             is_repetition=not (current.hold.released or isinstance(error, AnswerRejected)),
             wait=plan.wait,
             limit_left=left,
+            counted=0 if continuation is None else current.counted_in_all,
             why=plan.why,
             route=self._itinerary.names[plan.opener_index],
             asked=continuation,

@@ -27,6 +27,7 @@ from tokenstream.recovery._notes import (
 )
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
+from tokenstream.recovery._retry import count_pauses
 from tokenstream.recovery._rules import ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
-    from tokenstream._pipeline.seam import Seam
+    from tokenstream._pipeline.seam import Splice
     from tokenstream._sources import Deferred
     from tokenstream.events import Event
     from tokenstream.message import Usage
@@ -68,7 +69,7 @@ class Recovery:
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = silence.deadlines
         for opener in self._openers:
-            opener.prefills = retry.prefill
+            opener.prefills = retry.seam.prefill
         # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
@@ -126,11 +127,10 @@ class Recovery:
             mode="start",
             # Nothing else of the answer is known.
             message=Message(format=self._machine.accumulator.format, route=self._itinerary.names[0]),
-            limit_left=self._retry.max_output_tokens,
             route=self._itinerary.names[0],
         )
         source = self._openers[0].deferred(attempt)
-        if self._retry.hedge_after is None:
+        if self._itinerary.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
         self._current.begin_race()
@@ -216,7 +216,8 @@ class Recovery:
 
     def make_cancelling(self) -> Deferred | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
-        answer_id = self._current.find_running(None) if self._retry.pauses else None
+        waits = "pause" in count_pauses(self._retry.pauses)
+        answer_id = self._current.find_running(None) if waits else None
         return None if answer_id is None else self._current.opener.cancel(answer_id)
 
     def find_price(self) -> Callable[[Usage], float | None]:
@@ -395,9 +396,9 @@ class Recovery:
         restarted.told_before = True
         return [restarted]
 
-    def _announce_continuation(self, seam: Seam) -> list[Event] | None:
+    def _announce_continuation(self, seam: Splice) -> list[Event] | None:
         """Return the event to deliver before a continuation; None to discard it, because it does not join."""
-        machine, current, least = self._machine, self._current, self._retry.least
+        machine, current, least = self._machine, self._current, self._retry.seam.least
         announced = seam.make_announcement()
         confidence = announced.confidence
         if confidence < least:

@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._recovery import Recovery
-from tokenstream.recovery._retry import Retry
+from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._guarding import guard
@@ -133,12 +133,8 @@ def make_stream(
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
-        # `Retry.order` may put another route first than the caller's first one.
-        options._replace(
-            format=first.format,
-            answer_id=options.answer_id or retry.answer_id,
-            make_stage=itinerary.stage_of(first),
-        ),
+        # `Routes.order` may put another route first than the caller's first one.
+        options._replace(format=first.format, make_stage=itinerary.stage_of(first)),
     )
     recovery = Recovery(retry, itinerary, driver.machine.make_resumption(), driver.silence)
     driver.recovery = recovery
@@ -160,6 +156,6 @@ def check_retry(retry: object, *, is_async: bool) -> Retry:
         return Retry()
     if not isinstance(retry, Retry):
         raise MisuseError(f"retry= is a Retry, such as Retry(attempts=3), and not {type(retry).__name__}")
-    if retry.hedge_after is not None and not is_async:
+    if not is_async and to_routes(retry.routes).hedge_after is not None:
         raise MisuseError("hedge_after= needs an async stream: use aresilient or aconnect")
     return retry

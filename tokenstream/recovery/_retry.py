@@ -1,9 +1,9 @@
-"""The class `Retry`, with the options for recovering a broken answer, and its rule for useful answers."""
+"""`Retry`, `Routes` and `Seam`: the options for recovering a broken answer, with the rule for useful ones."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
@@ -83,11 +83,11 @@ Order: TypeAlias = Literal["given", "last", "latency"]
 """The order of routes: as given, the one that worked last first, or the fastest first."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 """Function that opens a source, and gets the attempt if it takes an argument."""
-Fallback: TypeAlias = "Opens | Stream | AsyncStream | tuple[Opens, str | Format]"
-"""Function that opens a source of another model or provider, alone or with the format's name; or an unread
+AnyRoute: TypeAlias = "Route | Opens | Stream | AsyncStream | tuple[Opens, str | Format]"
+"""A request at another provider; or a function that opens a source, alone or with its format; or an unread
 stream of `connect`."""
-PauseReason: TypeAlias = Literal["length"]
-"""A finish reason of a whole answer after which another request may go on with it."""
+PauseReason: TypeAlias = Literal["pause", "length"]
+"""A finish reason after which another request may go on with the answer."""
 Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
 """Condition for a retry: a class of errors, a kind of errors, or an outcome."""
 
@@ -95,9 +95,87 @@ _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _MODES: frozenset[str] = frozenset(get_args(Mode))
 _ORDERS: tuple[str, ...] = get_args(Order)
-_DEFAULT_ATTEMPTS = 3
+_REASONS: tuple[str, ...] = get_args(PauseReason)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seam:
+    """The way to continue an answer that broke off, and the certainty at the *seam*, where both texts meet.
+
+    Example:
+        >>> Seam(least=0.9).least
+        0.9
+    """
+
+    least: float = 0.8
+    """Minimum confidence at the seam, from 0 to 1; 0.8 if the last 16 characters of the answer, or more, were
+    found again. With less confidence, the continuation is discarded, and its attempt has failed: the next
+    attempt is made, and after the last one, the error that broke off the answer is raised."""
+    ask: str | Callable[[str], str] | None = None
+    """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
+    and returns this text; None for the default text, in English."""
+    prefill: Prefill | None = None
+    """True if the model continues an assistant's turn at the end of the request; "echo" if the server also
+    repeats that turn in its answer. None to follow what is known about the provider; for an unknown provider,
+    a user's turn asks the model to go on. With True or "echo" and `connect`, an unknown server with OpenAI's
+    chat format gets the same request as vLLM."""
+
+    def __post_init__(self) -> None:
+        least: Any = self.least
+        ask: Any = self.ask
+        prefill: Any = self.prefill
+        if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+            raise MisuseError(f"least= is a confidence from 0 to 1, and not {least!r}")
+        is_text = isinstance(ask, str) and bool(ask.strip())
+        if ask is not None and not callable(ask) and not is_text:
+            raise MisuseError("ask= is the text of a user's turn, or a function that returns it")
+        if prefill not in (None, True, False, "echo"):
+            raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Routes:
+    """Other places to ask for an answer, their order, and a race, for `Retry(routes=…)`.
+
+    Args:
+        routes: Requests at other providers, in order; see `Retry.routes`.
+
+    Example:
+        >>> Routes(lambda: b"", order="latency").order
+        'latency'
+    """
+
+    routes: tuple[AnyRoute, ...]
+    """The other routes, in order."""
+    order: Order
+    """Order of all routes: "given"; "last", with the one first that worked last; or "latency", with the one
+    first that was fastest to its first content, and those that were never tried before it. Only `Route`s are
+    remembered: functions come last."""
+    hedge_after: float | None
+    """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
+    route, or without one at the same server. The attempt that brings content earlier is read, and the other
+    is closed. Only for `aresilient` and `aconnect`."""
+
+    @explain_all_options()
+    def __init__(self, *routes: AnyRoute, order: Order = "given", hedge_after: float | None = None) -> None:
+        if order not in _ORDERS:
+            raise MisuseError(f"order= is one of {', '.join(_ORDERS)}, and not {order!r}")
+        if hedge_after is not None:
+            check_wait("hedge_after", hedge_after)
+        for each in routes:
+            if not (isinstance(each, Route) or callable(each) or _is_pair(each) or is_stream(each)):
+                raise MisuseError(
+                    "routes= takes Routes, such as Route(url, json=payload), functions that open a source, "
+                    f"pairs of one and its format, or an unread connect(…), and not {each!r}"
+                )
+        # The dataclass is frozen, so this is the only way to set the attributes.
+        object.__setattr__(self, "routes", routes)
+        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "hedge_after", hedge_after)
+
+
+_OF_SEAM = "write seam=Seam(…), which has least=, ask= and prefill="
+_OF_ROUTES = "write routes=Routes(…), which has order= and hedge_after="
 _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries are attempts=3"
 
 
@@ -117,45 +195,40 @@ is restarted |
     | `"restart"` | requests the whole answer; delivered content is skipped, or `Restarted` is sent |
 
     Example:
-        >>> Retry(attempts=5, mode="restart", timeout=60).attempts
+        >>> Retry(attempts=5, mode="restart", within=60).attempts
         5
     """
 
     attempts: int | None = None
-    """Total number of requests that ask a model; by default one more than there are fallbacks, but at least
-    three, and one more for each pause. With `routes`, the number at the first of them alone, by default 2."""
+    """Total number of requests that ask a model; by default 3, and one more for each pause. With `routes`,
+    the number at the first of them alone, by default 2."""
     mode: Mode = "auto"
     """The way to recover an answer after its first content was delivered; see the table."""
-    pauses: int = 0
+    pauses: int | Mapping[PauseReason, int] = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
-    made at once, and counts towards `attempts`. With 0, a pause ends the answer."""
-    pauses_at: PauseReason | Iterable[PauseReason] = ()
-    """Finish reasons that are pauses, too. With "length", an answer that has reached its output limit is
-    continued by a user's turn that asks the model to go on, with the same limit once more."""
+    made at once, and counts towards `attempts`. With 0, a pause ends the answer. With `{"length": 2}`, an
+    answer that has reached its output limit is continued, too, up to twice: by a user's turn that asks the
+    model to go on, with the same limit once more."""
     wait: float | Callable[[Attempt], float] = 0.5
     """Seconds before the second attempt, which double for each later attempt, up to a minute, and are
     shortened at random so that clients do not all return at once; or a function that returns the seconds.
     If the server requests a longer wait, that applies; if it requests more than five minutes, the error
     is raised."""
-    timeout: float | None = 600.0
+    within: float | None = 600.0
     """Seconds after the first request in which others may begin, of any kind; None for no limit. A wait that
     would end later is not begun: the error is raised at once."""
     on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
-    """Conditions for a retry; by default every error whose `retryable` is True. Outcomes ("empty",
-    "refusal", "content_filter", "malformed_call") add to the default; classes and kinds of errors replace
-    the default. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or
-    None for the default."""
-    fallback: Sequence[Fallback] = ()
-    """Sources that `routes` cannot describe, in order: functions that open a source of another model
-    or provider, such as an SDK's stream, or return an unread `connect(…)`, whose request is then sent; or an
-    unread `connect(…)` itself, which serves one answer. The format is detected, unless `connect` names it, or
-    the function is in a pair with the format, such as `(open_other, "anthropic")`."""
-    routes: Sequence[Route] = ()
-    """Requests at other providers, in order. Each has attempts of its own, after which the next one is asked;
-    a provider that refuses to serve is left at once. What was delivered is continued at the next one."""
-    order: Order = "given"
-    """Order of the routes: "given"; "last", with the one first that worked last; or "latency", with the one
-    first that was fastest to its first content, and those that were never tried before it."""
+    """Errors to retry besides those whose `retryable` is True: classes and kinds of errors, and outcomes
+    ("empty", "refusal", "content_filter", "malformed_call"). A function decides alone: it gets the error
+    (`AnswerRejected` for an outcome) and returns True, False, or None for the default."""
+    routes: Routes | Iterable[AnyRoute] | AnyRoute = Routes()
+    """Other places to ask, in order: `Route`s; functions that open a source, such as an SDK's stream; and
+    unread `connect(…)`, which serve one answer; or `Routes`, with an order or a race. Each has attempts of
+    its own, after which the next one is asked; a provider that refuses to serve is left at once. What was
+    delivered is continued at the next `Route`. The format of a function's source is detected, unless it is
+    in a pair, such as `(open_other, "anthropic")`."""
+    seam: Seam = Seam()
+    """The way to continue an answer, and the certainty about where the continuation joins it."""
     accept: Accept | None = None
     """The type of the answer's text, as for `Stream.result`, or a function of the message that returns False
     for an answer that is not good enough. The answer is held back until it is whole and accepted;
@@ -165,31 +238,6 @@ is restarted |
     no attempt begins once it is reached, and the one in progress is stopped like one with a `Budget`, also
     while it is held back; `final` then raises `OutputIncomplete`. A `Purse` bounds many answers together.
     Requests without a price are refused."""
-    hedge_after: float | None = None
-    """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
-    route, if there are routes. The attempt that brings content earlier is read, and the other is closed.
-    Only for `aresilient` and `aconnect`."""
-    hold: bool = True
-    """True to hold back a continuation until it is known where it joins the answer (at the *seam*), for 280
-    characters at most; usually, it is known at 40. With False, only text that may be a repetition is held
-    back."""
-    least: float = 0.8
-    """Minimum confidence at the seam, from 0 to 1; 0.8 if the last 16 characters of the answer, or more, were
-    found again. With less confidence, the continuation is discarded, and its attempt has failed: the next
-    attempt is made, and after the last one, the error that broke off the answer is raised."""
-    ask: str | Callable[[str], str] | None = None
-    """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
-    and returns this text; None for the default text, in English."""
-    prefill: Prefill | None = None
-    """True if the model continues an assistant's turn at the end of the request; "echo" if the server also
-    repeats that turn in its answer. None to follow what is known about the provider; for an unknown provider,
-    a user's turn asks the model to go on. With True or "echo" and `connect`, an unknown server with OpenAI's
-    chat format gets the same request as vLLM."""
-    max_output_tokens: int | None = None
-    """Output limit of the request, in tokens; a continuation gets the rest of the limit. `connect` reads
-    the limit from the payload."""
-    answer_id: str | None = None
-    """An id of your own for the answer, like the option of `Stream`; only for a `Retry` of one answer."""
     on_retry: Callable[[Attempt], object] | None = None
     """Function that is called with each further attempt, before the wait for that attempt; a plain `def`,
     also for an asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or
@@ -198,35 +246,30 @@ is restarted |
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
         mode: Any = self.mode
+        seam: Any = self.seam
         is_count = isinstance(attempts, int) and not isinstance(attempts, bool) and attempts >= 1
         if attempts is not None and not is_count:
             raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
-        _check_pauses(self)
+        count_pauses(self.pauses)  # refuses anything else
         if mode not in _MODES:
             raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
         if not callable(self.wait):
             check_wait("wait", self.wait)
-        for name in ("timeout", "hedge_after"):
-            if getattr(self, name) is not None:
-                check_wait(name, getattr(self, name))
-        _check_continuation(self)
+        if self.within is not None:
+            check_wait("within", self.within)
+        if not isinstance(seam, Seam):
+            raise MisuseError(f"seam= is a Seam, such as Seam(least=0.9), and not {seam!r}")
         # A class of errors can be called like a function, but is a condition.
         is_function = callable(self.on) and not isinstance(self.on, type)
-        # These options are stored as tuples. The dataclass is frozen, so this is the only way to set them.
+        # The dataclass is frozen, so this is the only way to set attributes.
         if self.on is not None and not is_function:
             object.__setattr__(self, "on", _check_conditions(self.on))
-        object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
-        object.__setattr__(self, "routes", _check_routes(self.routes))
+        object.__setattr__(self, "routes", to_routes(self.routes))
         _check_choice(self)
         if self.on_retry is not None and not callable(self.on_retry):
             raise MisuseError("on_retry= is a function that takes the attempt")
         if is_awaited(self.on_retry):
             raise MisuseError("on_retry= is an async def, whose result is not awaited: use a plain def")
-
-    @property
-    def budget(self) -> int:
-        """The maximum number of attempts, the first one included; without those of routes."""
-        return self.attempts if self.attempts is not None else max(_DEFAULT_ATTEMPTS, 1 + len(self.fallback))
 
     @property
     def outcomes(self) -> frozenset[str]:
@@ -252,17 +295,26 @@ is restarted |
         if isinstance(error, AnswerRejected):
             # An answer is rejected only for an outcome that `on` names, or by `accept`.
             return True
-        conditions: set[Any] = {*(on or ())} - _OUTCOMES
-        if not conditions:
-            # `on` names only outcomes, or nothing.
-            return otherwise
-        classes = tuple(each for each in conditions if isinstance(each, type))
-        return isinstance(error, classes) or error.kind in conditions
+        return otherwise or any(
+            isinstance(error, each) if isinstance(each, type) else each == error.kind for each in on or ()
+        )
 
 
 # Applied here, because a dataclass writes its own `__init__`.
+Seam.__init__ = explain_all_options()(Seam.__init__)  # type: ignore[method-assign] # as below
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
     align="views skip what they have; a loop over events gets `Restarted`, then the whole new answer",
+    answer_id="connect, resilient and Stream have it",
+    ask=_OF_SEAM,
+    fallback="its entries go into routes=",
+    hedge_after=_OF_ROUTES,
+    hold="a continuation is held back until it is known where it joins the answer",
+    least=_OF_SEAM,
+    max_output_tokens="connect reads it from the payload; your own open asks attempt.tokens_left(limit)",
+    order=_OF_ROUTES,
+    pauses_at='write pauses={"pause": 8, "length": 2}',
+    prefill=_OF_SEAM,
+    timeout="it is called within=",
     max_attempts="it is called attempts=",
     max_retries=_COUNTS_ALL,
     num_retries=_COUNTS_ALL,
@@ -274,39 +326,18 @@ Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signa
 )(Retry.__init__)
 
 
-def _check_pauses(retry: Retry) -> None:
-    """Refuse invalid options for going through pauses."""
-    pauses: Any = retry.pauses
-    reasons: Any = retry.pauses_at
-    if not isinstance(pauses, int) or isinstance(pauses, bool) or pauses < 0:
-        raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {pauses!r}")
-    if isinstance(reasons, str) or not isinstance(reasons, Iterable):
-        reasons = (reasons,)
-    named: tuple[Any, ...] = tuple(reasons)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if any(each != "length" for each in named):
-        raise MisuseError(f'pauses_at= takes finish reasons that are pauses, too: "length", not {reasons!r}')
-    if named and not pauses:
-        raise MisuseError("pauses_at= needs pauses=, the number of pauses to go through")
-    # The dataclass is frozen, so this is the only way to set the attribute.
-    object.__setattr__(retry, "pauses_at", named)
-
-
-def _check_continuation(retry: Retry) -> None:
-    """Refuse invalid options for continuing an answer."""
-    least: Any = retry.least
-    ask: Any = retry.ask
-    prefill: Any = retry.prefill
-    limit: Any = retry.max_output_tokens
-    if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
-        raise MisuseError(f"least= is a confidence from 0 to 1, and not {least!r}")
-    is_text = isinstance(ask, str) and bool(ask.strip())
-    if ask is not None and not callable(ask) and not is_text:
-        raise MisuseError("ask= is the text of a user's turn, or a function that returns it")
-    if prefill not in (None, True, False, "echo"):
-        raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
-    is_count = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 1
-    if limit is not None and not is_count:
-        raise MisuseError(f"max_output_tokens= takes a whole number of tokens of at least 1, not {limit!r}")
+def count_pauses(pauses: int | Mapping[PauseReason, int]) -> dict[str, int]:
+    """Return the numbers of pauses to go through, by the reasons; refuse anything else."""
+    given: Any = pauses
+    counts: dict[str, int] = {}
+    for reason, count in given.items() if isinstance(pauses, Mapping) else (("pause", given),):
+        if reason not in _REASONS:
+            raise MisuseError(f'pauses= counts the reasons "pause" and "length", and not {reason!r}')
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {count!r}")
+        if count:
+            counts[reason] = count
+    return counts
 
 
 def _check_conditions(on: object) -> tuple[Any, ...]:
@@ -325,50 +356,25 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
     return conditions
 
 
-def _check_routes(routes: object) -> tuple[Route, ...]:
-    """Return the routes as a tuple, and refuse anything else."""
+def to_routes(routes: Routes | Iterable[AnyRoute] | AnyRoute) -> Routes:
+    """Return the `routes` option as `Routes`."""
+    if isinstance(routes, Routes):
+        return routes
     given: Any = routes
-    checked: tuple[Any, ...] = tuple(given if isinstance(routes, Iterable) else (given,))
-    for each in checked:
-        if not isinstance(each, Route):
-            raise MisuseError(
-                f"routes= takes Routes, such as Route(url, json=payload), and not {type(each).__name__}; "
-                "a function that opens a source belongs to fallback="
-            )
-    return checked
+    # A text is no route either, but counts as one here, so that the error names all of it, not one character.
+    is_single = isinstance(routes, Route | str) or callable(routes) or _is_pair(routes) or is_stream(routes)
+    return Routes(given) if is_single or not hasattr(given, "__iter__") else Routes(*given)
 
 
 def _check_choice(retry: Retry) -> None:
-    """Refuse invalid options for choosing among routes and answers."""
-    order: Any = retry.order
+    """Refuse invalid options for choosing among answers."""
     accept: Any = retry.accept
-    if order not in _ORDERS:
-        raise MisuseError(f"order= is one of {', '.join(_ORDERS)}, and not {order!r}")
     if accept is not None and not is_rule(accept):
         raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
     if inspect.iscoroutinefunction(accept):
         raise MisuseError("accept= is an async def, whose result is not awaited: use a plain def")
     if retry.most is not None and not isinstance(retry.most, Purse):
         check_seconds("most", retry.most, unit="money")
-
-
-def _check_fallbacks(fallback: object) -> tuple[Fallback, ...]:
-    """Return the fallbacks as a tuple, and refuse invalid ones."""
-    given: Any = fallback
-    # A str is not a fallback, but counts as one here, so that the error names all of it, not one character.
-    is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback) or is_stream(fallback)
-    if is_single or not isinstance(fallback, Iterable):
-        given = (given,)
-    fallbacks: tuple[Any, ...] = tuple(given)
-    for each in fallbacks:
-        if isinstance(each, Route):
-            raise MisuseError("a Route belongs to routes=, and not to fallback=")
-        if not (callable(each) or _is_pair(each) or is_stream(each)):
-            raise MisuseError(
-                "fallback= takes functions that open a source, pairs of one and its format, or "
-                f"an unread connect(…), and not {each!r}"
-            )
-    return fallbacks
 
 
 def _is_pair(value: object) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SHARE_OF_LAST = 0.3
 """The share of the last answer in the average of the times to the first content."""
+_FAILURES, _WITHIN = 5, 60.0
+"""Number of failures that take a route out, and the seconds in which they have to occur."""
 _CALLERS_FAULTS = frozenset({"invalid_request", "context_length"})
 """Kinds of errors that the request has caused, and not the server."""
 
@@ -36,31 +38,20 @@ class RouteHealth:
 
     | state | changes |
     |---|---|
-    | in | *out* after `failures` failures within `within` seconds |
-    | out | *on trial* after `pause` seconds: the next stream that needs the route makes one attempt |
-    | on trial | *in* if that attempt succeeds, else *out* again; another trial after `pause` seconds |
+    | in | *out* after 5 failures within a minute |
+    | out | *on trial* after `rest` seconds: the next stream that needs the route makes one attempt |
+    | on trial | *in* if that attempt succeeds, else *out* again; another trial after `rest` seconds |
 
     Args:
-        failures: Number of failures that take the route out; None to keep it in.
-        within: Seconds in which these failures have to occur.
-        pause: Seconds for which the route is out.
+        rest: Seconds for which the route is out; None to keep it in.
     """
 
-    __slots__ = (
-        "_failed_at",
-        "_failures",
-        "_lock",
-        "_out_until",
-        "_pause",
-        "_within",
-        "latency",
-        "worked_at",
-    )
+    __slots__ = ("_failed_at", "_lock", "_out_until", "_rest", "latency", "worked_at")
 
-    def __init__(self, failures: int | None, within: float, pause: float) -> None:
-        self._failures, self._within, self._pause = failures, within, pause
+    def __init__(self, rest: float | None) -> None:
+        self._rest = rest
         self._lock = Lock()
-        self._failed_at: deque[float] = deque(maxlen=failures)
+        self._failed_at: deque[float] = deque(maxlen=_FAILURES)
         """Clock readings of the last failures."""
         self._out_until: float | None = None
         """Clock reading from which an attempt may be made; None while the route is in."""
@@ -77,12 +68,12 @@ class RouteHealth:
     def begin_attempt(self, now: float) -> bool:
         """Begin an attempt if one may be made now; return False if none may.
 
-        An attempt on trial keeps other streams out until the route has worked, or `pause` has passed.
+        An attempt on trial keeps other streams out until the route has worked, or `rest` has passed.
         """
         with self._lock:
             is_out = self.is_out(now)
             if self._out_until is not None and not is_out:
-                self._out_until = now + self._pause
+                self._out_until = now + (self._rest or 0.0)
             return not is_out
 
     def note_content(self, seconds: float) -> None:
@@ -105,27 +96,26 @@ class RouteHealth:
             if self.latency is None:
                 # It was tried, so the order by latency does not begin with it any more.
                 self.latency = math.inf
-            if self._failures is None:
-                return
             self._failed_at.append(now)
             was_out = self._out_until is not None
-            is_full = len(self._failed_at) == self._failures
-            fails_often = is_full and now - self._failed_at[0] <= self._within
-            if was_out or fails_often:
-                self._out_until = now + self._pause
+            is_full = len(self._failed_at) == _FAILURES
+            fails_often = is_full and now - self._failed_at[0] <= _WITHIN
+            if self._rest is not None and (was_out or fails_often):
+                self._out_until = now + self._rest
 
 
 _HTTP = ("http", "https")
+_RESTS = "rest= is for how many seconds a route is left out after 5 failures within a minute"
 
 
 class Route:
     """A request at one provider, for `Retry(routes=…)` or as the first argument of `connect`.
 
-    Unlike a function in `Retry.fallback`, the library knows the request: it can send it again, resume its
-    answer, and continue another provider's answer with it, in the turns of its own API.
+    Unlike that of a function, the library knows the request: it can send it again, resume its answer, and
+    continue another provider's answer with it, in the turns of its own API.
 
     A route can be shared by any number of streams. It remembers its failures, so that a provider that is
-    down is left out for a while, and what `Retry.order` needs. It keeps no answers.
+    down is left out for a while, and what `Routes.order` needs. It keeps no answers.
 
     Args:
         url: The endpoint.
@@ -143,11 +133,9 @@ class Route:
         name: Name in reports; None for the host.
         price: Returns the cost of the given token counts, as for `Budget`; None for the price of the model at
             this address, from the table of the extra `prices`.
-        failures: Number of failures within *within* seconds after which the route is left out for *pause*
-            seconds; then one attempt decides if it comes back. None to never leave it out. If all
-            routes are out, they are asked nevertheless.
-        within: Seconds in which these failures have to occur.
-        pause: Seconds for which the route is left out.
+        rest: Seconds for which the route is left out after 5 failures within a minute; then one attempt
+            decides if it comes back. None to never leave it out. If all routes are out, they are asked
+            nevertheless.
 
     Raises:
         MisuseError: An argument is not of its type.
@@ -179,6 +167,9 @@ class Route:
         timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",
         retries="write attempts=, which counts the first request of the route, too",
         cost="it is called price=",
+        failures=_RESTS,
+        pause=_RESTS,
+        within=_RESTS,
     )
     def __init__(
         self,
@@ -194,9 +185,7 @@ class Route:
         tags: Tags | None = None,
         name: str | None = None,
         price: Callable[[Usage], float] | None = None,
-        failures: int | None = 5,
-        within: float = 60.0,
-        pause: float = 30.0,
+        rest: float | None = 30.0,
     ) -> None:
         self.url = _check_url(url)
         self.json = json
@@ -217,11 +206,9 @@ class Route:
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
         self.price = price
-        if failures is not None:
-            check_whole("failures", failures)
-        check_wait("within", within)
-        check_wait("pause", pause)
-        self.health = RouteHealth(failures, within, pause)
+        if rest is not None:
+            check_wait("rest", rest)
+        self.health = RouteHealth(rest)
         """The memory of this route's attempts: failures and speed."""
 
     def __repr__(self) -> str:
@@ -269,6 +256,6 @@ def _check_deadlines(deadlines: Deadlines | None) -> Deadlines | None:
     check_option("deadlines", deadlines, Deadlines)
     if deadlines is not None and deadlines.total is not None:
         raise MisuseError(
-            "Deadlines.total is over all attempts: give it to connect or resilient, or use Retry.timeout"
+            "Deadlines.total is over all attempts: give it to connect or resilient, or use Retry.within"
         )
     return deadlines

@@ -5,15 +5,13 @@ The *rest* is the text that the model adds. It joins the answer at the *seam*.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, is_recognizable
-from tokenstream._basics.text_log import size_of
-from tokenstream._growing_usage import BYTES_PER_TOKEN
-from tokenstream._pipeline.seam import Seam
+from tokenstream._pipeline.seam import Splice
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.message import TextPart
+from tokenstream.stream._attempts import find_tokens_left
 from tokenstream.stream._continuation import Continuation
 
 if TYPE_CHECKING:
@@ -153,12 +151,6 @@ def _is_json(text: str) -> bool:
     return parser.error is None
 
 
-_MIN_SHARE = 0.1
-"""Lower bound for an estimate of the tokens left, as a share of the output limit."""
-_MIN_TOKENS = 16
-"""Lower bound for an estimate of the tokens left, in tokens."""
-
-
 def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOpener) -> str | None:
     """Return the reason not to continue the answer with an opener; None if it may be continued.
 
@@ -176,7 +168,7 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
         return reason
     tokens_left = None if error is None else count_tokens_left(current, opener)
     # With no tokens left, the answer ends at its limit, and no continuation has to be recognized.
-    is_too_short = current.retry.least > UNKNOWN and not is_recognizable(messages[0].text)
+    is_too_short = current.retry.seam.least > UNKNOWN and not is_recognizable(messages[0].text)
     if not has_prefix and is_too_short and tokens_left != 0:
         return TOO_SHORT
     return opener.why_not(messages[0], tokens_left)
@@ -185,47 +177,26 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
 def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continuation:
     """Return the answer so far, and the way to ask for the rest; the next request is made from this."""
     message = current.machine.accumulator.message
-    return Continuation(message, opener.prefix(message), current.retry.ask)
+    return Continuation(message, opener.prefix(message), current.retry.seam.ask)
 
 
-def make_seam(current: CurrentAttempt, continuation: Continuation) -> Seam:
+def make_seam(current: CurrentAttempt, continuation: Continuation) -> Splice:
     """Return the seam that joins the text of a continuation to the answer."""
     before, prefix = continuation.message.text, continuation.prefix
     if prefix is None:
-        # The model is asked in a user's turn, and may repeat some of its last words. If events are held
-        # back, it may even write a sentence before them (`patient`).
-        joint: Joint = AskedJoint(before, patient=current.retry.hold)
+        # The model is asked in a user's turn, and may repeat some of its last words.
+        joint: Joint = AskedJoint(before)
     else:
         joint = PrefixJoint(before, echoes=prefix.echoes, known=prefix.known)
     # Only the default text of the user's turn has markers.
     marked = prefix is None and continuation.ask is None
-    return Seam(current.machine.accumulator, joint, marked=marked)
-
-
-def find_limit(current: CurrentAttempt, opener: SourceOpener) -> int | None:
-    """Return the output limit, in tokens: the caller's or the request's, whichever is lower, or None."""
-    own, asked = current.retry.max_output_tokens, opener.limit(current.machine.accumulator.format)
-    return asked if own is None else own if asked is None else min(own, asked)
+    return Splice(current.machine.accumulator, joint, marked=marked)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:
-    """Return the number of tokens left until the output limit; None if no limit is known.
-
-    It is 0 only if the server counted that many tokens; an estimate always leaves some.
-    """
-    limit = find_limit(current, opener)
-    if limit is None:
-        return None
-    counted = current.counted_before + current.counted_now
-    if counted >= limit:
-        return 0
-    # The server may have counted only some of the tokens, so the text's size gives an estimate.
-    message = current.machine.accumulator.message
-    size = size_of(message.text + message.reasoning)
-    estimate = limit - max(counted, math.ceil(size / BYTES_PER_TOKEN))
-    # The estimate may be too low, so it never uses up the limit.
-    estimate = max(estimate, int(limit * _MIN_SHARE), _MIN_TOKENS)
-    return min(limit - counted, estimate)
+    """Return the number of tokens left until the request's output limit; None if no limit is known."""
+    limit, message = opener.limit(current.machine.accumulator.format), current.machine.accumulator.message
+    return None if limit is None else find_tokens_left(limit, current.counted_in_all, message)
 
 
 def ending_with(error: StreamError) -> Ending:

@@ -10,6 +10,7 @@ from tokenstream._basics.request_facts import offered_in
 from tokenstream.errors import MisuseError, StreamClosed
 from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.recovery._resilient import check_retry
+from tokenstream.recovery._retry import Routes
 from tokenstream.router import Router
 from tokenstream.session._api import check_settings
 from tokenstream.session._asked import Asked
@@ -81,12 +82,8 @@ class SessionBase:
         self._deadlines = deadlines
         self._make_stage = make_stage
         self._retry = None if retry is None else check_retry(retry, is_async=is_async)
-        if self._retry is not None and (
-            self._retry.fallback or self._retry.routes or self._retry.hedge_after
-        ):
-            raise MisuseError(
-                "a session asks one server: leave out fallback=, routes= and hedge_after= of its Retry"
-            )
+        if self._retry is not None and self._retry.routes != Routes():
+            raise MisuseError("a session asks one server: leave out routes= of its Retry")
         if format is None and fallback is not None:
             # Only this API can also be asked over HTTP.
             format = _RESPONSES

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.text_log import size_of
+from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
@@ -40,6 +43,25 @@ RequestKind: TypeAlias = Literal["attempt", "poll", "document", "hedge", "leg"]
 """
 FetchKind: TypeAlias = Literal["poll", "document"]
 """The kind of a request for an answer by its id, which asks no model."""
+
+_MIN_SHARE = 0.1
+"""Lower bound for an estimate of the tokens left, as a share of the output limit."""
+_MIN_TOKENS = 16
+"""Lower bound for an estimate of the tokens left, in tokens."""
+
+
+def find_tokens_left(limit: int, counted: int, message: Message) -> int:
+    """Return the number of tokens left of an output limit, of which servers have counted some.
+
+    It is 0 only if they have counted that many; an estimate always leaves some.
+    """
+    if counted >= limit:
+        return 0
+    # The servers may have counted only some of the tokens, so the text's size gives an estimate.
+    size = size_of(message.text + message.reasoning)
+    estimate = limit - max(counted, math.ceil(size / BYTES_PER_TOKEN))
+    # The estimate may be too low, so it never uses up the limit.
+    return min(limit - counted, max(estimate, int(limit * _MIN_SHARE), _MIN_TOKENS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +110,16 @@ class Attempt:
     wait: float = 0.0
     """Seconds to wait before the request is sent."""
     limit_left: int | None = None
-    """Tokens left of the first request's output limit; None if that request had no limit, or the limit
-    is unknown. Set it with `Retry(max_output_tokens=…)`."""
+    """Tokens left of the first request's output limit; None if that request had no limit, or if your own
+    `open` makes the requests: see `tokens_left`."""
     why: str | None = None
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
     route: str | None = None
     """Name of the route that is asked; None without routes."""
     payload: Any = field(default=None, repr=False)
     """The JSON that `with_payload` puts in place of the request's own; None to leave that."""
+    counted: int = field(default=0, repr=False)
+    """Tokens of the answer so far that servers have counted."""
     asked: Continuation | None = field(default=None, repr=False, compare=False)
     """The broken-off answer, from which `continuation` makes its turns; None if `mode` is not "continue"."""
     paused: PausedAnswer | None = field(default=None, repr=False, compare=False)
@@ -131,6 +155,20 @@ class Attempt:
         """
         return [] if self.asked is None else self.asked.write_turns(format)
 
+    def tokens_left(self, limit: int) -> int:
+        """Return the tokens left of an output limit: at least 1, and all of them unless `mode` is "continue".
+
+        Args:
+            limit: The output limit of the first request, in tokens.
+
+        Example:
+            >>> from tokenstream import Message
+            >>> Attempt(number=1, mode="start", message=Message()).tokens_left(1024)
+            1024
+        """
+        goes_on = self.asked is not None and not self.asked.at_limit
+        return max(find_tokens_left(limit, self.counted, self.message), 1) if goes_on else limit
+
     def request(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Return the request of this attempt, made from the first request.
 
@@ -155,8 +193,7 @@ class Attempt:
     def skip(self) -> AttemptDecision:
         """Return the decision to make no further attempt at this route, and to ask the next one instead.
 
-        After the routes come the fallbacks; without another one, the stream ends with the error. Return the
-        decision from `Retry.on_retry`.
+        Without another one, the stream ends with the error. Return the decision from `Retry.on_retry`.
 
         Example:
             >>> def not_twice_at_night(attempt: Attempt) -> object:

@@ -37,7 +37,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
         own, other = ("aconnect", "connect") if is_async else ("connect", "aconnect")
         raise MisuseError(
             f"open returned {_article(stream)}, which {'aresilient' if is_async else 'resilient'} and its "
-            f"fallbacks cannot read: write {own}(…) in place of {other}(…)"
+            f"routes cannot read: write {own}(…) in place of {other}(…)"
         )
     found: Any = find_driver(stream)
     driver: SyncDriver | AsyncDriver = found.source_driver

@@ -152,7 +152,7 @@ class Script:
 
     # -- other steps -----------------------------------------------------------
 
-    def pause(self, seconds: float) -> Self:
+    def silence(self, seconds: float) -> Self:
         """Add a silence.
 
         Args:
@@ -160,7 +160,7 @@ class Script:
                 "instant", it is left out.
         """
         steps.check_number("seconds", seconds, zero=True)
-        return self._add(steps.Pause(seconds))
+        return self._add(steps.StaySilent(seconds))
 
     def ping(self) -> Self:
         """Add a heartbeat, if the format has one."""
@@ -384,7 +384,7 @@ def script(*, id: str | None = None, model: str | None = None, rate: float | Non
     Args:
         id: The answer's id; by default, a made-up id that suits the format.
         model: The model's name; by default, a made-up name.
-        rate: Number of deltas per second; None for no time between deltas, except for `pause`.
+        rate: Number of deltas per second; None for no time between deltas, except for `silence`.
 
     Example:
         >>> answer = script().text("It is ").tool_call("get_weather", {"city": "Oslo"}).finish()

@@ -96,7 +96,7 @@ class FinishChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class StaySilent:
     """A step of a script that sends nothing for some seconds."""
 
     seconds: float
@@ -127,7 +127,7 @@ class SendError:
 
 _EventStep: TypeAlias = AddText | AddToolCall | AddCitation | AddMedia | ReportUsage | FinishChoice
 """Kinds of steps that are sent as events."""
-Step: TypeAlias = _EventStep | Pause | SendPing | SendRaw | SendError
+Step: TypeAlias = _EventStep | StaySilent | SendPing | SendRaw | SendError
 
 _TOKEN_PATTERN = re.compile(r"\s*\S{1,6}|\s+")
 """Matches a piece of text about the size of a model's tokens."""
@@ -279,7 +279,7 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
     maker, timeline = _EventMaker(script_ids), Timeline([])
     has_started = False
     for step in steps:
-        if isinstance(step, Pause):
+        if isinstance(step, StaySilent):
             timeline.end += step.seconds
             continue
         if isinstance(step, SendPing | SendRaw | SendError):

@@ -8,11 +8,11 @@ from tokenstream import Stream, testing
 
 ANSWER = (
     testing.script(id="chatcmpl-1", model="m-2026-01-01")
-    .pause(0.5)
+    .silence(0.5)
     .reasoning("Hm.")
-    .pause(0.25)
+    .silence(0.25)
     .text("Hel")
-    .pause(0.125)
+    .silence(0.125)
     .text("lo")
     .usage(input_tokens=41, output_tokens=23, cached_tokens=16, reasoning_tokens=5)
     .finish()

@@ -14,7 +14,7 @@ from tests.otel.observe.support import ANSWER, DURATION, TOKENS
 from tests.otel.observe.test_faults import Raises
 from tests.recovery.routes.providers import Behaviour, Provider
 from tests.support.either import connect_in, read_whole
-from tokenstream import Retry, Route, aconnect, resilient
+from tokenstream import Retry, Route, Routes, aconnect, resilient
 from tokenstream.errors import StreamError
 from tokenstream.otel import observe
 
@@ -220,7 +220,9 @@ def test_a_hedge_runs_beside_the_first_attempt(backend: Backend, loop: str, *, s
         first, other = Provider("openai-chat"), Provider("anthropic")
         client = httpx.AsyncClient(transport=_Slow(seconds, first, other))
         retry = Retry(
-            routes=[Route(other.url, json={**other.payload, "model": "c"}, client=client)], hedge_after=0.02
+            routes=Routes(
+                Route(other.url, json={**other.payload, "model": "c"}, client=client), hedge_after=0.02
+            )
         )
         asked = aconnect(first.url, json=first.payload, client=client, retry=retry)
         async with client, observe(asked, **backend.takes) as stream:

@@ -16,6 +16,7 @@ from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, re
 from tokenstream import Deadlines, Retry, Stream, aconnect, aresilient, connect, resilient, tap, testing
 from tokenstream.errors import StatusError, StreamError
 from tokenstream.otel import observe
+from tokenstream.recovery import Routes
 from tokenstream.testing import Server
 
 
@@ -137,7 +138,7 @@ async def test_attempts_side_by_side_end_within_the_operation(backend: Backend) 
         return body(next(numbers))
 
     numbers = count(1)
-    retry = Retry(mode="restart", hedge_after=0.1, wait=0)
+    retry = Retry(mode="restart", routes=Routes(hedge_after=0.1), wait=0)
     async with observe(aresilient(ask, retry, format="openai-chat"), **backend.takes) as stream:
         await stream.final()
     span = backend.answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -17,14 +17,13 @@ from tests.support.clocks import on
 from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.raised import is_same_error
 from tests.support.timing import PATIENCE
-from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
+from tokenstream import Message, Retry, Route, Routes, Usage, aconnect, connect, resilient, testing
 from tokenstream.errors import (
     AnswerRejected,
     GuardFailed,
     MisuseError,
     OutputIncomplete,
     OutputInvalid,
-    StatusError,
     StreamTruncated,
 )
 from tokenstream.events import UsageUpdate
@@ -61,6 +60,13 @@ class _SlowToBegin(RouteHealth):
         return super().begin_attempt(now)
 
 
+def _out(route: Route) -> Route:
+    """Return a route that is left out, because it has failed five times at the clock's beginning."""
+    for _ in range(5):
+        route.health.note_failure(StreamTruncated("cut"), 100.0)
+    return route
+
+
 class Clock:
     """A clock that a test moves."""
 
@@ -72,18 +78,17 @@ class Clock:
 
 
 class TestARouteThatFails:
-    """`failures`, `within` and `pause` of a Route, over several streams that share it."""
+    """Left out after five failures within a minute, for all streams that share the route."""
 
-    def test_is_left_out_after_some_failures_and_comes_back_after_a_pause(self) -> None:
+    def test_is_left_out_after_some_failures_and_comes_back_after_a_rest(self) -> None:
         """Then one attempt decides: the route is out again if it fails, and in if it succeeds."""
-        first, second = Provider("openai-chat", *[DOWN] * 4), Provider("anthropic")
-        clock = Clock()
-        chat = first.route(failures=2, within=60, pause=30)
-        assert [_asked(clock, chat, second.route()) for _ in range(3)] == [
-            ["chat.test", "claude.test"],
-            ["chat.test", "claude.test"],
-            ["claude.test"],
-        ]
+        first, second = Provider("openai-chat", *[DOWN] * 8), Provider("anthropic")
+        clock, chat = Clock(), first.route(rest=30)
+        assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
+        # Only five failures within a minute count.
+        clock.now += 61
+        both = ["chat.test", "claude.test"]
+        assert [_asked(clock, chat, second.route()) for _ in range(6)] == [*[both] * 5, ["claude.test"]]
 
         clock.now += 31
         assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
@@ -98,29 +103,26 @@ class TestARouteThatFails:
         """A mistake of the caller's says nothing about the provider."""
         refused = Behaviour("refused", status=400)
         first, second = Provider("openai-chat", *[refused] * 9), Provider("anthropic")
-        clock, chat = Clock(), first.route(failures=1)
+        clock, chat = Clock(), first.route()
 
-        for _ in range(3):
+        for _ in range(6):
             assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
 
     def test_is_asked_nevertheless_if_all_others_are_out_too(self) -> None:
         """An attempt that may work is better than none."""
-        first, second = Provider("openai-chat", DOWN), Provider("anthropic", DOWN)
-        clock, chat, claude = Clock(), first.route(failures=1), second.route(failures=1)
-        retry = Retry(attempts=1, routes=[chat, claude])
-        with on(clock, resilient, nowhere, retry) as stream, pytest.raises(StatusError):
-            stream.final()
+        first, second = Provider("openai-chat"), Provider("anthropic")
+        clock, chat, claude = Clock(), _out(first.route()), _out(second.route())
 
         assert _asked(clock, chat, claude) == ["chat.test"]
 
     def test_is_asked_in_the_end_if_it_was_passed_over(self) -> None:
         """Here, it is out when the first request fails, and the route behind it fails, too."""
         second, third = Provider("anthropic"), Provider("gemini", DOWN)
-        clock, claude = Clock(), second.route(failures=1)
+        clock, claude = Clock(), second.route()
 
         def fail() -> Any:
             # Another stream finds out that the route is down.
-            claude.health.note_failure(StreamTruncated("cut"), clock.now)
+            _out(claude)
             return nowhere()
 
         retry = Retry(attempts=1, routes=[claude, third.route()], wait=0)
@@ -130,9 +132,9 @@ class TestARouteThatFails:
         assert [report.route for report in stream.attempts][1:] == ["gemini.test", "claude.test"]
 
     def test_can_stay_in_for_good(self) -> None:
-        """With `failures=None`, a provider that is always down is still asked first."""
+        """With `rest=None`, a provider that is always down is still asked first."""
         first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
-        clock, chat = Clock(), first.route(failures=None)
+        clock, chat = Clock(), first.route(rest=None)
 
         assert [_asked(clock, chat, second.route())[0] for _ in range(9)] == ["chat.test"] * 9
 
@@ -141,8 +143,9 @@ class TestARouteThatFails:
         """Until the trial has ended, all other streams begin with the next route."""
         first, second = Provider("openai-chat", *[DOWN] * 99), Provider("anthropic")
         chat, claude = first.route(attempts=1), second.route()
-        chat.health = _SlowToBegin(1, 60, 0.5)
-        _first_asked(chat, claude)
+        chat.health = _SlowToBegin(0.5)
+        for _ in range(5):
+            _first_asked(chat, claude)
         _wait(0.6)
         found: list[str | None] = []
         all_here = threading.Barrier(8)
@@ -195,7 +198,7 @@ class TestTheOrder:
         slow.delay = 30
 
         async def ask() -> list[str | None]:
-            retry = Retry(hedge_after=0.01, order="latency", routes=[fast_route])
+            retry = Retry(routes=Routes(fast_route, hedge_after=0.01, order="latency"))
             async with aconnect(slow_route, retry=retry) as stream:
                 await stream.final()
             return [report.route for report in stream.attempts]
@@ -222,7 +225,7 @@ class TestTheOrder:
             return 0.0
 
         async def ask() -> str | None:
-            retry = Retry(hedge_after=0.01, order="latency", routes=[fast_route])
+            retry = Retry(routes=Routes(fast_route, hedge_after=0.01, order="latency"))
             async with aconnect(silent_route, retry=retry) as stream:
                 await stream.final()
             return stream.attempts[0].route
@@ -247,20 +250,22 @@ class TestTheOrder:
         route = second.route()
         _order("last", [route])
 
-        retry = Retry(attempts=1, order=order, routes=[route])
+        retry = Retry(attempts=1, routes=Routes(route, order=order))
         with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
             stream.final()
 
         assert [report.route for report in stream.attempts] == ["chat.test"]
 
-    def test_leaves_fallbacks_at_the_end(self) -> None:
-        """Nothing is known of them."""
+    def test_leaves_functions_at_the_end(self) -> None:
+        """Nothing is remembered of them."""
         first, second = Provider("openai-chat", DOWN), Provider("anthropic")
         other = Provider("gemini")
-        fallback: list[Callable[[], Any]] = [
-            lambda: connect(other.url, json=other.payload, client=other.client())
-        ]
-        retry = Retry(attempts=1, order="latency", routes=[second.route()], fallback=fallback)
+        routes = Routes(
+            lambda: connect(other.url, json=other.payload, client=other.client()),
+            second.route(),
+            order="latency",
+        )
+        retry = Retry(attempts=1, routes=routes)
 
         with connect(first.route(), retry=retry) as stream:
             stream.final()
@@ -551,7 +556,7 @@ class TestAHedge:
         slow.delay = 30
 
         async def ask() -> None:
-            retry = Retry(hedge_after=0.01, routes=[fast.route(is_async=True)])
+            retry = Retry(routes=Routes(fast.route(is_async=True), hedge_after=0.01))
             client = slow.client(is_async=True)
             with anyio.fail_after(PATIENCE):
                 async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
@@ -575,7 +580,7 @@ class TestAHedge:
 
         async def ask() -> None:
             routes = [fast.route(is_async=True), last.route(is_async=True)]
-            retry = Retry(hedge_after=0.01, routes=routes, wait=0)
+            retry = Retry(routes=Routes(*routes, hedge_after=0.01), wait=0)
             client = slow.client(is_async=True)
             with anyio.fail_after(PATIENCE):
                 async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
@@ -606,7 +611,7 @@ def _asked(clock: Clock, *routes: Route) -> list[str | None]:
 
 def _order(order: Any, routes: list[Route]) -> list[str | None]:
     first, *others = routes
-    with connect(first, retry=Retry(attempts=1, order=order, routes=others, wait=0)) as stream:
+    with connect(first, retry=Retry(attempts=1, routes=Routes(*others, order=order), wait=0)) as stream:
         assert stream.final().text == TRUTH
     return [report.route for report in stream.attempts]
 

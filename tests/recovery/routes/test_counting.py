@@ -111,7 +111,7 @@ def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_ano
 
 
 @in_each_world
-def test_a_wait_of_a_function_that_the_timeout_does_not_allow_is_not_begun(world: str) -> None:
+def test_a_wait_of_a_function_that_is_not_within_the_time_is_not_begun(world: str) -> None:
     """The next route is asked at once instead; without another one, a note tells which option it was."""
     first, second, _ = _providers([DOWN], [], [])
 
@@ -119,7 +119,7 @@ def test_a_wait_of_a_function_that_the_timeout_does_not_allow_is_not_begun(world
         world,
         first,
         lambda is_async: Retry(
-            attempts=2, wait=lambda _: 6, timeout=5, routes=[second.route(is_async=is_async)]
+            attempts=2, wait=lambda _: 6, within=5, routes=[second.route(is_async=is_async)]
         ),
     )
 
@@ -127,56 +127,38 @@ def test_a_wait_of_a_function_that_the_timeout_does_not_allow_is_not_begun(world
     assert (len(first.requests), [report.wait for report in found.reports]) == (1, [0.0, 0.0])
 
     first, _, _ = _providers([DOWN], [], [])
-    found = read(world, first, lambda _: Retry(attempts=2, wait=lambda _: 6, timeout=5))
+    found = read(world, first, lambda _: Retry(attempts=2, wait=lambda _: 6, within=5))
 
     assert found.error is not None
-    assert any("Retry.timeout allows (5 s)" in note for note in found.error.__notes__)
-
-
-def test_a_fallback_comes_after_the_last_route() -> None:
-    """It has one attempt, like a route."""
-    first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
-
-    found = read(
-        "sync",
-        first,
-        lambda _: Retry(
-            routes=[second.route()],
-            fallback=[lambda: connect(third.url, json=third.payload, client=third.client())],
-            wait=0,
-        ),
-    )
-
-    assert found.text == TRUTH
-    assert [len(each.requests) for each in (first, second, third)] == [2, 1, 1]
+    assert any("Retry.within allows (5 s)" in note for note in found.error.__notes__)
 
 
 @in_each_world
 @pytest.mark.parametrize(
     ("own", "policy", "count"), [(None, 1, 1), (1, None, 1), (2, None, 2), (2, 1, 1), (None, None, 2)]
 )
-def test_a_fallback_comes_after_the_attempts_of_a_route_that_is_asked_first(
+def test_a_function_comes_after_the_attempts_of_the_route_that_is_asked_first(
     world: str, own: int | None, policy: int | None, count: int
 ) -> None:
-    """The attempts are those of the route alone, so one of them is enough to reach a fallback."""
+    """The attempts are those of the route alone, so one of them is enough to move on."""
     first, second, _ = _providers([DOWN] * 9, [], [])
 
     def other() -> object:
         start: Any = connect if world == "sync" else aconnect
         return start(second.url, json=second.payload, client=second.client(is_async=world != "sync"))
 
-    found = ask(world, first, Retry(attempts=policy, fallback=[other], wait=0), attempts=own)
+    found = ask(world, first, Retry(attempts=policy, routes=[other], wait=0), attempts=own)
 
     assert found.text == TRUTH
     assert [len(first.requests), len(second.requests)] == [count, 1]
 
 
-def test_an_unread_connect_is_a_fallback_for_one_answer() -> None:
-    """It is asked once, also where more attempts would be left."""
+def test_an_unread_connect_is_a_route_for_one_answer() -> None:
+    """It is asked once, also if its provider is down."""
     first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
     other = connect(second.url, json=second.payload, client=second.client())
 
-    found = read("sync", first, lambda _: Retry(attempts=5, fallback=[other], wait=0))
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=other, wait=0))
 
     assert isinstance(found.error, StatusError)
     assert [len(first.requests), len(second.requests)] == [1, 1]
@@ -211,8 +193,8 @@ def test_no_part_of_a_request_stands_beside_its_route(extra: dict[str, object]) 
         ({"attempts": 0}, "attempts="),
         ({"name": ""}, "name="),
         ({"price": 3}, "price="),
-        ({"failures": 0}, "failures="),
-        ({"pause": -1}, "pause="),
+        ({"rest": -1}, "rest="),
+        ({"failures": 3}, "rest= is"),
         ({"deadlines": 5}, "deadlines="),
         ({"timeout": 5}, "deadlines=Deadlines"),
         ({"payload": {}}, "json="),
@@ -231,14 +213,6 @@ def test_an_address_that_is_none_is_refused_without_its_query(url: str) -> None:
         Route(url, json={})
 
     assert "SECRET" not in str(caught.value)
-
-
-def test_a_retry_takes_routes_and_nothing_else() -> None:
-    """A function belongs to fallback=, and the error says so."""
-    with pytest.raises(MisuseError, match="fallback="):
-        Retry(routes=[list])  # type: ignore[list-item] # what is refused
-    with pytest.raises(MisuseError, match="routes="):
-        Retry(fallback=[Route("https://chat.test/v1", json={})])  # type: ignore[list-item] # refused
 
 
 def _providers(*plans: list[Behaviour]) -> tuple[Provider, Provider, Provider]:

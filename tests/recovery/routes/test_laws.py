@@ -12,7 +12,7 @@ import pytest
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read_route
 from tests.support.effort import trials
 from tests.support.sampling import sampled
-from tokenstream import Message, Retry, Route, Usage, testing
+from tokenstream import Message, Retry, Route, Routes, Usage, testing
 from tokenstream.errors import StreamError
 
 # httpx leaves the generators of a body that is closed early.
@@ -140,11 +140,9 @@ def _policy(case: Case, routes: list[Route]) -> Retry:
     truth = _JSON if case.kind == "json" else TRUTH
     return Retry(
         mode=case.mode,
-        routes=routes[1:],
+        routes=Routes(*routes[1:], order=case.order, hedge_after=case.hedge_after),
         wait=0,
         most=case.most,
-        order=case.order,
-        hedge_after=case.hedge_after,
         on_retry=decide if case.skipped else None,
         accept=(lambda message: bool(message.tool_calls) or message.text == truth)
         if case.is_judged

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
-from tokenstream import Deadlines, Retry, Route, aconnect, testing
+from tokenstream import Deadlines, Retry, Route, Routes, aconnect, testing
 from tokenstream.errors import StreamError, StreamStalled
 from tokenstream.recovery import AttemptReport
 
@@ -91,7 +91,7 @@ def race(
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             a = Route("https://a/v1/chat/completions", json={}, client=client, deadlines=first)
             b = Route("https://b/v1/messages", json={}, client=client, deadlines=second)
-            retry = Retry(attempts=1, hedge_after=hedge_after, routes=[b], wait=0)
+            retry = Retry(attempts=1, routes=Routes(b, hedge_after=hedge_after), wait=0)
             with anyio.fail_after(NEVER / 2):
                 async with aconnect(a, retry=retry, deadlines=Deadlines(total=total)) as stream:
                     try:
@@ -299,7 +299,7 @@ def _ask(
                 Route(provider.url, json=provider.payload, client=client, attempts=others)
                 for provider in providers
             ]
-            retry = Retry(attempts=attempts, hedge_after=HEDGE_AFTER, routes=routes, wait=0)
+            retry = Retry(attempts=attempts, routes=Routes(*routes, hedge_after=HEDGE_AFTER), wait=0)
             with anyio.fail_after(NEVER / 2):
                 async with aconnect(first, retry=retry) as stream:
                     with suppress(StreamError):

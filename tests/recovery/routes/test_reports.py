@@ -12,7 +12,7 @@ import pytest
 
 from tests.project import ROOT
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
-from tokenstream import Retry, Route, aconnect, testing
+from tokenstream import Retry, Route, Routes, aconnect, testing
 from tokenstream.recovery import AttemptReport
 
 WORLDS = ["sync", "asyncio", "trio"]
@@ -93,7 +93,7 @@ def test_the_attempt_that_lost_a_hedge_has_a_report_like_any_other(
             "https://a.test/v1/chat/completions",
             json={"model": "a"},
             client=client,
-            retry=Retry(routes=[route], hedge_after=0.02),
+            retry=Retry(routes=Routes(route, hedge_after=0.02)),
         )
         async with client, asked as stream:
             await stream.final()

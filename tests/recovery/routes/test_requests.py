@@ -12,7 +12,7 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
 from tests.support.either import connect_in, read_whole
-from tokenstream import Deadlines, Retry, Route, aconnect, connect, resilient, testing
+from tokenstream import Deadlines, Retry, Route, Routes, Seam, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamStalled
 from tokenstream.recovery import Attempt
 from tokenstream.testing import serve
@@ -83,7 +83,7 @@ def test_on_retry_can_leave_out_the_request_without_a_refused_prefix() -> None:
     def decide(attempt: Attempt) -> object:
         return attempt.skip() if attempt.number == 3 and attempt.route == "chat.test" else None
 
-    retry = Retry(attempts=3, prefill=True, routes=[second.route()], wait=0, on_retry=decide)
+    retry = Retry(attempts=3, seam=Seam(prefill=True), routes=[second.route()], wait=0, on_retry=decide)
     found = read("sync", first, lambda _: retry)
 
     assert found.text == TRUTH
@@ -192,7 +192,7 @@ def test_an_exception_of_a_payload_function_is_raised_as_it_is(world: str, fault
     ("world", "policy"),
     [
         *[(world, policy) for world in ("sync", "asyncio", "trio") for policy in ({}, {"retry": Retry()})],
-        *[(world, {"retry": Retry(hedge_after=30)}) for world in ("asyncio", "trio")],
+        *[(world, {"retry": Retry(routes=Routes(hedge_after=30))}) for world in ("asyncio", "trio")],
     ],
 )
 def test_an_exception_of_the_first_payload_function_is_raised_as_it_is(
@@ -241,7 +241,7 @@ def test_a_route_has_its_own_deadlines() -> None:
     """A local model may be slow to begin, and a fast one is given up early."""
     path = "/v1/chat/completions"
     quick_script = testing.script().text("Hello").finish()
-    slow_script = testing.script().pause(30).text("late").finish()
+    slow_script = testing.script().silence(30).text("late").finish()
     with (
         serve(quick_script, format="openai-chat") as quick,
         serve(slow_script, format="openai-chat", pace="recorded") as slow,
@@ -278,7 +278,7 @@ def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> No
     async def ask() -> None:
         client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
         route = Route(second.url, json=second.payload, client=client, attempts=2)
-        retry = Retry(attempts=1, hedge_after=0.01, routes=[route], wait=0)
+        retry = Retry(attempts=1, routes=Routes(route, hedge_after=0.01), wait=0)
         headers = {"Idempotency-Key": "k"}
         async with aconnect(
             first.url, json=first.payload, headers=headers, client=client, retry=retry

@@ -66,7 +66,7 @@ def test_a_guard_that_fails_is_not_asked_elsewhere(world: str) -> None:
         raise ValueError("no model")
 
     whole = ANSWER.chunks("openai-chat")
-    retry = Retry(wait=0, mode="restart", fallback=[lambda _: pytest.fail("asked")])
+    retry = Retry(wait=0, mode="restart", routes=[lambda _: pytest.fail("asked")])
     played = play(world, [whole, whole], retry, guarded(fail, first_tokens=2))
 
     assert (GuardFailed, 1) == (type(played.error), len(played.asked))

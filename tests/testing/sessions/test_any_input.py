@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATHS = {"openai-responses": RESPONSES, "openai-realtime": REALTIME, "gemini-live": LIVE}
 FORMATS = pytest.mark.parametrize("format", list(PATHS))
-ANSWER = testing.script().text("Hel").pause(5).text("lo").tool_call("now", {}).finish()
+ANSWER = testing.script().text("Hel").silence(5).text("lo").tool_call("now", {}).finish()
 
 FIELDS = [
     *("type", "id", "item", "item_id", "audio_end_ms", "session", "audio", "output", "format", "response_id"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HELLO = testing.script().text("Hel", "lo").finish()
 AGAIN = testing.script().text("Again").finish()
 CALL = testing.script().tool_call("now", {}).finish()
-PAUSED = testing.script().text("Hel").pause(60).text("lo, ", "all").finish()
+PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 ASK: dict[str, Any] = {"clientContent": {"turns": [], "turnComplete": True}}
 
 

@@ -19,7 +19,7 @@ HELLO = testing.script().text("Hel", "lo").finish()
 CALL = testing.script().tool_call("now", {}).finish()
 SPEECH = testing.script().media(bytes(4800), "audio/pcm").finish()
 """A tenth of a second."""
-PAUSED = testing.script().text("Hel").pause(60).text("lo, ", "all").finish()
+PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 
 
 @pytest.fixture

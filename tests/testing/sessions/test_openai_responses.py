@@ -139,7 +139,7 @@ def read_until_delta(client: Client) -> None:
     client.until("response.output_text.delta")
 
 
-PAUSED = testing.script().text("Hel").pause(60).text("lo, ", "all").finish()
+PAUSED = testing.script().text("Hel").silence(60).text("lo, ", "all").finish()
 
 
 @pytest.mark.parametrize("late", [0, 2])
@@ -266,7 +266,7 @@ def test_a_path_without_sessions_is_refused() -> None:
 
 def test_a_client_can_try_its_steering() -> None:
     """The answer ends where it is, and the next one goes on in the same stream."""
-    first = testing.script().text("Once ").pause(60).text("upon a time.").finish()
+    first = testing.script().text("Once ").silence(60).text("upon a time.").finish()
     second = testing.script().text("a cat.").finish()
     with testing.serve([first, second, AGAIN], sessions=True, steers=True, pace="recorded") as server:
         url = f"{server.ws_url}{RESPONSES}"

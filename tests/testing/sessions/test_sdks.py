@@ -26,7 +26,7 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 CALL = testing.script().text("Let me see.").tool_call("now", {"zone": "CET"}).finish()
 TOLD = testing.script().text("It is ", "noon.").usage(input_tokens=3, output_tokens=4).finish()
-PAUSED = testing.script().text("Once").pause(60).text(" upon", " a time").finish()
+PAUSED = testing.script().text("Once").silence(60).text(" upon", " a time").finish()
 USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "What time is it?"}]}
 TURN = {"role": "user", "parts": [{"text": "What time is it?"}]}
 
@@ -76,7 +76,7 @@ def test_openai_realtime_calls_a_tool_and_tells_its_result() -> None:
 @on_asyncio
 async def test_openai_realtime_is_interrupted() -> None:
     """The late events end with the cancelled response; the audio is cut to what was heard."""
-    speech = testing.script().media(bytes(4800), "audio/pcm").pause(60).text("Never").finish()
+    speech = testing.script().media(bytes(4800), "audio/pcm").silence(60).text("Never").finish()
     late = PAUSED.recording("openai-realtime").with_fault(faults.late(2))
     async with (
         testing.serve([late, speech, TOLD], sessions=True, pace="recorded") as server,

@@ -286,7 +286,7 @@ def half_frame(recording: Recording, *, event: int | None = None) -> Recording:
 def late(recording: Recording, messages: int = 2) -> Recording:
     """Send some more messages of the answer after the client has cancelled it, and only then its end.
 
-    The fault shows in sessions of `testing.serve`, if the answer has a pause in which the client
+    The fault shows in sessions of `testing.serve`, if the answer has a silence in which the client
     can cancel it.
 
     Args:

@@ -156,7 +156,7 @@ def serve(
     """Play recordings and scripts on a server, for any client that takes an address.
 
     The server answers every method at every path, unless `what` is a mapping from paths.
-    By default, an answer is sent at once, without the pauses and the rate of a script; with
+    By default, an answer is sent at once, without the silences and the rate of a script; with
     `pace="recorded"`, they take the recorded time. Stalls and slow answers take theirs at every
     pace. A recording of a WebSocket is played to a client that opens a WebSocket; at its end, the
     connection is closed, or broken, once the client has been silent for a moment.
