@@ -99,7 +99,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.accumulator": ["Accumulator"],
     "tokenstream.cli": ["main"],
-    "tokenstream.departures": ["Departure", "Departures", "RULES"],
+    "tokenstream.departures": ["Departure", "DepartureName", "Departures", "RULES"],
     "tokenstream.errors": [
         "AnswerRejected",
         "CallStoreUnavailable",

@@ -135,7 +135,7 @@ def result_of(outcome: Outcome, *seen: str, closed: bool | None = None) -> Resul
         closed: Whether the source was closed.
     """
     error = outcome.error
-    names = ", ".join([f"`{name}`" for name in outcome.departures])
+    names = ", ".join([f"`{name}`" for name in outcome.departures.details])
     counted = [f"counted as {names}"] if names else []
     return Result(
         type(error).__name__ if error else "",

@@ -172,7 +172,7 @@ def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | Non
     message = stream.final()
 
     assert message.ending == "complete"
-    assert list(stream.departures) == ["done_missing" if cause is None else "broken_after_finish"]
+    assert list(stream.departures.details) == ["done_missing" if cause is None else "broken_after_finish"]
     assert [True, True] == [call.complete for call in message.tool_calls]
 
 
@@ -297,7 +297,7 @@ def test_an_answer_that_was_streamed_does_not(body: list[bytes], caplog: pytest.
         stream = Stream(body, format="openai-chat")
         stream.final()
 
-    assert ([], False) == (caplog.records, "not_streamed" in stream.departures)
+    assert ([], False) == (caplog.records, "not_streamed" in stream.departures.details)
 
 
 def test_every_error_pickles_with_what_had_arrived() -> None:

@@ -114,7 +114,7 @@ def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
         assert stream.message.text == "Let me see."
         # The finish reason was seen, so even this is no error.
         assert (await stream.final()).ending == "complete"
-        assert list(stream.departures) == ["broken_after_finish"]
+        assert list(stream.departures.details) == ["broken_after_finish"]
 
     anyio.run(main, backend="trio")
 
@@ -149,7 +149,7 @@ def test_data_after_the_end_is_ignored_and_counted() -> None:
     stream = Stream([*ANSWER, chunk({"content": "more"})])
 
     assert stream.final().text == "Let me see."
-    assert stream.departures["data_after_end"].count == 1
+    assert stream.departures.details["data_after_end"] == 1
 
 
 class Nosy(Text):
@@ -281,7 +281,7 @@ async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_t
 
     assert error is caught.value.__cause__ is again.value.__cause__
     assert "Let me see." == caught.value.partial.text == again.value.partial.text
-    assert [] == list(stream.departures)
+    assert [] == list(stream.departures.details)
 
 
 def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
@@ -289,7 +289,7 @@ def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
     stream = Stream(_until(ConnectionResetError("x")))
 
     assert "complete" == stream.final().ending
-    assert ["broken_after_finish"] == list(stream.departures)
+    assert ["broken_after_finish"] == list(stream.departures.details)
 
 
 def _until(error: Exception) -> Iterator[bytes]:

@@ -74,7 +74,7 @@ def test_done_ends_the_answer_and_is_no_news_after_it() -> None:
     twice = read(*answer(*HELLO), b"[DONE]")
 
     assert (ended.error, ended.departures, ended.format.ended) == (None, {}, True)
-    assert (twice.error, twice.departures) == (None, {"data_after_end": 1})
+    assert (twice.error, twice.departures) == (None, {"end_repeated": 1})
 
 
 # -- errors ----------------------------------------------------------------------

@@ -264,7 +264,7 @@ def test_the_lost_end_of_each_generation_is_given() -> None:
     assert [("Hello", "complete"), ("Bye", "complete"), ("Hi", "complete")] == [
         (message.text, message.ending) for message in stream.messages
     ]
-    assert 3 == stream.departures["text_completed"].count
+    assert 3 == stream.departures.details["text_completed"]
 
 
 def test_a_text_of_which_no_delta_arrived_is_given_whole() -> None:
@@ -302,7 +302,7 @@ def test_what_has_no_word_of_ours_is_carried() -> None:
     assert ["new-event"] == [
         each.name for each in came.events if isinstance(each, Unknown) and each.kind == "event"
     ]
-    assert {"start_repeated": 1} == came.departures
+    assert {"start_twice": 1} == came.departures
 
 
 WHOLE: Payload = {

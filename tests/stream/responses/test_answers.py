@@ -128,7 +128,7 @@ async def test_an_answer_has_the_whole_interface_of_a_stream() -> None:
         assert list(response.tool_calls) == []
         assert list(response.text) == ["Hello"]
         assert [message.text for message in response.messages] == ["Hello"]
-        assert (response.metrics.chunks, dict(response.departures), response.response) == (9, {}, None)
+        assert (response.metrics.chunks, response.departures.details, response.response) == (9, {}, None)
         assert response.checkpoint().format == "openai-realtime"
         with pytest.raises(StreamConsumed):
             iter(response)

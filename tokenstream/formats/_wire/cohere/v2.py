@@ -35,6 +35,7 @@ class V2(Format):
     __slots__ = ("content", "is_nameless")
 
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    ends_twice: ClassVar[bool] = True
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -53,11 +54,6 @@ class V2(Format):
         is_ollama = "done" in payload
         is_answer = is_dict(message) and message.get("role") == "assistant"
         return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
-
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
-        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
-            super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""

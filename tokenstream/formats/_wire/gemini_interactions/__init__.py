@@ -20,13 +20,11 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     InteractionStep,
     ToldStep,
 )
-from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.parts import Mark
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -99,6 +97,7 @@ class GeminiInteractions(Format):
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    ends_twice: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
     )
@@ -207,12 +206,6 @@ class GeminiInteractions(Format):
         """Prepare for another connection, which goes on behind the position that it is asked for."""
         super().prepare_to_continue()
         self._goes_on = True
-
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; count a departure unless it is the sentinel."""
-        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-        if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
-            super().after_end(frame)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
