@@ -65,7 +65,7 @@ def test_what_departs_from_the_documents_is_listed(
 
     assert 0 == main(["inspect", str(path)])
     shown = capsys.readouterr().out
-    assert "\ndeparture      end_unmarked (form; done_missing ×1, first in event 2): the answer" in shown
+    assert "\ndeparture      end_unmarked (form, done_missing=1, first in event 2): the answer" in shown
 
 
 def test_an_error_comes_in_its_place_and_says_what_to_do(

@@ -12,7 +12,7 @@ from tests.faults.driver import TEXT, Outcome, read
 from tests.support.loopback import Handler, Loopback, Script
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.message import Message
 
 World: TypeAlias = Literal["sync", "asyncio", "trio"]
@@ -166,7 +166,7 @@ def state_of(
         stream.message.ending,
         kept_of(stream.message),
         closed,
-        seen,
+        (*([f"`.kind` is `{error.kind}`"] if isinstance(error, MisuseError) and error.kind else []), *seen),
     )
 
 

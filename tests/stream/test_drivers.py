@@ -14,13 +14,13 @@ from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
 from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
 from tests.support.logged import words_of
+from tests.support.raised import misuse
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     MisuseError,
     ProtocolError,
     ProviderError,
-    StreamConsumed,
     StreamError,
     StreamInterrupted,
     StreamStalled,
@@ -124,7 +124,7 @@ def test_an_error_is_raised_once_and_then_the_events_are_over() -> None:
     stream = Stream(source)
     with pytest.raises(ProviderError) as first:
         list(stream)
-    with pytest.raises(StreamConsumed):
+    with misuse("consumed"):
         iter(stream)
     with pytest.raises(StopIteration):
         next(stream)

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+_INSTEAD = {
+    "ConcurrentRead": 'MisuseError, whose kind is "concurrent"',
+    "RecordingRefused": 'RecordingInvalid, whose kind is "secret"',
+    "StreamClosed": 'MisuseError, whose kind is "closed"',
+    "StreamConsumed": 'MisuseError, whose kind is "consumed"',
+}
+"""Names that are gone, each with what to use instead."""
+
+
 def make_lazy_loader(
     package: dict[str, Any], homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
@@ -23,6 +32,9 @@ def make_lazy_loader(
     def load(attribute: str) -> object:
         """Import the submodule that defines a name, and return the value of the name."""
         home = homes.get(attribute)
+        if home is None and attribute in _INSTEAD:
+            # `from … import` hides the words of an AttributeError.
+            raise ImportError(f"{name}.{attribute} is gone: use {_INSTEAD[attribute]}")
         if home is None:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         module = import_module(f".{home}", name)

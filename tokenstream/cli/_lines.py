@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.cli._advice import Origin
-    from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message, Part, Usage
@@ -179,8 +178,8 @@ class TextLines:
                 facts["request_id"] = _shorten(head.request_id)
             print_row("response", write_pairs(facts))
         for name, noted in stream.departures.items():
-            seen = f"{write_details(noted)}, first in event {noted.first_event}"
-            print_row("departure", f"{name} ({noted.affects}; {seen}): {noted.rule}")
+            seen = f"{noted.affects},{write_pairs(noted.details)}, first in event {noted.first_event}"
+            print_row("departure", f"{name} ({seen}): {noted.rule}")
         if not stream.departures:
             print_row("departures", "none")
         if "not_streamed" in stream.departures:
@@ -324,12 +323,8 @@ def _write_figure(value: float | str | None) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def write_pairs(pairs: Mapping[str, str]) -> str:
+def write_pairs(pairs: Mapping[str, object]) -> str:
     return "".join([f" {name}={value}" for name, value in pairs.items()])
-
-
-def write_details(noted: Departure) -> str:
-    return ", ".join([f"{detail} ×{count:,}" for detail, count in noted.details.items()])
 
 
 def print_row(label: str, text: str) -> None:

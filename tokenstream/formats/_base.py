@@ -518,6 +518,13 @@ class Format(Resuming, ABC):
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 
+    def type_of(self, payload: dict[str, Any], event: str, field: str = "type") -> str:
+        """Return the type of a payload, or else the name of its event; count a departure if they differ."""
+        kind = text_of(payload, field)
+        if event and kind != event:
+            self.note("type_missing" if kind is None else "event_name_differs")
+        return kind or event
+
     def note_missing_start(self) -> None:
         """Count a departure: the input begins inside the answer, whose end may repeat its texts whole."""
         self.note("start_missing")

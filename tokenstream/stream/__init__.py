@@ -60,4 +60,5 @@ _HOMES = {
     "tap": "_tap.tap",
 }
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.record import record
     from tokenstream.testing._recordings.cassette import load_cassette
     from tokenstream.testing._recordings.clock import VirtualClock
-    from tokenstream.testing._recordings.file_format import RecordingInvalid, RecordingRefused
+    from tokenstream.testing._recordings.file_format import RecordingInvalid
     from tokenstream.testing._recordings.recording import Arrival, Recording
     from tokenstream.testing._recordings.replay import Seed
     from tokenstream.testing._script import Script, all_formats, script
@@ -34,7 +34,6 @@ __all__ = [
     "Exchange",
     "Recording",
     "RecordingInvalid",
-    "RecordingRefused",
     "Request",
     "Script",
     "Seed",
@@ -61,7 +60,6 @@ _HOMES = {
     "Exchange": "_serve.replies",
     "Recording": "_recordings.recording",
     "RecordingInvalid": "_recordings.file_format",
-    "RecordingRefused": "_recordings.file_format",
     "Request": "_serve.replies",
     "Script": "_script",
     "Seed": "_recordings.replay",
@@ -82,4 +80,5 @@ _HOMES = {
     "transport": "_serve.transport",
 }
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

@@ -73,7 +73,7 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
         "part_index_reused",
         "Hello",
     ),
-    "an event without a type": ([*HELLO, {"event_id": "e"}, done()], "type_missing", "Hello"),
+    "an event without a type": ([*HELLO, {"event_id": "e"}, done()], "", "Hello"),
 }
 
 

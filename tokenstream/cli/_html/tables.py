@@ -25,7 +25,6 @@ from tokenstream.cli._lines import (
     list_error_rows,
     metrics_of,
     to_compact_json,
-    write_details,
     write_pairs,
 )
 from tokenstream.errors import StreamError
@@ -242,7 +241,7 @@ def departures_table(reading: PageReading) -> Markup:
             "tr",
             element("td", element("code", name)),
             element("td", noted.affects),
-            element("td", write_details(noted)),
+            element("td", write_pairs(noted.details)),
             element("td", f"first in frame {noted.first_event:,}", class_="number"),
             element("td", noted.rule),
         )

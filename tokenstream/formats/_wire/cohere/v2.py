@@ -61,14 +61,10 @@ class V2(Format):
         if kind is None and not event:
             self._read_unmarked(payload)
             return
-        if kind is None:
-            self.note("type_missing")
-            kind = event
-        elif self.is_nameless:
+        if self.is_nameless:
             # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
             self.departures.note("event_name_missing", event=self.frames)
-        elif event and kind != event:
-            self.note("event_name_differs")
+        kind = self.type_of(payload, event)
         reader = V2.READERS.get(kind)
         if reader is None:
             self.parts.unknown(kind, payload)

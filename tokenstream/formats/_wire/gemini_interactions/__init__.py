@@ -167,11 +167,14 @@ class GeminiInteractions(Format):
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload is an event of an interaction: an error in it is read with the event."""
-        return self._kind_of(payload, event) in _EVENTS
+        kind = text_of(payload, "event_type") or event
+        return ALIASES.get(kind, kind) in _EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
-        kind = self._kind_of(payload, event)
+        kind = self.type_of(payload, event, "event_type")
+        # Types in previews of the API are replaced by the present ones.
+        kind = ALIASES.get(kind, kind)
         event_id = text_of(payload, "event_id")
         if event_id:
             if self._is_repeated(event_id, kind, payload):
@@ -332,20 +335,6 @@ class GeminiInteractions(Format):
     }
 
     # -- internals -----------------------------------------------------------
-
-    def _kind_of(self, payload: dict[str, Any], event: str) -> str:
-        """Return the type of an event: the type in the payload, or else the name of its SSE event.
-
-        Types in previews of the API are replaced by the present ones. If the payload has no type, or if the
-        two differ, this is counted as a departure from the documentation.
-        """
-        kind = text_of(payload, "event_type")
-        if kind is None and event:
-            self.note("type_missing")
-        elif kind and event and kind != event:
-            self.note("event_name_differs")
-        kind = kind or event
-        return ALIASES.get(kind, kind)
 
     def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
         """Report the id, model or agent, usage and unknown fields of an interaction, and store its status."""
