@@ -14,6 +14,7 @@ import os
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from tokenstream import Stream, aconnect, relay, testing
@@ -21,7 +22,7 @@ from tokenstream import Stream, aconnect, relay, testing
 PROVIDER = "https://api.openai.com"
 
 
-async def chat(request: Request) -> relay.Response:
+async def chat(request: Request) -> Response:
     """Send the model's answer; the key stays on the server."""
     url = f"{os.environ.get('PROVIDER', PROVIDER)}/v1/chat/completions"
     key = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', 'none')}"}

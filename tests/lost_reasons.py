@@ -32,7 +32,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _row(protocol: str) -> str:
-    encoder = create(protocol, drop="all")
+    encoder = create(protocol, lossy=True)
     lost = [reason for reason in get_args(FinishReason) if is_lost(encoder, reason)]
     refused = ["–" if reason in lost else f"`{encoder.word_for(reason)}`" for reason in _REFUSED]
     return f"| `{protocol}` | {' | '.join([*refused, _listed(lost)])} |"

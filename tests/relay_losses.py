@@ -14,9 +14,9 @@ from tokenstream import relay
 
 if TYPE_CHECKING:
     from tokenstream.relay import ProtocolName
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.losses import Loss
 
-_FIELDS: tuple[Kind, ...] = (
+_FIELDS: tuple[Loss, ...] = (
     "signature",
     "encrypted_reasoning",
     "tool_call_end",
@@ -27,12 +27,12 @@ _FIELDS: tuple[Kind, ...] = (
     "phase",
     "characters",
 )
-_COUNTED: tuple[Kind, ...] = ("usage",)
-_ENDINGS: tuple[Kind, ...] = ("finish_reason", "stopped")
+_COUNTED: tuple[Loss, ...] = ("usage",)
+_ENDINGS: tuple[Loss, ...] = ("finish_reason", "stopped")
 _COLUMNS = ("protocol", "parts and events", "fields", "`usage`", "endings")
 
 
-def _named(kind: Kind, details: tuple[str, ...]) -> str:
+def _named(kind: Loss, details: tuple[str, ...]) -> str:
     """Return a loss with its details; those of fields and of reasons are names."""
     if not details:
         return f"`{kind}`"

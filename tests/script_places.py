@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.support.encoders import Encoder
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.losses import Loss
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _ABSENT = "–"
@@ -49,7 +49,7 @@ def _errors(format: str) -> str:
     return "; ".join([*told, *([f"only by the message's words: {_listed(worded)}"] if worded else [])])
 
 
-def _place(kind: Kind) -> Callable[[type[Encoder]], bool]:
+def _place(kind: Loss) -> Callable[[type[Encoder]], bool]:
     return lambda encoder: kind in encoder.expresses
 
 

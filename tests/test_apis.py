@@ -11,16 +11,18 @@ import pytest
 from tests.support import encoders, registry
 from tests.support.tables import in_one_test
 from tokenstream import Message
-from tokenstream._apis import all_apis, api_named
+from tokenstream._apis import ScriptFormat, all_apis, api_named
 from tokenstream.formats import FormatName
 from tokenstream.relay import ProtocolName
 from tokenstream.turns import ToolResults
 
 
 def test_the_names_are_those_that_type_checkers_know() -> None:
-    """`format=` and a relay's protocol."""
+    """`format=`, a relay's protocol, and the format of a script."""
     assert {*get_args(FormatName)} == {api.name for api in all_apis() if api.takes_name}
-    assert {*get_args(ProtocolName)} == {*encoders.protocols()}
+    assert 13 == len(get_args(ProtocolName))
+    scripted = {name for names in get_args(ScriptFormat) for name in get_args(names)}
+    assert {api.name for api in all_apis() if api.writer is not None} == scripted
     assert len(all_apis()) == len({api.name for api in all_apis()})
 
 

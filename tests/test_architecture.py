@@ -30,7 +30,7 @@ _LONGER = {
     "tokenstream/_message_parts.py": "all values that a message is made of, as one list",
     "tokenstream/_pipeline/machine.py": "the state of one answer, which all its parts share",
     "tokenstream/_pipeline/split_texts.py": "one stage: each event of a part, and the part to which it goes",
-    "tokenstream/accumulator.py": "one taker for each event, and the table of them",
+    "tokenstream/_accumulator.py": "one taker for each event, and the table of them",
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
     "tokenstream/events.py": "all events that users match, as one list",
     "tokenstream/formats/_base.py": "one class, which says to its writer what a format is",
@@ -114,7 +114,7 @@ def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
     graph = grimp.build_graph("tokenstream", cache_dir=None)
     graph.remove_module("tokenstream.stream._protocols")
     plain = {
-        "tokenstream.accumulator",
+        "tokenstream._accumulator",
         "tokenstream._connection.connection",
         "tokenstream._decoder",
         "tokenstream._pipeline.machine",

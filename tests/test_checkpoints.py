@@ -141,7 +141,7 @@ def test_an_answer_that_was_asked_for_again_has_no_more_tokens_than_were_counted
         resilient(lambda _: next(left), again, format=RESPONSE.format).final()
     whole = Stream.from_checkpoint(stored(caught.value.checkpoint), chunks[6:]).final()
 
-    assert (5, "partial") == (whole.usage.output_tokens, whole.usage.source)
+    assert (5, "partial") == (whole.usage.output_tokens, whole.usage.basis)
 
 
 def test_views_give_what_there_is_first_and_no_call_twice() -> None:
@@ -345,7 +345,7 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
     """The same object, with what it has learnt of payloads: what comes again is dropped."""
     frames = SSEParser().frames(b"".join(answer.chunks))
     for place in range(1, len(frames)):
-        known, other = (registry.create(answer.format, limits=Limits(), pings=False) for _ in range(2))
+        known, other = (registry.create(answer.format, limits=Limits()) for _ in range(2))
         for frame in frames[:place]:
             known.feed(frame)
             other.feed(frame)

@@ -293,10 +293,10 @@ def test_the_architecture_names_each_module_within_its_larger_rooms() -> None:
                 continue
             there.add(path.relative_to(PACKAGE / room).as_posix())
     named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page))
-    # The table of protocols names the encoders.
+    # The table of formats names the encoders.
     of_protocols = {
         encoders.load(name).__module__.partition("._encoders.")[2].replace(".", "/") + ".py"
-        for name in encoders.PROTOCOLS
+        for name in encoders.names()
     }
 
     assert there - of_protocols - _ELSEWHERE == named - _ELSEWHERE

@@ -74,16 +74,16 @@ def test_blame_is_the_class() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "instead"),
     [
-        ("tokenstream", "StreamClosed", 'MisuseError, whose kind is "closed"'),
-        ("tokenstream.errors", "ConcurrentRead", 'MisuseError, whose kind is "concurrent"'),
-        ("tokenstream.testing", "RecordingRefused", 'RecordingInvalid, whose kind is "secret"'),
+        ("tokenstream", "StreamClosed", 'it is a MisuseError whose kind is "closed"'),
+        ("tokenstream.errors", "ConcurrentRead", 'it is a MisuseError whose kind is "concurrent"'),
+        ("tokenstream.testing", "RecordingRefused", 'it is a RecordingInvalid whose kind is "secret"'),
     ],
 )
 def test_a_name_that_is_gone_is_answered_with_what_to_use_instead(
     module: str, name: str, instead: str
 ) -> None:
     """An import says it, and so does a look at the module."""
-    with pytest.raises(ImportError, match=f"{module}.{name} is gone: use {instead}"):
+    with pytest.raises(ImportError, match=f"{module} has no {name}: {instead}"):
         exec(f"from {module} import {name}")
     with pytest.raises(ImportError, match=instead):
         getattr(importlib.import_module(module), name)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tokenstream import Checkpoint, Stream, Usage, testing
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
 from tokenstream.message import Ending, Message
@@ -33,7 +33,7 @@ def read(stream: Stream) -> Message:
 
 def of(message: Message) -> tuple[Any, ...]:
     usage = message.usage
-    return (usage.source, usage.input_tokens, usage.output_tokens)
+    return (usage.basis, usage.input_tokens, usage.output_tokens)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_while_an_answer_comes_its_message_tells_what_was_reported() -> None:
     stream.final()
 
     assert ("none", None, None) == of(message)
-    assert ("estimated", 3) == (live.tokens_source, live.output_tokens)
-    assert ("reported", 8) == (stream.metrics.tokens_source, stream.metrics.output_tokens)
+    assert ("estimated", 3) == (live.tokens_basis, live.output_tokens)
+    assert ("reported", 8) == (stream.metrics.tokens_basis, stream.metrics.output_tokens)
 
 
 def test_time_per_token_goes_by_reported_counts_alone() -> None:
@@ -125,7 +125,7 @@ def test_time_per_token_goes_by_reported_counts_alone() -> None:
     assert (7.0, 1 / 7) == (whole.metrics.tokens_per_second, whole.metrics.tpot)
     assert (4.0, "estimated", None) == (
         cut.metrics.tokens_per_second,
-        cut.metrics.tokens_source,
+        cut.metrics.tokens_basis,
         cut.metrics.tpot,
     )
 
@@ -142,6 +142,6 @@ def test_an_estimate_is_never_taken_for_a_report() -> None:
     there = read(Stream.from_checkpoint(kept, answer.chunks("openai-responses")))
     usage = stream.message.usage
 
-    assert "estimated" == usage.source
+    assert "estimated" == usage.basis
     assert ("none", None, None) == of(there)
-    assert "estimated" == (usage + Usage(output_tokens=1)).source
+    assert "estimated" == (usage + Usage(output_tokens=1)).basis

@@ -19,7 +19,20 @@ from pydantic.errors import PydanticUserError
 
 from tests.stream.bodies import ANSWER
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream import (
+    AsyncSession,
+    AsyncStream,
+    Decoder,
+    Retry,
+    Session,
+    Stream,
+    aconnect,
+    aresilient,
+    connect,
+    resilient,
+    tap,
+    testing,
+)
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamTruncated
 from tokenstream.steps import Peer
 from tokenstream.testing import Recording
@@ -110,6 +123,20 @@ _Stream: Any = Stream
 _AsyncStream: Any = AsyncStream
 _connect: Any = connect
 _aconnect: Any = aconnect
+_TAGS = {"reasoning_tags": "reasoning", "tool_tags": "calls", "citation_markers": "citations"}
+_TAKEN: dict[Any, str] = {
+    Stream: "source format limits deadlines started_at reorder tags tools answer_id",
+    AsyncStream: "source format limits deadlines started_at reorder tags tools answer_id",
+    Decoder: "format content_type limits tags tools",
+    tap: "source format limits started_at tools tags",
+    connect: "url method client format retry limits deadlines tags answer_id request",
+    aconnect: "url method client format retry limits deadlines tags answer_id request",
+    resilient: "open retry format limits deadlines tags answer_id",
+    aresilient: "open retry format limits deadlines tags answer_id",
+    Session: "open model tools format settings retry fallback limits deadlines tags",
+    AsyncSession: "open model tools format settings retry fallback limits deadlines tags",
+}
+"""What each function takes that reads answers; the two colours take the same."""
 
 
 @in_one_test(
@@ -145,6 +172,32 @@ def test_an_option_of_another_library_is_named_with_ours(make: Any, words: str) 
     """The error is a TypeError, too, as for any other option that is not there."""
     with pytest.raises(MisuseError, match=words):
         make()
+
+
+@pytest.mark.parametrize("function", _TAKEN)
+def test_what_reads_answers_takes_few_options_and_names_them_for_others(function: Any) -> None:
+    """An option that has another form or place is answered with that, and the signature shows none."""
+    taken = [*inspect.signature(function).parameters]
+    assert _TAKEN[function].split() == taken
+    told = {name: rf"no option {name}=[:;] write tags=Tags\({field}=…\)" for name, field in _TAGS.items()}
+    told |= {
+        "clock": "VirtualClock",
+        "pings": "metrics` has the gaps",
+        "reorder": r"Stream\(source, reorder=…",
+    }
+    for name in told.keys() - {*taken}:
+        options = {name: True}
+        with pytest.raises(MisuseError, match=told[name]):
+            function("http://localhost:9/", **options)
+
+
+@pytest.mark.parametrize("function", [connect, aconnect])
+def test_a_request_takes_its_address_alone_by_position(function: Any) -> None:
+    """No method before it, and no payload behind it."""
+    with pytest.raises(MisuseError, match="takes the address first, not the method POST: write"):
+        function("POST", _URL)
+    with pytest.raises(MisuseError, match="takes only the address by position; pass the payload as"):
+        function(_URL, {"stream": True})
 
 
 def test_an_option_that_nobody_has_is_refused_as_ever() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.wire import sse
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.text_log import ByteLog, TextLog
 from tokenstream._pipeline.machine import Machine
-from tokenstream.accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -76,7 +76,7 @@ def test_text_and_bytes_are_read_from_any_position(start: int) -> None:
 @pytest.mark.slow
 def test_the_pieces_of_an_answer_are_kept_in_few_objects_too() -> None:
     """What is read at a glance is added without a call; it is joined now and then."""
-    machine = Machine("text", content_type=None, limits=None, pings=False)
+    machine = Machine("text", content_type=None, limits=None)
     most, log = 0, None
     for number in range(10_000):
         machine.push(sse("ab"), 0.0) if number < 2 else machine.give(sse("ab"), 0.0)

@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from tests.support.tables import in_one_test
+from tokenstream._message_parts import FoundImage
 from tokenstream.errors import InvalidJSON, OutputInvalid
 from tokenstream.message import (
     Citation,
-    FoundImage,
     MediaPart,
     Message,
     OpaquePart,
@@ -133,8 +133,8 @@ def test_arguments_beyond_the_bounds_are_no_fault_of_the_json(text: str) -> None
         (Usage(output_tokens=3), Usage(), Usage(output_tokens=3)),
         (Usage(input_tokens=0), Usage(output_tokens=0), Usage(input_tokens=0, output_tokens=0)),
         (Usage(cost=0.25), Usage(cost=0.5, cached_tokens=4), Usage(cost=0.75, cached_tokens=4)),
-        (Usage(source="partial"), Usage(), Usage(source="partial")),
-        (Usage(source="partial"), Usage(source="estimated"), Usage(source="estimated")),
+        (Usage(basis="partial"), Usage(), Usage(basis="partial")),
+        (Usage(basis="partial"), Usage(basis="estimated"), Usage(basis="estimated")),
         (Usage(provider_data={"a": 1}), Usage(), Usage(provider_data={"a": 1})),
         (
             Usage(input_tokens=1, provider_data={"a": 1, "b": 1}),
@@ -152,7 +152,7 @@ def test_what_two_answers_used_adds_up(one: Usage, other: Usage, both: Usage) ->
 
 def test_each_count_of_usage_is_added() -> None:
     """A field that is new is, too."""
-    counts = set(Usage.model_fields) - {"source", "provider_data"}
+    counts = set(Usage.model_fields) - {"basis", "provider_data"}
     ones = Usage.model_validate(dict.fromkeys(counts, 1))
 
     assert dict.fromkeys(counts, 2) == (ones + ones).model_dump(include=counts)

@@ -20,7 +20,7 @@ from tests.cli.commands import serving
 from tests.docs_pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
-from tokenstream import Stream, testing
+from tokenstream import Stream, Tags, testing
 from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def recording_of(name: str) -> Path:
 
 def text_of(recording: Path) -> str:
     """Return the text of a recorded answer, without the reasoning between tags."""
-    with Stream(recording, reasoning_tags=True) as stream:
+    with Stream(recording, tags=Tags(reasoning=True)) as stream:
         message = stream.final()
     assert (message.ending, bool(message.text)) == ("complete", True)
     return message.text

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
-from tests.support import encoders, registry, wire
+from tests.support import registry, wire
 from tests.support.reading import read
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.formats import Format, FormatName
 from tokenstream.limits import Limits
-from tokenstream.relay import ProtocolName
 from tokenstream.testing import script
 
 if TYPE_CHECKING:
@@ -77,14 +76,6 @@ def test_the_names_for_type_checkers_are_those_of_the_registry() -> None:
 
     assert {"mistral"} == aliases
     assert {*registry.names(), *aliases} == set(get_args(FormatName))
-
-
-def test_the_names_of_protocols_for_type_checkers_are_those_of_the_encoders() -> None:
-    """Dialects can be written, too."""
-    assert {*encoders.protocols()} == set(get_args(ProtocolName))
-    assert {"mistral", "ndjson"} <= {*encoders.protocols()} - {*encoders.names()}
-    for name in get_args(ProtocolName):
-        encoders.load(name)
 
 
 def test_a_format_is_given_as_a_name_a_class_or_an_object() -> None:
@@ -193,7 +184,7 @@ def test_a_format_that_derives_from_nothing_is_refused_as_an_object() -> None:
     """`format=` takes a name, or an object that can be made anew for each connection."""
     thing: Any = object()
     with pytest.raises(MisuseError, match="is not a format"):
-        registry.create(thing, limits=Limits(), pings=False)
+        registry.create(thing, limits=Limits())
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.project import ROOT
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.joint import AskedJoint, PrefixJoint
 from tokenstream._pipeline.seam import Seam
-from tokenstream.accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,
     Event,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.support.clocks import on
 from tests.support.refusals import error_of, status_error_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream, connect
@@ -238,7 +239,7 @@ def test_an_error_body_is_over_with_its_json_document(body: bytes, waits: bool, 
         asked.append(len(body))
 
     # Each reading of the clock is later by more than what is left to the rest of a body that is over.
-    error_of(500, {}, chunks(), clock=count().__next__)
+    on(count().__next__, error_of, 500, {}, chunks())
 
     assert asked == [*range(0, len(body if waits else body.rstrip()), size), *[len(body)] * waits]
 

@@ -244,7 +244,7 @@ def _sums(payload: Any) -> dict[int, str]:
 
 
 def _usage_of(name: str, before: list[Frame], frame: Frame) -> dict[str, float]:
-    format = registry.create(name, limits=Limits(), pings=False)
+    format = registry.create(name, limits=Limits())
     for each in before:
         format.feed(each)
     found: dict[str, float] = {}
@@ -275,7 +275,7 @@ def _errors() -> str:
     lines = ["| format | an error on the wire | `.code` | `.kind` | `.retryable` |", "| --- " * 5 + "|"]
     for name, frames in ERRORS.items():
         for frame in frames:
-            format = registry.create(name, limits=Limits(), pings=False)
+            format = registry.create(name, limits=Limits())
             format.feed(frame)
             error = format.error or format.withheld
             if error is None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream import accumulator as accumulator
     from tokenstream import call_store as call_store
     from tokenstream import departures as departures
     from tokenstream import errors as errors
@@ -72,7 +71,6 @@ if TYPE_CHECKING:
         PartDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         RefusalDelta,
         Restarted,
@@ -99,6 +97,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
     from tokenstream.session import AsyncSession, Session
+    from tokenstream.stages import Tags
     from tokenstream.steps import AsyncPeer, Peer, Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
@@ -135,7 +134,6 @@ __all__ = [
     "PartStart",
     "Partial",
     "Peer",
-    "Ping",
     "PositionLost",
     "ProtocolError",
     "ProviderError",
@@ -161,6 +159,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamStalled",
     "StreamTruncated",
+    "Tags",
     "TextDelta",
     "TokenStreamError",
     "ToolCall",
@@ -201,7 +200,6 @@ _NAMES = {
         "PartDelta",
         "PartDone",
         "PartStart",
-        "Ping",
         "ReasoningDelta",
         "RefusalDelta",
         "Restarted",
@@ -228,9 +226,9 @@ _NAMES = {
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
     "session": ("AsyncSession", "Session"),
+    "stages": ("Tags",),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
-    "accumulator": (),
     "call_store": (),
     "departures": (),
     "errors": (),
@@ -238,7 +236,6 @@ _NAMES = {
     "framing": (),
     "otel": (),
     "relay": (),
-    "stages": (),
     "terminal": (),
     "testing": (),
     "turns": (),

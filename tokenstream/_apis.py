@@ -51,24 +51,23 @@ ProtocolName: TypeAlias = Literal[
     "openai-chat",
     "openai-responses",
     "openai-completions",
-    "openai-realtime",
     "anthropic",
     "gemini",
-    "gemini-live",
-    "gemini-interactions",
     "bedrock-converse",
     "bedrock-invoke",
-    "cohere",
     "ollama",
-    "tgi",
     "ui-message",
     "ag-ui",
     "text",
     "tokenstream",
-    "mistral",
     "ndjson",
 ]
-"""The names of the protocols in which an answer can be sent or scripted."""
+"""The names of the protocols in which a relay sends an answer."""
+ScriptFormat: TypeAlias = (
+    ProtocolName
+    | Literal["openai-realtime", "gemini-live", "gemini-interactions", "cohere", "tgi", "mistral"]
+)
+"""The names of the formats in which a script can be sent: those of the protocols, and some only for tests."""
 
 
 class RequestRecord(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from typing import Unpack
 
     from tokenstream._apis import FormatName
@@ -16,27 +17,45 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
-    from tokenstream.stages import Reorder
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
     from tokenstream.stream import AsyncStream, Stream
 
 __all__ = ["aconnect", "connect"]
 
+FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
+
+def _explain_position(function: FunctionT) -> FunctionT:
+    """Make a function explain arguments by position but the address; its signature stays the same."""
+
+    @wraps(function)
+    def call(*args: object, **options: object) -> object:
+        name, url = function.__name__, args[0] if args else None
+        if isinstance(url, str) and url.isalpha() and url.isupper():
+            raise MisuseError(
+                f"{name}() takes the address first, not the method {url}: write {name}(url, method={url!r})"
+            )
+        if len(args) > 1:
+            raise MisuseError(
+                f"{name}() takes only the address by position; pass the payload as {name}(url, json=payload),"
+                " and everything else by keyword, too"
+            )
+        return function(*args, **options)
+
+    return cast("FunctionT", call)
+
+
+@_explain_position
 def connect(
     url: str | Route,
-    *misplaced: Never,
+    *,
     method: str = "POST",
     client: object = None,
     format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
-    pings: bool = False,
-    reorder: Reorder | None = None,
-    reasoning_tags: bool | Iterable[str] = (),
-    tool_tags: bool | str | Iterable[str] = (),
-    citation_markers: CitationMarkers = (),
+    tags: Tags | None = None,
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> Stream:
@@ -47,7 +66,6 @@ def connect(
     Args:
         url: The endpoint; or a `Route`, which contains a whole request: `method`, `client`, `format` and
             `**request` must then be left out.
-        misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An httpx or httpx2 client with which to send the request; it keeps its
             settings and stays open. None creates a new httpx client, whose read timeout
@@ -57,16 +75,7 @@ def connect(
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        pings: True to return heartbeats as `Ping` events.
-        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
-            to process frames in the order of their arrival.
-        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text. True for the usual ones; "starts_inside" if a closing tag may come alone.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
@@ -83,7 +92,6 @@ def connect(
         'streaming'
         >>> stream.close()
     """
-    _refuse_positional("connect", url, misplaced)
     _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
     from tokenstream._pipeline.factories import make_stage_factory
@@ -100,15 +108,7 @@ def connect(
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
-    options = Options(
-        format,
-        limits,
-        deadlines,
-        pings=pings,
-        reorder=reorder,
-        answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
-    )
+    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
     if retry is not None:
         from tokenstream._request.again import request_again
 
@@ -117,20 +117,17 @@ def connect(
     return Stream(driver)
 
 
+@_explain_position
 def aconnect(
     url: str | Route,
-    *misplaced: Never,
+    *,
     method: str = "POST",
     client: object = None,
     format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
-    pings: bool = False,
-    reorder: Reorder | None = None,
-    reasoning_tags: bool | Iterable[str] = (),
-    tool_tags: bool | str | Iterable[str] = (),
-    citation_markers: CitationMarkers = (),
+    tags: Tags | None = None,
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> AsyncStream:
@@ -141,7 +138,6 @@ def aconnect(
     Args:
         url: The endpoint; or a `Route`, which contains a whole request: `method`, `client`, `format` and
             `**request` must then be left out.
-        misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An asynchronous httpx or httpx2 client, or an `aiohttp.ClientSession`, with which to send
             the request; it keeps its settings and stays open. "httpx" creates a new client, whose read
@@ -153,16 +149,7 @@ def aconnect(
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        pings: True to return heartbeats as `Ping` events.
-        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
-            to process frames in the order of their arrival.
-        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text. True for the usual ones; "starts_inside" if a closing tag may come alone.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
@@ -178,7 +165,6 @@ def aconnect(
         >>> stream.message.ending
         'streaming'
     """
-    _refuse_positional("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
     from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request import HTTPRequest
@@ -194,15 +180,7 @@ def aconnect(
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
-    options = Options(
-        format,
-        limits,
-        deadlines,
-        pings=pings,
-        reorder=reorder,
-        answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
-    )
+    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
     if retry is not None:
         from tokenstream._request.again import request_again
 
@@ -226,19 +204,6 @@ def _take_route(
         raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
     retry = Retry(attempts=1) if retry is None else retry
     return route, retry, asked_of(route, deadlines), route.format
-
-
-def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:
-    """Refuse positional arguments other than the address, and an HTTP method in its place."""
-    if isinstance(url, str) and url.isalpha() and url.isupper():
-        raise MisuseError(
-            f"{name}() takes the address first, not the method {url}: write {name}(url, method={url!r})"
-        )
-    if misplaced:
-        raise MisuseError(
-            f"{name}() takes only the address by position; pass the payload as {name}(url, json=payload), "
-            "and everything else by keyword, too"
-        )
 
 
 def _refuse_socket(url: object, session: str, module: str) -> None:

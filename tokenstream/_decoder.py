@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tokenstream._apis import FormatName
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._build import ToolsOption
-    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stages._metrics.meter import Metrics
+    from tokenstream.stages._text.tags import Tags
 
 __all__ = ["Decoder"]
 
@@ -33,14 +32,7 @@ class Decoder:
             content type and the first payload.
         content_type: The response's content type; None if it is not known.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return heartbeats as `Ping` events.
-        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text. True for the usual ones; "starts_inside" if a closing tag may come alone.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
         tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
             functions, types and names; None if they are not known. They tell, for example, a piece of a
             tool's name from another tool.
@@ -59,24 +51,21 @@ class Decoder:
 
     __slots__ = ("_machine",)
 
+    @explain_options()
     def __init__(
         self,
         format: FormatName | type[Format] | Format | None = None,
         *,
         content_type: str | None = None,
         limits: Limits | None = None,
-        pings: bool = False,
-        reasoning_tags: bool | Iterable[str] = (),
-        tool_tags: bool | str | Iterable[str] = (),
-        citation_markers: CitationMarkers = (),
+        tags: Tags | None = None,
         tools: ToolsOption = None,
     ) -> None:
-        make_stage = make_stage_factory(reasoning_tags, tool_tags, citation_markers)
+        make_stage = make_stage_factory(tags)
         self._machine = Machine(
             format,
             content_type=content_type,
             limits=limits,
-            pings=pings,
             make_stage=make_stage,
             offered=make_offered(tools),
         )

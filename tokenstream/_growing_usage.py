@@ -33,7 +33,7 @@ class GrowingUsage:
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
         counts = counts_of(usage)
-        if usage.source == "estimated":
+        if usage.basis == "estimated":
             counts.pop("output_tokens", None)
         self.counts.update(counts)
         for key, value in usage.provider_data.items():
@@ -52,9 +52,9 @@ class GrowingUsage:
     def build(self, *, final: bool) -> Usage:
         """Return the counts, as "reported" if `final`, else as "partial"; without any, a false `Usage`."""
         if not self.counts and not self.report:
-            return make_value(Usage, {"source": "none", "provider_data": {}})
-        source = "reported" if final else "partial"
-        return make_value(Usage, {**self.counts, "source": source, "provider_data": self.report.copy()})
+            return make_value(Usage, {"basis": "none", "provider_data": {}})
+        basis = "reported" if final else "partial"
+        return make_value(Usage, {**self.counts, "basis": basis, "provider_data": self.report.copy()})
 
     def with_spent(
         self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None
@@ -62,13 +62,13 @@ class GrowingUsage:
         """Return the counts including those of attempts that were given up; estimate only with `choices`."""
         usage = self.build(final=final)
         if spent is not None:
-            usage = spent + (usage or Usage(source="partial"))
+            usage = spent + (usage or Usage(basis="partial"))
         return usage if choices is None else estimate(usage, choices)
 
 
 def estimate(usage: Usage, choices: dict[int, ChoiceState]) -> Usage:
     """Return a usage with an estimate in place of an unknown final count of output tokens."""
-    if usage.output_tokens and usage.source == "reported":
+    if usage.output_tokens and usage.basis == "reported":
         return usage
     # A copy, because another thread may add a choice.
     return estimate_from(usage, sum([choice.size for choice in choices.copy().values()]))
@@ -81,6 +81,4 @@ def estimate_from(usage: Usage, size: int) -> Usage:
     """
     if size <= (usage.output_tokens or 0) * _MOST_BYTES_PER_TOKEN:
         return usage
-    return usage.model_copy(
-        update={"output_tokens": math.ceil(size / BYTES_PER_TOKEN), "source": "estimated"}
-    )
+    return usage.model_copy(update={"output_tokens": math.ceil(size / BYTES_PER_TOKEN), "basis": "estimated"})

@@ -507,8 +507,8 @@ class FoundImage(Value):
     height: int | None = None
 
 
-def _find_source(fields: dict[str, Any]) -> Literal["reported", "none"]:
-    """Return the source of a usage from its other fields: "none" if it has neither counts nor a report."""
+def _find_basis(fields: dict[str, Any]) -> Literal["reported", "none"]:
+    """Return the basis of a usage from its other fields: "none" if it has neither counts nor a report."""
     is_empty = not fields.get("provider_data") and set(map(fields.get, COUNTS)) == {None}
     return "none" if is_empty else "reported"
 
@@ -524,7 +524,7 @@ class Usage(Value):
         3
         >>> (Usage(input_tokens=7) + Usage(input_tokens=5, output_tokens=3)).input_tokens
         12
-        >>> bool(Usage()), Usage().source
+        >>> bool(Usage()), Usage().basis
         (False, 'none')
     """
 
@@ -547,8 +547,8 @@ class Usage(Value):
     """The cost of the answer in the provider's unit; None if the provider reports none."""
     provider_data: dict[str, Any] = Field(default_factory=dict)
     """The report as the server sent it; for a sum, the last report."""
-    source: Literal["reported", "partial", "estimated", "none"] = Field(default_factory=_find_source)
-    """Origin of the counts: final counts, counts from before the end, an estimate, or none if nothing came.
+    basis: Literal["reported", "partial", "estimated", "none"] = Field(default_factory=_find_basis)
+    """Basis of the counts: final counts, counts from before the end, an estimate, or none if nothing came.
 
     If an answer was stopped, cut off or failed before its counts arrived, the number of
     output tokens is estimated: one for every four bytes of the answer.
@@ -556,32 +556,32 @@ class Usage(Value):
 
     def __bool__(self) -> bool:
         """Return False if no token counts were sent."""
-        return self.source != "none"
+        return self.basis != "none"
 
     def __add__(self, other: Usage) -> Usage:
         """Return the sum of two usages; `sum(usages, start=Usage())` adds many.
 
         A count that only one usage has is used unchanged, so a usage without counts adds nothing.
-        The sum's `source` is "estimated" or "partial" if either is, and else "reported".
+        The sum's `basis` is "estimated" or "partial" if either is, and else "reported".
         Its `provider_data` is that of `other` or, if that is empty, that of this usage.
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
         added: dict[str, Any] = {name: _sum_of(getattr(self, name), getattr(other, name)) for name in COUNTS}
-        sources = (self.source, other.source)
+        bases = (self.basis, other.basis)
         words = ("estimated", "partial", "reported", "none")
-        added["source"] = next(word for word in words if word in sources)
+        added["basis"] = next(word for word in words if word in bases)
         return Usage(**added, provider_data=other.provider_data or self.provider_data)
 
 
 def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:
     """Return the counts that a server's report has, which are known to be numbers."""
-    source = "reported" if report else "none"
-    values = {**counts, "provider_data": report.copy(), "source": source}
+    basis = "reported" if report else "none"
+    values = {**counts, "provider_data": report.copy(), "basis": basis}
     return make_value(Usage, values, {*counts, "provider_data"})
 
 
-COUNTS = tuple(name for name in Usage.model_fields if name not in {"source", "provider_data"})
+COUNTS = tuple(name for name in Usage.model_fields if name not in {"basis", "provider_data"})
 """The names of the counts."""
 _COUNTS = frozenset(COUNTS)
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from tokenstream._origin import Origin
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json import Partial
-    from tokenstream.turns import Kind, ToolResults
+    from tokenstream.turns._drop import Kind
+    from tokenstream.turns._results import ToolResults
 
 __all__ = [
     "AnswerRejected",

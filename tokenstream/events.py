@@ -29,7 +29,6 @@ __all__ = [
     "PartDelta",
     "PartDone",
     "PartStart",
-    "Ping",
     "ReasoningDelta",
     "RefusalDelta",
     "Restarted",
@@ -395,16 +394,6 @@ class Finish(AnswerEvent):
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class Ping(AnswerEvent):
-    """A heartbeat of the server, which has no content; returned only with `pings=True`.
-
-    Example:
-        >>> Ping().part is None
-        True
-    """
-
-
-@dataclass(slots=True, repr=False, eq=False)
 class Restarted(SummingEvent):
     """The answer broke off and is restarted from the beginning: discard all that was received before.
 
@@ -589,7 +578,6 @@ Event: TypeAlias = (
     | InputTranscript
     | UsageUpdate
     | Finish
-    | Ping
     | Restarted
     | Resumed
     | Stopped

@@ -124,7 +124,7 @@ def check_names(
     others: str,
     noun: str,
 ) -> tuple[str, ...]:
-    """Return the names that an option was given; none for False."""
+    """Return the names that a field was given; none for False."""
     if value in (False, ()):
         return ()
     is_single = isinstance(value, str | bytes) or not hasattr(value, "__iter__")
@@ -132,7 +132,7 @@ def check_names(
     unknown = [each for each in names if each not in known]
     if unknown:
         raise MisuseError(
-            f"{name}= takes {others} names of {noun}, not {unknown[0]!r}; the {noun} are {', '.join(known)}"
+            f"{name} takes {others} names of {noun}, not {unknown[0]!r}; the {noun} are {', '.join(known)}"
         )
     return names
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Field
 
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
-from tokenstream._basics.elsewhere import explain_names_of_messages
+from tokenstream._basics.elsewhere import explain_names_of_messages, explain_options
 from tokenstream._message_parts import (
     Citation,
-    FoundImage,
     MediaPart,
     OpaquePart,
     Part,
-    Phase,
     ReasoningPart,
     RefusalPart,
     ServerToolCall,
@@ -26,7 +24,8 @@ from tokenstream._message_parts import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream.turns import Drop
+    from tokenstream._message_parts import FoundImage
+    from tokenstream.turns._drop import Drop
     from tokenstream.turns._results import ToolResults
 
 __all__ = [
@@ -35,13 +34,11 @@ __all__ = [
     "Citation",
     "Ending",
     "FinishReason",
-    "FoundImage",
     "Join",
     "MediaPart",
     "Message",
     "OpaquePart",
     "Part",
-    "Phase",
     "ReasoningPart",
     "RefusalPart",
     "ServerToolCall",
@@ -239,15 +236,16 @@ class Message(Value):
 
     # -- back to the provider ------------------------------------------------
 
+    @explain_options(tool_tags="it is called dialect=")
     def to_openai_chat(
-        self, *, drop: Drop = (), reasoning_field: str = "reasoning_content", tool_tags: str | None = None
+        self, *, drop: Drop = (), reasoning_field: str = "reasoning_content", dialect: str | None = None
     ) -> dict[str, Any]:
         """Return the assistant's turn for OpenAI Chat Completions: one of its `messages`.
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
             reasoning_field: The name of the server's field for plain-text reasoning.
-            tool_tags: The dialect, such as "hermes", in which to write the calls into the text, for a server
+            dialect: The dialect, such as "hermes", in which to write the calls into the text, for a server
                 that accepts none; None for calls of the API.
 
         Raises:
@@ -260,10 +258,10 @@ class Message(Value):
         """
         from tokenstream.turns._chat import to_openai_chat
 
-        if tool_tags is not None:
+        if dialect is not None:
             from tokenstream.turns._in_text import put_calls_in_text
 
-            message, drop = put_calls_in_text(self, tool_tags, drop)
+            message, drop = put_calls_in_text(self, dialect, drop)
             return to_openai_chat(message, drop, reasoning_field)
         return to_openai_chat(self, drop, reasoning_field)
 

@@ -461,7 +461,7 @@ def draw_steps() -> str:
             )
             y += 52
 
-    with Steps("trip", clock=clock) as run:
+    with clock, Steps("trip") as run:
         with run.step("plan", agent="planner") as plan:
             clock.advance(0.4)
             plan.feed(TextDelta("First the trains"))

@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from tokenstream import Decoder, Partial, testing
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
-from tokenstream.stages import Partials, ValidatedCalls
+from tokenstream.stages import ValidatedCalls
+from tokenstream.stages._objects.partials import Partials
 
 FOLDER = Path(__file__).parents[1] / "pictures"
 _CANVAS: Callable[[str], Any] = runpy.run_path(str(Path(__file__).with_name("concept_pictures.py")))["Canvas"]

@@ -56,13 +56,10 @@ TITLES = {
     "tokenstream.steps": "Follow the run of an agent",
     "tokenstream.testing": "Test code that reads streams",
     "tokenstream.testing.faults": "Break an answer in a test",
-    "tokenstream.testing.plugin": "Use streams in pytest",
     "tokenstream.otel": "Report to OpenTelemetry",
-    "tokenstream.cli": "Use the command line",
     "tokenstream.formats": "Choose a format, or write one",
     "tokenstream.framing": "Cut bytes into events, lines and messages",
     "tokenstream.departures": "See what a server does against its documentation",
-    "tokenstream.accumulator": "Build a message from events",
 }
 """What a reader does with each public module; the modules of most readers come first."""
 

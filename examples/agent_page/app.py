@@ -112,16 +112,14 @@ async def ask(owner: Owner, asked: Question) -> Turn:
     chat.runs[turn.id] = Steps()
     try:
         await journal.start(chat.answer(turn), id=turn.id, owner=owner)
-    except relay.JournalUnavailable:
+    except relay.JournalError:
         del chat.runs[turn.id]
         raise HTTPException(503, "there are too many answers, try later") from None
     return turn
 
 
 @app.get("/api/answers/{id}", response_model=None)
-async def follow(
-    id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None
-) -> relay.Response:
+async def follow(id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None) -> Response:
     """Send an answer from the page's position on."""
     return relay.follow(journal, id, last_event_id, owner=owner)
 

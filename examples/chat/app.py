@@ -169,9 +169,7 @@ async def answer(chat: Chat, asked: Question) -> str:
 
 
 @app.get("/api/answers/{id}", response_model=None)
-async def follow(
-    id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None
-) -> relay.Response:
+async def follow(id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None) -> Response:
     """Send an answer from the page's position on."""
     return relay.follow(journal, id, last_event_id=last_event_id, owner=owner)
 

@@ -95,14 +95,14 @@ async def answer(id: str, chat: Chat) -> AsyncGenerator[Event]:
 
 
 @app.post("/api/chat")
-async def ask(chat: Chat) -> relay.Response:
+async def ask(chat: Chat) -> Response:
     """Start an answer, and send it."""
     id, location = secrets.token_urlsafe(), f"/api/chat/{chat.id}/stream"
     return relay.respond(answer(id, chat), protocol="ui-message", journal=journal, id=id, location=location)
 
 
 @app.get("/api/chat/{chat}/stream", response_model=None)
-async def resume(chat: str, request: Request) -> relay.Response | Response:
+async def resume(chat: str, request: Request) -> Response:
     """Send the running answer to a page that was reloaded, or the rest of an answer that it names."""
     id = request.headers.get("x-answer-id") or running.get(chat)
     if id is None:

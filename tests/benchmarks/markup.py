@@ -9,7 +9,7 @@ from tests.benchmarks.bodies import openai_chat_of, tokens
 from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest
 from tests.support.texts import pieces_of
-from tokenstream import Stream
+from tokenstream import Stream, Tags
 
 if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
@@ -36,9 +36,9 @@ def markup(plan: Plan) -> list[Table]:
         row = [name]
         for size in _SIZES:
             chunks = openai_chat_of(pieces_of(text, size)).chunks
-            runs = [partial(_read, chunks), partial(_read, chunks, tool_tags=True)]
+            runs = [partial(_read, chunks), partial(_read, chunks, tags=Tags(calls=True))]
             plain, read = fastest([partial(partial, run) for run in runs], plan.rounds)
             row += [f"{plain / len(chunks) * 1e6:.1f}", f"{read / plain:.2f}"]
         rows.append(row)
-    head = ["", *[cell for size in _SIZES for cell in (f"µs, pieces of {size}", "× with tool_tags=True")]]
+    head = ["", *[cell for size in _SIZES for cell in (f"µs, pieces of {size}", "× with Tags(calls=True)")]]
     return [Table(f"calls in the text: {len(words):,} characters without one", head, rows)]

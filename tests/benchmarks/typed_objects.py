@@ -25,7 +25,7 @@ from tests.benchmarks.documents import FRAGMENT, fragments, steps_text
 from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest, light_heap
 from tokenstream import Stream
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
@@ -120,7 +120,7 @@ def _from_stream(start: str, pieces: list[str]) -> Generator[Partial[Recipe], No
 
 
 OURS: dict[str, Callable[[str, list[str]], Generator[Partial[Recipe], None, None]]] = {
-    "tokenstream, stages.Partials": _from_stage,
+    "tokenstream, Partials": _from_stage,
     "tokenstream, stream.partials": _from_stream,
 }
 

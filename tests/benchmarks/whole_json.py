@@ -15,8 +15,7 @@ from tests.benchmarks.turns import fastest
 from tests.benchmarks.typed_objects import Recipe
 from tokenstream import Stream
 from tokenstream.partial_json import PartialJSONParser
-from tokenstream.stages import Partials
-from tokenstream.stages._objects.partials import validate_output
+from tokenstream.stages._objects.partials import Partials, validate_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +91,7 @@ def _typed_ways(text: str) -> dict[str, Callable[[], Any]]:
     return {
         _VALIDATE: partial(TypeAdapter(Recipe).validate_json, text),
         "validate_output": partial(validate_output, Recipe, text),
-        "stages.Partials, fed whole": partial(_stage, text),
+        "partials, fed whole": partial(_stage, text),
         "stream.result, of the JSON body": partial(_result, body),
         "stream.partials, of the JSON body": partial(_partials, body),
     }

@@ -16,7 +16,9 @@ from tests.benchmarks.documents import FRAGMENT, fragments, steps_text
 from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import fastest
 from tests.benchmarks.typed_objects import Recipe, others
-from tokenstream.stages import Chain, Partials, Patches
+from tokenstream.stages import Chain
+from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages._patches import Patches
 
 if TYPE_CHECKING:
     from tests.benchmarks.contenders import Run
@@ -26,7 +28,7 @@ Writer: TypeAlias = Callable[[list[str]], list[Any]]
 
 _OBJECTS = 48
 """Objects of a document of 10 KB."""
-_ALONE = "stages.Partials, drafts alone"
+_ALONE = "the drafts alone"
 
 
 def _drafts(pieces: list[str]) -> list[Any]:

@@ -71,7 +71,9 @@ def _backend(origin: str, exposed: str) -> Any:
             yield
 
     backend.router.lifespan_context = lifespan
-    answers = relay.routes(journal, lambda _: AsyncStream(_pieces(), format="pieces"), protocol="ui-message")
+    answers = relay.endpoints(
+        journal, lambda _: AsyncStream(_pieces(), format="pieces"), protocol="ui-message"
+    )
     backend.mount("/answers", answers)
     backend.mount("/tokenstream", relay.assets)
     return backend

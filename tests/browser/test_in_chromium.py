@@ -122,7 +122,7 @@ def url(script: bytes) -> Iterator[str]:
         Route("/answers", start, methods=["POST"]),
         Route("/answers/{id}", answer),
         WebSocketRoute("/socket", _socket),
-        Mount("/shared", _share_with_other_origins(relay.routes(journal, _answer_slowly))),
+        Mount("/shared", _share_with_other_origins(relay.endpoints(journal, _answer_slowly))),
         Mount("/tokenstream", relay.assets),
         Mount("/", routes=[*agents.routes, *chats.routes]),
     ]

@@ -350,12 +350,12 @@ def test_a_shared_store_needs_an_answer_with_an_identity(
             for _ in range(2):
                 with pytest.raises(MisuseError, match="pass answer_id= to the stream"):
                     next(view)
-        assert ["room 12, number 1"] == read(store, rooms, body(id="resp_68a0b2f9c1d2"), pings=False)
+        assert ["room 12, number 1"] == read(store, rooms, body(id="resp_68a0b2f9c1d2"), answer_id=None)
         assert "" == caplog.text
         with caplog.at_level(logging.WARNING, "tokenstream"):
-            assert ["room 12, number 2"] == read(store, rooms, body(id="chatcmpl-543"), pings=False)
+            assert ["room 12, number 2"] == read(store, rooms, body(id="chatcmpl-543"), answer_id=None)
         assert "the id of the answer is short" in caplog.text
-        assert ["room 12, number 3"] == read(MemoryCallStore(), rooms, body(), pings=False)
+        assert ["room 12, number 3"] == read(MemoryCallStore(), rooms, body(), answer_id=None)
 
 
 def test_a_store_that_cannot_begin_loses_no_call() -> None:

@@ -279,7 +279,7 @@ def _made() -> list[str]:
             found = rows(registered())
     day = dt.datetime.now(tz=dt.UTC).date()
     said = f"On {day}, with SGLang {releases[0]} and vLLM {releases[1]}:"
-    return [said, table(("`tool_tags=`", "vLLM", "SGLang"), found)]
+    return [said, table(("`Tags.calls`", "vLLM", "SGLang"), found)]
 
 
 SECTION = Section(ROOT / "docs" / "about" / "capabilities.md", "tests.calls_in_text.peers", _made)

@@ -18,7 +18,7 @@ from tests.session import servers
 from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.either import connect_in, read_whole
-from tokenstream import MisuseError, Retry, Route, Router, Session, Stream, Tools, resilient, testing
+from tokenstream import MisuseError, Retry, Route, Router, Session, Stream, Tags, Tools, resilient, testing
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.recovery._rules import reason_against
@@ -31,7 +31,7 @@ TEXT = f"Let me look. {HERMES}"
 
 def test_a_router_runs_the_calls_of_a_text() -> None:
     """And its results go back to the model in the turns of the API."""
-    with Stream(body(TEXT), tool_tags=True) as stream:
+    with Stream(body(TEXT), tags=Tags(calls=True)) as stream:
         results = stream.run(Router(Tools(look)))
     turns = [stream.message.to_openai_chat(), *results.to_openai_chat()]
 
@@ -43,7 +43,7 @@ def test_a_router_runs_the_calls_of_a_text() -> None:
 @pytest.mark.parametrize("protocol", ["openai-chat", "anthropic", "ui-message", "ag-ui", "tokenstream"])
 def test_a_page_sees_a_call_and_no_markup(protocol: Any) -> None:
     """In every protocol that has calls; another reader makes the same message of it."""
-    with Stream(body(TEXT), tool_tags=True) as stream:
+    with Stream(body(TEXT), tags=Tags(calls=True)) as stream:
         sent = b"".join(encode(stream, protocol))
     read = Stream([sent], format=protocol).final()
 
@@ -56,7 +56,7 @@ def test_a_page_sees_a_call_and_no_markup(protocol: Any) -> None:
 def test_another_attempt_begins_the_call_anew(size: int) -> None:
     """Whatever was cut off is discarded; each call is handed out once."""
     bodies = [body(TEXT[:size], None), body(TEXT)]
-    with resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), tool_tags=True) as stream:
+    with resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), tags=Tags(calls=True)) as stream:
         called = [call.name for call in stream.validated_calls(look)]
 
     assert ["look"] == called
@@ -103,15 +103,16 @@ LEAKING = Behaviour(script=testing.script().text("Hm. ", HERMES).finish("stop"))
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_route_has_dialects_of_its_own(*, is_async: bool) -> None:
-    """Each model writes its own markup; without an option of the route, that of the stream counts."""
+    """Each model writes its own markup; without tags of the route, those of the stream count."""
     for options, own, calls in (
         ({}, "hermes", 1),
         ({}, None, 0),
-        ({"tool_tags": True}, None, 1),
-        ({"tool_tags": True}, (), 0),
-        ({"tool_tags": "kimi"}, "hermes", 1),
+        ({"tags": Tags(calls=True)}, None, 1),
+        ({"tags": Tags(calls=True)}, (), 0),
+        ({"tags": Tags(calls="kimi")}, "hermes", 1),
     ):
-        route = Provider("openai-chat", LEAKING).route(is_async=is_async, tool_tags=own)
+        tags = None if own is None else Tags(calls=own)
+        route = Provider("openai-chat", LEAKING).route(is_async=is_async, tags=tags)
         message = asked(route, is_async=is_async, **options)
 
         assert calls == len(message.tool_calls)
@@ -119,16 +120,16 @@ def test_a_route_has_dialects_of_its_own(*, is_async: bool) -> None:
 
 @pytest.mark.parametrize(("is_async", "hedge_after"), [(False, None), (True, None), (True, 0.01)])
 def test_another_route_is_read_in_its_own_dialect(*, is_async: bool, hedge_after: float | None) -> None:
-    """Also if it wins a race; tags of reasoning stay those of the stream."""
+    """Also if it wins a race; its tags take the place of all those of the stream."""
     first, second = Provider("openai-chat", Behaviour("status")), Provider("anthropic")
     first.delay = 0.0 if hedge_after is None else 60.0
     second.add(Behaviour(script=testing.script().text("<think>Hm</think>", HERMES).finish("stop")))
     one, other = [
-        each.route(is_async=is_async, tool_tags=own, attempts=1)
-        for each, own in ((first, ()), (second, "hermes"))
+        each.route(is_async=is_async, tags=tags, attempts=1)
+        for each, tags in ((first, Tags()), (second, Tags(reasoning=True, calls="hermes")))
     ]
     retry = Retry(routes=[other], wait=0, hedge_after=hedge_after)
-    message = asked(one, is_async=is_async, retry=retry, reasoning_tags=True)
+    message = asked(one, is_async=is_async, retry=retry, tags=Tags(citations=True))
 
     assert ("Hm", ["look"]) == (message.reasoning, [call.name for call in message.tool_calls])
 
@@ -136,7 +137,7 @@ def test_another_route_is_read_in_its_own_dialect(*, is_async: bool, hedge_after
 def test_a_route_refuses_what_is_no_dialect() -> None:
     """When it is made, and not when it is asked."""
     with pytest.raises(MisuseError, match="the dialects are"):
-        Provider("openai-chat").route(tool_tags="nonsense")
+        Provider("openai-chat").route(tags=Tags(calls="nonsense"))
 
 
 KIMI = (
@@ -160,7 +161,7 @@ def test_a_session_sends_results_of_calls_in_the_text_as_text(
 ) -> None:
     """The server has seen no call, and would refuse the result of one; it remembers the answer as it was."""
     served = server()
-    with serving(served) as url, talking(colour, url, tool_tags=True, tools=Tools(look)) as talk:
+    with serving(served) as url, talking(colour, url, tags=Tags(calls=True), tools=Tools(look)) as talk:
         called = talk.ask(markup).message
         results = ToolResults(called, {call.id: "y" for call in called.tool_calls})
         answer = talk.ask(results)
@@ -182,7 +183,7 @@ def test_a_session_tells_a_new_connection_what_was_called_in_the_text(
 ) -> None:
     """In the words of the model, if they can be written; the results say the rest."""
     served = server()
-    with serving(served) as url, talking("sync", url, tool_tags=True, tools=Tools(look)) as talk:
+    with serving(served) as url, talking("sync", url, tags=Tags(calls=True), tools=Tools(look)) as talk:
         called = talk.ask(markup).message
         talk.ask(ToolResults(called, {call.id: "y" for call in called.tool_calls}))
         history = json.dumps(talk.session.turns())
@@ -198,7 +199,7 @@ def test_a_session_tells_a_new_connection_what_was_called_in_the_text(
 def test_a_call_in_the_text_may_stay_without_a_result(server: Callable[[], Server]) -> None:
     """To the server it was text, and the conversation goes on from it."""
     served = server()
-    with serving(served) as url, talking("sync", url, tool_tags=True, tools=Tools(look)) as talk:
+    with serving(served) as url, talking("sync", url, tags=Tags(calls=True), tools=Tools(look)) as talk:
         talk.ask(HERMES)
         talk.ask("Thanks.")
 
@@ -223,7 +224,10 @@ def test_a_session_runs_the_tools_that_are_called_in_the_text(
         return f"[{word}]"
 
     tools, served = Tools(look_up), server()
-    with serving(served) as url, talking(colour, url, tool_tags=True, tools=tools, retry=retry) as talk:
+    with (
+        serving(served) as url,
+        talking(colour, url, tags=Tags(calls=True), tools=tools, retry=retry) as talk,
+    ):
         answer = talk.ask(f"leak:{words}", router=Router(tools))
         later = talk.ask("Thanks.")
         turns = json.dumps(talk.session.turns())
@@ -239,7 +243,7 @@ def test_a_session_runs_the_tools_that_are_called_in_the_text(
 CALL = {"name": "look", "arguments": '{"at": "x"}'}
 
 
-@pytest.mark.parametrize("tool_tags", [True, "auto"])
+@pytest.mark.parametrize("calls", [True, "auto"])
 @pytest.mark.parametrize(
     ("answers", "runs"),
     [
@@ -251,12 +255,12 @@ CALL = {"name": "look", "arguments": '{"at": "x"}'}
 )
 @pytest.mark.parametrize("server", [ResponsesServer, RealtimeServer, LiveServer])
 def test_each_round_of_a_session_has_calls_of_its_own(
-    server: Callable[[], Server], answers: list[Any], runs: int, tool_tags: Any, monkeypatch: Any
+    server: Callable[[], Server], answers: list[Any], runs: int, calls: Any, monkeypatch: Any
 ) -> None:
     """Of the API or in the text; each tool that is run is a call of the answer, and of one round."""
     replies = iter(answers)
     monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
-    with serving(server()) as url, talking("sync", url, tool_tags=tool_tags, tools=Tools(look)) as talk:
+    with serving(server()) as url, talking("sync", url, tags=Tags(calls=calls), tools=Tools(look)) as talk:
         answer = talk.ask("Go.", router=Router(Tools(look)))
         rounds = talk.session.messages
 
@@ -287,7 +291,10 @@ def test_an_answer_that_is_interrupted_while_its_tool_runs_is_not_complete(
         return at
 
     served, tools = server(), Tools(look)
-    with serving(served) as url, Session(lambda: connect_socket(url), tools=tools, tool_tags=True) as session:
+    with (
+        serving(served) as url,
+        Session(lambda: connect_socket(url), tools=tools, tags=Tags(calls=True)) as session,
+    ):
         asked.append(session.ask("Go.", router=Router(tools)))
         with asked[0] as answer:
             seen = [*answer.text]
@@ -320,7 +327,10 @@ def test_rounds_whose_tools_were_run_stay_if_asking_on_fails(first: Any, mode: A
 
     tools = Tools(look)
     retry = Retry(mode=mode, attempts=3, wait=0)
-    with serving(served) as url, Session(open_socket, tools=tools, tool_tags=True, retry=retry) as session:
+    with (
+        serving(served) as url,
+        Session(open_socket, tools=tools, tags=Tags(calls=True), retry=retry) as session,
+    ):
         with session.ask("Go.", router=Router(tools)) as answer:
             message = answer.final()
         rounds = session.messages
@@ -347,7 +357,7 @@ def test_gemini_live_learns_the_results_of_calls_in_the_text_after_its_own(monke
 
     monkeypatch.setattr(servers, "reply_to", lambda _items: "Done.")
     served = Both()
-    with serving(served) as url, talking("sync", url, tool_tags=True, tools=Tools(look)) as talk:
+    with serving(served) as url, talking("sync", url, tags=Tags(calls=True), tools=Tools(look)) as talk:
         answer = talk.ask("Go.", router=Router(Tools(look)))
         own = sent_by(served)
         talk.ask("And now?")
@@ -361,7 +371,7 @@ def test_gemini_live_learns_the_results_of_calls_in_the_text_after_its_own(monke
 @pytest.mark.parametrize("copied", [False, True])
 def test_results_of_both_kinds_of_calls_go_their_own_way(*, copied: bool) -> None:
     """Those of the API as its own; also if the message was copied."""
-    with Stream(body(HERMES), tool_tags=True) as stream:
+    with Stream(body(HERMES), tags=Tags(calls=True)) as stream:
         [in_text] = stream.final().tool_calls
     own = ToolCall(id="own", name="look", arguments_text="{}", complete=True)
     message = Message(parts=(own, in_text), format="openai-responses")

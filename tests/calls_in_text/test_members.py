@@ -10,7 +10,7 @@ import pytest
 from tests.calls_in_text.support import Call, broken_in, calls_of, joined, read, text_of
 from tests.calls_in_text.test_faults import at_every_cut
 from tests.calls_in_text.test_streams import body
-from tokenstream import Router, Stream, Tools
+from tokenstream import Router, Stream, Tags, Tools
 from tokenstream.message import ToolCall
 
 ARGUMENTS = {"text": "a", "n": 3}
@@ -104,7 +104,7 @@ def test_the_model_hears_of_a_call_with_strange_members() -> None:
         raise AssertionError(text)
 
     text = '<tool_call>{"name": "look", "text": "a"}</tool_call>'
-    with Stream(body(text), tool_tags=True, tools=[look]) as stream:
+    with Stream(body(text), tags=Tags(calls=True), tools=[look]) as stream:
         results = stream.run(Router(Tools(look)))
     (call,) = stream.message.tool_calls
 

@@ -97,7 +97,7 @@ def test_the_page_has_our_dialects_and_the_parsers_that_our_table_names() -> Non
     ]
     guide = (ROOT / "docs" / "guides" / "tool-calls" / "in-text.md").read_text("utf-8")
     named = [
-        _cells(line)[-2:] for line in guide.partition("| `tool_tags=` |")[2].splitlines() if line[:1] == "|"
+        _cells(line)[-2:] for line in guide.partition("| `Tags.calls` |")[2].splitlines() if line[:1] == "|"
     ]
     lacking = [row for row in SECTION.on_the_page().splitlines() if row.startswith(f"| {LACKING}")]
 

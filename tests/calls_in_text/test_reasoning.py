@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ from tests.reasoning_tags.support import parts_of
 from tests.support.chunkings import sized
 from tests.support.reading import read
 from tests.support.wire import DONE, chat, chat_call, sse
-from tokenstream import Limits, Stream, StreamTruncated, testing
+from tokenstream import Limits, Stream, StreamTruncated, Tags, testing
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ReasoningDelta
 from tokenstream.message import Message, ReasoningPart
 
-READS: dict[str, Any] = {"tool_tags": True, "tools": ["look"]}
+READS: dict[str, Any] = {"tags": Tags(calls=True), "tools": ["look"]}
 SIGNED = "c2lnbmVk"
 FORMATS = [
     (format, signature)
@@ -64,7 +65,7 @@ def test_every_dialect_is_read(written: str) -> None:
     text = "Let me look.\n" + write([call, call])
     tagged = [chat({"content": "<think>" + text}), chat({}, "stop"), DONE]
     for sent in (thought(text), tagged):
-        stream = Stream(sent, tool_tags=dialect, tools=[*NAMES], reasoning_tags=True)
+        stream = Stream(sent, tags=Tags(calls=dialect, reasoning=True), tools=[*NAMES])
         message = stream.final()
 
         assert ("Let me look.\n", "") == (message.reasoning, message.text)
@@ -85,16 +86,16 @@ STAY: dict[str, tuple[list[bytes], dict[str, Any]]] = {
     ),
     "it is in code": (thought("So:\n```\n" + HERMES + "\n```"), READS),
     "its tool is not known": (thought(HERMES), READS | {"tools": ["see"]}),
-    "no tools are known": (thought(HERMES), {"tool_tags": True}),
+    "no tools are known": (thought(HERMES), {"tags": Tags(calls=True)}),
     "a limit has cut the answer": (thought(HERMES, finish="length"), READS),
     "it is cut": (thought(HERMES[:50]), READS),
     "its arguments are no JSON": (thought(HERMES.replace('"x"', "oops")), READS),
     "one of two is cut": (thought(HERMES, "\n", HERMES[:50]), READS),
-    "tool_tags is off": (thought(HERMES), {"tools": ["look"]}),
+    "calls are not asked for": (thought(HERMES), {"tools": ["look"]}),
     "the markup is only mentioned": (thought("Begin with <tool_call>{", then=ANSWER), READS),
     "text follows the tags": (
         [chat({"content": f"<think>{HERMES}</think>It is 4."}), chat({}, "stop"), DONE],
-        READS | {"reasoning_tags": True},
+        READS | {"tags": Tags(calls=True, reasoning=True)},
     ),
 }
 
@@ -104,7 +105,7 @@ def test_a_call_that_was_only_considered_stays_reasoning(why: str) -> None:
     """In its place and order, as without the option, and nothing runs."""
     sent, options = STAY[why]
     message = Stream(sent, **options).final()
-    plain = Stream(sent, **options | {"tool_tags": False}).final()
+    plain = Stream(sent, **options | {"tags": replace(options.get("tags", Tags()), calls=False)}).final()
 
     assert plain.parts == message.parts
     assert plain.finish_reason == message.finish_reason
@@ -212,7 +213,7 @@ def test_every_chunking_gives_the_same() -> None:
             cut = [text[at : at + size] for at in range(0, len(text), size)]
             tagged = [chat({"content": piece}) for piece in ["<think>", *cut]]
             sent = thought(*cut, then=ends[0]) if ends[1] else [*tagged, chat({}, "stop"), DONE]
-            got = read(sized(b"".join(sent), 97), reasoning_tags=True, **READS)
+            got = read(sized(b"".join(sent), 97), tags=Tags(reasoning=True), **READS)
             assert got.message is not None
             found.append((parts_of(got.message), got.message.finish_reason))
 

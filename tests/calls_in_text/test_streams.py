@@ -1,4 +1,4 @@
-"""A stream with `tool_tags` gives the calls of a text like those of the API itself."""
+"""A stream with `Tags.calls` gives the calls of a text like those of the API itself."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tokenstream import (
     MisuseError,
     Stream,
     StreamTruncated,
+    Tags,
     Tools,
     tap,
     testing,
@@ -59,7 +60,7 @@ def test_a_call_in_the_text_is_a_call_of_the_message(written: str) -> None:
     dialect, write = WRITERS[written]
     call = make_call(random.Random(f"{written}2"))
     before = "" if dialect in BARE else "Let me look.\n"
-    stream = Stream(body(before + write([call, call])), tool_tags=dialect, tools=[*NAMES])
+    stream = Stream(body(before + write([call, call])), tags=Tags(calls=dialect), tools=[*NAMES])
     events = list(stream)
     message = stream.message
 
@@ -81,7 +82,7 @@ def test_a_call_in_the_text_is_a_call_of_the_message(written: str) -> None:
 def test_arguments_arrive_as_they_are_written() -> None:
     """The start comes once the name is closed, and each piece with the bytes that it is from."""
     text = '<tool_call>{"name": "look", "arguments": {"at": "' + "x" * 50 + '"}}</tool_call>'
-    decoder = Decoder(tool_tags=True)
+    decoder = Decoder(tags=Tags(calls=True))
     seen: list[tuple[int, str]] = []
     for position, character in enumerate(text):
         for event in decoder.feed(chat({"content": character})):
@@ -96,7 +97,7 @@ def test_arguments_arrive_as_they_are_written() -> None:
 def test_every_chunking_gives_the_same_in_both_colours() -> None:
     """Events, messages and departures do not depend on the chunks."""
     sent = b"".join(body(f"<think>Hm <tool_call></think>\n\nSo:\n{HERMES}\nand\n{FUNCTION} Done."))
-    options: dict[str, Any] = {"tool_tags": True, "reasoning_tags": True, "tools": [look]}
+    options: dict[str, Any] = {"tags": Tags(calls=True, reasoning=True), "tools": [look]}
     expected = read([sent], **options)
 
     assert expected.message is not None
@@ -114,12 +115,12 @@ def test_parameters_get_the_types_of_the_schema() -> None:
     lists = (table.to_openai_chat, table.to_openai_responses, table.to_anthropic, table.to_gemini)
     every: list[Any] = [table, *[to_list() for to_list in (*lists, table.to_bedrock)]]
     for tools in every:
-        known = Stream(body(FUNCTION), tool_tags="qwen", tools=tools).final()
+        known = Stream(body(FUNCTION), tags=Tags(calls="qwen"), tools=tools).final()
         assert [{"n": 3, "at": "3"}] == [call.arguments for call in known.tool_calls]
-    unknown = Stream(body(FUNCTION), tool_tags="qwen").final()
+    unknown = Stream(body(FUNCTION), tags=Tags(calls="qwen")).final()
 
     assert [{"n": "3", "at": "3"}] == [call.arguments for call in unknown.tool_calls]
-    with Stream(body(FUNCTION), tool_tags=True, tools=[look]) as stream:
+    with Stream(body(FUNCTION), tags=Tags(calls=True), tools=[look]) as stream:
         assert ["33"] == [call.run() for call in stream.validated_calls(look)]
 
 
@@ -133,7 +134,7 @@ def test_a_name_with_a_namespace_or_a_channel_is_the_known_tool(name: str, is_in
     call = chat_call(0, '{"at": "x"}', id="c", name=name)
     sent = body(HERMES.replace("look", name)) if is_in_text else [chat(call), chat({}, "tool_calls"), DONE]
     for tools, found in [(["look"], "look"), (["look", name], name), (["now"], name), (None, name)]:
-        message = Stream(sent, tool_tags=True, tools=tools).final()
+        message = Stream(sent, tags=Tags(calls=True), tools=tools).final()
 
         assert [found] * (not is_in_text or tools != ["now"]) == [each.name for each in message.tool_calls]
         for each in message.tool_calls:
@@ -152,7 +153,7 @@ def test_what_begins_no_opening_costs_little(unit: str, most: float) -> None:
     """In calls of functions, beside a stream without the option: nearly no payload has to be decoded."""
     sent = body(unit * 100, size=4)
     costs: list[int] = []
-    every: list[dict[str, Any]] = [{}, {"tool_tags": True}]
+    every: list[dict[str, Any]] = [{}, {"tags": Tags(calls=True)}]
     for options in every:
         # What is made once, for all streams, is left out.
         Stream(sent, **options).final()
@@ -164,11 +165,11 @@ def test_what_begins_no_opening_costs_little(unit: str, most: float) -> None:
 def test_bare_dialects_need_their_name_and_known_tools() -> None:
     """Structured output does not become a call."""
     text = '{"name": "look", "parameters": {"at": "x"}}'
-    named = Stream(body(text), tool_tags=("llama_json",), tools=["look"]).final()
+    named = Stream(body(text), tags=Tags(calls=("llama_json",)), tools=["look"]).final()
     others = [
-        Stream(body(text), tool_tags=True, tools=["look"]),
-        Stream(body(text), tool_tags="llama_json"),
-        Stream(body('{"name": "look", "age": 3}'), tool_tags="llama_json", tools=["look"]),
+        Stream(body(text), tags=Tags(calls=True), tools=["look"]),
+        Stream(body(text), tags=Tags(calls="llama_json")),
+        Stream(body('{"name": "look", "age": 3}'), tags=Tags(calls="llama_json"), tools=["look"]),
     ]
 
     assert [{"at": "x"}] == [call.arguments for call in named.tool_calls]
@@ -181,7 +182,7 @@ def test_bare_dialects_need_their_name_and_known_tools() -> None:
 @pytest.mark.parametrize("size", range(30, len(HERMES)))
 def test_an_answer_that_is_cut_off_hands_out_no_call_without_its_end(finish: str | None, size: int) -> None:
     """The call stays incomplete, like a call of the API."""
-    stream = Stream(body(HERMES[:size], finish), tool_tags=True)
+    stream = Stream(body(HERMES[:size], finish), tags=Tags(calls=True))
     events: list[object] = []
     try:
         events += stream
@@ -195,11 +196,11 @@ def test_an_answer_that_is_cut_off_hands_out_no_call_without_its_end(finish: str
 
 def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:
     """As models write it that stop at the token of the end; the repair is told on the call."""
-    stream = Stream(body(HERMES.removesuffix("\n</tool_call>")), tool_tags=True)
+    stream = Stream(body(HERMES.removesuffix("\n</tool_call>")), tags=Tags(calls=True))
     with stream:
         events = list(stream)
     [call] = stream.message.tool_calls
-    checked = list(Stream(body(HERMES[:-12]), tool_tags=True).validated_calls(look))
+    checked = list(Stream(body(HERMES[:-12]), tags=Tags(calls=True)).validated_calls(look))
 
     assert ["missing_end"] == [repair.name for repair in call.repairs]
     assert [["missing_end"]] == [[repair.name for repair in each.repairs] for each in checked]
@@ -209,7 +210,7 @@ def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:
 
 def test_a_repaired_call_is_equal_to_itself_from_its_json() -> None:
     """Repairs are told beside a call, whose content is that of any other."""
-    message = Stream(body(HERMES.removesuffix("\n</tool_call>")), tool_tags=True).final()
+    message = Stream(body(HERMES.removesuffix("\n</tool_call>")), tags=Tags(calls=True)).final()
     [call] = message.tool_calls
 
     assert call.repairs
@@ -221,7 +222,7 @@ def test_a_repaired_call_is_equal_to_itself_from_its_json() -> None:
 def test_markup_that_fails_is_an_incomplete_call() -> None:
     """It is never handed out, and never text again."""
     text = '<tool_call>{"name": "look", "arguments": {"at": "x"} oops}</tool_call> Hm.'
-    stream = Stream(body(text), tool_tags=True)
+    stream = Stream(body(text), tags=Tags(calls=True))
     events = list(stream)
     [call] = stream.message.tool_calls
 
@@ -235,9 +236,9 @@ def test_markup_that_fails_is_an_incomplete_call() -> None:
 def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
     """And none once the API itself has sent a call."""
     own = [chat(chat_call(0, id="a", name="look", arguments='{"at": "y"}'))]
-    given = Stream(body(HERMES), tool_tags="auto", tools=["look"]).final()
-    none = Stream(body(HERMES), tool_tags="auto").final()
-    both = Stream([*own, *body(HERMES)[1:]], tool_tags="auto", tools=["look"]).final()
+    given = Stream(body(HERMES), tags=Tags(calls="auto"), tools=["look"]).final()
+    none = Stream(body(HERMES), tags=Tags(calls="auto")).final()
+    both = Stream([*own, *body(HERMES)[1:]], tags=Tags(calls="auto"), tools=["look"]).final()
 
     assert [{"at": "x"}] == [call.arguments for call in given.tool_calls]
     assert (HERMES, ()) == (none.text, none.tool_calls)
@@ -247,7 +248,7 @@ def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
 @pytest.mark.parametrize("limits", [Limits(tool_calls=3), Limits(parts=3)])
 def test_calls_in_a_text_are_bounded(limits: Limits) -> None:
     """By the same limits as other calls; what came before stays readable."""
-    stream = Stream(body(HERMES * 5), tool_tags=True, limits=limits)
+    stream = Stream(body(HERMES * 5), tags=Tags(calls=True), limits=limits)
     with pytest.raises(LimitExceeded):
         list(stream)
 
@@ -267,7 +268,7 @@ def test_calls_in_a_text_are_bounded(limits: Limits) -> None:
 def test_a_value_that_is_held_back_whole_is_bounded(head: str) -> None:
     """By the same limit as text; the call stays incomplete."""
     sent = body(head + "a" * 2_000, size=100)
-    stream = Stream(sent, tool_tags=True, tools=[look], limits=Limits(text=1_000))
+    stream = Stream(sent, tags=Tags(calls=True), tools=[look], limits=Limits(text=1_000))
     with pytest.raises(LimitExceeded, match=r"Limits\.text"):
         list(stream)
 
@@ -279,7 +280,7 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
     """Whatever the events with which it begins and ends a text."""
     script = testing.script().text("So: ", HERMES[:20], HERMES[20:], " Yes.").finish("stop")
     plain = Stream(script.chunks(format), format=format).final()
-    message = Stream(script.chunks(format), format=format, tool_tags=True).final()
+    message = Stream(script.chunks(format), format=format, tags=Tags(calls=True)).final()
 
     assert HERMES in plain.text
     assert "So: Yes." == message.text
@@ -291,7 +292,7 @@ def test_every_format_reads_calls_in_its_text(format: Any) -> None:
 def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
     """In every format, also where the end of each piece waits for the next one."""
     script = testing.script().text(*(["a ", "word ", "if a <", " b[", "i] ", "<", "/i> "] * 9)).finish("stop")
-    every: list[dict[str, Any]] = [{"tool_tags": True}, {"tool_tags": True, "reasoning_tags": True}]
+    every: list[dict[str, Any]] = [{"tags": Tags(calls=True)}, {"tags": Tags(calls=True, reasoning=True)}]
     for options in every:
         read = Stream(script.chunks(format), format=format, **options)
         plain = Stream(script.chunks(format), format=format)
@@ -302,12 +303,12 @@ def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
 
 def test_a_tap_and_the_async_stream_take_the_option() -> None:
     """With the tools of the caller."""
-    tapped = tap(body(HERMES), tool_tags=True, tools=[look])
+    tapped = tap(body(HERMES), tags=Tags(calls=True), tools=[look])
     for _ in tapped:
         pass
 
     async def main() -> Any:
-        return await AsyncStream(body(HERMES), tool_tags=True).final()
+        return await AsyncStream(body(HERMES), tags=Tags(calls=True)).final()
 
     assert 1 == len(tapped.message.tool_calls)
     assert tapped.message.tool_calls == anyio.run(main).tool_calls
@@ -320,4 +321,4 @@ def test_a_tap_and_the_async_stream_take_the_option() -> None:
 def test_a_name_that_is_no_dialect_is_refused(wrong: Any) -> None:
     """The error lists the dialects."""
     with pytest.raises(MisuseError, match=r"dialects are anthropic, cohere"):
-        Stream([], tool_tags=wrong)
+        Stream([], tags=Tags(calls=wrong))

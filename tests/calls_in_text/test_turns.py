@@ -59,7 +59,7 @@ def test_calls_that_are_written_are_read_as_the_same(dialect: str) -> None:
         calls = [make_call(dice) for _ in range(dice.randint(1, 4))]
         texts = [dice.choice(["", "Let me look.\n", 'He said "', "a ` b"]), dice.choice(["", "So."])]
         before, after = [[TextPart(text=text, complete=True)] * bool(text) for text in texts]
-        turn = message_of(*before, *called(calls), *after).to_openai_chat(tool_tags=dialect)
+        turn = message_of(*before, *called(calls), *after).to_openai_chat(dialect=dialect)
         whole, cut = read([turn["content"]], dialect), read(turn["content"], dialect)
 
         assert {"role", "content"} == turn.keys()
@@ -72,7 +72,7 @@ def test_calls_that_are_written_are_read_as_the_same(dialect: str) -> None:
 def test_any_value_is_written_or_refused(dialect: str, value: str) -> None:
     """No value is changed by the markup."""
     call = Call("look", {"text": value, "items": [value], "box": {value: value}})
-    content = message_of(*called([call])).to_openai_chat(tool_tags=dialect)["content"]
+    content = message_of(*called([call])).to_openai_chat(dialect=dialect)["content"]
 
     assert [call] == calls_of(read([content], dialect))
 
@@ -85,8 +85,8 @@ def test_a_value_that_would_end_its_parameter_is_refused(dialect: str, value: st
     calls = called([Call("look", {"text": value}), Call("look", {"text": "x"})])
     message = message_of(*calls)
     with pytest.raises(NotExpressible, match=f"the dialect {dialect}") as caught:
-        message.to_openai_chat(tool_tags=dialect)
-    turns = ToolResults(message, {"call_0": "y", "call_1": "z"}).turns(tool_tags=dialect)
+        message.to_openai_chat(dialect=dialect)
+    turns = ToolResults(message, {"call_0": "y", "call_1": "z"}).turns(dialect=dialect)
 
     assert {"invalid_tool_call": 1} == caught.value.kinds
     assert [calls[1].arguments] == [each.arguments for each in calls_of(read([turns[0]["content"]], dialect))]
@@ -108,11 +108,11 @@ def test_a_call_that_no_text_can_have_is_told(dialect: str, call: ToolCall, kind
     """As other parts that an API has no place for."""
     message = message_of(TextPart(text="Hm.", complete=True), call)
     with pytest.raises(NotExpressible) as caught:
-        message.to_openai_chat(tool_tags=dialect)
+        message.to_openai_chat(dialect=dialect)
 
     assert {kind: 1} == caught.value.kinds
     for drop in (kind, "all", "tool_call"):
-        turn = message.to_openai_chat(tool_tags=dialect, drop=drop)
+        turn = message.to_openai_chat(dialect=dialect, drop=drop)
         assert turn["content"].startswith("Hm.")
         assert (kind == "signature" and drop != "tool_call") == ("look" in turn["content"])
 
@@ -125,9 +125,9 @@ def test_a_name_that_markup_cannot_have_is_refused(dialect: str, key: str) -> No
     message = message_of(*called([call]))
     if dialect not in OF_JSON:
         with pytest.raises(NotExpressible):
-            message.to_openai_chat(tool_tags=dialect)
+            message.to_openai_chat(dialect=dialect)
     else:
-        assert [call] == calls_of(read([message.to_openai_chat(tool_tags=dialect)["content"]], dialect))
+        assert [call] == calls_of(read([message.to_openai_chat(dialect=dialect)["content"]], dialect))
 
 
 @pytest.mark.parametrize("dialect", WRITTEN)
@@ -135,7 +135,7 @@ def test_a_name_that_markup_cannot_have_is_refused(dialect: str, key: str) -> No
 def test_results_are_text_between_tags(dialect: str, format: str) -> None:
     """In a request to any API."""
     told = "<tool_response>\nnoon\n</tool_response>"
-    turns = ToolResults(message_of(CALL), {"call_0": "noon"}).turns(format, tool_tags=dialect)
+    turns = ToolResults(message_of(CALL), {"call_0": "noon"}).turns(format, dialect=dialect)
 
     assert 2 == len(turns)
     assert "user" == turns[1]["role"]
@@ -148,7 +148,7 @@ def test_text_that_is_left_out_takes_no_call_with_it() -> None:
     """And no result stands without its call."""
     message = message_of(TextPart(text="Hm.", complete=True), CALL, TextPart(text="So.", complete=True))
 
-    assert HERMES == message.to_openai_chat(tool_tags="hermes", drop="text")["content"].strip()
+    assert HERMES == message.to_openai_chat(dialect="hermes", drop="text")["content"].strip()
 
 
 @pytest.mark.parametrize("name", [*sorted({*NAMES} - {*WRITTEN}), "nonsense", True, ("hermes",), ""])
@@ -158,5 +158,5 @@ def test_a_dialect_whose_results_are_no_text_is_refused(name: Any) -> None:
     message = message_of(CALL)
     results = ToolResults(message, {"call_0": "noon"})
     for write in (message.to_openai_chat, results.to_openai_chat, results.turns):
-        with pytest.raises(MisuseError, match=r"dialects glm, hermes, qwen, not in .*leave tool_tags= out"):
-            write(tool_tags=name)
+        with pytest.raises(MisuseError, match=r"dialects glm, hermes, qwen, not in .*leave dialect= out"):
+            write(dialect=name)

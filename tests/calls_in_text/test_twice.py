@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 from tests.support.chunkings import bytewise, several
 from tests.support.reading import aread, read
 from tests.support.wire import DONE, chat, chat_call, claude, claude_delta, claude_open, claude_start
-from tokenstream import AsyncStream, Decoder, Limits, Router, Stream, StreamTruncated, Tools, relay, testing
+from tokenstream import (
+    AsyncStream,
+    Decoder,
+    Limits,
+    Router,
+    Stream,
+    StreamTruncated,
+    Tags,
+    Tools,
+    relay,
+    testing,
+)
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
@@ -113,7 +124,9 @@ def test_of_equal_calls_on_both_sides_the_larger_number_runs(
 ) -> None:
     """In any order; each call of the API is in the message under its own id, which has a result."""
     bank = Bank()
-    with Stream(BODIES[format](sent, size=size), format=format, tool_tags=True, tools=bank.tools) as stream:
+    with Stream(
+        BODIES[format](sent, size=size), format=format, tags=Tags(calls=True), tools=bank.tools
+    ) as stream:
         results = stream.run(Router(bank.tools))
     message = stream.message
     ran, twice = expected_of(sent)
@@ -134,7 +147,7 @@ def test_of_equal_calls_on_both_sides_the_larger_number_runs(
 def test_every_chunking_gives_the_same_in_both_colours(format: str, order: str) -> None:
     """Events, messages and departures do not depend on the chunks."""
     sent = b"".join(BODIES[format]([Sent(True, "pay", 6), *ORDERS[order], Sent(False, "pay", 7)]))
-    options: dict[str, Any] = {"tool_tags": True, "format": format}
+    options: dict[str, Any] = {"tags": Tags(calls=True), "format": format}
     expected = read([sent], **options)
 
     assert expected.message is not None
@@ -149,7 +162,7 @@ def test_every_chunking_gives_the_same_in_both_colours(format: str, order: str) 
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_loop_over_events_sees_the_call_once(order: str) -> None:
     """Another start tells the API's id to a loop that has the call already; results go by either id."""
-    stream = Stream(body_of_chat(ORDERS[order]), tool_tags=True)
+    stream = Stream(body_of_chat(ORDERS[order]), tags=Tags(calls=True))
     events = list(stream)
     (done,) = [event for event in events if isinstance(event, ToolCallDone)]
     last_start = [event for event in events if isinstance(event, ToolCallStart)][-1]
@@ -174,12 +187,12 @@ def test_a_store_and_later_views_have_the_call_once(order: str, is_async: bool) 
     store = MemoryCallStore()
 
     async def amain() -> list[Any]:
-        async with AsyncStream(body, tool_tags=True, tools=bank.tools) as stream:
+        async with AsyncStream(body, tags=Tags(calls=True), tools=bank.tools) as stream:
             ran = [await call.run() async for call in stream.validated_calls(bank.tools, once=store)]
             return [*ran, [call.id async for call in stream.tool_calls]]
 
     def main() -> list[Any]:
-        with Stream(body, tool_tags=True, tools=bank.tools) as stream:
+        with Stream(body, tags=Tags(calls=True), tools=bank.tools) as stream:
             ran = [call.run() for call in stream.validated_calls(bank.tools, once=store)]
             drafts = [each.call.id for each in stream.tool_partials(bank.tools) if each.call is not None]
             assert ["api_0"] == drafts
@@ -193,7 +206,7 @@ def test_a_store_and_later_views_have_the_call_once(order: str, is_async: bool) 
 def test_a_call_of_another_name_is_not_held_back(is_own_first: bool) -> None:
     """Its arguments arrive as they are written."""
     look = Sent(not is_own_first, "look", 5)
-    decoder = Decoder(tool_tags=True)
+    decoder = Decoder(tags=Tags(calls=True))
     counts = [
         sum(isinstance(event, ToolCallDelta) for event in decoder.feed(chunk))
         for chunk in body_of_chat([TEXT if look.is_text is False else API, look], None, 3)
@@ -208,7 +221,7 @@ def test_a_call_of_another_name_is_not_held_back(is_own_first: bool) -> None:
 def test_nothing_is_lost_of_an_answer_that_is_cut_off(order: str, amount: int, finish: str | None) -> None:
     """The last call of the API may lack its end, and the one in the text stays as it was written."""
     sent = [Sent(call.is_text, "pay", 5 if call.is_text else amount) for call in ORDERS[order]]
-    stream = Stream(body_of_chat(sent, finish), tool_tags=True)
+    stream = Stream(body_of_chat(sent, finish), tags=Tags(calls=True))
     handed_out: list[int] = []
     with suppress(StreamTruncated):
         for event in stream:
@@ -233,7 +246,7 @@ def test_the_call_of_the_api_shows_that_one_without_its_end_is_whole(amount: int
     ]
     end = {"stop_reason": {"tool_calls": "tool_use", "length": "max_tokens"}[finish], "stop_sequence": None}
     body += [claude("message_delta", delta=end, usage={"output_tokens": 9}), claude("message_stop")]
-    stream = Stream(body, format="anthropic", tool_tags=True)
+    stream = Stream(body, format="anthropic", tags=Tags(calls=True))
     message = stream.final()
     whole = [(call.id, call.arguments["amount"]) for call in message.tool_calls if call.complete]
 
@@ -251,7 +264,7 @@ def test_arguments_are_compared_as_json() -> None:
     text = "".join(f'<tool_call>{{"name": "f", "arguments": {each}}}</tool_call>' for each in texts)
     call = chat_call(0, '{"b":[true],"a":1}', id="api_0", name="f")
     message = Stream(
-        [chat({"content": text}), chat(call), chat({}, "tool_calls"), DONE], tool_tags=True
+        [chat({"content": text}), chat(call), chat({}, "tool_calls"), DONE], tags=Tags(calls=True)
     ).final()
 
     assert [("api_0", json.loads(texts[0])), ("call_1", json.loads(texts[1]))] == [
@@ -263,7 +276,7 @@ def test_what_is_held_back_is_bounded() -> None:
     """By the limit for text."""
     body = [chat({"content": markup("pay", 5)}), chat(chat_call(0, '{"amount": ', id="a", name="pay"))]
     body += [chat(chat_call(0, "1" * 100))] * 20
-    stream = Stream(body, tool_tags=True, limits=Limits(text=1_000))
+    stream = Stream(body, tags=Tags(calls=True), limits=Limits(text=1_000))
 
     with pytest.raises(LimitExceeded):
         list(stream)
@@ -274,7 +287,7 @@ def test_each_choice_and_each_answer_has_calls_of_its_own() -> None:
     own = chat_call(0, '{"amount": 5}', id="api_0", name="pay")
     body = [chat({"content": markup("pay", 5)}), chat(own, index=1)]
     body += [chat({}, "stop"), chat({}, "tool_calls", index=1), DONE]
-    stream = Stream(body, tool_tags=True)
+    stream = Stream(body, tags=Tags(calls=True))
     stream.final()
 
     assert ["call_0", "api_0"] == [call.id for each in stream.messages for call in each.tool_calls]
@@ -285,7 +298,7 @@ def test_each_choice_and_each_answer_has_calls_of_its_own() -> None:
 @pytest.mark.parametrize("protocol", ["tokenstream", "openai-chat", "anthropic", "ui-message", "ag-ui"])
 def test_a_client_of_a_relay_gets_the_call_once(protocol: Any, order: str) -> None:
     """Under the id under which it was handed out, which the application's results may go by."""
-    with Stream(body_of_chat(ORDERS[order]), tool_tags=True) as stream:
+    with Stream(body_of_chat(ORDERS[order]), tags=Tags(calls=True)) as stream:
         sent = b"".join(relay.encode(stream, protocol))
     message = Stream([sent], format=protocol).final()
     (call,) = message.tool_calls
@@ -309,7 +322,7 @@ def test_the_call_is_one_in_every_format(format: Any, order: str) -> None:
         chunks = script.finish("tool_calls").chunks(format)
         expected = [call.id for call in Stream(chunks, format=format).final().tool_calls]
         bank = Bank()
-        with Stream(chunks, format=format, tool_tags=True, tools=bank.tools) as stream:
+        with Stream(chunks, format=format, tags=Tags(calls=True), tools=bank.tools) as stream:
             results = stream.run(Router(bank.tools))
 
         assert Counter({("pay", 5): 1, ("pay", amount): 1}) == bank.ran

@@ -31,6 +31,7 @@ from tokenstream import (
     Session,
     Steps,
     Stream,
+    Tags,
     connect,
     errors,
     events,
@@ -43,6 +44,8 @@ from tokenstream import (
 )
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.framing import SSEParser
+from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages._patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -157,7 +160,7 @@ def told_again() -> None:
 def usage() -> None:
     counts = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     message = reading(chat({"content": "Hi"}, usage=counts), chat({}, "stop", usage=None), DONE).final()
-    assert (message.usage.output_tokens, message.usage.source) == (2, "reported")
+    assert (message.usage.output_tokens, message.usage.basis) == (2, "reported")
 
 
 def parts() -> None:
@@ -215,7 +218,7 @@ def almost_json() -> None:
     parser.feed("```json\n{'a': 1,}\n```")
     parser.end()
     assert parser.value == {"a": 1}
-    patches = stages.Chain(stages.Partials(Recipe), stages.Patches())
+    patches = stages.Chain(Partials(Recipe), Patches())
     assert patches.feed('{"title": "S')
     assert patches.feed('oup"')[0][0]["path"] == "/title"
 
@@ -269,7 +272,7 @@ def progress() -> None:
 def calls_in_text() -> None:
     text = '<tool_call>{"name": "look", "arguments": {"city": "Oslo"}}</tool_call>'
     script = testing.script().text(*text.partition("ment")).finish("stop")
-    stream = Stream(script.chunks("openai-chat"), tool_tags="hermes")
+    stream = Stream(script.chunks("openai-chat"), tags=Tags(calls="hermes"))
     assert [call.name for call in stream.final().tool_calls] == ["look"]
 
 
@@ -400,7 +403,7 @@ def redaction() -> None:
 
 def citation_markers() -> None:
     said = testing.script().text("Noon \ue200cite\ue202turn0", "search0\ue201.").finish("stop")
-    message = Stream(said.chunks("openai-chat"), citation_markers=True).final()
+    message = Stream(said.chunks("openai-chat"), tags=Tags(citations=True)).final()
     assert (message.text, len(message.citations)) == ("Noon .", 1)
 
 

@@ -17,7 +17,7 @@ from tests.session.talks import COLOURS, talking
 from tests.support.chunkings import bytewise, several
 from tests.support.reading import aread, read
 from tests.support.wire import DONE, chat
-from tokenstream import Decoder, Limits, MisuseError, Retry, Stream, connect, resilient, tap, testing
+from tokenstream import Decoder, Limits, MisuseError, Retry, Stream, Tags, connect, resilient, tap, testing
 from tokenstream.errors import LimitExceeded
 from tokenstream.message import Citation
 from tokenstream.relay import encode
@@ -141,7 +141,7 @@ def test_any_text_gives_the_same_at_every_cut(seed: int) -> None:
 def test_sources_that_are_known_are_told() -> None:
     """A number that no source has is text, unless numbers were asked for by name."""
     _, [first] = split(["a[1]"])
-    named = Stream(body("a[7]"), citation_markers="number").final()
+    named = Stream(body("a[7]"), tags=Tags(citations="number")).final()
 
     assert ("https://one.test", "One") == (first.url, first.title)
     assert ["7"] == [(each.provider_data or {})["source"] for each in named.citations]
@@ -160,7 +160,7 @@ def test_what_may_be_a_marker_is_held_no_longer_than_a_marker() -> None:
 
 def test_a_stream_has_the_citations_of_its_text() -> None:
     """Each is a part of the message, and does not end the text around it."""
-    message = Stream(body(CITED), citation_markers=True).final()
+    message = Stream(body(CITED), tags=Tags(citations=True)).final()
 
     assert ["text", "citation", "citation", "citation"] == [part.kind for part in message.parts]
     assert "The sky is blue, and high." == message.text
@@ -174,7 +174,7 @@ def test_every_chunking_of_a_stream_gives_the_same_in_both_colours() -> None:
     """With reasoning and calls in the same text, each of which begins another part."""
     call = '<tool_call>{"name": "look", "arguments": {"at": "[^9]"}}</tool_call>'
     sent = b"".join(body(f"<think>a[^1]</think>{CITED}\n{call}\nSo[^4]: " + "word " * 50 + "[^5]!"))
-    options: dict[str, Any] = {"tool_tags": True, "reasoning_tags": True, "citation_markers": True}
+    options: dict[str, Any] = {"tags": Tags(calls=True, reasoning=True, citations=True)}
     expected = read([sent], **options)
 
     assert expected.message is not None
@@ -194,8 +194,8 @@ def test_numbers_count_the_sources_that_the_api_has_sent() -> None:
     """As Perplexity sends them; `[n]` is text where it has sent no list."""
     listed = chat({"role": "assistant"}, citations=["https://one.test", "https://two.test"])
     sent = [listed, chat({"content": "Blue[2], a[3]"}), chat({}, "stop"), DONE]
-    message = Stream(sent, citation_markers=True).final()
-    unlisted = Stream(body("Blue[2]."), citation_markers=True).final()
+    message = Stream(sent, tags=Tags(citations=True)).final()
+    unlisted = Stream(body("Blue[2]."), tags=Tags(citations=True)).final()
 
     assert "Blue, a[3]" == message.text
     assert [("https://two.test", 4)] == [
@@ -208,7 +208,7 @@ def test_numbers_count_the_sources_that_the_api_has_sent() -> None:
 def test_every_format_reads_the_markers_of_its_text(format: Any) -> None:
     """Whatever the events with which it begins and ends a text."""
     script = testing.script().text("So【1", "2†source】", " yes.").finish("stop")
-    message = Stream(script.chunks(format), format=format, citation_markers=True).final()
+    message = Stream(script.chunks(format), format=format, tags=Tags(citations=True)).final()
 
     assert "So yes." == message.text
     assert ["12"] == [(each.provider_data or {})["source"] for each in message.citations]
@@ -219,7 +219,7 @@ def test_a_page_sees_citations_where_the_protocol_has_them(protocol: Any) -> Non
     """In place of the marker; another reader finds the address."""
     listed = chat({"role": "assistant"}, citations=["https://one.test"])
     sent = [listed, chat({"content": "Blue[1]!"}), chat({}, "stop"), DONE]
-    with Stream(sent, citation_markers=True) as stream:
+    with Stream(sent, tags=Tags(citations=True)) as stream:
         encoded = b"".join(encode(stream, protocol))
     message = Stream([encoded], format=protocol).final()
 
@@ -229,7 +229,7 @@ def test_a_page_sees_citations_where_the_protocol_has_them(protocol: Any) -> Non
 
 def test_citations_are_bounded_as_other_parts_are() -> None:
     """What came before stays readable."""
-    stream = Stream(body("a[^1]" * 9), citation_markers=True, limits=Limits(parts=4))
+    stream = Stream(body("a[^1]" * 9), tags=Tags(citations=True), limits=Limits(parts=4))
     with pytest.raises(LimitExceeded):
         list(stream)
 
@@ -239,7 +239,7 @@ def test_citations_are_bounded_as_other_parts_are() -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_session_takes_the_option(colour: str) -> None:
     """For each of its answers."""
-    with serving(ResponsesServer()) as url, talking(colour, url, citation_markers="footnote") as talk:
+    with serving(ResponsesServer()) as url, talking(colour, url, tags=Tags(citations="footnote")) as talk:
         message = talk.ask("so[^1]").message
 
     assert ("I know: so", 1) == (message.text, len(message.citations))
@@ -248,18 +248,18 @@ def test_a_session_takes_the_option(colour: str) -> None:
 def test_all_other_readers_take_the_option() -> None:
     """A decoder, a tap, a route and an answer in several attempts."""
     sent, option = body("a[^1]"), "footnote"
-    decoder = Decoder(citation_markers=option)
+    decoder = Decoder(tags=Tags(citations=option))
     for chunk in sent:
         decoder.feed(chunk)
-    tapped = tap(sent, citation_markers=option)
+    tapped = tap(sent, tags=Tags(citations=option))
     for _ in tapped:
         pass
-    again = resilient(lambda: sent, Retry(), citation_markers=option).final()
+    again = resilient(lambda: sent, Retry(), tags=Tags(citations=option)).final()
     behaviour = Behaviour(script=testing.script().text("a[^1]").finish())
-    routed = connect(Provider("openai-chat", behaviour).route(citation_markers=option)).final()
+    routed = connect(Provider("openai-chat", behaviour).route(tags=Tags(citations=option))).final()
     provider = Provider("openai-chat", behaviour)
     asked = connect(
-        provider.url, client=provider.client(), json=provider.payload, citation_markers=option
+        provider.url, client=provider.client(), json=provider.payload, tags=Tags(citations=option)
     ).final()
 
     for message in (decoder.message, tapped.message, again, routed, asked):
@@ -270,4 +270,4 @@ def test_all_other_readers_take_the_option() -> None:
 def test_a_name_that_is_no_marker_is_refused(wrong: Any) -> None:
     """The error lists the markers."""
     with pytest.raises(MisuseError, match=r"the markers are openai, footnote"):
-        Stream([], citation_markers=wrong)
+        Stream([], tags=Tags(citations=wrong))

@@ -362,5 +362,5 @@ def test_a_call_in_the_text_is_a_note_with_the_options_of_servers() -> None:
     assert "streams" == diagnosis.verdict
     assert not found.grave
     assert "--tool-call-parser qwen3_coder" in found.do[0]
-    assert 'tool_tags="qwen"' in found.do[-1]
+    assert 'tags=Tags(calls="qwen")' in found.do[-1]
     assert "call_in_text" not in _names(judge([_probe(_STEADY)]))

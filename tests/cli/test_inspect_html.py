@@ -139,7 +139,7 @@ def test_the_page_is_imported_only_when_asked_for() -> None:
 
 
 def test_a_page_shows_the_answer_and_its_course(page: Callable[..., str]) -> None:
-    """Heading, message, gaps, stalls, heartbeats, departures, events with payloads, and the command."""
+    """Heading, message, gaps, stalls, departures, events with payloads, and the command."""
     recording = timed(
         (0.5, chat({"role": "assistant", "content": "Half "})),
         (1.5, b": still there\n\n"),
@@ -164,7 +164,7 @@ def test_a_page_shows_the_answer_and_its_course(page: Callable[..., str]) -> Non
         in shown.text
     )
     assert "python -m tokenstream inspect answer.rec --html page.html" in shown.text
-    assert {"stall", "bar heartbeat", "bar content", "bar other"} <= set(classes)
+    assert {"stall", "bar nothing", "bar content", "bar other"} <= set(classes)
 
 
 def test_a_page_says_what_it_contains(page: Callable[..., str]) -> None:

@@ -106,16 +106,6 @@ def test_json_tells_the_error_with_all_that_it_carries(
     )
 
 
-def test_pings_are_events_when_asked_for(
-    body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
-    """Otherwise heartbeats are not shown."""
-    path = body(b": still there\n\n" + SHORT)
-
-    assert "Ping" not in [line.get("event") for line in inspected(path)[1]]
-    assert "Ping" in [line.get("event") for line in inspected("--pings", path)[1]]
-
-
 def test_a_format_can_be_forced(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:

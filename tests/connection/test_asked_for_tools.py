@@ -11,7 +11,7 @@ import pytest
 from tests.formats.openai_chat.payloads import call, chunk
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat, sses
-from tokenstream import Retry, aconnect, connect, resilient
+from tokenstream import Retry, Tags, aconnect, connect, resilient
 
 URL = "https://models.test/v1/chat/completions"
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("look", "look_up", "see")]
@@ -89,6 +89,6 @@ def test_the_tools_of_any_apis_request_are_found(asked: Any, value: object) -> N
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
     with (
         httpx.Client(transport=transport) as client,
-        connect(URL, client=client, json=asked, tool_tags="qwen") as stream,
+        connect(URL, client=client, json=asked, tags=Tags(calls="qwen")) as stream,
     ):
         assert [{"n": value}] == [each.arguments for each in stream.final().tool_calls]

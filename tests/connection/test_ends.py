@@ -13,7 +13,7 @@ from tests.support.aws_eventstream import message
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Limits, Stream, testing
+from tokenstream import AsyncStream, Limits, Stream, Tags, testing
 from tokenstream._connection.connection import Connection
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamInterrupted, StreamTruncated
 
@@ -21,8 +21,8 @@ from tokenstream.errors import ProtocolError, ProviderError, StreamError, Stream
 class Striking(OpenAIChat):
     """Is struck by Ctrl-C at the payload that says so."""
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Striking:
-        return Striking(limits=limits, pings=pings)
+    def fresh(self, *, limits: Limits) -> Striking:
+        return Striking(limits=limits)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         super().read(payload, event)
@@ -226,7 +226,7 @@ def test_an_end_that_tells_nothing_more_is_left_out_without_a_difference(name: A
     """A connection that asks for all that an end may tell, instead, gives the same answer."""
 
     def play(body: list[bytes], *, tags: bool) -> tuple[Any, ...]:
-        stream = Stream(iter(body), reasoning_tags=tags)
+        stream = Stream(iter(body), tags=Tags(reasoning=tags))
         events, error = [], None
         try:
             events = [repr(event) for event in stream]

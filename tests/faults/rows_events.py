@@ -11,7 +11,7 @@ from tests.support import wire
 from tests.support.loopback import FIN, chunked, chunked_head, http_chunk
 from tests.support.wire import sse
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
-from tokenstream.events import Ping, Unknown
+from tokenstream.events import Unknown
 
 FIRST, FINISH = wire.chat({"role": "assistant", "content": "Hel"}), wire.chat({}, "stop")
 LAST = wire.chat({"content": "lo €"})
@@ -31,10 +31,6 @@ def _prompt(line_end: bytes, blank: bytes) -> Run:
 
 def _rest() -> list[bytes]:
     return [http_chunk(END), b"0\r\n\r\n"]
-
-
-def _pings(outcome: Outcome) -> Iterator[str]:
-    yield saw("two `Ping` events", sum(isinstance(event, Ping) for event in outcome.events) == 2)
 
 
 def _unknown(outcome: Outcome) -> Iterator[str]:
@@ -185,11 +181,5 @@ ROWS = [
         "Comments and pings arrive between events.",
         around(b": keep-alive\n\n", sse({"type": "ping"}, event="ping")),
         whole(),
-    ),
-    Row(
-        "F58b",
-        "Comments and pings arrive between events, with `pings=True`.",
-        around(b": keep-alive\n\n", sse({"type": "ping"}, event="ping"), pings=True, also=_pings),
-        whole("two `Ping` events"),
     ),
 ]

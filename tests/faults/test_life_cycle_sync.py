@@ -20,6 +20,7 @@ from tests.project import PACKAGE
 from tests.stream.blocked import PATIENCE, SILENT, TEXTS, Loop, alone, opened, sent
 from tests.stream.bodies import ANSWER, Source
 from tests.support import wire
+from tests.support.clocks import on
 from tests.support.loopback import LAST_CHUNK, OPEN, Connection, Loopback, chunked_head, http_chunk
 from tests.support.timing import at_once, settled, tried_again
 from tokenstream import Stream
@@ -144,7 +145,7 @@ def test_f84_silence_of_the_server_is_counted_beside_the_time_of_the_loop() -> N
     """A slow loop does not make a dead server look alive."""
     clock = Clock()
     script: list[bytes | float] = [*ANSWER[:3], 6.0, PING, 6.0, PING, *ANSWER[3:]]
-    stream = Stream(timed(clock, *script), deadlines=DEADLINES, clock=clock)
+    stream = on(clock, Stream, timed(clock, *script), deadlines=DEADLINES)
     texts = []
     with pytest.raises(StreamStalled) as caught:
         for event in stream:
@@ -161,7 +162,7 @@ def test_f84_a_loop_that_begins_late_has_not_waited_for_the_first_event() -> Non
     for cut in (0, 10):
         clock = Clock()
         pieces = [ANSWER[2][:cut], ANSWER[2][cut:], *ANSWER[3:]]
-        stream = Stream(timed(clock, *filter(None, pieces)), deadlines=DEADLINES, clock=clock)
+        stream = on(clock, Stream, timed(clock, *filter(None, pieces)), deadlines=DEADLINES)
         clock.now += 1000
 
         assert stream.final().text == "Let me see."
@@ -171,7 +172,7 @@ def test_f84_the_first_read_does_not_set_the_idle_clock_back() -> None:
     """Although nothing was read before it, and a first event may come in the same tick of the clock."""
     clock = Clock()
     silence: list[bytes | float] = [2.0, PING] * 200
-    stream = Stream(timed(clock, PING, *silence, *ANSWER), deadlines=DEADLINES, clock=clock)
+    stream = on(clock, Stream, timed(clock, PING, *silence, *ANSWER), deadlines=DEADLINES)
     with pytest.raises(StreamStalled) as caught:
         stream.final()
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.support.formats import Text
 from tests.support.tables import in_one_test
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
-from tokenstream.events import MessageStart, Ping, TextDelta, Unknown
+from tokenstream.events import MessageStart, TextDelta, Unknown
 from tokenstream.formats import text
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
@@ -71,9 +71,9 @@ def test_a_format_made_for_a_new_connection_keeps_its_joiner() -> None:
     """What `text(joiner=…)` gives is passed as `format=`, and each connection has its own."""
     made = text(joiner=" ")
     made.feed(b"used")
-    fresh = made.fresh(limits=Limits(parts=3), pings=True)
+    fresh = made.fresh(limits=Limits(parts=3))
 
-    assert (fresh.joiner, fresh.limits.parts, fresh.pings, fresh.frames) == (" ", 3, True, 0)
+    assert (fresh.joiner, fresh.limits.parts, fresh.frames) == (" ", 3, 0)
     assert text().joiner == ""
 
 
@@ -128,11 +128,10 @@ def test_without_done_the_answer_is_truncated(frames: list[bytes]) -> None:
 
 def test_empty_data_is_a_heartbeat() -> None:
     """It is counted, and no text."""
-    format = Text(joiner=" ", pings=True)
-    events, whole = read(format, b"The", b"", b"cat", DONE)
+    format = Text(joiner=" ")
+    _, whole = read(format, b"The", b"", b"cat", DONE)
 
     assert whole == "The cat"
-    assert [event for event in events if isinstance(event, Ping)] == [Ping()]
     assert departures(format) == {"empty_data": 1}
 
 

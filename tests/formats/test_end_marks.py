@@ -25,7 +25,7 @@ def step(type: str, **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field'
 
 
 def read(name: str, *frames: Any) -> Told:
-    return tell(registry.create(name, limits=DEFAULT_LIMITS, pings=False), *frames)
+    return tell(registry.create(name, limits=DEFAULT_LIMITS), *frames)
 
 
 BEHIND_THE_END: dict[str, set[str]] = {

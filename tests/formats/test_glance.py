@@ -22,8 +22,8 @@ class Little(Format):
     sentinel: ClassVar[bytes | None] = DONE
     fast: ClassVar[Fast | None] = Fast(texts=[("text",)], changing=[("n",)])
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.decoded = 0
 
     @classmethod

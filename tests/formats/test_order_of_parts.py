@@ -21,7 +21,7 @@ from tests.formats.openai_responses.payloads import (
     remove,
 )
 from tests.support.wire import sses
-from tokenstream import Message, Stream, relay
+from tokenstream import Message, Stream, Tags, relay
 from tokenstream.events import Finish, TextDelta, Unknown
 
 CITED = {"type": "url_citation", "url": "https://k.example", "start_index": 0, "end_index": 3}
@@ -42,8 +42,8 @@ def seen(told: Message) -> list[Any]:
 @pytest.mark.parametrize("way", ["stream", "shared", "relay"])
 def test_a_text_that_only_the_end_has_stands_in_its_place(way: str, *, tags: bool) -> None:
     """Also where tags have split a text, a citation names one, or a relay passes all on."""
-    expected = Stream(WHOLE, reasoning_tags=tags).final()
-    stream: Any = Stream(LATE, reasoning_tags=tags)
+    expected = Stream(WHOLE, tags=Tags(reasoning=tags)).final()
+    stream: Any = Stream(LATE, tags=Tags(reasoning=tags))
     if way == "shared":
         stream, _ = stream.tee(2)
     elif way == "relay":

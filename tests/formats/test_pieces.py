@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.formats import Pieces
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.events import MessageStart, PartDone, PartStart, Ping, TextDelta
+from tokenstream.events import MessageStart, PartDone, PartStart, TextDelta
 from tokenstream.limits import Limits
 from tokenstream.message import TextPart
 
@@ -46,9 +46,8 @@ def test_what_looks_like_an_end_or_an_error_is_text() -> None:
 
 
 def test_an_empty_piece_is_a_heartbeat() -> None:
-    """It gives an event only to those who ask for pings."""
+    """A heartbeat gives no event."""
     assert Pieces().feed("") == []
-    assert Pieces(pings=True).feed("") == [Ping()]
 
 
 def test_bounds_hold_for_pieces() -> None:

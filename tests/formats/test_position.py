@@ -26,7 +26,7 @@ _ANSWERS = [*SCRIPTED, *sampled(recorded(), one_in=60, slow_one_in=8)]
 
 def _plainly(answer: Answer) -> list[tuple[type[Event], int | str | None]]:
     """Return the kind of each event, with the position after its frame, where every payload is decoded."""
-    known = registry.create(answer.format, limits=DEFAULT_LIMITS, pings=False)
+    known = registry.create(answer.format, limits=DEFAULT_LIMITS)
     known.shortcuts = False
     told = []
     for came in SSEParser().frames(b"".join(answer.chunks)):
@@ -69,6 +69,6 @@ def test_a_payload_that_is_read_at_a_glance_moves_the_position() -> None:
 @in_one_test("name", [name for name in registry.names() if not registry.load(name).resumes])
 def test_other_formats_have_no_position(name: str) -> None:
     """Their servers cannot replay an answer, so nothing is kept for it."""
-    known = registry.create(name, limits=DEFAULT_LIMITS, pings=False)
+    known = registry.create(name, limits=DEFAULT_LIMITS)
 
     assert (None, None) == (known.position, known.state())

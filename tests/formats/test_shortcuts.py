@@ -51,7 +51,7 @@ def _reading(name: str) -> tuple[Connection, list[Any]]:
     """Return a connection that has read the start of an answer, and the chunks that come then."""
     answer = ANSWERS[name](name, 2 * _LEARNT)
     connection = Connection(
-        answer.format, limits=DEFAULT_LIMITS, pings=False, departures=Departures(), found=lambda _: None
+        answer.format, limits=DEFAULT_LIMITS, departures=Departures(), found=lambda _: None
     )
     for chunk in [*answer.head, *answer.deltas[:_LEARNT]]:
         _read(connection, chunk)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.chunkings import bytewise
 from tests.support.wire import sse, sses
-from tokenstream import Decoder, Retry, Stream, resilient, testing
+from tokenstream import Decoder, Retry, Stream, Tags, resilient, testing
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
 
@@ -205,14 +205,14 @@ def test_a_text_with_tags_is_compared_with_its_tags() -> None:
     """The end that was lost is split like any text, and another text is an error."""
     deltas = ["<think>a</think>", "Hel"]
     whole = "<think>a</think>Hello"
-    lost = Stream(response(deltas, done=whole, completed=whole), reasoning_tags=True).final()
-    tagged = Stream(response(["<think>a"], done="<think>ab</think>Hi!"), reasoning_tags=True).final()
+    lost = Stream(response(deltas, done=whole, completed=whole), tags=Tags(reasoning=True)).final()
+    tagged = Stream(response(["<think>a"], done="<think>ab</think>Hi!"), tags=Tags(reasoning=True)).final()
 
     assert ("a", "Hello") == (lost.reasoning, lost.text)
     assert ("ab", "Hi!") == (tagged.reasoning, tagged.text)
     for other in ("<think>a</think>Goodbye", "<think>b</think>Hello", "<think>a</think>He1"):
         with pytest.raises(ProtocolError, match="differs from its deltas") as caught:
-            Stream(response(deltas, done=other), reasoning_tags=True).final()
+            Stream(response(deltas, done=other), tags=Tags(reasoning=True)).final()
         assert ("a", "Hel") == (caught.value.partial.reasoning, caught.value.partial.text)
 
 
@@ -225,7 +225,7 @@ def test_after_the_end_of_an_item_with_tags_any_other_text_is_an_error() -> None
     for other in (whole + "lo", "<think>a</think>HALLO"):
         chunks = response([whole], done=whole, completed=other)
         chunks.insert(-1, sse(done))
-        stream = Stream(chunks, reasoning_tags=True)
+        stream = Stream(chunks, tags=Tags(reasoning=True))
         with pytest.raises(ProtocolError, match="differs from its deltas"):
             stream.final()
 
@@ -237,8 +237,8 @@ def test_any_lost_end_of_a_text_with_tags_is_given(whole: str, data: st.DataObje
     """The message is that of the whole text."""
     ends = sorted(data.draw(st.lists(st.integers(0, len(whole)), min_size=1, max_size=4)))
     deltas = [whole[start:end] for start, end in pairwise([0, *ends])]
-    lost = Stream(response(deltas, done=whole), reasoning_tags=True).final()
-    plain = Stream(response([whole], done=whole), reasoning_tags=True).final()
+    lost = Stream(response(deltas, done=whole), tags=Tags(reasoning=True)).final()
+    plain = Stream(response([whole], done=whole), tags=Tags(reasoning=True)).final()
 
     assert (plain.reasoning, plain.text) == (lost.reasoning, lost.text)
 

@@ -14,7 +14,8 @@ from tests.framing.support import chunked, chunkings, event_streams, json_arrays
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.framing import JSONArrayParser, NDJSONParser, ServerSentEvent, SSEParser
+from tokenstream.framing import NDJSONParser, ServerSentEvent, SSEParser
+from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.limits import Limits
 
 if TYPE_CHECKING:

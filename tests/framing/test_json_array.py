@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.framing.support import chunked, chunkings, json_arrays
 from tests.support.tables import in_one_test
 from tokenstream.errors import ProtocolError
-from tokenstream.framing import JSONArrayParser
+from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.limits import Limits
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.framing.support import chunkings
 from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
-from tokenstream.framing import JSONRPCMessage, JSONRPCParser
+from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
 from tokenstream.limits import Limits
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 python -m tests.house
 
-Its budget with lines by kind; names that mean several things; foreign writes and methods that only assign for
-each room; and the Python calls of the walks that a reader of the code takes first.
+Its budget with lines by kind; what somebody has to learn; names that mean several things; foreign writes, and
+methods that only assign, of each room; and the calls of the walks that a reader of the code takes first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 
 from tests.house import budget
 from tests.house.counts import lines_by_kind, modules, shared_names, writes
+from tests.house.surface import surface
 from tests.house.walks import WALKS, count_retry, shortest
 from tests.project import PACKAGE
 
@@ -33,6 +34,8 @@ def main() -> None:
     ]
     most = f"{budget.TESTS_ONLY:,} ({budget.TESTS_ONLY_SHARE:.1%})"
     rows.append(f"    statements that tests alone reach, by `python -m tests.evidence`: at most {most}")
+    rows.append(f"{'the interface':24} {'is':>7} {'at most':>8}")
+    rows += [f"    {name:20} {count:7,} {budget.SURFACE[name]:8,}" for name, count in surface().items()]
     rows.append("lines by kind")
     rows += [f"    {kind:20} {count:7,}" for kind, count in kinds.most_common()]
     names = shared_names(package)

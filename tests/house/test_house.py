@@ -9,6 +9,7 @@ import pytest
 
 from tests.house import budget
 from tests.house.counts import Module, lines_by_kind, modules, shared_names, writes
+from tests.house.surface import surface
 from tests.house.walks import WALKS, count_retry, shortest, walk
 from tests.project import PACKAGE
 
@@ -99,6 +100,17 @@ def test_the_package_stays_within_its_budget(package: list[Module]) -> None:
     assert kinds.total() <= budget.LINES
     assert kinds["code"] <= budget.CODE
     assert len(package) <= budget.MODULES
+
+
+@pytest.mark.parametrize("name", budget.SURFACE)
+def test_the_interface_stays_small(name: str) -> None:
+    """Whoever adds a name, an option or a departure removes one."""
+    assert surface()[name] <= budget.SURFACE[name]
+
+
+def test_each_count_of_the_interface_has_a_bound() -> None:
+    """None is counted and then forgotten, and the package has something of each."""
+    assert [*budget.SURFACE] == [name for name, count in surface().items() if count > 0]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.otel.backend import Backend
 from tests.project import ROOT
+from tests.support.clocks import on
 from tokenstream import Steps, testing
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.otel import observe
@@ -197,7 +198,7 @@ def test_a_run_that_is_cut_reports_the_error_and_what_had_come(backend: Backend)
 def test_steps_that_were_left_open_are_reported_with_the_run(backend: Backend) -> None:
     """Each once, and with the times of the run's clock."""
     clock = testing.VirtualClock(50)
-    with observe(Steps(clock=clock), **backend.takes) as run:
+    with observe(on(clock, Steps), **backend.takes) as run:
         run.step("plan", agent="planner")
         clock.advance(2)
     (span,) = backend.spans

@@ -14,7 +14,7 @@ from tokenstream.partial_json import PartialJSONParser, StringDelta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.partial_json import JSONEvent
+    from tokenstream.partial_json._events import JSONEvent
 
 
 def cases(name: str) -> dict[str, Any]:

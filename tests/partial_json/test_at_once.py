@@ -20,7 +20,8 @@ from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.effort import examples
 from tokenstream.errors import TokenStreamError
 from tokenstream.partial_json import Partial
-from tokenstream.stages import Partials, Patches
+from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages._patches import Patches
 
 _OPTIONS: list[dict[str, Any]] = [{}, {"defaults": True}, {"show": "words"}, {"show": "values"}]
 _ANY: Any = Any

@@ -17,7 +17,8 @@ from tests.support.outputs import output_of
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import PartialJSONParser
-from tokenstream.stages import Field, Items, Partials
+from tokenstream.stages._objects.items import Field, Items
+from tokenstream.stages._objects.partials import Partials
 
 
 class _Note(BaseModel):

@@ -17,7 +17,7 @@ from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.partial_json import MISSING
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 class Step(BaseModel):

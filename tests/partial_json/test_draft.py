@@ -21,7 +21,7 @@ from tests.partial_json.typed_models.validators import Before, Fields, Late, Lef
 from tests.support.texts import pieces_of
 from tokenstream.errors import LimitExceeded, OutputInvalid
 from tokenstream.partial_json import MISSING
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 # -- what shows while it grows -------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from tests.partial_json.typed_models.keys import ByName
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputIncomplete, OutputInvalid
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 class Counted(BaseModel):

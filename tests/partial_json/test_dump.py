@@ -29,7 +29,7 @@ from typing_extensions import TypedDict
 from tests.partial_json.typed import CASES
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:

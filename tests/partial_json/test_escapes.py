@@ -21,7 +21,7 @@ from tokenstream.partial_json._strict import scalars as _strict
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tokenstream.partial_json import JSONEvent
+    from tokenstream.partial_json._events import JSONEvent
 
 _PARTS = [
     *("a", "b", "bbbb", "u", "U", "ud83d", "}", " ", "é", "模", "\ud83d", "\ude00", "\x7f"),

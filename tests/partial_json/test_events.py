@@ -10,7 +10,8 @@ import pytest
 
 from tests.partial_json.support import read
 from tokenstream.errors import TokenStreamError
-from tokenstream.partial_json import JSONEvent, PartialJSONParser, StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json._events import JSONEvent
 
 _EVENTS: list[JSONEvent] = [
     ValueStart(("steps", 0), "object", 3),

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 SECRET = "s3cr3t"
 

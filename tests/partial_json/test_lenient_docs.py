@@ -10,8 +10,7 @@ from tests.project import ROOT
 from tests.support.tables import in_one_test
 from tokenstream import ToolCall
 from tokenstream.events import ToolCallDone
-from tokenstream.partial_json import Repair
-from tokenstream.partial_json._repairs import REPAIRS
+from tokenstream.partial_json._repairs import REPAIRS, Repair
 from tokenstream.stages import ToolTags, ValidatedCalls
 
 _PAGE = (ROOT / "docs" / "guides" / "partial-json.md").read_text("utf-8")

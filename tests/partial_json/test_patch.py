@@ -17,7 +17,8 @@ from tests.partial_json.typed import CASES, damaged
 from tests.support.effort import examples
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
-from tokenstream.stages import Partials, Patches
+from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages._patches import Patches
 
 
 class Calm(BaseModel):

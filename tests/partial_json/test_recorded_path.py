@@ -22,7 +22,7 @@ from tests.support.effort import examples
 from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 class Note(TypedDict):

@@ -15,7 +15,7 @@ from tests.partial_json.typed_models.shapes import PutOff, Step
 from tokenstream import Stream, Tools, testing
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 _FIELDS: dict[str, Any] = {"step": ("Nowhere", ...)}
 Unbuilt: Any = create_model("Unbuilt", **_FIELDS)

@@ -24,7 +24,7 @@ from tests.support.tables import in_one_test
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:

@@ -21,7 +21,8 @@ from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING, Partial, Show
-from tokenstream.stages import Partials, Words
+from tokenstream.stages import Words
+from tokenstream.stages._objects.partials import Partials
 
 Whole = Show("values")
 Wordy = Show("words")

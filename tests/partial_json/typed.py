@@ -58,7 +58,7 @@ from tests.partial_json.typed_models.validators import (
 )
 from tests.partial_json.typed_models.values import Bounded, Configured, Leaves, Strict
 from tokenstream.errors import OutputInvalid
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 STEP = '{"title":"t","minutes":3,"note":null}'
 

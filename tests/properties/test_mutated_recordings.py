@@ -166,7 +166,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def _tell(name: str, frames: list[Frame], *, shortcuts: bool) -> Told:
-    format = registry.create(name, limits=_LIMITS, pings=False)
+    format = registry.create(name, limits=_LIMITS)
     format.departures, format.shortcuts = Departures(), shortcuts
     return Told(format).read(copy.deepcopy(frames))
 

@@ -8,7 +8,7 @@ from tests.reasoning_tags.support import parts_of
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.test_resume import answer
 from tests.support.wire import DONE, chat
-from tokenstream import Retry, Stream, resilient, testing
+from tokenstream import Retry, Stream, Tags, resilient, testing
 from tokenstream.errors import MisuseError, StreamTruncated
 
 
@@ -18,10 +18,12 @@ def test_an_answer_is_resumed_within_a_thought(world: str, format: str) -> None:
     """What had come of a tag is kept over the connections."""
     script = testing.script().text("Well <thi", "nk>Let me ", "look.</th", "ink>\n\n", "Done.").finish("stop")
     whole_answer = answer(format, script)
-    plain = play(world, [whole_answer], Retry(mode="resume", wait=0), format=format, reasoning_tags=True)
+    plain = play(
+        world, [whole_answer], Retry(mode="resume", wait=0), format=format, tags=Tags(reasoning=True)
+    )
     for cut in range(2, len(whole_answer) - 1):
         bodies = [whole_answer[:cut], whole_answer[cut:]]
-        played = play(world, bodies, Retry(mode="resume", wait=0), format=format, reasoning_tags=True)
+        played = play(world, bodies, Retry(mode="resume", wait=0), format=format, tags=Tags(reasoning=True))
 
         assert played.message is not None
         assert plain.message is not None
@@ -36,7 +38,7 @@ def test_an_answer_begins_again_with_its_tags() -> None:
         [chat({"content": "<think>a"})],
         [chat({"content": "<think>b</think>c"}), chat({}, "stop"), DONE],
     ]
-    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), reasoning_tags=True)
+    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), tags=Tags(reasoning=True))
     message = stream.final()
 
     assert ("b", "c") == (message.reasoning, message.text)
@@ -49,7 +51,7 @@ def test_a_model_goes_on_with_an_answer_that_had_thought() -> None:
         [chat({"content": " two is four, as ever."}), chat({}, "stop"), DONE],
     ]
     retry = Retry(mode="continue", wait=0, hold=False, least=0)
-    stream = resilient(lambda attempt: bodies[attempt.number - 1], retry, reasoning_tags=True)
+    stream = resilient(lambda attempt: bodies[attempt.number - 1], retry, tags=Tags(reasoning=True))
     message = stream.final()
 
     assert ("a", "The sum of two and two is four, as ever.") == (message.reasoning, message.text)
@@ -58,7 +60,7 @@ def test_a_model_goes_on_with_an_answer_that_had_thought() -> None:
 def test_a_checkpoint_has_no_state_to_go_on_from() -> None:
     """The format's own parts are not those of the message: another stream could not tell them apart."""
     chunks = testing.script().text("<think>a</think>b").finish("stop").chunks("openai-responses")[:-2]
-    stream = Stream(chunks, reasoning_tags=True)
+    stream = Stream(chunks, tags=Tags(reasoning=True))
     with pytest.raises(StreamTruncated):
         stream.final()
     checkpoint = stream.checkpoint()

@@ -19,8 +19,8 @@ from tests.support.recordings import Recorded, folder_of, ours, shared
 from tests.support.sampling import part_of
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
-from tokenstream import Stream, testing
-from tokenstream.accumulator import Accumulator
+from tokenstream import Stream, Tags, testing
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import PartStart, ReasoningDelta, TextDelta
 
@@ -40,7 +40,7 @@ def _expected(message: Message) -> list[tuple[str, str]]:
     for kind, said in parts_of(message):
         is_split = kind == "text" and said
         told += (
-            parts_of(Stream([said], format="pieces", reasoning_tags=True).final())
+            parts_of(Stream([said], format="pieces", tags=Tags(reasoning=True)).final())
             if is_split
             else [(kind, said)]
         )
@@ -56,7 +56,7 @@ def _holds(recorded: Recorded, chunkings: list[list[bytes]]) -> None:
     if not recorded.expected.get("choices"):
         return
     for chunks in chunkings:
-        decoder, found = decoded(chunks, reasoning_tags=True, **options)
+        decoder, found = decoded(chunks, tags=Tags(reasoning=True), **options)
 
         assert [in_order(_expected(message)) for message in plain.messages] == [
             in_order(parts_of(each)) for each in decoder.messages
@@ -87,14 +87,14 @@ def test_recordings_of_real_servers_keep_the_same_law(recorded: Recorded) -> Non
 @pytest.mark.parametrize("recorded", _TAGGED, ids=lambda recorded: recorded.name)
 def test_sync_and_async_are_the_same_at_every_cut(recorded: Recorded) -> None:
     """Events, messages and departures do not depend on the chunks, nor on the world."""
-    expected = read(per_event(recorded.body), reasoning_tags=True)
+    expected = read(per_event(recorded.body), tags=Tags(reasoning=True))
 
     assert expected.message is not None
     assert "<think" not in expected.message.text
     assert "<" not in expected.message.reasoning[:20]
     for chunks in several(recorded.body, recorded.name).values():
-        assert expected.seen() == read(chunks, reasoning_tags=True).seen()
-        assert expected.seen() == anyio.run(partial(aread, chunks, reasoning_tags=True)).seen()
+        assert expected.seen() == read(chunks, tags=Tags(reasoning=True)).seen()
+        assert expected.seen() == anyio.run(partial(aread, chunks, tags=Tags(reasoning=True))).seen()
 
 
 _TEXT = (
@@ -113,7 +113,7 @@ def test_every_format_tells_of_reasoning_in_its_text(format: str) -> None:
     reasoning = "Let me" + " see" * 40 + "."
     text = "Hello " + "world " * 40
     chunks = script.chunks(format)
-    decoder, events = decoded(chunks, format=format, reasoning_tags=True)
+    decoder, events = decoded(chunks, format=format, tags=Tags(reasoning=True))
     told = [each for each in parts_of(decoder.message) if each != ("text", "")]
 
     assert decoder.error is None
@@ -124,7 +124,7 @@ def test_every_format_tells_of_reasoning_in_its_text(format: str) -> None:
     else:
         assert [("reasoning", reasoning), ("text", text), ("reasoning", "unclosed")] == told
     for chunking in (bytewise(b"".join(chunks)), seeded(b"".join(chunks), format)):
-        other, same = decoded(chunking, format=format, reasoning_tags=True)
+        other, same = decoded(chunking, format=format, tags=Tags(reasoning=True))
 
         assert events == same
         assert decoder.message == other.message
@@ -139,7 +139,7 @@ def test_any_text_is_split_as_the_stage_splits_it(pieces: list[str], cut: bool) 
     body = [chat({"content": piece}) for piece in pieces]
     end = [] if cut else [chat({}, "stop"), DONE]
     plain, _ = decoded([chat({"role": "assistant"}), *body, *end])
-    decoder, _ = decoded([chat({"role": "assistant"}), *body, *end], reasoning_tags=True)
+    decoder, _ = decoded([chat({"role": "assistant"}), *body, *end], tags=Tags(reasoning=True))
 
     assert _expected(plain.message) == parts_of(decoder.message)
     assert isinstance(decoder.error, StreamTruncated) is cut

@@ -11,7 +11,7 @@ from tests.reasoning_tags.support import decoded, parts_of
 from tests.support import encoders
 from tests.support.chunkings import sized
 from tests.support.wire import DONE, chat
-from tokenstream import Limits, Stream, testing
+from tokenstream import Limits, Stream, Tags, testing
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import TextDelta
 
@@ -20,9 +20,9 @@ ANALYSIS, FINAL = "<|channel|>analysis<|message|>", "<|start|>assistant<|channel
 PREAMBLE = "<|start|>assistant<|channel|>commentary<|message|>"
 CALL = '<|start|>assistant<|channel|>commentary to=functions.look <|message|>{"at": "x"}<|call|>'
 HARMONY = f"{ANALYSIS}Hm.<|end|>{FINAL}It is 4.<|return|>"
-INSIDE: dict[str, Any] = {"reasoning_tags": "starts_inside"}
-KNOWN: dict[str, Any] = {"reasoning_tags": True}
-CALLS: dict[str, Any] = KNOWN | {"tool_tags": True, "tools": ["look"]}
+INSIDE: dict[str, Any] = {"tags": Tags(reasoning="starts_inside")}
+KNOWN: dict[str, Any] = {"tags": Tags(reasoning=True)}
+CALLS: dict[str, Any] = {"tags": Tags(reasoning=True, calls=True), "tools": ["look"]}
 ANSWER = [("reasoning", "Hm."), ("text", "It is 4.")]
 LATE, TOLD = "reasoning_late", "reasoning_in_text"
 
@@ -38,7 +38,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "one that is waited for": (LONE, INSIDE, [("reasoning", "Hm,\nno.\n"), ("text", "It is 4.")], set()),
     "one of another name": (
         "Hm.</plan>It is 4.",
-        {"reasoning_tags": ("plan", "starts_inside")},
+        {"tags": Tags(reasoning=("plan", "starts_inside"))},
         ANSWER,
         set(),
     ),
@@ -61,8 +61,8 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "channels": (HARMONY, KNOWN, ANSWER, set()),
     "channels with a turn before them": ("<|start|>assistant" + HARMONY, KNOWN, ANSWER, set()),
     "a channel without an end": (f"{ANALYSIS}Hm.{FINAL}It is 4.", KNOWN, ANSWER, set()),
-    "a channel of their own name": (HARMONY, {"reasoning_tags": ["harmony"]}, ANSWER, set()),
-    "other tags alone": (HARMONY, {"reasoning_tags": ["think"]}, [("text", HARMONY)], set()),
+    "a channel of their own name": (HARMONY, {"tags": Tags(reasoning=["harmony"])}, ANSWER, set()),
+    "other tags alone": (HARMONY, {"tags": Tags(reasoning=["think"])}, [("text", HARMONY)], set()),
     "channels that are off": (HARMONY, {}, [("text", HARMONY)], {TOLD}),
     "a text about them": ("So: " + HARMONY, KNOWN, [("text", "So: " + HARMONY)], set()),
     "a call in a channel": (
@@ -75,7 +75,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "no marks, a preamble": ("analysisHm.assistantcommentaryIt is 4.", KNOWN, ANSWER, set()),
     "no marks, off": (text := "analysisHm.assistantfinalIt is 4.", {}, [("text", text)], {TOLD}),
     "a text about an analysis": ("analysisHm. No.", KNOWN, [("text", "analysisHm. No.")], set()),
-    "no marks, other tags alone": (text, {"reasoning_tags": ["think"]}, [("text", text)], set()),
+    "no marks, other tags alone": (text, {"tags": Tags(reasoning=["think"])}, [("text", text)], set()),
     "two tags, and one more": (
         "Hm.</think>It is </think> 4.",
         INSIDE,
@@ -119,7 +119,7 @@ def test_every_format_moves_what_came_as_text(format: Any) -> None:
 
     assert "Hm.\nIt is 4." == shown
     assert ("Hm.\n", "It is 4.") == (stream.message.reasoning, stream.message.text)
-    for options in (INSIDE, {"reasoning_tags": ["starts_inside"]}):
+    for options in (INSIDE, {"tags": Tags(reasoning=["starts_inside"])}):
         waiting = Stream(chunks, format=format, **options)
         assert "It is 4." == "".join(waiting.text)
         assert "Hm.\n" == waiting.message.reasoning

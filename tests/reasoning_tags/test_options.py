@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from tests.support.wire import DONE, chat, sses
-from tokenstream import AsyncStream, Decoder, Stream, aconnect, aresilient, connect, resilient, testing
+from tokenstream import AsyncStream, Decoder, Stream, Tags, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import MisuseError
 
 
 def test_any_other_tag_counts_by_its_name() -> None:
     """And then those that are known do not, unless they are named."""
     body = [chat({"content": "<plan>a</PLAN>b <think>c"}), chat({}, "stop"), DONE]
-    message = Stream(body, reasoning_tags=["Plan"]).final()
+    message = Stream(body, tags=Tags(reasoning=["Plan"])).final()
 
     assert ("a", "b <think>c") == (message.reasoning, message.text)
 
@@ -23,8 +23,8 @@ def test_without_the_option_tags_are_text() -> None:
     body = [chat({"content": "<think>a</think>b"}), chat({}, "stop"), DONE]
 
     assert "<think>a</think>b" == Stream(body).final().text
-    assert "<think>a</think>b" == Stream(body, reasoning_tags=False).final().text
-    assert "<think>a</think>b" == Stream(body, reasoning_tags=()).final().text
+    assert "<think>a</think>b" == Stream(body, tags=Tags(reasoning=False)).final().text
+    assert "<think>a</think>b" == Stream(body, tags=Tags(reasoning=())).final().text
 
 
 @pytest.mark.parametrize("tags", ["think", b"think", 3, None, ("<think>",), (3,), [""]])
@@ -41,7 +41,7 @@ def test_what_is_no_tag_is_refused(tags: Any) -> None:
     ]
     for make, place in makers:
         with pytest.raises(MisuseError, match="tag"):
-            make(*place, reasoning_tags=tags)
+            make(*place, tags=Tags(reasoning=tags))
 
 
 def test_payloads_that_come_decoded_are_read_in_the_same_way() -> None:
@@ -50,9 +50,9 @@ def test_payloads_that_come_decoded_are_read_in_the_same_way() -> None:
     payloads = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
     done = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     for stream in (
-        Stream([*payloads, done], format="openai-chat", reasoning_tags=True),
-        Stream(pieces, format="pieces", reasoning_tags=True),
-        Stream(sses(*pieces, "[DONE]"), format="text", reasoning_tags=True),
+        Stream([*payloads, done], format="openai-chat", tags=Tags(reasoning=True)),
+        Stream(pieces, format="pieces", tags=Tags(reasoning=True)),
+        Stream(sses(*pieces, "[DONE]"), format="text", tags=Tags(reasoning=True)),
     ):
         message = stream.final()
 
@@ -63,7 +63,7 @@ def test_each_answer_of_a_session_starts_fresh() -> None:
     """Answers that are read one by one have the options of their stream."""
     answers = [testing.script().text(text).finish("stop") for text in ("<think>a</think>b", "c <think>d")]
     chunks = [chunk for script in answers for chunk in script.chunks("gemini-live")]
-    stream = Stream(chunks, format="gemini-live", reasoning_tags=True)
+    stream = Stream(chunks, format="gemini-live", tags=Tags(reasoning=True))
 
     assert [("a", "b"), ("d", "c ")] == [
         (response.final().reasoning, response.message.text) for response in stream.responses

@@ -10,7 +10,7 @@ from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
 from tests.support import encoders
 from tests.support.formats import OpenAIChat
 from tests.support.wire import DONE, chat, chat_call
-from tokenstream import Decoder, Limits, Stream
+from tokenstream import Decoder, Limits, Stream, Tags
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart, TextPart
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test_events_tell_of_parts_of_reasoning() -> None:
     """Each begins, grows and ends, and every event has the payload that it came of."""
     chunks = [chat({"content": text}) for text in ["<think>a", "b</think>", "\n\nc", " d"]]
-    _, events = decoded([*chunks, chat({}, "stop"), DONE], reasoning_tags=("think",))
+    _, events = decoded([*chunks, chat({}, "stop"), DONE], tags=Tags(reasoning=("think",)))
     shown = [
         event for event in events if isinstance(event, PartStart | PartDone | ReasoningDelta | TextDelta)
     ]
@@ -55,7 +55,7 @@ def test_a_part_may_begin_with_text_and_end_with_more_that_is_known() -> None:
             for each in events:
                 self.parts.emit(each)
 
-    decoder = Decoder(Telling(), reasoning_tags=("think",))
+    decoder = Decoder(Telling(), tags=Tags(reasoning=("think",)))
     decoder.feed(chat({}))
 
     assert [
@@ -70,9 +70,11 @@ def test_views_give_reasoning_as_it_comes() -> None:
     chunks = [chat({"content": text}) for text in ["<thi", "nk>a ", "b</think>c", " <th", "d"]]
     body = [*chunks, chat({}, "stop"), DONE]
 
-    assert ["a ", "b"] == list(Stream(body, reasoning_tags=True).reasoning)
-    assert ["c", " ", "<thd"] == list(Stream(body, reasoning_tags=True).text)
-    assert ["a ", "b", "c", " ", "<thd"] == [delta.text for delta in Stream(body, reasoning_tags=True).deltas]
+    assert ["a ", "b"] == list(Stream(body, tags=Tags(reasoning=True)).reasoning)
+    assert ["c", " ", "<thd"] == list(Stream(body, tags=Tags(reasoning=True)).text)
+    assert ["a ", "b", "c", " ", "<thd"] == [
+        delta.text for delta in Stream(body, tags=Tags(reasoning=True)).deltas
+    ]
 
 
 def test_each_choice_starts_fresh() -> None:
@@ -86,7 +88,7 @@ def test_each_choice_starts_fresh() -> None:
         chat({}, "stop", index=1),
         DONE,
     ]
-    stream = Stream(body, reasoning_tags=True)
+    stream = Stream(body, tags=Tags(reasoning=True))
     stream.final()
 
     assert [("ac", "d"), ("e", "b ")] == [(each.reasoning, each.text) for each in stream.messages]
@@ -102,7 +104,7 @@ def test_calls_that_follow_a_thought_are_read_as_ever() -> None:
         chat({}, "tool_calls"),
         DONE,
     ]
-    stream = Stream(body, reasoning_tags=True)
+    stream = Stream(body, tags=Tags(reasoning=True))
     message = stream.final()
 
     assert ["reasoning", "text", "reasoning", "tool_call"] == [part.kind for part in message.parts]
@@ -112,7 +114,7 @@ def test_calls_that_follow_a_thought_are_read_as_ever() -> None:
 def test_what_a_provider_tells_as_reasoning_stays_beside_it() -> None:
     """Both are reasoning, each in its part."""
     body = [chat({"reasoning_content": "a"}), chat({"content": "<think>b</think>c"}), chat({}, "stop"), DONE]
-    message = Stream(body, reasoning_tags=True).final()
+    message = Stream(body, tags=Tags(reasoning=True)).final()
 
     assert [("reasoning", "a"), ("reasoning", "b"), ("text", "c")] == parts_of(message)
 
@@ -120,7 +122,7 @@ def test_what_a_provider_tells_as_reasoning_stays_beside_it() -> None:
 def test_parts_are_no_more_than_their_bound() -> None:
     """Where tags would make more of them, what follows goes on where it was."""
     body = [chat({"content": "a <think>b</think>" * 100}), chat({}, "stop"), DONE]
-    message = Stream(body, reasoning_tags=True, limits=Limits(parts=10)).final()
+    message = Stream(body, tags=Tags(reasoning=True), limits=Limits(parts=10)).final()
 
     assert len(message.parts) == 10
     assert len("a b") * 100 == len(message.text + message.reasoning)
@@ -134,7 +136,7 @@ def test_citations_name_the_parts_of_the_message() -> None:
     }
     body = [chat({"content": "<think>a</think>b"}), chat({"annotations": [source]}), chat({}, "stop"), DONE]
     plain = Stream(body).final().citations[0]
-    cited = Stream(body, reasoning_tags=True).final().citations[0]
+    cited = Stream(body, tags=Tags(reasoning=True)).final().citations[0]
 
     assert (plain.url, None, None) == (cited.url, cited.start, cited.end)
 
@@ -144,7 +146,7 @@ def test_citations_name_the_parts_of_the_message() -> None:
 )
 def test_encoders_get_events_that_hold_together(format: str) -> None:
     """What is sent on is read again as text and reasoning."""
-    _, events = decoded(SCRIPT.chunks("openai-chat"), reasoning_tags=True)
+    _, events = decoded(SCRIPT.chunks("openai-chat"), tags=Tags(reasoning=True))
     encoder = encoders.create(format)
     sent = [chunk for event in events for chunk in encoder.feed(event)] + encoder.end()
     decoder, _ = decoded(sent, format=format)
@@ -157,6 +159,6 @@ def test_encoders_get_events_that_hold_together(format: str) -> None:
 def test_an_object_is_read_without_the_thoughts_before_it() -> None:
     """Structured output is read of the text."""
     body = [chat({"content": piece}) for piece in ["<think>{</th", "ink>\n[1", ", 2]"]]
-    stream = Stream([*body, chat({}, "stop"), DONE], reasoning_tags=True)
+    stream = Stream([*body, chat({}, "stop"), DONE], tags=Tags(reasoning=True))
 
     assert [1, 2] == stream.result(list[int])

@@ -24,7 +24,7 @@ from tests.recovery.continuing import (
 )
 from tests.support import wire
 from tokenstream import Retry, Stream, resilient, testing
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, PartDone, PartStart, Resumed
 from tokenstream.message import TextPart
@@ -63,7 +63,7 @@ def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None
 
     usage = played.message.usage
     assert ("scripted-1", "msg_1") == (played.message.model, played.message.id)
-    assert (30, 11, "partial") == (usage.input_tokens, usage.output_tokens, usage.source)
+    assert (30, 11, "partial") == (usage.input_tokens, usage.output_tokens, usage.basis)
     assert [("scripted-1", "msg_1"), ("other-model", "msg_1")] == [
         (each.model, each.id) for each in played.reports
     ]

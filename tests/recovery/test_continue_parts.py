@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -180,7 +179,7 @@ def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_
 
     asked: list[str] = []
     retry = Retry(wait=0, attempts=5)
-    options = Options("openai-responses", None, None, None, time.monotonic, False, None)
+    options = Options("openai-responses")
     stream = make_stream(Stream, (Known(ask, "openai-responses"),), retry, options)
 
     assert TEXT == stream.final().text

@@ -153,7 +153,7 @@ def test_an_answer_that_has_used_up_its_limit_ends_there() -> None:
     assert (True, True) == (message.complete, message.parts[0].complete)
     assert "Finish" == type(events[-1]).__name__
     # The counts of the attempt are those that it had when it broke off.
-    told = [(type(report.error), report.usage.source) for report in stream.attempts]
+    told = [(type(report.error), report.usage.basis) for report in stream.attempts]
     assert [(StreamTruncated, "partial")] == told
 
 

@@ -14,8 +14,8 @@ from tests.recovery.continuing import last_words
 from tests.recovery.unseen import Harbour, read
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
-from tokenstream import Message, Retry, Router, Stream, connect, relay, testing
-from tokenstream.accumulator import Accumulator
+from tokenstream import Message, Retry, Router, Stream, Tags, connect, relay, testing
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import Resumed, ToolCallDone, ToolCallStart
 
@@ -249,7 +249,9 @@ def test_a_call_written_as_text_is_made_again_as_well() -> None:
 
     harbour = Teller(tell, "openai-chat", 4)
     client = harbour.client(is_async=False)
-    with connect(harbour.url, json=harbour.payload, client=client, retry=AUTO, tool_tags=True) as stream:
+    with connect(
+        harbour.url, json=harbour.payload, client=client, retry=AUTO, tags=Tags(calls=True)
+    ) as stream:
         text = "".join(stream.text)
 
     assert TEXT.strip() == text.strip()

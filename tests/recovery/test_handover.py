@@ -14,7 +14,7 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.support.either import read_whole
 from tests.support.raised import misuse
-from tokenstream import Message, Retry, aconnect, aresilient, connect, resilient, testing
+from tokenstream import Message, Retry, Tags, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.recovery import Attempt
 from tokenstream.testing import Recording, Transport
@@ -57,7 +57,7 @@ def _resilient(world: str) -> Callable[..., Any]:
 def test_a_fallback_may_be_a_connect(world: str) -> None:
     """It is sent when the first request has failed, and read with its own format and tags of reasoning."""
     server = giving(BUSY, THOUGHT)
-    other = partial(asking, server, world, OTHER, format="text", reasoning_tags=True)
+    other = partial(asking, server, world, OTHER, format="text", tags=Tags(reasoning=True))
     retry = Retry(attempts=2, wait=0, fallback=[other])
     stream, message = _read(world, lambda: asking(server, world, retry=retry))
 
@@ -83,7 +83,9 @@ def test_an_answer_of_connect_is_asked_for_again(world: str) -> None:
 def test_the_options_of_one_attempt_do_not_stay(world: str) -> None:
     """Each answer is read as its own request says, and after that as `resilient` says."""
     server = giving(Recording(), SAID)
-    opened = iter([asking(server, world, format="text", reasoning_tags=True), asking(server, world, OTHER)])
+    opened = iter(
+        [asking(server, world, format="text", tags=Tags(reasoning=True)), asking(server, world, OTHER)]
+    )
     stream, message = _read(
         world, lambda: _resilient(world)(lambda: next(opened), Retry(mode="restart", wait=0))
     )
@@ -120,7 +122,7 @@ def test_an_async_function_may_return_a_connect(world: str) -> None:
 def test_a_connect_may_be_hedged(world: str) -> None:
     """The first of two requests with content is read, with the options of its own request."""
     server = giving(THOUGHT)
-    opens = partial(asking, server, world, format="text", reasoning_tags=["think"])
+    opens = partial(asking, server, world, format="text", tags=Tags(reasoning=["think"]))
     _, message = _read(world, lambda: aresilient(opens, Retry(hedge_after=60)))
 
     assert ("Hm.", "Hello") == (message.reasoning, message.text)

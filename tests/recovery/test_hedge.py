@@ -78,7 +78,7 @@ def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> No
 
         assert (message.text, sorted(provider.closed)) == ("Hello wonderful world", [0, 1])
         assert [(report.number, report.mode) for report in stream.attempts] == [(1, "start"), (2, "hedge")]
-        assert (usage.output_tokens, usage.source) == (5, "partial")
+        assert (usage.output_tokens, usage.basis) == (5, "partial")
 
     anyio.run(main, backend=loop)
 

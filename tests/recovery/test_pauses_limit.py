@@ -96,7 +96,7 @@ def test_the_tokens_of_both_requests_are_added() -> None:
     stream = Server().read()
 
     usage = stream.message.usage
-    assert (20, 128, "reported") == (usage.input_tokens, usage.output_tokens, usage.source)
+    assert (20, 128, "reported") == (usage.input_tokens, usage.output_tokens, usage.basis)
     assert [("resp_1", 64, None), ("resp_2", 64, None)] == [
         (leg.id, leg.usage.output_tokens, leg.why) for leg in stream.pauses
     ]

@@ -13,7 +13,20 @@ import pytest
 
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, TEXT, leg, number_asked
 from tests.recovery.test_pauses import GO_ON, URL, Server
-from tokenstream import Message, Retry, Router, Stream, Tools, aresilient, connect, relay, resilient, testing
+from tests.support.clocks import on
+from tokenstream import (
+    Message,
+    Retry,
+    Router,
+    Stream,
+    Tags,
+    Tools,
+    aresilient,
+    connect,
+    relay,
+    resilient,
+    testing,
+)
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import Event, Finish, MessageStart
 from tokenstream.recovery import Attempt, Route
@@ -30,7 +43,7 @@ def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
 def test_a_relay_sends_one_answer(protocol: Any) -> None:
     """With one end, and the tokens of all legs."""
     with ask() as stream:
-        chunks = [*relay.encode(stream, protocol=protocol, drop="all")]
+        chunks = [*relay.encode(stream, protocol=protocol)]
 
     message = Stream(chunks, format=protocol).final()
     assert (TEXT, "stop", "complete") == (message.text, message.finish_reason, message.ending)
@@ -108,7 +121,7 @@ def test_tags_of_reasoning_are_found_in_each_leg() -> None:
     def ask_for(attempt: Any) -> list[bytes]:
         return bodies[attempt.mode == "pause"]
 
-    with resilient(ask_for, GO_ON, reasoning_tags=("think",)) as stream:
+    with resilient(ask_for, GO_ON, tags=Tags(reasoning=("think",))) as stream:
         assert ["reasoning", "text"] * 2 == [part.kind for part in stream.final().parts]
     assert ("I look it up.", "Look it up.Found.") == (stream.message.text, stream.message.reasoning)
 
@@ -200,7 +213,7 @@ def test_no_leg_begins_after_the_time_for_attempts(timeout: float | None, ending
     clock = count().__next__
     bodies: list[Any] = [LEGS[0], LEGS[1], [], LEGS[2]]
     retry = Retry(attempts=4, pauses=8, wait=0, timeout=timeout)
-    with resilient(lambda *_: bodies.pop(0), retry, clock=lambda: float(clock())) as stream:
+    with on(lambda: float(clock()), resilient, lambda *_: bodies.pop(0), retry) as stream:
         assert TEXT.startswith(stream.final().text)
 
     assert ending == stream.message.finish_reason

@@ -127,7 +127,7 @@ def test_each_interaction_is_paid_for() -> None:
         usage.input_tokens,
         usage.output_tokens,
         usage.total_tokens,
-        usage.source,
+        usage.basis,
     )
     assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == [
         (leg.id, leg.usage.input_tokens) for leg in stream.pauses

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -16,7 +15,6 @@ from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head,
 from tokenstream import Retry, connect
 from tokenstream.errors import PositionLost, StreamError, StreamInterrupted
 from tokenstream.events import Resumed, TextDelta
-from tokenstream.stages import Reorder
 
 AGAIN = Retry(wait=0)
 
@@ -198,33 +196,3 @@ VIEWS: dict[str, Callable[[Any], object]] = {
 }
 WORDS = [numbered("a", '["Once'), numbered("b", '", "up'), numbered("c", 'on"]'), END]
 """An answer whose events have ids without an order."""
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_a_server_that_ignores_the_last_id_is_an_error_where_frames_have_no_number(name: str) -> None:
-    """Without numbers, a stage that sorts frames can't tell which came before.
-
-    A reader that was given nothing asks for the answer anew.
-    """
-    was_given = name not in {"tool_calls", "final", "result"}
-    reorder = Reorder(lambda _: None)
-    with (
-        Loopback(cut(*WORDS[:2]), *[whole(*WORDS)] * 2) as server,
-        connect(server.url, method="GET", retry=AGAIN, format="openai-chat", reorder=reorder) as stream,
-    ):
-        with pytest.raises(PositionLost, match="begins with the first event") if was_given else nullcontext():
-            VIEWS[name](stream)
-
-        assert ('["Once", "up' if was_given else '["Once", "upon"]') == stream.message.text
-        assert (2 if was_given else 3) == len(server.requests)
-
-
-@in_each_world
-def test_frames_without_a_number_go_on_after_the_last_id(world: str) -> None:
-    """The ids that follow are not the first one, although later events have none of their own."""
-    rest = [WORDS[2].partition(b"\n")[2], END]
-    reorder = Reorder(lambda _: None)
-    with Loopback(cut(*WORDS[:2]), whole(*rest)) as server:
-        _, stream = read(world, server, format="openai-chat", reorder=reorder)
-
-    assert '["Once", "upon"]' == stream.message.text

@@ -191,7 +191,7 @@ def test_tokens_add_up_over_attempts(world: str) -> None:
     played = play(world, [anthropic[:5], anthropic], RESTART)
     usage = played.message.usage
 
-    assert (usage.input_tokens, usage.output_tokens, usage.source) == (6, 5, "partial")
+    assert (usage.input_tokens, usage.output_tokens, usage.basis) == (6, 5, "partial")
     assert [report.usage and report.usage.input_tokens for report in played.reports] == [3, 3]
 
 
@@ -202,7 +202,7 @@ def test_an_attempt_that_was_refused_costs_nothing(world: str) -> None:
     played = play(world, [[overloaded], ANSWER.chunks("anthropic")], Retry(wait=0), format="anthropic")
     usage = played.message.usage
 
-    assert (usage.input_tokens, usage.output_tokens, usage.source) == (3, 5, "reported")
+    assert (usage.input_tokens, usage.output_tokens, usage.basis) == (3, 5, "reported")
     assert isinstance(played.reports[0].error, ProviderError)
 
 

@@ -93,7 +93,7 @@ def test_an_answer_that_breaks_several_times_goes_on_each_time(world: str) -> No
     usage = played.message.usage
 
     assert "".join(played.given) == played.message.text == "Let me look. Done."
-    assert (usage.input_tokens, usage.output_tokens, usage.source) == (3, 9, "reported")
+    assert (usage.input_tokens, usage.output_tokens, usage.basis) == (3, 9, "reported")
     assert [report.mode for report in played.reports] == ["start", "resume", "resume", "resume", "resume"]
 
 

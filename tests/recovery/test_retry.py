@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.clocks import on
 from tests.support.logged import logging_to
 from tokenstream import Deadlines, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import ProviderError, StatusError, StreamTruncated
@@ -74,9 +75,9 @@ def test_by_default_no_attempt_begins_later_than_ten_minutes_after_the_first_req
         "format": "openai-chat",
         "deadlines": Deadlines(first_event=None, idle_content=None),
     }
-    late = play(world, [[], WHOLE], Retry(wait=0), **options, clock=lambda: next(clock))
+    late = on(lambda: next(clock), play, world, [[], WHOLE], Retry(wait=0), **options)
     endless = iter(range(0, 100_000, 601))
-    patient = play(world, [[], WHOLE], Retry(wait=0, timeout=None), **options, clock=lambda: next(endless))
+    patient = on(lambda: next(endless), play, world, [[], WHOLE], Retry(wait=0, timeout=None), **options)
 
     assert isinstance(late.error, StreamTruncated)
     assert late.error.__notes__ == [
@@ -95,8 +96,8 @@ def test_a_deadline_that_passes_between_two_reads_leaves_the_rest_of_its_attempt
             now[0] += 5.0
 
     sources = iter([silent(), WHOLE])
-    options: dict[str, Any] = {"deadlines": Deadlines(idle_content=1.0), "clock": lambda: now[0]}
-    with resilient(lambda: next(sources), Retry(attempts=2, wait=0), **options) as stream:
+    retry, deadlines = Retry(attempts=2, wait=0), Deadlines(idle_content=1.0)
+    with on(lambda: now[0], resilient, lambda: next(sources), retry, deadlines=deadlines) as stream:
         text = "".join(stream.text)
 
     assert ("Hello wonderful world", 2, 3) == (text, len(stream.attempts), len(left))
@@ -161,7 +162,7 @@ def test_the_opening_of_another_source_is_no_time_of_a_busy_loop() -> None:
         now += 5.0
         return bodies.pop(0)
 
-    with resilient(open_slowly, Retry(wait=0), format="openai-chat", clock=lambda: now) as stream:
+    with on(lambda: now, resilient, open_slowly, Retry(wait=0), format="openai-chat") as stream:
         stream.final()
 
     assert (10.0, 0.0) == (stream.metrics.duration, stream.metrics.away)

@@ -58,7 +58,7 @@ class _Service:
         async with relay.MemoryJournal(drain=0.0) as one, relay.MemoryJournal(drain=0.0) as other:
             self._journals = [one] if self._keeps else [one, other]
             self.routes = [
-                relay.routes(journal, lambda _: self.model(), protocol=self._protocol)
+                relay.endpoints(journal, lambda _: self.model(), protocol=self._protocol)
                 for journal in self._journals
             ]
             yield

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.support.clocks import on
 from tests.support.effort import in_steps
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
@@ -136,7 +137,7 @@ async def read(
     """Read a view to its end or its error; the consumer itself fails at one of the things it is given."""
     outcome = Outcome()
     server = Server(bodies, outcome)
-    options: Any = {"format": format, "clock": server.clock, "deadlines": PATIENCE}
+    options: Any = {"format": format, "deadlines": PATIENCE}
     given: list[Any] = []
 
     def take(item: Any) -> None:
@@ -147,11 +148,11 @@ async def read(
     stream: Any = None
     try:
         if world == "sync":
-            with resilient(server.open, retry, **options) as stream:
+            with on(server.clock, resilient, server.open, retry, **options) as stream:
                 for item in stream if view == "events" else getattr(stream, view):
                     take(item)
         else:
-            async with aresilient(server.aopen, retry, **options) as stream:
+            async with on(server.clock, aresilient, server.aopen, retry, **options) as stream:
                 async for item in stream if view == "events" else getattr(stream, view):
                     take(item)
     except (StreamError, ZeroDivisionError) as error:
@@ -168,7 +169,7 @@ def plain(answer: Answer, recording: Recording) -> tuple[Message, StreamError | 
     """Return what a stream without any recovery makes of a body."""
     outcome = Outcome()
     server = Server([recording], outcome)
-    with Stream(server.open(), format=answer.format, clock=server.clock, deadlines=PATIENCE) as stream:
+    with on(server.clock, Stream, server.open(), format=answer.format, deadlines=PATIENCE) as stream:
         try:
             return stream.final(), None
         except StreamError as error:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
 
 import anyio
+import pytest
 
 from tests.relay.tokenstream.support import frame
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
 from tokenstream.events import Event
-from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
+from tokenstream.relay.journal import Entry, Journal, JournalError, Page, Storage
 from tokenstream.relay.journal._memory import MemoryStorage
+
+
+@contextmanager
+def journal_fails(kind: str, match: str | None = None) -> Iterator[pytest.ExceptionInfo[JournalError]]:
+    """Expect the error of a journal, of this kind."""
+    with pytest.raises(JournalError, match=match) as caught:
+        yield caught
+    assert kind == caught.value.kind
 
 
 class Answer:
@@ -92,7 +102,7 @@ class Place(Storage):
         if self.broken:
             raise ZeroDivisionError
         if self.away:
-            raise JournalUnavailable("out of reach")
+            raise JournalError("out of reach", kind="unavailable")
         return self.storage
 
     async def create(
@@ -121,7 +131,7 @@ class Place(Storage):
 
     async def wait(self, id: str, after: int) -> None:
         if self.mute:
-            raise JournalUnavailable("no news")
+            raise JournalError("no news", kind="unavailable")
         await (await self._reach()).wait(id, after)
 
     async def wait_stop(self, id: str) -> None:

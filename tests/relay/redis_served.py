@@ -40,7 +40,7 @@ def app(path: str) -> Starlette:
         async with client, journal:
             yield
 
-    return Starlette(routes=[Mount("/answers", relay.routes(journal, answer))], lifespan=lifespan)
+    return Starlette(routes=[Mount("/answers", relay.endpoints(journal, answer))], lifespan=lifespan)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tokenstream.errors import TokenStreamError
     from tokenstream.events import Event
     from tokenstream.message import Message
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.testing import Script
-    from tokenstream.turns import Drop, Kind
 
 
 def sent(script: Script, format: str) -> list[tuple[str, Any]]:
@@ -26,15 +26,15 @@ def sent(script: Script, format: str) -> list[tuple[str, Any]]:
     return payloads_of(script.chunks(format))
 
 
-def relayed(format: str, *events: Event, drop: Drop = ()) -> list[bytes]:
+def relayed(format: str, *events: Event, lossy: bool = False) -> list[bytes]:
     """Return what an encoder sends for events, and for their end."""
-    encoder = create(format, drop=drop)
+    encoder = create(format, lossy=lossy)
     return [*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()]
 
 
-def losses_of(format: str, *events: Event) -> dict[Kind, tuple[str, ...]]:
+def losses_of(format: str, *events: Event) -> dict[Loss, tuple[str, ...]]:
     """Return what an encoder says that it has left out of an answer."""
-    encoder = create(format, drop="all")
+    encoder = create(format, lossy=True)
     for event in events:
         encoder.feed(event)
     if not encoder.finishes:

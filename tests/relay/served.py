@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -23,6 +23,9 @@ from starlette.routing import Route
 from tests.relay.journals import in_memory
 from tokenstream import AsyncStream, relay
 
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
 
 async def silent() -> AsyncIterator[str]:
     yield "Hello"
@@ -32,7 +35,7 @@ async def silent() -> AsyncIterator[str]:
         print("the upstream is closed", flush=True)  # noqa: T201 - the test reads it
 
 
-async def endpoint(_: Any) -> relay.Response:
+async def endpoint(_: Any) -> Response:
     return relay.respond(AsyncStream(silent(), format="pieces"), protocol="ui-message")
 
 
@@ -42,7 +45,7 @@ async def flooding() -> AsyncIterator[str]:
         yield "Hello" * 2000
 
 
-async def flood(_: Any) -> relay.Response:
+async def flood(_: Any) -> Response:
     return relay.respond(AsyncStream(flooding(), format="pieces"), protocol="ui-message")
 
 
@@ -68,7 +71,7 @@ async def lifespan(_: Any) -> AsyncGenerator[None]:
         print(page.records[-1].decode(), flush=True)  # noqa: T201 - as above
 
 
-async def journalled(_: Any) -> relay.Response:
+async def journalled(_: Any) -> Response:
     return relay.respond(AsyncStream(silent(), format="pieces"), journal=journal, id="id")
 
 
@@ -79,7 +82,7 @@ async def through_client() -> AsyncIterator[str]:
         raise OSError("the client was closed")
 
 
-async def finished(_: Any) -> relay.Response:
+async def finished(_: Any) -> Response:
     return relay.respond(AsyncStream(through_client(), format="pieces"), journal=patient, id="id")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import httpx
@@ -14,6 +14,9 @@ from starlette.routing import Mount, Route
 from tests.relay.follow.support import memory_journal
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, Stream, relay
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 pytestmark = pytest.mark.anyio
 
@@ -42,10 +45,10 @@ async def test_the_address_is_that_of_the_answer_whatever_is_in_its_path(name: s
     """What the client has quoted stays quoted, so that a browser asks at the same place again."""
     async with memory_journal() as journal:
 
-        async def start(_: Any) -> relay.Response:
+        async def start(_: Any) -> Response:
             return relay.respond(_hello(), journal=journal)
 
-        async def follow(request: Any) -> relay.Response:
+        async def follow(request: Any) -> Response:
             return relay.follow(journal, request.path_params["id"])
 
         app = Starlette(
@@ -115,7 +118,7 @@ async def test_a_page_that_makes_the_id_finds_its_answer_again() -> None:
         return AsyncStream(pieces(body), format="pieces")
 
     async with memory_journal() as journal:
-        routes = relay.routes(
+        routes = relay.endpoints(
             journal, answer, owner=lambda scope: dict(scope["headers"]).get(b"user", b"").decode()
         )
         app = Starlette(routes=[Mount("/answers", routes)])
@@ -149,9 +152,9 @@ async def test_a_body_that_no_provider_could_be_sent_is_refused(body: bytes) -> 
     async with memory_journal() as journal:
         client = Client()
         client.request = body
-        await client.call(relay.routes(journal, lambda _: _hello()))
+        await client.call(relay.endpoints(journal, lambda _: _hello()))
         whole = Client()
         whole.request = b'{"text":"\\ud83c\\udf0a"}'
-        await whole.call(relay.routes(journal, lambda _: _hello()))
+        await whole.call(relay.endpoints(journal, lambda _: _hello()))
 
     assert (400, 201) == (client.status, whole.status)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
 BLOCKS = [
     block.code
@@ -36,7 +37,7 @@ BLOCKS = [
 def _upstream(hand: Hand) -> Generator[str, None, None]:
     """Serve a provider, whose tokens come when those before were read."""
 
-    async def answer(_: Request) -> relay.Response:
+    async def answer(_: Request) -> Response:
         return relay.respond(AsyncStream(hand.agive(), format="pieces"), protocol="openai-chat")
 
     with by_uvicorn(Starlette(routes=[Route("/", answer, methods=["POST"])])) as url:

@@ -1,10 +1,9 @@
-"""The SDKs of anthropic, boto3 and cohere read from a script's bytes what the script says."""
+"""The SDKs of anthropic and boto3 read from a script's bytes what the script says."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +36,6 @@ ENDS: dict[str, dict[str, str]] = {
         "tool_calls": "tool_use",
         "content_filter": "guardrail_intervened",
         "error": "malformed_model_output",
-    },
-    "cohere": {
-        "stop": "COMPLETE",
-        "stop_sequence": "STOP_SEQUENCE",
-        "length": "MAX_TOKENS",
-        "tool_calls": "TOOL_CALL",
     },
 }
 """The SDKs' words for our finish reasons, by format."""
@@ -186,43 +179,6 @@ def _conversed(recording: Recording) -> Heard:
     return heard
 
 
-# -- cohere -----------------------------------------------------------------------
-
-
-@contextmanager
-def _cohere(recording: Recording) -> Generator[Any]:
-    httpx: Any = needed("httpx")
-    served = httpx.MockTransport(
-        lambda request: httpx.Response(
-            200, headers=dict(recording.headers), content=recording.body, request=request
-        )
-    )
-    with httpx.Client(transport=served) as http:
-        yield needed("cohere").ClientV2(api_key="k", httpx_client=http)
-
-
-def _chatted(recording: Recording) -> Heard:
-    """Add up the events of the chat stream."""
-    heard, calls = Heard(), dict[int, Any]()
-    with _cohere(recording) as client:
-        for event in client.chat_stream(model="m", messages=ASKED["messages"]):
-            if event.type == "content-delta":
-                heard.text += event.delta.message.content.text or ""
-                heard.reasoning += event.delta.message.content.thinking or ""
-            elif event.type == "tool-call-start":
-                calls[event.index] = event.delta.message.tool_calls
-            elif event.type == "tool-call-delta":
-                calls[event.index].function.arguments += event.delta.message.tool_calls.function.arguments
-            elif event.type == "message-end":
-                heard.end = event.delta.finish_reason
-                if event.delta.usage is not None:
-                    tokens = event.delta.usage.tokens
-                    heard.counts = (tokens.input_tokens, tokens.output_tokens)
-    for call in calls.values():
-        heard.call(call.id, call.function.name, call.function.arguments)
-    return heard
-
-
 # -- what they read -----------------------------------------------------------------
 
 READERS: dict[str, tuple[str, Callable[[Recording], Heard]]] = {
@@ -231,7 +187,6 @@ READERS: dict[str, tuple[str, Callable[[Recording], Heard]]] = {
     "AnthropicBedrock messages.stream": ("bedrock-invoke", _through_bedrock),
     "boto3 invoke_model_with_response_stream": ("bedrock-invoke", _invoked),
     "boto3 converse_stream": ("bedrock-converse", _conversed),
-    "cohere chat_stream": ("cohere", _chatted),
 }
 readers = pytest.mark.parametrize("reader", READERS)
 
@@ -242,7 +197,6 @@ LAW: Law[Recording] = Law(
 
 
 @pytest.mark.few_rows(3)
-@pytest.mark.slow_rows("cohere chat_stream")
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:

@@ -18,8 +18,7 @@ from tokenstream import AsyncStream, aconnect, relay, testing
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import Event, TextDelta
 from tokenstream.framing import SSEParser
-from tokenstream.relay import ProtocolName
-from tokenstream.relay.journal import Fenced, MemoryJournal
+from tokenstream.relay.journal import JournalError, MemoryJournal
 from tokenstream.stream import Origin
 from tokenstream.testing import faults
 
@@ -106,18 +105,6 @@ def test_a_sync_answer_that_breaks_is_one_warning(fault: str, caplog: pytest.Log
     (record,) = warnings_in(caplog)
 
     assert f": {cause} · openai-chat · " in record.getMessage()
-
-
-async def test_an_error_that_no_event_reports_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
-    """Not every protocol has one; the exception is raised then."""
-    protocol: ProtocolName = "gemini-live"
-    with pytest.raises(StreamError):
-        async for _ in relay.encode(
-            ANSWER.recording("anthropic").astream(fault=faults.cut(event=3)), protocol
-        ):
-            pass
-
-    assert len(warnings_in(caplog)) == 1
 
 
 async def test_whole_answers_and_readers_that_leave_are_no_warnings(caplog: pytest.LogCaptureFixture) -> None:
@@ -252,7 +239,7 @@ async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytes
         """A storage in which another producer has taken the answer over."""
 
         async def append(self, *_: Any, **__: Any) -> None:
-            raise Fenced
+            raise JournalError("fenced", kind="fenced")
 
     async with relay.Journal(Taken(in_memory()), drain=0) as journal:
         await journal.start(ANSWER.recording("anthropic").astream(), id="second", open_within=5)

@@ -97,7 +97,7 @@ def test_what_is_no_list_of_origins_is_refused_where_it_is_given(origins: Any) -
     with pytest.raises(MisuseError, match="origin"):
         relay.is_cross_site(_scope({}), origins=origins)
     with pytest.raises(MisuseError, match="origin"):
-        relay.routes(relay.MemoryJournal(), origins=origins)
+        relay.endpoints(relay.MemoryJournal(), origins=origins)
 
 
 def test_what_is_no_request_is_refused() -> None:
@@ -149,10 +149,10 @@ async def test_routes_refuse_every_request_of_another_site() -> None:
         return "ann"
 
     async with memory_journal() as journal:
-        begun = await _call(relay.routes(journal, answer, owner=owner), "POST", "/")
+        begun = await _call(relay.endpoints(journal, answer, owner=owner), "POST", "/")
         id = begun.json["id"]
         asked.clear()
-        app = relay.routes(journal, answer, owner=owner, origins=[PAGE])
+        app = relay.endpoints(journal, answer, owner=owner, origins=[PAGE])
         requests = [("POST", "/"), ("GET", f"/{id}"), ("HEAD", f"/{id}"), ("POST", f"/{id}/stop")]
         refused = [
             await _call(app, method, path, **headers)
@@ -192,7 +192,7 @@ async def test_a_body_that_says_it_is_no_json_is_refused() -> None:
         "application/vnd.api+json": 201,
     }
     async with memory_journal() as journal:
-        app = relay.routes(journal, answer)
+        app = relay.endpoints(journal, answer)
         told = {kind: (await _call(app, "POST", "/", content_type=kind)).status for kind in kinds}
         without = await _call(app, "POST", "/")
         broken = await _call(app, "POST", "/", b"{", content_type="application/json")

@@ -19,6 +19,7 @@ from tokenstream import AsyncStream, relay
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
 
 @pytest.mark.slow
@@ -27,7 +28,7 @@ def test_curl_shows_each_token_before_the_next_one_comes(protocol: Any) -> None:
     """Although a middleware compresses what it may, and curl would take that."""
     hand = Hand()
 
-    async def endpoint(_: Request) -> relay.Response:
+    async def endpoint(_: Request) -> Response:
         return relay.respond(AsyncStream(hand.agive(), format="pieces"), protocol=protocol)
 
     app = Starlette(routes=[Route("/", endpoint)], middleware=[Middleware(GZipMiddleware, minimum_size=1)])

@@ -13,7 +13,7 @@ from tests.relay.tokenstream.support import written
 from tests.support.effort import trials
 from tests.support.timing import PATIENCE
 from tokenstream.errors import StreamInterrupted
-from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
+from tokenstream.relay.journal import Entry, Journal, JournalError, Page, Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ class Slow(Place):
         await super().append(id, token, first, records, lease=lease, over=over)
         await self._linger()
         if self._random.random() < 0.05:
-            raise JournalUnavailable("the acknowledgement is lost")
+            raise JournalError("the acknowledgement is lost", kind="unavailable")
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
         self.reads += limit > 0

@@ -1,26 +1,21 @@
-"""Google's SDK reads from a script's bytes what the script says, in each of its APIs."""
+"""Google's SDK reads from a script's bytes what the script says."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
 from tests.relay.heard import Heard, Law, body_of, few
-from tests.sources.sockets import client_context, open_socket
 from tests.support.packages import needed
-from tests.support.scripts import scripts
 from tokenstream import testing
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
-    from websockets.sync.server import ServerConnection
 
-    from tokenstream.testing import Script
 
 genai: Any = needed("google.genai")
 httpx2: Any = needed("httpx2")
@@ -37,26 +32,10 @@ ENDS: dict[str, dict[str, str]] = {
         "error": "MALFORMED_FUNCTION_CALL",
         "pause": "CONTINUATION",
         "unknown": "OTHER",
-    },
-    "gemini-live": {
-        "stop": "generation_complete",
-        "tool_calls": "generation_complete",
-        "cancelled": "interrupted",
-        "content_filter": "RESPONSE_REJECTED",
-        "error": "MALFORMED_FUNCTION_CALL",
-        "pause": "NEED_MORE_INPUT",
-    },
-    "gemini-interactions": {
-        "stop": "completed",
-        "tool_calls": "requires_action",
-        "length": "incomplete",
-        "pause": "requires_continuation",
-        "cancelled": "cancelled",
-    },
+    }
 }
 """The SDK's words for our finish reasons, by format."""
 ASKED: dict[str, Any] = {"model": "m", "contents": "Weather?"}
-INTERACTED: dict[str, Any] = {"model": "m", "input": "Weather?", "stream": True}
 
 
 def _add_call(heard: Heard, call: Any) -> None:
@@ -73,9 +52,6 @@ def _add_parts(heard: Heard, content: Any) -> None:
             heard.reasoning += part.text or ""
         else:
             heard.text += part.text or ""
-
-
-# -- over HTTP ------------------------------------------------------------------
 
 
 @cache
@@ -123,50 +99,7 @@ def _content(body: bytes) -> Heard:
     return heard
 
 
-class _Steps:
-    """Adds up the events of an interaction."""
-
-    def __init__(self) -> None:
-        self.heard = Heard()
-        self._arguments: dict[int, list[str]] = {}
-        self._steps: dict[int, Any] = {}
-
-    def add(self, event: Any) -> None:
-        """Take the next event."""
-        if event.event_type == "step.start":
-            self._steps[event.index] = event.step
-        elif event.event_type == "step.delta":
-            self._delta(event)
-        elif event.event_type == "step.stop":
-            step = self._steps.pop(event.index)
-            if step.type == "function_call":
-                self.heard.call(step.id, step.name, "".join(self._arguments.pop(event.index, ())))
-        elif event.event_type == "interaction.completed":
-            assert not self._steps
-            self.heard.end = event.interaction.status
-
-    def _delta(self, event: Any) -> None:
-        delta = event.delta
-        if delta.type == "text":
-            self.heard.text += delta.text
-        elif delta.type == "thought_summary":
-            self.heard.reasoning += delta.content.text
-        elif delta.type == "arguments_delta":
-            self._arguments.setdefault(event.index, []).append(delta.arguments)
-
-
-def _interaction(body: bytes) -> Heard:
-    steps = _Steps()
-    with _answering(body).interactions.create(**INTERACTED) as stream:
-        for event in stream:
-            steps.add(event)
-    return steps.heard
-
-
-READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {
-    "generate_content_stream": ("gemini", _content),
-    "interactions": ("gemini-interactions", _interaction),
-}
+READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {"generate_content_stream": ("gemini", _content)}
 
 
 LAW: Law[bytes] = Law(ENDS, ("reasoning",), played=body_of, readers=READERS)
@@ -216,53 +149,3 @@ def test_the_sdk_raises_the_error_of_a_script() -> None:
         for chunk in _answering(body).models.generate_content_stream(**ASKED):
             _add_chunk(heard, chunk)
     assert ("Hel", 429, "RESOURCE_EXHAUSTED") == (heard.text, caught.value.code, caught.value.status)
-
-
-# -- over a WebSocket -------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def session() -> Generator[tuple[Any, deque[Script]]]:
-    """Give the SDK's client of a server that plays one script on each connection, and the scripts' place."""
-    played: deque[Script] = deque()
-
-    def play(connection: ServerConnection) -> None:
-        connection.recv()
-        for chunk in played.popleft().chunks("gemini-live"):
-            connection.send(chunk.decode().removesuffix("\n"))
-        connection.recv()
-
-    with open_socket(play, tls=True) as url:
-        options = {"base_url": url.replace("wss", "https"), "async_client_args": {"ssl": client_context()}}
-        yield genai.Client(api_key="k", http_options=options), played
-
-
-async def _turn(client: Any) -> Heard:
-    """Read one turn of a session."""
-    heard = Heard()
-    async with client.aio.live.connect(model="m") as session:
-        assert session.setup_complete is not None
-        async for message in session.receive():
-            for call in (message.tool_call.function_calls if message.tool_call is not None else None) or ():
-                _add_call(heard, call)
-            content = message.server_content
-            if content is None:
-                continue
-            _add_parts(heard, content.model_turn)
-            for word in ("generation_complete", "interrupted"):
-                heard.end = word if getattr(content, word) else heard.end
-            if content.turn_complete_reason is not None:
-                heard.end = content.turn_complete_reason.value
-    return heard
-
-
-@pytest.mark.slow
-@few
-def test_a_live_session_of_the_sdk_reads_what_a_script_says(
-    session: tuple[Any, deque[Script]], data: st.DataObject
-) -> None:
-    """Each chunk is one message of the socket, and the turn ends with the last."""
-    client, played = session
-    script = data.draw(scripts("gemini-live"))
-    played.append(script)
-    assert LAW.said(script, "gemini-live") == anyio.run(_turn, client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
@@ -40,18 +40,15 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, TextPart, Usage
 from tokenstream.relay import MemoryJournal
+from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._protocols import make_answers
-from tokenstream.turns import Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from tokenstream.relay import ProtocolName
-    from tokenstream.turns import Drop
 
 _ANSWERS = make_answers()
-_WIDE = {"reasoning", "tool_call", "citation", "media"}
-"""The names that include others."""
 _IMAGE, _SOUND = "image/", "audio/"
 
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -132,19 +129,12 @@ UNREAD: dict[tuple[str, str], bytes] = {
     # As a JSON string: neither protocol has a word for a tool whose input is no object.
     ("ag-ui", "custom_tool_call"): b"words",
     ("ui-message", "custom_tool_call"): b'"input":"words"',
-    ("cohere", "unlinked_citation"): b"cited",
-    ("cohere", "citation_text"): b"cited",
-    ("gemini-live", "citation_text"): b"cited",
-    ("gemini-live", "citation_span"): b"groundingSupports",
-    ("gemini-live", "media_url"): b"fileData",
 }
 """What is sent in the protocol's own field, which our reader leaves in the provider's data, if anywhere."""
-STAND_INS = {("cohere", "content_filter"), ("mistral", "content_filter")}
-"""Reasons for which a word is sent that only some servers use; our reader understands it."""
 
 
-def _sent(answer: Iterable[Event], protocol: ProtocolName, drop: Drop = "all") -> bytes:
-    return b"".join(relay.encode([*answer], protocol, drop=drop))
+def _sent(answer: Iterable[Event], protocol: ProtocolName) -> bytes:
+    return b"".join(relay.encode([*answer], protocol))
 
 
 def _read(body: bytes, protocol: ProtocolName) -> Decoder:
@@ -183,9 +173,6 @@ def test_a_finish_reason_that_is_not_lost_is_read(protocol: ProtocolName) -> Non
         message = _read(_sent(answer, protocol), protocol).message
         if message.finish_reason != reason and (protocol, reason) != ("text", "stop"):
             unread.add(reason)
-        if (protocol, reason) in STAND_INS:
-            assert reason not in unread
-            unread.add(reason)
         if losses_of(protocol, *answer):
             lost.add(reason)
 
@@ -206,9 +193,8 @@ def test_token_counts_that_are_not_lost_are_read(protocol: ProtocolName) -> None
 def test_token_counts_of_zero_are_no_loss(protocol: ProtocolName) -> None:
     """Providers report them for all that they do not count."""
     zeros: dict[str, Any] = dict.fromkeys(COUNTS, 0)
-    answer: list[Event] = [TextDelta("Hi"), UsageUpdate(Usage(**zeros)), Finish("stop")]
 
-    assert _sent(answer, protocol, drop=())
+    assert {} == losses_of(protocol, TextDelta("Hi"), UsageUpdate(Usage(**zeros)), Finish("stop"))
 
 
 @each_protocol
@@ -241,21 +227,15 @@ def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answe
 
 @pytest.mark.few_rows(4)
 @each_protocol
-def test_each_loss_has_a_name_that_allows_it_and_no_other(protocol: ProtocolName) -> None:
-    """Without the name it is an error that has the name; the names of all losses allow everything."""
+def test_each_loss_is_one_of_its_protocol(protocol: ProtocolName) -> None:
+    """An encoder of scripts, which leaves nothing out, raises an error for it."""
     for events in _ANSWERS.values():
         lost = losses_of(protocol, *events)
         assert lost.keys() <= relay.losses(protocol).keys()
-        _sent(events, protocol, drop=tuple(lost))
-        _sent(events, protocol, drop=relay.losses(protocol))
-        if not lost:
-            _sent(events, protocol, drop=())
-            continue
-        others = [name for name in get_args(Kind) if name not in lost and name not in _WIDE]
-        for drop in ((), others):
-            with pytest.raises(NotExpressible) as caught:
-                _sent(events, protocol, drop=drop)
-            assert caught.value.kinds.keys() <= lost.keys()
+        # A script has an end of its own.
+        refuses = pytest.raises(NotExpressible) if lost and "stopped" not in lost else nullcontext()
+        with refuses:
+            assert relayed(protocol, *events)
 
 
 _BESIDE: dict[str, tuple[str, Callable[[Message], bool]]] = {
@@ -280,26 +260,6 @@ def test_what_is_lost_takes_nothing_else_with_it(protocol: ProtocolName) -> None
             assert is_kept(_read(_sent(_ANSWERS[answer], protocol), protocol).message)
 
 
-@pytest.mark.parametrize(
-    ("narrow", "wide", "protocol"),
-    [
-        ("encrypted_reasoning", "reasoning", "gemini"),
-        ("tool_call_end", "tool_call", "openai-chat"),
-        ("citation_text", "citation", "ui-message"),
-        ("unlinked_citation", "citation", "ui-message"),
-        ("transcript", "media", "ui-message"),
-        ("video/mp4", "media", "openai-chat"),
-    ],
-)
-def test_the_name_of_a_kind_allows_what_is_lost_of_it(
-    narrow: str, wide: Kind, protocol: ProtocolName
-) -> None:
-    """As it did before there were names for a part of it."""
-    allowed: set[Kind] = {wide, "finish_reason"}
-
-    assert _sent(_ANSWERS[narrow], protocol, drop=allowed)
-
-
 def test_an_unknown_protocol_is_misuse() -> None:
     unknown: Any = "carrier pigeon"
     with pytest.raises(MisuseError, match="carrier pigeon"):
@@ -307,9 +267,9 @@ def test_an_unknown_protocol_is_misuse() -> None:
 
 
 def test_a_caller_may_change_what_it_was_given() -> None:
-    relay.losses("cohere").clear()
+    relay.losses("ollama").clear()
 
-    assert "media" in relay.losses("cohere")
+    assert "media" in relay.losses("ollama")
 
 
 def test_the_page_lists_what_each_protocol_loses() -> None:
@@ -343,8 +303,8 @@ def test_a_refusal_is_sent_as_text_where_it_has_no_other_place(protocol: Protoco
 def test_a_refusal_that_a_part_begins_with_is_sent_once() -> None:
     """A start may have the words already, if the answer was kept."""
     events: list[Event] = [PartStart(RefusalPart(text=_WORDS)), PartDone(), Finish("stop")]
-    for protocol in ("anthropic", "cohere"):
-        assert _sent(events, protocol).count(_WORDS.encode()) == (2 if protocol == "anthropic" else 1)
+    # The second time is in the details of the stop reason.
+    assert 2 == _sent(events, "anthropic").count(_WORDS.encode())
 
 
 @pytest.mark.parametrize("protocol", ["anthropic", "bedrock-invoke"])
@@ -402,7 +362,7 @@ def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize(
     ("protocol", "lost"),
     [
-        ("tgi", "reasoning, citation, usage (cost), finish_reason (refusal)"),
+        ("openai-completions", "reasoning, citation, usage (cost), finish_reason (refusal)"),
         ("ui-message", "citation_text, usage (cost), finish_reason (refusal)"),
         ("ag-ui", "signature, citation"),
         ("tokenstream", None),
@@ -424,18 +384,9 @@ def test_the_log_names_what_an_answer_has_lost(
 def test_the_log_does_not_call_words_missing_that_are_sent_as_text(caplog: pytest.LogCaptureFixture) -> None:
     """The readers of a refusal do get its words."""
     with caplog.at_level(logging.WARNING):
-        _sent([RefusalDelta("No"), Finish("stop")], "cohere")
+        _sent([RefusalDelta("No"), Finish("stop")], "ollama")
 
     assert ["refusal (sent as text)"] == _warned(caplog)
-
-
-def test_the_log_does_not_name_what_drop_names(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever names a loss knows of it, also beside "all"."""
-    with caplog.at_level(logging.WARNING):
-        _sent(_RICH, "tgi", drop=["reasoning", "citation", "usage", "finish_reason"])
-        _sent(_RICH, "ui-message", drop=["all", "citation", "usage"])
-
-    assert ["finish_reason (refusal)"] == _warned(caplog)
 
 
 def test_an_answer_that_failed_is_in_the_log_as_well(caplog: pytest.LogCaptureFixture) -> None:
@@ -446,7 +397,7 @@ def test_an_answer_that_failed_is_in_the_log_as_well(caplog: pytest.LogCaptureFi
         raise StreamTruncated("cut")
 
     with caplog.at_level(logging.WARNING):
-        b"".join(relay.encode(events(), "tgi"))
+        b"".join(relay.encode(events(), "openai-completions"))
 
     assert ["reasoning"] == _warned(caplog)
 
@@ -455,7 +406,7 @@ def test_what_a_replaced_answer_has_lost_is_not_in_the_log(caplog: pytest.LogCap
     """Nothing of it was sent."""
     restarted = Restarted(Message())
     with caplog.at_level(logging.WARNING):
-        _sent([ReasoningDelta("Hm"), restarted, TextDelta("Hi"), Finish("stop")], "tgi")
+        _sent([ReasoningDelta("Hm"), restarted, TextDelta("Hi"), Finish("stop")], "openai-completions")
 
     assert [] == _warned(caplog)
 
@@ -469,7 +420,7 @@ def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.Lo
                 id = await journal.start(_events())
                 for _ in range(3):
                     client = Client(method="GET")
-                    await client.call(relay.follow(journal, id, protocol="tgi"))
+                    await client.call(relay.follow(journal, id, protocol="openai-completions"))
                     assert client.ended
 
     with caplog.at_level(logging.WARNING):
@@ -516,20 +467,11 @@ def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: P
 
 
 def test_every_name_is_explained() -> None:
-    """On the page that the table sends its readers to."""
-    text = (ROOT / "docs" / "guides" / "turns.md").read_text("utf-8")
+    """With the table, or on the page that it sends its readers to."""
+    guides = ROOT / "docs" / "guides"
+    text = "".join((guides / page).read_text("utf-8") for page in ("turns.md", "relay/losses.md"))
 
-    assert [] == [name for name in get_args(Kind) if f"`{name}`" not in text]
-
-
-@pytest.mark.parametrize("protocol", ["anthropic", "cohere", "gemini", "ollama", "ui-message"])
-def test_the_names_of_all_losses_keep_the_words_of_a_refusal(protocol: ProtocolName) -> None:
-    """They allow that it is sent as text, and not that it looks like a success without words."""
-    events: list[Event] = [RefusalDelta("I can't help with that."), Finish("stop")]
-    body = b"".join(relay.encode(events, protocol, drop=tuple(relay.losses(protocol))))
-
-    assert b"I can't help with that." in body
-    assert (b'"stop_reason":"refusal"' in body) == (protocol == "anthropic")
+    assert [] == [name for name in PHRASES if f"`{name}`" not in text]
 
 
 # -- any answer ------------------------------------------------------------------------------------

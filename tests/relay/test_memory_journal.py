@@ -9,14 +9,14 @@ import anyio
 import pytest
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.journals import Answer, Place, in_memory, read, texts_of
+from tests.relay.journals import Answer, Place, in_memory, journal_fails, read, texts_of
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
 from tests.support.timing import PATIENCE, settled
 from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
-from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, MemoryJournal
+from tokenstream.relay.journal import Entry, Journal, MemoryJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_a_storage_that_hangs_holds_no_request() -> None:
     place, answer = Place(in_memory()), Answer("x")
     async with Journal(place, lease=0.2) as journal:
         place.dead = True
-        with anyio.fail_after(PATIENCE), pytest.raises(JournalUnavailable):
+        with anyio.fail_after(PATIENCE), journal_fails("unavailable"):
             await journal.start(answer.stream)
 
     assert answer.stream.closed
@@ -84,8 +84,8 @@ async def test_a_journal_is_used_in_its_block() -> None:
             assert answer.stream.closed
         with pytest.raises(MisuseError):
             nothing: Any = anyio.sleep_forever
-            await relay.routes(journal)({"type": "websocket"}, nothing, nothing)
-    with pytest.raises(JournalUnavailable):
+            await relay.endpoints(journal)({"type": "websocket"}, nothing, nothing)
+    with journal_fails("closed"):
         await read(journal, "id")
 
 

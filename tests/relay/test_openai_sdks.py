@@ -1,4 +1,4 @@
-"""The SDKs of openai and mistralai read from a script's bytes what the script says."""
+"""The SDK of openai reads from a script's bytes what the script says."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.relay.heard import Heard, Law, body_of, few
-from tests.sources.sockets import open_socket
 from tests.support.packages import needed
 from tokenstream import testing
 
 if TYPE_CHECKING:
     from hypothesis import strategies as st
-    from websockets.sync.server import ServerConnection
 
     from tokenstream.testing import Script
 
@@ -34,14 +32,6 @@ ENDS: dict[str, dict[str, str]] = {
         "length": "max_output_tokens",
         "content_filter": "content_filter",
     },
-    "openai-realtime": {
-        "stop": "completed",
-        "tool_calls": "completed",
-        "length": "max_output_tokens",
-        "content_filter": "content_filter",
-        "cancelled": "client_cancelled",
-    },
-    "mistral": {"stop": "stop", "tool_calls": "tool_calls", "length": "length"},
 }
 """The SDKs' words for our finish reasons, by format."""
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
@@ -148,63 +138,12 @@ def _responses_stream(body: bytes) -> Heard:
     return _of_response(last.response)
 
 
-@cache
-def _events() -> TypeAdapter[Any]:
-    needed("openai.types.realtime")
-    from openai.types.realtime import RealtimeServerEvent
-
-    return TypeAdapter(RealtimeServerEvent)
-
-
-def _realtime(body: bytes) -> Heard:
-    """Add up the events as the SDK's own models of them."""
-    return _of_session([_events().validate_json(line) for line in body.splitlines()])
-
-
-def _of_session(events: list[Any]) -> Heard:
-    heard = Heard()
-    for event in events:
-        if event.type == "response.output_text.delta":
-            heard.text += event.delta
-        elif event.type == "response.function_call_arguments.done":
-            heard.call(event.call_id, event.name, event.arguments)
-    response = events[-1].response
-    details = response.status_details
-    heard.end = response.status if details is None else details.reason
-    return heard
-
-
-def _mistral(body: bytes) -> Heard:
-    """Add up the events of the SDK's chat stream."""
-    mistral: Any = needed("mistralai.client")
-    httpx: Any = needed("httpx")
-
-    headers = {"content-type": "text/event-stream"}
-    served = httpx.MockTransport(
-        lambda request: httpx.Response(200, headers=headers, content=body, request=request)
-    )
-    heard = Heard()
-    with httpx.Client(transport=served) as http:
-        client = mistral.Mistral(api_key="k", server_url="http://sdk.test", client=http)
-        with client.chat.stream(**ASKED) as stream:
-            for event in stream:
-                (choice,) = event.data.choices
-                if isinstance(choice.delta.content, str):
-                    heard.text += choice.delta.content
-                for call in choice.delta.tool_calls or ():
-                    heard.call(call.id, call.function.name, call.function.arguments)
-                heard.end = choice.finish_reason or heard.end
-    return heard
-
-
 READERS: dict[str, tuple[str, Callable[[bytes], Heard]]] = {
     "chat.completions.create": ("openai-chat", _chat_chunks),
     "chat.completions.stream": ("openai-chat", _chat_stream),
     "completions.create": ("openai-completions", _completions),
     "responses.create": ("openai-responses", _responses_events),
     "responses.stream": ("openai-responses", _responses_stream),
-    "realtime": ("openai-realtime", _realtime),
-    "mistralai chat.stream": ("mistral", _mistral),
 }
 readers = pytest.mark.parametrize("reader", READERS)
 
@@ -213,7 +152,6 @@ LAW: Law[bytes] = Law(ENDS, ("refusal",), played=body_of, readers=READERS)
 
 
 @pytest.mark.few_rows(3)
-@pytest.mark.slow_rows("realtime")
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
@@ -251,28 +189,6 @@ def test_every_payload_is_what_the_sdk_declares(case: str) -> None:
                 # Some versions declare a name, which no recorded answer has.
                 payload["name"] = "get_weather"
             model.validate_python(payload)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")
-def test_a_connection_of_openai_reads_a_session() -> None:
-    """Each chunk of the script is one message of the socket."""
-    script = PLAIN.tool_call("rm", {"path": "/"}, id="call_9").finish("stop")
-
-    def play(connection: ServerConnection) -> None:
-        for chunk in script.chunks("openai-realtime"):
-            connection.send(chunk.decode().rstrip("\n"))
-
-    events: list[Any] = []
-    with open_socket(play) as url:
-        client = openai.OpenAI(api_key="k", base_url=url.replace("ws", "http", 1))
-        with client.realtime.connect(model="m") as connection:
-            for event in connection:
-                events.append(event)
-                if event.type == "response.done":
-                    break
-
-    assert LAW.said(script, "openai-realtime") == _of_session(events)
 
 
 def test_an_error_of_a_script_is_an_error_of_the_sdk() -> None:

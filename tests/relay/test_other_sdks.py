@@ -1,4 +1,4 @@
-"""The clients of Ollama, Hugging Face, AG-UI and the AI SDK read from a script's bytes what it says.
+"""The clients of Ollama, AG-UI and the AI SDK read from a script's bytes what it says.
 
 The AI SDK runs in Node, where `TOKENSTREAM_NODE` names a folder that has it; without it
 the same scripts are held against the rules of its schema and of its accumulator.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,13 +30,13 @@ from tests.support.scripts import scripts
 from tokenstream import testing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from tokenstream.message import FinishReason
     from tokenstream.testing import Script
 
 _READER = Path(__file__).with_name("ui_messages.mjs")
-_BREAKING = {"ollama": "\x85", "tgi": "\x85\u2028\u2029"}
+_BREAKING = {"ollama": "\x85"}
 """Characters at which a client ends a line that has not ended, as httpx does; Ollama escapes the others."""
 
 
@@ -60,35 +59,6 @@ def by_ollama(chunks: list[bytes]) -> Heard:
         heard.end = line.done_reason or heard.end
     assert [False] * (len(lines) - 1) + [True] == [line.done for line in lines]
     return heard
-
-
-# -- Hugging Face ---------------------------------------------------------------
-
-
-@contextmanager
-def _hub(chunks: Iterable[bytes]) -> Generator[Any]:
-    """Give a client of the hub that gets these chunks; the factory of its transports is the process's."""
-    hub, httpx2 = needed("huggingface_hub"), needed("httpx2")
-    http = needed("huggingface_hub.utils._http")
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=iter(chunks)))
-    hub.set_client_factory(lambda: httpx2.Client(transport=transport))
-    try:
-        with hub.InferenceClient(base_url="http://sdk.test", api_key="k") as client:
-            yield client
-    finally:
-        hub.set_client_factory(http.default_client_factory)
-
-
-def by_huggingface(chunks: list[bytes]) -> Heard:
-    """Add up the tokens of `InferenceClient.text_generation`."""
-    with _hub(chunks) as client:
-        tokens = list(client.text_generation("Hi", stream=True, details=True))
-    text = "".join(token.token.text for token in tokens if not token.token.special)
-    last = tokens[-1]
-    assert text == last.generated_text
-    assert isinstance(last.details.generated_tokens, int)
-    assert list(range(1, len(tokens) + 1)) == [token.index for token in tokens]
-    return Heard(text, end=last.details.finish_reason)
 
 
 # -- AG-UI ----------------------------------------------------------------------
@@ -266,7 +236,6 @@ def _of_a_message(told: dict[str, Any]) -> Heard:
 
 READERS: dict[str, tuple[str, Callable[[list[bytes]], Heard]]] = {
     "ollama": ("ollama", by_ollama),
-    "tgi": ("tgi", by_huggingface),
     "ag-ui": ("ag-ui", by_ag_ui),
     "ui-message": ("ui-message", by_the_rules),
 }
@@ -316,16 +285,6 @@ def test_the_ai_sdk_reads_what_many_scripts_say() -> None:
 
     assert [LAW.said(script, "ui-message") for script in drawn] == heard
     assert len(drawn) >= examples(_MANY).max_examples
-
-
-@pytest.mark.parametrize("kind", ["overloaded", "invalid_request"])
-def test_the_client_of_the_hub_raises_the_error_of_its_type(kind: Any) -> None:
-    """Each type of TGI's errors has a class there."""
-    errors = needed("huggingface_hub.errors")
-    expected = {"overloaded": errors.OverloadedError, "invalid_request": errors.ValidationError}[kind]
-    chunks = testing.script().text("Hi").error("No", kind=kind).chunks("tgi")
-    with _hub(chunks) as client, pytest.raises(expected, match="No"):
-        list(client.text_generation("Hi", stream=True, details=True))
 
 
 def test_the_client_of_ollama_raises_an_error_in_the_middle() -> None:

@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.relay.follow.support import answer_to, failing
-from tests.relay.journals import Answer, Place, in_memory, until
+from tests.relay.journals import Answer, Place, in_memory, journal_fails, until
 from tests.support.asgi import Client
 from tests.support.redis_servers import RedisServer
 from tests.support.timing import PATIENCE
@@ -88,9 +88,7 @@ async def test_an_owner_with_many_running_answers_gets_429(
         (line,) = [each for each in caplog.records if "status 429" in each.getMessage()]
         assert logging.INFO == line.levelno
         theirs = [(await _post(journal, _tiny(), owner)).status for owner in ("bob", None)]
-        with pytest.raises(relay.JournalUnavailable):
-            await journal.start(_tiny(), owner="ann")
-        with pytest.raises(relay.TooManyAnswers):
+        with journal_fails("too_many_answers"):
             await journal.start(_tiny(), owner="ann")
         answers[0].end()
         await answers[0].gone.wait()
@@ -139,7 +137,7 @@ async def test_an_answer_that_is_about_to_begin_is_counted_by_all_processes(serv
     ):
         tasks.start_soon(partial(other.start, Answer("Hello").stream, owner="ann"))
         await slow.asked.wait()
-        with pytest.raises(relay.TooManyAnswers):
+        with journal_fails("too_many_answers"):
             await journal.start(_tiny(), owner="ann")
         assert await journal.start(_tiny(), owner="bob")
         slow.may_begin.set()
@@ -252,7 +250,7 @@ async def test_an_owner_that_is_no_text_is_refused_where_it_is_given(
                 await refused
         with pytest.raises(MisuseError, match="owner="):
             await journal.start(stream, owner=owner)
-        app = relay.routes(journal, lambda _: _tiny(), owner=lambda _: owner)
+        app = relay.endpoints(journal, lambda _: _tiny(), owner=lambda _: owner)
         with pytest.raises(MisuseError, match="owner="):
             await Client().call(app)
 
@@ -264,7 +262,7 @@ async def test_what_is_no_journal_is_refused_where_it_is_given(journal: Any) -> 
     for call in (
         lambda: relay.respond(stream, journal=journal),
         lambda: relay.follow(journal, "1"),
-        lambda: relay.routes(journal),
+        lambda: relay.endpoints(journal),
     ):
         with pytest.raises(MisuseError, match="journal="):
             call()

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets.sync.client
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Response, WebSocket
 
 from tests.docs_pages import blocks
 from tests.project import ROOT
@@ -30,7 +30,7 @@ def _shown(page: str, name: str, namespace: dict[str, Any], *, instead: str = _P
     text = (ROOT / "docs" / "guides" / page).read_text(encoding="utf-8")
     [code] = [block.code for block in blocks(text, "python") if f"def {name}(" in block.code]
     app = FastAPI()
-    imported = {"WebSocket": WebSocket, "aconnect": aconnect, "relay": relay}
+    imported = {"Response": Response, "WebSocket": WebSocket, "aconnect": aconnect, "relay": relay}
     space = {**namespace, **imported, "__name__": __name__, "app": app}
     exec(compile(code.replace(_PROVIDER, instead), page, "exec", dont_inherit=True), space)
     return app

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, get_args
 
 import anyio
 import pytest
@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 from starlette.websockets import WebSocket
 
 from tests.relay.follow.support import answer_to
-from tests.relay.journals import Answer, Place, in_memory
+from tests.relay.journals import Answer, Place, in_memory, journal_fails
 from tests.relay.redis_places import server
 from tests.support.asgi import Client
-from tests.support.encoders import PROTOCOLS, load
+from tests.support.encoders import PROTOCOLS
 from tests.support.redis_servers import RedisServer
 from tests.support.sampling import in_turn
 from tests.support.timing import PATIENCE
@@ -28,6 +28,7 @@ from tokenstream.events import Event, Restarted, TextDelta
 from tokenstream.message import Message
 from tokenstream.relay import ProtocolName
 from tokenstream.relay.journal import Journal, JournalError, MemoryJournal, Storage
+from tokenstream.relay.journal._errors import JournalErrorKind
 
 __all__ = ["server"]
 
@@ -36,7 +37,6 @@ pytestmark = pytest.mark.anyio
 SECRET = "sk-123456 of 'zoe.smith' at db.example:6379"
 SECRETS = (b"sk-123456", b"zoe.smith", b"db.example", b":6379")
 PAGES: list[ProtocolName] = ["tokenstream", "ui-message"]
-OVER_HTTP: list[ProtocolName] = [name for name in PROTOCOLS if not load(name).messages]
 
 
 def errors_of_streams() -> list[StreamError]:
@@ -119,7 +119,7 @@ async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
 
     In a thorough run it is each protocol; that no encoder writes these words is said of all below.
     """
-    for protocol in in_turn(OVER_HTTP, type(error).__name__, one_in=3):
+    for protocol in in_turn(PROTOCOLS, type(error).__name__, one_in=3):
         for events in ((), begun(error)):
             app = relay.respond(failing(error, *events), protocol=protocol)
             assert_private(await sent_by(app), protocol)
@@ -187,23 +187,15 @@ class _Refusing(Place):
         raise self.error
 
 
-def errors_of_journals() -> list[Exception]:
-    classes: list[Callable[[str], Exception]] = [
-        JournalError,
-        relay.JournalUnavailable,
-        relay.UnknownAnswer,
-        relay.UnknownPosition,
-        relay.AnswerExpired,
-        type("Own", (JournalError,), {"status": 507}),
-    ]
-    made = [each(SECRET) for each in classes]
+def errors_of_journals() -> list[JournalError]:
+    made = [JournalError(SECRET, kind=kind) for kind in get_args(JournalErrorKind)]
     for error in made:
         error.__cause__ = redis.exceptions.ConnectionError(SECRET)
     return made
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", errors_of_journals(), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", errors_of_journals(), ids=lambda error: error.kind)
 async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
     """Whichever method raises it, at the start and in the middle: only the error's class has an effect."""
     place = _Refusing(in_memory(), error)
@@ -211,7 +203,7 @@ async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
         await journal.start(Answer("Hello", over=True).stream, id="old")
         for refused in (["create"], ["append"], ["read"], ["ask_stop"], ["wait", "read"], ["append", "read"]):
             place.refuses = refused
-            app = relay.routes(journal, lambda _: Answer("Hel", over=True).stream)
+            app = relay.endpoints(journal, lambda _: Answer("Hel", over=True).stream)
             for method, path in (("POST", "/"), ("GET", "/old"), ("POST", "/old/stop")):
                 assert_private(await sent_by(app, method=method, path=path), (refused, path))
             for protocol in PAGES:
@@ -244,13 +236,13 @@ async def test_what_redis_says_stays_in(tmp_path: Path, caplog: pytest.LogCaptur
         }
         for what, client in clients.items():
             async with client, relay.RedisJournal(client, lease=0.2, drain=0.0) as journal:
-                app = relay.routes(journal, lambda _: Answer("Hel", over=True).stream)
+                app = relay.endpoints(journal, lambda _: Answer("Hel", over=True).stream)
                 for method, path in (("POST", "/"), ("GET", "/old"), ("POST", "/old/stop")):
                     sent = await sent_by(app, method=method, path=path)
                     assert sent.startswith(b"[503")
                     assert_private(sent, what)
                     assert not [each for each in (b"127.0", b"WRONG", b".sock", b"rror:") if each in sent]
-                with pytest.raises(relay.JournalUnavailable) as caught:
+                with journal_fails("unavailable") as caught:
                     await journal.start(Answer("Hel").stream)
                 assert_private(str(caught.value).encode(), what)
 
@@ -269,7 +261,7 @@ async def test_the_words_of_any_version_of_redis_py_stay_in(
     async with Redis(unix_socket_path=server.path) as client, relay.RedisJournal(client) as journal:
         monkeypatch.setattr(client, "execute_command", refuse)
         sent = await sent_by(relay.respond(Answer("Hel").stream, journal=journal))
-        with pytest.raises(relay.JournalUnavailable, match="AuthenticationError") as caught:
+        with journal_fails("unavailable", match="AuthenticationError") as caught:
             await journal.start(Answer("Hel").stream)
 
     assert sent.startswith(b"[503")

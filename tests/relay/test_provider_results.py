@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.relay.provider_tools import CALL, ran, told_result
 from tests.relay.sent import losses_of
 from tests.support.beside import needs_recordings
-from tests.support.encoders import load, read_as
+from tests.support.encoders import read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import in_turn, sampled
 from tests.support.tables import in_one_test
@@ -67,7 +67,7 @@ def read_through(events: Iterable[Event], protocol: ProtocolName, **options: Any
     """Return a stream of what a relay sends for events."""
     chunks = list(relay.encode(events, protocol, **options))
     # What is spoken over a WebSocket comes in messages.
-    return Stream(chunks if load(protocol).messages else [b"".join(chunks)], format=read_as(protocol))
+    return Stream([b"".join(chunks)], format=read_as(protocol))
 
 
 def results_in(events: Iterable[Event]) -> list[ToolResult]:

@@ -11,13 +11,13 @@ import anyio
 import pytest
 import redis
 
-from tests.relay.journals import Answer, message_of, read, texts_of
+from tests.relay.journals import Answer, journal_fails, message_of, read, texts_of
 from tests.relay.redis_places import anyio_backend, client_of, server, two_journals
 from tests.support.redis_servers import RedisServer
 from tests.support.timing import PATIENCE
 from tokenstream import relay
 from tokenstream.errors import MisuseError
-from tokenstream.relay.journal import AnswerExpired, Bounds, Entry, JournalError, TooManyAnswers
+from tokenstream.relay.journal import Bounds, Entry, JournalError
 
 __all__ = ["anyio_backend", "server"]
 
@@ -146,7 +146,7 @@ async def test_whatever_belongs_to_an_owner_expires(server: RedisServer) -> None
             await one.start(Answer("x", over=True).stream, id=f"ended {number}", owner="eve")
             assert {"x"} == texts_of(await read(other, f"ended {number}", owner="eve"))
         await one.start(Answer("x").stream, id="runs", owner="eve")
-        with pytest.raises(TooManyAnswers):
+        with journal_fails("too_many_answers"):
             await other.start(Answer("x").stream, id="refused", owner="eve")
         for owner in ("eve", None):
             await one.claim_key("key", "ended 2", owner=owner)
@@ -241,7 +241,7 @@ async def test_an_end_that_was_lost_is_told(server: RedisServer) -> None:
         await beside.hset(f"{key}:state", "end", "4")
         answer.send("!")
         with anyio.fail_after(PATIENCE):
-            with pytest.raises(AnswerExpired, match="lost the end"):
+            with journal_fails("answer_expired", match="lost the end"):
                 got += [entry async for entry in reader]
             await answer.gone.wait()
 
@@ -259,7 +259,7 @@ async def test_records_that_were_evicted_are_never_skipped(server: RedisServer) 
         await beside.delete(f"tokenstream:{{{id}}}:records")
         answer.send("lo", over=True)
         got += [entry async for entry in reader]
-        with pytest.raises(AnswerExpired):
+        with journal_fails("answer_expired"):
             await read(one, id, after=1)
 
     assert "Hello" == message_of(got)[0].text

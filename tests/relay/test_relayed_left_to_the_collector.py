@@ -14,7 +14,7 @@ from tests.support.uncollected import areading, left_by_async
 from tests.support.wire import DONE, chat
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamError
-from tokenstream.relay.journal import JournalUnavailable
+from tokenstream.relay import JournalError
 
 BEGUN = [chat({"role": "assistant", "content": ""}), chat({"content": "a"}), chat({"content": "b"})]
 ANSWERS = {"whole": [*BEGUN, chat({}, "stop"), DONE], "cut": BEGUN}
@@ -86,7 +86,7 @@ async def test_the_error_of_a_journal_leaves_nothing() -> None:
             follower = journal.follow("known")
             assert (await anext(follower)).position == 1
             place.away = True
-            with pytest.raises(JournalUnavailable):
+            with pytest.raises(JournalError):
                 await anext(follower)
             del follower
             await settle()

@@ -492,7 +492,6 @@ async def test_what_cannot_be_sent_is_refused() -> None:
         ((stream,), {"session": session}, "pass one of them"),
         ((), {"session": Session(lambda: None, format="openai-realtime")}, "AsyncSession"),
         ((stream,), {"router": Router()}, "stream.run"),
-        ((), {"session": session, "ids": True, "protocol": "ui-message"}, "no place for ids"),
     ]
     for given, options, words in refused:
         with Pipe() as pipe, pytest.raises(MisuseError, match=words):

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -21,7 +21,11 @@ from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
 
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
 _SOON = 0.3
+_TIMING = relay.Timing(send_timeout=_SOON)
 """The time that a send may take here, in seconds."""
 
 
@@ -53,7 +57,7 @@ async def test_a_reader_that_never_reads_is_let_go() -> None:
     flood = _Flood()
     client = Client(slow=anyio.sleep_forever)
 
-    await client.call(relay.respond(flood.stream(), send_timeout=_SOON))
+    await client.call(relay.respond(flood.stream(), timing=_TIMING))
 
     assert (1, 200, False) == (flood.closed, client.status, client.ended)
 
@@ -63,7 +67,7 @@ async def test_a_reader_that_does_not_take_its_refusal_is_let_go() -> None:
     """A refusal is a send like any other."""
     client = Client(slow=anyio.sleep_forever)
 
-    await client.call(relay.respond(failing(StreamError("too long")), send_timeout=_SOON))
+    await client.call(relay.respond(failing(StreamError("too long")), timing=_TIMING))
 
     assert (502, False) == (client.status, client.ended)
 
@@ -74,11 +78,9 @@ async def test_an_answer_in_a_journal_goes_on_without_the_reader_that_was_let_go
     async with memory_journal() as journal:
         stuck, other = Client(slow=anyio.sleep_forever), Client(method="GET")
         pieces = ["a", "b", "c"]
-        answer = relay.respond(
-            AsyncStream(pieces, format="pieces"), journal=journal, id="1", send_timeout=_SOON
-        )
+        answer = relay.respond(AsyncStream(pieces, format="pieces"), journal=journal, id="1", timing=_TIMING)
         await stuck.call(answer)
-        await other.call(relay.follow(journal, "1", send_timeout=_SOON))
+        await other.call(relay.follow(journal, "1", timing=_TIMING))
 
     assert not stuck.ended
     assert other.ended
@@ -103,27 +105,21 @@ async def test_a_slow_reader_that_reads_is_kept() -> None:
             yield f"{number} "
 
     client = Client(slow=read_slowly)
-    await client.call(relay.respond(AsyncStream(pieces(), format="pieces"), send_timeout=_SOON))
+    await client.call(relay.respond(AsyncStream(pieces(), format="pieces"), timing=_TIMING))
 
     assert sends > 6
     assert client.ended
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
-async def test_a_time_that_is_no_time_is_refused_where_it_is_given(seconds: float) -> None:
-    """In all four functions that take one."""
-    journal = relay.MemoryJournal()
-    stream = AsyncStream(["x"], format="pieces")
-    with pytest.raises(MisuseError, match="send_timeout"):
-        relay.respond(stream, send_timeout=seconds)
-    with pytest.raises(MisuseError, match="send_timeout"):
-        relay.follow(journal, "1", send_timeout=seconds)
-    with pytest.raises(MisuseError, match="send_timeout"):
-        relay.routes(journal, send_timeout=seconds)
-    with pytest.raises(MisuseError, match="send_timeout"):
-        await relay.websocket(object(), stream, send_timeout=seconds)
-    await stream.aclose()
+def test_a_time_that_is_no_time_is_refused_where_it_is_given(seconds: float) -> None:
+    """Zero is a time for the head and for the grace alone."""
+    for name in ("send_timeout", "keep_alive"):
+        with pytest.raises(MisuseError, match=f"{name}= must be more than 0 seconds"):
+            relay.Timing(**{name: seconds})
+    for name in ("open_within", "grace"):
+        with pytest.raises(MisuseError, match="open_within= and grace= must not be negative"):
+            relay.Timing(**{name: seconds or -1})
 
 
 # -- with real servers and sockets ----------------------------------------------------------
@@ -150,13 +146,13 @@ _ends: list[str] = []
 
 
 @_app.post("/plain")
-async def plain() -> relay.Response:
-    return relay.respond(_flood(), send_timeout=_SOON)
+async def plain() -> Response:
+    return relay.respond(_flood(), timing=_TIMING)
 
 
 @_app.post("/kept")
-async def kept() -> relay.Response:
-    response = relay.respond(_flood(), journal=_journal, id="kept", send_timeout=_SOON)
+async def kept() -> Response:
+    response = relay.respond(_flood(), journal=_journal, id="kept", timing=_TIMING)
     response.background = _note_end
     return response
 
@@ -167,7 +163,7 @@ async def _note_end() -> None:
 
 @_app.websocket("/socket")
 async def in_fastapi(ws: WebSocket) -> None:
-    assert not await relay.websocket(ws, _flood(), send_timeout=_SOON)
+    assert not await relay.websocket(ws, _flood(), timing=_TIMING)
     _ends.append("socket")
 
 
@@ -210,7 +206,7 @@ def test_a_socket_of_websockets_that_is_never_read_is_let_go() -> None:
     started = threading.Event()
 
     async def handle(ws: Any) -> None:
-        assert not await relay.websocket(ws, flood.stream(), send_timeout=_SOON)
+        assert not await relay.websocket(ws, flood.stream(), timing=_TIMING)
         ended.set()
 
     async def serve() -> None:

@@ -235,17 +235,6 @@ def test_a_client_that_goes_ends_the_answer(port: int) -> None:
     assert closed == ["silent"]
 
 
-def test_a_failure_that_the_protocol_cannot_tell_closes_the_connection(port: int) -> None:
-    """It is raised where the answer is sent, so that no client takes for whole what is cut."""
-    with connected(port) as ws:
-        ws.send(json.dumps({"name": "cut", "protocol": "gemini-live"}))
-        with pytest.raises(ConnectionClosed) as caught:
-            while True:
-                ws.recv(timeout=PATIENCE)
-
-    assert caught.value.rcvd is None or caught.value.rcvd.code != 1000
-
-
 class Eager:
     """A connection whose client asks again as soon as it has the end, while that is being sent still."""
 
@@ -372,15 +361,6 @@ async def test_every_message_of_a_binary_protocol_is_binary(name: Any) -> None:
 
     assert len(ws.kept) > 1_000
     assert {bytes} == {type(message) for message in ws.kept}
-
-
-@pytest.mark.anyio
-async def test_numbers_that_a_message_cannot_hold_are_refused() -> None:
-    """Only our own messages have a key for them; in others they would silently be missing."""
-    stream, ws = AsyncStream(["x"], format="pieces"), Eager()
-    with ws.asks, ws.asked, pytest.raises(MisuseError, match="'ui-message' have no place for ids"):
-        await relay.websocket(ws, stream, protocol="ui-message", ids=True)
-    await stream.aclose()
 
 
 @pytest.fixture

@@ -40,11 +40,11 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.losses import Loss
 
-_MEDIA: tuple[Kind, ...] = ("media", "image", "audio", "video", "file")
-_CALL: tuple[Kind, ...] = ("tool_call", "custom_tool_call", "invalid_tool_call")
-_CITED: tuple[Kind, ...] = ("citation", "unlinked_citation")
+_MEDIA: tuple[Loss, ...] = ("media", "image", "audio", "video", "file")
+_CALL: tuple[Loss, ...] = ("tool_call", "custom_tool_call", "invalid_tool_call")
+_CITED: tuple[Loss, ...] = ("citation", "unlinked_citation")
 
 
 @dataclass
@@ -52,10 +52,10 @@ class Worded:
     """Events with words that occur nowhere else."""
 
     events: list[Event] = field(default_factory=list[Event])
-    reasons: dict[str, tuple[Kind, ...]] = field(default_factory=dict[str, "tuple[Kind, ...]"])
+    reasons: dict[str, tuple[Loss, ...]] = field(default_factory=dict[str, "tuple[Loss, ...]"])
     """For each word, the names of the losses with which it may be gone."""
 
-    def add(self, *events: Event, words: dict[str, tuple[Kind, ...]]) -> None:
+    def add(self, *events: Event, words: dict[str, tuple[Loss, ...]]) -> None:
         self.events.extend(events)
         self.reasons.update(words)
 
@@ -81,7 +81,7 @@ def _reasoning(at: int, said: Worded) -> None:
 
 def _encrypted(at: int, said: Worded) -> None:
     content = ReasoningPart(redacted=_base64(f"hide{at}w"))
-    reasons: tuple[Kind, ...] = ("reasoning", "encrypted_reasoning")
+    reasons: tuple[Loss, ...] = ("reasoning", "encrypted_reasoning")
     said.add(PartStart(content, part=at), PartDone(content, part=at), words={_base64(f"hide{at}w"): reasons})
 
 
@@ -138,7 +138,7 @@ def _citations(*names: str, has_span: bool = False) -> Callable[[int, Worded], N
         if "url" in fields:
             fields["url"] = f"https://{fields['url']}.test/"
         span = {"start": 0, "end": 2} if has_span else {}
-        text: tuple[Kind, ...] = (*_CITED, "citation_text")
+        text: tuple[Loss, ...] = (*_CITED, "citation_text")
         words = {f"{name}{at}w": text if name == "text" else _CITED for name in names}
         said.add(CitationAdded(Citation.model_validate({**fields, **span}), part=at), words=words)
 
@@ -149,7 +149,7 @@ def _media(
     mime_type: str | None, *, is_linked: bool = False, is_said: bool = False
 ) -> Callable[[int, Worded], None]:
     def add(at: int, said: Worded) -> None:
-        words: dict[str, tuple[Kind, ...]] = {}
+        words: dict[str, tuple[Loss, ...]] = {}
         content = MediaPart(mime_type=mime_type)
         events: list[Event] = []
         if is_linked:
@@ -192,8 +192,8 @@ def _worded(output: object, at: int) -> object:
             return None
 
 
-def _words_of(at: int, kind: Kind, *, output: object, error: bool) -> dict[str, tuple[Kind, ...]]:
-    words: dict[str, tuple[Kind, ...]] = {}
+def _words_of(at: int, kind: Loss, *, output: object, error: bool) -> dict[str, tuple[Loss, ...]]:
+    words: dict[str, tuple[Loss, ...]] = {}
     if output is not None:
         words[f"out{at}w"] = (kind,)
     if error:

@@ -15,6 +15,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.steps.answers import asking, async_stream_of, stream_of
+from tests.support.clocks import on
 from tests.support.either import got, inside, run_in
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Router, Steps, Stream
@@ -743,7 +744,7 @@ def test_the_tree_of_a_run_shows_the_last_progress_of_a_running_tool() -> None:
         return city
 
     router.tool("weather")(look)
-    with Steps(clock=lambda: 0.0) as steps, steps.step("plan") as step:
+    with on(lambda: 0.0, Steps) as steps, steps.step("plan") as step:
         step.follow(stream_of(asking("Oslo"))).run(router)
 
     assert [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import on
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import in_turn, sampled
 from tests.support.tables import in_one_test
@@ -150,7 +151,7 @@ def test_a_busy_loop_is_not_taken_for_a_buffering_proxy() -> None:
             there = [waiting.pop(0)[1] for came, _ in [*waiting] if came <= now]
             yield b"".join(there)
 
-    stream = Stream(body(), format="openai-chat", clock=lambda: now, started_at=0.0)
+    stream = on(lambda: now, Stream, body(), format="openai-chat", started_at=0.0)
     for number, _ in enumerate(stream):
         now += 1.0 if number % 50 == 25 else 0.0
     metrics = stream.metrics

@@ -113,7 +113,7 @@ def test_a_price_is_asked_for_with_the_tokens_so_far() -> None:
 
     assert stopped_by(budget, said) == 3
     assert budget.stop == "the budget of 0.02 for the answer is used up, by estimate"
-    assert [("partial", 1), ("estimated", 2), ("estimated", 3)] == [(u.source, u.output_tokens) for u in seen]
+    assert [("partial", 1), ("estimated", 2), ("estimated", 3)] == [(u.basis, u.output_tokens) for u in seen]
     assert {5} == {usage.input_tokens for usage in seen}
 
 

@@ -9,7 +9,8 @@ import pytest
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Stream
 from tokenstream.message import Usage
-from tokenstream.stages import GapHistogram, Meter, Metrics
+from tokenstream.stages import GapHistogram, Metrics
+from tokenstream.stages._metrics.meter import Meter
 
 
 def test_no_mark_is_set_before_its_event_has_arrived() -> None:

@@ -13,7 +13,7 @@ from tests.support.beside import needs_recordings
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
-from tokenstream.stages import Field
+from tokenstream.stages._objects.items import Field
 
 _RECORDED = recorded_documents()
 

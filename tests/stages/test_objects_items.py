@@ -17,7 +17,7 @@ from tests.support.beside import needs_recordings
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
-from tokenstream.stages import Items
+from tokenstream.stages._objects.items import Items
 
 _RECORDED = recorded_documents()
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)

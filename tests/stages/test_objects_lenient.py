@@ -16,7 +16,8 @@ from tests.support.outputs import output_of
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
-from tokenstream.stages import Field, Items, Partials
+from tokenstream.stages._objects.items import Field, Items
+from tokenstream.stages._objects.partials import Partials
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 

@@ -17,7 +17,7 @@ from tests.support.outputs import output_of
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 _RECORDED = recorded_documents()
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.support.pacing import arrivals, played
 from tokenstream.errors import MisuseError
-from tokenstream.stages import Accumulate, Chain, Throttle
+from tokenstream.stages import Chain, Throttle
+from tokenstream.stages._text.pacing import Accumulate
 
 
 def test_the_first_piece_comes_at_once_and_what_follows_is_joined() -> None:

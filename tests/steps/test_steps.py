@@ -13,6 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.steps.answers import asking, stream_of, talk
+from tests.support.clocks import on
 from tokenstream import Limits, Steps, Usage
 from tokenstream.errors import LimitExceeded, MisuseError, StreamTruncated
 from tokenstream.events import MessageStart, TextDelta, UsageUpdate
@@ -192,7 +193,7 @@ def test_a_stream_that_fails_leaves_what_had_come() -> None:
 def test_time_is_told_while_a_step_runs_and_after() -> None:
     """By the clock of the run."""
     clock = Clock()
-    with Steps(clock=clock) as run:
+    with on(clock, Steps) as run:
         clock.now = 1.0
         with run.step("think") as step:
             clock.now = 3.5
@@ -249,7 +250,7 @@ def test_a_run_may_nest_deeper_than_functions_do() -> None:
         lines = str(run).split("\n")
 
     assert 1_101 == len(lines)
-    assert Usage(output_tokens=2, source="partial") == run.total_usage
+    assert Usage(output_tokens=2, basis="partial") == run.total_usage
     assert "it was still open when the step '1098' ended" == step.error
     assert 2_200 < len(run.events().ready())
 
@@ -322,7 +323,7 @@ def test_what_is_no_stream_is_refused() -> None:
 def test_a_run_is_printed_as_a_tree() -> None:
     """Names, agents, calls, states, times and tokens."""
     clock = Clock()
-    run = Steps("trip", clock=clock)
+    run = on(clock, Steps, "trip")
     step = run.step(CALL)
     with pytest.raises(TimeoutError), run, run.step("plan", agent="planner") as plan:
         plan.follow(stream_of(asking("Oslo"))).final()
@@ -349,7 +350,7 @@ def test_a_run_is_printed_as_a_tree() -> None:
 )
 def test_what_nobody_counted_is_not_shown_as_zero(usage: Usage, figures: str) -> None:
     """A question mark stands for it."""
-    with Steps("trip", clock=Clock()) as run, run.step("ask") as step:
+    with on(Clock(), Steps, "trip") as run, run.step("ask") as step:
         step.feed(UsageUpdate(usage))
 
     assert f"trip done 0.0 s {figures}\n└─ ask done 0.0 s {figures}" == str(run)
@@ -390,7 +391,7 @@ def test_an_answer_ends_in_a_way_that_there_is() -> None:
 def test_a_tool_is_told_by_its_name_and_its_arguments(arguments: str, shown: str) -> None:
     """Two calls of one tool have different arguments, and ids that say nothing; long ones are cut."""
     call = ToolCall(id="call_1", name="tool", arguments_text=arguments, complete=True)
-    with Steps("trip", clock=Clock()) as run, run.step(call):
+    with on(Clock(), Steps, "trip") as run, run.step(call):
         pass
 
     assert str(run) == f"trip done 0.0 s\n└─ {shown} 0.0 s"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.chunkings import sized
 from tests.support.either import Each, got, inside, run_in
-from tokenstream import AsyncStream, Router, Stream, Tools, relay, testing
+from tokenstream import AsyncStream, Router, Stream, Tags, Tools, relay, testing
 from tokenstream.errors import InvalidJSON, OutputInvalid, TokenStreamError
 from tokenstream.events import Finish, MessageStart, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
@@ -171,9 +171,9 @@ BROKEN = {
 def test_a_call_in_the_text_whose_markup_is_broken_has_an_error(broken: str, is_async: bool) -> None:
     """In each view, of the answer itself and behind a relay."""
     body = b"".join(testing.script().text(BROKEN[broken]).finish("stop").chunks("openai-chat"))
-    with Stream([body], tool_tags=True) as stream:
+    with Stream([body], tags=Tags(calls=True)) as stream:
         passed_on = b"".join(relay.encode(stream, "tokenstream"))
-    for sent, options in ((body, {"tool_tags": True}), (passed_on, {})):
+    for sent, options in ((body, {"tags": Tags(calls=True)}), (passed_on, {})):
         for chunks in ([sent], sized(sent, 99)):
             bank = Bank()
             look: Callable[[str], Any] = partial(_look, chunks, bank, is_async, options)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.stream.bodies import ANSWER, TOKENS
+from tests.support.clocks import on
 from tests.support.sampling import sampled
-from tests.support.wire import DONE, sse
+from tests.support.wire import sse
 from tokenstream import Deadlines, Limits, Stream
 from tokenstream.errors import LimitExceeded, StreamError, StreamStalled
-from tokenstream.events import Ping
 from tokenstream.testing import Recording
 
 
@@ -99,7 +99,7 @@ def test_deadlines_are_looked_at_whenever_bytes_arrive(deadlines: Deadlines, ste
     """Comments prove that the socket lives, not that the model does."""
     clock = Clock()
     with pytest.raises(StreamStalled, match=limit) as caught:
-        Stream(clock.body(*steps), deadlines=deadlines, clock=clock).final()
+        on(clock, Stream, clock.body(*steps), deadlines=deadlines).final()
 
     assert caught.value.limit == limit
     assert caught.value.partial.ending != "streaming"
@@ -109,7 +109,7 @@ def test_content_in_time_meets_no_deadline() -> None:
     """A slow answer that goes on is no stall."""
     clock = Clock()
     steps = [(4.0, item) for item in ANSWER]
-    stream = Stream(clock.body(*steps), deadlines=Deadlines(first_event=5.0, idle_content=30.0), clock=clock)
+    stream = on(clock, Stream, clock.body(*steps), deadlines=Deadlines(first_event=5.0, idle_content=30.0))
 
     assert stream.final().ending == "complete"
 
@@ -118,7 +118,7 @@ def test_metrics_count_from_the_clock_that_was_given() -> None:
     """The four marks, the gaps, and tokens per second from the reported usage."""
     clock = Clock()
     steps = [(0.5, b": hello\n\n"), *[(0.25, item) for item in ANSWER]]
-    stream = Stream(clock.body(*steps), clock=clock, started_at=99.0)
+    stream = on(clock, Stream, clock.body(*steps), started_at=99.0)
     stream.final()
     metrics = stream.metrics
 
@@ -135,22 +135,9 @@ def test_metrics_count_from_the_clock_that_was_given() -> None:
     assert metrics.duration == 1.5 + 0.25 * len(ANSWER)
 
 
-def test_heartbeats_are_events_only_when_asked_for() -> None:
-    """Comments and pings come in their place, at every chunking."""
-    body = b": a\n\n" + ANSWER[2] + b": b\n" + ANSWER[3] + b": c\n\n" + ANSWER[8] + DONE
-    for size in (1, 7, len(body)):
-        chunks = [body[start : start + size] for start in range(0, len(body), size)]
-        kinds = [type(event) for event in Stream(chunks, pings=True)]
-        plain = [kind for kind in kinds if kind is not Ping]
-
-        assert kinds.index(Ping) == 0
-        assert kinds.count(Ping) == 3
-        assert [type(event) for event in Stream(chunks)] == plain
-
-
 def test_without_deadlines_a_stream_may_be_silent_for_ever() -> None:
     clock = Clock()
     never = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
     steps = [(1e6, b": a\n\n"), *[(1e6, item) for item in ANSWER]]
 
-    assert Stream(clock.body(*steps), deadlines=never, clock=clock).final().ending == "complete"
+    assert on(clock, Stream, clock.body(*steps), deadlines=never).final().ending == "complete"

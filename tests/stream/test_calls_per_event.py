@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.clocks import on
 from tests.support.wire import chat, chat_call
-from tokenstream import Decoder, Stream
+from tokenstream import Decoder, Stream, Tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,20 +59,20 @@ def _stand_still() -> float:
 
 
 def _read_stream(chunks: Iterable[bytes]) -> None:
-    with Stream(iter(chunks), format="openai-chat", clock=_stand_still) as stream:
+    with on(_stand_still, Stream, iter(chunks), format="openai-chat") as stream:
         for _ in stream:
             pass
 
 
 def _read_guarded(chunks: Iterable[bytes]) -> None:
-    with Stream(iter(chunks), format="openai-chat", clock=_stand_still) as stream:
+    with on(_stand_still, Stream, iter(chunks), format="openai-chat") as stream:
         stream.guard("never said")
         for _ in stream:
             pass
 
 
 def _read_tagged(chunks: Iterable[bytes]) -> None:
-    with Stream(iter(chunks), format="openai-chat", clock=_stand_still, tool_tags=True) as stream:
+    with on(_stand_still, Stream, iter(chunks), format="openai-chat", tags=Tags(calls=True)) as stream:
         for _ in stream:
             pass
 

@@ -13,7 +13,7 @@ from tests.support import registry
 from tests.support.reading import read
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -282,7 +282,7 @@ def _says(message: Message) -> bool:
 
 
 def _uncounted(message: Message) -> Message:
-    usage = message.usage.model_dump(exclude={"source", "provider_data"})
+    usage = message.usage.model_dump(exclude={"basis", "provider_data"})
     return message.model_copy(update={"usage": Usage(**usage) if any(usage.values()) else Usage()})
 
 
@@ -307,7 +307,7 @@ def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:
     accumulator.take(TextDelta("Hi"))
     accumulator.take(UsageUpdate(Usage(output_tokens=2)))
     found = cursor.ready()
-    accumulator.spend(Usage(input_tokens=7, output_tokens=5, source="partial"))
+    accumulator.spend(Usage(input_tokens=7, output_tokens=5, basis="partial"))
     found += cursor.ready()
 
     assert accumulator.message == made_of(found)[0]

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.support import chunkings, wire
+from tests.support.clocks import on
 from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE, TooLate, tried_again, wait_for
 from tokenstream import AsyncStream, Stream, testing
@@ -463,7 +464,7 @@ def test_the_last_burst_is_spread_although_the_answer_is_over(driver: str) -> No
 @pytest.mark.parametrize("driver", ["for, with a timer", "async for"])
 def test_a_clock_that_stands_still_ends_no_pace_late(driver: str) -> None:
     """A clock of the program's own, as of a replay: the rest comes at once."""
-    pieces = _paced(driver, clock=lambda: 0.0)
+    pieces = on(lambda: 0.0, _paced, driver)
 
     assert pieces == [BURST[0], BURST[1:]]
 

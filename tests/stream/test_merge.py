@@ -18,7 +18,7 @@ from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
-from tokenstream.stream import Labelled
+from tokenstream.stream._fan_out.lanes import Labelled
 
 
 @every_kind

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import on
 from tokenstream import AsyncStream, Retry, Stream, resilient, tap, testing
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing import faults
@@ -65,7 +66,7 @@ def test_marks_of_several_attempts_count_from_the_first_request() -> None:
             yield chunk
 
     bodies = [body(1.0, whole=False), body(0.25, whole=True)]
-    stream = resilient(lambda: bodies.pop(0), retry=Retry(mode="restart", wait=0.0), clock=lambda: now)
+    stream = on(lambda: now, resilient, lambda: bodies.pop(0), retry=Retry(mode="restart", wait=0.0))
     stream.final()
 
     assert 2 == len(stream.attempts)

@@ -24,7 +24,7 @@ from tokenstream import Stream
 from tokenstream.errors import StreamError, TokenStreamError
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import Message, ToolCall
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 _WIDE = json.dumps(json.loads(TEXT) | {"title": "Crêpes 🥞 \\ \n"}, ensure_ascii=False)
 _TEXTS = (TEXT, WRONG, BROKEN, _WIDE)

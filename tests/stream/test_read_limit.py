@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.stream.bodies import chunk
+from tests.support.clocks import on
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Stream
 from tokenstream.errors import StreamError, StreamStalled, StreamTruncated
@@ -44,7 +45,7 @@ class Connection:
         body = _Body(self, self._own)
         extensions = {"network_stream": self, "http_version": b"HTTP/1.1"}
         response = httpx.Response(200, stream=body, extensions=extensions)
-        return Stream(response, clock=self.clock, format="openai-chat", **options)
+        return on(self.clock, Stream, response, format="openai-chat", **options)
 
     def get_extra_info(self, _name: str) -> None:
         """Have no socket that a stream could shut down."""

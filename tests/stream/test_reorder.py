@@ -10,9 +10,8 @@ import pytest
 
 from tests.recovery.attempts import in_each_world
 from tests.support.either import Each, inside, run_in, stream_in
-from tokenstream import AsyncStream, Deadlines, Retry, Stream, resilient, testing
+from tokenstream import AsyncStream, Deadlines, Stream, testing
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
-from tokenstream.events import Resumed
 from tokenstream.stages import Reorder
 
 SCRIPT = testing.script().text("Hello wonderful world").tool_call("now", {"zone": "UTC"}).finish("tool_calls")
@@ -118,26 +117,6 @@ def test_an_answer_that_begins_at_one_is_given_after_the_wait() -> None:
             assert await anext(stream.text) == "Hello"
 
     anyio.run(main)
-
-
-def test_a_gap_is_closed_by_a_server_that_replays() -> None:
-    """Resuming asks from the last frame that was given."""
-    asked: list[Any] = []
-    bodies = [[*CHUNKS[:6], *CHUNKS[7:9]], CHUNKS[6:]]
-
-    def opened(attempt: Any) -> list[bytes]:
-        asked.append(attempt.sequence)
-        return bodies[len(asked) - 1]
-
-    retry = Retry(mode="resume", wait=0)
-    with resilient(opened, retry, format="openai-responses", reorder=Reorder()) as stream:
-        events = list(stream)
-
-    assert asked == [None, 5]
-    assert (stream.message.text, stream.message.complete) == ("Hello wonderful world", True)
-    assert [event for event in events if not isinstance(event, Resumed)] == list(
-        Stream(CHUNKS, format="openai-responses")
-    )
 
 
 def test_one_belongs_to_one_stream() -> None:

@@ -14,6 +14,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests.sources.sockets import answer, event, open_socket
+from tests.support.clocks import on
 from tests.support.playing import Playback, read, silent_after, three_worlds
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Stream
@@ -153,7 +154,7 @@ ABOUT = [SESSION, *FIRST, LONG, LIMITS, LONG, *SECOND[:4]]
 def test_an_answers_clock_begins_with_the_answer(rest: list[Any], limit: str | None) -> None:
     """Not with the content of the one before."""
     clock, error = Clock(), None
-    stream = Stream(clock.playing(*ABOUT, *rest), clock=clock.read)
+    stream = on(clock.read, Stream, clock.playing(*ABOUT, *rest))
     try:
         stream.final()
     except StreamStalled as stalled:
@@ -166,7 +167,7 @@ def test_an_answers_clock_begins_with_the_answer(rest: list[Any], limit: str | N
 def test_a_loop_that_was_away_between_answers_has_used_up_no_silence() -> None:
     """An answer that is silent is given no longer for that."""
     clock = Clock()
-    stream = Stream(clock.playing(SESSION, *FIRST, *SECOND[:2], 700.0, *SECOND[2:]), clock=clock.read)
+    stream = on(clock.read, Stream, clock.playing(SESSION, *FIRST, *SECOND[:2], 700.0, *SECOND[2:]))
     for each in stream:
         if isinstance(each, Finish):
             break
@@ -202,11 +203,12 @@ def test_gemini_may_be_silent_while_it_waits(steps: list[Any], waits: bool) -> N
     """For the user, for the result of a tool, and while what it said is still being played."""
     clock = Clock()
     more = content(modelTurn={"parts": [{"text": "b"}]})
-    stream = Stream(
+    stream = on(
+        clock.read,
+        Stream,
         clock.playing(
             *steps, LONG, {"sessionResumptionUpdate": {"newHandle": "h"}}, more, content(turnComplete=True)
         ),
-        clock=clock.read,
     )
     if waits:
         assert stream.final().text.endswith("b")
@@ -247,7 +249,7 @@ async def test_it_is_the_streams_own_clock_that_counts() -> None:
     def half() -> float:
         return time.monotonic() / 2
 
-    stream = AsyncStream(silent(), deadlines=Deadlines(first_event=0.05), clock=half)
+    stream = on(half, AsyncStream, silent(), deadlines=Deadlines(first_event=0.05))
     began = time.monotonic()
     with pytest.raises(StreamStalled):
         await (await anext(stream.responses)).final()

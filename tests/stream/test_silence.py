@@ -17,7 +17,7 @@ from tokenstream.stream._reading.silence import Silence
 
 
 def silence_of(**deadlines: float | None) -> tuple[Silence, Machine]:
-    machine = Machine("openai-chat", content_type=None, limits=None, pings=False)
+    machine = Machine("openai-chat", content_type=None, limits=None)
     machine.meter.begin(0.0, wrapped=False)
     return Silence(Deadlines(**deadlines), machine), machine
 
@@ -218,7 +218,7 @@ def test_without_that_deadline_the_others_hold() -> None:
 )
 def test_nothing_is_over_where_more_may_come(format: str, frames: list[dict[str, object]]) -> None:
     """A reason that may come early, a run of several steps, and an answer without a reason."""
-    machine = Machine(format, content_type=None, limits=None, pings=False)
+    machine = Machine(format, content_type=None, limits=None)
     machine.meter.begin(0.0, wrapped=False)
     silence = Silence(Deadlines(), machine)
     for frame in frames:

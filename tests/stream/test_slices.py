@@ -12,6 +12,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from tests.support.clocks import on
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Deadlines, Stream, testing
@@ -62,7 +63,7 @@ def read_until_stalled(stream: Any) -> Iterator[str]:
 
 def test_a_deadline_falls_between_two_slices() -> None:
     """The text before it is kept; the rest of the chunk is not decoded for a loop that has no time left."""
-    stream = Stream(response(BODY), deadlines=Deadlines(total=0.02), clock=ticking())
+    stream = on(ticking(), Stream, response(BODY), deadlines=Deadlines(total=0.02))
 
     count = len(list(read_until_stalled(stream)))
 

@@ -53,8 +53,8 @@ class Plain:
     def __init__(self, format: str | Format) -> None:
         self._format = format
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Format:
-        made = registry.create(self._format, limits=limits, pings=pings)
+    def fresh(self, *, limits: Limits) -> Format:
+        made = registry.create(self._format, limits=limits)
         made.shortcuts = False
         return made
 

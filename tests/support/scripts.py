@@ -76,7 +76,7 @@ def told(message: Message, format: str) -> dict[str, Any]:
 
 def counted(usage: Usage) -> dict[str, int]:
     """Return the token counts that are known."""
-    return usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+    return usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
 
 
 def _parsed(arguments: str) -> Any:

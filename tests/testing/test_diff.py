@@ -22,7 +22,7 @@ def test_messages_are_told_by_the_fields_that_differ() -> None:
 
     assert [
         "usage.output_tokens: left None, right 3",
-        "usage.source: left 'none', right 'reported'",
+        "usage.basis: left 'none', right 'reported'",
         "ending: left 'complete', right 'truncated'",
     ] == told
 

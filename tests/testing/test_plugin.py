@@ -40,7 +40,7 @@ def test_left_unread(token_stream):
 def test_is_closed_afterwards():
     assert kept[0].closed
 
-@pytest.mark.recording("hello.sse", format="text", chunking=1, fault=faults.cut(at=9), pings=True)
+@pytest.mark.recording("hello.sse", format="text", chunking=1, fault=faults.cut(at=9))
 def test_replay(token_stream):
     assert "".join(token_stream.message.text for _ in [token_stream.stop()]) == ""
 

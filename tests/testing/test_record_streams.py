@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from tests.stream.bodies import AsyncSource, Source
+from tests.support.clocks import on
 from tests.support.playing import Playback
 from tests.testing.recorded import CHAT, KEY, Waiting, generator, there
 from tokenstream import AsyncStream, Stream, testing
@@ -65,7 +66,7 @@ async def test_a_stream_that_opens_its_source_later_is_recorded_from_then_on(tmp
     async def awaited() -> AsyncSource:
         return AsyncSource(CHAT)
 
-    stream = record(Stream(opened(), clock=clock), tmp_path / "sync.rec", clock=clock)
+    stream = record(on(clock, Stream, opened()), tmp_path / "sync.rec", clock=clock)
     clock.advance(100)
     with stream:
         stream.final()

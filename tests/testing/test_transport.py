@@ -162,7 +162,8 @@ def test_a_stream_on_the_transports_clock_sees_its_time() -> None:
         testing.script().pause(3).text("Hel").pause(90).text("lo").finish(), pace="recorded"
     )
     with httpx.Client(transport=played, timeout=100) as client, client.stream("POST", URL) as response:
-        stream = Stream(response, clock=played.clock)
+        with played.clock:
+            stream = Stream(response)
         assert "Hello" == stream.final().text
 
     assert 93 == stream.metrics.duration

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.message import Message
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 METHODS = {
     "openai-chat": "to_openai_chat",

@@ -23,7 +23,7 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 
 def _claude(*parts: Part, format: str | None = "anthropic") -> Message:

@@ -23,7 +23,7 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream.turns import Kind
+    from tokenstream.turns._drop import Kind
 
 _ITEM = {"id": "msg_1", "status": "completed", "phase": "final_answer"}
 

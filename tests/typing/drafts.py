@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Partial, Stream, ToolCall
 from tokenstream.errors import CallUncertain, OutputInvalid
-from tokenstream.partial_json import Repair
+from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages import CallDraft
 from tokenstream.stream import AsyncView, View
 

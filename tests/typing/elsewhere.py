@@ -5,7 +5,7 @@ An ignore that is not needed is an error of its own.
 
 from __future__ import annotations
 
-from tokenstream import AsyncStream, Message, Stream, aconnect, connect
+from tokenstream import AsyncStream, Message, Route, Stream, Tags, aconnect, connect
 
 
 def of_streams(stream: Stream, astream: AsyncStream) -> None:
@@ -29,8 +29,16 @@ def of_views(stream: Stream) -> None:
 
 def of_requests(payload: dict[str, object]) -> None:
     """All but the address is named."""
-    connect("http://localhost", payload)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    aconnect("http://localhost", payload)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    connect("http://localhost", payload)  # type: ignore[call-arg, arg-type] # pyright: ignore[reportCallIssue]
+    aconnect("http://localhost", payload)  # type: ignore[call-arg, arg-type] # pyright: ignore[reportCallIssue]
+
+
+def of_tags(url: str) -> None:
+    """One object says all markup, and no option beside it."""
+    Tags(tools="hermes")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    Tags(calls=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    connect(url, tags="hermes")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Route(url, json={}, tags=["hermes"])  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 async def of_blocks(stream: Stream, astream: AsyncStream) -> None:

@@ -12,6 +12,7 @@ from tokenstream import (
     Limits,
     Message,
     Stream,
+    Tags,
     ToolCall,
     Usage,
     aconnect,
@@ -28,7 +29,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -51,16 +51,16 @@ from tokenstream.events import (
 from tokenstream.formats import Format, custom
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.message import FinishReason, Part
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 
 def streams(body: Iterable[bytes]) -> None:
     """Reading in a `for` loop."""
     stream = Stream(body)
-    assert_type(Stream(body, reasoning_tags=("think",)), Stream)
-    assert_type(Stream(body, tool_tags="auto"), Stream)
-    assert_type(connect("url", tool_tags=["hermes"]), Stream)
-    assert_type(connect("url", citation_markers="openai"), Stream)
+    assert_type(Stream(body, tags=Tags(reasoning=("think",))), Stream)
+    assert_type(Stream(body, tags=Tags(calls="auto")), Stream)
+    assert_type(connect("url", tags=Tags(calls=["hermes"])), Stream)
+    assert_type(connect("url", tags=Tags(citations="openai")), Stream)
     assert_type(Stream(body, tools=["now", dict]), Stream)
     assert_type(iter(stream), Iterator[Event])
     assert_type(next(stream), Event)
@@ -173,7 +173,7 @@ def every_event(event: Event) -> str:
             return str(usage.output_tokens)
         case Finish(reason, raw_reason):
             return raw_reason or reason
-        case MessageStart() | Ping():
+        case MessageStart():
             return event.raw or ""
         case Restarted(discarded):
             return discarded.text

@@ -8,7 +8,8 @@ from typing import Literal, assert_type
 from tokenstream import AsyncStream, Message, Stream, merge
 from tokenstream.errors import StreamError
 from tokenstream.events import Event
-from tokenstream.stream import AsyncMerge, Labelled, Merge
+from tokenstream.stream._fan_out.lanes import Labelled
+from tokenstream.stream._fan_out.merge import AsyncMerge, Merge
 
 
 def several(a: Stream, b: Stream) -> None:

@@ -6,7 +6,7 @@ from typing import Any, assert_type
 
 from tokenstream import AsyncStream, Steps, Stream, aconnect, connect, tap
 from tokenstream.otel import observe
-from tokenstream.stream import Tap
+from tokenstream.stream._tap.tap import Tap
 
 
 def observed(theirs: list[dict[str, Any]]) -> None:

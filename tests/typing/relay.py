@@ -16,7 +16,7 @@ from tokenstream import AsyncSession, AsyncStream, Router, Steps, Stream, aconne
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay.journal import Entry
 from tokenstream.steps import RunEvents
-from tokenstream.turns import Kind
+from tokenstream.turns._drop import Kind
 
 app = FastAPI()
 
@@ -53,7 +53,7 @@ async def follow(journal: MemoryJournal, id: str) -> relay.Response:
     assert_type(await relay.stop(journal, id), Literal["stopped", "ended", "unknown"])
     app.mount("/tokenstream", relay.assets)
     assert_type(relay.assets.directory, Path)
-    app.mount("/answers", relay.routes(journal, lambda body: aconnect("https://made.up", json=body)))
+    app.mount("/answers", relay.endpoints(journal, lambda body: aconnect("https://made.up", json=body)))
     relay.respond(aconnect("https://made.up"), journal=journal, id=id)
     return assert_type(relay.follow(journal, id, "17", owner="somebody"), relay.Response)
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, TypeAdapter
 from redis import Redis
 
 from tokenstream import AsyncStream, Message, Purse, Retry, Route, Stream, Usage, aconnect, connect
-from tokenstream.recovery import Attempt, AttemptReport, Leg
+from tokenstream.recovery import Attempt, AttemptReport
+from tokenstream.stream._pauses import Leg
 
 
 class Order(BaseModel):

@@ -27,7 +27,7 @@ from websockets.sync.client import connect as connect_sync
 
 from tests.typing.sources import Refused, Taken, asynchronous, sync
 from tokenstream import tap
-from tokenstream.stream import AsyncTap, Tap
+from tokenstream.stream._tap.tap import AsyncTap, Tap
 
 
 async def google_genai(client: genai.Client) -> None:

@@ -8,14 +8,9 @@ from typing import assert_type
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.events import Event
 from tokenstream.message import ToolCall
-from tokenstream.stream import (
-    AsyncBroadcast,
-    AsyncBroadcastReader,
-    AsyncTextView,
-    Broadcast,
-    BroadcastReader,
-    TextView,
-)
+from tokenstream.stream import AsyncTextView, TextView
+from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
+from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
 
 
 def shared(stream: Stream) -> None:

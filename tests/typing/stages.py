@@ -7,30 +7,28 @@ from typing import Any, assert_type
 
 from tests.support.encoders import Encoder
 from tokenstream import Decoder, ToolCall
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import OutputInvalid
 from tokenstream.events import Event
 from tokenstream.formats import text
 from tokenstream.framing import (
     AWSEventStreamParser,
     EventStreamMessage,
-    JSONArrayParser,
-    JSONRPCMessage,
-    JSONRPCParser,
     NDJSONParser,
     ServerSentEvent,
     SSEParser,
 )
 from tokenstream.framing._content_coding import ContentDecoder
-from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
+from tokenstream.framing._json_array import JSONArrayParser
+from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
+from tokenstream.partial_json import Partial, PartialJSONParser
+from tokenstream.partial_json._events import JSONEvent
 from tokenstream.stages import (
     Chain,
     Graphemes,
-    Items,
     Lines,
     MarkdownBlock,
     MarkdownBlocks,
-    Partials,
     Redact,
     Sentences,
     Stage,
@@ -39,6 +37,8 @@ from tokenstream.stages import (
     ValidatedCalls,
     Words,
 )
+from tokenstream.stages._objects.items import Items
+from tokenstream.stages._objects.partials import Partials
 
 
 class Letters:

@@ -17,10 +17,12 @@ from tokenstream import (
     Usage,
 )
 from tokenstream.events import Event
-from tokenstream.steps import AsyncPeerMessage, PeerCall, PeerMessage, RunEvents, Step, Turn
+from tokenstream.steps import RunEvents, Step, Turn
 from tokenstream.steps._follow import Followed
 from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
+from tokenstream.steps._peer.exchange import PeerCall
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

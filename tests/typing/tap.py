@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import assert_type
 
 from tokenstream import Limits, tap
-from tokenstream.stream import AsyncTap, Tap
+from tokenstream.stream._tap.tap import AsyncTap, Tap
 
 
 class Chunk:

@@ -13,7 +13,7 @@ from tokenstream import AsyncStream, Message, Router, Stream, ToolCall, Tools, r
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.events import ToolCallDelta, ToolCallDone
-from tokenstream.partial_json import Repair
+from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages import ValidatedCalls
 from tokenstream.stream import View
 

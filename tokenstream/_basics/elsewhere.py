@@ -132,6 +132,27 @@ OF_USAGE = {
 _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
 THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
 """Options that throttles of other libraries have, with the end of the error: what to use here instead."""
+REPLACED = {
+    "citation_markers": "write tags=Tags(citations=…)",
+    "clock": "tokenstream.testing has a VirtualClock, which all streams made in its `with` block read",
+    "pings": "heartbeats are no events; `metrics` has the gaps, and a relay sends heartbeats of its own",
+    "reasoning_tags": "write tags=Tags(reasoning=…)",
+    "reorder": "HTTP keeps the order of frames; Stream(source, reorder=…) reads a source that does not",
+    "tool_tags": "write tags=Tags(calls=…)",
+}
+"""Options that have another form, or another place, each with the end of the error."""
+
+OF_RELAY = {
+    "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
+    "grace": "write timing=relay.Timing(grace=…)",
+    "ids": "a journal numbers the events of its answers; without one, send relay.encode(…, ids=True)",
+    "keep_alive": "write timing=relay.Timing(keep_alive=…)",
+    "open_within": "write timing=relay.Timing(open_within=…)",
+    "raw": "send relay.encode(…, raw=True)",
+    "send_timeout": "write timing=relay.Timing(send_timeout=…)",
+    "status": "set .status_code of the response",
+}
+"""Options of a relay that have another form, or another place, each with the end of the error."""
 
 
 class UnsupportedUse(MisuseError, TypeError):
@@ -178,7 +199,7 @@ class _WrongBlockMethod:
 
 
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
-    """Make a function explain options that it lacks, but that users may expect from other libraries.
+    """Make a function explain options that it lacks: those in `REPLACED`, and those of other libraries.
 
     Each hint ends the error for the option of its name: what to use here instead.
     """
@@ -197,14 +218,15 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         """Return the function with the explanations; its signature stays the same."""
         code = function.__code__
         known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        lacked = {name: hint for name, hint in {**REPLACED, **hints}.items() if name not in known}
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
             for name in options:
-                if name in hints or (names_all and name not in known):
+                if name in lacked or (names_all and name not in known):
                     owner, _, method = function.__qualname__.rpartition(".")
                     called = owner if method == "__init__" else method
-                    hint = hints.get(name) or name_options(name, [each for each in known if each != "self"])
+                    hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])
                     raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
             return function(*args, **options)
 

@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
-_INSTEAD = {
-    "ConcurrentRead": 'MisuseError, whose kind is "concurrent"',
-    "RecordingRefused": 'RecordingInvalid, whose kind is "secret"',
-    "StreamClosed": 'MisuseError, whose kind is "closed"',
-    "StreamConsumed": 'MisuseError, whose kind is "consumed"',
+_JOURNAL_ERRORS = (
+    "AnswerExpired",
+    "Fenced",
+    "JournalUnavailable",
+    "TooManyAnswers",
+    "UnknownAnswer",
+    "UnknownPosition",
+)
+_ELSEWHERE = {
+    **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
+    **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),
+    **dict.fromkeys(_JOURNAL_ERRORS, "it is a JournalError of this kind"),
+    "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
+    "Ping": "the journal's readers have keep_alive=, and stream.metrics has the gaps",
+    "Response": "what relay.respond() returns is a Response of Starlette and FastAPI, if one of them is used",
+    "RecordingRefused": 'it is a RecordingInvalid whose kind is "secret"',
+    "StreamClosed": 'it is a MisuseError whose kind is "closed"',
+    "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',
+    "routes": "the routes of a relay are relay.endpoints()",
 }
-"""Names that are gone, each with what to use instead."""
+"""Names that one may expect, each with the way to what it would stand for."""
 
 
 def make_lazy_loader(
@@ -32,10 +45,9 @@ def make_lazy_loader(
     def load(attribute: str) -> object:
         """Import the submodule that defines a name, and return the value of the name."""
         home = homes.get(attribute)
-        if home is None and attribute in _INSTEAD:
-            # `from … import` hides the words of an AttributeError.
-            raise ImportError(f"{name}.{attribute} is gone: use {_INSTEAD[attribute]}")
         if home is None:
+            if way := _ELSEWHERE.get(attribute):
+                raise ImportError(f"{name} has no {attribute}: {way}")
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         module = import_module(f".{home}", name)
         value: object = module if home == attribute else getattr(module, attribute)

@@ -64,7 +64,6 @@ class Connection:
 
     Args:
         format: A format's name or a format object; None to detect it.
-        pings: True to return heartbeats as events.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
         make_stage: Creates the stage that the format's events pass through; None for no stage.
@@ -87,7 +86,6 @@ class Connection:
         "_limits",
         "_make_stage",
         "_offered",
-        "_pings",
         "error",
         "format",
         "framing",
@@ -101,7 +99,6 @@ class Connection:
         format: FormatChoice,
         *,
         limits: Limits,
-        pings: bool,
         departures: Departures,
         found: Callable[[str], None],
         make_stage: StageFactory | None = None,
@@ -114,7 +111,6 @@ class Connection:
         self._limits = limits
         self._found = found
         self._departures = departures
-        self._pings = pings
         self._make_stage = make_stage
         self._offered = offered
         self._find_text = find_text
@@ -136,9 +132,9 @@ class Connection:
         """The position before the end of the input closed the open parts; None before the end."""
         if continued_format is None:
             if format is None:
-                self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
+                self.format = Undetected(limits=limits, found=self._use_format)
             else:
-                self._use_format(registry.create(format, limits=limits, pings=pings))
+                self._use_format(registry.create(format, limits=limits))
         elif isinstance(continued_format, Undetected):
             # It holds the frames of the connection that it has read before.
             self.format = continued_format
@@ -156,7 +152,7 @@ class Connection:
             self.framing = Payloads(limits)
         else:
             self.framing = Unframed(
-                self.format, limits=limits, pings=pings, departures=departures, found=self._use_framing
+                self.format, limits=limits, departures=departures, found=self._use_framing
             )
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 
@@ -336,9 +332,6 @@ class Connection:
         other chunk the function returns None, and the chunk has to be read in the usual way.
         """
         framing, format = self.framing, self.format
-        if self._pings:
-            # The function would miss pings.
-            return None
         if isinstance(framing, SSEParser):
             # The longest chunk that may be read without the parser; 0 while bytes are held.
             longest = framing.longest_alone

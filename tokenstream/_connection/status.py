@@ -318,6 +318,6 @@ class ErrorBody:
             else:
                 # The format that the caller expects may know the provider's errors better.
                 expected = self._expected
-                named = None if expected is None else registry.create(expected, limits=limits, pings=False)
+                named = None if expected is None else registry.create(expected, limits=limits)
                 self.error = make_status_error(head, body, limits, named)
         return self.error

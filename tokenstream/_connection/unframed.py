@@ -10,7 +10,6 @@ from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import TextBody, WholeMessages
 from tokenstream.framing._sniff import sniff
-from tokenstream.framing._sse import CommentedSSEParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,6 @@ class Unframed:
 
     Args:
         format: The format, which may be known before the framing.
-        pings: True to return comments as frames.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the framing before the framing gets its first bytes.
     """
@@ -46,7 +44,6 @@ class Unframed:
         "_has_read_message",
         "_holds_object",
         "_limits",
-        "_pings",
         "_refused",
         "content_type",
         "error",
@@ -58,19 +55,12 @@ class Unframed:
     """Always None: bytes of an unknown framing are never a frame."""
 
     def __init__(
-        self,
-        format: Format,
-        *,
-        limits: Limits,
-        pings: bool,
-        departures: Departures,
-        found: Callable[[Framing], None],
+        self, format: Format, *, limits: Limits, departures: Departures, found: Callable[[Framing], None]
     ) -> None:
         self._format = format
         self.content_type: str | None = None
         """The server's content type; the first bytes of the body take precedence."""
         self._limits = limits
-        self._pings = pings
         self._departures = departures
         self._found = found
         self._has_read_message = False
@@ -160,9 +150,7 @@ class Unframed:
             if self.content_type and "event-stream" not in self.content_type.lower():
                 # 0, since the header came before the first event.
                 self._departures.note("content_type_wrong", event=0)
-            # A `CommentedSSEParser` also returns comments, which are heartbeats, as frames.
-            parser = CommentedSSEParser if self._pings else SSEParser
-            return parser(limits=self._limits, reads_errors=True)
+            return SSEParser(limits=self._limits, reads_errors=True)
         if kind == "json":
             return self._make_json_body()
         return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None

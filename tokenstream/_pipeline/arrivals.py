@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import PositionLost
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._resume.event_log import EventLog
-from tokenstream.framing._sse import COMMENT
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -32,17 +31,7 @@ class Arrivals:
         meter: Records when the first frame arrives.
     """
 
-    __slots__ = (
-        "_after_id",
-        "_first_id",
-        "_last_id",
-        "_meter",
-        "log",
-        "lost",
-        "marks_slices",
-        "ready",
-        "reorder",
-    )
+    __slots__ = ("_meter", "log", "lost", "marks_slices", "ready", "reorder")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -56,11 +45,6 @@ class Arrivals:
         """Frames that `reorder` released because they had waited long enough for missing ones."""
         self.marks_slices = False
         """True to yield `SLICE_END` between two slices of a compressed chunk; set by drivers."""
-        # With `reorder`, in place of the log.
-        self._first_id = self._last_id = ""
-        """The first and the last id of the answer's SSE events."""
-        self._after_id = ""
-        """The last id of the connection before, if this one resumes the answer; otherwise ""."""
 
     def remember(self, log: EventLog | None = None) -> None:
         """Remember events from now on, because another connection may repeat some."""
@@ -114,7 +98,7 @@ class Arrivals:
                 elif reorder is None:
                     yield frame
                 else:
-                    yield from self._put_in_order(frame, reorder, now)
+                    yield from reorder.feed(frame, now=now)
                 if self.lost is not None:
                     break
             # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
@@ -125,8 +109,6 @@ class Arrivals:
         """Record a frame; return True if an earlier connection has brought it, or if it sets `lost`."""
         # The frame before may have revealed the format.
         format = connection.format
-        if frame is COMMENT:  # which is not an event
-            return False
         try:
             repeated = log.check_or_add(frame, connection.known_format)
         except PositionLost as error:
@@ -135,43 +117,12 @@ class Arrivals:
         format.dropped += repeated
         return repeated
 
-    def _put_in_order(self, frame: Any, reorder: Reorder, now: float) -> list[Any]:  # noqa: ANN401 - any frame
-        """Return the frames that a frame completes; none if it sets `lost`."""
-        if frame is COMMENT:
-            # It has no number by which it could be put in order.
-            return [frame]
-        return [] if self._begins_anew(frame, reorder) else reorder.feed(frame, now=now)
-
-    def _begins_anew(self, frame: Any, reorder: Reorder) -> bool:  # noqa: ANN401 - any frame
-        """Return True, and set `lost`, if a server that was to resume the answer sends its first event again.
-
-        If frames have numbers, `reorder` drops those that it had.
-        """
-        if not isinstance(frame, ServerSentEvent) or reorder.position is not None:
-            return False
-        self._first_id, self._last_id = self._first_id or frame.id, frame.id
-        # An event that was sent without an id has the id of the event before it.
-        if self._after_id not in {"", self._first_id} and frame.id == self._first_id:
-            self.lost = PositionLost(
-                "the server begins with the first event, where it was to go on after the last"
-            )
-        return self.lost is not None
-
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
         """Prepare for another connection, which resumes the answer of `kept_format`, or begins a new one.
 
         If the server `skips_ids`, a gap in their numbers does not mean a loss.
         """
         self.lost, self.ready = None, []
-        self._after_id = "" if kept_format is None else self._last_id
-        if kept_format is None:
-            self._first_id = self._last_id = ""
-        if self.reorder is not None:
-            if kept_format is None or self.reorder.position is None:
-                self.reorder.begin_again()
-            else:
-                # The resumed answer goes on with the frame after the last one.
-                self.reorder.expect(self.reorder.position + 1)
         if self.log is None:
             return
         if kept_format is None:

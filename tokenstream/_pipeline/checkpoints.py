@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._resume.event_log import EventLog
@@ -48,7 +48,7 @@ def with_pause(checkpoint: Checkpoint, finish: Finish) -> Checkpoint:
 
 
 def restore_answer(
-    checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
+    checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits
 ) -> tuple[Format, list[Event], EventLog | None]:
     """Restore an answer from a checkpoint: its messages into the accumulator, its position into a format.
 
@@ -56,7 +56,7 @@ def restore_answer(
     returned; and the log, which recognises events that the server repeats, or None if the format does.
     """
     name, state = _check_resumable(checkpoint)
-    format = registry.create(name, limits=limits, pings=pings)
+    format = registry.create(name, limits=limits)
     try:
         unreturned = read_events(state["events"]) if "events" in state else []
         # The format had already read the events that are still to be returned, so it needs the messages with

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tokenstream.errors import AnswerRejected
-from tokenstream.events import MessageStart, Ping
+from tokenstream.events import MessageStart
 from tokenstream.formats._kit.told import added_by
 
 if TYPE_CHECKING:
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.told import Told
-
-
-class _Held(NamedTuple):
-    """The result of reading if no held-back event may be returned now."""
-
-    meanwhile: Event | None = None
-    """The event to return now, which is a heartbeat; None if there is none."""
 
 
 class Joining:
@@ -123,10 +116,8 @@ class Joining:
         machine = self._machine
         while (hold := self.hold) is not None:
             # `ready` has the events that are returned next; `released` is True once no more are held back.
-            if not hold.ready and not hold.released:
-                still_held = self._fill(hold)
-                if still_held is not None:
-                    return still_held.meanwhile
+            if not hold.ready and not hold.released and not self._fill(hold):
+                return None
             if not hold.ready:
                 # All held-back events were returned, so the hold is over.
                 self.hold = None
@@ -179,20 +170,17 @@ class Joining:
 
     # -- what is held back -------------------------------------------------
 
-    def _fill(self, hold: Hold) -> _Held | None:
-        """Hold back the available events; return None once they were released to `hold.ready`.
+    def _fill(self, hold: Hold) -> bool:
+        """Hold back the available events; return True once they were released to `hold.ready`.
 
-        The result is `_Held` while they stay held back, or if the continuation was refused.
+        The result is False while they stay held back, or if the continuation was refused.
         """
         machine, event = self._machine, None
         is_complete = hold.is_met and not self._is_extended
         while not is_complete and (event := machine.read()) is not None:
-            if isinstance(event, Ping):
-                # A heartbeat is returned although events are held back.
-                return _Held(event)
             resumption = machine.resumption if isinstance(event, MessageStart) else None
             if resumption is not None and resumption.refuse_other_answer(event):
-                return _Held()
+                return False
             if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
             hold.keep(event)
@@ -202,11 +190,11 @@ class Joining:
             is_complete = rests or self.hold is None or (hold.is_met and not self._is_extended)
         # Without an event, the input so far is used up, and more of it may complete the hold.
         if self.hold is None or not (is_complete or machine.input_ended):
-            return _Held()
+            return False
         if machine.guarding is not None and not machine.guarding.allow_release():
-            return _Held()
+            return False
         self._release(hold, failed=event is None and machine.error is not None)
-        return _Held() if self.refusal is not None else None
+        return self.refusal is None
 
     def _release(self, hold: Hold, *, failed: bool) -> None:
         """Release held-back events, unless that shows that the continuation does not join the answer.

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote
 from weakref import ref
 
+from tokenstream._accumulator import Accumulator
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
@@ -54,7 +55,6 @@ from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.joining import Joining
 from tokenstream._pipeline.progress import TRUNCATIONS, Progress
 from tokenstream._pipeline.reading import NO_EVENTS, make_glance, read_events
-from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import PartDone, Stopped
@@ -129,7 +129,6 @@ class Machine:
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type; None if it is not known.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return heartbeats as `Ping` events.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
         offered: The tools that the caller names; None to take them from the request, if it is known.
     """
@@ -139,7 +138,6 @@ class Machine:
         "limits",
         "make_stage",
         "offered",
-        "pings",
         "wanted",
         # The parts.
         "accumulator",
@@ -203,7 +201,6 @@ class Machine:
         *,
         content_type: str | None,
         limits: Limits | None,
-        pings: bool,
         make_stage: StageFactory | None = None,
         offered: OfferedTools | None = None,
     ) -> None:
@@ -211,7 +208,7 @@ class Machine:
         # The caller's options.
         self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
         self.wanted = format
-        self.pings, self.make_stage, self.offered = pings, make_stage, offered
+        self.make_stage, self.offered = make_stage, offered
 
         # The parts.
         self.accumulator = Accumulator(
@@ -433,7 +430,6 @@ class Machine:
         self.connection = Connection(
             self.wanted,
             limits=self.limits,
-            pings=self.pings,
             departures=self.departures,
             found=self._name_format,
             make_stage=self.make_stage,
@@ -461,7 +457,7 @@ class Machine:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
         self.kept_format, unreturned, log = checkpoints.restore_answer(
-            checkpoint, self.accumulator, limits=self.limits, pings=self.pings
+            checkpoint, self.accumulator, limits=self.limits
         )
         if log is not None:
             self.arrivals.remember(log)

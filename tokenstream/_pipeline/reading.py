@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import Ping, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
-from tokenstream.framing._sse import COMMENT
+from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +110,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 now = machine.now
                 continue
             else:
-                events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
+                events = connection.format.feed(frame)
                 read_like_last = connection.format.frame_shortcut() if several else None
                 # A checkpoint made between two events contains those that are not returned yet.
                 if len(events) > 1:

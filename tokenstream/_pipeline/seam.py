@@ -21,7 +21,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Resumed,
@@ -37,14 +36,14 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._basics.joint import Joint
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import Part
 
-_NO_TEXT = (ReasoningDelta, MessageStart, Ping, UsageUpdate, Unknown, CitationAdded, InputTranscript)
+_NO_TEXT = (ReasoningDelta, MessageStart, UsageUpdate, Unknown, CitationAdded, InputTranscript)
 """Events after which a piece of text can still go on."""
 _NOT_CLOSING = (*_NO_TEXT, PartDelta)
 """Events after which the continuation can still add to the answer's unfinished text."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._pipeline.text_calls import CallsInText
-from tokenstream._pipeline.text_scanner import TaggedText, TextScanner, Wanted, choose_tags
+from tokenstream._pipeline.text_scanner import TaggedText, TextScanner
 from tokenstream._pipeline.thoughts import ThoughtScanner
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
@@ -22,13 +22,12 @@ from tokenstream.events import (
 from tokenstream.formats._kit.parts import CUT_SHORT
 from tokenstream.formats._kit.told import Told, added_by
 from tokenstream.message import ReasoningPart, TextPart
-from tokenstream.stages._calls.dialects import choose_dialects
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._citations import Cited, MarkerScanner, choose_markers
-from tokenstream.stages._text.tags import FirstText
+from tokenstream.stages._citations import Cited, MarkerScanner
+from tokenstream.stages._text.tags import FirstText, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._pipeline.text_scanner import SplitPiece
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Citation
-    from tokenstream.stages._citations import CitationMarkers
 
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
@@ -46,40 +44,15 @@ _MOST_SKIPPED = 256
 _BLANK_TEXT, _BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
-def make_split_factory(
-    reasoning_tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
-    tool_tags: bool | str | Iterable[str],  # noqa: FBT001 - as callers give it
-    citation_markers: CitationMarkers,
-) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are.
-
-    True stands for all known tags, all markers, or all dialects that need not be named.
-    """
-    return change_split_factory(
-        partial(SplitTexts, Wanted(*choose_tags(reasoning_tags))), tool_tags, citation_markers
-    )
+def make_split_factory(wanted: Wanted) -> StageFactory | None:
+    """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are."""
+    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers else None
 
 
 def wanted_of(make_stage: StageFactory | None) -> Wanted:
     """Return what a stage looks for."""
     wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
     return wanted
-
-
-def change_split_factory(
-    make_stage: StageFactory | None,
-    tool_tags: bool | str | Iterable[str] | None,  # noqa: FBT001 - as callers give it
-    citation_markers: CitationMarkers | None,
-) -> StageFactory | None:
-    """Return a function that creates a `SplitTexts` like another one; None stands for the same option."""
-    wanted = wanted_of(make_stage)
-    if tool_tags is not None:
-        is_auto = tool_tags == "auto"
-        dialects = choose_dialects(True if is_auto else tool_tags)
-        wanted = wanted._replace(dialects=dialects, is_auto=is_auto)
-    if citation_markers is not None:
-        wanted = wanted._replace(markers=choose_markers(citation_markers))
-    return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers else None
 
 
 def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `Told`

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
-from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._citations import Cited
-from tokenstream.stages._text.tags import KNOWN_TAGS, FirstText, TagScanner, check_tags
+from tokenstream.stages._text.tags import FirstText, TagScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,45 +21,10 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.calls import TextCall
     from tokenstream.stages._calls.dialects import Dialect
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations import Marker, MarkerScanner
+    from tokenstream.stages._citations import MarkerScanner
 
-_STARTS_INSIDE = "starts_inside"
-"""Stands, among the names of tags, for a text that begins inside a tag."""
 SplitPiece: TypeAlias = "tuple[bool, str] | CallBegun | Written | CallEnded | Cited"
 """A text, with True if it is reasoning; or what happens to a call, or what is cited."""
-
-
-def choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as callers give it
-    """Return the names of the tags of reasoning, and True if a text may begin inside one."""
-    if tags is False:
-        return (), False
-    if tags == _STARTS_INSIDE:
-        tags = (_STARTS_INSIDE,)
-    is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
-    if not is_iterable and tags is not True:
-        raise MisuseError(
-            "reasoning_tags= takes names of tags, such as ('think',), True for the known ones, "
-            f"or 'starts_inside', not {tags!r}"
-        )
-    names = KNOWN_TAGS if tags is True else check_tags(tuple(tags))
-    starts_inside = _STARTS_INSIDE in names
-    named = tuple([name for name in names if name != _STARTS_INSIDE])
-    return named or KNOWN_TAGS * starts_inside, starts_inside
-
-
-class Wanted(NamedTuple):
-    """Everything that is looked for in texts."""
-
-    tags: tuple[str, ...] = ()
-    """Names of the tags of reasoning."""
-    starts_inside: bool = False
-    """True if a text may begin inside one."""
-    dialects: tuple[Dialect, ...] = ()
-    """The dialects of calls."""
-    is_auto: bool = False
-    """True if calls are only read if the request offers tools, and the API itself has sent no call."""
-    markers: tuple[Marker, ...] = ()
-    """The markers of citations."""
 
 
 class TextScanner:

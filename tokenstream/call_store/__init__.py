@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from tokenstream.call_store._memory import MemoryCallStore
 from tokenstream.call_store._redis import AsyncRedisCallStore, RedisCallStore
-from tokenstream.stages._tools.store import AsyncCallStore, CallPolicy, CallState, CallStore, UncertainCall
+from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore, UncertainCall
 
 __all__ = [
     "AsyncCallStore",
     "AsyncRedisCallStore",
-    "CallPolicy",
     "CallState",
     "CallStore",
     "MemoryCallStore",

@@ -23,7 +23,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__: list[str] = []
 
 # Exit statuses that a shell reports for a program ended by these signals.
 _INTERRUPTED = 128 + 2

@@ -110,7 +110,7 @@ def follow_agent(
 ) -> int:
     """Print the run of an agent while its lines are read; return the exit status of the command."""
     started_at = clock()
-    run = Steps("run", clock=clock)
+    run = Steps("run")
     events = run.events()
     # A function, because a plain None would not tell that the pieces are lines.
     lines: Any = cast("Any", run).follow(pieces, exit_code=lambda: exit_code)

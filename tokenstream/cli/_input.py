@@ -118,7 +118,7 @@ def stream_of_pieces(pieces: FilePieces, options: argparse.Namespace) -> Stream:
 
     with ExitStack() as stack:
         stack.callback(pieces.close_now)
-        stream = Stream(pieces, format=options.format, pings=bool(options.pings))
+        stream = Stream(pieces, format=options.format)
         # The stream closes the pieces from now on; the stack closes them only if `Stream` has raised.
         stack.pop_all()
         return stream
@@ -147,7 +147,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
         raise CommandFailed(f"{name} cannot be read: {reason_of(error)}") from None
 
 
-def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock, *, pings: bool) -> Stream:
+def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock) -> Stream:
     """Return a stream that reads a recording at the recorded times, without waiting for them."""
     deadlines: Deadlines | None = _NO_DEADLINES
     if recording.breaks == "stall":
@@ -156,7 +156,7 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
         last = max((at for at, _ in recording.arrivals), default=0.0)
         deadlines = Deadlines(total=last + _MAX_STALL) if recording.messages else None
     format = options.format or recording.format
-    return recording.stream(pace="recorded", clock=clock, format=format, deadlines=deadlines, pings=pings)
+    return recording.stream(pace="recorded", clock=clock, format=format, deadlines=deadlines)
 
 
 def play_pieces(recording: Recording, clock: VirtualClock) -> Iterator[bytes]:
@@ -175,12 +175,7 @@ def open_url(options: argparse.Namespace) -> Stream:
     """Return a stream of the answer to a request; the request is sent at the first read."""
     request = build_request(options)
     return connect(
-        options.source,
-        method=request.method,
-        headers=request.headers,
-        format=options.format,
-        pings=bool(options.pings),
-        **request.body,
+        options.source, method=request.method, headers=request.headers, format=options.format, **request.body
     )
 
 

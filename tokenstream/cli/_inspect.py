@@ -87,7 +87,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="write one page of HTML instead: time line, message, events with payloads, error",
     )
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")
-    parser.add_argument("--pings", action="store_true", help="show heartbeats too")
     add_request(parser, "the request, where a URL is given")
     parser.set_defaults(run=_run)
 
@@ -104,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
     if recording is not None:
         # The printed times are the recorded ones, without waiting for them.
         clock = played = VirtualClock()
-        stream = play(recording, options, played, pings=bool(options.pings))
+        stream = play(recording, options, played)
     else:
         pieces = open_file_pieces(options)
         stream = open_url(options) if pieces is None else stream_of_pieces(pieces, options)
@@ -118,8 +117,9 @@ def _run(options: argparse.Namespace) -> int:
             with closing(pieces):
                 return follow_agent(pieces.read_again(), printer, clock, origin)
         if recording is not None:
-            clock = VirtualClock()
-            return follow_agent(play_pieces(recording, clock), printer, clock, origin, recording.exit_code)
+            with VirtualClock() as clock:
+                lines = play_pieces(recording, clock)
+                return follow_agent(lines, printer, clock, origin, recording.exit_code)
     if error is not None and is_of_agent(error):
         printer.print_error(clock() - started_at, error)
     report = StreamReport(stream, error, origin)

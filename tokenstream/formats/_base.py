@@ -18,7 +18,6 @@ from tokenstream.events import (
     MediaDelta,
     MessageStart,
     PartDelta,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -106,7 +105,6 @@ class Format(Resuming, ABC):
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
             `Limits`.
-        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = (
@@ -126,7 +124,6 @@ class Format(Resuming, ABC):
         "limits",
         "noted_at",
         "parts",
-        "pings",
         "shortcuts",
         "stop",
         "unfinished",
@@ -182,7 +179,6 @@ class Format(Resuming, ABC):
             "first_frames",
             "later_frames",
             "limits",
-            "pings",
             "shortcuts",
             "stop",
             "unfinished",
@@ -190,11 +186,10 @@ class Format(Resuming, ABC):
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+    def __init__(self, *, limits: Limits | None = None) -> None:
         # Options.
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         """The bounds on untrusted input."""
-        self.pings = pings
         # The fast path, which reads deltas without decoding their payloads.
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
         self.shortcuts = True
@@ -236,9 +231,9 @@ class Format(Resuming, ABC):
         """Return the object that collects the answer's parts and events, which a format may derive."""
         return Parts(self.limits, self.note)
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Format:
+    def fresh(self, *, limits: Limits) -> Format:
         """Return a format with the same options for a new connection."""
-        return type(self)(limits=limits, pings=pings)
+        return type(self)(limits=limits)
 
     @classmethod
     @abstractmethod
@@ -631,11 +626,6 @@ class Format(Resuming, ABC):
         self.ended = True
         self.parts.close_all(complete=True)
 
-    def ping(self) -> None:
-        """Report a frame without content, which only shows that the server is alive."""
-        if self.pings:
-            self.parts.emit(Ping(raw=self.parts.raw))
-
     def pass_over(self, frame: Frame) -> list[Event]:
         """Report a frame as unknown without reading it, and return the events."""
         self.frames += 1
@@ -664,12 +654,10 @@ class Format(Resuming, ABC):
             if event or not is_nothing(bare):
                 raise find_wrapping(bare) or fault from None
             self.note("bare_frame")
-            self.ping()
             return
         if data.__class__ is not dict:
             if not event and is_empty_value(data):
                 self.note("bare_frame")
-                self.ping()
                 return
             error = first_object(data)
             if error is None or provider_error(error, event) is None:
@@ -720,17 +708,14 @@ class Format(Resuming, ABC):
             self.fail(text_error(frame), was_whole=self.is_whole)
         elif not payload:
             self.note("empty_data")
-            self.ping()
         elif event and event not in self.event_names:
             self._report_unknown_event(event, frame)
         else:
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event as a ping if its name says so, such as "heartbeat", and otherwise as unknown."""
-        if event in PING_NAMES:
-            self.ping()
-        else:
+        """Report an event as unknown, unless its name says that it is a heartbeat."""
+        if event not in PING_NAMES:
             self.parts.unknown(event, str(payload, "utf-8", "replace"))
 
     def read_sentinel(self) -> None:

@@ -58,17 +58,17 @@ def load(name: str) -> type[Format]:
     return loaded
 
 
-def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) -> Format:
+def create(format: str | type[Format] | Format, *, limits: Limits) -> Format:
     """Return a new format for one connection; a given format object only tells the options."""
     if isinstance(format, str):
-        return load(format)(limits=limits, pings=pings)
+        return load(format)(limits=limits)
     if isinstance(format, type):
         # A class without this method is not a format; it gets the error below.
         if hasattr(format, "recognises"):
-            return format(limits=limits, pings=pings)
+            return format(limits=limits)
     # A format object stands for its options, such as the mapping of `custom(…)`; it is never used itself.
     elif callable(getattr(format, "fresh", None)):
-        return format.fresh(limits=limits, pings=pings)
+        return format.fresh(limits=limits)
     raise MisuseError(f"format={format!r} is not a format; the formats are {', '.join(names())}")
 
 

@@ -9,19 +9,8 @@ decodes JSON.
 from __future__ import annotations
 
 from tokenstream.framing._aws_eventstream import AWSEventStreamParser, EventStreamMessage
-from tokenstream.framing._json_array import JSONArrayParser
-from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
 from tokenstream.framing._sse_event import ServerSentEvent
 
-__all__ = [
-    "AWSEventStreamParser",
-    "EventStreamMessage",
-    "JSONArrayParser",
-    "JSONRPCMessage",
-    "JSONRPCParser",
-    "NDJSONParser",
-    "SSEParser",
-    "ServerSentEvent",
-]
+__all__ = ["AWSEventStreamParser", "EventStreamMessage", "NDJSONParser", "SSEParser", "ServerSentEvent"]

@@ -471,30 +471,3 @@ class SSEParser(PlainSSEParser):
         # The next event often has the same name: `_read_lines` then recognises its first line.
         if line[:7] == b"event: " and self._name and len(line) <= _HEAD_BYTES:
             self._event_line, self._event_name = line, self._name
-
-
-COMMENT = ServerSentEvent(b"", event="comment", id="")
-"""The frame that stands for a comment; compare frames with it by `is`."""
-_LINE = re.compile(rb"[^\r\n]*[\r\n]*")
-
-
-class CommentedSSEParser(SSEParser):
-    r"""Read server-sent events, and return `COMMENT` for each comment, in the order of the lines.
-
-    Example:
-        >>> [frame is COMMENT for frame in CommentedSSEParser().frames(b"data: 1\n\n: ping\n")]
-        [False, True]
-    """
-
-    __slots__ = ()
-
-    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
-        """Return the frames of a chunk, comments among them."""
-        frames: list[Frame] = []
-        for line in _LINE.findall(chunk):
-            comments_before = self.comments
-            completed = self._feed(line)
-            # `line` includes the blank lines after it: a comment comes before the event that they end.
-            frames += [COMMENT] * (self.comments - comments_before)
-            frames += completed
-        return frames

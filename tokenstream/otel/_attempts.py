@@ -211,7 +211,7 @@ def report_attempt(
                     MODE: attempt.mode,
                     ROUTE: attempt.route,
                     "tokenstream.attempt.cost": attempt.cost,
-                    "tokenstream.attempt.estimated": attempt.usage.source == "estimated" or None,
+                    "tokenstream.attempt.estimated": attempt.usage.basis == "estimated" or None,
                 }
             ),
         },

@@ -42,9 +42,10 @@ from tokenstream.otel._report import (
 )
 from tokenstream.otel._runs import RunObserver, around_tools
 from tokenstream.steps import Steps
-from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
+from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._driver import Driver
+from tokenstream.stream._tap.tap import AsyncTap, Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

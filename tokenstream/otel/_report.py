@@ -338,7 +338,7 @@ def origin_attributes(origin: Origin | None) -> Attributes:
 
 def token_attributes(usage: Usage | None, format: str | None) -> Attributes:
     """Return the attributes with reliable token counts: for a cut answer, only the counts of the request."""
-    if usage is None or (usage.source == "estimated" and not usage.provider_data):
+    if usage is None or (usage.basis == "estimated" and not usage.provider_data):
         return {}
     input_tokens = usage.input_tokens
     # In the conventions, cached tokens are part of the input tokens.
@@ -350,7 +350,7 @@ def token_attributes(usage: Usage | None, format: str | None) -> Attributes:
         "cache_read.input_tokens": usage.cached_tokens,
         "cache_creation.input_tokens": usage.cache_write_tokens,
     }
-    if usage.source == "reported":
+    if usage.basis == "reported":
         # The provider has counted the output to its end.
         counts["output_tokens"] = usage.output_tokens
         counts["reasoning.output_tokens"] = usage.reasoning_tokens

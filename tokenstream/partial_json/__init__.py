@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
+    from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
     from tokenstream.partial_json._missing import MISSING
     from tokenstream.partial_json._parser import PartialJSONParser
-    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._show import Allow, Show
     from tokenstream.partial_json._typed.partial import Partial
 
 __all__ = [
     "MISSING",
     "Allow",
-    "JSONEvent",
-    "JSONKind",
-    "Lenient",
     "Partial",
     "PartialJSONParser",
-    "Path",
-    "Repair",
     "Show",
     "StringDelta",
     "ValueDone",
@@ -34,11 +28,9 @@ __all__ = [
 # the package that defines the `Allow` flags.
 _HOMES = dict.fromkeys(__all__, "_events") | {
     "Allow": "_show",
-    "Lenient": "_repairs",
     "MISSING": "_missing",
     "Partial": "_typed.partial",
     "PartialJSONParser": "_parser",
-    "Repair": "_repairs",
     "Show": "_show",
 }
 

@@ -49,10 +49,10 @@ class Show:
 
     Example:
         >>> from typing import Annotated
-        >>> from tokenstream.stages import Partials
-        >>> titles = Partials(list[Annotated[str, Show("values")]])
-        >>> [draft.value for piece in ('["Pan', 'cakes", "Tea') for draft in titles.feed(piece)]
-        [[], ['Pancakes']]
+        >>> from tokenstream import Stream
+        >>> stream = Stream(['["Pan', 'cakes", "Tea', '"]'], format="pieces")
+        >>> [draft.value for draft in stream.partials(list[Annotated[str, Show("values")]])]
+        [[], ['Pancakes'], ['Pancakes', 'Tea']]
     """
 
     how: ShowUnit

@@ -7,6 +7,5 @@ from tokenstream.recovery._resilient import aresilient, resilient
 from tokenstream.recovery._retry import Retry
 from tokenstream.recovery._route import Route
 from tokenstream.stream._attempts import Attempt, AttemptReport
-from tokenstream.stream._pauses import Leg
 
-__all__ = ["Attempt", "AttemptReport", "Leg", "Purse", "Retry", "Route", "aresilient", "resilient"]
+__all__ = ["Attempt", "AttemptReport", "Purse", "Retry", "Route", "aresilient", "resilient"]

@@ -121,7 +121,7 @@ def _note_loser(
     if error is not None and not error.retryable and not have_same_opener:
         # An opener of both attempts is not skipped, because it may have served the winner.
         current.itinerary.skip(opener_index)
-    current.machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
+    current.machine.accumulator.spend(loser.usage.model_copy(update={"basis": "partial"}))
 
 
 def _report_loser(
@@ -171,7 +171,7 @@ class Contender:
     ) -> None:
         self._open_source = open_source
         self._clock = clock
-        self._machine = Machine(format, content_type=None, limits=limits, pings=False)
+        self._machine = Machine(format, content_type=None, limits=limits)
         """Decodes the chunks up to the first content; the stream decodes them again."""
         self._silence = Silence(deadlines, self._machine)
         self._source: AsyncSource | None = None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
-from tokenstream._pipeline.factories import change_stage_factory
 from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._spending import Price
@@ -105,11 +104,9 @@ class Itinerary:
                 self.prices[index] = Price(partial(_find_cost, opener))
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
-        """Return what creates the stage for an opener's answers; its route may have dialects of its own."""
+        """Return what creates the stage for an opener's answers; its route may have markup of its own."""
         route = opener.route
-        if route is None:
-            return self._make_stage
-        return change_stage_factory(self._make_stage, route.tool_tags, route.citation_markers)
+        return self._make_stage if route is None or route.tags is None else route.make_stage
 
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._accumulator import Accumulator
 from tokenstream._pipeline.hold import is_visible
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import AnswerRejected, PositionLost, StatusError, StreamError
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
 from tokenstream.message import ToolCall

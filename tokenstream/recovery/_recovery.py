@@ -91,7 +91,7 @@ class Recovery:
         machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
-        if self._current.may_resume and machine.arrivals.reorder is None:
+        if self._current.may_resume:
             machine.arrivals.remember()
 
         # State of the recovery so far.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
@@ -15,22 +15,20 @@ from tokenstream.recovery._retry import Retry
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._guarding import guard
-from tokenstream.stream._options import Options
+from tokenstream.stream._options import Options, current_clock
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from tokenstream._apis import FormatName
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
-    from tokenstream.stages import Reorder
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
+@explain_options()
 def resilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -38,12 +36,7 @@ def resilient(
     format: FormatName | type[Format] | Format | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    pings: bool = False,
-    reorder: Reorder | None = None,
-    reasoning_tags: bool | Iterable[str] = (),
-    tool_tags: bool | str | Iterable[str] = (),
-    citation_markers: CitationMarkers = (),
+    tags: Tags | None = None,
     answer_id: str | None = None,
 ) -> Stream:
     r"""Read one answer, with as many attempts as necessary.
@@ -60,17 +53,7 @@ def resilient(
         limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
-        clock: Returns the time in seconds.
-        pings: True to turn a server's heartbeats into `Ping` events.
-        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
-            to process frames in the order of their arrival.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text. True for the usual ones; "starts_inside" if a closing tag may come alone.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -86,19 +69,11 @@ def resilient(
     """
     retry = check_retry(retry, is_async=False)
     openers = make_openers(SyncOpener(open, format), retry, deadlines)
-    options = Options(
-        format,
-        limits,
-        deadlines,
-        clock=clock,
-        pings=pings,
-        reorder=reorder,
-        answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
-    )
+    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
     return make_stream(Stream, openers, retry, options)
 
 
+@explain_options()
 def aresilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -106,12 +81,7 @@ def aresilient(
     format: FormatName | type[Format] | Format | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    pings: bool = False,
-    reorder: Reorder | None = None,
-    reasoning_tags: bool | Iterable[str] = (),
-    tool_tags: bool | str | Iterable[str] = (),
-    citation_markers: CitationMarkers = (),
+    tags: Tags | None = None,
     answer_id: str | None = None,
 ) -> AsyncStream:
     """Read one answer in an `async for` loop, with as many attempts as necessary.
@@ -127,17 +97,7 @@ def aresilient(
         limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
-        clock: Returns the time in seconds.
-        pings: True to turn a server's heartbeats into `Ping` events.
-        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
-            to process frames in the order of their arrival.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text. True for the usual ones; "starts_inside" if a closing tag may come alone.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
             the id that the provider gives it. See `ToolCall.key`.
 
@@ -154,16 +114,7 @@ def aresilient(
     """
     retry = check_retry(retry, is_async=True)
     openers = make_openers(AsyncOpener(open, format), retry, deadlines)
-    options = Options(
-        format,
-        limits,
-        deadlines,
-        clock=clock,
-        pings=pings,
-        reorder=reorder,
-        answer_id=answer_id,
-        make_stage=make_stage_factory(reasoning_tags, tool_tags, citation_markers),
-    )
+    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
     return make_stream(AsyncStream, openers, retry, options)
 
 
@@ -177,7 +128,7 @@ def make_stream(
             f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
     is_async = issubclass(kind, AsyncStream)
-    itinerary = Itinerary(openers, retry, options.clock(), options.make_stage)
+    itinerary = Itinerary(openers, retry, current_clock()(), options.make_stage)
     first = itinerary.openers[0]
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream._basics.url import split_url
-from tokenstream._pipeline.factories import change_stage_factory
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream.errors import AnswerRejected, MisuseError
 from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream._apis import FormatName
     from tokenstream._basics.loose import Json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._attempts import Attempt
 
 _SHARE_OF_LAST = 0.3
@@ -139,9 +139,7 @@ class Route:
         attempts: Number of attempts at this route; None for 1, and for 2 if the route is asked first.
         deadlines: Bounds on silence for this route's attempts, in seconds; None for those of the stream.
             `total` is over all attempts, and so belongs to the stream.
-        tool_tags: The dialects of tool calls in this route's texts, as for `connect`; None for those of the
-            stream.
-        citation_markers: The markers of citations in this route's texts, likewise.
+        tags: The markup in this route's texts, as for `connect`; None for that of the stream.
         name: Name in reports; None for the host.
         price: Returns the cost of the given token counts, as for `Budget`; None for the price of the model at
             this address, from the table of the extra `prices`.
@@ -162,17 +160,17 @@ class Route:
 
     __slots__ = (
         "attempts",
-        "citation_markers",
         "client",
         "deadlines",
         "format",
         "headers",
         "health",
         "json",
+        "make_stage",
         "name",
         "params",
         "price",
-        "tool_tags",
+        "tags",
         "url",
     )
 
@@ -193,8 +191,7 @@ class Route:
         format: FormatName | type[Format] | Format | None = None,
         attempts: int | None = None,
         deadlines: Deadlines | None = None,
-        tool_tags: bool | str | Iterable[str] | None = None,
-        citation_markers: CitationMarkers | None = None,
+        tags: Tags | None = None,
         name: str | None = None,
         price: Callable[[Usage], float] | None = None,
         failures: int | None = 5,
@@ -211,11 +208,10 @@ class Route:
         self.attempts = None if attempts is None else check_whole("attempts", attempts)
         """Number of attempts at this route; None for the default."""
         self.deadlines = _check_deadlines(deadlines)
-        change_stage_factory(None, tool_tags, citation_markers)  # refuses unknown names
-        self.tool_tags = tool_tags
-        """The dialects of tool calls in this route's texts; None for those of the stream."""
-        self.citation_markers = citation_markers
-        """The markers of citations in this route's texts; None for those of the stream."""
+        self.tags = tags
+        """The markup in this route's texts; None for that of the stream."""
+        self.make_stage = make_stage_factory(tags)
+        """Creates the stage that splits this route's texts; None for that of the stream, or to split none."""
         self.name = _check_name(name) or str(split_url(self.url).hostname)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):

@@ -105,7 +105,7 @@ class Spending:
     def end(self, cost: float | None, usage: Usage) -> None:
         """Note the cost of the attempt that has ended."""
         tokens = self._count_tokens(usage)
-        if usage.source != "reported":
+        if usage.basis != "reported":
             # The server may have counted less than what has arrived, or what has arrived may not be visible.
             cost, tokens = max(cost or 0.0, self._now), max(tokens, self._tokens_now)
         self._now, self._tokens_now = cost or 0.0, tokens
@@ -176,7 +176,7 @@ class Spending:
             )
         size = _size_of_request(opener) + (size_of(attempt.message.text) if attempt.asked else 0)
         tokens = math.ceil(size / _LEAST_BYTES_PER_TOKEN)
-        usage = Usage(input_tokens=tokens, output_tokens=limit, source="estimated")
+        usage = Usage(input_tokens=tokens, output_tokens=limit, basis="estimated")
         cost = price.of(usage)
         if cost is None and purse.most is not None:
             raise MisuseError("a Purse of money needs a cost for each request, and price= has returned None")
@@ -244,9 +244,9 @@ def _raise_as_function() -> Generator[None]:
 
 def is_counted(usage: Usage, error: StreamError | None) -> bool:
     """Return True if the token counts of an attempt that has ended need no estimate."""
-    if usage.source == "none":
+    if usage.basis == "none":
         return isinstance(error, _UNPAID)
-    return usage.source == "reported" and bool(usage.output_tokens)
+    return usage.basis == "reported" and bool(usage.output_tokens)
 
 
 def estimate_attempt(usage: Usage, size: int, opener: SourceOpener) -> Usage:
@@ -259,7 +259,7 @@ def _with_input(usage: Usage, opener: SourceOpener) -> Usage:
     if usage.input_tokens is not None or opener.asked is None:
         return usage
     tokens = math.ceil(_size_of_request(opener) / BYTES_PER_TOKEN)
-    return usage.model_copy(update={"input_tokens": tokens, "source": "estimated"})
+    return usage.model_copy(update={"input_tokens": tokens, "basis": "estimated"})
 
 
 def _size_of_request(opener: SourceOpener) -> int:

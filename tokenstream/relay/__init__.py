@@ -8,51 +8,35 @@ from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
     from tokenstream.relay._asgi.assets import assets
+    from tokenstream.relay._asgi.delivery import Timing
+    from tokenstream.relay._asgi.endpoints import endpoints
     from tokenstream.relay._asgi.follow import follow, stop
     from tokenstream.relay._asgi.origins import is_cross_site
     from tokenstream.relay._asgi.respond import respond
-    from tokenstream.relay._asgi.response import Response
-    from tokenstream.relay._asgi.routes import routes
     from tokenstream.relay._asgi.shutdown import shut_down
     from tokenstream.relay._asgi.websocket import websocket
     from tokenstream.relay._encode import encode, payloads
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._protocols import headers, losses
-    from tokenstream.relay.journal import (
-        AnswerExpired,
-        Bounds,
-        Journal,
-        JournalError,
-        JournalUnavailable,
-        MemoryJournal,
-        RedisJournal,
-        TooManyAnswers,
-        UnknownAnswer,
-        UnknownPosition,
-    )
+    from tokenstream.relay.journal import Bounds, Journal, JournalError, MemoryJournal, RedisJournal
 
 __all__ = [
-    "AnswerExpired",
     "Bounds",
     "Journal",
     "JournalError",
-    "JournalUnavailable",
     "MemoryJournal",
     "ProtocolName",
     "RedisJournal",
-    "Response",
-    "TooManyAnswers",
-    "UnknownAnswer",
-    "UnknownPosition",
+    "Timing",
     "assets",
     "encode",
+    "endpoints",
     "follow",
     "headers",
     "is_cross_site",
     "losses",
     "payloads",
     "respond",
-    "routes",
     "shut_down",
     "stop",
     "websocket",
@@ -64,16 +48,16 @@ if not TYPE_CHECKING:
         dict.fromkeys(__all__, "journal")
         | {
             "ProtocolName": "_encoders",
-            "Response": "_asgi.response_type",
+            "Timing": "_asgi.delivery",
             "assets": "_asgi.assets",
             "encode": "_encode",
+            "endpoints": "_asgi.endpoints",
             "headers": "_protocols",
             "losses": "_protocols",
             "payloads": "_encode",
             "follow": "_asgi.follow",
             "is_cross_site": "_asgi.origins",
             "respond": "_asgi.respond",
-            "routes": "_asgi.routes",
             "shut_down": "_asgi.shutdown",
             "stop": "_asgi.follow",
             "websocket": "_asgi.websocket",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from anyio import CancelScope
 
+from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._attribution import ending_of, name_answer
 from tokenstream.relay._sending import Sending
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
-    from tokenstream.turns import Drop
 
 PieceT = TypeVar("PieceT")
 
@@ -54,11 +54,8 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_end(ending_of(self._source)))
 
     def _encode_error(self, error: StreamError) -> None:
-        """Encode the error that ends the answer; raise it if the protocol has no event for errors."""
+        """Encode the error that ends the answer, and queue its pieces."""
         self._ended = True
-        if not self._sending.protocol.has_errors:
-            self._sending.report_broken(error)
-            raise error
         self._add_pieces(self._sending.encode_error(error, ending_of(self._source)))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
@@ -159,7 +156,6 @@ def encode(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
@@ -169,7 +165,6 @@ def encode(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> AsyncIterator[bytes]: ...
 @overload
 def encode(
@@ -179,8 +174,8 @@ def encode(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> Iterator[bytes]: ...
+@explain_options(**OF_RELAY)
 def encode(
     stream: AsyncIterable[Event] | Iterable[Event],
     protocol: ProtocolName = "tokenstream",
@@ -188,31 +183,26 @@ def encode(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> Any:
     r"""Return an iterator over an answer in the bytes of a protocol, one piece for each event.
 
-    If the stream fails, the last piece is the protocol's own error event. Closing the
-    iterator, or cancelling its reader, closes the stream.
+    If the stream fails, the last piece is the protocol's own error event. What the protocol
+    cannot express is left out, and logged. Closing the iterator, or cancelling its reader,
+    closes the stream.
 
     Args:
         stream: A stream, a reader of a stream, the events of a run, or any iterable of events. If it is
             asynchronous, so is the result.
         protocol: "tokenstream" for this library's own events, "ndjson" for the same events as JSON lines, or
-            the name of a provider's format, such as "ui-message" or "openai-chat".
+            another of `ProtocolName`, such as "ui-message" or "openai-chat".
         ids: True to number the events, from 1, so that a reader knows its position.
         raw: True to send the provider's own ids, payloads, error messages and fields; by default they are
             left out.
         shape: Transforms the text of each text part before it is sent: a function that takes a text view
             and returns a transformed view. None for no change.
-        drop: Names of what may be left out if the protocol cannot express it, such as those that `losses`
-            returns, or "all".
 
     Raises:
         MisuseError: The protocol is unknown or has no ids, or `stream` is not iterable.
-        StreamError: From the iterator: the answer failed, and the protocol has no event for errors.
-        NotExpressible: From the iterator: the protocol cannot express an event or the ending, and `drop`
-            does not allow the loss.
 
     Example:
         >>> from tokenstream import Stream
@@ -222,7 +212,7 @@ def encode(
         b'data: lo\n\n'
         b'data: [DONE]\n\n'
     """
-    sending = Sending(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
+    sending = Sending(protocol, ids=ids, raw=raw, shape=shape)
     return _make_iterator(stream, sending, joins=True)
 
 
@@ -234,7 +224,6 @@ def payloads(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> EncodedRun[dict[str, Any]]: ...
 @overload
 def payloads(
@@ -244,7 +233,6 @@ def payloads(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> AsyncIterator[dict[str, Any]]: ...
 @overload
 def payloads(
@@ -254,8 +242,8 @@ def payloads(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> Iterator[dict[str, Any]]: ...
+@explain_options(**OF_RELAY)
 def payloads(
     stream: AsyncIterable[Event] | Iterable[Event],
     protocol: ProtocolName = "tokenstream",
@@ -263,7 +251,6 @@ def payloads(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
 ) -> Any:
     """Return an iterator over an answer as a protocol's payloads: dicts that can be serialized as JSON.
 
@@ -278,7 +265,6 @@ def payloads(
         ids: True to number the payloads, under the key `at`; for "tokenstream" and "ndjson" only.
         raw: As for `encode`.
         shape: As for `encode`; None for no change.
-        drop: As for `encode`.
 
     Raises:
         MisuseError: The protocol is unknown, has no ids, or does not send JSON objects; or `stream` is not
@@ -289,7 +275,7 @@ def payloads(
         >>> [each["type"] for each in payloads(Stream(["Hello"], format="pieces"), "ui-message")]
         ['start', 'start-step', 'text-start', 'text-delta', 'text-end', 'finish-step', 'finish']
     """
-    sending = Sending(protocol, ids=ids, raw=raw, shape=shape, drop=drop, as_payloads=True)
+    sending = Sending(protocol, ids=ids, raw=raw, shape=shape, as_payloads=True)
     return _make_iterator(stream, sending, joins=False)
 
 

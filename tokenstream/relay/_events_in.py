@@ -151,14 +151,10 @@ class BatchReader:
     """Reads the events of an answer for a relay: one by one, or several at once for a slow reader.
 
     After a slow send, all events that have arrived meanwhile are returned together.
-
-    Args:
-        merges: False to keep all deltas as they are, for their raw payloads.
     """
 
-    def __init__(self, events: EventsIn, *, merges: bool = True) -> None:
+    def __init__(self, events: EventsIn) -> None:
         self._events = events
-        self._merges = merges
         self._is_behind = False
         """True if the last send was slow, so that events may have arrived meanwhile."""
 
@@ -172,7 +168,7 @@ class BatchReader:
     async def next_batch(self) -> list[Event]:
         """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""
         events = [await self._events.next(), *await self._events.take_arrived()]
-        return list(merge_deltas(events)) if self._merges else events
+        return list(merge_deltas(events))
 
     def note_send(self, seconds: float) -> None:
         """Record how long the last batch was being sent."""

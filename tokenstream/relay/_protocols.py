@@ -45,8 +45,7 @@ from tokenstream.message import (
     Usage,
 )
 from tokenstream.relay._encoders import ProtocolName, load, protocols
-from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.turns import Kind
+from tokenstream.relay._encoders.losses import PHRASES, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,22 +74,22 @@ class Protocol:
     """The heartbeat, which may be sent between any two events; empty if the protocol has none."""
     retry: bytes
     """An instruction to reconnect after one second; empty if the protocol has none."""
-    has_errors: bool
-    """True if the protocol can report an error in the middle of an answer."""
     has_ids: bool
     """True if events can have ids."""
-    messages: bool
-    """True if the protocol is used over a WebSocket, with one message per event, and not over HTTP."""
 
 
 @cache
 def find_protocol(name: str) -> Protocol:
-    """Return the properties of a protocol.
+    """Return the properties of a protocol; MisuseError if there is none of this name.
 
     Example:
         >>> find_protocol("tokenstream").has_ids
         True
     """
+    if name not in protocols():
+        raise MisuseError(
+            f"protocol={name!r} is not a protocol of the relay: take one of {', '.join(protocols())}"
+        )
     encoder = load(name)
     is_sse = encoder.content_type.startswith("text/event-stream")
     headers = {
@@ -101,17 +100,13 @@ def find_protocol(name: str) -> Protocol:
         **({} if is_sse else {"content-encoding": "identity"}),
         **encoder.further_headers,
     }
-    # A format without an event for errors overrides neither of these methods.
-    has_errors = encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error
     return Protocol(
         name=name,
         media_type=encoder.content_type,
         headers=headers,
         heartbeat=b": keep-alive\n\n" if is_sse else encoder.heartbeat,
         retry=b"retry: 1000\n\n" if is_sse else b"",
-        has_errors=has_errors,
         has_ids=is_sse or encoder.has_ids,
-        messages=encoder.messages,
     )
 
 
@@ -124,24 +119,17 @@ def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:
         protocol: The protocol's name.
 
     Raises:
-        MisuseError: The protocol is unknown, or is used over a WebSocket.
+        MisuseError: The protocol is unknown.
 
     Example:
         >>> headers("ui-message")["content-type"]
         'text/event-stream; charset=utf-8'
     """
-    properties = find_protocol(protocol)
-    if properties.messages:
-        bodies = [name for name in protocols() if not load(name).messages]
-        raise MisuseError(
-            f"{protocol!r} is spoken over a WebSocket, which has no such headers: send what "
-            f"relay.encode() returns as messages, or take one of {', '.join(bodies)}"
-        )
-    return dict(properties.headers)
+    return dict(find_protocol(protocol).headers)
 
 
-def losses(protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
-    """Return what a protocol cannot express; use it to choose a protocol, or the names for `drop=`.
+def losses(protocol: ProtocolName) -> dict[Loss, tuple[str, ...]]:
+    """Return what a protocol cannot express, and what is therefore left out; use it to choose a protocol.
 
     Ids, names of models and fields that only one provider knows are not considered.
 
@@ -149,8 +137,8 @@ def losses(protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
         protocol: The protocol's name.
 
     Returns:
-        The names for `drop=` of what is lost. The value of each is a tuple that says what of it is lost, such
-        as the names of token counts, or () if all of it is.
+        The names of what is lost. The value of each is a tuple that says what of it is lost, such as the
+        names of token counts, or () if all of it is.
 
     Raises:
         MisuseError: The protocol is unknown.
@@ -158,21 +146,22 @@ def losses(protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
     Example:
         >>> "citation" in losses("ag-ui"), losses("openai-responses")["video"]
         (True, ())
-        >>> losses("cohere")["finish_reason"]
+        >>> losses("ollama")["finish_reason"]
         ('content_filter', 'refusal', 'pause', 'cancelled', 'error', 'unknown')
         >>> losses("tokenstream")
         {}
     """
+    find_protocol(protocol)
     return {**_find_losses(protocol)}
 
 
 @cache
-def _find_losses(protocol: ProtocolName) -> Mapping[Kind, tuple[str, ...]]:
-    """Return what a protocol loses of all answers of `make_answers`, in the order of the names."""
-    encoder_class = load(protocol)
-    found: dict[Kind, tuple[str, ...]] = {}
+def _find_losses(format: str) -> Mapping[Loss, tuple[str, ...]]:
+    """Return what a format loses of all answers of `make_answers`, in the order of the names."""
+    encoder_class = load(format)
+    found: dict[Loss, tuple[str, ...]] = {}
     for events in make_answers().values():
-        encoder = encoder_class(drop="all")
+        encoder = encoder_class(lossy=True)
         for event in events:
             encoder.feed(event)
         if not encoder.finishes:
@@ -182,7 +171,7 @@ def _find_losses(protocol: ProtocolName) -> Mapping[Kind, tuple[str, ...]]:
             known = found.get(kind, details)
             # () stands for all of a kind, which includes each detail.
             found[kind] = (*dict.fromkeys((*known, *details)),) if known and details else ()
-    return {kind: found[kind] for kind in get_args(Kind) if kind in found}
+    return {kind: found[kind] for kind in PHRASES if kind in found}
 
 
 @cache

@@ -17,7 +17,6 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
-    Ping,
     StepDone,
     StepStart,
     Stopped,
@@ -36,7 +35,7 @@ from tokenstream.relay._shape import Shaping
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.errors import StreamError
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
-    from tokenstream.turns import Drop
 
 TELLING: frozenset[type] = frozenset({StepStart, StepDone, Stopped})
 """Classes of events that say something about the ending; only these need be passed to `note`."""
@@ -156,7 +154,6 @@ class Sending:
     """Encodes the events of an answer, or of a run, in a protocol.
 
     Args:
-        drop: Names of the kinds of content to leave out if the protocol cannot express them.
         ids: True to number the events, from 1.
         raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part; None to send it unchanged.
@@ -171,7 +168,6 @@ class Sending:
         self,
         protocol: str = "tokenstream",
         *,
-        drop: Drop = "all",
         ids: bool = False,
         raw: bool = False,
         shape: Shape | None = None,
@@ -192,12 +188,10 @@ class Sending:
         if ids and as_payloads and not self._is_own_protocol:
             raise MisuseError(f"payloads of {protocol!r} have no place for ids: leave ids=True out")
         self._raw = raw
-        self.sends_payloads = raw and self._is_own_protocol
-        """True if each event is sent with the provider's own payload."""
         self._encoder: Any = (
-            encoder_class(drop=drop, ids=ids, raw=raw)
+            encoder_class(lossy=True, ids=ids, raw=raw)
             if issubclass(encoder_class, TokenStreamEncoder)
-            else encoder_class(drop=drop)
+            else encoder_class(lossy=True)
         )
         self.frame_record: Callable[[int | None, bytes], bytes] | None = (
             encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
@@ -245,6 +239,10 @@ class Sending:
         events = shaping.feed(event, now=time.monotonic())
         shaping.check()
         return [chunk for each in events for chunk in self._encode_shaped(each)]
+
+    def encode_events(self, events: Iterable[Event]) -> list[Any]:
+        """Return the chunks for some events, as `encode_event` does for one."""
+        return [chunk for event in events for chunk in self.encode_event(event)]
 
     def join_event(self, event: Event) -> bytes:
         """Return the bytes for an event; what raises in `encode_event` does so here.
@@ -316,7 +314,7 @@ class Sending:
         if self._encoder.id is None:
             # A restart of the answer has reset the encoder, including its id.
             self._encoder.id = self._id
-        return self._add_id(chunks, counts=event.__class__ not in (Ping, Unknown))
+        return self._add_id(chunks, counts=event.__class__ is not Unknown)
 
     def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
         """Return an event's chunks, with an id in the last one, unless it is no part of the answer.
@@ -332,7 +330,7 @@ class Sending:
         return chunks
 
     def _report_losses(self) -> None:
-        """Log what the encoder has left out of the answer although `drop` does not name it."""
+        """Log what the encoder has left out of the answer."""
         lost = self._encoder.losses.describe()
         if not lost:
             return

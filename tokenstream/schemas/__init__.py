@@ -3,6 +3,6 @@
 Each API supports a different part of JSON Schema, so the schemas are converted for each of them.
 """
 
-from tokenstream.schemas._in_request import ResponseFormat, Tools, response_format
+from tokenstream.schemas._in_request import Tools, response_format
 
-__all__ = ["ResponseFormat", "Tools", "response_format"]
+__all__ = ["Tools", "response_format"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tokenstream._steer import Steer, SteerState
 from tokenstream.session._async import AsyncAnswer, AsyncSession
 from tokenstream.session._sync import Answer, Session
 
-__all__ = ["Answer", "AsyncAnswer", "AsyncSession", "Session", "Steer", "SteerState"]
+__all__ = ["Answer", "AsyncAnswer", "AsyncSession", "Session"]

@@ -236,8 +236,8 @@ class FormatOfRounds(Format):
         return self
 
     @override
-    def fresh(self, *, limits: Limits, pings: bool) -> Any:
-        format: Any = super().fresh(limits=limits, pings=pings)
+    def fresh(self, *, limits: Limits) -> Any:
+        format: Any = super().fresh(limits=limits)
         return format.of_rounds(self.asked)
 
     @property

@@ -8,6 +8,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import AsyncSource, Deferred, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
@@ -39,7 +40,7 @@ from tokenstream.stream._reading.read_limit import LEAST_SECONDS
 from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from tokenstream.session._asked import Asked
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._lines import Opened, Step, Steps, T
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -103,11 +104,7 @@ class AsyncSession(SessionBase):
             response or an unread `aconnect(…)`; used if no connection can be opened. None for no fallback.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on the silence of each answer, in seconds; None for the defaults of `Deadlines`.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.
@@ -124,6 +121,7 @@ class AsyncSession(SessionBase):
 
     __slots__ = ("__weakref__", "_line")
 
+    @explain_options()
     def __init__(
         self,
         open: Callable[[], Any],  # noqa: A002 - what it does
@@ -136,8 +134,7 @@ class AsyncSession(SessionBase):
         fallback: Callable[[dict[str, Any]], Any] | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
-        tool_tags: bool | str | Iterable[str] = (),
-        citation_markers: CitationMarkers = (),
+        tags: Tags | None = None,
     ) -> None:
         super().__init__(
             open,
@@ -150,7 +147,7 @@ class AsyncSession(SessionBase):
             fallback=fallback,
             limits=limits,
             deadlines=deadlines,
-            make_stage=make_stage_factory((), tool_tags, citation_markers),
+            make_stage=make_stage_factory(tags),
         )
         self._line = AsyncLine(open)
         """Takes the steps of the conversation."""

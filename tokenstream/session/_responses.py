@@ -45,7 +45,6 @@ class ResponsesInTurn(OpenAIResponses):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> responses = ResponsesInTurn()
@@ -64,8 +63,8 @@ class ResponsesInTurn(OpenAIResponses):
     sentinel: ClassVar[bytes | None] = None
     fast: ClassVar[Fast | None] = None
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._is_between = False
         """True between two responses."""
 

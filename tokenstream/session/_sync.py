@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
@@ -35,7 +36,7 @@ from tokenstream.stream._log import log
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from tokenstream.session._asked import Asked
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._lines import Step, Steps, T
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
 
 
 class Answer(Stream):
@@ -96,11 +97,7 @@ class Session(SessionBase):
             response or an unread `connect(…)`; used if no connection can be opened. None for no fallback.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on the silence of each answer, in seconds; None for the defaults of `Deadlines`.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
 
     Raises:
         MisuseError: An option is invalid, or the URL does not tell the API.
@@ -114,6 +111,7 @@ class Session(SessionBase):
 
     __slots__ = ("__weakref__", "_line")
 
+    @explain_options()
     def __init__(
         self,
         open: Callable[[], Any],  # noqa: A002 - what it does
@@ -126,8 +124,7 @@ class Session(SessionBase):
         fallback: Callable[[dict[str, Any]], Any] | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
-        tool_tags: bool | str | Iterable[str] = (),
-        citation_markers: CitationMarkers = (),
+        tags: Tags | None = None,
     ) -> None:
         super().__init__(
             open,
@@ -140,7 +137,7 @@ class Session(SessionBase):
             fallback=fallback,
             limits=limits,
             deadlines=deadlines,
-            make_stage=make_stage_factory((), tool_tags, citation_markers),
+            make_stage=make_stage_factory(tags),
         )
         self._line = SyncLine(open)
         """Takes the steps of the conversation."""

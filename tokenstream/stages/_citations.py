@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.limits import check_names
 from tokenstream.message import Citation
 from tokenstream.stages._text.scanning import CodeMarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _match_entry = re.compile(r"[ \t]{0,3}(?:[-*+][ \t]{1,3})?").fullmatch
 """Matches what may stand before an entry of a list of sources."""
@@ -93,7 +93,7 @@ def choose_markers(names: Any) -> tuple[Marker, ...]:  # noqa: ANN401 - as calle
     """Return the markers that a caller asks for; a marker that is named needs no source of the API."""
     if names is True:
         return MARKERS
-    found = check_names("citation_markers", names, NAMES, others="True or", noun="markers")
+    found = check_names("Tags.citations", names, NAMES, others="True or", noun="markers")
     return tuple([marker._replace(needs_source=False) for marker in MARKERS if marker.name in found])
 
 
@@ -308,7 +308,3 @@ class MarkerScanner:
             self._code.feed(text)
             _, newline, line = text.rpartition("\n")
             self._line = (line if newline else self._line + text)[:_LINE_KEPT]
-
-
-CitationMarkers: TypeAlias = "bool | str | Iterable[str]"
-"""The markers that a caller asks for."""

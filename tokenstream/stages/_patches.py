@@ -260,7 +260,8 @@ class Patches(SoundStage):
         by_alias: True if fields are written under their aliases; None uses the setting of each type.
 
     Example:
-        >>> from tokenstream.stages import Chain, Partials
+        >>> from tokenstream.stages import Chain
+        >>> from tokenstream.stages._objects.partials import Partials
         >>> patches = Chain(Partials(dict[str, str]), Patches(append=True))
         >>> patches.feed('{"title": "Pan')
         [[{'op': 'replace', 'path': '', 'value': {'title': 'Pan'}}]]

@@ -184,28 +184,6 @@ class Reorder:
 
     # -- for the driver ----------------------------------------------------
 
-    @property
-    def position(self) -> int | None:
-        """The number of the last frame that was returned; None before the first one."""
-        return self._next_number - 1 if self._started else None
-
-    def expect(self, number: int) -> None:
-        """Continue over another connection: drop the held frames, and ignore frames that are repeated.
-
-        Args:
-            number: The number of the next frame.
-        """
-        self._drop_held()
-        self._next_number, self._started, self.error = number, True, None
-        # No number is below 0: frames before `number` count as repeated, and not as an error.
-        self._lowest = 0
-
-    def begin_again(self) -> None:
-        """Start over with the first frame's number, over another connection."""
-        self.expect(self._first)
-        self._started, self._lowest = False, self._first
-        self._recent.clear()
-
     def take(self) -> None:
         """Mark this object as used by a stream; each stream needs its own.
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from tokenstream.steps._attach import AsyncAttached, Attached, aattach, attach
+from tokenstream.steps._attach import aattach, attach
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._peer.asynchronous import AsyncPeer
-from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
-from tokenstream.steps._peer.exchange import PeerCall
 from tokenstream.steps._peer.sync import Peer
 from tokenstream.steps._run import Steps
 from tokenstream.steps._step import Step
 from tokenstream.steps._turn import Turn
 
-__all__ = [
-    "AsyncAttached",
-    "AsyncPeer",
-    "AsyncPeerMessage",
-    "Attached",
-    "Peer",
-    "PeerCall",
-    "PeerMessage",
-    "RunEvents",
-    "Step",
-    "Steps",
-    "Turn",
-    "aattach",
-    "attach",
-]
+__all__ = ["AsyncPeer", "Peer", "RunEvents", "Step", "Steps", "Turn", "aattach", "attach"]

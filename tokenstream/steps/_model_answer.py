@@ -54,7 +54,7 @@ class ModelAnswer:
         self.step = step
         self.has_begun = False
         """True once the format has read an event of the answer."""
-        self.format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
+        self.format = registry.create(format, limits=DEFAULT_LIMITS)
         # A format keeps no text, but has to compare it with the whole text that a server may repeat.
         self.format.parts.find_text = partial(_find_arrived, ref(self))
         self._calls = calls

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import ref
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
@@ -15,6 +15,7 @@ from tokenstream.steps._program import AGENT_DEADLINES
 from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
 from tokenstream.steps._turn import Requests
+from tokenstream.stream._options import current_clock
 
 if TYPE_CHECKING:
     import asyncio
@@ -141,12 +142,12 @@ class Steps(RunNode):
 
     Args:
         name: The run's name; None for a run without a name.
-        clock: Returns the time in seconds.
         limits: Bounds on the run; only `steps` applies. The step that exceeds it raises `LimitExceeded`.
 
     Example:
-        >>> from tokenstream import Steps, Stream
-        >>> with Steps("trip", clock=lambda: 0.0) as run:
+        >>> from tokenstream import Steps
+        >>> from tokenstream.testing import VirtualClock
+        >>> with VirtualClock(), Steps("trip") as run:
         ...     with run.step("plan", agent="planner") as step:
         ...         with run.step("search"):
         ...             pass
@@ -156,15 +157,10 @@ class Steps(RunNode):
            └─ search done 0.0 s
     """
 
-    def __init__(
-        self,
-        name: str | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        limits: Limits = DEFAULT_LIMITS,
-    ) -> None:
+    @explain_options()
+    def __init__(self, name: str | None = None, *, limits: Limits = DEFAULT_LIMITS) -> None:
         check_option("limits", limits, Limits)
-        super().__init__("run" if name is None else name, Log(limits.steps), clock)
+        super().__init__("run" if name is None else name, Log(limits.steps), current_clock())
         self.session: str | None = None
         """The id of the session of the agent that the run follows, to go on later; None without one."""
         self.agent: str | None = None

@@ -98,13 +98,13 @@ def tokens_of(usage: Usage) -> str:
         >>> from tokenstream import Usage
         >>> tokens_of(Usage(input_tokens=1867, output_tokens=327))
         '1,867 + 327 tokens'
-        >>> tokens_of(Usage(output_tokens=12, source="estimated"))
+        >>> tokens_of(Usage(output_tokens=12, basis="estimated"))
         '? + ~12 tokens'
     """
     input_count, output_count = (
         "?" if count is None else f"{count:,}" for count in (usage.input_tokens, usage.output_tokens)
     )
-    return f"{input_count} + {'~' if usage.source == 'estimated' else ''}{output_count} tokens"
+    return f"{input_count} + {'~' if usage.basis == 'estimated' else ''}{output_count} tokens"
 
 
 def _draw_lines(steps: tuple[Step, ...]) -> Iterator[str]:

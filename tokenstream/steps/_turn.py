@@ -73,7 +73,7 @@ class Turn:
         if self._usage is not None:
             return self._usage
         told = (message.usage for message in self.step.messages)
-        return sum((usage for usage in told if usage and usage.source != "estimated"), start=Usage())
+        return sum((usage for usage in told if usage and usage.basis != "estimated"), start=Usage())
 
     @usage.setter
     def usage(self, usage: Usage) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
@@ -17,7 +16,7 @@ from tokenstream.stream._refusals import concurrent_read_error, shared_stream_er
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from types import TracebackType
     from typing import Any, Self
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._guarding import GuardAnswer, Rule
     from tokenstream.stream._opening import First
@@ -53,18 +52,10 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
-        clock: Returns the time in seconds.
-        pings: True to turn a server's heartbeats into `Ping` events.
+        started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text. True for the usual ones; "starts_inside" if a closing tag may come alone.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
         tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
             functions, types and names; None if they are not known. They tell, for example, a piece of a
             tool's name from another tool.
@@ -104,20 +95,16 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         started_at: float | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        pings: bool = False,
         reorder: Reorder | None = None,
-        reasoning_tags: bool | Iterable[str] = (),
-        tool_tags: bool | str | Iterable[str] = (),
-        citation_markers: CitationMarkers = (),
+        tags: Tags | None = None,
         tools: ToolsOption = None,
         answer_id: str | None = None,
     ) -> None:
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `from_checkpoint`.
         if not isinstance(driver, AsyncDriver):
-            make_stage = make_stage_factory(reasoning_tags, tool_tags, citation_markers)
-            given = (format, limits, deadlines, started_at, clock, pings, reorder, None, answer_id)
+            make_stage = make_stage_factory(tags)
+            given = (format, limits, deadlines, started_at, None, reorder, None, answer_id)
             # In the order of the fields: a call of the class takes five times as long.
             options = tuple.__new__(Options, (*given, make_stage, make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
             driver = AsyncDriver(async_source(source), options)
@@ -129,6 +116,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         """The hub that `broadcast` returned; None while the stream is not shared."""
 
     @classmethod
+    @explain_options()
     def from_checkpoint(
         cls,
         checkpoint: Checkpoint,
@@ -137,8 +125,6 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         started_at: float | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        pings: bool = False,
     ) -> Self:
         """Continue an answer that another stream began, perhaps in another process.
 
@@ -148,7 +134,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         The arguments and errors are those of `Stream.from_checkpoint`.
         """
         # No format is given: the checkpoint names it.
-        options = Options(None, limits, deadlines, started_at, clock, pings, checkpoint=checkpoint)
+        options = Options(None, limits, deadlines, started_at, checkpoint=checkpoint)
         driver: Any = AsyncDriver(async_source(source), options)
         return cls(driver)
 

@@ -212,7 +212,7 @@ class AttemptReport:
     """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage = field(default_factory=Usage)
     """The token counts that the server reported for this attempt. Once the attempt has ended, missing counts
-    are estimated (`usage.source` is then "estimated"): four bytes of the answer, or of the request's JSON,
+    are estimated (`usage.basis` is then "estimated"): four bytes of the answer, or of the request's JSON,
     are a token."""
     id: str | None = None
     """The provider's id of the answer to this attempt, while the message keeps the first part's id; None if

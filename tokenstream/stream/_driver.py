@@ -17,7 +17,7 @@ from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
-from tokenstream.stream._options import Options
+from tokenstream.stream._options import CLOCKS, Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import GapDeadline, GuardDeadline, RestLimits, Silence
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
     from tokenstream._pipeline.delivered import Reading
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
-    from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._protocols import TimedStage
@@ -89,7 +89,7 @@ class Driver(UncopyableObject):
     )
 
     def __init__(self, options: Options) -> None:
-        self.clock: Clock = options.clock
+        self.clock: Clock = options.clock or CLOCKS.get()[-1]
         self.phase = OPENING
         self.verdict = EndVerdict()
         """The decision on the ending."""
@@ -123,14 +123,9 @@ class Driver(UncopyableObject):
         """True if that takes account of `Deadlines.after_finish`: only the end of the answer is awaited."""
         self._is_end_unread = False
         """True if recovery has ended the input, and what that has released was not read yet."""
-        format, limits, pings = options.format, options.limits, options.pings
+        format, limits = options.format, options.limits
         self.machine = Machine(
-            format,
-            content_type=None,
-            limits=limits,
-            pings=pings,
-            make_stage=options.make_stage,
-            offered=options.offered,
+            format, content_type=None, limits=limits, make_stage=options.make_stage, offered=options.offered
         )
         try:
             self.machine.timer = time.perf_counter
@@ -161,7 +156,6 @@ class Driver(UncopyableObject):
             limits=machine.limits,
             deadlines=self.silence.deadlines,
             clock=self.clock,
-            pings=machine.pings,
             make_stage=machine.make_stage,
             offered=machine.offered,
         )

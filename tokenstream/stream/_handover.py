@@ -29,7 +29,7 @@ def is_stream(source: object) -> TypeGuard[Stream | AsyncStream]:
 def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream]) -> Deferred:
     """Return the request of an unread stream without guards, for one of class `kind`, and close the first.
 
-    The answer is read with the format and the `reasoning_tags` of the stream; its other options are those
+    The answer is read with the format and the `tags` of the stream; its other options are those
     of the stream that reads the answer in its place.
     """
     is_async = kind is AsyncStream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.call_keys import identity_of_caller
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Handling of a loop over a broadcast's events that falls behind by as many events as the queue holds."""
 
+CLOCKS: ContextVar[tuple[Callable[[], float], ...]] = ContextVar("clocks", default=(time.monotonic,))
+"""The clocks of the open blocks of this thread or task, the innermost last."""
+
+
+def current_clock() -> Callable[[], float]:
+    """Return the clock of the streams and runs that this thread or task makes now."""
+    return CLOCKS.get()[-1]
+
+
+def enter_clock(clock: Callable[[], float]) -> None:
+    """Begin a block whose streams and runs read a clock."""
+    CLOCKS.set((*CLOCKS.get(), clock))
+
+
+def leave_clock() -> None:
+    """End the innermost block."""
+    CLOCKS.set(CLOCKS.get()[:-1])
+
 
 class Options(NamedTuple):
     """The caller's options for reading a stream."""
@@ -30,8 +49,8 @@ class Options(NamedTuple):
     limits: Limits | None = None
     deadlines: Deadlines | None = None
     started_at: float | None = None
-    clock: Callable[[], float] = time.monotonic
-    pings: bool = False
+    clock: Callable[[], float] | None = None
+    """Returns the time in seconds; None for `current_clock`."""
     reorder: Reorder | None = None
     checkpoint: Checkpoint | None = None
     answer_id: str | None = None
@@ -54,7 +73,6 @@ class Options(NamedTuple):
             return now
         if self.started_at > now:
             raise MisuseError(
-                "started_at is in the future: pass what the stream's clock returned before the request, "
-                "which is time.monotonic() unless you pass another clock"
+                "started_at is in the future: pass what time.monotonic() returned before the request"
             )
         return self.started_at

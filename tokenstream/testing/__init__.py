@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Arrival, Recording
     from tokenstream.testing._recordings.replay import Seed
     from tokenstream.testing._script import Script, all_formats, script
-    from tokenstream.testing._serve.replies import Exchange, Request
+    from tokenstream.testing._serve.replies import Request
     from tokenstream.testing._serve.serve import Server, serve
     from tokenstream.testing._serve.transport import Transport, transport
 
 __all__ = [
     "Arrival",
-    "Exchange",
     "Recording",
     "RecordingInvalid",
     "Request",
@@ -57,7 +56,6 @@ __all__ = [
 # Each name is imported on first use, so that a test pays only for the tools that it uses.
 _HOMES = {
     "Arrival": "_recordings.recording",
-    "Exchange": "_serve.replies",
     "Recording": "_recordings.recording",
     "RecordingInvalid": "_recordings.file_format",
     "Request": "_serve.replies",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, Message
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self, Unpack
 
+    from tokenstream._apis import ScriptFormat
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
-    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import ReplayOptions
     from tokenstream.testing._script_steps import Step
@@ -238,7 +238,7 @@ class Script:
 
     # -- as bytes --------------------------------------------------------------
 
-    def recording(self, format: ProtocolName | str = "openai-chat") -> Recording:
+    def recording(self, format: ScriptFormat | str = "openai-chat") -> Recording:
         """Return the answer as a recording of the bytes that a provider would send.
 
         Args:
@@ -256,6 +256,8 @@ class Script:
                 chunks = [encoder.frame(step.event, step.payload)]
             elif isinstance(step, steps.SendError):
                 chunks = encoder.failure(step.kind, step.message, code=step.code)
+            elif isinstance(step, steps.SendPing):
+                chunks = encoder.ping()
             else:
                 chunks = encoder.feed(step)
             arrivals += [Arrival(now, chunk) for chunk in chunks]
@@ -268,7 +270,7 @@ class Script:
             messages=encoder.messages,
         )
 
-    def chunks(self, format: ProtocolName | str) -> list[bytes]:
+    def chunks(self, format: ScriptFormat | str) -> list[bytes]:
         """Return the bytes that a provider would send, with one event in each chunk.
 
         Args:
@@ -280,7 +282,7 @@ class Script:
         """
         return self.recording(format).chunks()
 
-    def stream(self, format: ProtocolName | str = "openai-chat", **options: Unpack[ReplayOptions]) -> Stream:
+    def stream(self, format: ScriptFormat | str = "openai-chat", **options: Unpack[ReplayOptions]) -> Stream:
         """Return a `Stream` of the answer.
 
         Args:
@@ -290,7 +292,7 @@ class Script:
         return self.recording(format).stream(**options)
 
     def astream(
-        self, format: ProtocolName | str = "openai-chat", **options: Unpack[ReplayOptions]
+        self, format: ScriptFormat | str = "openai-chat", **options: Unpack[ReplayOptions]
     ) -> AsyncStream:
         """Return an `AsyncStream` of the answer.
 
@@ -304,11 +306,11 @@ class Script:
 
     @property
     def events(self) -> list[Event]:
-        """The events of the script, without raw payloads and errors."""
+        """The events of the script, without heartbeats, raw payloads and errors."""
         return [
             step
             for _, step in self._timeline.moments
-            if not isinstance(step, steps.SendRaw | steps.SendError)
+            if not isinstance(step, steps.SendPing | steps.SendRaw | steps.SendError)
         ]
 
     @cached_property
@@ -333,7 +335,7 @@ class Script:
 
     # -- within ------------------------------------------------------------------
 
-    def _is_expressible_in(self, format: ProtocolName | str) -> bool:
+    def _is_expressible_in(self, format: ScriptFormat | str) -> bool:
         try:
             self.recording(format)
         except NotExpressible:

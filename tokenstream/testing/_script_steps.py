@@ -18,7 +18,6 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -126,9 +125,9 @@ class SendError:
     code: str | None = None
 
 
-_EventStep: TypeAlias = AddText | AddToolCall | AddCitation | AddMedia | ReportUsage | FinishChoice | SendPing
+_EventStep: TypeAlias = AddText | AddToolCall | AddCitation | AddMedia | ReportUsage | FinishChoice
 """Kinds of steps that are sent as events."""
-Step: TypeAlias = _EventStep | Pause | SendRaw | SendError
+Step: TypeAlias = _EventStep | Pause | SendPing | SendRaw | SendError
 
 _TOKEN_PATTERN = re.compile(r"\s*\S{1,6}|\s+")
 """Matches a piece of text about the size of a model's tokens."""
@@ -202,9 +201,6 @@ class _EventMaker:
                 calls = self._state_of(choice).calls
                 # After calls, providers report "tool_calls" where the script says "stop".
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
-            case _:
-                # The only other kind is `SendPing`.
-                yield Ping()
 
     def _state_of(self, choice: int) -> _ScriptedChoice:
         """Return the state of a choice, which begins with the choice's first step."""
@@ -269,9 +265,9 @@ class _EventMaker:
 
 @dataclass(slots=True)
 class Timeline:
-    """The events of an answer, and its raw payloads and errors, each with its time in seconds."""
+    """The events of an answer, and its heartbeats, raw payloads and errors, each with its time in seconds."""
 
-    moments: list[tuple[float, Event | SendRaw | SendError]]
+    moments: list[tuple[float, Event | SendPing | SendRaw | SendError]]
     end: float = 0.0
     """Time at which the answer ends, in seconds."""
 
@@ -286,7 +282,7 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
         if isinstance(step, Pause):
             timeline.end += step.seconds
             continue
-        if isinstance(step, SendRaw | SendError):
+        if isinstance(step, SendPing | SendRaw | SendError):
             timeline.moments.append((timeline.end, step))
             continue
         if not has_started:

@@ -19,7 +19,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._check.case import run_apart
 from tokenstream.testing._pytest.diff import contains_answers, differences
-from tokenstream.testing._pytest.entry import pytest_addoption
 from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.places import as_recording
 from tokenstream.testing._recordings.recording import Recording
@@ -30,15 +29,7 @@ from tokenstream.testing.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = [
-    "async_token_stream",
-    "pytest_addoption",
-    "pytest_assertrepr_compare",
-    "pytest_configure",
-    "pytest_make_parametrize_id",
-    "recording",
-    "token_stream",
-]
+__all__: list[str] = []
 
 _StreamT = TypeVar("_StreamT")
 

@@ -1,6 +1,5 @@
 """Messages for the next request: an answer and the results of its tool calls, in the form of each API."""
 
-from tokenstream.turns._drop import Drop, Kind
 from tokenstream.turns._results import ToolResults
 
-__all__ = ["Drop", "Kind", "ToolResults"]
+__all__ = ["ToolResults"]

@@ -22,49 +22,15 @@ Kind: TypeAlias = Literal[
     "invalid_tool_call",
     "incomplete",
     "signature",
-    "usage",
-    "encrypted_reasoning",
-    "tool_call_end",
-    "tool_result",
-    "unlinked_citation",
-    "citation_text",
-    "citation_span",
-    "image",
-    "audio",
-    "video",
-    "file",
-    "media_url",
-    "transcript",
-    "phase",
-    "characters",
-    "choice",
-    "step",
-    "finish_reason",
-    "stopped",
 ]
-"""A kind of part, a field or an ending that an API or a protocol may be unable to express, or a problem with
-a part because of which it is unable to; those after "signature" occur in relays only.
+"""A kind of part that an API may be unable to express, or a problem with a part because of which it is
+unable to.
 """
 
 Obstacle: TypeAlias = Kind
 """The reason why a part cannot be sent to an API, by the name that `drop=` takes."""
 Drop: TypeAlias = Kind | Literal["all"] | Iterable[Kind | Literal["all"]]
 """The kinds to leave out: one, several, or "all", everything that the API or protocol cannot express."""
-
-_INCLUDED_IN: dict[Kind, Kind] = {
-    "encrypted_reasoning": "reasoning",
-    "tool_call_end": "tool_call",
-    "unlinked_citation": "citation",
-    "citation_text": "citation",
-    "citation_span": "citation",
-    "image": "media",
-    "audio": "media",
-    "video": "media",
-    "file": "media",
-    "media_url": "media",
-    "transcript": "media",
-}
-"""Maps a name for a field, or for some parts of a kind, to the name of the whole kind, which includes it."""
 
 _NAMES = frozenset((*get_args(Kind), "all"))
 
@@ -86,16 +52,6 @@ def names_of(drop: Drop) -> frozenset[str]:
                 f"drop= does not know {name!r}; it takes one or several of {known_names}, or 'all'"
             )
     return frozenset(names)
-
-
-def is_named(kind: Kind, names: frozenset[str]) -> bool:
-    """Return True if names of `drop` contain a kind, or the kind that includes it; "all" does not count.
-
-    Example:
-        >>> is_named("citation_text", frozenset({"citation"})), is_named("usage", frozenset({"all"}))
-        (True, False)
-    """
-    return kind in names or _INCLUDED_IN.get(kind) in names
 
 
 def turn_method(name: str | None) -> str | None:

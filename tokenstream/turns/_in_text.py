@@ -78,14 +78,14 @@ MARKUPS: dict[str, CallMarkup] = {
 }
 
 
-def find_markup(tool_tags: object) -> CallMarkup:
+def find_markup(dialect: object) -> CallMarkup:
     """Return the markup of a dialect that can be written."""
-    if not isinstance(tool_tags, str) or tool_tags not in MARKUPS:
+    if not isinstance(dialect, str) or dialect not in MARKUPS:
         raise MisuseError(
-            f"calls are written as text in the dialects {', '.join(sorted(MARKUPS))}, not in {tool_tags!r}: "
-            "leave tool_tags= out to send them as calls of the API, or name hermes if the template knows it"
+            f"calls are written as text in the dialects {', '.join(sorted(MARKUPS))}, not in {dialect!r}: "
+            "leave dialect= out to send them as calls of the API, or name hermes if the template knows it"
         )
-    return MARKUPS[tool_tags]
+    return MARKUPS[dialect]
 
 
 def write_results(results: Sequence[str]) -> str:
@@ -95,7 +95,7 @@ def write_results(results: Sequence[str]) -> str:
 
 def put_calls_in_text(
     message: Message,
-    tool_tags: str,
+    dialect: str,
     drop: Drop,
     *,
     is_meant: Callable[[Part], bool] = lambda part: isinstance(part, ToolCall),
@@ -104,7 +104,7 @@ def put_calls_in_text(
 
     Each part keeps its index. A call that was cut off stays, and can only be left out.
     """
-    markup, names = find_markup(tool_tags), names_of(drop)
+    markup, names = find_markup(dialect), names_of(drop)
     if "tool_call" in names:
         return message, drop
     obstacles: dict[Kind, int] = {}
@@ -122,7 +122,7 @@ def put_calls_in_text(
                 TextPart(complete=True) if part.kind == "text" and leaves_out else part for part in each
             ]
     if obstacles:
-        raise NotExpressible(explain_obstacles(f"the dialect {tool_tags}", obstacles), kinds=obstacles)
+        raise NotExpressible(explain_obstacles(f"the dialect {dialect}", obstacles), kinds=obstacles)
     remaining: Any = names - {"text"}
     return message.model_copy(update={"parts": tuple(parts)}), remaining
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tokenstream._basics.call_keys import ids_of
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
@@ -188,8 +189,9 @@ class ToolResults(Mapping[str, Any]):
 
     # -- back to the provider ------------------------------------------------
 
+    @explain_options(tool_tags="it is called dialect=")
     def turns(
-        self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT, tool_tags: str | None = None
+        self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT, dialect: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 
@@ -201,7 +203,7 @@ class ToolResults(Mapping[str, Any]):
                 answers in the format of OpenAI Chat: pass "mistral" for its requests.
             drop: The kinds of parts to leave out of the assistant's turn; "all" leaves out every
                 part that the format cannot express. By default: incomplete parts and broken calls.
-            tool_tags: The dialect, such as "hermes", in which to write the calls and their results into
+            dialect: The dialect, such as "hermes", in which to write the calls and their results into
                 texts, for a server that accepts none; None for calls of the API.
 
         Raises:
@@ -222,8 +224,8 @@ class ToolResults(Mapping[str, Any]):
             names = ", ".join(formats_with_turns())
             raise MisuseError(f"a request in the format {name!r} has no turns; name one that has: {names}")
         message = self._message
-        if tool_tags is not None:
-            message, drop = put_calls_in_text(message, tool_tags, drop)
+        if dialect is not None:
+            message, drop = put_calls_in_text(message, dialect, drop)
         try:
             turn: Any = getattr(message, method)(drop=drop)
         except NotExpressible as error:
@@ -233,22 +235,23 @@ class ToolResults(Mapping[str, Any]):
             # assistant's turn.
             turn = []
         result_turns: list[dict[str, Any]] = (
-            getattr(self, method)() if tool_tags is None else self._write_in_text(method, tool_tags)
+            getattr(self, method)() if dialect is None else self._write_in_text(method, dialect)
         )
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
 
-    def to_openai_chat(self, *, tool_tags: str | None = None) -> list[dict[str, Any]]:
+    @explain_options(tool_tags="it is called dialect=")
+    def to_openai_chat(self, *, dialect: str | None = None) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
 
         Args:
-            tool_tags: The dialect in which the assistant's turn has the calls in its text, and a user's turn
+            dialect: The dialect in which the assistant's turn has the calls in its text, and a user's turn
                 then the results; None for results of the API.
 
         Example:
             >>> [*history, message.to_openai_chat(), *results.to_openai_chat()]  # doctest: +SKIP
         """
-        if tool_tags is not None:
-            return self._write_in_text("to_openai_chat", tool_tags)
+        if dialect is not None:
+            return self._write_in_text("to_openai_chat", dialect)
         from tokenstream.turns._chat import to_openai_chat
 
         def write_result(result: _Result) -> dict[str, Any]:
@@ -371,9 +374,9 @@ class ToolResults(Mapping[str, Any]):
 
     # -- within ------------------------------------------------------------
 
-    def _write_in_text(self, method: str, tool_tags: str) -> list[dict[str, Any]]:
+    def _write_in_text(self, method: str, dialect: str) -> list[dict[str, Any]]:
         """Return a user's turn with the results in a dialect, and about calls that it cannot express."""
-        markup = find_markup(tool_tags)
+        markup = find_markup(dialect)
         self._check_answered()
         text = write_in_text(self, markup)
         return [write_user_turn(text, method)] if text else []

@@ -162,7 +162,7 @@ def test_a_flag_may_say_that_the_answer_goes_on(values: tuple[Any, Any]) -> None
         text="t", finish="more", finish_reasons={"1": None, "true": None, "0": "stop", "false": "stop"}
     )
     on, over = ({"t": text, "more": value} for text, value in zip(("Hel", "lo"), values, strict=True))
-    cut, whole = tell(format, on), tell(format.fresh(limits=Limits(), pings=False), on, over)
+    cut, whole = tell(format, on), tell(format.fresh(limits=Limits()), on, over)
 
     assert isinstance(cut.error, StreamTruncated)
     assert ("Hello", "stop", "complete") == (
@@ -191,23 +191,19 @@ def test_a_sentinel_is_the_end() -> None:
     """Its lack, and the lack of a reason before it, are departures where the mapping has both."""
     format = simple(sentinel=" [END] ")
 
-    assert set() == tell(format.fresh(limits=Limits(), pings=False), *HI, STOP, b"[END]").rules
-    assert {"done_missing"} == tell(format.fresh(limits=Limits(), pings=False), *HI, STOP).rules
-    assert {"finish_missing"} == tell(format.fresh(limits=Limits(), pings=False), *HI, b" [END]").rules
+    assert set() == tell(format.fresh(limits=Limits()), *HI, STOP, b"[END]").rules
+    assert {"done_missing"} == tell(format.fresh(limits=Limits()), *HI, STOP).rules
+    assert {"finish_missing"} == tell(format.fresh(limits=Limits()), *HI, b" [END]").rules
     assert set() == tell(custom(text="t", sentinel="[END]"), {"t": "Hi"}, b"[END]").rules
 
 
 def test_the_event_that_is_the_end_may_say_more() -> None:
     """A reason, usage, an error: what paths lead to is read; else its name is the reason."""
     format = custom(text="t", finish="reason", end=["done", "end"], usage={"output_tokens": "n"})
-    whole = tell(
-        format.fresh(limits=Limits(), pings=False), {"t": "Hi"}, ("done", {"reason": "canceled", "n": 3})
-    )
-    named = tell(format.fresh(limits=Limits(), pings=False), {"t": "Hi"}, ("end", b"null"), {"t": "late"})
+    whole = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"reason": "canceled", "n": 3}))
+    named = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("end", b"null"), {"t": "late"})
     odd = tell(custom(text="t", end="over"), {"t": "Hi"}, ("over", {}))
-    failed = tell(
-        format.fresh(limits=Limits(), pings=False), {"t": "Hi"}, ("done", {"error": {"message": "m"}})
-    )
+    failed = tell(format.fresh(limits=Limits()), {"t": "Hi"}, ("done", {"error": {"message": "m"}}))
 
     assert ("cancelled", 3) == (
         whole.message.finish_reason,

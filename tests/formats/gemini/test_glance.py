@@ -88,7 +88,7 @@ def test_the_message_has_the_counts_of_the_last_piece_at_any_time(way: Way) -> N
     assert reports < 25
     assert counts == sorted(counts)
     assert stream.message.ending == "stopped"
-    assert (stream.message.usage.output_tokens, stream.message.usage.source) == (177, "partial")
+    assert (stream.message.usage.output_tokens, stream.message.usage.basis) == (177, "partial")
     assert stream.checkpoint().messages[0].usage == stream.message.usage
 
 

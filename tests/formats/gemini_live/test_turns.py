@@ -113,7 +113,7 @@ def test_a_list_without_calls_waits_for_no_result() -> None:
 
 def test_one_turn_can_be_picked_out() -> None:
     """It is over with its end."""
-    one = GeminiLive().of_answer("").fresh(limits=Limits(), pings=False)
+    one = GeminiLive().of_answer("").fresh(limits=Limits())
     came = read(text("Hi"), GENERATED, DONE, text("more"), format=one)
 
     assert (came.format.ended, came.message.text) == (True, "Hi")

@@ -112,7 +112,7 @@ def test_usage_is_found_wherever_it_comes_and_never_nulled(place: list[Any]) -> 
         usage.input_tokens,
         usage.output_tokens,
         usage.total_tokens,
-        usage.source,
+        usage.basis,
     )
 
 

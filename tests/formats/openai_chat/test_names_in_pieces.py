@@ -13,7 +13,7 @@ from tests.formats.openai_chat.payloads import ROLE, call, chunk, read
 from tests.formats.told import DONE
 from tests.support.wire import DONE as DONE_SENT
 from tests.support.wire import chat, sses
-from tokenstream import AsyncStream, Decoder, Stream, Tools, tap
+from tokenstream import AsyncStream, Decoder, Stream, Tags, Tools, tap
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta, ToolCallStart
 
@@ -123,7 +123,7 @@ def test_functions_types_and_names_are_known_as_tools() -> None:
     text = "<tool_call><function=%s><parameter=seats>2</parameter></function></tool_call>"
     named = [chat({"content": text % name}) for name in ("book", "look")]
     tools: Any = [book, "look", Tools(look_up)]
-    stream = Stream([*named, chat({}, "stop"), DONE_SENT], tools=tools, tool_tags="qwen")
+    stream = Stream([*named, chat({}, "stop"), DONE_SENT], tools=tools, tags=Tags(calls="qwen"))
 
     assert [{"seats": 2}, {"seats": "2"}] == [each.arguments for each in stream.final().tool_calls]
     for names in (["book", "look"], ["look_up", "book"]):

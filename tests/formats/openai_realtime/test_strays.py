@@ -202,7 +202,7 @@ def test_what_is_known_of_the_session_goes_on_to_its_responses() -> None:
     """A format for one response knows the model and the audio of the session that it is of."""
     of_session = OpenAIRealtime()
     of_session.feed(session(model="gpt-x", output_audio_format="pcm16"))
-    one = of_session.of_answer("resp_1").fresh(limits=Limits(), pings=False)
+    one = of_session.of_answer("resp_1").fresh(limits=Limits())
     came = read(created(), added(), part("audio"), finished(), done(), format=one)
     [media] = came.message.parts
 

@@ -97,7 +97,7 @@ def test_the_next_request_has_the_items_of_research() -> None:
 def test_a_relay_passes_on_sources_that_come_before_the_text() -> None:
     """As annotations of the first text, whose cited words that protocol cannot express."""
     body = [frame(payload).payload for payload in answer(*RESEARCH)]
-    chunks = encode(Stream([b"data: " + data + b"\n\n" for data in body]), "openai-responses", drop="all")
+    chunks = encode(Stream([b"data: " + data + b"\n\n" for data in body]), "openai-responses")
     message = Stream(list(chunks), format="openai-responses").final()
 
     assert [cited.url for cited in message.citations] == [CATS["url"], DOGS["url"], PAGE["url"]]

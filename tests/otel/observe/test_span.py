@@ -211,7 +211,7 @@ def test_of_an_answer_that_was_stopped_only_the_requests_tokens_are_told(backend
         stream.stop()
     usage = stream.message.usage
 
-    assert "estimated" == usage.source
+    assert "estimated" == usage.basis
     assert [] == [
         point for point in backend.points(TOKENS) if point.attributes["gen_ai.token.type"] != "input"
     ]

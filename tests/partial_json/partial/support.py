@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 def draft_of(type_: Any, text: str) -> Partials[Any]:

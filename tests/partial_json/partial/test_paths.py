@@ -17,7 +17,7 @@ from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.tables import in_one_test
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING, Partial
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 class Methods(BaseModel):

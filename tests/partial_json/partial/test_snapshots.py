@@ -16,7 +16,7 @@ from tests.partial_json.typed_models.shapes import Recipe, Step, Steps
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
-from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import Partials
 
 
 def test_snapshots_are_equal_when_they_show_the_same() -> None:

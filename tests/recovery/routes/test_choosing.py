@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
+from tests.support.clocks import on
 from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.raised import is_same_error
 from tests.support.timing import PATIENCE
@@ -107,7 +108,7 @@ class TestARouteThatFails:
         first, second = Provider("openai-chat", DOWN), Provider("anthropic", DOWN)
         clock, chat, claude = Clock(), first.route(failures=1), second.route(failures=1)
         retry = Retry(attempts=1, routes=[chat, claude])
-        with resilient(nowhere, retry, clock=clock) as stream, pytest.raises(StatusError):
+        with on(clock, resilient, nowhere, retry) as stream, pytest.raises(StatusError):
             stream.final()
 
         assert _asked(clock, chat, claude) == ["chat.test"]
@@ -123,7 +124,7 @@ class TestARouteThatFails:
             return nowhere()
 
         retry = Retry(attempts=1, routes=[claude, third.route()], wait=0)
-        with resilient(fail, retry, clock=clock) as stream:
+        with on(clock, resilient, fail, retry) as stream:
             assert stream.final().text == TRUTH
 
         assert [report.route for report in stream.attempts][1:] == ["gemini.test", "claude.test"]
@@ -395,7 +396,7 @@ class TestMoney:
             stream.final()
 
         costs: list[Any] = [report.cost for report in stream.attempts]
-        assert stream.attempts[0].usage.source == "estimated"
+        assert stream.attempts[0].usage.basis == "estimated"
         assert costs == [_cents(stream.attempts[0].usage), pytest.approx(27)]
         assert stream.cost == sum(costs)
 
@@ -598,7 +599,7 @@ def _cents(usage: Usage) -> float:
 
 def _asked(clock: Clock, *routes: Route) -> list[str | None]:
     """Return the routes that were asked for one answer, which must be the truth."""
-    with resilient(nowhere, Retry(attempts=1, routes=routes, wait=0), clock=clock) as stream:
+    with on(clock, resilient, nowhere, Retry(attempts=1, routes=routes, wait=0)) as stream:
         assert stream.final().text == TRUTH
     return [report.route for report in stream.attempts][1:]
 

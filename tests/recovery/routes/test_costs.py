@@ -50,11 +50,11 @@ class TestABrokenAttempt:
         found = ask(world, Provider(api, CUT), Retry(attempts=2, wait=0, mode=mode), price=price)
 
         broken, whole = found.reports
-        assert broken.usage.source == "estimated"
+        assert broken.usage.basis == "estimated"
         assert broken.usage.output_tokens == pytest.approx(len(TRUTH) * 9 / 20 / 4, abs=4)
         assert broken.usage.input_tokens is not None
         assert broken.cost == price(broken.usage)
-        assert (whole.usage.source, whole.cost) == ("reported", 27)
+        assert (whole.usage.basis, whole.cost) == ("reported", 27)
 
     @in_each_world
     @pytest.mark.parametrize("fault", ["status", "refused", "html", "connect"])

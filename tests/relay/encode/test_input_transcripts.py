@@ -20,8 +20,6 @@ EVENTS: list[Event] = [
     *HEARD[1:],
     Finish("stop"),
 ]
-OF_GEMINI = [InputTranscript("What "), InputTranscript("", done=True), InputTranscript("", done=True)]
-"""It has neither ids nor errors."""
 
 
 @in_one_test("protocol", PROTOCOLS)
@@ -33,9 +31,5 @@ def test_a_page_gets_the_words_where_its_protocol_has_a_place(protocol: Protocol
     events = [*Stream(sent, format=format)]
 
     assert "".join(one.text for one in events if isinstance(one, TextDelta)) == "Noon."
-    expected: list[InputTranscript] = []
-    if protocol in ("tokenstream", "ndjson", "openai-realtime"):
-        expected = HEARD
-    elif protocol == "gemini-live":
-        expected = OF_GEMINI
+    expected = HEARD if protocol in ("tokenstream", "ndjson") else []
     assert [one for one in events if isinstance(one, InputTranscript)] == expected

@@ -63,7 +63,7 @@ def _text_of(events: Iterable[Event]) -> str:
 def test_a_run_that_is_cut_after_any_event_is_valid_so_far(protocol: ProtocolName) -> None:
     """Everything sent until then is read, and nothing of it is malformed."""
     events = run_with_news()
-    encoder = create(protocol, drop="all")
+    encoder = create(protocol, lossy=True)
     sent: list[bytes] = []
     for at, event in enumerate(events):
         sent += encoder.feed(event)
@@ -107,7 +107,7 @@ def test_a_reader_who_comes_late_gets_the_news_of_the_run(protocol: ProtocolName
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_protocol_that_has_no_place_for_news_says_so(protocol: ProtocolName) -> None:
     """The four protocols that have a place for everything lose nothing; one other has results of tools."""
-    encoder = create(protocol, drop="all")
+    encoder = create(protocol, lossy=True)
     for event in run_with_news():
         encoder.feed(event)
 

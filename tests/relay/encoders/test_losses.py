@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.relay.encoders.support import each_format, each_provider
-from tests.relay.sent import decoded, relayed
-from tests.support.encoders import create, load
+from tests.relay.sent import decoded, losses_of, relayed
+from tests.support.encoders import load
 from tests.support.scripts import told
 from tests.support.tables import in_one_test
 from tokenstream import testing
-from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.errors import NotExpressible
 from tokenstream.events import (
     Finish,
     PartDone,
@@ -67,22 +67,14 @@ ABSENT: dict[str, tuple[str, Sequence[Event], str]] = {
 
 @pytest.mark.parametrize("kind", ABSENT)
 def test_an_error_says_in_good_words_what_has_no_place(kind: str) -> None:
-    """And the format, and its name for `drop=`, with which it is left out."""
+    """And the format; a relay leaves it out, and has its name in the losses."""
     format, events, named = ABSENT[kind]
-    name: Any = kind
     with pytest.raises(NotExpressible) as caught:
         relayed(format, *events)
 
     expected = f"the format {format!r} has no place for {named}: leave it out, or take another format"
-    assert (expected, {kind: 1}) == (str(caught.value), caught.value.kinds)
-    assert "Hi" == decoded(relayed(format, *events, TextDelta("Hi", part=3), drop=name), format).message.text
-
-
-def test_a_name_that_drop_does_not_know_is_misuse() -> None:
-    """The error lists those that there are."""
-    wrong: Any = "everything"
-    with pytest.raises(MisuseError, match="'everything'"):
-        create("text", drop=wrong)
+    assert (expected, {kind}) == (str(caught.value), {*losses_of(format, *events, Finish("stop"))})
+    assert "Hi" == decoded(relayed(format, *events, TextDelta("Hi", part=3), lossy=True), format).message.text
 
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "cohere"])

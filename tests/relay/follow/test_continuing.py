@@ -103,7 +103,7 @@ async def test_what_cannot_be_continued_is_refused(
         for id, owner in (("mine", "ann"), ("theirs", "bob")):
             await _post(relay.respond(model.stream(), journal=journal, id=id, owner=owner))
         app: Any = (
-            relay.routes(journal, model.answer, owner=lambda _: "ann")
+            relay.endpoints(journal, model.answer, owner=lambda _: "ann")
             if route == "routes"
             else relay.respond(model.stream(), journal=journal, owner="ann")
         )
@@ -137,16 +137,16 @@ async def test_without_a_journal_a_post_with_a_position_is_refused() -> None:
     for headers in ({"last_event_id": "4"}, {"x_answer_id": "any"}):
         model = _Model()
         for source in (model.stream(), model.stream):
-            client = await _post(relay.respond(source, ids=True), **headers)
+            client = await _post(relay.respond(source), **headers)
             assert (409, "not_kept") == (client.status, client.json["error"]["type"])
-        malformed = await _post(relay.respond(model.stream(), ids=True), last_event_id="four")
+        malformed = await _post(relay.respond(model.stream()), last_event_id="four")
         assert 400 == malformed.status
         assert 0 == model.asked
 
 
 async def test_a_get_without_a_journal_is_answered() -> None:
     """An application may make the same events for each GET, such as the patches of a form."""
-    client = await _post(relay.respond(_Model().stream(), ids=True), method="GET", last_event_id="4")
+    client = await _post(relay.respond(_Model().stream()), method="GET", last_event_id="4")
     assert "Answer 1, to its end." == _text(client)
 
 
@@ -236,7 +236,7 @@ async def test_a_key_whose_answer_failed_before_its_first_content_asks_anew() ->
     """Each failure is forgotten, in every process; an answer with content is kept, also if it broke off."""
     model = _Model(failures=2)
     async with memory_journal() as journal:
-        app = relay.routes(journal, model.answer)
+        app = relay.endpoints(journal, model.answer)
         clients = [
             await _post(app, {}, path="/", idempotency_key="k", accept="text/event-stream") for _ in range(4)
         ]
@@ -258,7 +258,7 @@ async def test_a_key_that_is_sent_twice_at_once_asks_once() -> None:
     """Both requests get the answer of the one that came first."""
     model, clients = _Model(), list[Client]()
     async with memory_journal() as journal:
-        app = relay.routes(journal, model.answer)
+        app = relay.endpoints(journal, model.answer)
 
         async def ask() -> None:
             clients.append(await _post(app, {}, path="/", idempotency_key="k", accept="text/event-stream"))

@@ -107,7 +107,8 @@ async def test_who_starts_an_answer_gets_no_replays(open_within: float) -> None:
         own, again, late = Client(), Client(), Client(method="GET")
         for client in (own, again):
             answer = Answer(*map(str, range(34)), over=True).stream
-            await client.call(relay.respond(answer, journal=journal, id="id", open_within=open_within))
+            timing = relay.Timing(open_within=open_within)
+            await client.call(relay.respond(answer, journal=journal, id="id", timing=timing))
         await late.call(relay.follow(journal, "id"))
 
     assert b'"live"' not in own.body
@@ -312,7 +313,7 @@ async def test_our_own_client_follows_a_journal_over_cuts() -> None:
         id = await journal.start(Answer(*words, over=True).stream)
         await read(journal, id)
         for seed in range(8):
-            transport = _Cutting(relay.routes(journal), seed)
+            transport = _Cutting(relay.endpoints(journal), seed)
             async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
                 again = Retry(mode="resume", wait=0, attempts=100)
                 async with aconnect(f"http://here/{id}", method="GET", client=client, retry=again) as stream:

@@ -54,7 +54,7 @@ async def test_routes_start_follow_and_stop() -> None:
     """The three requests of an answer, mounted anywhere."""
     for root in ("", "/api/answers"):
         async with memory_journal() as journal:
-            call = _Caller(relay.routes(journal, _answering))
+            call = _Caller(relay.endpoints(journal, _answering))
             started = await call("POST", "/", {"text": "Hello"}, root=root)
             id = started.json["id"]
             followed = await call("GET", f"/{id}", root=root)
@@ -76,7 +76,7 @@ async def test_routes_start_follow_and_stop() -> None:
 async def test_an_answer_has_its_whole_address_behind_a_mount_of_litestar(path: str) -> None:
     """Litestar tells a mounted application nowhere but in the raw path at which path it is mounted."""
     async with memory_journal() as journal:
-        routes = asgi("/api/answers", is_mount=True, copy_scope=True)(relay.routes(journal, _answering))
+        routes = asgi("/api/answers", is_mount=True, copy_scope=True)(relay.endpoints(journal, _answering))
         app: Any = Litestar([routes], openapi_config=None, logging_config=None)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
             started = await client.post(path, json={"text": "Hello"})
@@ -111,7 +111,7 @@ async def test_the_path_of_a_request_is_the_client_s(scope: dict[str, Any], expe
 async def test_a_start_gives_the_answer_itself_to_who_accepts_it() -> None:
     """With the protocol's type in `Accept` the response of the start is the answer."""
     async with memory_journal() as journal:
-        call = _Caller(relay.routes(journal, _answering, protocol="ui-message"))
+        call = _Caller(relay.endpoints(journal, _answering, protocol="ui-message"))
         client = await call("POST", "/", {"text": "Hello"}, accept="text/event-stream")
         again = await call("GET", client.headers["location"])
 
@@ -130,7 +130,7 @@ async def test_routes_refuse_what_they_cannot_do() -> None:
                 raise ValueError("private")
             return _answering(body)
 
-        call = _Caller(relay.routes(journal, answering, max_body=1_000, owner=_owner))
+        call = _Caller(relay.endpoints(journal, answering, max_body=1_000, owner=_owner))
         started = await call("POST", "/", {"text": "Hello"}, user="ann")
         id = started.json["id"]
         cases = [
@@ -152,7 +152,7 @@ async def test_routes_refuse_what_they_cannot_do() -> None:
             (400, await call("GET", f"/{id}", user="ann", query=b"after=99")),
         ]
         own = await call("GET", f"/{id}", user="ann")
-        none = await _Caller(relay.routes(journal))("POST", "/", {})
+        none = await _Caller(relay.endpoints(journal))("POST", "/", {})
 
     assert [status for status, _ in cases] == [client.status for _, client in cases]
     assert all(client.json["error"]["message"] for _, client in cases)
@@ -170,6 +170,6 @@ async def test_a_body_that_does_not_end_is_refused_in_time() -> None:
             return {"type": "http.request", "body": b"x" * 400, "more_body": True}
 
         with anyio.fail_after(PATIENCE):
-            await relay.routes(journal, _answering, max_body=1_000)(client.scope, receive, client.send)
+            await relay.endpoints(journal, _answering, max_body=1_000)(client.scope, receive, client.send)
 
     assert 413 == client.status

@@ -7,18 +7,15 @@ import random
 import anyio
 import pytest
 
-from tests.relay.journal_laws.support import is_raised, two_journals
-from tests.relay.journals import Answer, message_of, read, records_of, texts_of, until
+from tests.relay.journal_laws.support import fails_as, two_journals
+from tests.relay.journals import Answer, journal_fails, message_of, read, records_of, texts_of, until
 from tests.relay.storage_laws import Opened
-from tokenstream.relay.journal import AnswerExpired, Entry, Journal, UnknownAnswer, UnknownPosition
+from tokenstream.relay.journal import Entry, Journal
 
 
 async def _is_unknown(journal: Journal, id: str, end: int) -> bool:
-    try:
-        return await is_raised(UnknownAnswer, read(journal, id, after=end))
-    except AnswerExpired:
-        # It was forgotten between the look at its state and the look for its next records.
-        return False
+    # It is "answer_expired" if it was forgotten between the look at its state and that for its next records.
+    return await fails_as("unknown_answer", read(journal, id, after=end))
 
 
 class ReadingLaws:
@@ -100,7 +97,7 @@ class ReadingLaws:
         async with two_journals(opened) as (one, other, *_):
             for journal in (one, other):
                 for id in ("?", "", "x" * 10_000):
-                    with pytest.raises(UnknownAnswer) as caught:
+                    with journal_fails("unknown_answer") as caught:
                         await read(journal, id)
                     assert 404 == caught.value.status
                     assert "unknown" == await journal.stop(id)
@@ -113,10 +110,10 @@ class ReadingLaws:
             public = await one.start(Answer("x", over=True).stream)
             for journal in (one, other):
                 for owner in ("bob", None, ""):
-                    with pytest.raises(UnknownAnswer):
+                    with journal_fails("unknown_answer"):
                         await read(journal, id, owner=owner)
                     assert "unknown" == await journal.stop(id, owner=owner)
-                with pytest.raises(UnknownAnswer):
+                with journal_fails("unknown_answer"):
                     await read(journal, public, owner="bob")
             answer.end()
 
@@ -129,14 +126,14 @@ class ReadingLaws:
             id = await one.start(answer.stream)
             await anext(one.follow(id))
             for after in (99, -1):
-                with pytest.raises(UnknownPosition) as caught:
+                with journal_fails("unknown_position") as caught:
                     await read(other, id, after=after)
                 assert 400 == caught.value.status
             answer.end()
             end = len(await read(other, id))
 
             assert [] == await read(one, id, after=end)
-            with pytest.raises(UnknownPosition):
+            with journal_fails("unknown_position"):
                 await read(one, id, after=end + 1)
 
     @pytest.mark.slow
@@ -157,9 +154,9 @@ class ReadingLaws:
             answer.end()
             seen += [entry async for entry in fast]
             got = [first]
-            with pytest.raises(AnswerExpired) as caught:
+            with journal_fails("answer_expired") as caught:
                 got += [entry async for entry in slow]
-            with pytest.raises(AnswerExpired):
+            with journal_fails("answer_expired"):
                 await read(other, id, after=1)
 
             assert 410 == caught.value.status
@@ -174,9 +171,9 @@ class ReadingLaws:
         async with two_journals(opened, expire=1.0) as (one, other, *_):
             id = await one.start(Answer("Hello", over=True).stream)
             end = len(await read(other, id))
-            await until(lambda: is_raised(AnswerExpired, read(other, id)))
+            await until(lambda: fails_as("answer_expired", read(other, id)))
             for journal in (one, other):
-                with pytest.raises(AnswerExpired):
+                with journal_fails("answer_expired"):
                     await read(journal, id)
                 assert [] == await read(journal, id, after=end)
                 assert "ended" == await journal.stop(id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.relay.journals import Place
 from tests.relay.storage_laws import Opened
-from tokenstream.relay.journal import Journal
+from tokenstream.relay.journal import Journal, JournalError
 
 LEASE = 0.6
 
@@ -24,10 +24,10 @@ async def two_journals(
             yield a, b, one, other
 
 
-async def is_raised(expected: type[Exception], call: Awaitable[Any]) -> bool:
-    """Tell whether a call raises an error."""
+async def fails_as(kind: str, call: Awaitable[Any]) -> bool:
+    """Tell whether a call raises a journal's error of a kind."""
     try:
         await call
-    except expected:
-        return True
+    except JournalError as error:
+        return error.kind == kind
     return False

@@ -146,38 +146,6 @@ const JUDGES = {
     }
   },
 
-  async cohere(url, told) {
-    const { CohereClientV2 } = await import("cohere-ai");
-    const client = new CohereClientV2({ token: "k", environment: url, maxRetries: 0 });
-    const calls = [];
-    for await (const event of await client.chatStream(ASKED)) {
-      const message = event.delta?.message;
-      if (event.type === "content-delta") {
-        if (message.content.text) told.deltas += 1;
-        told.text += message.content.text ?? "";
-        told.reasoning += message.content.thinking ?? "";
-      }
-      const called = message?.toolCalls;
-      if (event.type === "tool-call-start") calls[event.index] = [called.id, called.function.name, ""];
-      if (event.type === "tool-call-delta") calls[event.index][2] += called.function.arguments;
-      if (event.type === "citation-start")
-        for (const { document } of message.citations.sources) told.citations.push([document.url, document.title]);
-      if (event.type !== "message-end") continue;
-      // Here an answer that fails ends with a reason and words, and no exception.
-      if (event.delta.finishReason === "ERROR") told.error = event.delta.error ?? "ERROR";
-      else told.end = event.delta.finishReason;
-      const { tokens, cachedTokens } = event.delta.usage ?? {};
-      if (tokens)
-        told.counts = {
-          input_tokens: tokens.inputTokens,
-          output_tokens: tokens.outputTokens,
-          cached_tokens: cachedTokens,
-        };
-    }
-    told.calls = calls;
-    if (told.end === null) throw new Error("the stream has no end");
-  },
-
   async "ai openai chat"(url, told) {
     const { createOpenAI } = await import("@ai-sdk/openai");
     await generate(createOpenAI({ baseURL: url, apiKey: "k" }).chat("m"), told);

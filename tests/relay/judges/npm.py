@@ -23,7 +23,6 @@ _PACKAGES = {
     "anthropic": ["@anthropic-ai/sdk"],
     "gemini": ["@google/genai"],
     "ollama": ["ollama"],
-    "cohere": ["cohere-ai"],
     "ai openai chat": ["ai", "@ai-sdk/openai", "zod"],
     "ai openai responses": ["ai", "@ai-sdk/openai", "zod"],
     "ai anthropic": ["ai", "@ai-sdk/anthropic", "zod"],

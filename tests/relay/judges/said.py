@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Citation, MediaPart, Message, Part
     from tokenstream.relay import ProtocolName
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.losses import Loss
 
-_FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
+_FAMILIES: dict[str, Loss] = {"image": "image", "audio": "audio", "video": "video"}
 """The names of losses of media, by the first half of the type; any other type is a "file"."""
 _ORDERED = {"text": "text", "reasoning": "reasoning", "tool_call": "call", "server_tool_call": "ran"}
 """The kinds of parts whose order is compared."""
-COUNTS = Usage.model_fields.keys() - {"source", "provider_data"}
+COUNTS = Usage.model_fields.keys() - {"basis", "provider_data"}
 """The names of the counts of tokens, and of the cost."""
 
 
@@ -56,7 +56,7 @@ class Said:
     """
 
     def __init__(self, message: Message, protocol: ProtocolName) -> None:
-        self.lost: set[Kind] = set()
+        self.lost: set[Loss] = set()
         """The losses of the protocol that the message really has."""
         self.choice = message.choice
         self._losses = relay.losses(protocol)
@@ -146,11 +146,11 @@ class Said:
         if reason == "stop" and self._message.refusal and protocol == "anthropic":
             # There a refusal is text, and the reason alone says what it is.
             reason = "refusal"
-        return create(protocol, drop="all").word_for(reason)
+        return create(protocol, lossy=True).word_for(reason)
 
     # -- what is lost ----------------------------------------------------------------
 
-    def _loses(self, kind: Kind, detail: str | None = None) -> bool:
+    def _loses(self, kind: Loss, detail: str | None = None) -> bool:
         """Return True if the protocol loses all of a kind of content, or a detail; it then counts as lost."""
         known = self._losses.get(kind)
         if known is None or (known and detail not in known):
@@ -174,7 +174,7 @@ class Said:
             return False
         return part.kind != "text" and self._loses(part.kind)
 
-    def _loses_result(self, kind: Kind, id: str, all_of_it: tuple[str | None, ...] = (None,)) -> bool:
+    def _loses_result(self, kind: Loss, id: str, all_of_it: tuple[str | None, ...] = (None,)) -> bool:
         """Return True if the protocol loses the result of a call, maybe because it needs the call, too."""
         details = [detail for detail in self._losses.get(kind, ()) if "call" in detail]
         wanted = [*all_of_it, *(details if id not in self._called else ())]

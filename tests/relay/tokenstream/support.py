@@ -79,7 +79,7 @@ class Read:
     """What a reader of a body comes to."""
 
     def __init__(self, chunks: Iterable[bytes], format: Any = None) -> None:
-        self.stream = Stream(iter(chunks), format=format, pings=True)
+        self.stream = Stream(iter(chunks), format=format)
         self.events: list[Event] = []
         self.error: StreamError | None = None
         try:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.relay.tokenstream.support import Read
 from tests.support.effort import examples
 from tokenstream import events as told
+from tokenstream._accumulator import Accumulator
 from tokenstream._event_base import is_told
-from tokenstream.accumulator import Accumulator
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
 from tokenstream.formats._wire.tokenstream import PARTS
 from tokenstream.message import (
@@ -84,7 +84,6 @@ _event: st.SearchStrategy[Any] = st.one_of(
     st.builds(told.InputTranscript, _text, _word, st.booleans(), _word, _word),
     st.builds(told.UsageUpdate, _usage, choice=_index),
     st.builds(told.Finish, st.sampled_from(get_args(FinishReason)), _word, _word, choice=_index),
-    st.builds(told.Ping),
     st.builds(Restarted, _message),
     st.builds(told.Resumed, st.sampled_from(["resume", "continue"]), _index, st.sampled_from([0.25, 1.0])),
     st.builds(told.Stopped, _text),

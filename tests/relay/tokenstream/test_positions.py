@@ -21,7 +21,7 @@ def test_what_is_sent_again_is_dropped() -> None:
     records = [record(TextDelta(text)) for text in "abcd"]
     for place in (frame, line):
         for start in range(1, 4):
-            reader = registry.create("tokenstream", limits=Limits(), pings=False)
+            reader = registry.create("tokenstream", limits=Limits())
             sent = [_payload(place, at, each) for at, each in enumerate(records, 1)]
             for each in sent[:2]:
                 reader.feed(each)
@@ -47,7 +47,7 @@ def test_where_live_begins_is_no_position() -> None:
 
 def test_a_gap_is_told() -> None:
     """Where the relay goes on further behind, something is missing, and nothing is skipped silently."""
-    known = registry.create("tokenstream", limits=Limits(), pings=False)
+    known = registry.create("tokenstream", limits=Limits())
     known.feed(line(2, record(TextDelta("b"))))
     known.prepare_to_continue()
     known.feed(line(5, record(PartDone())))
@@ -121,7 +121,7 @@ def test_the_tokens_of_each_request_are_counted_wherever_a_client_goes_on() -> N
             kept = _checkpoint(body[:read])
             usage = Stream.from_checkpoint(kept, body[read:]).final().usage
 
-            assert (18, 12, "partial") == (usage.input_tokens, usage.output_tokens, usage.source)
+            assert (18, 12, "partial") == (usage.input_tokens, usage.output_tokens, usage.basis)
 
 
 def _checkpoint(body: list[bytes]) -> Checkpoint:

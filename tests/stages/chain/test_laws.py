@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.stages.chain.support import Words
 from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.framing import NDJSONParser
-from tokenstream.stages import Chain, Items, Stage
+from tokenstream.stages import Chain, Stage
+from tokenstream.stages._objects.items import Items
 
 if TYPE_CHECKING:
     from collections.abc import Callable

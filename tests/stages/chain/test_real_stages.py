@@ -13,7 +13,7 @@ from tests.support.chunkings import several, sized
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import DONE, chat
 from tokenstream import Limits
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import LimitExceeded, OutputIncomplete, StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.framing import AWSEventStreamParser, SSEParser
@@ -22,7 +22,9 @@ from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.framing._sniff import sniff
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json import PartialJSONParser, ValueDone
-from tokenstream.stages import Chain, Field, Items, Partials, Stage
+from tokenstream.stages import Chain, Stage
+from tokenstream.stages._objects.items import Field, Items
+from tokenstream.stages._objects.partials import Partials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +40,7 @@ def _framing(body: bytes) -> Stage[bytes, Any]:
 
 
 def _format(name: str) -> Format:
-    return registry.create(name, limits=DEFAULT_LIMITS, pings=True)
+    return registry.create(name, limits=DEFAULT_LIMITS)
 
 
 def _given(chain: Chain[bytes, Any], chunks: Iterable[bytes]) -> list[Any]:

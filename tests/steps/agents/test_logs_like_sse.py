@@ -13,7 +13,7 @@ from tests.steps.agents.support import Pieces, body_of, follow
 from tests.steps.told import told
 from tests.support.chunkings import cut_at
 from tokenstream import Steps
-from tokenstream.framing import JSONRPCParser
+from tokenstream.framing._json_rpc import JSONRPCParser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

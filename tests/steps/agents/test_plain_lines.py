@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.steps.agents.support import Pieces
 from tests.support.tables import in_one_test
 from tokenstream import Steps
-from tokenstream.framing import JSONRPCParser
+from tokenstream.framing._json_rpc import JSONRPCParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from tests.stream.bodies import ANSWER, AsyncSource
 from tests.support.raised import misuse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamTruncated
-from tokenstream.stream import AsyncBroadcastReader
+from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcastReader
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ from tests.stream.bodies import ANSWER
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
 from tests.support.raised import misuse
 from tokenstream import Retry, Stream, resilient, testing
-from tokenstream.accumulator import Accumulator
+from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.events import Restarted, TextDelta
-from tokenstream.stream import Broadcast, BroadcastReader
+from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
 
 
 @pytest.mark.parametrize("policy", ["wait", "drop_oldest", "raise"])

@@ -14,7 +14,8 @@ from tests.support.replies import reply, serve_in_time
 from tests.support.timing import PATIENCE
 from tokenstream.errors import StreamError
 from tokenstream.message import Message
-from tokenstream.testing import Exchange, Recording
+from tokenstream.testing import Recording
+from tokenstream.testing._serve.replies import Exchange
 
 PATH = "/v1/chat/completions"
 WHOLE = reply([(0.0, item) for item in ANSWER])

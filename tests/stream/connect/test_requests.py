@@ -124,7 +124,7 @@ def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
         "jsn": ({}, r"connect\(\) has no option jsn=; did you mean json=\?"),
         "payload": ({}, r"did you mean json=\?"),
         "formt": ("text", r"did you mean format=\?"),
-        "xyzzy": (1, r"the options are json, content, .*, reasoning_tags"),
+        "xyzzy": (1, r"the options are json, content, .*, tags"),
     }
     for name, (value, words) in unknown.items():
         options: dict[str, Any] = {name: value}

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, Stubborn
+from tests.support.clocks import on
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, NotAStream, StreamInterrupted, StreamTruncated
 
@@ -184,7 +185,7 @@ def test_an_answer_in_one_document_has_its_times() -> None:
     """It is whole only at its end, and that is when its first text came."""
     body = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,'
     body += b'"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}'
-    stream = Stream([body], clock=iter(range(100)).__next__)
+    stream = on(iter(range(100)).__next__, Stream, [body])
 
     assert stream.final().text == "Hello"
     metrics = stream.metrics

@@ -10,6 +10,7 @@ import pytest
 
 from tests.stream.bodies import TOKENS, later
 from tests.stream.tap.support import PAYLOADS, WHOLE, Failing, Items, payloads
+from tests.support.clocks import on
 from tests.support.formats import Text
 from tokenstream import tap
 from tokenstream.errors import (
@@ -150,7 +151,7 @@ def test_a_fault_of_the_tap_itself_disturbs_nobody() -> None:
         return 3.0
 
     failed: list[ZeroDivisionError] = []
-    got = list(tapped := tap(payloads(), clock=clock))
+    got = list(tapped := on(clock, tap, payloads()))
 
     assert got == PAYLOADS
     assert tapped.error is not None
@@ -190,7 +191,7 @@ def test_ctrl_c_in_the_tap_is_the_programs() -> None:
 
     struck: list[int] = []
     tapped = tap(payloads())
-    tapped = tap(source := Items(payloads()), clock=clock)
+    tapped = on(clock, tap, source := Items(payloads()))
     next(tapped)
     with pytest.raises(KeyboardInterrupt):
         next(tapped)

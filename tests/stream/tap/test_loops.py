@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER, later
 from tests.stream.tap.support import PAYLOADS, WHOLE, Chunk, Failing, Items, opened, payloads
+from tests.support.clocks import on
 from tests.support.loopback import Loopback, chunked
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Limits, tap
@@ -170,7 +171,7 @@ def test_limits_bound_what_is_kept_and_nothing_else() -> None:
 def test_the_clock_may_have_begun_earlier() -> None:
     """`started_at` says when the request went out, and entering does not move it."""
     readings = iter(range(5, 1_000))
-    with tap(opened(Items(payloads())), started_at=1.0, clock=lambda: float(next(readings))) as tapped:
+    with on(lambda: float(next(readings)), tap, opened(Items(payloads())), started_at=1.0) as tapped:
         next(tapped)
 
     assert ("request", 4.0) == (tapped.metrics.started, tapped.metrics.first_byte)

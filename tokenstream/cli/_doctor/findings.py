@@ -161,7 +161,7 @@ def _find_call(probe: ProbedAnswer) -> Iterator[Finding]:
             do=(
                 f"start vLLM with --enable-auto-tool-choice --tool-call-parser {parser}",
                 "start SGLang with its --tool-call-parser, or llama.cpp with --jinja",
-                f'read such calls with tool_tags="{dialect}"',
+                f'read such calls with tags=Tags(calls="{dialect}")',
             ),
         )
 

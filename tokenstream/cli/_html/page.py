@@ -48,13 +48,13 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --back: #ffffff; --raised: #f5f6f8; --line: #d9dde3; --text: #1c2127; --soft: #5b6673;
-  --content: #2563c9; --other: #8a63c7; --heartbeat: #1f8a5b; --nothing: #a3acb8;
+  --content: #2563c9; --other: #8a63c7; --nothing: #a3acb8;
   --gap: #f3e3b3; --stall: #f4b9ad; --broken: #c0341d; --good: #1f7a4d; --warn: #9a5b00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --back: #14171b; --raised: #1d2127; --line: #343b45; --text: #e4e8ed; --soft: #9aa6b4;
-    --content: #6ea3f7; --other: #b795ef; --heartbeat: #4cc38a; --nothing: #6b7683;
+    --content: #6ea3f7; --other: #b795ef; --nothing: #6b7683;
     --gap: #453a17; --stall: #6a2c20; --broken: #ff7a63; --good: #5fd09a; --warn: #f0b35a;
   }
 }
@@ -102,7 +102,7 @@ pre {
 .frame { background: var(--raised); border-radius: 6px; padding: 10px 0 8px; margin-top: 0.8rem; }
 .timeline { display: block; width: 100%; height: 150px; }
 .bar.content { fill: var(--content); } .bar.other { fill: var(--other); }
-.bar.heartbeat { fill: var(--heartbeat); } .bar.nothing { fill: var(--nothing); }
+.bar.nothing { fill: var(--nothing); }
 .gap { fill: var(--gap); } .stall { fill: var(--stall); } .broken { fill: var(--broken); }
 .scale {
   display: flex; justify-content: space-between; color: var(--soft); font-size: 0.8rem;
@@ -114,7 +114,7 @@ pre {
 }
 .swatch { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; margin-right: 0.45em; }
 i.content { background: var(--content); } i.other { background: var(--other); }
-i.heartbeat { background: var(--heartbeat); } i.nothing { background: var(--nothing); }
+i.nothing { background: var(--nothing); }
 i.gap { background: var(--gap); border: 1px solid var(--soft); }
 i.stall { background: var(--stall); border: 1px solid var(--soft); }
 .bar.error { fill: var(--broken); } i.error { background: var(--broken); }
@@ -131,7 +131,6 @@ ol { margin: 0.3rem 0 1rem; padding-left: 1.4rem; font-size: 0.92rem; }
 .events td:nth-child(3) { white-space: nowrap; }
 .events tr.content td:nth-child(3) { color: var(--content); }
 .events tr.other td:nth-child(3) { color: var(--other); }
-.events tr.heartbeat td:nth-child(3) { color: var(--heartbeat); }
 .events tr.failure td { color: var(--broken); }
 .events tr.left-out td {
   text-align: center; color: var(--soft); padding: 0.8rem; background: var(--raised);

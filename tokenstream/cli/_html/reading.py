@@ -24,7 +24,7 @@ from tokenstream.cli._input import (
 )
 from tokenstream.cli._lines import StreamReport
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
-from tokenstream.events import CitationAdded, Ping, ReasoningDelta
+from tokenstream.events import CitationAdded, ReasoningDelta
 from tokenstream.stages._content import GROWING
 from tokenstream.testing._record.loops import note_stream
 from tokenstream.testing._record.notes import Notes, Terms
@@ -44,11 +44,11 @@ FIRST_EVENTS = 200
 LAST_EVENTS = 300
 """Number of events that are kept from the end of an answer, where most errors are."""
 
-Kind: TypeAlias = Literal["nothing", "heartbeat", "other", "content", "error"]
+Kind: TypeAlias = Literal["nothing", "other", "content", "error"]
 """The most important thing that a chunk completed; "nothing" for a piece of a frame."""
 Unit: TypeAlias = Literal["chunk", "frame"]
 """The thing that a page counts: chunks as they arrived, or frames where the chunks are not known."""
-KINDS: tuple[Kind, ...] = ("nothing", "heartbeat", "other", "content", "error")
+KINDS: tuple[Kind, ...] = ("nothing", "other", "content", "error")
 """The kinds of chunks, by rising importance."""
 _CONTENT = (*GROWING, CitationAdded, ReasoningDelta)
 """Events that are drawn as content: those that always count as content, citations, and all reasoning."""
@@ -135,7 +135,7 @@ def read(options: argparse.Namespace) -> PageReading:
         at, unit = recording.arrivals[0].at, "frame"
         recording = recording.replaced(arrivals=tuple(Arrival(at, data) for data in frames_of(recording)))
     clock = VirtualClock()
-    stream = play(recording, options, clock, pings=True)
+    stream = play(recording, options, clock)
     reading = _read_stream(stream, options.source, clock=clock, recording=recording)
     # If all chunks arrived at one time, their times were not recorded.
     reading.has_times = any(at != recording.arrivals[0].at for at, _ in recording.arrivals)
@@ -263,7 +263,5 @@ class Collected:
 
 
 def kind_of(event: object) -> Kind:
-    """Return the kind of chunk that an event comes from: with content, with a heartbeat, or with neither."""
-    if isinstance(event, Ping):
-        return "heartbeat"
+    """Return the kind of chunk that an event comes from: with content, or with something else."""
     return "content" if isinstance(event, _CONTENT) else "other"

@@ -53,7 +53,7 @@ _MAX_PAYLOAD = 2_000
 """Largest number of characters that a page shows of one payload."""
 _MAX_PAYLOADS = 300_000
 """Largest number of characters that a page shows of all payloads together."""
-_TIMELESS = ("chunks", "bytes", "events", "content_chunks", "deltas", "output_tokens", "tokens_source")
+_TIMELESS = ("chunks", "bytes", "events", "content_chunks", "deltas", "output_tokens", "tokens_basis")
 """Names of the metrics that are shown if the arrival times of the chunks are not known."""
 _LEFT_OUT = ("started", "own_seconds", "away")
 """Names of the metrics that are not shown: they are about the program that reads, here this command."""
@@ -281,7 +281,8 @@ class RunReading:
 def read_run(reading: PageReading) -> RunReading:
     """Follow the lines of an agent to their end, at their own times; return the reading."""
     recording, clock = reading.recording, VirtualClock()
-    run = Steps("run", clock=clock)
+    with clock:
+        run = Steps("run")
     events, collected = run.events(), Collected()
     waits: dict[str, StepWaiting] = {}
 

@@ -84,7 +84,6 @@ _WIDTH = 1_200.0
 _BARS_HEIGHT = 100.0
 """Height of the highest bar."""
 _HEIGHT = 124.0
-_HEARTBEATS_TOP = 110.0
 _MAX_GAPS = 5
 """Number of gaps that are listed, the longest first."""
 _MAX_SHARE = 0.3
@@ -96,7 +95,6 @@ _LABELS: dict[Kind, str] = {
     "error": "the error",
     "content": "content",
     "other": "start, usage, end and the like",
-    "heartbeat": "heartbeats",
     "nothing": "no event",
 }
 
@@ -133,8 +131,6 @@ class _Bar:
     """Number of bytes of all its chunks."""
     kind: int
     """Index in `KINDS` of the most important chunk."""
-    heartbeats: int = 0
-    """Number of chunks that are heartbeats."""
 
 
 class Axis:
@@ -248,18 +244,14 @@ def _collect_bars(reading: PageReading, axis: Axis) -> list[_Bar]:
             bar = bars[column] = _Bar(column, first=number, last=number, at=chunk.at, size=0, kind=kind)
         # `KINDS` is in the order of importance: a bar has the kind of its most important chunk.
         bar.last, bar.kind = number, max(bar.kind, kind)
-        if chunk.kind == "heartbeat":
-            bar.heartbeats += 1
-        else:
-            bar.size += chunk.size
+        bar.size += chunk.size
     return list(bars.values())
 
 
 def _draw_bars(reading: PageReading, bars: list[_Bar]) -> list[Markup]:
-    """Return a rectangle for the size of each bar, and below it one for the heartbeats of the bar."""
+    """Return a rectangle for the size of each bar."""
     columns = _count_columns(reading)
     width = _WIDTH / columns
-    # All sizes are 0 if there were only heartbeats.
     largest = max([bar.size for bar in bars]) or 1
     drawn: list[Markup] = []
     for bar in bars:
@@ -273,20 +265,16 @@ def _draw_bars(reading: PageReading, bars: list[_Bar]) -> list[Markup]:
                     x, _BARS_HEIGHT - height, thickness, height, class_=f"bar {KINDS[bar.kind]}", title=title
                 )
             )
-        if bar.heartbeats:
-            height = _HEIGHT - _HEARTBEATS_TOP
-            drawn.append(_rect(x, _HEARTBEATS_TOP, thickness, height, class_="bar heartbeat", title=title))
     return drawn
 
 
 def _title_of(reading: PageReading, bar: _Bar) -> str:
-    """Return the words about a bar: its chunks, their time, size and kind, and its heartbeats."""
+    """Return the words about a bar: its chunks, their time, size and kind."""
     chunks = (
         f"{reading.unit} {bar.first}" if bar.first == bar.last else f"{reading.unit}s {bar.first}–{bar.last}"
     )
     at = f" at {bar.at:.3f} s" if reading.has_times else ""
-    beats = f", heartbeats: {bar.heartbeats}" if bar.heartbeats else ""
-    return f"{chunks}{at}: {bar.size:,} bytes, {_LABELS[KINDS[bar.kind]]}{beats}"
+    return f"{chunks}{at}: {bar.size:,} bytes, {_LABELS[KINDS[bar.kind]]}"
 
 
 def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:

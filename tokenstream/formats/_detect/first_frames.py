@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import MessageStart, PartStart, Ping, Unknown
+from tokenstream.events import MessageStart, PartStart, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 8
 _MOST_SHOWN = 80
 """Number of characters of a foreign id that an error shows."""
-_BEGINNINGS = (Ping, MessageStart, PartStart)
+_BEGINNINGS = (MessageStart, PartStart)
 """Events of which a format may make some for a payload of which it knows nothing but the type."""
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
-from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import name_of, object_of, payload_of
@@ -56,13 +55,12 @@ class Undetected(Format):
 
     Args:
         limits: Bounds on decoding the frames, and on the format.
-        pings: True if frames without content, such as pings, become `Ping` events.
         found: Called with the new format before that format reads its first frame.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> found = []
-        >>> format = Undetected(limits=DEFAULT_LIMITS, pings=False, found=found.append)
+        >>> format = Undetected(limits=DEFAULT_LIMITS, found=found.append)
         >>> format.feed({"type": "ping"}), found
         ([], [])
         >>> events = format.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]})
@@ -76,8 +74,8 @@ class Undetected(Format):
     framing: ClassVar[str] = ""
     is_one_answer: ClassVar[bool] = True
 
-    def __init__(self, *, limits: Limits, pings: bool, found: Callable[[Format], None]) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits, found: Callable[[Format], None]) -> None:
+        super().__init__(limits=limits)
         self.found = found
         """Called with the new format; another connection that continues sets its own function."""
         self._asked: object = None
@@ -152,7 +150,7 @@ class Undetected(Format):
             return []
         if result == PING:
             self._skipped += 1
-            return [Ping(raw=payload_of(frame))] if self.pings else []
+            return []
         if result == WAIT and self.doubt is None:
             # The error of an event that may not be about the answer counts if no answer comes.
             event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
@@ -203,7 +201,7 @@ class Undetected(Format):
         if name is None:
             self.error = self.doubt or describe_unknown_format([frame for frame, _ in held], self.limits)
             return []
-        real_format = registry.create(name, limits=self.limits, pings=self.pings)
+        real_format = registry.create(name, limits=self.limits)
         # The real format counts frames from the first one of the input on, including the skipped pings.
         real_format.frames = self._skipped
         real_format.first_frames.is_detected, real_format.first_frames.is_proven = True, is_proven

@@ -126,7 +126,7 @@ class Counts:
 
     def write(self, usage: Usage) -> dict[str, Any]:
         """Return a report with the counts; a missing total is the sum of input and output."""
-        counts = usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        counts = usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
         if {"input_tokens", "output_tokens"} <= counts.keys():
             counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
         if self._apart and "output_tokens" in counts:

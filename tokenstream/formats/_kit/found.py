@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_list, text_of
-from tokenstream.message import FoundImage
+from tokenstream._message_parts import FoundImage
 
 
 def images_in(fields: dict[str, Any]) -> tuple[FoundImage, ...]:

@@ -31,7 +31,6 @@ class HostedSession(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         answer: The key of the only answer to read, as `place_of` returns it; None to read all of them.
     """
 
@@ -49,10 +48,8 @@ class HostedSession(Format):
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
 
-    def __init__(
-        self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
-    ) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
+        super().__init__(limits=limits)
         self._answer = answer
         self._ids = RecentIds(REMEMBERED)
         """The ids of the last events."""
@@ -72,15 +69,15 @@ class HostedSession(Format):
         return self.session_parts
 
     @override
-    def fresh(self, *, limits: Limits, pings: bool) -> Self:
-        format = type(self)(limits=limits, pings=pings, answer=self._answer)
+    def fresh(self, *, limits: Limits) -> Self:
+        format = type(self)(limits=limits, answer=self._answer)
         if self._earlier_ids is not None:
             format.drop_earlier(self._earlier_ids)
         return format
 
     @override
     def of_answer(self, answer: str) -> Self:
-        return type(self)(limits=self.limits, pings=self.pings, answer=answer)
+        return type(self)(limits=self.limits, answer=answer)
 
     @property
     @override

@@ -9,8 +9,9 @@ from tokenstream._message_parts import make_usage
 from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
+    from tokenstream._message_parts import Phase
     from tokenstream.formats._kit.parts import Mark, Parts
-    from tokenstream.message import FinishReason, Phase, Usage
+    from tokenstream.message import FinishReason, Usage
 
 INPUT_TRANSCRIPTION = "conversation.item.input_audio_transcription."
 """The beginning of the types of events in which sessions transcribe the user's speech."""

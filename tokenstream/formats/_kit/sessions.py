@@ -107,8 +107,8 @@ class SessionEvents(Format):
 
     _READERS: ClassVar[Readers]
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._last = LastEvent("event_id")
         """The last event, which may come once more."""
         self._failure: StreamError | None = None

@@ -161,7 +161,6 @@ class AnthropicAgents(HostedSession):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         answer: "" to end after one answer; None to read all answers of the session.
 
     Example:
@@ -178,10 +177,8 @@ class AnthropicAgents(HostedSession):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
 
-    def __init__(
-        self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
-    ) -> None:
-        super().__init__(limits=limits, pings=pings, answer=answer)
+    def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
+        super().__init__(limits=limits, answer=answer)
         self._messages = AgentMessages(self.session_parts)
         self._usage = Usage()
         """The tokens of the answer's requests to the model so far."""

@@ -32,7 +32,7 @@ class Text(Format):
     The data of an event mean:
 
     - `[DONE]`: the end of the answer;
-    - nothing: a ping;
+    - nothing: a heartbeat;
     - one whole JSON object whose `error` is text or has a `message`: the server's
       error (if a model writes an object like this, it arrives in pieces);
     - anything else, white space and JSON included: a piece of text.
@@ -49,7 +49,6 @@ class Text(Format):
     Args:
         joiner: Text to put between two pieces.
         limits: Bounds on the text held back.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> format = Text(joiner=" ")
@@ -64,8 +63,8 @@ class Text(Format):
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     reads_bare_text: ClassVar[bool] = True
 
-    def __init__(self, *, joiner: str = "", limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, joiner: str = "", limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.first_frames.drop()  # any input is text, so none can be of another format
         self.joiner = joiner
         self._part: OpenPart | None = None
@@ -75,9 +74,9 @@ class Text(Format):
         self._fast_part: OpenPart | None = None
         """The part of the text, if chunks may be added to it without decoding; otherwise None."""
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Text:
+    def fresh(self, *, limits: Limits) -> Text:
         """Return a format with the same joiner for a new connection."""
-        return type(self)(joiner=self.joiner, limits=limits, pings=pings)
+        return type(self)(joiner=self.joiner, limits=limits)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
@@ -204,7 +203,7 @@ class Text(Format):
         return self._part
 
     def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; white space is text here, and not a ping as in other formats."""
+        """Read a frame; white space is text here, and not a heartbeat as in other formats."""
         event = frame.event if isinstance(frame, ServerSentEvent) else ""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if isinstance(payload, bytes) and payload.isspace():

@@ -48,7 +48,6 @@ class Custom(Format):
     Args:
         mapped: The paths to the text and the other values of a payload.
         limits: Bounds on the text held back, and on JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> from tokenstream.formats._custom import Mapped
@@ -61,8 +60,8 @@ class Custom(Format):
 
     name: ClassVar[str] = "custom"
 
-    def __init__(self, mapped: Mapped, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, mapped: Mapped, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.mapped = mapped
         """The paths to the text and the other values of a payload."""
         self._counts: dict[str, int | float] = {}
@@ -74,9 +73,9 @@ class Custom(Format):
         # In place of the fast path of the class, since each mapping has its own places of text.
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
-    def fresh(self, *, limits: Limits, pings: bool) -> Custom:
+    def fresh(self, *, limits: Limits) -> Custom:
         """Return a format with the same mapping for a new connection."""
-        return type(self)(self.mapped, limits=limits, pings=pings)
+        return type(self)(self.mapped, limits=limits)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
@@ -143,17 +142,14 @@ class Custom(Format):
             self._read_bare_text(payload)
         elif not payload or payload.isspace():
             self.note("empty_data")
-            self.ping()
         else:
             self.read_text(payload, event)
 
     def _read_bare_text(self, payload: bytes) -> None:
-        """Read data that are text, white space included; empty data count as a ping."""
+        """Read data that are text, white space included; empty data say nothing."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if text:
             self._write("text", text)
-        else:
-            self.ping()
 
     def _read_end(self, event: str, payload: bytes) -> None:
         """Read the event that marks the end; its name is the finish reason if the server sent no other."""
@@ -347,9 +343,7 @@ class Custom(Format):
         self.error = provider_error(data, event) if is_dict(data) else None
         if self.error is not None:
             return
-        if event in PING_NAMES or kind in PING_NAMES:
-            self.ping()
-        else:
+        if event not in PING_NAMES and kind not in PING_NAMES:
             self.parts.unknown(event or kind or "payload", data)
 
 

@@ -40,7 +40,6 @@ class LlamaIndex(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> llamaindex = LlamaIndex()
@@ -66,8 +65,8 @@ class LlamaIndex(Format):
     finish_is_last: ClassVar[bool] = False
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], units=frozenset({"event", "line"}))
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._calls: dict[int | str, _RepeatedCall] = {}
         """The calls so far, by id; by index if they have no id."""
         self._expects_finish = False

@@ -39,7 +39,6 @@ class MistralConversations(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> conversation = MistralConversations()
@@ -57,8 +56,8 @@ class MistralConversations(Format):
         texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)]
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._written: tuple[object, ...] | None = None
         """The source of the text written last; None before any text.
 

@@ -62,7 +62,6 @@ class Ollama(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> ollama = Ollama()
@@ -88,8 +87,8 @@ class Ollama(Format):
         units=frozenset({"event", "line"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._time_reported = False
         """True once the time of the first line has been reported, as the time of the answer."""
 

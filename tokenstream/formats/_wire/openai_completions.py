@@ -47,7 +47,6 @@ class OpenAICompletions(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> completions = OpenAICompletions()
@@ -73,8 +72,8 @@ class OpenAICompletions(Format):
         turns=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._created_reported = False
         """True once the time of the answer was reported; many payloads repeat it."""
         self._is_native = False

@@ -111,7 +111,6 @@ class OpenAILive(SessionEvents):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         session: Data of the session that are known before its first event.
 
     Example:
@@ -137,10 +136,8 @@ class OpenAILive(SessionEvents):
     ends_with_calls: ClassVar[bool] = False
     """True if an answer ends where the server waits for the results of calls; more may follow."""
 
-    def __init__(
-        self, *, limits: Limits | None = None, pings: bool = False, session: dict[str, Any] | None = None
-    ) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None, session: dict[str, Any] | None = None) -> None:
+        super().__init__(limits=limits)
         self._session: dict[str, Any] = session or {}
         """The session, as the server has described it; {} before that."""
         self._text: OpenPart = NO_PART
@@ -156,9 +153,9 @@ class OpenAILive(SessionEvents):
         self._speech = SessionParts(self.limits, self.note)
         return self._speech
 
-    def fresh(self, *, limits: Limits, pings: bool) -> OpenAILive:
+    def fresh(self, *, limits: Limits) -> OpenAILive:
         """Return a format with the same options for a new connection."""
-        return type(self)(limits=limits, pings=pings, session=self._session)
+        return type(self)(limits=limits, session=self._session)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names

@@ -25,7 +25,6 @@ class Pieces(Format):
 
     Args:
         limits: Bounds on the text held back.
-        pings: True if empty pieces become `Ping` events.
 
     Example:
         >>> pieces = Pieces()
@@ -41,8 +40,8 @@ class Pieces(Format):
     framing: ClassVar[str] = "pieces"
     ends_with_input: ClassVar[bool] = True
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.first_frames.drop()  # any input is text, so none can be of another format
         self._part: OpenPart | None = None
         """The part being written."""
@@ -70,8 +69,7 @@ class Pieces(Format):
         self.frames += 1
         self.parts.raw = frame
         if not frame:
-            self.ping()
-            return self.parts.take()
+            return []
         if not self.parts.started:
             self.parts.head()
         try:
@@ -101,7 +99,6 @@ class Pieces(Format):
             if part.held or not (piece.isascii() or _can_be_encoded(piece)):
                 return None
             if not piece:
-                # An empty piece becomes a ping, or nothing.
                 return None
             # `new_event` skips the constructor, so each field without a default is set here.
             event = new_event(TextDelta)

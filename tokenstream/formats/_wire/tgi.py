@@ -39,7 +39,6 @@ class TGI(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> tgi = TGI()
@@ -61,8 +60,8 @@ class TGI(Format):
         texts=[("token", "text")], changing=[("index",), ("token", "id"), ("token", "logprob")], head=b"data:"
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._has_text = False
         """True once a token or the whole text has arrived."""
         self._last = LastEvent("index")

@@ -52,7 +52,6 @@ class Transcription(SessionEvents):
 
     Args:
         limits: Bounds on parts and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> transcription = Transcription()
@@ -78,8 +77,8 @@ class Transcription(SessionEvents):
     ends_with_input: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._model: str | None = None
         """The session's model, which its events do not repeat."""
         self._session = False

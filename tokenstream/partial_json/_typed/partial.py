@@ -77,18 +77,15 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     Example:
         >>> from pydantic import BaseModel
-        >>> from tokenstream.stages import Partials
+        >>> from tokenstream import Stream
         >>> class Recipe(BaseModel):
         ...     title: str
         ...     minutes: int | None = None
-        >>> stage = Partials(Recipe)
-        >>> _ = stage.feed('{"title": "Panca')
-        >>> stage.partial()
-        Partial[Recipe](title='Panca', …)
-        >>> stage.partial().minutes, stage.partial().is_complete("title")
-        (MISSING, False)
-        >>> _ = stage.feed('kes", "minutes": 20}')
-        >>> stage.partial().final()
+        >>> stream = Stream(['{"title": "Panca', 'kes", "minutes": 20}'], format="pieces")
+        >>> first, last = stream.partials(Recipe)
+        >>> first, first.minutes, first.is_complete("title")
+        (Partial[Recipe](title='Panca', …), MISSING, False)
+        >>> last.final()
         Recipe(title='Pancakes', minutes=20)
     """
 
@@ -182,10 +179,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             MisuseError: The function is not a path, or uses a name that the type lacks.
 
         Example:
-            >>> from tokenstream.stages import Partials
-            >>> stage = Partials(dict[str, list[str]])
-            >>> _ = stage.feed('{"steps": ["Whi')
-            >>> stage.partial().get("steps", 0), stage.partial().get(lambda r: r["steps"][0])
+            >>> from tokenstream import Stream
+            >>> stream = Stream(['{"steps": ["Whi', 'sk"]}'], format="pieces")
+            >>> draft, _ = stream.partials(dict[str, list[str]])
+            >>> draft.get("steps", 0), draft.get(lambda recipe: recipe["steps"][0])
             ('Whi', 'Whi')
         """
         if len(path) == 1 and callable(path[0]):
@@ -264,11 +261,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 as in `model_dump_json`.
 
         Example:
-            >>> from tokenstream.stages import Partials
-            >>> stage = Partials(dict[str, str])
-            >>> _ = stage.feed('{"title": "Pan')
-            >>> stage.partial().to_json()
-            '{"title":"Pan"}'
+            >>> from tokenstream import Stream
+            >>> stream = Stream(['{"title": "Pan', 'cakes"}'], format="pieces")
+            >>> [draft.to_json() for draft in stream.partials(dict[str, str])]
+            ['{"title":"Pan"}', '{"title":"Pancakes"}']
         """
         outcome = self._state.outcome
         return (
@@ -284,11 +280,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             by_alias: True to use the aliases of fields; None for each type's default.
 
         Example:
-            >>> from tokenstream.stages import Partials
-            >>> stage = Partials(dict[str, str])
-            >>> _ = stage.feed('{"title": "Pan')
-            >>> stage.partial().to_python()
-            {'title': 'Pan'}
+            >>> from tokenstream import Stream
+            >>> stream = Stream(['{"title": "Pan', 'cakes"}'], format="pieces")
+            >>> [draft.to_python() for draft in stream.partials(dict[str, str])]
+            [{'title': 'Pan'}, {'title': 'Pancakes'}]
         """
         if self._state.outcome is MISSING:
             return dump_data(self, by_alias)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.errors import MisuseError
@@ -18,10 +19,43 @@ STOP_SECONDS = 1.0
 """The seconds that a stopped answer has to end by itself before it is cancelled."""
 
 
-def check_send_timeout(seconds: float | None) -> None:
-    """Check the time that a send may wait for its reader."""
-    if seconds is not None and not seconds > 0:
-        raise MisuseError(f"send_timeout= must be more than 0 seconds, or None, not {seconds!r}")
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The times of a relay, in seconds; one object may serve all endpoints of an application.
+
+    Raises:
+        MisuseError: `keep_alive` or `send_timeout` is not positive, or another time is negative.
+
+    Example:
+        >>> from tokenstream import AsyncStream, relay
+        >>> patient = Timing(grace=30.0, keep_alive=5.0)
+        >>> async def endpoint(request: object) -> object:
+        ...     return relay.respond(AsyncStream(["The ", "sky"], format="pieces"), timing=patient)
+    """
+
+    open_within: float | None = 10.0
+    """Seconds to wait for the first event before the head is sent anyway; None to wait without limit. An
+    answer that fails before the head gets a status for the error; a later error is sent as an event. Only
+    for responses that start an answer."""
+    keep_alive: float | None = 10.0
+    """Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats."""
+    grace: float = 0.0
+    """Seconds that an answer without a journal is still read after its reader has disconnected."""
+    send_timeout: float | None = 30.0
+    """Seconds that one send may wait for a reader that does not read, before the reader counts as
+    disconnected; None for no limit."""
+
+    def __post_init__(self) -> None:
+        for name in ("keep_alive", "send_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise MisuseError(f"{name}= must be more than 0 seconds, or None, not {seconds!r}")
+        if not self.grace >= 0 or not (self.open_within is None or self.open_within >= 0):
+            raise MisuseError("open_within= and grace= must not be negative")
+
+
+TIMING = Timing()
+"""The times of a relay unless others are passed."""
 
 
 class Delivery(ABC):
@@ -37,9 +71,6 @@ class Delivery(ABC):
     3. A third task sends heartbeats during silence.
 
     Args:
-        grace: Seconds that the answer is still read after its reader has disconnected.
-        send_timeout: Seconds that one send may wait for the reader, before it counts as disconnected; None
-            for no limit.
         receive: The callable that receives from the reader, to detect the server's shutdown.
         send: The callable that sends to the reader, to detect the server's shutdown.
     """
@@ -50,9 +81,8 @@ class Delivery(ABC):
     _delivers_first: ClassVar[bool] = False
     """True to receive only once the answer waits, as what the reader sends after its end is for others."""
 
-    def __init__(self, grace: float, send_timeout: float | None, receive: object, send: object) -> None:
-        self._grace = grace
-        self._send_timeout = send_timeout
+    def __init__(self, timing: Timing, receive: object, send: object) -> None:
+        self._timing = timing
         self._callables = receive, send
         self._disconnected = False
         """True once the reader has disconnected."""
@@ -138,7 +168,7 @@ class Delivery(ABC):
 
         Called several times a second. Otherwise the reader would hold the provider's connection for ever.
         """
-        began, limit = self._send_began, self._send_timeout
+        began, limit = self._send_began, self._timing.send_timeout
         overdue = -1.0 if began is None or limit is None else time.monotonic() - began - limit
         if overdue < 0:
             return
@@ -156,7 +186,7 @@ class Delivery(ABC):
         """Wait for the grace period, then stop the answer, because its reader has gone."""
         from anyio import sleep
 
-        await sleep(self._grace)
+        await sleep(self._timing.grace)
         await self._stop("its reader has gone")
 
     async def _stop(self, reason: str) -> None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from anyio.lowlevel import checkpoint
 
-from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
+from tokenstream.relay._asgi.delivery import TIMING, Timing
 from tokenstream.relay._asgi.refusals import Refusal, error_body
-from tokenstream.relay._asgi.response import ResponseTiming, make_response
+from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import KnownById
 from tokenstream.relay.journal._bounds import check_owner
-from tokenstream.relay.journal._errors import (
-    AnswerExpired,
-    JournalClosed,
-    JournalError,
-    JournalUnavailable,
-    TooManyAnswers,
-    UnknownAnswer,
-    UnknownPosition,
-    describe_failure,
-)
+from tokenstream.relay.journal._errors import JournalError, describe_failure, describe_to_reader
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.stream._log import inform, warn
 
@@ -35,10 +28,9 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.relay._asgi.asking import AskedPosition
-    from tokenstream.relay._asgi.response import Response
+    from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal._journal import StopResult
-    from tokenstream.turns import Drop
 
 _MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""
@@ -52,25 +44,17 @@ class FollowOutlet(Outlet):
     Args:
         last_event_id: The position that the reader has sent; None for the beginning.
         owner: The answer's owner; None if it has none.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them.
 
     Raises:
         MisuseError: The protocol is unknown, the journal is something else, or the owner is no text.
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        id: str,
-        last_event_id: str | int | None,
-        *,
-        protocol: str,
-        owner: str | None,
-        drop: Drop = "all",
+        self, journal: Journal, id: str, last_event_id: str | int | None, *, protocol: str, owner: str | None
     ) -> None:
         check_journal(journal)
         check_owner(owner)
-        self._error_writer = body = BodyWriter(protocol, drop=drop)
+        self._error_writer = body = BodyWriter(protocol)
         """Encodes errors that are not part of the answer's transcript, such as those of the storage."""
         self.id = id
         self.headers: Mapping[str, str] = {**body.headers, "x-answer-id": quote_id(id)}
@@ -79,10 +63,7 @@ class FollowOutlet(Outlet):
         self.owner = owner
         self._retry = body.retry
         """The bytes that tell a reader to reconnect soon; empty if the protocol has none."""
-        self._transcript_key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
-        """The key of the transcript (the answer, encoded once), shared by all readers of this protocol."""
-        self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
-        """Makes the transcript from the feed of the answer's records, for the first reader."""
+        self._protocol = protocol
         self._last_event_id = last_event_id
         self._is_own = False
         """True if the answer was started for this reader, so that none of its events is a replay."""
@@ -101,7 +82,7 @@ class FollowOutlet(Outlet):
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
-            self._refusal = refuse_journal_error(UnknownAnswer("no answer has this id"))
+            self._refusal = refuse_journal_error(JournalError("no answer has this id", kind="unknown_answer"))
         return {}
 
     async def open(self) -> Refusal | None:
@@ -113,7 +94,8 @@ class FollowOutlet(Outlet):
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
             self._feed = await follower.open()
             # The answer in the bytes of this protocol, made once for all readers in this process.
-            self._transcript = self._feed.get_product(self._transcript_key, self._make_transcript)
+            make = partial(Transcript, protocol=self._protocol)
+            self._transcript = self._feed.get_product(self._protocol, make)
         except JournalError as error:
             # If the head was sent already, the reader is told to reconnect; it then gets the error's status.
             return refuse_journal_error(error, self._retry, self.id)
@@ -130,13 +112,12 @@ class FollowOutlet(Outlet):
             self.first_chunk = self._transcript.frame_live(live_after)
         return None
 
-    def encode_error(self, error: StreamError) -> bytes | None:
-        """Return an error as the last event; None if the protocol has no event for errors."""
+    def encode_error(self, error: StreamError) -> bytes:
+        """Return an error as the last event."""
         if self._has_begun and self._transcript.frame_record is None:
             # The head of the answer may have been sent, and is not sent again.
             return self._transcript.encode_error(error)
-        chunks = self._error_writer.fail(error)
-        return None if chunks is None else b"".join(chunks)
+        return b"".join(self._error_writer.encode_error(error))
 
     async def open_head(self) -> Refusal | None:
         """Find the answer, so that the head has the status that a GET request would get."""
@@ -169,13 +150,8 @@ class FollowOutlet(Outlet):
         if not isinstance(error, (StopAsyncIteration, JournalError)):
             raise error
         self.has_ended = True
-        # The former is a subclass of the latter, but its storage has not failed: another server may go on.
-        has_failed = isinstance(error, JournalUnavailable) and not isinstance(error, JournalClosed)
-        chunk = self._transcript.break_off() if has_failed else b""
-        if not chunk and self._transcript.error is not None:
-            # The protocol has no event for the error.
-            raise raised_anew(self._transcript.error)
-        return chunk or None
+        has_failed = isinstance(error, JournalError) and error.kind == "unavailable"
+        return self._transcript.break_off() if has_failed else None
 
     def stop(self, reason: str) -> bool:
         """Return False, which means that the answer was not stopped: it goes on without this reader."""
@@ -209,35 +185,27 @@ def parse_position(value: str | int | None) -> int:
     if not value:
         return 0
     if len(value) > _MAX_DIGITS or not (value.isascii() and value.isdigit()):
-        raise UnknownPosition("Last-Event-ID is not a position of an answer: a whole number was expected")
+        raise JournalError(
+            "Last-Event-ID is not a position of an answer: a whole number was expected",
+            kind="unknown_position",
+        )
     return int(value)
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | None = None) -> Refusal:
     """Return the response for a journal's error; `as_event` takes its place once a head was sent."""
-    is_temporary = isinstance(error, JournalUnavailable)
+    is_temporary = error.retry_after is not None
     if is_temporary:
         about = None if id is None else KnownById(id)
         # An owner who asks too often must not fill the log with warnings.
-        tell = inform if isinstance(error, TooManyAnswers) else warn
+        tell = inform if error.kind == "too_many_answers" else warn
         tell("a reader gets status %d: %s", error.status, describe_failure(error), of=about)
-    # Not the error's own message: a storage may have written its host or an exception's text into it.
-    kind, message = next(_REFUSALS[each] for each in type(error).__mro__ if each in _REFUSALS)
-    body = error_body(kind, message, retryable=is_temporary)
-    return Refusal(error.status, body, {"retry-after": "1"} if is_temporary else {}, as_event=as_event)
+    body = error_body(*describe_to_reader(error), retryable=is_temporary)
+    headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
+    return Refusal(error.status, body, headers, as_event=as_event)
 
 
-_REFUSALS: dict[type, tuple[str, str]] = {
-    UnknownPosition: ("unknown_position", "The answer has no such position."),
-    UnknownAnswer: ("unknown_answer", "No answer has this id."),
-    AnswerExpired: ("answer_expired", "The next records of this answer are no longer held."),
-    TooManyAnswers: ("too_many_answers", "Too many answers of this user are running."),
-    JournalUnavailable: ("journal_unavailable", "The journal cannot be used now."),
-    JournalError: ("journal", "The journal has failed."),
-}
-"""Maps classes of errors to the type and the message that a refused reader gets."""
-
-
+@explain_options(**OF_RELAY)
 def follow(
     journal: Journal,
     id: str,
@@ -245,11 +213,9 @@ def follow(
     *,
     protocol: ProtocolName = "tokenstream",
     owner: str | None = None,
-    keep_alive: float | None = 10.0,
     headers: Mapping[str, str] | None = None,
-    drop: Drop = "all",
-    send_timeout: float | None = 30.0,
-) -> Response:
+    timing: Timing = TIMING,
+) -> StarletteResponse:
     """Return the response that sends a journal's answer, from a position to its end.
 
     A reader that disconnects stops nothing: it reconnects with its last position in the
@@ -268,26 +234,21 @@ def follow(
         last_event_id: The header `Last-Event-ID` as received; None for the beginning.
         protocol: The name of the protocol in which to send the answer.
         owner: The answer's owner; an id alone is not a credential. None if the answer has no owner.
-        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         headers: Headers that extend or replace the headers of the protocol; None for no others.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
-        send_timeout: Seconds that one send may wait for a reader that does not read, before its connection is
-            closed; None for no limit.
+        timing: The times for heartbeats, and for a reader that does not read.
 
     Raises:
-        MisuseError: The protocol is unknown; `journal` is no journal; `owner` is no text; or `send_timeout`
-            is not positive.
+        MisuseError: The protocol is unknown; `journal` is no journal; or `owner` is no text.
 
     Example:
         >>> from tokenstream.relay.journal import MemoryJournal
         >>> journal = MemoryJournal()
-        >>> async def endpoint(id: str, last_event_id: str | None) -> Response:
+        >>> async def endpoint(id: str, last_event_id: str | None) -> object:
         ...     return follow(journal, id, last_event_id, protocol="ui-message")
     """
-    outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner, drop=drop)
-    # No `open_within`: the head is sent as soon as the answer is found.
-    timing = ResponseTiming(None, keep_alive, send_timeout=send_timeout)
-    return make_response(outlet, timing=timing, headers=headers)
+    outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner)
+    # The head is sent as soon as the answer is found, and the answer goes on without this reader.
+    return make_response(outlet, timing=replace(timing, open_within=None, grace=0.0), headers=headers)
 
 
 async def stop(
@@ -305,7 +266,7 @@ async def stop(
         to another owner.
 
     Raises:
-        JournalUnavailable: The storage is unreachable.
+        JournalError: The storage is unreachable.
         MisuseError: `journal` is no journal, or `owner` is no text.
     """
     check_journal(journal)

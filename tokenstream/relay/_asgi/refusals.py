@@ -7,16 +7,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.error_marks import mark_reported
 from tokenstream._kinds import ERROR_KINDS
-from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
+from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
 from tokenstream.relay._attribution import report_broken
-from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.errors import NotExpressible
+    from tokenstream.errors import StreamError
 
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
@@ -34,10 +32,8 @@ class Refusal:
     """JSON that describes the error."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further headers, such as Retry-After."""
-    as_event: bytes | None = None
-    """The error as an event, to be sent if the head was sent already; None if there is no such event."""
-    error: StreamError | None = None
-    """The error; raised if the head was sent already and the protocol has no event for errors."""
+    as_event: bytes = b""
+    """The error as an event, to be sent if the head was sent already; empty if there is no such event."""
 
 
 def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
@@ -74,41 +70,25 @@ def status_of(error: StreamError) -> int:
 
 
 def refuse_failed(
-    error: StreamError, encode: Callable[[StreamError], bytes | None] | None = None, id: str | None = None
+    error: StreamError, encode: Callable[[StreamError], bytes] | None = None, id: str | None = None
 ) -> Refusal:
     """Return the response for an answer that failed before its first event, and log that.
 
-    If the head was sent already, `encode` returns the error as an event, or None if the protocol has
-    none.
+    If the head was sent already, `encode` returns the error as an event.
     """
     status = status_of(error)
     report_broken(error, id, status=status)
-    as_event = None if encode is None else encode(error)
+    as_event = b"" if encode is None else encode(error)
     # Not the error's own message: it may quote the provider's, which may be private.
     message = ERROR_KINDS[error.kind].refusal
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE
     if error.retry_after is None:
         body = error_body(error.kind, message, retryable=error.retryable)
-        return Refusal(status, body, {}, as_event, error)
+        return Refusal(status, body, {}, as_event)
     seconds = max(math.ceil(error.retry_after), 0)
     body = error_body(error.kind, message, retryable=error.retryable, retry_after=seconds)
-    return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
-
-
-def hide_not_expressible(error: NotExpressible) -> StreamError:
-    """Return the error for the reader of an answer that its protocol cannot express; log the reason."""
-    warn("an answer could not be sent: %s", error)
-    hidden = StreamError("the answer cannot be sent in this protocol", kind="server", retryable=False)
-    mark_reported(hidden)
-    return hidden
-
-
-def refuse_not_expressible(error: StreamError, as_event: bytes | None) -> Refusal:
-    """Return the response for an answer that its protocol cannot express, or the event after a head."""
-    message = "The answer contains something that this protocol cannot express."
-    body = error_body("not_expressible", message, retryable=False)
-    return Refusal(500, body, {}, as_event, error)
+    return Refusal(status, body, {"retry-after": str(seconds)}, as_event)
 
 
 def _is_timeout(error: StreamError) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse
+from tokenstream.relay._asgi.delivery import TIMING, Timing
 from tokenstream.relay._asgi.refusals import refuse_failed
-from tokenstream.relay._asgi.response import ResponseTiming, make_response
+from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
 from tokenstream.relay._events_in import BatchReader, EventsIn
@@ -20,11 +22,10 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._asgi.asking import AskedPosition, Source
     from tokenstream.relay._asgi.refusals import Refusal
-    from tokenstream.relay._asgi.response import Response
+    from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
-    from tokenstream.turns import Drop
 
 
 class _Nothing:
@@ -67,7 +68,7 @@ class AnswerOutlet(Outlet):
         """Set the source of the answer's events."""
         self._events = EventsIn(source)
         name_answer(source, self._writer.answer_id)
-        self._batches = BatchReader(self._events, merges=not self._writer.sends_payloads)
+        self._batches = BatchReader(self._events)
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
@@ -76,12 +77,12 @@ class AnswerOutlet(Outlet):
         """
         if asked.continues and asked.method not in ("GET", "HEAD"):
             from tokenstream.relay._asgi.follow import parse_position, refuse_journal_error
-            from tokenstream.relay.journal._errors import UnknownPosition
+            from tokenstream.relay.journal._errors import JournalError
 
             try:
                 parse_position(asked.position)
                 self._refusal = refuse("not_kept")
-            except UnknownPosition as error:
+            except JournalError as error:
                 self._refusal = refuse_journal_error(error)
         return {}
 
@@ -132,10 +133,9 @@ class AnswerOutlet(Outlet):
         self._is_head = True
         return await super().open_head()
 
-    def encode_error(self, error: StreamError) -> bytes | None:
-        """Return an error as the last event; None if the protocol has no event for errors."""
-        chunks = self._writer.fail(error)
-        return None if chunks is None else b"".join(chunks)
+    def encode_error(self, error: StreamError) -> bytes:
+        """Return an error as the last event."""
+        return b"".join(self._writer.encode_error(error))
 
     def next(self) -> Awaitable[Any]:
         """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
@@ -145,76 +145,58 @@ class AnswerOutlet(Outlet):
         """Return the chunk for an event or for several; None for those that have no bytes in the protocol."""
         writer = self._writer
         return (
-            b"".join(writer.feed(arrived)) if arrived.__class__ is list else writer.join_event(arrived)
+            b"".join(writer.encode_events(arrived))
+            if arrived.__class__ is list
+            else writer.join_event(arrived)
         ) or None
 
     def encode_end(self, error: Exception) -> bytes | None:
         """Return the bytes that end the answer, according to its ending or error; None if there are none."""
         self.has_ended = True
         if isinstance(error, StopAsyncIteration):
-            return b"".join(self._writer.end(self._events.ending)) or None
-        chunk = self.encode_error(error) if isinstance(error, StreamError) else None
-        if chunk is None:
-            # The protocol has no event for errors, or the event cannot be expressed.
-            raise error
-        return chunk
+            return b"".join(self._writer.encode_end(self._events.ending)) or None
+        if isinstance(error, StreamError):
+            return self.encode_error(error)
+        # A mistake of the application's.
+        raise error
 
     def stop(self, reason: str) -> bool:
         """Stop the answer's stream; return True if its chunks will then end by themselves."""
         return self._events.stop(reason)
 
     def shutdown_chunk(self) -> bytes:
-        """Return the chunk for a server's shutdown: an error, and an instruction to reconnect.
-
-        Either part is missing if the protocol does not have it.
-        """
-        chunks = self._writer.fail(make_interruption(self._events.source, SHUT_DOWN))
-        return b"".join(chunks or ()) + self._writer.retry
+        """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
+        return self.encode_error(make_interruption(self._events.source, SHUT_DOWN)) + self._writer.retry
 
 
+@explain_options(**OF_RELAY)
 def respond(
     stream: Source,
     *,
     protocol: ProtocolName = "tokenstream",
-    open_within: float | None = 10.0,
-    keep_alive: float | None = 10.0,
-    grace: float = 0.0,
-    headers: Mapping[str, str] | None = None,
-    status: int = 200,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
-    drop: Drop = "all",
     journal: Journal | None = None,
     id: str | None = None,
     owner: str | None = None,
     body: object = None,
     location: str | None = None,
-    send_timeout: float | None = 30.0,
-) -> Response:
+    headers: Mapping[str, str] | None = None,
+    shape: Shape | None = None,
+    timing: Timing = TIMING,
+) -> StarletteResponse:
     """Return the response that sends an answer while it arrives.
 
     Return the response from an endpoint of Starlette, FastAPI or Litestar; elsewhere, it is an
     ASGI application for one request. It enters the stream, reads it and closes it.
 
+    What the protocol cannot express is left out, and logged. The provider's own ids, payloads and
+    error messages are never sent.
+
     Args:
         stream: The answer, or a function, sync or async, that makes it. If the request continues an answer,
             an unread stream is closed without being opened, and a function is not called.
         protocol: The name of the protocol in which to send the answer.
-        open_within: Seconds to wait for the first event before the head is sent anyway; None to wait without
-            limit. An answer that fails before the head gets a status for the error and a JSON body; a later
-            error is sent as an event.
-        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
-        grace: Seconds that the answer is still read after its reader has disconnected.
-        headers: Headers that extend or replace the headers of the protocol; None for no others.
-        status: The status if the answer begins.
-        ids: True to number the events, from 1; in a journal they are always numbered.
-        raw: True to send the provider's own ids, payloads, error messages and fields.
-        shape: Transforms the text of each text part: a function that takes a text view and returns a
-            transformed view, such as `lambda text: text.redact(pattern)`; None to send it unchanged.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
-            independently of `grace`, and `follow` serves readers that reconnect. The header `x-answer-id`
+            whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `x-answer-id`
             contains the answer's id, percent-encoded, and `location` its address. A request with
             `x-answer-id`, or with a position in `last-event-id`, continues that answer or is refused.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
@@ -225,39 +207,31 @@ def respond(
             that was sent before gets the same answer; None to ignore such keys.
         location: The address at which `follow` sends the answer, in which `{id}` stands for the id; None for
             the request's own address, a slash and the id.
-        send_timeout: Seconds that one send may wait for a reader that does not read, before the reader counts
-            as disconnected; None for no limit.
+        headers: Headers that extend or replace the headers of the protocol; None for no others.
+        shape: Transforms the text of each text part: a function that takes a text view and returns a
+            transformed view, such as `lambda text: text.redact(pattern)`; None to send it unchanged.
+        timing: The times for the head, for heartbeats, and for a reader that is slow or has gone.
 
     Raises:
         MisuseError: The protocol is unknown; `stream` is not asynchronous; `body` is no JSON value; `journal`
-            is no journal; `owner` is no text; `send_timeout` is not positive; or `id`, `owner`, `body` or
-            `location` is passed without a journal.
+            is no journal; `owner` is no text; or `id`, `owner`, `body` or `location` is passed without a
+            journal.
 
     Example:
         >>> from tokenstream import AsyncStream
-        >>> async def endpoint(request: object) -> Response:
+        >>> async def endpoint(request: object) -> object:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    timing = ResponseTiming(open_within, keep_alive, grace, send_timeout)
     if journal is not None:
         from tokenstream.relay._asgi.start import StartOutlet
 
         recorded = StartOutlet(
-            stream,
-            journal,
-            id,
-            protocol=protocol,
-            owner=owner,
-            raw=raw,
-            shape=shape,
-            drop=drop,
-            body=body,
-            location=location,
+            stream, journal, id, protocol=protocol, owner=owner, shape=shape, body=body, location=location
         )
-        return make_response(recorded, timing=timing, status=status, headers=headers)
+        return make_response(recorded, timing=timing, headers=headers)
     if id is not None or owner is not None:
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
     if body is not None or location is not None:
         raise MisuseError("an answer is kept, and has an address, only in a journal: pass journal=…")
-    outlet = AnswerOutlet(stream, BodyWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
-    return make_response(outlet, timing=timing, status=status, headers=headers)
+    outlet = AnswerOutlet(stream, BodyWriter(protocol, shape=shape))
+    return make_response(outlet, timing=timing, headers=headers)

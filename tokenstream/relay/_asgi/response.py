@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.errors import MisuseError, NotExpressible, TokenStreamError
+from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
-from tokenstream.relay._asgi.delivery import Delivery, check_send_timeout
-from tokenstream.relay._asgi.refusals import Refusal, error_body, hide_not_expressible, refuse_not_expressible
+from tokenstream.relay._asgi.delivery import TIMING, Delivery
+from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
+    from tokenstream.relay._asgi.delivery import Timing
+    from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._asgi.writing import Outlet
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
@@ -38,23 +39,6 @@ _CLIENT_CLOSED_REQUEST = 499
 _SHUTDOWN_BODY = error_body("shutdown", "The server is being restarted.", retryable=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseTiming:
-    """The times after which a response sends its head or a heartbeat, or gives up a reader that has gone."""
-
-    open_within: float | None = 10.0
-    """Seconds after which the head is sent even without an event; None to wait for the first event."""
-    keep_alive: float | None = 10.0
-    """Seconds of silence after which a heartbeat is sent; None for no heartbeats."""
-    grace: float = 0.0
-    """Seconds that an answer goes on after its reader has disconnected."""
-    send_timeout: float | None = 30.0
-    """Seconds that one send may wait for the reader, before it counts as disconnected; None for no limit."""
-
-    def __post_init__(self) -> None:
-        check_send_timeout(self.send_timeout)
-
-
 class HTTPDelivery(Delivery):
     """Sends the chunks of an outlet as one HTTP response.
 
@@ -62,13 +46,10 @@ class HTTPDelivery(Delivery):
     until the other has sent its whole message.
     """
 
-    def __init__(
-        self, outlet: Outlet, head: Head, timing: ResponseTiming, receive: Receive, send: Send
-    ) -> None:
-        super().__init__(timing.grace, timing.send_timeout, receive, send)
+    def __init__(self, outlet: Outlet, head: Head, timing: Timing, receive: Receive, send: Send) -> None:
+        super().__init__(timing, receive, send)
         self._outlet = outlet
         self._head = head
-        self._timing = timing
         self._receive = receive
         self._send = send
         self._head_begun = False
@@ -83,14 +64,10 @@ class HTTPDelivery(Delivery):
     async def _deliver(self) -> None:
         """Send all chunks of the outlet, or the response that replaces an answer that never began."""
         async with self._outlet as outlet:
-            try:
-                refusal = await outlet.open()
-                if refusal is None:
-                    await self._send_chunks()
-            except NotExpressible as error:
-                hidden = hide_not_expressible(error)
-                refusal = refuse_not_expressible(hidden, outlet.encode_error(hidden))
-            if refusal is not None:
+            refusal = await outlet.open()
+            if refusal is None:
+                await self._send_chunks()
+            else:
                 await self._send_refusal(refusal)
 
     async def _send_chunks(self) -> None:
@@ -163,11 +140,8 @@ class HTTPDelivery(Delivery):
         if self._disconnected:
             return
         if self._head_begun:
-            # The status is sent already, so the error can only be an event of the protocol. If the protocol
-            # has none, the response breaks off.
-            if refusal.as_event is None and refusal.error is not None:
-                raise refusal.error
-            await self._send_chunk(refusal.as_event or b"", more=False)
+            # The status is sent already, so the error can only be an event of the protocol.
+            await self._send_chunk(refusal.as_event, more=False)
             return
         await self._send_complete(refusal)
 
@@ -282,8 +256,6 @@ class Response:
 
     Args:
         outlet: Supplies the chunks.
-        timing: The times for the head, heartbeats and a reader that has gone; None for the default times.
-        status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol; None for no others.
 
     Raises:
@@ -291,19 +263,14 @@ class Response:
     """
 
     def __init__(
-        self,
-        outlet: Outlet,
-        *,
-        timing: ResponseTiming | None = None,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        self, outlet: Outlet, *, timing: Timing = TIMING, headers: Mapping[str, str] | None = None
     ) -> None:
         extra_headers = {name.lower(): value for name, value in (headers or {}).items()}
         all_headers = {name.lower(): value for name, value in outlet.headers.items()} | extra_headers
         self._outlet: Outlet | None = outlet
-        self._timing = ResponseTiming() if timing is None else timing
+        self._timing = timing
         # The public attributes have the names of Starlette's.
-        self.status_code = status
+        self.status_code = 200
         self.raw_headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()
         ]
@@ -321,7 +288,6 @@ class Response:
 
         Raises:
             MisuseError: The answer was sent already, or the scope is not an HTTP request's.
-            StreamError: The answer has failed, and its protocol cannot report that to the reader.
         """
         outlet, self._outlet = self._outlet, None
         if outlet is None:
@@ -370,16 +336,13 @@ class Response:
 
 
 def make_response(
-    outlet: Outlet,
-    *,
-    timing: ResponseTiming | None = None,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return the response for an outlet; if Starlette is imported, it is also a Starlette `Response`."""
-    response_class = Response
+    outlet: Outlet, *, timing: Timing = TIMING, headers: Mapping[str, str] | None = None
+) -> StarletteResponse:
+    """Return the response for an outlet; only if Starlette is imported, it is one of Starlette's, too."""
+    response_class: Any = Response
     if "starlette.responses" in sys.modules:
-        from tokenstream.relay._asgi.response_type import Response as StarletteResponse
+        from tokenstream.relay._asgi.response_type import StarletteResponse
 
         response_class = StarletteResponse
-    return response_class(outlet, timing=timing, status=status, headers=headers)
+    response: StarletteResponse = response_class(outlet, timing=timing, headers=headers)
+    return response

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import NotExpressible, ProtocolError, StreamError
+from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
-from tokenstream.relay._asgi.refusals import hide_not_expressible
 from tokenstream.relay._asgi.sockets import Disconnected
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
 from tokenstream.relay._events_in import BatchReader
@@ -22,6 +21,7 @@ from tokenstream.stream._log import inform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.relay._asgi.delivery import Timing
     from tokenstream.relay._asgi.sockets import ServerSocket
     from tokenstream.relay._asgi.writing import MessageWriter
     from tokenstream.relay._events_in import EventsIn
@@ -73,27 +73,17 @@ class SocketDelivery(Delivery):
 
     Args:
         make_writer: Makes the encoder of one answer.
-        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
-        grace: Seconds that an answer is still read after the client has disconnected.
-        send_timeout: Seconds that the sending of a message may wait for the client; None for no limit.
     """
 
     _delivers_first = True
 
     def __init__(
-        self,
-        socket: ServerSocket,
-        make_writer: Callable[[], MessageWriter],
-        *,
-        keep_alive: float | None,
-        grace: float,
-        send_timeout: float | None,
+        self, socket: ServerSocket, make_writer: Callable[[], MessageWriter], timing: Timing
     ) -> None:
-        super().__init__(grace, send_timeout, *socket.wrapped)
+        super().__init__(timing, *socket.wrapped)
         self._socket = socket
         self._make_writer = make_writer
         self._writer = make_writer()
-        self._keep_alive = keep_alive
         self._source: object = None
         """The source of the answer that was sent last; None before the first one."""
         self._owes_end = False
@@ -143,26 +133,20 @@ class SocketDelivery(Delivery):
                 await self._send_all(events)
             # `_conclude` reports the mistake of a client that broke the protocol.
             if self._refused is None:
-                await self._send_last(self._writer.end(events.ending))
+                await self._send_last(self._writer.encode_end(events.ending))
         except StreamError as error:
-            chunks = self._writer.fail(error)
-            if chunks is None:
-                # The protocol has no message for errors.
-                raise
-            await self._send_last(chunks)
-        except NotExpressible as error:
-            await self._send_last(self._writer.fail(hide_not_expressible(error)) or [])
+            await self._send_last(self._writer.encode_error(error))
 
     async def _send_all(self, events: EventsIn) -> None:
         """Send all events of an answer; after a slow send, several events together."""
-        batches = BatchReader(events, merges=not self._writer.sends_payloads)
+        batches = BatchReader(events)
         while True:
             try:
                 batch = await batches.next()
             except StopAsyncIteration:
                 return
             began = time.monotonic()
-            await self._send_chunks(self._writer.feed(batch))
+            await self._send_chunks(self._writer.encode_events(batch))
             # If this send was slow, all events that have arrived meanwhile form the next batch.
             batches.note_send(self._sent_at - began)
 
@@ -182,7 +166,7 @@ class SocketDelivery(Delivery):
         """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
         from anyio import sleep
 
-        seconds, heartbeat = self._keep_alive, self._writer.heartbeat.encode()
+        seconds, heartbeat = self._timing.keep_alive, self._writer.heartbeat.encode()
         if seconds is None or not heartbeat:
             return
         while not self._disconnected:
@@ -219,11 +203,11 @@ class SocketDelivery(Delivery):
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._owes_end:
                     # The stopped answer was cancelled, because it did not end by itself.
-                    await self._send_last(self._writer.end("stopped"))
+                    await self._send_last(self._writer.encode_end("stopped"))
             except Disconnected:
                 self._disconnected = True
 
     async def _fail(self, error: StreamError) -> None:
         """Send the error with which an answer ends, if one is being sent."""
         if self._owes_end:
-            await self._send_chunks(self._writer.fail(error) or [])
+            await self._send_chunks(self._writer.encode_error(error))

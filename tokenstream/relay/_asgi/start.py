@@ -20,7 +20,7 @@ from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
-from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
+from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.asking import AskedPosition, Source
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
-    from tokenstream.turns import Drop
 
 _PATH_SAFE = "/:&=~!$'()*+,;@"
 """Characters of a path that are left as they are."""
@@ -45,9 +44,7 @@ class StartOutlet(FollowOutlet):
     Args:
         id: The answer's id; None for the id in the request, or a random id that cannot be guessed.
         owner: The answer's owner; None if it has none.
-        raw: True to write the provider's own ids, payloads and error messages, too.
         shape: Transforms the text of each text part before it is written.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them.
         body: The request's body, as bytes or a JSON value; None if it is not known.
         location: The address of the answer, in which `{id}` stands for its id; None for the request's own
             address, a slash and the id.
@@ -61,17 +58,14 @@ class StartOutlet(FollowOutlet):
         *,
         protocol: str,
         owner: str | None,
-        raw: bool = False,
         shape: Shape | None = None,
-        drop: Drop = "all",
         body: object = None,
         location: str | None = None,
     ) -> None:
         self._is_id_given = id is not None
         id = secrets.token_urlsafe(24) if id is None else id
-        super().__init__(journal, id, last_event_id=None, protocol=protocol, owner=owner, drop=drop)
+        super().__init__(journal, id, last_event_id=None, protocol=protocol, owner=owner)
         self._source = source
-        self._raw = raw
         self._shape = shape
         self._body = body
         self._location = location
@@ -163,7 +157,7 @@ class StartOutlet(FollowOutlet):
             return refused.refusal
         except StreamError as error:
             # Without an event for errors in the protocol, there are no bytes for the error.
-            return refuse_failed(error, lambda failed: self.encode_error(failed) or None, self.id)
+            return refuse_failed(error, self.encode_error, self.id)
         except JournalError as error:
             await close_stream(self._source)
             return refuse_journal_error(error, self._retry, self.id)
@@ -175,7 +169,6 @@ class StartOutlet(FollowOutlet):
             self.id,
             owner=self.owner,
             open_within=open_within,
-            raw=self._raw,
             shape=self._shape,
             asked=self._fingerprint,
         )
@@ -188,8 +181,8 @@ class StartOutlet(FollowOutlet):
         """
         try:
             state = await self.journal.read_state(self.id, self.owner)
-        except UnknownAnswer:
-            if must_exist:
+        except JournalError as error:
+            if must_exist or error.kind != "unknown_answer":
                 raise
             return None
         self.exists = True

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._decoder import Decoder
-from tokenstream.errors import NotExpressible
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._encoders.tokenstream import frame, read_record
-from tokenstream.relay.journal._errors import AnswerExpired
+from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.relay.journal._feed import Feed
-    from tokenstream.turns import Drop
 
 _MAX_JOINED = 64 * 1024
 """The size in bytes from which on no further positions are added to a joined chunk."""
@@ -31,24 +28,21 @@ class Transcript:
 
     Args:
         feed: The feed that reads the records of the answer.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them.
 
     Raises:
-        AnswerExpired: The beginning of the answer was trimmed, and the protocol needs it.
+        JournalError: The beginning of the answer was trimmed, and the protocol needs it.
         MisuseError: The protocol is unknown.
     """
 
-    def __init__(self, feed: Feed, protocol: str, drop: Drop) -> None:
+    def __init__(self, feed: Feed, protocol: str) -> None:
         # The answer has the same id in every process, so that a reader may reconnect to another process.
-        body = BodyWriter(protocol, drop=drop, id=feed.id)
+        body = BodyWriter(protocol, id=feed.id)
         # The protocol.
         self.headers = body.headers
         self.heartbeat = body.heartbeat
         self.retry = body.retry
         """An instruction to reconnect after a while; empty if the protocol has none."""
         self.frame_record = body.frame_record
-        self._refused: NotExpressible | None = None
-        """The error for the record after the last chunk, if `drop` does not allow leaving its content out."""
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
         # The records, and their bytes so far.
@@ -68,12 +62,9 @@ class Transcript:
         self._last_event: bytes | None = None
         """The error event after the last chunk, if the journal failed before the answer's end; else None."""
         if self.frame_record is None and feed.first > 1:
-            raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
-
-    @property
-    def error(self) -> StreamError | None:
-        """The error that ended the answer, if the protocol has no event for errors; else None."""
-        return self._transcoder.error
+            raise JournalError(
+                f"the beginning of the answer was trimmed, and {protocol!r} needs it", kind="answer_expired"
+            )
 
     def chunk_after(self, after: int) -> tuple[bytes, int]:
         """Return the bytes of the records after a position, at least one, and the last position in them."""
@@ -85,9 +76,6 @@ class Transcript:
         # The common case is a reader that lacks only the last chunk.
         if after + 1 == last_position:
             return chunks[-1], last_position
-        if self._refused is not None and after >= last_position:
-            # All readers in this protocol raise the same error.
-            raise raised_anew(self._refused)
         # Readers at the same position share the joined bytes.
         if self._joined_range != (after, last_position):
             first_index = after + 1 - self._first
@@ -114,8 +102,7 @@ class Transcript:
     def break_off(self) -> bytes:
         """Return the error event to send after the last record, because the journal has failed.
 
-        The event has no position, so that a reader can continue after the last record that it has. If the
-        protocol has no event for errors, the result is empty, and `error` is set.
+        The event has no position, so that a reader can continue after the last record that it has.
         """
         if self._last_event is None:
             # The encoder needs every record before the error.
@@ -128,11 +115,8 @@ class Transcript:
             )
         return self._last_event
 
-    def encode_error(self, error: StreamError) -> bytes | None:
-        """Return the event for an error behind the last chunk; None if the protocol has none.
-
-        All readers get the same event.
-        """
+    def encode_error(self, error: StreamError) -> bytes:
+        """Return the event for an error behind the last chunk, the same for all readers."""
         if self._last_event is None:
             self._last_event = self._transcoder.encode_error(error)
         return self._last_event
@@ -154,13 +138,8 @@ class Transcript:
             # In our own protocols, the first event also tells the answer's id: one more member of the JSON
             # object, before the closing brace.
             chunks.append(self.frame_record(1, records[0][:-1] + self._answer_key + b"}"))
-        if self._refused is not None:
-            return
-        try:
-            for index in range(len(chunks), len(records)):
-                chunks.append(self._encode(first + index, records[index]))
-        except NotExpressible as error:
-            self._refused = error
+        for index in range(len(chunks), len(records)):
+            chunks.append(self._encode(first + index, records[index]))
 
 
 class _Transcoder:
@@ -171,8 +150,6 @@ class _Transcoder:
     """
 
     def __init__(self, body: BodyWriter) -> None:
-        self.error: StreamError | None = None
-        """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._body = body
         self._decoder: Decoder | None = None
         """Reads the records; None before the first one."""
@@ -184,7 +161,7 @@ class _Transcoder:
         if self._decoder is None:
             self._decoder = Decoder("tokenstream")
         events = self._decoder.feed(frame(None, record))
-        chunk = b"".join(self._body.feed(events)) + self.encode_end(record)
+        chunk = b"".join(self._body.encode_events(events)) + self.encode_end(record)
         if chunk and self._has_ids:
             # The id is inserted before the blank line that ends the last event.
             return b"%bid: %d\n\n" % (chunk[:-1], position)
@@ -199,14 +176,9 @@ class _Transcoder:
         if not isinstance(end, End):
             return b""
         if end.error is None:
-            return b"".join(self._body.end(end.ending))
-        chunk = self.encode_error(end.error)
-        if chunk is None:
-            # The protocol has no event for errors: the response breaks off instead.
-            self.error = end.error
-        return chunk or b""
+            return b"".join(self._body.encode_end(end.ending))
+        return self.encode_error(end.error)
 
-    def encode_error(self, error: StreamError) -> bytes | None:
-        """Return the bytes that report an error; None if the protocol has no event for errors."""
-        chunks = self._body.fail(error)
-        return None if chunks is None else b"".join(chunks)
+    def encode_error(self, error: StreamError) -> bytes:
+        """Return the bytes that report an error."""
+        return b"".join(self._body.encode_error(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
-from tokenstream.relay._asgi.delivery import STOP_SECONDS, check_send_timeout
+from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.socket_delivery import MessageRefused, SocketDelivery, parse_message
 from tokenstream.relay._asgi.sockets import Disconnected, wrap_socket
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.router import Router
     from tokenstream.session import AsyncAnswer
-    from tokenstream.turns import Drop
 
 _MAX_QUESTION = 1_048_576
 """The maximum size of a client's message, in characters or bytes; a question may hold a whole document."""
@@ -54,16 +54,13 @@ class SessionDelivery(SocketDelivery):
         session: AsyncSession,
         router: Router | None,
         make_writer: Callable[[], MessageWriter],
-        *,
-        keep_alive: float | None,
-        grace: float,
-        send_timeout: float | None,
+        timing: Timing,
     ) -> None:
         from anyio import Event, create_memory_object_stream
 
         if not isinstance(cast("object", session), AsyncSession):
             raise MisuseError(f"session= is an AsyncSession, and not {type(session).__name__}")
-        super().__init__(socket, make_writer, keep_alive=keep_alive, grace=grace, send_timeout=send_timeout)
+        super().__init__(socket, make_writer, timing)
         self._session = session
         self._router = router
         self._answer: AsyncAnswer | None = None
@@ -101,7 +98,7 @@ class SessionDelivery(SocketDelivery):
                     await self._send_answer(EventsIn(self._answer))
                 self._scope = None
                 if self._owes_end and self._refused is None:
-                    await super()._send_last(self._unsent or self._writer.end("stopped"))
+                    await super()._send_last(self._unsent or self._writer.encode_end("stopped"))
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
         """Send chunks as messages, then cancel the answer if that is due: a message is sent whole."""
@@ -196,18 +193,11 @@ class _AnswerDelivery(SocketDelivery):
     """
 
     def __init__(
-        self,
-        socket: ServerSocket,
-        events: EventsIn,
-        make_writer: Callable[[], MessageWriter],
-        *,
-        keep_alive: float | None,
-        grace: float,
-        send_timeout: float | None,
+        self, socket: ServerSocket, events: EventsIn, make_writer: Callable[[], MessageWriter], timing: Timing
     ) -> None:
         from anyio import CancelScope
 
-        super().__init__(socket, make_writer, keep_alive=keep_alive, grace=grace, send_timeout=send_timeout)
+        super().__init__(socket, make_writer, timing)
         self._events = events
         self._listening = CancelScope()
 
@@ -258,14 +248,9 @@ async def websocket(
     stream: AsyncIterable[Event],
     *,
     protocol: ProtocolName = "tokenstream",
-    keep_alive: float | None = 10.0,
-    grace: float = 0.0,
-    ids: bool = False,
-    raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
     origins: Iterable[str] = (),
-    send_timeout: float | None = 30.0,
+    timing: Timing = TIMING,
 ) -> bool: ...
 
 
@@ -276,17 +261,13 @@ async def websocket(
     session: AsyncSession,
     router: Router | None = None,
     protocol: ProtocolName = "tokenstream",
-    keep_alive: float | None = 10.0,
-    grace: float = 0.0,
-    ids: bool = False,
-    raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
     origins: Iterable[str] = (),
-    send_timeout: float | None = 30.0,
+    timing: Timing = TIMING,
 ) -> bool: ...
 
 
+@explain_options(**OF_RELAY)
 async def websocket(
     ws: object,
     stream: AsyncIterable[Event] | None = None,
@@ -294,14 +275,9 @@ async def websocket(
     session: AsyncSession | None = None,
     router: Router | None = None,
     protocol: ProtocolName = "tokenstream",
-    keep_alive: float | None = 10.0,
-    grace: float = 0.0,
-    ids: bool = False,
-    raw: bool = False,
     shape: Shape | None = None,
-    drop: Drop = "all",
     origins: Iterable[str] = (),
-    send_timeout: float | None = 30.0,
+    timing: Timing = TIMING,
 ) -> bool:
     """Send an answer, or all answers of a session, over a WebSocket, one message per event.
 
@@ -325,28 +301,20 @@ async def websocket(
             with `stream`.
         router: Runs the tools that the session's answers call; None to end an answer with its calls.
         protocol: The name of the protocol in which to send the answers.
-        keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
-        grace: Seconds that an answer is still read after the client has disconnected.
-        ids: True to number the events of an answer, from 1; for "tokenstream" and "ndjson" only.
-        raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part: a function that takes a text view and returns a
             transformed view, such as `lambda text: text.redact(pattern)`.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
         origins: The origins of other sites whose pages may open the connection, such as
             `["https://page.example"]`; "*" for all. See `is_cross_site`.
-        send_timeout: Seconds that the sending of a message may wait for a client that does not read, before
-            the client counts as disconnected; None for no limit.
+        timing: The times for heartbeats, and for a client that is slow or has gone.
 
     Returns:
         True if the connection is still open; False also for a connection of another site's page, which is
         refused, or closed with code 1008 if the application has accepted it.
 
     Raises:
-        MisuseError: The protocol is unknown, or its messages have no ids; `ws` is not a supported
-            WebSocket; `stream` or `session` is not asynchronous; both are given, or neither; one of
-            `origins` is no origin; or `send_timeout` is not positive.
+        MisuseError: The protocol is unknown; `ws` is not a supported WebSocket; `stream` or `session` is not
+            asynchronous; both are given, or neither; or one of `origins` is no origin.
         MisuseError: Somebody else reads an answer of the session, or it was closed; see `MisuseError.kind`.
-        StreamError: An answer failed, and the protocol has no message for errors (gemini-live).
 
     Example:
         >>> from tokenstream import aconnect
@@ -359,20 +327,11 @@ async def websocket(
 
     def make_writer() -> MessageWriter:
         """Return the encoder of one answer."""
-        return MessageWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
+        return MessageWriter(protocol, shape=shape)
 
-    check_send_timeout(send_timeout)
     allowed, socket = check_origins(origins), wrap_socket(ws)
     if session is not None and stream is None:
-        delivery: SocketDelivery = SessionDelivery(
-            socket,
-            session,
-            router,
-            make_writer,
-            keep_alive=keep_alive,
-            grace=grace,
-            send_timeout=send_timeout,
-        )
+        delivery: SocketDelivery = SessionDelivery(socket, session, router, make_writer, timing)
     elif session is not None or stream is None:
         raise MisuseError("relay.websocket() sends an answer, or the answers of session=: pass one of them")
     elif router is not None:
@@ -380,14 +339,7 @@ async def websocket(
             "router= runs the tools of a session: of one answer, run them with stream.run(router)"
         )
     else:
-        delivery = _AnswerDelivery(
-            socket,
-            EventsIn(stream),
-            make_writer,
-            keep_alive=keep_alive,
-            grace=grace,
-            send_timeout=send_timeout,
-        )
+        delivery = _AnswerDelivery(socket, EventsIn(stream), make_writer, timing)
     if sent_cross_site(socket.read_header, allowed):
         return await delivery.turn_away(CROSS_SITE)
     return await delivery.converse()

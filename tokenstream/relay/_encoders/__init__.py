@@ -4,38 +4,33 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import get_args
 
 from tokenstream._apis import ProtocolName, all_apis, api_named
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
 
-if TYPE_CHECKING:
-    from tokenstream.turns import Drop
-
 __all__ = ["Encoder", "ProtocolName", "create", "load", "names", "protocols"]
 
 
-def names() -> tuple[ProtocolName, ...]:
+def names() -> tuple[str, ...]:
     """Return the names of the formats that can be written, and read under the same name.
 
     Example:
         >>> "anthropic" in names(), "mistral" in names()
         (True, False)
     """
-    both = [api.name for api in all_apis() if api.writer is not None and api.reader is not None]
-    return cast("tuple[ProtocolName, ...]", tuple(both))
+    return tuple(api.name for api in all_apis() if api.writer is not None and api.reader is not None)
 
 
 def protocols() -> tuple[ProtocolName, ...]:
-    """Return the names of all protocols: of all formats and dialects that can be written.
+    """Return the names of all protocols in which a relay sends answers.
 
     Example:
         >>> "anthropic" in protocols(), "mistral" in protocols()
-        (True, True)
+        (True, False)
     """
-    written = [api.name for api in all_apis() if api.writer is not None]
-    return cast("tuple[ProtocolName, ...]", tuple(written))
+    return get_args(ProtocolName)
 
 
 @cache
@@ -43,18 +38,19 @@ def load(format: str) -> type[Encoder]:
     """Return a format's encoder class."""
     api = api_named(format)
     if api is None or api.writer is None:
-        raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(protocols())}")
+        written = [each.name for each in all_apis() if each.writer is not None]
+        raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(written)}")
     module, _, name = api.writer.rpartition(".")
     encoder_class: type[Encoder] = getattr(import_module(module), name)
     return encoder_class
 
 
-def create(format: str, *, drop: Drop = ()) -> Encoder:
-    r"""Return an encoder for one answer.
+def create(format: str, *, lossy: bool = False) -> Encoder:
+    r"""Return an encoder for one answer; a lossy one leaves out what the format cannot express.
 
     Example:
         >>> from tokenstream.events import TextDelta
         >>> create("text").feed(TextDelta("Hello"))
         [b'data: Hello\n\n']
     """
-    return load(format)(drop=drop)
+    return load(format)(lossy=lossy)

@@ -19,7 +19,6 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
-    from tokenstream.turns import Drop
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
@@ -67,7 +65,6 @@ HANDLERS: dict[type, str] = {
     MediaDelta: "encode_media",
     UsageUpdate: "keep_usage",
     Finish: "keep_finish",
-    Ping: "encode_ping",
     Restarted: "encode_restart",
     Resumed: "encode_resumed",
     Stopped: "encode_stopped",
@@ -87,8 +84,8 @@ class Encoder(Vocabulary):
     an error, and nothing of the new answer.
 
     Args:
-        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
-            With "all" or "refusal", a refusal is sent as text if there is no other place for it.
+        lossy: True to leave out what the format cannot express; False to raise an error for it.
+            A lossy encoder sends a refusal as text if there is no other place for it.
 
     Raises:
         NotExpressible: From `feed`, for an event that the format cannot express.
@@ -101,8 +98,8 @@ class Encoder(Vocabulary):
     steady: ClassVar[bool] = True
     """True if consecutive chunks of a part differ only in the piece of text, and fit a template."""
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self.finishes: dict[int, Finish] = {}
         """The `Finish` of each choice, by its index."""
         self.has_begun = False
@@ -142,8 +139,8 @@ class Encoder(Vocabulary):
             self._writers = writers
             self._note_piece(key, event, payloads[0])
         if chunks and self._replayable is not None:
-            # The head of the answer and heartbeats are not content.
-            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart | Ping) else None
+            # The head of the answer is not content.
+            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart) else None
         return chunks
 
     def encode_later_piece(self, event: Event) -> bytes | None:
@@ -268,7 +265,7 @@ class Encoder(Vocabulary):
 
     def keep_usage(self, event: UsageUpdate) -> Payloads:
         """Keep the token counts, which are sent at the end; return no payloads."""
-        report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+        report = event.usage.model_dump(exclude_none=True, exclude={"basis", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         # `counts` has the fields of `Usage` that the format can express; a count of 0 is no loss.
@@ -287,15 +284,15 @@ class Encoder(Vocabulary):
         self.finishes[event.choice] = event
         return ()
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return the payloads for a heartbeat."""
-        return ()
+    def ping(self) -> list[bytes]:
+        """Return the chunks of a heartbeat; none if the format has no heartbeats."""
+        return []
 
     def encode_restart(self, event: Restarted) -> Payloads:
         """Begin again with the new answer, or return an error if content of the old one was sent."""
         if self._replayable is None:
             return self._give_up("network" if event.error is None else event.error.kind)
-        replayed, options = self._replayable, dict[str, Any](drop=self.losses.drop)
+        replayed, options = self._replayable, dict[str, Any](lossy=self.losses.allowed)
         # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))
         # The head was sent already, and is also the head of the new answer: the chunks are not sent again.

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.errors import NotExpressible
-from tokenstream.turns._drop import is_named, names_of
+from tokenstream.turns._drop import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.turns import Drop, Kind
+Loss: TypeAlias = (
+    Kind
+    | Literal[
+        "usage",
+        "encrypted_reasoning",
+        "tool_call_end",
+        "tool_result",
+        "unlinked_citation",
+        "citation_text",
+        "citation_span",
+        "image",
+        "audio",
+        "video",
+        "file",
+        "media_url",
+        "transcript",
+        "phase",
+        "characters",
+        "choice",
+        "step",
+        "finish_reason",
+        "stopped",
+    ]
+)
+"""A kind of part, a field or an ending that a protocol may be unable to express."""
 
-PHRASES: dict[Kind, str] = {
+PHRASES: dict[Loss, str] = {
     "text": "text",
     "reasoning": "reasoning",
     "refusal": "a refusal",
@@ -46,7 +70,7 @@ PHRASES: dict[Kind, str] = {
     "finish_reason": "a finish reason",
     "stopped": "an answer that was stopped",
 }
-"""Descriptions of what each name for `drop=` stands for, for error messages."""
+"""Descriptions of what each name of a loss stands for, for error messages."""
 _WHOLE = ""
 """The detail for a loss of everything that a name stands for."""
 
@@ -56,61 +80,54 @@ class Losses:
 
     Args:
         format: The format's name.
-        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
+        allowed: True to leave out what the format cannot express; False to raise an error for it.
 
     Example:
-        >>> losses = Losses("cohere", "all")
+        >>> losses = Losses("cohere", allowed=True)
         >>> losses.add("token counts: cost", "usage", ["cost"])
         >>> losses.add(PHRASES["media"], "media")
         >>> losses.by_kind(), losses.describe()
         ({'usage': ('cost',), 'media': ()}, 'usage (cost), media')
     """
 
-    def __init__(self, format: str, drop: Drop) -> None:
-        self.drop = names_of(drop)
+    def __init__(self, format: str, *, allowed: bool) -> None:
+        self.allowed = allowed
         self.unknown_events: set[str] = set()
         """Names of the classes of events that the encoder does not know, and has therefore left out."""
         self._format = format
-        self._details: dict[Kind, dict[str, None]] = {}
+        self._details: dict[Loss, dict[str, None]] = {}
         """The losses so far: for each kind its details, in order, or `_WHOLE`."""
 
-    def __contains__(self, kind: Kind) -> bool:
+    def __contains__(self, kind: Loss) -> bool:
         """Return True if all of a kind was left out before."""
         return _WHOLE in self._details.get(kind, ())
 
-    def may_lose(self, kind: Kind) -> bool:
-        """Return True if `drop` allows losing a kind of content."""
-        return "all" in self.drop or is_named(kind, self.drop)
-
     def add(
-        self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
+        self, what: str, kind: Loss, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> None:
         """Record that something is left out; its description never has text of the answer.
 
-        `details` is what is lost of the kind, if that is more than `what`. NotExpressible if `drop`
-        forbids it.
+        `details` is what is lost of the kind, if that is more than `what`. NotExpressible if nothing may be
+        left out.
         """
-        if not self.may_lose(kind):
+        if not self.allowed:
             place = "" if part is None else f" (part {part} of the answer)"
-            raise make_error(self._format, f"{what}{place}", kind)
+            raise make_error(self._format, f"{what}{place}")
         if details is None:
             details = () if what == PHRASES[kind] else (what,)
         self._details.setdefault(kind, {}).update(dict.fromkeys(details or (_WHOLE,)))
 
-    def by_kind(self) -> dict[Kind, tuple[str, ...]]:
+    def by_kind(self) -> dict[Loss, tuple[str, ...]]:
         """Return what was left out: the details of each kind, or () for all of the kind."""
         return {kind: () if kind in self else tuple(details) for kind, details in self._details.items()}
 
     def describe(self) -> str:
-        """Return what was left out although `drop` does not name it, for the log; "" if there is nothing."""
-        unnamed = {kind: each for kind, each in self.by_kind().items() if not is_named(kind, self.drop)}
-        lost = [f"{kind} ({', '.join(each)})" if each else kind for kind, each in unnamed.items()]
+        """Return what was left out, for the log; "" if there is nothing."""
+        lost = [f"{kind} ({', '.join(each)})" if each else kind for kind, each in self.by_kind().items()]
         return ", ".join([*lost, *sorted(self.unknown_events)])
 
 
-def make_error(format: str, what: str, kind: Kind | None = None) -> NotExpressible:
+def make_error(format: str, what: str) -> NotExpressible:
     """Return the error for content that a format cannot express."""
-    return NotExpressible(
-        f"the format {format!r} has no place for {what}: leave it out, or take another format",
-        kinds={} if kind is None else {kind: 1},
-    )
+    message = f"the format {format!r} has no place for {what}: leave it out, or take another format"
+    return NotExpressible(message, kinds={})

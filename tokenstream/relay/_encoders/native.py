@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
     from tokenstream.message import FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
 
 _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
@@ -44,7 +44,7 @@ class OllamaEncoder(WholeCalls, Encoder):
 
     name: ClassVar[str] = "ollama"
     content_type: ClassVar[str] = "application/x-ndjson"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "reasoning", "tool_call"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "content_filter",
@@ -131,7 +131,7 @@ class TGIEncoder(Encoder):
     """
 
     name: ClassVar[str] = "tgi"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "content_filter",
@@ -143,8 +143,8 @@ class TGIEncoder(Encoder):
         "stop_sequence": "stop_sequence",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._pieces: list[str] = []
 
     def encode_text(self, event: TextDelta) -> Payloads:

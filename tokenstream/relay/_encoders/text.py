@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.events import TextDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.losses import Loss
 
 _SENTINEL = "[DONE]"
 _ERROR_KEY = '"error"'
@@ -28,14 +28,14 @@ class TextEncoder(Encoder):
     name: ClassVar[str] = "text"
     # No template fits: text is not written as a JSON string, and some pieces are split into two events.
     steady: ClassVar[bool] = False
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a piece of text, in two halves if readers would take it for a sentinel or an error.
 
-        If `drop` allows the loss, carriage returns become line feeds, and unpaired surrogates become
+        If losses are allowed, carriage returns become line feeds, and unpaired surrogates become
         replacement characters.
         """
         text = event.text

@@ -23,7 +23,6 @@ from tokenstream.events import (
     Finish,
     MessageStart,
     PartDone,
-    Ping,
     Restarted,
     StepDone,
     StepUpdate,
@@ -37,6 +36,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.losses import PHRASES, Loss
 from tokenstream.relay._encoders.pieces import PROBE, TEXTS, string
 from tokenstream.relay._encoders.values import (
     keep_class_name,
@@ -45,7 +45,6 @@ from tokenstream.relay._encoders.values import (
     to_json_object,
     to_json_value,
 )
-from tokenstream.turns import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Ending
-    from tokenstream.turns import Drop
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
@@ -339,21 +337,21 @@ class TokenStreamEncoder(Encoder):
     """Encodes an answer as this library's own events, each in one SSE event.
 
     Args:
-        drop: Without effect: the protocol can express everything.
+        lossy: Without effect: the protocol can express everything.
         ids: True to number the events, from 1.
         raw: True to include the provider's ids, payloads and unknown fields.
     """
 
     name: ClassVar[str] = "tokenstream"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(get_args(Kind))
+    expresses: ClassVar[frozenset[Loss]] = frozenset(PHRASES)
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {word: word for word in get_args(FinishReason)}
     choices: ClassVar[bool] = True
     frame_record = staticmethod(frame)
     """The function that returns a record as a chunk, with its position if that is not None."""
 
-    def __init__(self, *, drop: Drop = (), ids: bool = False, raw: bool = False) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False, ids: bool = False, raw: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self.raw = raw
         self.position: int | None = 0 if ids else None
         """The id of the last event; None if events are not numbered."""
@@ -361,9 +359,6 @@ class TokenStreamEncoder(Encoder):
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
         """Return the chunk of an event, in a list; no chunk for an event that the protocol does not send."""
-        if event.__class__ is Ping:
-            # A heartbeat is not part of the answer, so it gets no number.
-            return [self.frame_record(None, record(event))]
         if isinstance(event, Finish):
             # `end` takes an answer for complete only if it has a finish.
             self.finishes[event.choice] = event
@@ -373,6 +368,10 @@ class TokenStreamEncoder(Encoder):
         if not is_recorded(event):
             self.lose(event)
         return []
+
+    def ping(self) -> list[bytes]:
+        """Return the chunk of a heartbeat, which is not part of the answer, and so gets no number."""
+        return [self.frame_record(None, b'{"type":"ping"}')]
 
     def encode_later_piece(self, event: Event) -> bytes | None:
         """Return the chunk of a piece of a part; None for any other event, or if no template fits."""

@@ -26,7 +26,7 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders.losses import PHRASES, Losses, make_error
+from tokenstream.relay._encoders.losses import PHRASES, Losses
 from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.message import Citation, Ending, FinishReason
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.relay._encoders.losses import Loss
 
-_KINDS: dict[type, Kind] = {
+_KINDS: dict[type, Loss] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
     RefusalDelta: "refusal",
@@ -50,9 +50,9 @@ _KINDS: dict[type, Kind] = {
 """Maps classes of events to the kind of part that these events belong to."""
 _LATER = frozenset({ToolCallDelta, ToolCallDone, PartDelta, PartDone})
 """Classes of events that are never a part's first event."""
-CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
+CALLS: frozenset[Loss] = frozenset({"tool_call", "custom_tool_call"})
 """Kinds of parts that are calls of the application's tools."""
-_EVENTS_OF_RUNS: dict[type, Kind] = {
+_EVENTS_OF_RUNS: dict[type, Loss] = {
     ToolResult: "tool_result",
     StepStart: "step",
     StepDone: "step",
@@ -82,7 +82,7 @@ class Vocabulary:
     It also holds the answer's id, model and token counts.
 
     Args:
-        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
+        lossy: True to leave out what the format cannot express; False to raise an error for it.
     """
 
     name: ClassVar[str]
@@ -96,8 +96,8 @@ class Vocabulary:
     """True if events can have ids in a format that is not SSE. In SSE formats, they always can."""
     messages: ClassVar[bool] = False
     """True if the format is sent over a WebSocket; each chunk is then one message."""
-    expresses: ClassVar[frozenset[Kind]]
-    """Names, as for `drop=`, of what the format can express: kinds of parts, and the fields of parts that
+    expresses: ClassVar[frozenset[Loss]]
+    """Names, as for losses, of what the format can express: kinds of parts, and the fields of parts that
     `_details_of` finds.
     """
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
@@ -105,7 +105,7 @@ class Vocabulary:
     words: ClassVar[Mapping[FinishReason, str]]
     """The provider's words for the finish reasons that the format can express."""
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {}
-    """Words for reasons that the format does not know, if `drop` is "all": none may look like success."""
+    """Words for reasons that the format does not know, if losses are allowed: none may look like success."""
     choices: ClassVar[bool] = False
     """True if an answer may have several choices."""
     sends_whole_calls: ClassVar[bool] = False
@@ -115,9 +115,9 @@ class Vocabulary:
     default_id: ClassVar[str] = ""
     """The id of the answer, if no event contains an id."""
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        self.losses = Losses(self.name, drop)
-        """The losses of the answer so far, and those that `drop` allows."""
+    def __init__(self, *, lossy: bool = False) -> None:
+        self.losses = Losses(self.name, allowed=lossy)
+        """The losses of the answer so far."""
         self.id: str | None = None
         """The answer's id; None until it is known."""
         self.model: str | None = None
@@ -127,11 +127,11 @@ class Vocabulary:
         """The token counts of the requests before the last one; None if there was only one."""
         self._last_usage = Usage()
         """The token counts of the last request."""
-        self._says_refusals = "refusal" not in self.expresses and self.losses.may_lose("refusal")
+        self._says_refusals = "refusal" not in self.expresses and lossy
         """True if refusals are sent as text, since the format has no place for them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
-        self._kinds: dict[tuple[int, int], Kind] = {}
+        self._kinds: dict[tuple[int, int], Loss] = {}
         """The kind of each part so far, by choice and index."""
         self._call_ids: dict[tuple[int, int], str] = {}
         """The id of each tool call, by choice and index."""
@@ -165,7 +165,7 @@ class Vocabulary:
         1. The reason itself, if the format has a word for it.
         2. "stop", if the reason is "tool_calls" and the answer has calls: the client sees the calls anyway.
 
-        The other rules apply only if `drop` allows losing the reason:
+        The other rules apply only if losses are allowed:
 
         3. The reason itself, if the format has a stand-in for the missing word.
         4. "refusal" in place of "content_filter", or the reverse, if the format has a word for it.
@@ -182,7 +182,7 @@ class Vocabulary:
         return related if related is not None and related in self.words else "stop"
 
     def omit_reason(self, reason: FinishReason) -> None:
-        """Require that `drop` allows losing a finish reason; "tool_calls" is lost only without a call."""
+        """Note the loss of a finish reason; "tool_calls" is lost only without a call."""
         suffix = " without a tool call" if reason == "tool_calls" else ""
         self.omit(f"the finish reason {reason!r}{suffix}", "finish_reason", [f"{reason}{suffix}"])
 
@@ -202,7 +202,7 @@ class Vocabulary:
         return self.words[sent] if sent in self.words else self.stand_ins[sent]
 
     def omit(
-        self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
+        self, what: str, kind: Loss, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> tuple[()]:
         """Return no payloads for content that has no place in the format; see `Losses.add`."""
         self.losses.add(what, kind, details, part=part)
@@ -211,7 +211,7 @@ class Vocabulary:
     def lose(self, event: AnyEvent) -> tuple[()]:
         """Return no payloads for an event of a class for which the format has no place.
 
-        An event whose class is newer than this encoder is always left out: `drop` has no name for it.
+        An event whose class is newer than this encoder is always left out.
         """
         if event.__class__ in (ToolProgress, InputTranscript):
             # Nothing is lost of the answer: one was for the time until the result, one is the user's.
@@ -222,8 +222,8 @@ class Vocabulary:
             return ()
         return self.omit(PHRASES[kind], kind)
 
-    def require_drop_of_call(self, reason: FinishReason) -> None:
-        """Require that `drop` allows losing a complete tool call.
+    def omit_call_end(self, reason: FinishReason) -> None:
+        """Note the loss of the end of a complete tool call.
 
         Because of the finish reason, the reader will think that the call is incomplete, and will not run it.
         """
@@ -262,7 +262,7 @@ class Vocabulary:
             self.omit(PHRASES[kind], kind, part=event.part)
         return True
 
-    def _kind_of(self, event: Event) -> Kind | None:
+    def _kind_of(self, event: Event) -> Loss | None:
         """Return the kind of the part that an event belongs to; None if the event does not show it."""
         kind = _kind_of(event)
         return "text" if kind == "refusal" and self._says_refusals else kind
@@ -278,7 +278,7 @@ class Vocabulary:
             if kind not in self.expresses and kind not in self.losses:
                 self.omit(PHRASES[kind], kind, part=event.part)
 
-    def _is_stray(self, event: Event, key: tuple[int, int], kind: Kind) -> bool:
+    def _is_stray(self, event: Event, key: tuple[int, int], kind: Loss) -> bool:
         """Return True if an event of a tool call does not fit the call's earlier events.
 
         A call has one start, one end and one id: a second start, an event after the end, and an event with
@@ -288,11 +288,12 @@ class Vocabulary:
         own_kind = _kind_of(event)
         is_of_kind = own_kind is None or own_kind == kind or {own_kind, kind} <= CALLS
         if own_kind is not None and not is_of_kind and self._kind_of(event) != kind:
-            raise make_error(
-                self.name,
+            self.omit(
                 f"part {event.part} of the answer, which was {PHRASES[kind]} before and now is "
                 f"{PHRASES[own_kind]}",
+                own_kind,
             )
+            return True
         if kind not in CALLS:
             return False
         has_ended = key in self._ended_calls
@@ -319,7 +320,7 @@ class Vocabulary:
         return arguments
 
 
-def _kind_of(event: Event) -> Kind | None:
+def _kind_of(event: Event) -> Loss | None:
     """Return the kind of the part that an event belongs to; None if the event does not show it."""
     if isinstance(event, PartStart):
         return event.content.kind
@@ -335,9 +336,9 @@ def _call_id_of(event: Event) -> str | None:
     return event.id if isinstance(event, ToolCallDelta) else None
 
 
-def _details_of(event: AnyEvent) -> list[Kind]:
+def _details_of(event: AnyEvent) -> list[Loss]:
     """Return the names of the fields that an event adds to its part, and that not every format has."""
-    fields: dict[Kind, object] = {}
+    fields: dict[Loss, object] = {}
     if isinstance(event, MediaDelta):
         fields["transcript"] = event.transcript
     elif isinstance(event, CitationAdded):

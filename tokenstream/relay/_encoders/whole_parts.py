@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.events import PartDone, PartStart
     from tokenstream.relay._encoders.encoder import Encoder
-    from tokenstream.turns import Kind
+    from tokenstream.relay._encoders.losses import Loss
 
-_FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
-"""Maps the first half of a media type to the name for `drop=`; any other type is a "file"."""
+_FAMILIES: dict[str, Loss] = {"image": "image", "audio": "audio", "video": "video"}
+"""Maps the first half of a media type to the name of the loss; any other type is a "file"."""
 T = TypeVar("T", ServerToolCall, ServerToolResult)
 C = TypeVar("C")
 

@@ -11,7 +11,7 @@ from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import StreamInterrupted
 from tokenstream.relay._attribution import KnownById, report_broken
 from tokenstream.relay.journal._changes import Changes
-from tokenstream.relay.journal._errors import AnswerExpired, JournalError, JournalUnavailable
+from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
 from tokenstream.relay.journal._storage import retry
 
@@ -82,7 +82,10 @@ class AnswerFollower:
                 raise raised_anew(feed.error)
             return False if feed.is_complete else None
         if self.position + 1 < feed.first:
-            raise AnswerExpired("the next records of this answer were trimmed while it was being followed")
+            raise JournalError(
+                "the next records of this answer were trimmed while it was being followed",
+                kind="answer_expired",
+            )
         return True
 
     def __aiter__(self) -> Self:
@@ -255,11 +258,17 @@ class Feed:
                 )
                 # 1. The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
-                    self.fail(AnswerExpired("the next records of this answer are no longer held"))
+                    self.fail(
+                        JournalError(
+                            "the next records of this answer are no longer held", kind="answer_expired"
+                        )
+                    )
                     break
                 # 2. The storage has fewer records than before: it was restored from an older backup.
                 if page.state.end < end and not page.records:
-                    self.fail(AnswerExpired("the journal has lost the end of this answer"))
+                    self.fail(
+                        JournalError("the journal has lost the end of this answer", kind="answer_expired")
+                    )
                     break
                 # 3. The usual case.
                 self._add_page(page)
@@ -271,7 +280,7 @@ class Feed:
                     # producer's state four times a lease.
                     with anyio.move_on_after(self._lease / 4):
                         await (self._must_read.wait() if self._is_given else self._wait_for_news())
-            except JournalUnavailable as error:
+            except JournalError as error:
                 self.fail(error)
         if not self.followers:
             self._products.clear()
@@ -284,7 +293,7 @@ class Feed:
 
         try:
             await self._storage.wait(self.id, self.end)
-        except JournalUnavailable:
+        except JournalError:
             # The next read is repeated for a lease, and decides if the storage is really away.
             await sleep(_PAUSE_SECONDS)
 

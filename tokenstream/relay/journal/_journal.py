@@ -12,13 +12,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
-from tokenstream.relay.journal._errors import (
-    AnswerExpired,
-    JournalClosed,
-    JournalUnavailable,
-    UnknownAnswer,
-    UnknownPosition,
-)
+from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
 from tokenstream.relay.journal._records import has_failed_early
@@ -133,7 +127,7 @@ class Journal:
                 await self._end_producers()
         finally:
             for feed in list(self._feeds.values()):
-                feed.fail(JournalClosed(_CLOSED))
+                feed.fail(JournalError(_CLOSED, kind="closed"))
             tasks.cancel_scope.cancel()
             try:
                 # Without the block's own error, which the task group would wrap in an exception group.
@@ -171,7 +165,8 @@ class Journal:
 
         Raises:
             StreamError: The answer failed before its first event and within `open_within` seconds.
-            JournalUnavailable: The storage is unreachable or full, or the journal was exited.
+            JournalError: The storage is unreachable or full, the owner has too many answers, or the journal
+                was exited.
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
                 than 256 characters; `owner` is no text; `shape` returns no text, or is combined with `raw`.
         """
@@ -207,13 +202,13 @@ class Journal:
             check_arguments(stream, id, raw=raw, shape=shape)
             check_owner(owner)
             if self._is_closing:
-                raise JournalClosed(_CLOSED)
+                raise JournalError(_CLOSED, kind="closed")
             shaping = None if shape is None else Shaping(shape)
             token = secrets.token_hex(16)
             is_ours = await self._create(id, owner, token, asked)
             if self._is_closing:
                 # The journal was exited meanwhile; a producer that starts now would be cancelled.
-                raise JournalClosed(_CLOSED)
+                raise JournalError(_CLOSED, kind="closed")
         except BaseException:
             await close_stream(stream)
             raise
@@ -258,10 +253,9 @@ class Journal:
 
         Raises:
             MisuseError: `owner` is no text.
-            UnknownAnswer: In the loop: the answer does not exist, or belongs to another owner.
-            AnswerExpired: In the loop: the next records are no longer held.
-            UnknownPosition: In the loop: `after` is beyond the last record.
-            JournalUnavailable: In the loop: the storage is unreachable, or the journal was exited.
+            JournalError: In the loop: the answer does not exist, or belongs to another owner; the next
+                records are no longer held; `after` is beyond the last record; the storage is unreachable; or
+                the journal was exited.
         """
         check_owner(owner)
         return AnswerFollower(self, id, after, owner)
@@ -283,14 +277,16 @@ class Journal:
             "unknown" if the answer does not exist, or belongs to another owner.
 
         Raises:
-            JournalUnavailable: The storage is unreachable.
+            JournalError: The storage is unreachable.
             MisuseError: `owner` is no text.
         """
         check_owner(owner)
         try:
             await self.read_state(id, owner)
-        except UnknownAnswer:
-            return "unknown"
+        except JournalError as error:
+            if error.kind == "unknown_answer":
+                return "unknown"
+            raise
         reply = await retry(self._storage, partial(self._storage.ask_stop, id, reason), self.lease / 4)
         return "stopped" if reply == "asked" else reply
 
@@ -309,16 +305,16 @@ class Journal:
         """
         tasks = self._require_tasks()
         if self._is_closing:
-            raise JournalClosed(_CLOSED)
+            raise JournalError(_CLOSED, kind="closed")
         feed = self._feeds.get(id)
         nothing_read = (0, False)
         # Read before the state: a producer may give the feed more records while the state is read.
         progress = nothing_read if feed is None else feed.progress
         state = await self.read_state(id, owner)
         if after < 0 or after > state.end:
-            raise UnknownPosition(f"the answer has no position {after} yet")
+            raise JournalError(f"the answer has no position {after} yet", kind="unknown_position")
         if after + 1 < state.begin:
-            raise AnswerExpired("the records after this position were trimmed")
+            raise JournalError("the records after this position were trimmed", kind="answer_expired")
         current = self._feeds.get(id)
         if current is not feed:
             # Another follower has made a feed meanwhile, which had read nothing before the state was read.
@@ -338,15 +334,15 @@ class Journal:
             owner: The answer's owner; None if it has none.
 
         Raises:
-            UnknownAnswer: No answer has this id, or the answer belongs to another owner.
-            JournalUnavailable: The storage is unreachable.
+            JournalError: No answer has this id, the answer belongs to another owner, or the storage is
+                unreachable.
         """
         if not is_valid_id(id):
-            raise UnknownAnswer("no answer has this id")
+            raise JournalError("no answer has this id", kind="unknown_answer")
         # The second 0 is the limit: only the state is read, and no records.
         page = await retry(self._storage, partial(self._storage.read, id, 0, 0), self.lease / 4)
         if page is None or page.state.owner != owner:
-            raise UnknownAnswer("no answer has this id")
+            raise JournalError("no answer has this id", kind="unknown_answer")
         return page.state
 
     async def claim_key(self, key: str, id: str, *, owner: str | None = None) -> str:
@@ -361,7 +357,7 @@ class Journal:
             owner: The owner on whose behalf the request acts; each has keys of its own.
 
         Raises:
-            JournalUnavailable: The storage is unreachable.
+            JournalError: The storage is unreachable.
         """
         hashed = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         claim = partial(self._storage.claim_key, hashed, id, owner=owner)
@@ -396,7 +392,7 @@ class Journal:
         lease = self.lease * ALIVE_SHARE
         with limit(self._storage, self.lease, shield=True):
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
-        raise JournalUnavailable("the journal's storage does not answer")
+        raise JournalError("the journal's storage does not answer", kind="unavailable")
 
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], size: int, *, is_last: bool
@@ -429,7 +425,7 @@ class Journal:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers
             warn("an answer of a journal could not be read: %r", error, of=feed)
-            feed.fail(JournalUnavailable("the journal's storage has failed"))
+            feed.fail(JournalError("the journal's storage has failed", kind="unavailable"))
         if not feed.is_complete and self._feeds.get(feed.id) is feed:
             # This feed no longer reads, so the next follower needs a new one.
             del self._feeds[feed.id]

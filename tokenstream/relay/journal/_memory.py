@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
-from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
+from tokenstream.relay.journal._errors import JournalError, fenced_error
 from tokenstream.relay.journal._journal import Journal
-from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+from tokenstream.relay.journal._storage import Page, State, Storage
 from tokenstream.relay.journal._stored import AnswerGroup, StoredAnswer
 
 if TYPE_CHECKING:
@@ -96,22 +96,22 @@ class MemoryStorage(Storage):
     ) -> None:
         """Write records, of which the first has the position `first`; end the answer if `over` is True.
 
-        From now on, the producer counts as alive for `lease` seconds. Fenced if the answer belongs to
-        another producer, has ended with fewer records, or has a gap before `first`.
+        From now on, the producer counts as alive for `lease` seconds. JournalError (fenced) if the answer
+        belongs to another producer, has ended with fewer records, or has a gap before `first`.
         """
         # Without the clean-up of `_find`, which `beat` does often enough: this runs once per token.
         answer = self._answers.get(id)
         if answer is None or answer.token != token:
-            raise Fenced
+            raise fenced_error()
         known = answer.end + 1 - first
         if known:
             # A repeated call may contain records that were written before; a gap must not be written.
             if known < 0:
-                raise Fenced
+                raise fenced_error()
             records = records[known:]
         if records:
             if answer.expires is not None:
-                raise Fenced
+                raise fenced_error()
             added = sum(map(len, records))
             # Even a full storage takes a small end, since readers wait for it.
             if (added > answer.share.room or added > self._all.room) and not (
@@ -185,10 +185,10 @@ class MemoryStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _answer_of_producer(self, id: str, token: str) -> StoredAnswer:
-        """Return the answer that the producer with this token produces; Fenced if there is none."""
+        """Return the answer that the producer with this token produces; fenced if there is none."""
         answer = self._find(id)
         if answer is None or answer.token != token:
-            raise Fenced
+            raise fenced_error()
         return answer
 
     def _find(self, id: str) -> StoredAnswer | None:
@@ -251,11 +251,15 @@ class MemoryStorage(Storage):
         if bounds is None:
             return
         if share.count_running(self._clock()) >= bounds.running:
-            raise TooManyAnswers(f"{bounds.running:,} answers of this owner are running")
+            raise JournalError(
+                f"{bounds.running:,} answers of this owner are running", kind="too_many_answers"
+            )
         while len(share) >= bounds.kept:
             oldest = share.find_oldest()
             if oldest is None:
-                raise TooManyAnswers(f"none of the {bounds.kept:,} answers of this owner has ended")
+                raise JournalError(
+                    f"none of the {bounds.kept:,} answers of this owner has ended", kind="too_many_answers"
+                )
             self._forget(oldest)
 
     def _make_room(self, share: AnswerGroup) -> None:
@@ -268,8 +272,9 @@ class MemoryStorage(Storage):
         has_many = len(share) * len(self._shares) > len(self._answers)
         oldest = (share.find_oldest() if has_many else None) or self._all.find_oldest()
         if oldest is None:
-            raise JournalUnavailable(
-                f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
+            raise JournalError(
+                f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended",
+                kind="unavailable",
             )
         self._forget(oldest)
 
@@ -277,15 +282,18 @@ class MemoryStorage(Storage):
         """Delete the records of the answers that ended first, until some more bytes have room."""
         while share.room < size:
             if not share.ended:
-                raise JournalUnavailable(f"an owner has {share.limit:,} bytes of answers that have not ended")
+                raise JournalError(
+                    f"an owner has {share.limit:,} bytes of answers that have not ended", kind="unavailable"
+                )
             self._delete_first(share.ended)
         while self._all.room < size:
             if not self._all.ended:
                 self._finish_dead()
             if not self._all.ended:
-                raise JournalUnavailable(
+                raise JournalError(
                     f"the journal holds max_total_bytes={self._all.limit:,} bytes of answers that have not "
-                    "ended"
+                    "ended",
+                    kind="unavailable",
                 )
             has_many = share.size * len(self._shares) > self._all.size
             self._delete_first(share.ended if has_many and share.ended else self._all.ended)
@@ -331,7 +339,7 @@ class MemoryJournal(Journal):
         max_answers: Maximum number of answers. Beyond it, the answers that ended first are
             forgotten; if none has ended, no new answer can begin.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
-            and a reader that still needs them gets an `AnswerExpired`.
+            and a reader that still needs them gets a `JournalError` (410).
         max_total_bytes: Maximum size of all answers' records in bytes. Beyond it, the answers that
             ended first expire. If none has ended, no new answer can begin, and an answer that
             cannot be continued within a lease ends with an error.

@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
-from tokenstream.events import Ping, Stopped
+from tokenstream.events import Stopped
 from tokenstream.relay._attribution import (
     KnownById,
     ending_of,
@@ -33,9 +33,9 @@ from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
 from tokenstream.relay.journal._changes import Changes
-from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
+from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
-from tokenstream.relay.journal._storage import Fenced, limit, retry
+from tokenstream.relay.journal._storage import limit, retry
 from tokenstream.stream._log import warn
 from tokenstream.stream._reading.reader import run_until_cancelled
 
@@ -270,8 +270,7 @@ class Producer:
         """Queue the record of an event, unless the event has none or the last record is queued already."""
         if event.__class__ in TELLING:
             self._told.note(event)
-        # A heartbeat is not part of the answer, so it is not recorded.
-        event_record = b"" if event.__class__ is Ping or self._end_queued else record(event, raw=self._raw)
+        event_record = b"" if self._end_queued else record(event, raw=self._raw)
         if event_record:
             self._queued.append(event_record)
             self._queued_bytes += len(event_record)
@@ -338,7 +337,7 @@ class Producer:
             first, batch = self._last_written + 1, self._queued
             try:
                 await self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds)
-            except (Fenced, JournalUnavailable):
+            except JournalError:
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
             else:
@@ -359,12 +358,10 @@ class Producer:
             append = partial(self._append, self._last_written + 1, batch, over=is_last)
             try:
                 await retry(self._storage, append, self._lease)
-            except Fenced as error:
+            except JournalError as error:
                 self._give_up(error)
-                break
-            except JournalUnavailable as error:
-                self._give_up(error)
-                await self._write_early_end()
+                if error.kind != "fenced":
+                    await self._write_early_end()
                 break
             self._note_written(batch, sum(map(len, batch)), is_last=is_last)
             self._has_room.notify()
@@ -401,7 +398,7 @@ class Producer:
         """
         import anyio
 
-        with anyio.move_on_after(self._lease / 2), suppress(Fenced, JournalUnavailable):
+        with anyio.move_on_after(self._lease / 2), suppress(JournalError):
             # A write that seems to have failed may have succeeded, so the storage is asked for the position.
             page = await self._storage.read(self.id, 0, 0)
             if page is not None and not page.state.over:
@@ -440,8 +437,9 @@ class Producer:
                     self._begin_writing()
                 # A storage in memory answers without yielding to the event loop.
                 await checkpoint()
-            except Fenced as error:
-                self._give_up(error)
-            except JournalUnavailable:
+            except JournalError as error:
+                if error.kind == "fenced":
+                    self._give_up(error)
+                    continue
                 # Writes are also retried: the task that writes decides when to give up.
                 await anyio.sleep(min(pause, 1.0))

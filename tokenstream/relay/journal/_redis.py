@@ -12,7 +12,7 @@ from tokenstream.call_store import AsyncRedisCallStore
 from tokenstream.call_store._redis import client_classes
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
-from tokenstream.relay.journal._errors import JournalUnavailable, TooManyAnswers
+from tokenstream.relay.journal._errors import JournalError, fenced_error
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._redis_scripts import (
     APPEND,
@@ -29,7 +29,7 @@ from tokenstream.relay.journal._redis_scripts import (
     hash_of,
     unavailable_error,
 )
-from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+from tokenstream.relay.journal._storage import Page, State, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ class RedisStorage(Storage):
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         arguments = [self._key(id, "news"), token, first, *options, *records]
         if not await self._appends.run(self._answer_keys(id), arguments):
-            raise Fenced
+            raise fenced_error()
         if over:
             await self._settle_ended(id)
 
@@ -132,7 +132,7 @@ class RedisStorage(Storage):
         """Renew the producer's lease; return the reason of a stop that was requested, or None."""
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
         if not is_ours:
-            raise Fenced
+            raise fenced_error()
         return reason[0].decode() if reason and reason[0] is not None else None
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
@@ -229,12 +229,12 @@ class RedisStorage(Storage):
                 # Some of them may have ended with their processes.
                 for running in ids:
                     await self._settle(running.decode(), owner, grace=2 * lease)
-        raise TooManyAnswers(f"{bounds.running:,} answers of this owner are running")
+        raise JournalError(f"{bounds.running:,} answers of this owner are running", kind="too_many_answers")
 
     async def _settle_ended(self, id: str) -> None:
         """Count an answer that has ended as such; without Redis, this happens at its owner's next answer."""
         if self._per_owner is not None:
-            with suppress(JournalUnavailable):
+            with suppress(JournalError):
                 await self._settle(id, None)
 
     async def _settle(self, id: str, owner: str | None, *, grace: float = 0.0) -> None:
@@ -310,7 +310,7 @@ class RedisJournal(Journal):
         client: A `redis.asyncio.Redis` of the application; the journal does not close it.
         prefix: Prefix of the keys in Redis.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
-            and a reader that still needs them gets an `AnswerExpired`.
+            and a reader that still needs them gets a `JournalError` (410).
         per_owner: Limits for the answers of each owner; None for none. The size counts for answers that
             have ended.
         expire: Seconds for which an answer is kept after its end.

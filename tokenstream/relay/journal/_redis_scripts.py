@@ -21,7 +21,7 @@ from functools import cache
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -367,7 +367,7 @@ class ScriptBatches:
             finally:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
                 for _, reply in asked:
-                    _settle(reply, JournalUnavailable("the journal's storage does not answer"))
+                    _settle(reply, JournalError("the journal's storage does not answer", kind="unavailable"))
 
     async def _send(self, asked: list[tuple[tuple[object, ...], asyncio.Future[Any]]]) -> None:
         """Send some runs together, and pass each its reply or its error."""
@@ -399,13 +399,15 @@ def _settle(reply: asyncio.Future[Any], value: object) -> None:
         reply.set_result(value)
 
 
-def unavailable_error(error: Exception) -> JournalUnavailable:
+def unavailable_error(error: Exception) -> JournalError:
     """Return the error for a Redis that cannot be used.
 
     Its text is not that of the cause, which may contain the host, the port or the name of a user: people
     answer requests with it.
     """
-    return JournalUnavailable(f"the journal's Redis cannot be used now ({type(error).__name__})")
+    return JournalError(
+        f"the journal's Redis cannot be used now ({type(error).__name__})", kind="unavailable"
+    )
 
 
 @cache

@@ -6,7 +6,7 @@
 
 - The records of an answer have the positions 1, 2, 3, …; the record at a position never changes.
 - A producer is identified by its token. Once the answer was ended on behalf of a producer that looked dead,
-  calls of that producer raise `Fenced`, and it must give up.
+  calls of that producer raise a fenced `JournalError`, and it must give up.
 - Calls are idempotent: a call whose outcome is unknown can be repeated without further effect.
 - An answer expires some time after its end: its records are deleted, and `begin` is greater than `end`.
   Its state is kept for the same time after that, so that late readers learn that the answer has expired;
@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -67,9 +67,9 @@ async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], second
         try:
             with limit(storage, seconds / 2):
                 return await call()
-            raise JournalUnavailable("the journal's storage does not answer")
-        except JournalUnavailable:
-            if current_time() + pause > until:
+            raise JournalError("the journal's storage does not answer", kind="unavailable")
+        except JournalError as error:
+            if error.kind != "unavailable" or current_time() + pause > until:
                 raise
         await sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
@@ -77,10 +77,6 @@ async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], second
 
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
 """The outcome of a request to stop an answer; "ended" if the answer had ended before."""
-
-
-class Fenced(Exception):
-    """The producer may no longer write: it was declared dead, or the storage has lost the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +123,8 @@ class Page:
 class Storage(ABC):
     """Keeps the records of answers; subclass this class to keep them elsewhere, and pass it to `Journal`.
 
-    Every method may raise `JournalUnavailable` if a repeated call may succeed; the
-    journal repeats calls for a limited time.
+    Every method may raise `JournalError(…, kind="unavailable")` if a repeated call may succeed;
+    the journal repeats calls for a limited time.
     """
 
     instant: ClassVar[bool] = False
@@ -170,8 +166,8 @@ class Storage(ABC):
             over: True if these are the last records. The answer then expires after some time.
 
         Raises:
-            Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap
-                before `first`.
+            JournalError: With the kind "fenced": the answer does not belong to this producer, has ended with
+                fewer records, or has a gap before `first`.
         """
 
     @abstractmethod
@@ -187,12 +183,12 @@ class Storage(ABC):
             The reason of a requested stop: the producer must stop the answer; None if no stop was requested.
 
         Raises:
-            Fenced: The answer does not belong to this producer.
+            JournalError: With the kind "fenced": the answer does not belong to this producer.
         """
 
     @abstractmethod
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead; later calls of this producer raise `Fenced`.
+        """End an answer whose producer is dead; later calls of this producer are fenced.
 
         Args:
             id: The answer's id.

@@ -240,7 +240,7 @@ def choose_dialects(names: Any) -> tuple[Dialect, ...]:  # noqa: ANN401 - as cal
     """Return the dialects that a caller asks for."""
     if names is True:
         return _SURE
-    found = check_names("tool_tags", names, NAMES, others='True, "auto" or', noun="dialects")
+    found = check_names("Tags.calls", names, NAMES, others='True, "auto" or', noun="dialects")
     return tuple([dialect for dialect in DIALECTS if dialect.name in found])
 
 

@@ -39,7 +39,7 @@ class Budget:
         tokens: The most tokens of the answer; None for no bound.
         characters: The most characters of text, refusal, reasoning and arguments; None for no bound.
         seconds: The most seconds since the request; None for no bound.
-        price: Returns the cost of the given token counts; `usage.source` is "estimated" for estimates. None
+        price: Returns the cost of the given token counts; `usage.basis` is "estimated" for estimates. None
             for the price of the model that a stream asks, from the table of the extra `prices`.
         most: The highest cost; None for no bound.
 
@@ -236,7 +236,7 @@ class Budget:
         usage = self._usage_before + self._usage.build(final=False)
         if not self._uncounted_bytes:
             return usage
-        return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})
+        return usage.model_copy(update={"output_tokens": tokens, "basis": "estimated"})
 
     def _stop_for(self, bound: str, *, estimated: bool = False) -> None:
         """Set `stop` to the reason: the bound that is exceeded, with a note if that is an estimate."""

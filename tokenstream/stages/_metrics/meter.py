@@ -66,8 +66,8 @@ class Metrics:
     away: float = 0.0
     """Seconds without a reader: the caller's loop was busy with something else for more than 10 ms."""
     output_tokens: int | None = None
-    """Number of the answer's tokens; `tokens_source` names the origin of the count."""
-    tokens_source: Literal["reported", "partial", "estimated"] | None = None
+    """Number of the answer's tokens; `tokens_basis` names the basis of the count."""
+    tokens_basis: Literal["reported", "partial", "estimated"] | None = None
     """Origin of `output_tokens`: the provider's final count, its count so far, or an estimate."""
 
     @property
@@ -88,14 +88,14 @@ class Metrics:
 
         None if the provider has not reported the number of tokens, or if `tokens_per_second` is None.
         """
-        speed = self.tokens_per_second if self.tokens_source == "reported" else None
+        speed = self.tokens_per_second if self.tokens_basis == "reported" else None
         return None if speed is None else 1 / speed
 
     @property
     def tokens_per_second(self) -> float | None:
         """Tokens per second after the first: (tokens - 1) / (last content - first content).
 
-        The number of tokens is an estimate if `tokens_source` is "estimated". The result is None if the
+        The number of tokens is an estimate if `tokens_basis` is "estimated". The result is None if the
         number is unknown or less than two, or if all content arrived at once.
         """
         if self.output_tokens is None or self.last_content is None or self.ttft is None:
@@ -361,7 +361,7 @@ class Meter:
         def since(mark: float | None) -> float | None:
             return None if mark is None else mark - self.started_at
 
-        tokens, source = (None, None) if usage is None else (usage.output_tokens, usage.source)
+        tokens, basis = (None, None) if usage is None else (usage.output_tokens, usage.basis)
         _, counted = self._counted.count_gaps()
         last = counted.stamps[-1] if counted.stamps else None
         first, gaps = self._first_content, NO_GAPS
@@ -396,5 +396,5 @@ class Meter:
             own_seconds=own_seconds,
             away=self.away,
             output_tokens=tokens,
-            tokens_source=None if tokens is None or source == "none" else source,
+            tokens_basis=None if tokens is None or basis == "none" else basis,
         )

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream.errors import MisuseError
+from tokenstream.stages._calls.dialects import Dialect, choose_dialects
+from tokenstream.stages._citations import Marker, choose_markers
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 LONE_END = (True, "")
@@ -32,7 +39,86 @@ _MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
 """Texts of gpt-oss that are left out."""
 
 
-def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
+_STARTS_INSIDE = "starts_inside"
+"""Stands, among the names of tags, for a text that begins inside a tag."""
+
+
+class Wanted(NamedTuple):
+    """Everything that is looked for in texts."""
+
+    tags: tuple[str, ...] = ()
+    """Names of the tags of reasoning."""
+    starts_inside: bool = False
+    """True if a text may begin inside one."""
+    dialects: tuple[Dialect, ...] = ()
+    """The dialects of calls."""
+    is_auto: bool = False
+    """True if calls are only read if the request offers tools, and the API itself has sent no call."""
+    markers: tuple[Marker, ...] = ()
+    """The markers of citations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tags:
+    """The markup in which a model writes reasoning, tool calls and citations into its text.
+
+    A stream with `tags=Tags(…)` splits such a text: its parts and events are those of an answer whose server
+    has read the markup itself.
+
+    Raises:
+        MisuseError: A name is not known, or a value is of another kind.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> body = ["<think>Hm.</think>", "Hello"]
+        >>> message = Stream(body, format="pieces", tags=Tags(reasoning=["think"])).final()
+        >>> message.reasoning, message.text
+        ('Hm.', 'Hello')
+    """
+
+    reasoning: bool | str | Iterable[str] = ()
+    """Names of tags, such as ("think",), in which the model wraps its reasoning. True for the usual ones;
+    "starts_inside" if a closing tag may come alone."""
+    calls: bool | str | Iterable[str] = ()
+    """The dialects, such as "hermes", in which the model writes tool calls where the server does not read
+    them. True for all that need not be named; "auto" for the same, if the request offers tools and the API
+    itself sends no call."""
+    citations: bool | str | Iterable[str] = ()
+    """The markers, such as "openai" for 【12†source】, with which the model cites sources. True for all."""
+    wanted: Wanted = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find what the names stand for, and refuse others."""
+        is_auto = self.calls == "auto"
+        dialects = choose_dialects(True if is_auto else self.calls)
+        wanted = Wanted(*_choose_tags(self.reasoning), dialects, is_auto, choose_markers(self.citations))
+        object.__setattr__(self, "wanted", wanted)
+
+
+Tags.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
+    markers="it is called citations=", tools="it is called calls=", thinking="it is called reasoning="
+)(Tags.__init__)
+
+
+def _choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - as callers give it
+    """Return the names of the tags of reasoning, and True if a text may begin inside one."""
+    if tags is False:
+        return (), False
+    if tags == _STARTS_INSIDE:
+        tags = (_STARTS_INSIDE,)
+    is_iterable = hasattr(tags, "__iter__") and not isinstance(tags, str | bytes)
+    if not is_iterable and tags is not True:
+        raise MisuseError(
+            "Tags.reasoning takes names of tags, such as ('think',), True for the known ones, "
+            f"or 'starts_inside', not {tags!r}"
+        )
+    names = KNOWN_TAGS if tags is True else _check_tags(tuple(tags))
+    starts_inside = _STARTS_INSIDE in names
+    named = tuple([name for name in names if name != _STARTS_INSIDE])
+    return named or KNOWN_TAGS * starts_inside, starts_inside
+
+
+def _check_tags(names: tuple[Any, ...]) -> tuple[str, ...]:
     """Return the tag names that a caller passed, in lower case and each once."""
     for name in names:
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream.framing import JSONRPCMessage
-    from tokenstream.framing._json_rpc import RPCId
+    from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._peer.exchange import PeerCall
     from tokenstream.steps._program import Patience

@@ -25,9 +25,9 @@ from tokenstream.stream._outputs.text import ArgumentsText, add_context, incompl
 from tokenstream.stream._views.position import CallPosition
 
 if TYPE_CHECKING:
+    from tokenstream._accumulator import Accumulator
     from tokenstream._basics.call_keys import Describe
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.accumulator import Accumulator
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.stages._tools.calls import ValidatedCalls

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.errors import StreamError
-    from tokenstream.partial_json import Partial, Repair
+    from tokenstream.partial_json import Partial
     from tokenstream.partial_json._parser import DocumentChoice
-    from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.stream._outputs.documents import OutputChoice, OutputDocument, OutputKind, OutputStage
     from tokenstream.stream._outputs.text import OutputError
 

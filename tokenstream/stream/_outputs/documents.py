@@ -16,12 +16,13 @@ from tokenstream.stream._outputs.text import AnswerText, ArgumentsText, incomple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._growing import GrowingPart
     from tokenstream._origin import Origin
-    from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
-    from tokenstream.partial_json import Partial, Repair
+    from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._repairs import Repair
 
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
 """Kinds of items: snapshots of the whole object, elements of an array, or pieces of a string."""

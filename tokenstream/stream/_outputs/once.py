@@ -17,8 +17,8 @@ from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._basics.call_keys import Describe
-    from tokenstream.accumulator import Accumulator
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore

@@ -12,11 +12,11 @@ from tokenstream.message import ToolCall
 from tokenstream.stream._views.position import TextPosition
 
 if TYPE_CHECKING:
+    from tokenstream._accumulator import Accumulator
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream._growing import GrowingPart
     from tokenstream._origin import Origin
-    from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamError
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial

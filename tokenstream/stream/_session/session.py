@@ -217,7 +217,7 @@ class AnswersSession:
         if not format.later_frames:
             return None
         frames, format.later_frames = format.later_frames, []
-        fresh = format.fresh(limits=driver.machine.limits, pings=driver.machine.pings)
+        fresh = format.fresh(limits=driver.machine.limits)
         return [payload_of(frame) for frame in frames], self._driver.options._replace(format=fresh)
 
     def claim_single_answer(self) -> bool:

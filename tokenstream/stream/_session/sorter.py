@@ -163,9 +163,7 @@ class Sorter:
         self._are_payloads = messages
         """True if each chunk is a whole payload, as on a WebSocket."""
         # This connection only cuts chunks into frames, and decodes none of them; `_detect` finds the format.
-        self._connection = Connection(
-            wanted, limits=limits, pings=False, departures=Departures(), found=_ignore
-        )
+        self._connection = Connection(wanted, limits=limits, departures=Departures(), found=_ignore)
         if messages:
             self._connection.take_messages()
         self.error: StreamError | None = None
@@ -236,7 +234,7 @@ class Sorter:
 
     def _set_format(self, format: str | type[Format] | Format) -> None:
         """Set the format, which also decides whether the connection has several answers."""
-        self._connection_format = registry.create(format, limits=self._limits, pings=False)
+        self._connection_format = registry.create(format, limits=self._limits)
         self.has_several = self._connection_format.several or (
             # Several answers only on a WebSocket, whose messages are payloads; a body has one.
             self._are_payloads and self._connection_format.several_on_socket

@@ -9,10 +9,9 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import opening_error, reading_error
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
+from tokenstream.stream._options import current_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._kit.answer import StageFactory
@@ -26,8 +25,7 @@ class Onlooker:
     Args:
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
-        clock: Returns the time in seconds.
+        started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
         offered: The tools that the request offers; None if they are not known.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
@@ -49,20 +47,19 @@ class Onlooker:
         format: FormatChoice,
         limits: Limits | None,
         started_at: float | None,
-        clock: Callable[[], float],
         offered: OfferedTools | None = None,
         make_stage: StageFactory | None = None,
     ) -> None:
-        self.clock = clock
+        self.clock = current_clock()
         self.machine = Machine(
-            format, content_type=None, limits=limits, pings=False, make_stage=make_stage, offered=offered
+            format, content_type=None, limits=limits, make_stage=make_stage, offered=offered
         )
         """Decodes the answer."""
         self._is_start_known = started_at is not None
         """True once the time of the request is known."""
         # `wrapped` marks times that are counted from now, and not from the request.
         self.machine.meter.begin(
-            clock() if started_at is None else started_at, wrapped=not self._is_start_known
+            self.clock() if started_at is None else started_at, wrapped=not self._is_start_known
         )
         self._was_read_lost = False
         """True if the last read was cancelled or interrupted, and nothing has arrived since."""

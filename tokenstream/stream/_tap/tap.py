@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import boto3_stream_key_of
@@ -14,7 +14,7 @@ from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from tokenstream._apis import FormatName
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._build import ToolsOption
-    from tokenstream.stages._citations import CitationMarkers
     from tokenstream.stages._metrics.meter import Metrics
+    from tokenstream.stages._text.tags import Tags
 
 ItemT = TypeVar("ItemT")
 
@@ -113,10 +113,8 @@ def tap(
     format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
-    clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
-    tool_tags: bool | str | Iterable[str] = ...,
-    citation_markers: CitationMarkers = ...,
+    tags: Tags | None = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -125,10 +123,8 @@ def tap(
     format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
-    clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
-    tool_tags: bool | str | Iterable[str] = ...,
-    citation_markers: CitationMarkers = ...,
+    tags: Tags | None = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -137,10 +133,8 @@ def tap(
     format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
-    clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
-    tool_tags: bool | str | Iterable[str] = ...,
-    citation_markers: CitationMarkers = ...,
+    tags: Tags | None = ...,
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
@@ -149,10 +143,8 @@ def tap(
     format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
-    clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
-    tool_tags: bool | str | Iterable[str] = ...,
-    citation_markers: CitationMarkers = ...,
+    tags: Tags | None = ...,
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
@@ -161,21 +153,18 @@ def tap(
     format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
-    clock: Callable[[], float] = ...,
     tools: ToolsOption = ...,
-    tool_tags: bool | str | Iterable[str] = ...,
-    citation_markers: CitationMarkers = ...,
+    tags: Tags | None = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
+@explain_options()
 def tap(
     source: Any,
     *,
     format: FormatName | type[Format] | Format | None = None,
     limits: Limits | None = None,
     started_at: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
     tools: ToolsOption = None,
-    tool_tags: bool | str | Iterable[str] = (),
-    citation_markers: CitationMarkers = (),
+    tags: Tags | None = None,
 ) -> Tap[Any] | AsyncTap[Any]:
     """Build the message of a stream that other code reads.
 
@@ -193,15 +182,10 @@ def tap(
             httpx or httpx2 response whose body the application reads.
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
-        clock: Returns the time in seconds.
+        started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
         tools: The tools that the request offers to the model: `Tools`, the request's list, or a list of
             functions, types and names; None if they are not known.
-        tool_tags: The dialects, such as "hermes", in which the model writes tool calls into its text where
-            the server does not read them; they become calls. True for all that need not be named; "auto"
-            for the same, if the request offers tools and the API itself sends no call.
-        citation_markers: The markers, such as "openai" for 【12†source】, with which the model cites
-            sources in its text; they become citations. True for all.
+        tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
 
     Raises:
         MisuseError: The source cannot be read in a loop, an object in `tools` is no tool, or `tool_tags`
@@ -220,9 +204,8 @@ def tap(
         format=format,
         limits=limits,
         started_at=started_at,
-        clock=clock,
         offered=make_offered(tools),
-        make_stage=make_stage_factory((), tool_tags, citation_markers),
+        make_stage=make_stage_factory(tags),
     )
     return tap_type(source, onlooker)
 

@@ -16,8 +16,8 @@ from tokenstream.stream._views.part_cursor import PartCursor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._growing import ChoiceState
-    from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
 
 _BLANK_HEAD = (None, None, "assistant")
@@ -32,7 +32,7 @@ class EventCursor:
     open parts, not on the length of the answer.
 
     Example:
-        >>> from tokenstream.accumulator import Accumulator
+        >>> from tokenstream._accumulator import Accumulator
         >>> from tokenstream.events import TextDelta
         >>> accumulator = Accumulator()
         >>> cursor = EventCursor(accumulator)
@@ -130,7 +130,7 @@ class EventCursor:
         # must stay separate, because their sum would look final, so an event has to divide them.
         cursor = None if restarted else self._choice_cursors.get(0)
         left_out = [] if cursor is None else cursor.forget_left_out()
-        if not (restarted or left_out) and (spent is None or spent.source == "reported"):
+        if not (restarted or left_out) and (spent is None or spent.basis == "reported"):
             return
         self._end_attempt_usage(spent, events)
         if not restarted and self._begun:
@@ -153,9 +153,9 @@ class EventCursor:
         self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         # All that was reported counts as spent from now on.
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
-        # Without any counts, a usage that is still not empty (it has a source), so that an attempt counts as
+        # Without any counts, a usage that is still not empty (it has a basis), so that an attempt counts as
         # abandoned.
-        self._reported_spent = counted or Usage(source="partial")
+        self._reported_spent = counted or Usage(basis="partial")
         self._reported_usage, self._seen_usage = GrowingUsage(), ()
 
     def _add_head(

@@ -21,9 +21,9 @@ from tokenstream.stages._protocols import ITEM_END
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream._accumulator import Accumulator
     from tokenstream._answer_log import AnswerLog, PartWords
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamError
 
 ItemT = TypeVar("ItemT")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
-    from tokenstream.stages import Newest, Patches
+    from tokenstream.stages._patches import Patches
+    from tokenstream.stages._text.pacing import Newest
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
     from tokenstream.stream._views.text_plan import ShapedCursor
 
@@ -256,14 +257,14 @@ def _find_due(cursor: ShapedCursor[ItemT], phase: Phase) -> ItemT | None:
 
 def _make_newest_stage(hz: float) -> Newest[Any]:
     """Return a stage that delivers only the newest draft, at a limited rate."""
-    from tokenstream.stages import Newest
+    from tokenstream.stages._text.pacing import Newest
 
     return Newest[Any](hz)
 
 
 def _make_patches_stage(*, append: bool, by_alias: bool | None) -> Patches:
     """Return a stage that turns drafts into patches."""
-    from tokenstream.stages import Patches
+    from tokenstream.stages._patches import Patches
 
     return Patches(append=append, by_alias=by_alias)
 
@@ -292,8 +293,9 @@ class _DraftShaping:
             MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
-            >>> from tokenstream import Stream
-            >>> stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces", clock=lambda: 0.0)
+            >>> from tokenstream import Stream, testing
+            >>> with testing.VirtualClock():
+            ...     stream = Stream(['{"a": 1, ', '"b": 2, ', '"c": 3}'], format="pieces")
             >>> [draft.to_json() for draft in stream.partials(dict[str, int]).throttle(hz=20)]
             ['{"a":1}', '{"a":1,"b":2,"c":3}']
         """

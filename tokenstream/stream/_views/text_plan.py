@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._pipeline.delivered import Reading
-    from tokenstream.partial_json import Repair
+    from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._protocols import Cursor, Stage
     from tokenstream.stream._protocols import TextCursor
 

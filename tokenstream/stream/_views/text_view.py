@@ -119,8 +119,9 @@ class _TextShaping:
             MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
-            >>> from tokenstream import Stream
-            >>> stream = Stream(["The", " sky", " is", " blue."], format="pieces", clock=lambda: 0.0)
+            >>> from tokenstream import Stream, testing
+            >>> with testing.VirtualClock():
+            ...     stream = Stream(["The", " sky", " is", " blue."], format="pieces")
             >>> list(stream.text.throttle(hz=20))
             ['The', ' sky is blue.']
         """
@@ -217,10 +218,12 @@ class _TextShaping:
         Before that stage comes a throttle with the rate `hz`. If `hz` is None, a throttle with the usual rate
         is added only if no stage of the view paces the text.
         """
+        from tokenstream.stages._text.pacing import Accumulate
+
         plan = self._plan
         if hz is not None or not plan.has_pace:
             plan = plan.then("throttle", _stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
-        return plan.then("accumulate", _stage_maker("Accumulate"))
+        return plan.then("accumulate", Accumulate)
 
     def _plan_blocks(
         self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
@@ -257,8 +260,9 @@ class TextView(_TextShaping, PlannedView[str]):
             MisuseError: `hz` is not a number above 0.
 
         Example:
-            >>> from tokenstream import Stream
-            >>> stream = Stream(["The", " sky", " is"], format="pieces", clock=lambda: 0.0)
+            >>> from tokenstream import Stream, testing
+            >>> with testing.VirtualClock():
+            ...     stream = Stream(["The", " sky", " is"], format="pieces")
             >>> list(stream.text.throttle(hz=20).accumulate())
             ['The', 'The sky is']
         """

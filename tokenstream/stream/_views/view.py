@@ -16,7 +16,7 @@ from tokenstream.stream._refusals import UncopyableObject
 if TYPE_CHECKING:
     from tokenstream._pipeline.delivered import Reading
     from tokenstream.message import Message
-    from tokenstream.partial_json import Repair
+    from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._protocols import AsyncDriver, CallCursor, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors

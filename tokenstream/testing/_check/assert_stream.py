@@ -90,7 +90,7 @@ def assert_stream(
         cuts: Largest number of cuts; 0 for none. A small recording is cut at each byte, a larger
             one at a sample of its bytes.
         backends: Event loop for an async handler: "asyncio", "trio", or both.
-        **options: Arguments for the stream: `format`, `limits`, `deadlines`, `pings`.
+        **options: Arguments for the stream: `format`, `limits`, `deadlines`.
 
     Returns:
         The handler's result for the recording replayed unchanged.
@@ -141,7 +141,7 @@ async def aassert_stream(
         allow: Exceptions that the handler may raise: one class, or several.
         chunkings: One or several of the chunkings of `Recording.stream`; by default, several.
         cuts: Largest number of cuts; 0 for none.
-        **options: Arguments for the stream: `format`, `limits`, `deadlines`, `pings`.
+        **options: Arguments for the stream: `format`, `limits`, `deadlines`.
 
     Returns:
         The handler's result for the recording replayed unchanged.

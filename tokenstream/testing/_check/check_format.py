@@ -128,12 +128,12 @@ def find_shared_state(case: Case) -> Iterator[Violation]:
     limits = Limits(event=999_983)
     original = case.make()
     with CrashWatch():
-        fresh = original.fresh(limits=limits, pings=True)
+        fresh = original.fresh(limits=limits)
         if fresh is original or type(fresh) is not type(original):
             yield case.violation("fresh() must return a new format of the same class")
-        if fresh.limits is not limits or not fresh.pings:
-            yield case.violation("fresh() must pass on `limits` and `pings`")
-        alone, first, second = (original.fresh(limits=Limits(), pings=False) for _ in range(3))
+        if fresh.limits is not limits:
+            yield case.violation("fresh() must pass on `limits`")
+        alone, first, second = (original.fresh(limits=Limits()) for _ in range(3))
         in_turns = feed_frames(first, case.frames, second_format=second)
         # The frames that were fed to the others must not be counted by the original either.
         if feed_frames(alone, case.frames).events != in_turns.events or original.frames:
@@ -339,7 +339,7 @@ def _make_factory(format: type[Format] | Format | str) -> tuple[Callable[[], For
     """Return a factory of the format, and the format as written in a program."""
     pattern = format() if isinstance(format, type) else format
     format_in_code = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
-    return lambda: registry.create(pattern, limits=Limits(), pings=False), format_in_code
+    return lambda: registry.create(pattern, limits=Limits()), format_in_code
 
 
 def _pair_up(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
-    from tokenstream.stages._citations import CitationMarkers
+    from tokenstream.stages._text.tags import Tags
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.process import AsyncReplayedProcess, ReplayedProcess
     from tokenstream.testing._recordings.replay import Chunking, Pace
@@ -245,7 +245,7 @@ class Recording:
                 byte each), "whole", a number of bytes, or a `Seed` for random sizes.
             fault: A fault made by `testing.faults`, or several; None for no fault.
             clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
-            **options: Arguments of `Stream`: `format`, `limits`, `deadlines`, `started_at`, `pings`.
+            **options: Arguments of `Stream`: `format`, `limits`, `deadlines`, `started_at`.
         """
         from tokenstream.testing._recordings.replay import Playback
 
@@ -313,22 +313,19 @@ class Recording:
 
 
 class ReadingOptions(TypedDict, total=False):
-    """The options of `Stream` and `AsyncStream`, except for the format and the clock."""
+    """The options of `Stream` and `AsyncStream`, except for the format."""
 
     answer_id: str | None
-    citation_markers: CitationMarkers
     deadlines: Deadlines | None
     limits: Limits | None
-    pings: bool
-    reasoning_tags: bool | Iterable[str]
     reorder: Reorder | None
     started_at: float | None
-    tool_tags: bool | str | Iterable[str]
+    tags: Tags | None
     tools: ToolsOption
 
 
 class StreamOptions(ReadingOptions, total=False):
-    """The options of `Stream` and `AsyncStream`, except for the clock."""
+    """The options of `Stream` and `AsyncStream`, the format included."""
 
     format: FormatChoice
 

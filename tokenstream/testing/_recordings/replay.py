@@ -158,8 +158,8 @@ class Playback:
             # In real time, `Chunks.shutdown` ends a wait, as the shutdown of a socket would.
             socket=None if self._on_virtual_clock else lambda: chunks,
         )
-        # Calling the bound method is faster than calling the clock, and the stream does it for each chunk.
-        return Stream(source, clock=self.clock.__call__, **options)  # type: ignore[arg-type] # any name of a format
+        with self.clock:
+            return Stream(source, **options)  # type: ignore[arg-type] # any name of a format
 
     def astream(self, **options: Unpack[StreamOptions]) -> AsyncStream:
         """Return an `AsyncStream` of the replay."""
@@ -178,7 +178,8 @@ class Playback:
             survives=True,
             limit_read=chunks.limit_read if self._on_virtual_clock else None,
         )
-        return AsyncStream(source, clock=self.clock.__call__, **options)  # type: ignore[arg-type] # any name of a format
+        with self.clock:
+            return AsyncStream(source, **options)  # type: ignore[arg-type] # any name of a format
 
     @property
     def _on_virtual_clock(self) -> bool:

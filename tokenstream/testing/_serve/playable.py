@@ -18,7 +18,7 @@ from tokenstream.testing._script import Script
 from tokenstream.testing._serve.replies import Request, refusal
 
 if TYPE_CHECKING:
-    from tokenstream.relay._encoders import ProtocolName
+    from tokenstream._apis import ScriptFormat
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 
@@ -51,7 +51,7 @@ class Player:
         self,
         what: Playable,
         *,
-        format: ProtocolName | str | None = None,
+        format: ScriptFormat | str | None = None,
         pace: Pace = "instant",
         chunking: Chunking = "recorded",
         fault: Fault | Iterable[Fault] | None = None,

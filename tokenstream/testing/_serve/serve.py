@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream.relay._encoders import ProtocolName
+    from tokenstream._apis import ScriptFormat
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing._serve.playable import Playable
@@ -143,7 +143,7 @@ class Server(ReplayServer):
 def serve(
     what: Playable,
     *,
-    format: ProtocolName | str | None = None,
+    format: ScriptFormat | str | None = None,
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from tokenstream._apis import ScriptFormat
     from tokenstream._basics.loose import FromHTTPX
-    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
@@ -67,7 +67,7 @@ class Transport(_TransportBase):
     def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
         self._player = player
         self.clock: ReplayClock = as_clock(clock)
-        """The clock of the replay; pass it to a `Stream`, so that deadlines use the same clock."""
+        """The clock of the replay; the deadlines of a stream that is made in its `with` block use it."""
         self.exchanges: list[Exchange] = []
         """The requests received, in order, with the progress of their answers."""
 
@@ -217,7 +217,7 @@ def _convert_error(error: OSError, client_request: object) -> Exception:
 def transport(
     what: Playable,
     *,
-    format: ProtocolName | str | None = None,
+    format: ScriptFormat | str | None = None,
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,

@@ -71,7 +71,6 @@ class A2A(Format):
 
     Args:
         limits: Bounds on parts and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> task = A2A()
@@ -112,8 +111,8 @@ class A2A(Format):
         crlf=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._appends = False
         """True if the last payload had further pieces of an artifact, and not the whole artifact."""
         self._is_paused = False
@@ -264,8 +263,6 @@ class A2A(Format):
             self._go_on()
             if is_new:
                 self._read_status_message(state, message)
-            else:
-                self.ping()
             return
         if is_new:
             self._read_status_message(state, message)

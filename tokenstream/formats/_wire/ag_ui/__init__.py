@@ -104,7 +104,6 @@ class AGUI(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> run = AGUI()
@@ -131,8 +130,8 @@ class AGUI(Format):
         padding=frozenset(),
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._started = False
         """True once the run has begun; a second start is a departure from the documentation."""
 

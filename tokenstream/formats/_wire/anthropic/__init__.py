@@ -75,7 +75,6 @@ class Anthropic(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> anthropic = Anthropic()
@@ -102,8 +101,8 @@ class Anthropic(Format):
         texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
         self._has_head = False
@@ -175,7 +174,7 @@ class Anthropic(Format):
     # -- events --------------------------------------------------------------
 
     def _read_ping(self, payload: dict[str, Any]) -> None:
-        self.ping()
+        """Read nothing: a heartbeat only shows that the server is alive."""
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
         """Read the start of the answer; a server may send it twice, or put a whole answer into it."""

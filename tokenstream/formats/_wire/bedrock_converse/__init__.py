@@ -147,7 +147,6 @@ class BedrockConverse(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> from tokenstream.framing import EventStreamMessage
@@ -177,8 +176,8 @@ class BedrockConverse(Format):
         units=frozenset(),
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._has_head = False
         """True once the start of the message has arrived."""
         self._start_expected = True

@@ -124,7 +124,6 @@ class BedrockInvoke(Format):
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
             `Limits`.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> invoke = BedrockInvoke()
@@ -142,8 +141,8 @@ class BedrockInvoke(Format):
     # For the model's payloads: an AWS message is decoded first, because its checksum must be verified.
     fast: ClassVar[Fast | None] = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._inner: Format | None = None
         """The format of the model's payloads; None until the first payload."""
         self._last_arrived = False
@@ -344,12 +343,12 @@ class BedrockInvoke(Format):
         # Some events of Cohere fit the table of `PlainModel`, too, so these formats are tried before it.
         name = _find_format(_TRIED_FIRST, payload)
         if name is None and PlainModel.recognises(payload, ""):
-            chosen: Format = PlainModel(limits=self.limits, pings=self.pings)
+            chosen: Format = PlainModel(limits=self.limits)
         else:
             name = name or _find_format(_TRIED_LAST, payload)
             if name is None:
                 return None
-            chosen = registry.create(name, limits=self.limits, pings=self.pings)
+            chosen = registry.create(name, limits=self.limits)
         chosen.departures = self.departures
         chosen.shortcuts = self.shortcuts
         self._inner = chosen

@@ -251,7 +251,6 @@ class PlainModel(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("_counted_parts",)

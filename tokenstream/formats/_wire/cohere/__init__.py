@@ -30,13 +30,12 @@ class V1(V2):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("_has_citations",)
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._has_citations = False
         """True once a citation has arrived, so that the list of all citations at the end is a repetition."""
 
@@ -198,7 +197,6 @@ class Cohere(V1, V2):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> cohere = Cohere()

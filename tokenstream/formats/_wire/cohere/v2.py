@@ -29,7 +29,6 @@ class V2(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("content", "is_nameless")
@@ -37,8 +36,8 @@ class V2(Format):
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     ends_twice: ClassVar[bool] = True
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self.is_nameless = False
         """True if the current frame has no event name."""
 

@@ -165,7 +165,6 @@ class Gemini(Format):
 
     Args:
         limits: Bounds on parts, tool calls, choices, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> gemini = Gemini()

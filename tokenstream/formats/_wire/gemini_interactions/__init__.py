@@ -72,7 +72,6 @@ class GeminiInteractions(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> interactions = GeminiInteractions()
@@ -107,8 +106,8 @@ class GeminiInteractions(Format):
     made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ToldStep)
     unkept: ClassVar[frozenset[str]] = frozenset({"_read_events"})
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._status: str | None = None
         """The last status of the interaction."""
         self._event_id: str | None = None

@@ -109,7 +109,6 @@ class GeminiLive(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         one: True if the answer ends with its first turn.
 
     Example:
@@ -130,8 +129,8 @@ class GeminiLive(Format):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(texts=[_TEXT], units=frozenset({"message"}))
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None, one: bool = False) -> None:
+        super().__init__(limits=limits)
         self._one = one
         """True if the answer ends with its first turn."""
         self._turn_is_open = False
@@ -143,9 +142,9 @@ class GeminiLive(Format):
         self._turn = LiveTurn(self.limits, self.note)
         return self._turn
 
-    def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
+    def fresh(self, *, limits: Limits) -> GeminiLive:
         """Return a format with the same options for a new connection."""
-        return type(self)(limits=limits, pings=pings, one=self._one)
+        return type(self)(limits=limits, one=self._one)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names

@@ -127,7 +127,6 @@ class LangChain(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> langchain = LangChain()
@@ -145,8 +144,8 @@ class LangChain(Format):
         units=frozenset({"event", "line"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._blocks = LangChainBlocks(self.parts)
         self._calls = LangChainCalls(self.parts)
         self._usage: Usage | None = None

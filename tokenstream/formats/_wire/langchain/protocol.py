@@ -53,7 +53,6 @@ class LangChainProtocol(HostedSession):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         answer: The id of the only message to read; None to read all messages.
 
     Example:
@@ -84,10 +83,8 @@ class LangChainProtocol(HostedSession):
         units=frozenset({"event", "line"}),
     )
 
-    def __init__(
-        self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
-    ) -> None:
-        super().__init__(limits=limits, pings=pings, answer=answer)
+    def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
+        super().__init__(limits=limits, answer=answer)
         self._blocks = ProtocolBlocks(self.session_parts)
         self._is_of_graph = False
         """True if the events are those of a graph, between whose answers tools run in silence."""

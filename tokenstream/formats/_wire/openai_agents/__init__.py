@@ -32,7 +32,6 @@ class OpenAIAgents(HostedSession):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         answer: The id of the only turn to read, which may be that of a subagent; None to read all turns of
             the main agent.
 
@@ -50,10 +49,8 @@ class OpenAIAgents(HostedSession):
     name: ClassVar[str] = "openai-agents"
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
 
-    def __init__(
-        self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
-    ) -> None:
-        super().__init__(limits=limits, pings=pings, answer=answer)
+    def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
+        super().__init__(limits=limits, answer=answer)
         self._items = TurnItems(self.session_parts)
         self._turn: str | None = None
         """The id of the turn in progress; None between turns."""

@@ -107,7 +107,6 @@ class OpenAIChat(Format):
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
             `Limits`.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> format = OpenAIChat()
@@ -142,8 +141,8 @@ class OpenAIChat(Format):
         turns=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._created: object = None
         """The time of the answer; None until it was reported."""
         self._is_in_envelope = False
@@ -272,11 +271,9 @@ class OpenAIChat(Format):
             self._read_other(payload, event)
 
     def _read_other(self, data: dict[str, Any], event: str) -> None:
-        """Report a payload that is not a chunk: as a ping or as unknown."""
+        """Report a payload that is not a chunk as unknown, unless it is a heartbeat."""
         name = text_of(data, "type", "object") or event
-        if name == "ping":
-            self.ping()
-        else:
+        if name != "ping":
             self.parts.unknown(name, data)
 
     def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:

@@ -49,7 +49,6 @@ class OpenAIRealtime(SessionEvents):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
         answer: The id of the only response to read; None for all.
         session: Data of the session that are known before its first event.
         heard: The ids of the items of which another format has reported pieces of the transcript.
@@ -81,12 +80,11 @@ class OpenAIRealtime(SessionEvents):
         self,
         *,
         limits: Limits | None = None,
-        pings: bool = False,
         answer: str | None = None,
         session: dict[str, Any] | None = None,
         heard: RecentIds | None = None,
     ) -> None:
-        super().__init__(limits=limits, pings=pings)
+        super().__init__(limits=limits)
         self._session: dict[str, Any] = session or {}
         """The session's settings, as the server has reported them."""
         self._outputs.read_audio_format(self._session)
@@ -103,11 +101,9 @@ class OpenAIRealtime(SessionEvents):
         self._outputs = RealtimeOutputs(self.limits, self.note)
         return self._outputs
 
-    def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
+    def fresh(self, *, limits: Limits) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""
-        return type(self)(
-            limits=limits, pings=pings, answer=self._answer, session=self._session, heard=self._heard
-        )
+        return type(self)(limits=limits, answer=self._answer, session=self._session, heard=self._heard)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
@@ -163,7 +159,7 @@ class OpenAIRealtime(SessionEvents):
     # -- the session ---------------------------------------------------------
 
     def _read_ping(self, payload: dict[str, Any]) -> None:
-        self.ping()
+        """Read nothing: a heartbeat only shows that the server is alive."""
 
     def _read_session(self, payload: dict[str, Any]) -> None:
         """Record the session's model and audio format, and report the event as unknown.

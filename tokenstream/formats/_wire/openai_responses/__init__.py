@@ -88,7 +88,6 @@ class OpenAIResponses(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> responses = OpenAIResponses()
@@ -125,8 +124,8 @@ class OpenAIResponses(Format):
     unkept: ClassVar[frozenset[str]] = frozenset({"_last_event"})
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         # Readers.
         self._endpoint = Endpoint()
         """Reads the events of endpoints that send no responses."""
@@ -212,7 +211,7 @@ class OpenAIResponses(Format):
 
     def of_answer(self, answer: str) -> OpenAIResponses:
         """Return a new format that reads one response."""
-        return OpenAIResponses(limits=self.limits, pings=self.pings)
+        return OpenAIResponses(limits=self.limits)
 
     def is_kept(self, message: Message) -> bool:
         """Return True if the server goes on with the answer after a break, so that it can be resumed."""
@@ -346,9 +345,7 @@ class OpenAIResponses(Format):
             if not _EVENT_FIELDS.issuperset(payload):
                 self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
             self._read_event(payload, kind)
-        elif kind in PING_NAMES:
-            self.ping()
-        else:
+        elif kind not in PING_NAMES:
             self.parts.unknown(kind or "event", payload)
 
     def _read_event(self, payload: dict[str, Any], kind: str) -> None:

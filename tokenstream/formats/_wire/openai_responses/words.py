@@ -24,9 +24,9 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._message_parts import Phase
     from tokenstream.errors import ProviderError
     from tokenstream.formats._kit.parts import Mark
-    from tokenstream.message import Phase
 
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 """Final statuses of a response."""

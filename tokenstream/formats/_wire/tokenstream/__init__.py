@@ -122,8 +122,8 @@ class TokenStream(Format):
     # A saved state has the position of `_latest` instead.
     unkept: ClassVar[frozenset[str]] = frozenset({"_latest", "_answer_id", "_unchecked"})
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         # Positions.
         self._last_position: int | None = None
         """The position of the last event; None if the events have none."""
@@ -261,9 +261,7 @@ class TokenStream(Format):
             # The relay replays the events up to this position.
             position = payload.get("at")
             self.live_at = position if position.__class__ is int else None
-        elif kind == "ping":
-            self.ping()
-        else:
+        elif kind != "ping":
             event_read = event_of(payload)
             self._report_event(Unknown(kind, payload) if event_read is None else event_read, payload)
         # The position of this payload is newer than that of the last delta read without decoding.

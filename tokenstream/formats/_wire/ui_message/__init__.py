@@ -65,7 +65,6 @@ class UIMessage(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> stream = UIMessage()
@@ -84,8 +83,8 @@ class UIMessage(Format):
     # No field counts as padding: every unknown field is reported.
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
 
-    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
-        super().__init__(limits=limits, pings=pings)
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
         self._metadata: object = None
         """The metadata of the message so far."""
         self._has_finish = False

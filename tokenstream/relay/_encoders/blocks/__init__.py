@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, Finish, PartDone, PartStart, ToolCallDone
     from tokenstream.message import FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.relay._encoders.losses import Loss
 
-_SEQUENTIAL_KINDS: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
+_SEQUENTIAL_KINDS: frozenset[Loss] = frozenset({"text", "reasoning", "citation"})
 """The kinds of parts whose blocks end when another block begins."""
 _COMPLETING_REASONS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
 """The finish reasons after which an open tool call is complete; after any other reason it was cut off."""
@@ -33,8 +33,8 @@ class BlockEncoder(Encoder, ABC):
     The block of a tool call stays open until the call is complete, even if other parts begin meanwhile.
     """
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self.blocks: dict[int, int] = {}
         """The indexes of the open blocks, by part."""
         self._ever_opened: set[int] = set()

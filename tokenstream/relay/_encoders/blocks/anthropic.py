@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Finish,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         TextDelta,
         ToolCallDelta,
@@ -40,8 +39,8 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
@@ -73,7 +72,7 @@ class AnthropicEncoder(BlockEncoder):
 
     name: ClassVar[str] = "anthropic"
     default_id: ClassVar[str] = "msg_1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -89,8 +88,8 @@ class AnthropicEncoder(BlockEncoder):
     counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
         self._results = ServerParts(ServerToolResult)
@@ -225,9 +224,9 @@ class AnthropicEncoder(BlockEncoder):
         """Return True if Anthropic has sent a citation."""
         return _is_own(citation)
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return a `ping`."""
-        return [*self.unsent_head(), _event("ping")]
+    def ping(self) -> list[bytes]:
+        """Return the chunk of a `ping`."""
+        return [self.frame(*_event("ping"))]
 
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Keep the stop sequence, or the details of a refusal, that an event contains; return no payloads.

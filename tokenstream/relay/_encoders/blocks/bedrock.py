@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         MediaDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         TextDelta,
         ToolCallDelta,
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
 
 _EXCEPTION = "Exception"
 """The suffix of the names of exceptions."""
@@ -216,7 +215,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """
 
     name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -233,8 +232,8 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._server_calls = ServerParts(ServerToolCall)
         """The calls of tools that the provider runs, until they end."""
         self._results = ServerParts(ServerToolResult)
@@ -413,9 +412,9 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
 
     name: ClassVar[str] = "bedrock-invoke"
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return no payloads: Bedrock does not pass Anthropic's pings on."""
-        return ()
+    def ping(self) -> list[bytes]:
+        """Return no chunks: Bedrock does not pass Anthropic's pings on."""
+        return []
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return Anthropic's last events, with Bedrock's metrics in the very last."""

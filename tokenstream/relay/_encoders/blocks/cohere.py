@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, Event, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
@@ -35,7 +35,7 @@ class CohereEncoder(BlockEncoder):
 
     name: ClassVar[str] = "cohere"
     default_id: ClassVar[str] = "message-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {"text", "reasoning", "tool_call", "citation", "citation_text", "citation_span"}
     )
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
@@ -50,8 +50,8 @@ class CohereEncoder(BlockEncoder):
         "tool_calls": "TOOL_CALL",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._call_count = 0
         """The number of tool calls so far."""
         self._citation_count = 0

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns import Drop, Kind
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),
@@ -67,7 +67,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     A part that never becomes complete, such as a call that was cut off or half an image, is not sent.
     """
 
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -81,8 +81,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         }
     )
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self.media = Media()
         """The media that have begun and are not complete yet."""
         self._started: set[tuple[int, int]] = set()

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, MediaDelta, MessageStart, PartDone, PartStart
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns import Drop, Kind
 
 _CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"
 """The kinds of parts with code that Google runs, and with its result."""
@@ -67,7 +67,7 @@ class GeminiEncoder(PartEncoder):
         "unknown": "OTHER",
     }
     choices: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {*PartEncoder.expresses, "server_tool_call", "server_tool_result"}
     )
 
@@ -77,8 +77,8 @@ class GeminiEncoder(PartEncoder):
         # Inside this method, `string` is the module's function, which has no such escapes.
         return _escape_like_google(string(text)).encode()
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._citations: dict[int, list[Citation]] = {}
         """The citations of each choice."""
         self._server_calls = ServerParts(ServerToolCall)
@@ -214,7 +214,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     name: ClassVar[str] = "gemini-live"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Kind]] = frozenset((*PartEncoder.expresses, "transcript"))
+    expresses: ClassVar[frozenset[Loss]] = frozenset((*PartEncoder.expresses, "transcript"))
     counts: ClassVar[frozenset[str]] = LIVE_USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "generationComplete",
@@ -224,8 +224,8 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         "error": "MALFORMED_FUNCTION_CALL",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._citations: list[Citation] = []
         """The citations so far, which are sent at the end of the turn."""
 

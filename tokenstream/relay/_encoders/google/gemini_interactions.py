@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.relay._encoders.losses import Loss
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "service_unavailable",
@@ -52,7 +52,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     name: ClassVar[str] = "gemini-interactions"
     default_id: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
-    expresses: ClassVar[frozenset[Kind]] = PartEncoder.expresses
+    expresses: ClassVar[frozenset[Loss]] = PartEncoder.expresses
     counts: ClassVar[frozenset[str]] = USAGE.fields
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "incomplete",
@@ -66,8 +66,8 @@ class GeminiInteractionsEncoder(BlockEncoder):
         "cancelled": "cancelled",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._media = Media()
         """The media that have begun and are not complete yet."""
 
@@ -132,7 +132,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `text_annotation_delta` in the open text's step, or in an empty step for output.
 
-        A citation without a URL or a title is left out, if `drop` allows it.
+        A citation without a URL or a title is left out, if losses are allowed.
         """
         if not require_name(self, event.citation):
             return ()

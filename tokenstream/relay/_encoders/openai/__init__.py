@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Drop
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
@@ -81,8 +80,8 @@ class ChunkEncoder(Encoder, ABC):
     counts: ClassVar[frozenset[str]] = COUNTS.fields
     choices: ClassVar[bool] = True
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._envelope: dict[str, Any] = {}
         """The fields that all chunks have; empty before the first chunk."""
 

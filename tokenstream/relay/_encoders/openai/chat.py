@@ -35,16 +35,15 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns import Drop, Kind
 
 
 class UnmarkedCalls(Encoder):
     """Base class of encoders for formats in which nothing marks the end of a tool call.
 
     Readers of such a format take the last call for incomplete if the finish reason says that the answer was
-    cut off. So if the last call is complete, a finish reason in `CUT_REASONS` raises `NotExpressible`, unless
-    `drop` allows losing the call.
+    cut off. So with a finish reason in `CUT_REASONS`, the end of a last call that is complete is lost.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
@@ -63,7 +62,7 @@ class UnmarkedCalls(Encoder):
         """Keep the finish reason for the end, unless it would mark a complete call as cut off."""
         last_call = self._last_calls.get(event.choice)
         if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
-            self.require_drop_of_call(event.reason)
+            self.omit_call_end(event.reason)
         return super().keep_finish(event)
 
 
@@ -79,7 +78,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     default_id: ClassVar[str] = "chatcmpl-1"
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -101,8 +100,8 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         "content_filter": "content_filter",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._call_counts: dict[int, int] = {}
         """The number of calls in each choice so far."""
         self._begun_choices: set[int] = set()
@@ -247,7 +246,7 @@ class OpenAICompletionsEncoder(ChunkEncoder):
     name: ClassVar[str] = "openai-completions"
     object: ClassVar[str] = "text_completion"
     default_id: ClassVar[str] = "cmpl-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",
@@ -274,7 +273,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     name: ClassVar[str] = "mistral"
     default_id: ClassVar[str] = "cmpl-1"
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "reasoning", "tool_call"})
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "content_filter",
         "refusal": "content_filter",

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop
 
 
 class OutputItem:
@@ -80,8 +79,8 @@ class ItemEncoder(Encoder, ABC):
     The end of a text is delayed until the next item begins, because citations of the text may follow.
     """
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self.items: list[OutputItem] = []
         """All items of the answer so far."""
         self.starts: dict[int, Part] = {}
@@ -179,7 +178,7 @@ class ItemEncoder(Encoder, ABC):
     def keep_finish(self, event: Finish) -> Payloads:
         """Keep the finish reason for the end; "tool_calls" in an answer without calls is a loss."""
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
-            # No call was sent: `drop` has left out all calls, which `has_calls` counts all the same, or the
+            # No call was sent: all calls were left out, which `has_calls` counts all the same, or the
             # answer has none. The client then has nothing to run, so an ordinary end is sent.
             if not self.has_calls():
                 self.omit_reason("tool_calls")

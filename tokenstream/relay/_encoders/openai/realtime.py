@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish, MediaDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
 
 _USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens")
 _NUMBER = b'"event_id":"event_'
@@ -51,14 +51,14 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     default_id: ClassVar[str] = "resp_1"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media", "transcript"})
+    expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "tool_call", "media", "transcript"})
     counts: ClassVar[frozenset[str]] = _USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         reason: status for reason, (status, _) in _STATUSES.items()
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._message_count = 0
         """The number of WebSocket messages so far, from which each gets its `event_id`."""
 

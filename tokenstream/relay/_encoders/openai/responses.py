@@ -47,14 +47,13 @@ if TYPE_CHECKING:
         PartDelta,
         PartDone,
         PartStart,
-        Ping,
         ReasoningDelta,
         ToolCallStart,
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop, Kind
 
 
 _IMAGE = "image_generation_call"
@@ -77,7 +76,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     name: ClassVar[str] = "openai-responses"
     default_id: ClassVar[str] = "resp_1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "phase",
@@ -102,8 +101,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         "content_filter": "content_filter",
     }
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._number = 0
         """The number of the next event."""
         self._last_text: OutputItem | None = None
@@ -146,7 +145,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return ()
         annotation = self._to_annotation(event.citation)
         if annotation is None:
-            # It cannot become an annotation, and `drop` allows leaving it out.
+            # It cannot become an annotation, and is left out.
             return ()
         item = self.find_item(event.citation.cites)
         if item is None or item.kind != "text":
@@ -248,9 +247,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
         item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
 
-    def encode_ping(self, event: Ping) -> Payloads:
-        """Return a `keepalive`."""
-        return [*self.unsent_head(), self._event("keepalive")]
+    def ping(self) -> list[bytes]:
+        """Return the chunk of a `keepalive`."""
+        return [self.frame(*self._event("keepalive"))]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event, whose code identifies the kind of error."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Drop
 
 
 @dataclass(slots=True)
@@ -64,8 +63,8 @@ class NamedEncoder(Encoder, ABC):
     scope: str = ""
     """A text before the prefix of every id, which makes the ids unique among several answers."""
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._open: dict[int, OpenText] = {}
         """The texts and reasonings that have not ended, by the index of their part."""
         self._closed: set[int] = set()

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui import OpenText
-    from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
     "input_tokens": "inputTokens",
@@ -82,7 +82,7 @@ class AGUIEncoder(NamedEncoder):
 
     name: ClassVar[str] = "ag-ui"
     default_id: ClassVar[str] = "run-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -101,8 +101,8 @@ class AGUIEncoder(NamedEncoder):
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "msg-", "reasoning": "reasoning-"}
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._open_calls: dict[str, list[str]] = {}
         """Fragments of the open calls' arguments, by the call's id."""
         self._run_ids: dict[str, str] = {}

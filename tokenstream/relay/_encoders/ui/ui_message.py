@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import FinishReason, ServerToolCall, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.ui import OpenText
     from tokenstream.relay._encoders.whole_parts import Medium
-    from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
     "input_tokens": "inputTokens",
@@ -70,7 +70,7 @@ class UIMessageEncoder(NamedEncoder):
     # Servers of the AI SDK send this header, and some of its clients require it.
     further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id: ClassVar[str] = "msg-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
             "text",
             "reasoning",
@@ -97,8 +97,8 @@ class UIMessageEncoder(NamedEncoder):
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "txt-", "reasoning": "reasoning-"}
 
-    def __init__(self, *, drop: Drop = ()) -> None:
-        super().__init__(drop=drop)
+    def __init__(self, *, lossy: bool = False) -> None:
+        super().__init__(lossy=lossy)
         self._files = Media()
         self._steps: dict[str, dict[str, Any]] = {}
         """The data that were sent for the open steps, by the step's id."""
@@ -188,7 +188,7 @@ class UIMessageEncoder(NamedEncoder):
         The result of any other call that was not sent is left out.
         """
         result, id = prepare_result(event, raw=True), self.call_id_of(event)
-        kind: Kind = "server_tool_result" if event.provider_executed else "tool_result"
+        kind: Loss = "server_tool_result" if event.provider_executed else "tool_result"
         calls = self._send_cause(id)
         if calls is None:
             return self.omit("the result of a call that was not sent", kind)

@@ -1,4 +1,4 @@
-"""An ASGI application whose routes start, follow and stop the answers of a journal."""
+"""The endpoints of a journal: an ASGI application that starts, sends and stops its answers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
+from tokenstream.relay._asgi.delivery import TIMING, Timing
 from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
-from tokenstream.relay._asgi.response import Response, ResponseTiming
+from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
-from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
+from tokenstream.relay._protocols import find_protocol
+from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, MutableMapping
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.response import Receive, Send
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
-    from tokenstream.turns import Drop
 
 AnswerFunction: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 """A function that makes an answer from the JSON body of a request."""
@@ -36,19 +37,17 @@ OwnerFunction: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable
 """A function that takes a request's ASGI scope, and returns the owner on whose behalf the request acts."""
 
 
-def routes(
+@explain_options(**OF_RELAY)
+def endpoints(
     journal: Journal,
     answer: AnswerFunction | None = None,
     *,
     owner: OwnerFunction | None = None,
     protocol: ProtocolName = "tokenstream",
-    open_within: float | None = 10.0,
-    keep_alive: float | None = 10.0,
     max_body: int = 1024 * 1024,
-    drop: Drop = "all",
     origins: Iterable[str] = (),
-    send_timeout: float | None = 30.0,
-) -> Routes:
+    timing: Timing = TIMING,
+) -> Endpoints:
     """Return an ASGI application that starts, sends and stops the answers of a journal; mount it.
 
     =========================  ===============================================================
@@ -94,36 +93,30 @@ def routes(
         owner: A function, sync or async, that returns the owner on whose behalf a request acts, from the
             request's ASGI scope; an id alone proves nothing. None for answers without an owner.
         protocol: The name of the protocol in which to send answers.
-        open_within: Seconds to wait for the first event of a new answer: an answer that fails within this
-            time gets a status for the error.
-        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         max_body: The maximum size of a request's body in bytes.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
         origins: The origins of other sites whose pages may send requests, such as
             `["https://page.example"]`; "*" for all. See `is_cross_site`.
-        send_timeout: Seconds that one send may wait for a reader that does not read, before its connection is
-            closed; None for no limit.
+        timing: The times for the head, for heartbeats, and for a reader that does not read.
 
     Raises:
-        MisuseError: The protocol is unknown; `journal` is no journal; one of `origins` is no origin; or
-            `send_timeout` is not positive. From a request: `owner` has returned something else than a text.
+        MisuseError: The protocol is unknown; `journal` is no journal; or one of `origins` is no origin. From
+            a request: `owner` has returned something else than a text.
 
     Example:
         >>> from tokenstream import AsyncStream
         >>> from tokenstream.relay.journal import MemoryJournal
-        >>> app = routes(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
+        >>> app = endpoints(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
     """
     check_journal(journal)
-    # Made only to refuse an unknown protocol now, and not at the first request.
-    BodyWriter(protocol, drop=drop)
-    return Routes(
+    # Refuses an unknown protocol now, and not at the first request.
+    find_protocol(protocol)
+    return Endpoints(
         journal,
         answer,
         owner=owner,
         protocol=protocol,
-        timing=ResponseTiming(open_within, keep_alive, send_timeout=send_timeout),
+        timing=timing,
         max_body=max_body,
-        drop=drop,
         origins=check_origins(origins),
     )
 
@@ -143,8 +136,8 @@ class _RequestRefused(Exception):
         self.headers = headers
 
 
-class Routes:
-    """The ASGI application that `routes` returns: it starts, sends and stops the answers of a journal."""
+class Endpoints:
+    """The ASGI application that `endpoints` returns: it starts, sends and stops the answers of a journal."""
 
     def __init__(
         self,
@@ -153,9 +146,8 @@ class Routes:
         *,
         owner: OwnerFunction | None,
         protocol: ProtocolName,
-        timing: ResponseTiming,
+        timing: Timing,
         max_body: int,
-        drop: Drop,
         origins: frozenset[str],
     ) -> None:
         self._journal = journal
@@ -164,13 +156,12 @@ class Routes:
         self._protocol: ProtocolName = protocol
         self._timing = timing
         self._max_body = max_body
-        self._drop: Drop = drop
         self._origins = origins
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response."""
         if scope["type"] != "http":
-            raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")
+            raise MisuseError(f"these endpoints answer requests over HTTP, and this is {scope['type']!r}")
         try:
             response = await self._dispatch(scope, receive)
         except _RequestRefused as refusal:
@@ -219,7 +210,6 @@ class Routes:
             id,
             protocol=self._protocol,
             owner=owner,
-            drop=self._drop,
             body=request,
         )
         asked = read_asked(scope)
@@ -238,21 +228,14 @@ class Routes:
         last_event_id = read_header(scope, b"last-event-id") or _read_after_parameter(scope)
         owner = await self._find_owner(scope)
         return follow(
-            self._journal,
-            id,
-            last_event_id,
-            protocol=self._protocol,
-            owner=owner,
-            keep_alive=self._timing.keep_alive,
-            drop=self._drop,
-            send_timeout=self._timing.send_timeout,
+            self._journal, id, last_event_id, protocol=self._protocol, owner=owner, timing=self._timing
         )
 
     async def _stop_answer(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
         """Stop an answer of the journal; return the response that says if it was stopped or had ended."""
         state = await self._journal.stop(id, owner=await self._find_owner(scope))
         if state == "unknown":
-            raise UnknownAnswer("no answer has this id")
+            raise JournalError("no answer has this id", kind="unknown_answer")
         return _JSONResponse(200, {"state": state})
 
     async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:

@@ -230,7 +230,7 @@ class Accumulator:
             usage: The attempt's usage. If the attempt has reported none, the usage is false, and the sum
                 counts as partial.
         """
-        counts = usage or Usage(source="partial")
+        counts = usage or Usage(basis="partial")
         self._spent = counts if self._spent is None else self._spent + counts
         self.built = None
 

@@ -1,0 +1,68 @@
+"""Options and names of relays that are written in another way: the error says how."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, cast, get_args
+
+import pytest
+
+from tests.support.tables import in_one_test
+from tokenstream import relay, testing
+from tokenstream.errors import MisuseError
+from tokenstream.relay.journal._errors import JournalErrorKind
+
+_IN_TIMING = ("grace", "keep_alive", "open_within", "send_timeout")
+_GONE = {
+    **{name: rf"timing=relay.Timing\({name}=" for name in _IN_TIMING},
+    "drop": "left out, and logged",
+    "ids": r"relay.encode\(…, ids=True\)",
+    "raw": r"relay.encode\(…, raw=True\)",
+    "status": ".status_code of the response",
+}
+SENDERS = ("respond", "follow", "endpoints", "websocket")
+TESTS_ONLY = ("openai-realtime", "gemini-live", "gemini-interactions", "cohere", "tgi", "mistral")
+
+
+@in_one_test("sender", SENDERS)
+@in_one_test("option", _GONE)
+def test_an_option_that_is_written_otherwise_says_how(sender: str, option: str) -> None:
+    """In each of the functions that send."""
+    send: Any = getattr(relay, sender)
+
+    with pytest.raises(MisuseError, match=rf"{sender}\(\) has no option {option}=: .*{_GONE[option]}"):
+        send(**{option: None})
+
+
+@in_one_test("name", ["encode", "payloads"])
+def test_a_body_may_lose_what_its_protocol_has_no_place_for(name: str) -> None:
+    """So there is no option for it; numbers and private fields stay options of a body."""
+    encode: Any = getattr(relay, name)
+
+    with pytest.raises(MisuseError, match="left out, and logged"):
+        encode([], drop="all")
+    assert [*encode([], ids=True, raw=True)]
+
+
+@in_one_test("protocol", [*TESTS_ONLY, "pieces", "carrier pigeon"])
+def test_a_format_that_is_no_protocol_is_refused_with_the_protocols(protocol: str) -> None:
+    """All thirteen; a script is played in other formats as well."""
+    listed = ", ".join(get_args(relay.ProtocolName))
+    other: Any = protocol
+
+    for send in (relay.headers, relay.losses, lambda name: relay.encode([], name)):
+        with pytest.raises(
+            MisuseError, match=f"protocol={protocol!r} is not a protocol of the relay: .* {listed}"
+        ):
+            cast("Any", send)(other)
+    assert protocol not in TESTS_ONLY or testing.script().text("Hi").finish("stop").chunks(protocol)
+
+
+@in_one_test("kind", get_args(JournalErrorKind))
+def test_the_error_of_a_journal_goes_to_another_process(kind: JournalErrorKind) -> None:
+    """With the kind, the status and the time to wait."""
+    error = relay.JournalError("no", kind=kind)
+    other = pickle.loads(pickle.dumps(error))
+
+    assert (str(error), kind, error.status) == (str(other), other.kind, other.status)
+    assert (other.retry_after is not None) == (other.status in (429, 503))
