@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
@@ -20,7 +20,7 @@ from tokenstream.relay.journal._memory import MemoryStorage
 
 
 @contextmanager
-def journal_fails(kind: str, match: str | None = None) -> Iterator[pytest.ExceptionInfo[JournalError]]:
+def journal_fails(kind: str, match: str | None = None) -> Generator[pytest.ExceptionInfo[JournalError]]:
     """Expect the error of a journal, of this kind."""
     with pytest.raises(JournalError, match=match) as caught:
         yield caught

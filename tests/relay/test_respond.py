@@ -28,6 +28,7 @@ from tokenstream import AsyncStream, Deadlines, Steps, Stream, aconnect, relay, 
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
 from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
+from tokenstream.relay._asgi.response_type import StarletteResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -298,7 +299,7 @@ async def passing_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
 
 
-def answer(**options: Any) -> Response:
+def answer(**options: Any) -> StarletteResponse:
     return relay.respond(AsyncStream(Source(*CHUNKS, ends=True)), protocol="openai-chat", **options)
 
 

@@ -141,7 +141,6 @@ REPLACED = {
     "tool_tags": "write tags=Tags(calls=…)",
 }
 """Options that have another form, or another place, each with the end of the error."""
-
 OF_RELAY = {
     "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
     "grace": "write timing=relay.Timing(grace=…)",

@@ -75,7 +75,7 @@ def _kept(message: Message, format: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", sampled(all_formats, one_in=4))
 def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
-    """With `drop="all"` no recording raises; what there is a place for comes through."""
+    """With losses allowed, no recording raises; what there is a place for comes through."""
     for name, events, message in _recorded():
         again = decoded(relayed(format, *events, lossy=True), format).message
         finished = any(isinstance(event, Finish) for event in events)
@@ -90,7 +90,7 @@ def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
 @each_format
 @in_one_test("reason", REASONS)
 def test_a_finish_reason_without_a_word_is_refused_or_replaced(format: str, reason: FinishReason) -> None:
-    """It is refused; with `drop="all"` the plain stop stands for it, but never for what was filtered."""
+    """It is refused; with losses allowed, the plain stop stands for it, but never for what was filtered."""
     events = MessageStart(), TextDelta("Hi"), Finish(reason)
     words = load(format).words
     if reason not in words:

@@ -22,7 +22,7 @@ def is_cross_site(request: object, *, origins: Iterable[str] = ()) -> bool:
     """Return True if a page of another site has sent a request, so that it must be refused.
 
     A browser sends a user's cookies also with requests of other sites' pages, unless the cookies' `SameSite`
-    prevents that. `relay.routes` and `relay.websocket` refuse such requests by themselves; call this
+    prevents that. `relay.endpoints` and `relay.websocket` refuse such requests by themselves; call this
     function in your own endpoints.
 
     The headers decide, which a page cannot set:
