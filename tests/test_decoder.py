@@ -185,7 +185,7 @@ def test_what_is_counted_at_a_glance_is_what_would_have_been_counted(kind: str, 
         decoder.end(now=now)
         error = decoder.error
         assert error is not None
-        rules = {name: noted.count for name, noted in decoder.departures.items()}
+        rules = decoder.departures.details
         return so_far, repr(error), error.events_seen, error.checkpoint, error.bytes_seen, rules
 
     assert told(Plain("openai-chat")) == told("openai-chat")
@@ -262,13 +262,13 @@ def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
         assert [True, False] == [call.complete for call in decoder.message.tool_calls]
         _, decoder = read([*whole[:-1], garbage])
         assert (None, "complete") == (decoder.error, decoder.message.ending)
-        assert list(decoder.departures) == ["broken_after_finish"]
+        assert list(decoder.departures.details) == ["broken_after_finish"]
     _, decoder = read([*ANSWER[:9], sse('{"error": {"message": "late"}}')])
     assert isinstance(decoder.error, ProviderError)
     plain = testing.script().text("Hm.").finish().chunks("openai-chat")
     _, decoder = read([*plain[:-1], sse('{"error": {"message": "late"}}')])
     assert (None, "complete") == (decoder.error, decoder.message.ending)
-    assert "error_after_finish" in decoder.departures
+    assert "error_after_finish" in decoder.departures.details
 
 
 @in_one_test("name", ["keepalive", "status", "end", "ping"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import re
 from typing import TYPE_CHECKING, Any, get_args
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
 ERRORS: list[errors.TokenStreamError] = [
     errors.TokenStreamError("a"),
-    errors.StreamClosed("a"),
-    errors.StreamConsumed("a"),
-    errors.ConcurrentRead("a"),
+    errors.MisuseError("a"),
+    errors.MisuseError("a", kind="closed"),
     errors.NotExpressible("a", kinds={"citation": 2}),
     errors.ConnectError("a", stage="connect"),
     errors.StatusError("a", status=429, code="c", type="t", body="b", kind="rate_limited", retry_after=2.0),
@@ -61,13 +61,32 @@ def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamE
 
 def test_blame_is_the_class() -> None:
     """Misuse is a RuntimeError; everything has one root."""
-    assert issubclass(errors.StreamClosed, (errors.MisuseError, RuntimeError))
+    assert issubclass(errors.NotExpressible, errors.MisuseError)
+    assert issubclass(errors.MisuseError, RuntimeError)
     assert not issubclass(errors.StreamError, errors.MisuseError)
     assert all(
         issubclass(getattr(errors, name), errors.TokenStreamError)
         for name in errors.__all__
         if name not in ("ErrorKind", "Outcome")
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead"),
+    [
+        ("tokenstream", "StreamClosed", 'it is a MisuseError whose kind is "closed"'),
+        ("tokenstream.errors", "ConcurrentRead", 'it is a MisuseError whose kind is "concurrent"'),
+        ("tokenstream.testing", "RecordingRefused", 'it is a RecordingInvalid whose kind is "secret"'),
+    ],
+)
+def test_a_name_that_is_gone_is_answered_with_what_to_use_instead(
+    module: str, name: str, instead: str
+) -> None:
+    """An import says it, and so does a look at the module."""
+    with pytest.raises(ImportError, match=f"{module} has no {name}: {instead}"):
+        exec(f"from {module} import {name}")
+    with pytest.raises(ImportError, match=instead):
+        getattr(importlib.import_module(module), name)
 
 
 def test_output_that_is_no_json_is_output_that_is_invalid() -> None:

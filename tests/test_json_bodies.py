@@ -70,7 +70,7 @@ def read(chunks: Iterable[bytes], format: Any = None) -> tuple[Message, list[str
     events = [event for chunk in chunks for event in decoder.feed(chunk)] + decoder.end()
     pieces = [event.text for event in events if isinstance(event, TextDelta)]
     assert decoder.error is None
-    return decoder.message, pieces, dict(decoder.departures)
+    return decoder.message, pieces, decoder.departures.details
 
 
 def lines_with(end: str, start: str = "", *, last: bool = True) -> bytes:

@@ -18,7 +18,7 @@ def test_a_sentinel_alone_is_an_empty_text() -> None:
     decoder.end()
 
     assert decoder.error is None
-    assert ("complete", 1) == (decoder.message.ending, decoder.departures["answer_empty"].count)
+    assert ("complete", 1) == (decoder.message.ending, decoder.departures.details["answer_empty"])
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         CallsDiffer,
         CallStoreUnavailable,
         CallUncertain,
-        ConcurrentRead,
         ConnectError,
         GuardFailed,
         InvalidJSON,
@@ -56,8 +55,6 @@ if TYPE_CHECKING:
         ProtocolError,
         ProviderError,
         StatusError,
-        StreamClosed,
-        StreamConsumed,
         StreamError,
         StreamInterrupted,
         StreamStalled,
@@ -115,7 +112,6 @@ __all__ = [
     "CallsDiffer",
     "Checkpoint",
     "CitationAdded",
-    "ConcurrentRead",
     "ConnectError",
     "Deadlines",
     "Decoder",
@@ -163,8 +159,6 @@ __all__ = [
     "Steps",
     "Stopped",
     "Stream",
-    "StreamClosed",
-    "StreamConsumed",
     "StreamError",
     "StreamInterrupted",
     "StreamStalled",
@@ -252,9 +246,10 @@ _NAMES = {
     "turns": (),
 }
 
-__getattr__, __dir__ = make_lazy_loader(
-    globals(),
-    dict.fromkeys(__all__, "errors")
-    | {name: home for home, names in _NAMES.items() for name in names}
-    | {room: room for room in _NAMES if not room.startswith("_")},
-)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(
+        globals(),
+        dict.fromkeys(__all__, "errors")
+        | {name: home for home, names in _NAMES.items() for name in names}
+        | {room: room for room in _NAMES if not room.startswith("_")},
+    )

@@ -10,10 +10,8 @@ from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._apis import FormatName
-    from tokenstream.departures import Departure
+    from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
@@ -142,8 +140,8 @@ class Decoder:
         return self._machine.metrics
 
     @property
-    def departures(self) -> Mapping[str, Departure]:
-        """Deviations of the server from its documentation, with the rule applied to each."""
+    def departures(self) -> Departures:
+        """The server's departures from its documentation, by what they mean; `.details` has what it did."""
         return self._machine.departures
 
     @property

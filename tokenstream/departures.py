@@ -1,213 +1,207 @@
-"""Deviations of servers from their documentation, and the rules applied to them.
+"""Deviations of servers from their documentation, and what each has meant for the answer.
 
-Each rule that tolerates a deviation (called a departure) has a name in `RULES`, a closed list
-that docs/reference/departures.md explains; a stream counts each rule that it had to apply.
+A deviation that is tolerated, a departure, is counted under a name that says what it means to the reader of
+the answer, and under a detail that says what the server did; docs/reference/departures.md explains both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
-__all__ = ["RULES", "Departure", "Departures"]
+__all__ = ["RULES", "Departure", "DepartureName", "Departures"]
 
-RULES: dict[str, str] = {
-    "not_streamed": (
-        "the answer came as one JSON document instead of a stream: it is accepted, but none of it "
-        "could be shown before its end"
-    ),
-    "broken_after_finish": (
-        "the transport broke, or sent something that is not a payload, after every choice had its "
-        "finish reason: the answer is complete"
-    ),
-    "error_after_finish": (
-        "the provider reported an error after every choice had its finish reason: the answer is complete"
-    ),
-    "data_after_end": "a frame after the terminal event is ignored",
-    "second_answer": (
-        "another answer began in the same body: it is left out, except by stream.responses if this one "
-        "was over"
-    ),
-    "answers_interleaved": (
-        "the answers of several models were interleaved, and nothing tells whose the pieces are: the open "
-        "one fails, and the rest is passed on as unknown"
-    ),
-    "done_missing": (
-        "the input ended without the terminal event, but with a finish reason: the answer is complete"
-    ),
-    "finish_missing": (
-        "the terminal event came without a finish reason: the reason is None, and the answer is complete "
-        "unless its parts show that it was cut off"
-    ),
-    "finish_contradicted": "the marks of the answer's end contradict each other: the worst one is used",
-    "finish_repeated": "a finish reason was sent again: the last one is used, unless it is the milder one",
-    "content_after_finish": (
-        "content came after its choice's finish reason, or after the end of its part: it is still added"
-    ),
-    "blank_line_missing": "the last SSE event lacked its blank line, but was complete: it is accepted",
-    "invalid_utf8": "malformed UTF-8 was replaced by U+FFFD",
-    "lone_surrogate": "half a surrogate pair never got its other half: it was replaced by U+FFFD",
-    "event_name_differs": "the SSE event's name and the payload's type differ: the payload's type is used",
-    "type_missing": "the payload had no type: the SSE event's name is used",
-    "event_name_missing": "the SSE event had no name: the payload's type is used",
-    "content_type_wrong": "the content type does not match the body: the body's first bytes decide",
-    "empty_data": "an SSE event with empty data is a heartbeat",
-    "bare_frame": "data that are no object, and known not to be content, are skipped",
-    "role_missing": "no role was sent: it is assumed to be the assistant's",
+DepartureName: TypeAlias = Literal[
+    "end_unmarked",
+    "start_unmarked",
+    "repeated",
+    "skipped",
+    "misplaced",
+    "converted",
+    "reordered",
+    "not_streamed",
+    "call_read",
+    "id_made",
+    "id_changed",
+    "place_guessed",
+    "finish_missing",
+    "broken_late",
+    "call_in_text",
+    "call_unfinished",
+    "call_contradicted",
+    "added_late",
+    "rewritten",
+    "characters_replaced",
+    "unread",
+    "dropped",
+    "answers_mixed",
+    "answer_empty",
+]
+"""What a deviation has meant for the answer."""
+
+Affects: TypeAlias = Literal["form", "guess", "content"]
+"""What a deviation concerns: the form alone, something that was inferred, or the content itself."""
+
+RULES: dict[DepartureName, str] = {
+    "end_unmarked": "the answer, a part or a frame has no end mark: it is whole all the same",
+    "start_unmarked": "the answer, a part or a frame has no proper start, name or role: it is read",
+    "repeated": "something was sent again: it is used once",
+    "skipped": "something that says nothing is skipped",
+    "misplaced": "something came in an undocumented place: it is read there",
+    "converted": "a value came as another type than documented: it is the same value",
+    "reordered": "pieces came out of order, or mixed: the message has them in order",
+    "not_streamed": "the answer came as one document: none of it could be shown before its end",
+    "call_read": "a tool call is in the text or the reasoning: it is read, as tags ask for",
+    "id_made": "a tool call has no id of its own: one is generated",
     "id_changed": "the answer's id changed: the first one is kept",
-    "reasoning_twice": "the same reasoning came in two fields: it is used once",
-    "reasoning_in_text": (
-        "reasoning is written in the text, where the server has not parted it: it stays text, unless "
-        "tags ask for it"
-    ),
-    "reasoning_late": (
-        "only the closing tag of reasoning came in the text: what was given as text before it is reasoning "
-        "in the message"
-    ),
-    "text_twice": "the same text came in two fields: it is used once",
-    "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
-    "text_completed": "a text repeated at its end is longer than its deltas: the missing end is added",
-    "text_ambiguous": (
-        "a text in whole messages may be all the text so far or its next piece: it is all the text so far"
-    ),
-    "text_rewritten": ("text that is sent in full was changed: text already delivered stays"),
-    "call_id_missing": "a tool call came without an id: one is generated",
-    "call_index_missing": "a tool call came without an index: it is identified by its id or its position",
-    "call_index_reused": "two tool calls had the same index: they are kept apart",
-    "call_repeated": (
-        "a tool call's id or name was sent again: it is not appended, and a repeated call is dropped"
-    ),
-    "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
-    "call_in_text": (
-        "a tool call is written in the text, or in the reasoning at the end, where the server has not read "
-        "it: it stays there, unless tags name the dialect"
-    ),
-    "call_read": "a tool call is written in the text or the reasoning: it is read, as tags ask for",
-    "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
-    "call_twice": "the same call came in two places: it is used once",
-    "call_nameless": "a tool call had no name: it becomes an opaque part",
-    "call_unnamed": "arguments came before their tool call's name: they are held back until it arrives",
-    "call_after_done": (
-        "a fragment came for a tool call that had been handed out, and changes nothing: it is ignored"
-    ),
-    "late_content": (
-        "other arguments came for a tool call that had been handed out: the answer ends as failed, with a "
-        "ProtocolError"
-    ),
-    "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
-    "call_invalid": (
-        "a tool call ended with arguments that are not JSON, without its end, or perhaps with those of "
-        "another call: it is kept, never handed out"
-    ),
-    "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
-    "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",
-    "arguments_rewritten": (
-        "the arguments sent at a call's end differ from its fragments: those at the end are used"
-    ),
-    "answer_empty": "the answer ended normally but without any content: it is complete and empty",
-    "media_invalid": "media data was not valid base64: it becomes an opaque part",
-    "arguments_placeholder": "an empty object came before a call's arguments: it is ignored",
-    "arguments_null": "null was sent as the arguments: they are treated as empty",
-    "frame_repeated": "a frame with the same number or id was sent again: it is dropped",
-    "result_repeated": "the result of a call was sent again: it is passed on as unknown",
-    "frame_reordered": "a frame's number shows that it came too early: it waits for its turn",
-    "start_repeated": "the answer's start was sent again: the first one is kept",
-    "content_twice": "content that the answer contained in full was sent again: it is used once",
-    "start_missing": "content came before the answer's start: it is accepted",
-    "start_with_content": "the answer's start contained content: it is accepted",
-    "part_index_missing": "a part came without an index: it is assumed to be the one opened last",
-    "part_index_reused": "two parts had the same index: they are kept apart",
-    "part_end_unmatched": "the end of a part was sent again, or without its start: it is ignored",
-    "delta_misfits": (
-        "a delta did not match the kind of the part that it names: a text becomes a part of its own, and "
-        "anything else is passed on as unknown"
-    ),
-    "part_unopened": "a delta came for a part that was never started: the part is opened",
-    "part_unclosed": "a part was never closed: the end of the answer closes it",
-    "part_after_close": "a delta came for a part that had been closed: it becomes a new part",
-    "part_repeated": "a part's start was sent again: the first one is kept",
-    "part_empty": "the start or end of a part was empty: it is ignored",
-    "part_late": (
-        "content came behind content that it precedes: the message has it in its place, the views as it came"
-    ),
-    "parts_interleaved": "the deltas of several parts were interleaved: each part keeps its own text",
-    "usage_misplaced": "usage came in an undocumented place: it is read there",
-    "error_unmarked": "an error came without being marked as one: it is read as an error",
+    "place_guessed": "nothing says for sure to which call or part a piece belongs: it is inferred",
+    "finish_missing": "no finish reason came, or contradicting ones: it is None, or the worst of them",
+    "broken_late": "a failure came after the finish reason: the answer is complete, counts may be missing",
+    "call_in_text": "a tool call is in the text or the reasoning: it stays, unless tags name the dialect",
+    "call_unfinished": "a tool call was cut off, or its arguments are in doubt: it is kept, never handed out",
+    "call_contradicted": "other arguments came for a tool call than before: the answer fails",
+    "added_late": "content came behind its end, or only there: it is added",
+    "rewritten": "the end says otherwise than what was streamed: what was delivered cannot be taken back",
+    "characters_replaced": "broken characters were replaced by U+FFFD",
+    "unread": "something is not read as what it is: it becomes text, an opaque part or unknown",
+    "dropped": "something came behind the answer's end, or of another answer: it is left out",
+    "answers_mixed": "another answer, or this one again, began in the middle: they cannot be told apart",
+    "answer_empty": "the answer ended normally but without any content",
 }
-"""The rules that tolerate a server's deviations, by name."""
+"""What a deviation has meant for the answer, in a sentence, by name."""
+
+_DETAILS: dict[Affects, dict[DepartureName, str]] = {
+    "form": {
+        "end_unmarked": "done_missing blank_line_missing part_unclosed",
+        "start_unmarked": "start_missing start_with_content role_missing part_unopened"
+        " event_name_missing type_missing",
+        "repeated": "finish_repeated end_repeated start_twice frame_repeated part_repeated part_end_unmatched"
+        " call_repeated call_twice call_after_done text_twice reasoning_twice content_twice result_repeated",
+        "skipped": "empty_data bare_frame part_empty arguments_placeholder",
+        "misplaced": "usage_misplaced error_unmarked content_type_wrong event_name_differs",
+        "converted": "text_parsed arguments_parsed arguments_unparsed arguments_null",
+        "reordered": "frame_reordered part_late parts_interleaved call_unnamed",
+        "not_streamed": "not_streamed",
+        "call_read": "call_read finish_unaware",
+    },
+    "guess": {
+        "id_made": "call_id_missing call_id_repeated",
+        "id_changed": "id_changed",
+        "place_guessed": "call_index_missing call_index_reused part_index_missing part_index_reused"
+        " text_ambiguous",
+        "finish_missing": "finish_missing finish_contradicted",
+        "broken_late": "broken_after_finish error_after_finish",
+    },
+    "content": {
+        "call_in_text": "call_in_text",
+        "call_unfinished": "call_open_at_end call_invalid",
+        "call_contradicted": "late_content",
+        "added_late": "text_completed content_after_finish part_after_close",
+        "rewritten": "text_rewritten arguments_rewritten reasoning_late",
+        "characters_replaced": "invalid_utf8 lone_surrogate",
+        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text",
+        "dropped": "data_after_end second_answer",
+        "answers_mixed": "answers_interleaved start_repeated",
+        "answer_empty": "answer_empty",
+    },
+}
+"""What the server did where a departure of a name is counted, by what it affects."""
+
+_PLACES: dict[str, tuple[DepartureName, Affects]] = {
+    detail: (name, affects)
+    for affects, names in _DETAILS.items()
+    for name, details in names.items()
+    for detail in details.split()
+}
+"""The name under which each detail is counted, and what it affects."""
 
 
 @dataclass(slots=True)
 class Departure:
-    """One rule of `RULES` that a stream had to apply, because the server deviated from its documentation.
+    """What deviations of a server from its documentation have meant for an answer, and how often.
 
     Example:
-        >>> Departure(rule=RULES["done_missing"], count=1, first_event=12).count
-        1
+        >>> departure = Departure(RULES["end_unmarked"], "form", first_event=12, details={"done_missing": 1})
+        >>> departure.affects, departure.count
+        ('form', 1)
     """
 
     rule: str
-    """The rule, in the words of `RULES`; for `call_in_text`, with the dialect of the call."""
-    count: int
-    """Number of times that the rule was applied."""
+    """What it means, in the words of `RULES`; for `call_in_text`, with the dialect of the call."""
+    affects: Affects
+    """`"form"` if the answer is as it was meant, `"guess"` if something had to be inferred, and `"content"`
+    if it may lack, repeat or replace something."""
     first_event: int
-    """Number of the frame at which the rule was first applied, from 1; 0 before the first frame."""
+    """Number of the frame at which it first happened, from 1; 0 before the first frame."""
+    details: dict[str, int] = field(default_factory=dict[str, int])
+    """How often the server deviated in each way."""
+
+    @property
+    def count(self) -> int:
+        """Number of the deviations."""
+        return sum(self.details.values())
 
 
 _NONE: frozenset[str] = frozenset()
 """One empty set for all instances, because each empty set takes as much memory as a small one."""
 
 
-class Departures(Mapping[str, Departure]):
-    """The rules of `RULES` that a stream had to apply, by name.
+class Departures(Mapping[DepartureName, Departure]):
+    """The departures of an answer, by the names of `RULES`.
 
     Example:
         >>> departures = Departures()
         >>> departures.note("done_missing", event=12)
-        >>> list(departures), departures["done_missing"].first_event
-        (['done_missing'], 12)
+        >>> departures["end_unmarked"].first_event, departures.details
+        (12, {'done_missing': 1})
     """
 
     __slots__ = ("_left_out", "_noted")
 
     def __init__(self) -> None:
-        self._noted: dict[str, Departure] = {}
-        """The rules that were applied so far."""
+        self._noted: dict[DepartureName, Departure] = {}
+        """What was counted so far."""
         self._left_out = _NONE
-        """Names of the rules that are not counted, because they do not apply to the connection."""
+        """The details that are not counted, because they do not apply to the connection."""
 
-    def note(self, name: str, *, event: int, count: int = 1, about: str = "") -> None:
-        """Count that the rule `name` was applied at frame number `event`; see `RULES`.
+    def note(self, detail: str, *, event: int, count: int = 1, about: str = "") -> None:
+        """Count that the server deviated in this way at frame number `event`.
 
-        Nothing is counted for a rule that was left out because it does not apply to this kind of connection.
+        Nothing is counted for a detail that was left out.
 
         Args:
             about: Says more of the rule, such as a dialect.
         """
+        if detail in self._left_out:
+            return
+        name, affects = _PLACES[detail]
         noted = self._noted.get(name)
         if noted is None:
-            if name in self._left_out:
-                return
             rule = f"{RULES[name]} ({about})" if about else RULES[name]
-            self._noted[name] = Departure(rule=rule, count=count, first_event=event)
-        else:
-            noted.count += count
+            noted = self._noted[name] = Departure(rule, affects, event)
+        noted.details[detail] = noted.details.get(detail, 0) + count
 
-    def leave_out(self, name: str) -> None:
-        """Stop counting the rule `name`, because it does not apply to this kind of connection."""
-        self._left_out |= {name}
+    def leave_out(self, detail: str) -> None:
+        """Stop counting a detail, because it does not apply to this kind of connection."""
+        self._left_out |= {detail}
 
-    def __getitem__(self, name: str) -> Departure:
+    @property
+    def details(self) -> dict[str, int]:
+        """How often the server deviated in each way, whatever it has meant."""
+        return {detail: count for noted in self._noted.values() for detail, count in noted.details.items()}
+
+    def __getitem__(self, name: DepartureName) -> Departure:
         return self._noted[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._noted
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[DepartureName]:
         return iter(self._noted)
 
     def __len__(self) -> int:
         return len(self._noted)
 
     def __repr__(self) -> str:
-        return f"Departures({ {name: noted.count for name, noted in self._noted.items()} })"
+        return f"Departures({self.details})"

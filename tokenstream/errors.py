@@ -2,9 +2,6 @@
 
     TokenStreamError
     ├── MisuseError (RuntimeError)      the calling code is wrong
-    │   ├── StreamClosed
-    │   ├── StreamConsumed
-    │   ├── ConcurrentRead
     │   └── NotExpressible
     ├── StreamError                     the network's or provider's fault; carries the partial answer
     │   ├── ConnectError
@@ -31,6 +28,7 @@ No message quotes the payload's text, which may be private.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -38,7 +36,7 @@ from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream._kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tokenstream._origin import Origin
     from tokenstream.message import Checkpoint, Message
@@ -51,7 +49,6 @@ __all__ = [
     "CallStoreUnavailable",
     "CallUncertain",
     "CallsDiffer",
-    "ConcurrentRead",
     "ConnectError",
     "ErrorKind",
     "GuardFailed",
@@ -67,8 +64,6 @@ __all__ = [
     "ProtocolError",
     "ProviderError",
     "StatusError",
-    "StreamClosed",
-    "StreamConsumed",
     "StreamError",
     "StreamInterrupted",
     "StreamStalled",
@@ -78,6 +73,9 @@ __all__ = [
 
 Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_call"]
 """Reasons for which a complete answer may be of no use."""
+
+MisuseKind: TypeAlias = Literal["closed", "consumed", "concurrent", "secret"]
+"""What was tried, where a program may want to know."""
 
 ErrorKind: TypeAlias = Literal[
     "overloaded",
@@ -139,19 +137,35 @@ class TokenStreamError(Exception):
 
 
 class MisuseError(TokenStreamError, RuntimeError):
-    """The calling code asked for something impossible; the message says what to do instead."""
+    """The calling code asked for something impossible; the message says what to do instead.
+
+    Args:
+        message: What is impossible, and what to do.
+        kind: `"closed"` for a read behind the closing of a stream, `"consumed"` for one behind the end of
+            its events, `"concurrent"` for one during another read, and `"secret"` for a recording with a
+            secret; None for anything else.
+
+    Example:
+        >>> MisuseError("the stream was closed", kind="closed").kind
+        'closed'
+    """
+
+    kind: MisuseKind | None = None
+
+    def __init__(self, message: str, *, kind: MisuseKind | None = None) -> None:
+        super().__init__(message)
+        if kind is not None:
+            self.kind = kind
 
 
-class StreamClosed(MisuseError):
-    """The stream was closed before this read; the answer so far is still in its `message`."""
-
-
-class StreamConsumed(MisuseError):
-    """The stream has already been read to its end; the whole answer is in its `message`."""
-
-
-class ConcurrentRead(MisuseError):
-    """A read was started while another read was in progress."""
+@contextmanager
+def pass_over(*kinds: MisuseKind) -> Iterator[None]:
+    """Suppress a `MisuseError` of one of these kinds."""
+    try:
+        yield
+    except MisuseError as error:
+        if error.kind not in kinds:
+            raise
 
 
 class NotExpressible(MisuseError):
@@ -609,4 +623,6 @@ class CallStoreUnavailable(TokenStreamError):
     """The store of tool calls cannot be used now: it is unreachable, or full."""
 
 
-__getattr__, __dir__ = make_lazy_loader(globals(), {})
+# Names that are gone are answered with what to use instead.
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), {})

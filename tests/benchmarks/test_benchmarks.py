@@ -100,7 +100,7 @@ def test_an_answer_is_whole_and_follows_its_providers_documents(name: str) -> No
     assert 39 == kinds.count("TextDelta")
     assert {"TextDelta"} | ({"UsageUpdate"} if answer.format == "gemini" else set()) == set(kinds)
     assert ("complete", None) == (decoder.message.ending, decoder.error)
-    assert {} == dict(decoder.departures)
+    assert {} == decoder.departures.details
     assert answer.text == decoder.message.text == read_by_us(answer)
 
 

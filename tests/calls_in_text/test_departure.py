@@ -44,7 +44,7 @@ def test_the_departure_names_the_dialect(written: str, around: str) -> None:
 
         assert f"({dialect})" in stream.departures["call_in_text"].rule
         assert (text, ()) == (message.text, message.tool_calls)
-        assert 1 == stream.departures["call_in_text"].count
+        assert 1 == stream.departures.details["call_in_text"]
 
 
 @pytest.mark.parametrize("dialect", ["llama_json", "pythonic", "gemma"])
@@ -61,7 +61,7 @@ def test_a_whole_text_is_a_call_of_an_offered_tool_alone(dialect: str) -> None:
         stream = Stream([_body(sent)], tools=tools)
         stream.final()
 
-        assert told is ("call_in_text" in stream.departures)
+        assert told is ("call_in_text" in stream.departures.details)
         assert not told or f"({dialect})" in stream.departures["call_in_text"].rule
 
 
@@ -82,7 +82,7 @@ def test_a_text_about_the_markup_is_no_call(text: str) -> None:
     stream = Stream([_body(text)])
     stream.final()
 
-    assert "call_in_text" not in stream.departures
+    assert "call_in_text" not in stream.departures.details
 
 
 def test_harmony_may_name_the_tool_before_the_channel() -> None:

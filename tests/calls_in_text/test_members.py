@@ -111,4 +111,4 @@ def test_the_model_hears_of_a_call_with_strange_members() -> None:
     assert ToolCall(id="call_0", name="look") == call
     assert {"call_0"} == results.errors
     assert "The call of look is not whole." in results["call_0"]
-    assert "call_invalid" in stream.departures
+    assert "call_invalid" in stream.departures.details

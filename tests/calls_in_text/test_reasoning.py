@@ -49,9 +49,9 @@ def test_every_format_hands_it_out_at_the_finish_reason(format: Any, signature: 
 
         assert ("I look. ", [("look", {"at": "x"})]) == (message.reasoning, calls_in(message))
         assert ("tool_calls", "stop") == (message.finish_reason, before.finish_reason)
-        assert {"call_read", "finish_unaware"} <= {*stream.departures}
+        assert {"call_read", "finish_unaware"} <= {*stream.departures.details}
         assert "(hermes)" in plain.departures["call_in_text"].rule
-        assert "call_in_text" not in stream.departures
+        assert "call_in_text" not in stream.departures.details
         assert signature == getattr(before.parts[0], "signature", None) or len(before.parts) > 1
         assert [None] * len(message.parts) == [getattr(part, "signature", None) for part in message.parts]
     only = testing.script().reasoning(HERMES, signature=signature).finish("stop").chunks(format)
@@ -71,7 +71,7 @@ def test_every_dialect_is_read(written: str) -> None:
 
         assert ("Let me look.\n", "") == (message.reasoning, message.text)
         assert [tuple(call)] * 2 == calls_in(message)
-        assert 2 == stream.departures["call_read"].count
+        assert 2 == stream.departures.details["call_read"]
 
 
 OPEN = HERMES.removesuffix("\n</tool_call>")
@@ -123,7 +123,7 @@ def test_the_departure_tells_a_call_that_nothing_follows(
     stream = Stream(thought("I look. ", FUNCTION, then=then))
     stream.final()
 
-    assert told is ("call_in_text" in stream.departures)
+    assert told is ("call_in_text" in stream.departures.details)
 
 
 def test_an_end_tag_that_is_missing_at_the_finish_is_repaired() -> None:

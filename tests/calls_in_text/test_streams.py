@@ -71,8 +71,8 @@ def test_a_call_in_the_text_is_a_call_of_the_message(written: str) -> None:
     ]
     assert all(each.complete for each in message.tool_calls)
     assert ("tool_calls", "stop") == (message.finish_reason, message.raw_finish_reason)
-    assert {"call_read", "finish_unaware"} <= {*stream.departures}
-    assert "call_in_text" not in stream.departures
+    assert {"call_read", "finish_unaware"} <= {*stream.departures.details}
+    assert "call_in_text" not in stream.departures.details
     assert 2 == sum(isinstance(event, ToolCallDone) for event in events)
     assert [event.part for event in events if isinstance(event, ToolCallStart)] == [
         index for index, part in enumerate(message.parts) if part.kind == "tool_call"
@@ -231,7 +231,7 @@ def test_markup_that_fails_is_an_incomplete_call() -> None:
     assert "Hm." == stream.message.text
     assert 1 == sum(isinstance(event, PartDone) and event.part == 0 for event in events)
     assert "stop" == stream.message.finish_reason
-    assert "call_invalid" in stream.departures
+    assert "call_invalid" in stream.departures.details
 
 
 def test_auto_reads_calls_only_of_a_request_with_tools() -> None:
@@ -299,7 +299,7 @@ def test_text_with_beginnings_of_openings_stays_as_it_is(format: Any) -> None:
         plain = Stream(script.chunks(format), format=format)
 
         assert plain.final().text == read.final().text
-        assert {*plain.departures} == {*read.departures}
+        assert {*plain.departures.details} == {*read.departures.details}
 
 
 def test_a_tap_and_the_async_stream_take_the_option() -> None:

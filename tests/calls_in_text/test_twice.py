@@ -137,8 +137,8 @@ def test_of_equal_calls_on_both_sides_the_larger_number_runs(
     assert len(ids) == len({*ids})
     assert {f"api_{number}" for number in range(sum(not call.is_text for call in sent))} <= {*ids}
     assert ids == [*results]
-    assert twice == (stream.departures["call_twice"].count if twice else 0)
-    assert (twice > 0) == ("call_twice" in stream.departures)
+    assert twice == (stream.departures.details["call_twice"] if twice else 0)
+    assert (twice > 0) == ("call_twice" in stream.departures.details)
     assert "So: " * sum(call.is_text for call in sent) == message.text
 
 
@@ -291,7 +291,7 @@ def test_each_choice_and_each_answer_has_calls_of_its_own() -> None:
     stream.final()
 
     assert ["call_0", "api_0"] == [call.id for each in stream.messages for call in each.tool_calls]
-    assert "call_twice" not in stream.departures
+    assert "call_twice" not in stream.departures.details
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -326,7 +326,7 @@ def test_the_call_is_one_in_every_format(format: Any, order: str) -> None:
             results = stream.run(Router(bank.tools))
 
         assert Counter({("pay", 5): 1, ("pay", amount): 1}) == bank.ran
-        assert ("call_twice" in stream.departures) == (amount == 5)
+        assert ("call_twice" in stream.departures.details) == (amount == 5)
         # A server without ids has none to keep.
         assert {"api_0"} & {*expected} <= {*results}
         assert [call.id for call in stream.message.tool_calls] == [*results]

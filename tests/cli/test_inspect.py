@@ -60,13 +60,12 @@ def test_a_file_gives_its_events_a_line_each_and_then_the_message() -> None:
 def test_what_departs_from_the_documents_is_listed(
     body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With its count, its first frame and the rule that was applied."""
+    """With its first frame, its rule, and how often the server has done what."""
     path = body(chat({"content": "Hi"}) + chat(finish_reason="stop"))
 
     assert 0 == main(["inspect", str(path)])
     shown = capsys.readouterr().out
-    assert "\ndeparture      done_missing ×1, first in event " in shown
-    assert "the input ended without the terminal event, but with a finish reason" in shown
+    assert "\ndeparture      end_unmarked (form, done_missing=1, first in event 2): the answer" in shown
 
 
 def test_an_error_comes_in_its_place_and_says_what_to_do(

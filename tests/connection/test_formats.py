@@ -207,7 +207,7 @@ def _departures(source: Any, format: Any) -> set[str]:
     # What says the end in a name alone is cut without it; texts one after the other are no JSON.
     with suppress(StreamTruncated, ProtocolError):
         stream.final()
-    return set(stream.departures)
+    return set(stream.departures.details)
 
 
 def test_a_format_is_known_from_its_first_payload_on() -> None:

@@ -65,7 +65,7 @@ def test_frames_before_the_format_was_known_count() -> None:
     ping = b"event: ping\ndata: {}\n\n"
     decoder = read(b"".join([ping, ping, chunk({"content": "a"}), b"data: \n\n", *ANSWER]), 9)
 
-    assert decoder.departures["empty_data"].first_event == 4
+    assert decoder.departures["skipped"].first_event == 4
 
 
 @pytest.mark.parametrize("deep", [{}, []], ids=["objects", "arrays"])

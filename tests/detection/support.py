@@ -28,7 +28,7 @@ def respond(body: bytes, content_type: str | None = "text/event-stream", *, stat
     except StreamError as error:
         reading.error = error
     reading.message, reading.messages, reading.format = stream.message, stream.messages, stream.format
-    reading.departures = {name: departure.count for name, departure in stream.departures.items()}
+    reading.departures = stream.departures.details
     reading.closed = response.is_closed
     return reading
 

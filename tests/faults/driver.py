@@ -14,7 +14,7 @@ import pytest
 from tests.support import wire
 from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.loopback import Loopback
-from tokenstream.departures import Departure
+from tokenstream.departures import Departures
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, TextDelta
 from tokenstream.message import Message
@@ -35,7 +35,7 @@ class Outcome:
     """What a user had in hand at the end of the loop, and the server saw."""
 
     message: Message
-    departures: Mapping[str, Departure]
+    departures: Departures
     events: list[Event] = field(default_factory=list[Event])
     error: StreamError | None = None
     left: bool = False
@@ -118,7 +118,7 @@ def _look_at(outcome: Outcome) -> None:
     """Hold what is the same in every row: nothing that came is lost, and nothing is made up."""
     text = "".join(event.text for event in outcome.events if isinstance(event, TextDelta))
     assert outcome.message.text == text
-    assert "�" not in text or {"invalid_utf8", "lone_surrogate"} & set(outcome.departures)
+    assert "�" not in text or {"invalid_utf8", "lone_surrogate"} & outcome.departures.details.keys()
     error = outcome.error
     if error is None:
         assert outcome.message.ending == "complete"

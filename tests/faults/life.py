@@ -12,7 +12,7 @@ from tests.faults.matrix import Result, World, saw, state_of
 from tests.stream.async_sources import open_after, serving
 from tests.support.either import Each, connect_in, got, inside
 from tokenstream import Deadlines
-from tokenstream.errors import StreamClosed
+from tokenstream.errors import MisuseError
 
 
 async def break_in_a_block(world: World) -> Result:
@@ -45,7 +45,7 @@ async def read_after_close(world: World) -> Result:
         await got((stream.close if world == "sync" else stream.aclose)())
         try:
             Each(stream)
-        except StreamClosed as error:
+        except MisuseError as error:
             rest = [piece async for piece in Each(stream.text)]
             told = saw("the views return what has arrived", rest == ["Hel"])
             return state_of(stream, server, told, error=error)

@@ -28,7 +28,7 @@ from tests.stream.async_sources import (
 )
 from tests.support.timing import AT_ONCE
 from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamInterrupted
+from tokenstream.errors import MisuseError, StreamInterrupted
 
 
 async def break_and_drop() -> Result:
@@ -83,7 +83,7 @@ async def second_reader() -> Result:
     gate = threading.Event()
     with serving(HELLO, gate, MORE + END) as server:
         async with aconnect(server.url) as stream:
-            refused: list[ConcurrentRead] = []
+            refused: list[MisuseError] = []
             read: list[str] = []
 
             async def first() -> None:
@@ -95,7 +95,7 @@ async def second_reader() -> Result:
                 await anyio.wait_all_tasks_blocked()
                 try:
                     await anext(stream)
-                except ConcurrentRead as error:
+                except MisuseError as error:
                     refused.append(error)
                 gate.set()
         told = saw("the first reader continues", read == ["Hello €!"])
@@ -140,13 +140,13 @@ async def generator_closed() -> Result:
 
 
 async def read_within_a_read() -> Result:
-    refused: list[ConcurrentRead] = []
+    refused: list[MisuseError] = []
 
     async def body() -> AsyncGenerator[bytes, None]:
         yield HELLO
         try:
             await anext(stream)
-        except ConcurrentRead as error:
+        except MisuseError as error:
             refused.append(error)
         yield END
 

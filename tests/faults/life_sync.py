@@ -14,7 +14,7 @@ from tests.stream.async_sources import open_after, serving
 from tests.stream.blocked import Loop
 from tests.support.timing import AT_ONCE
 from tokenstream import Stream, connect
-from tokenstream.errors import ConcurrentRead
+from tokenstream.errors import MisuseError
 
 
 def break_and_drop() -> Result:
@@ -53,12 +53,12 @@ def second_reader() -> Result:
     gate = threading.Event()
     with serving(HELLO, gate, MORE + END) as server:
         stream = connect(server.url)
-        refused: list[ConcurrentRead] = []
+        refused: list[MisuseError] = []
         with Loop(stream.text) as loop:
             loop.got(2)
             try:
                 next(stream)
-            except ConcurrentRead as error:
+            except MisuseError as error:
                 refused.append(error)
             gate.set()
             loop.ended()
@@ -80,13 +80,13 @@ def generator_closed() -> Result:
 
 
 def read_within_a_read() -> Result:
-    refused: list[ConcurrentRead] = []
+    refused: list[MisuseError] = []
 
     def body() -> Iterator[bytes]:
         yield HELLO
         try:
             next(stream)
-        except ConcurrentRead as error:
+        except MisuseError as error:
             refused.append(error)
         yield END
 

@@ -12,7 +12,7 @@ from tests.faults.driver import TEXT, Outcome, read
 from tests.support.loopback import Handler, Loopback, Script
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.message import Message
 
 World: TypeAlias = Literal["sync", "asyncio", "trio"]
@@ -135,7 +135,7 @@ def result_of(outcome: Outcome, *seen: str, closed: bool | None = None) -> Resul
         closed: Whether the source was closed.
     """
     error = outcome.error
-    names = ", ".join([f"`{name}`" for name in outcome.departures])
+    names = ", ".join([f"`{name}`" for name in outcome.departures.details])
     counted = [f"counted as {names}"] if names else []
     return Result(
         type(error).__name__ if error else "",
@@ -166,7 +166,7 @@ def state_of(
         stream.message.ending,
         kept_of(stream.message),
         closed,
-        seen,
+        (*([f"`.kind` is `{error.kind}`"] if isinstance(error, MisuseError) and error.kind else []), *seen),
     )
 
 

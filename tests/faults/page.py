@@ -45,7 +45,7 @@ How to read the tables:
 
 - **what you get**: the class of the [error](../guides/errors.md) that the loop raises, whether a retry may
   help (`.retryable`), and other facts that were checked. The loop first yields everything before the fault.
-  A fault that is not an error is counted in `stream.departures`,
+  A fault that is not an error is counted in `stream.departures.details`,
   under a [name](departures.md).
 - **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`.
   The error's `.partial` has the same text and calls. An incomplete call is never handed out.

@@ -221,7 +221,7 @@ ROWS = [
         claude(
             wire.claude_start().replace(b"msg_1", b"msg_0"), TEXT_BLOCK[0], wire.claude_start(), *TEXT_BLOCK
         ),
-        whole("counted as `start_repeated`, `id_changed`, `part_unclosed`", kept="Hi"),
+        whole("counted as `start_twice`, `id_changed`, `part_unclosed`", kept="Hi"),
     ),
     Row(
         "F71",

@@ -108,7 +108,13 @@ ROWS = [
         "F76",
         "A loop begins after `close()`.",
         in_each_loop(life.read_after_close),
-        Result("StreamClosed", None, STOPPED, "Hel", told=("the views return what has arrived",)),
+        Result(
+            "MisuseError",
+            None,
+            STOPPED,
+            "Hel",
+            told=("`.kind` is `closed`", "the views return what has arrived"),
+        ),
     ),
     Row(
         "F77",
@@ -120,7 +126,9 @@ ROWS = [
         "F78",
         "A second thread or task reads while the first is waiting.",
         either(life_sync.second_reader, life_async.second_reader),
-        Result("ConcurrentRead", kept="Hello €!", told=("the first reader continues",)),
+        Result(
+            "MisuseError", kept="Hello €!", told=("`.kind` is `concurrent`", "the first reader continues")
+        ),
     ),
     Row(
         "F79",
@@ -176,7 +184,7 @@ ROWS = [
         "F85",
         "The source reads the very stream that reads it.",
         either(life_sync.read_within_a_read, life_async.read_within_a_read),
-        Result("ConcurrentRead", told=("the first read continues",)),
+        Result("MisuseError", told=("`.kind` is `concurrent`", "the first read continues")),
     ),
     Row(
         "F86",

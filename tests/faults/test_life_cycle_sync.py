@@ -101,7 +101,7 @@ def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_sil
             error, message = caught, stream.message
         if error is None:
             # After the finish reason a broken end is a departure.
-            assert message == whole or "broken_after_finish" in stream.departures
+            assert message == whole or "broken_after_finish" in stream.departures.details
             assert (message.text, message.ending) == (whole.text, "complete")
             outcomes["whole"] += 1
         else:

@@ -92,7 +92,7 @@ def test_what_is_no_utf8_is_replaced_and_counted() -> None:
     stream = Stream([b"a\xff", b"b\xe2\x82"], format="text")
 
     assert "a\ufffdb\ufffd" == stream.final().text
-    assert 2 == stream.departures["invalid_utf8"].count
+    assert 2 == stream.departures.details["invalid_utf8"]
 
 
 def test_it_is_refused_where_it_is_not_named() -> None:

@@ -33,7 +33,7 @@ def read(format: Text, *frames: Any) -> tuple[list[Event], str]:
 
 
 def departures(format: Text) -> dict[str, int]:
-    return {name: noted.count for name, noted in format.departures.items()}
+    return format.departures.details
 
 
 def test_pieces_are_joined_with_nothing_between_them() -> None:

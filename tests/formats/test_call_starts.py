@@ -152,7 +152,7 @@ def test_a_start_behind_pieces_of_its_call_is_not_handed_out(name: str, later: i
     told, stream = _read_moved(name, later, size=None if name == "bedrock-converse" else size)
 
     assert ([], [False]) == (told, [call.complete for call in stream.message.tool_calls])
-    assert {"part_unopened", "call_invalid"} <= stream.departures.keys()
+    assert {"part_unopened", "call_invalid"} <= stream.departures.details.keys()
 
 
 @in_one_test("name", sorted(_ENDS))

@@ -92,4 +92,4 @@ def test_arguments_that_come_again_are_read_once(
         (call.id, call.name, call.arguments_text, call.complete) for call in message.tool_calls
     ]
     assert ('{"usd": 100}', "tool_calls") == (given, message.finish_reason)
-    assert "call_repeated" in stream.departures
+    assert "call_repeated" in stream.departures.details

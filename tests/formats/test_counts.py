@@ -217,7 +217,7 @@ def test_counts_beside_a_response_are_read_where_those_in_it_say_nothing(empty: 
         stream = Stream(body, format=name)
 
         assert (12, 3) == (stream.final().usage.input_tokens, stream.message.usage.output_tokens)
-        assert 1 == stream.departures["usage_misplaced"].count
+        assert 1 == stream.departures.details["usage_misplaced"]
 
 
 def test_the_counts_of_a_response_may_come_before_its_end() -> None:

@@ -47,8 +47,8 @@ def test_an_error_never_has_a_complete_partial(format: Any, error: bytes) -> Non
 
         assert is_whole is (failure is None), cut
         assert ("complete" if is_whole else "failed") == stream.message.ending
-        if is_whole and "data_after_end" not in stream.departures:
-            assert 1 == stream.departures["error_after_finish"].count
+        if is_whole and "data_after_end" not in stream.departures.details:
+            assert 1 == stream.departures.details["error_after_finish"]
     assert {True, False} == seen
 
 
@@ -72,8 +72,8 @@ def test_what_an_sdk_raises_behind_the_finish_reason_is_an_error_of_the_provider
     failure = _read(stream)
 
     assert (ending, ending == "failed") == (stream.message.ending, isinstance(failure, ProviderError))
-    assert ("error_after_finish" in stream.departures) is (failure is None)
-    assert "broken_after_finish" not in stream.departures
+    assert ("error_after_finish" in stream.departures.details) is (failure is None)
+    assert "broken_after_finish" not in stream.departures.details
 
 
 @pytest.mark.parametrize("mode", ["auto", "restart"])

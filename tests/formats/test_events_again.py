@@ -56,7 +56,7 @@ def test_an_event_with_the_id_and_content_of_the_one_before_it_is_dropped(
         stream = Stream(source(payloads[: place + 1] + payloads[place:]), format=format)
 
         assert once.parts == stream.final().parts
-        assert 1 == stream.departures["frame_repeated"].count
+        assert 1 == stream.departures.details["frame_repeated"]
 
 
 @pytest.mark.parametrize("source", [_messages, _decoded])

@@ -118,7 +118,7 @@ def test_a_model_that_names_no_provider_may_end_without_a_reason() -> None:
         stream.message.ending,
         stream.message.finish_reason,
     )
-    assert ["finish_missing"] == list(stream.departures)
+    assert ["finish_missing"] == list(stream.departures.details)
 
 
 def test_a_model_that_names_no_provider_does_not_end_inside_a_call() -> None:
@@ -261,7 +261,7 @@ def test_a_subagent_is_not_the_answer() -> None:
     assert ("stop", "complete", {}) == (
         stream.message.finish_reason,
         stream.message.ending,
-        dict(stream.departures),
+        stream.departures.details,
     )
 
 
@@ -302,7 +302,7 @@ def test_events_that_a_server_sends_again_are_dropped() -> None:
     stream = Stream([*AGENT[:12], *AGENT])
 
     assert "I ask the helper.It is sunny in Oslo." == stream.final().text
-    assert ["frame_repeated"] == list(stream.departures)
+    assert ["frame_repeated"] == list(stream.departures.details)
 
 
 def test_a_connection_that_broke_off_goes_on_after_the_last_number() -> None:
@@ -326,7 +326,7 @@ def test_a_connection_that_broke_off_goes_on_after_the_last_number() -> None:
         text = "".join(stream.text)
 
     assert "I ask the helper.It is sunny in Oslo." == text
-    assert ("complete", {}) == (stream.message.ending, dict(stream.departures))
+    assert ("complete", {}) == (stream.message.ending, stream.departures.details)
     last = int(body[: len(body) // 2].rpartition(b"id: ")[2].split()[0])
     assert [None, last] == [payload.get("since") for payload in asked]
 
@@ -385,7 +385,7 @@ def test_answers_that_nothing_tells_apart_are_never_joined() -> None:
     assert ("", "failed", ["answers_interleaved"]) == (
         stream.message.text,
         stream.message.ending,
-        list(stream.departures),
+        list(stream.departures.details),
     )
     (response,) = Stream([*at_once(), COMPLETED]).responses
     assert "failed" == response.message.ending
@@ -452,7 +452,7 @@ async def test_each_of_the_mixed_responses_counts_the_departure() -> None:
                     await answer.final()
                 told.append(answer)
 
-        counted = [each.departures["answers_interleaved"] for each in told]
+        counted = [each.departures["answers_mixed"] for each in told]
         assert [1] * 2 * responses == [each.count for each in counted]
         assert first == counted[0].first_event
 
@@ -505,7 +505,7 @@ def test_the_answer_after_those_that_were_mixed_is_read() -> None:
     assert ("Hello", "complete", 1) == (
         stream.final().text,
         stream.message.ending,
-        stream.departures["answers_interleaved"].count,
+        stream.departures.details["answers_interleaved"],
     )
 
 
@@ -515,7 +515,7 @@ def test_a_start_that_is_sent_again_is_no_other_answer() -> None:
     graph = Stream([wrapped(event) for event in (start(), *HELLO[:2], start(), HELLO[2], finish())])
 
     assert ("Hello", None, {"start_repeated"}) == (told.message.text, told.error, told.rules)
-    assert ("Hello", ["start_repeated"]) == (graph.final().text, list(graph.departures))
+    assert ("Hello", ["start_repeated"]) == (graph.final().text, list(graph.departures.details))
     # The message of a model alone has no other beside it: the end of the first one is missing.
     assert isinstance(read(start(), *HELLO, start(id="msg_2")).error, StreamTruncated)
 

@@ -347,7 +347,7 @@ def test_other_arguments_for_a_call_that_was_handed_out_fail(format: FormatName,
     assert [WHOLE] == handed_out
     assert isinstance(error, ProtocolError)
     assert "failed" == stream.message.ending
-    assert 1 == stream.departures["late_content"].count
+    assert 1 == stream.departures.details["late_content"]
 
 
 @pytest.mark.parametrize("before", [[], ["{}"], ["{}", " "]])

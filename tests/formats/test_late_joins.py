@@ -31,7 +31,7 @@ def test_an_answer_that_is_joined_anywhere_is_whole_at_its_end(format: FormatNam
 
         assert (TEXT, [{"bird": "tern"}]) == (stream.message.text, calls), place
         if b"Hello" in b"".join(chunks[:place]):
-            assert "start_missing" in stream.departures, place
+            assert "start_missing" in stream.departures.details, place
 
 
 def test_the_pieces_are_those_that_came() -> None:

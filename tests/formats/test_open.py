@@ -28,8 +28,7 @@ def _read(pieces: Sequence[str]) -> tuple[list[str], str, int]:
         given.append("".join([event.text for event in events if isinstance(event, TextDelta)]))
     decoder.feed(chat({}, "stop"))
     decoder.end()
-    noted = decoder.departures.get("lone_surrogate")
-    return given, decoder.message.text, 0 if noted is None else noted.count
+    return given, decoder.message.text, decoder.departures.details.get("lone_surrogate", 0)
 
 
 @pytest.mark.parametrize(

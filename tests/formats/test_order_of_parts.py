@@ -53,7 +53,7 @@ def test_a_text_that_only_the_end_has_stands_in_its_place(way: str, *, tags: boo
     assert seen(expected) == seen(stream.message)
     assert words == (["two.", "One, "] if tags else ["<think>so</think>two.", "One, "])
     if way == "stream":
-        assert 1 == stream.departures["part_late"].count
+        assert 1 == stream.departures.details["part_late"]
 
 
 def test_a_reader_that_comes_late_gets_the_order() -> None:

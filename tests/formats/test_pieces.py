@@ -25,7 +25,7 @@ def test_what_comes_out_is_what_went_in(pieces: list[str]) -> None:
         piece for piece in pieces if piece
     ]
     assert (format.error, format.finished) == (None, True)
-    assert dict(format.departures) == {}
+    assert format.departures.details == {}
 
 
 def test_one_part_holds_all_pieces() -> None:

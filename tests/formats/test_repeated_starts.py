@@ -97,7 +97,7 @@ def test_a_start_that_comes_again_begins_another_part(payloads: list[Payload]) -
     twice = _read([payloads[0], start, *payloads[1:]])
 
     assert (once.message.text, once.message.reasoning) == (twice.message.text, twice.message.reasoning)
-    assert "part_unclosed" in twice.departures
+    assert "part_unclosed" in twice.departures.details
 
 
 @in_one_test(

@@ -87,7 +87,7 @@ def test_details_alone_end_the_answer_too() -> None:
 def test_done_is_the_end_and_one_after_it_is_counted() -> None:
     """Proxies add it; before the last payload it says nothing of a reason."""
     assert {"finish_missing"} == read(token("Hi"), DONE).rules
-    assert {"data_after_end"} == read(token("Hi"), END, DONE).rules
+    assert {"end_repeated"} == read(token("Hi"), END, DONE).rules
 
 
 def test_other_details_are_carried() -> None:

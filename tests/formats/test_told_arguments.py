@@ -132,7 +132,7 @@ def read(format: FormatName, payloads: list[Payload]) -> tuple[list[str], set[st
                     handed_out.append(event.call.arguments_text)
         except ProtocolError as caught:
             error = caught
-    return handed_out, {*stream.departures}, error
+    return handed_out, {*stream.departures.details}, error
 
 
 @each_wire

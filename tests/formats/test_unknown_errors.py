@@ -200,7 +200,7 @@ def test_no_departure_behind_an_error_says_that_the_answer_is_complete() -> None
     with pytest.raises(ProviderError):
         stream.final()
 
-    assert [] == list(stream.departures)
+    assert [] == list(stream.departures.details)
 
 
 @each_format

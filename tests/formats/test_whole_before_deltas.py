@@ -169,7 +169,7 @@ def test_deltas_that_come_again_behind_the_whole_text_are_counted(kind: str, aga
     stream.final()
 
     assert _WHOLE == "".join(_texts(stream))
-    assert len(again) == stream.departures["content_twice"].count
+    assert len(again) == stream.departures.details["content_twice"]
 
 
 _INPUTS: dict[str, tuple[str, str, Payload]] = {

@@ -75,7 +75,7 @@ def test_a_last_delta_that_was_lost_is_given(format: Any) -> None:
 
         assert decoder.error is None
         assert "Hello there you all" == decoder.message.text == text_of(events)
-        assert ("complete", 1) == (decoder.message.ending, decoder.departures["text_completed"].count)
+        assert ("complete", 1) == (decoder.message.ending, decoder.departures.details["text_completed"])
 
 
 def test_the_end_of_coheres_first_version_repeats_the_text() -> None:
@@ -146,7 +146,7 @@ def test_white_space_at_the_ends_is_only_counted(deltas: list[str], whole: str) 
     decoder, _ = read(response(deltas, completed=whole))
 
     assert (None, "complete") == (decoder.error, decoder.message.ending)
-    assert ("".join(deltas), ["text_rewritten"]) == (decoder.message.text, list(decoder.departures))
+    assert ("".join(deltas), ["text_rewritten"]) == (decoder.message.text, list(decoder.departures.details))
 
 
 def test_white_space_at_the_start_hides_no_lost_end() -> None:
@@ -198,7 +198,7 @@ def test_the_end_of_a_response_may_have_more_than_the_end_of_its_item(completed:
         decoder.message.ending,
     )
     assert decoder.message.parts[0].complete
-    assert ("text_completed" in decoder.departures) == (completed == "Hello")
+    assert ("text_completed" in decoder.departures.details) == (completed == "Hello")
 
 
 def test_a_text_with_tags_is_compared_with_its_tags() -> None:

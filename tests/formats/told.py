@@ -52,11 +52,11 @@ class Told:
     @property
     def departures(self) -> dict[str, int]:
         """How often each rule was broken."""
-        return {name: noted.count for name, noted in self.format.departures.items()}
+        return self.format.departures.details
 
     @property
     def rules(self) -> set[str]:
-        return set(self.format.departures)
+        return set(self.format.departures.details)
 
     @property
     def kinds(self) -> list[str]:
@@ -96,7 +96,7 @@ class Told:
     @property
     def outcome(self) -> Any:
         """All that a user can see, to be compared."""
-        rules = {name: (noted.count, noted.first_event) for name, noted in self.format.departures.items()}
+        rules = dict(self.format.departures)
         told = [(event, event.raw) for event in self.events]
         return told, repr(self.error), rules, self.messages, self.format.frames
 

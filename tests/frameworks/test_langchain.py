@@ -41,7 +41,7 @@ def test_a_models_stream_is_read(options: dict[str, Any]) -> None:
         (call.name, call.arguments) for call in message.tool_calls
     ]
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-    assert {} == dict(stream.departures)
+    assert {} == stream.departures.details
 
 
 def test_an_asynchronous_stream_gives_the_same() -> None:
@@ -80,7 +80,7 @@ def test_the_blocks_of_another_provider_are_read(options: dict[str, Any]) -> Non
     assert ("Hm.", "Let me see.", "tool_use") == (message.reasoning, message.text, message.raw_finish_reason)
     assert [{"city": "Oslo"}] == [call.arguments for call in message.tool_calls]
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-    assert {} == dict(stream.departures)
+    assert {} == stream.departures.details
 
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
@@ -140,7 +140,7 @@ def test_langchains_own_fakes_are_complete(source: Any) -> None:
     stream = Stream(source())
 
     assert ("Hello there", "complete") == (stream.final().text, stream.message.ending)
-    assert ["finish_missing"] == list(stream.departures)
+    assert ["finish_missing"] == list(stream.departures.details)
 
 
 def test_a_loop_over_a_models_stream_may_stay_as_it_is() -> None:

@@ -49,7 +49,7 @@ def test_a_models_events_are_read(options: dict[str, Any]) -> None:
         (call.name, call.arguments) for call in message.tool_calls
     ]
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-    assert {} == dict(stream.departures)
+    assert {} == stream.departures.details
 
 
 def test_asynchronous_events_are_the_same() -> None:

@@ -59,7 +59,11 @@ def test_a_chat_models_stream_is_read() -> None:
         (call.name, call.arguments) for call in message.tool_calls
     ]
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-    assert ("tool_calls", "complete", {}) == (message.finish_reason, message.ending, dict(stream.departures))
+    assert ("tool_calls", "complete", {}) == (
+        message.finish_reason,
+        message.ending,
+        stream.departures.details,
+    )
 
 
 def test_an_answer_that_was_cut_is_truncated_though_llamaindex_ends_it() -> None:

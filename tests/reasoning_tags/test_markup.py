@@ -163,7 +163,7 @@ def test_reasoning_text_and_calls_go_where_they_belong(what: str) -> None:
         message = stream.final()
 
         assert expected == parts_of(message)
-        assert departures == {*stream.departures} - {"role_missing"}
+        assert departures == {*stream.departures.details} - {"role_missing"}
 
 
 @pytest.mark.parametrize("format", testing.all_formats)
@@ -190,7 +190,7 @@ def test_a_text_waits_no_longer_than_the_bound(bound: int, departures: set[str])
         stream.final()
 
     assert ("a" * 40, "b") == (stream.message.reasoning, stream.message.text)
-    assert departures == {*stream.departures} - {"role_missing"}
+    assert departures == {*stream.departures.details} - {"role_missing"}
 
 
 @pytest.mark.parametrize("text", ["Hm", "Hm.\n", "analysisHm.assist", "<|channel|>anal"])

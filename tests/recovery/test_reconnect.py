@@ -82,7 +82,7 @@ def test_f60_an_event_that_was_cut_is_discarded_with_all_that_the_connection_kne
 
     assert text_of(events) == "Hello €"
     assert server.requests[1].headers["last-event-id"] == "1"
-    assert "invalid_utf8" not in stream.departures
+    assert "invalid_utf8" not in stream.departures.details
 
 
 @in_each_world

@@ -62,7 +62,7 @@ def bare(chunks: Iterable[bytes]) -> list[Any]:
 def read(chunks: Iterable[bytes], format: str, *remarks: str) -> tuple[Message, TokenStreamError | None]:
     """Return what our reader makes of chunks, in which it has nothing else to remark."""
     decoder = decoded(chunks, format)
-    assert set(remarks) == set(decoder.departures)
+    assert set(remarks) == set(decoder.departures.details)
     return decoder.message, decoder.error
 
 

@@ -238,7 +238,7 @@ def test_a_source_for_text_that_has_ended_stands_in_a_block_of_its_own() -> None
     assert ("Let me see.So.", "Laws", {}) == (
         read.message.text,
         read.message.citations[0].title,
-        read.departures,
+        read.departures.details,
     )
 
 

@@ -46,7 +46,7 @@ def test_text_that_goes_on_has_a_new_block(format: str) -> None:
     assert (["text", "tool_call", "text"], "Hello", {}) == (
         [part.kind for part in again.message.parts],
         again.message.text,
-        again.departures,
+        again.departures.details,
     )
 
 
@@ -111,7 +111,7 @@ def test_a_source_may_stand_before_its_text(format: str) -> None:
     again = decoded(relayed(format, *events), format)
     said = [part for part in again.message.parts if part.kind == "text"]
     assert (["§ 1"], "Laws") == ([part.text for part in said], again.message.citations[0].title)
-    assert {} == again.departures
+    assert {} == again.departures.details
 
 
 @in_one_test("format", ["anthropic", "bedrock-converse", "bedrock-invoke", "gemini", "ui-message"])

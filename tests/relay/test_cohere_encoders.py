@@ -102,7 +102,7 @@ def test_an_error_is_an_end_that_says_so(kind: ErrorKind, words: str, read: Erro
         caught.value.kind,
         decoder.message.text,
         decoder.message.ending,
-        decoder.departures,
+        decoder.departures.details,
     )
 
 

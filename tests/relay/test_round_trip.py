@@ -40,7 +40,7 @@ def test_a_script_read_again_is_the_same_message(format: Any, data: st.DataObjec
     assert expected == {name: counted(decoder.message.usage).get(name) for name in expected}
     # An answer with nothing in it is remarked on, whoever sends it.
     remarks: set[str] = set() if script.message.parts else {"answer_empty"}
-    assert decoder.departures.keys() <= remarks, "a script follows the provider's documents"
+    assert decoder.departures.details.keys() <= remarks, "a script follows the provider's documents"
 
 
 @in_one_test("format", all_formats)

@@ -90,7 +90,7 @@ class Talk:
                         break
         except StreamError as failure:
             error = failure
-        return Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
+        return Answered(pieces, answer.message, error, answer.stop_reason, answer.departures.details)
 
     def events(self, content: Any, **options: Any) -> tuple[list[Any], str]:
         """Ask, and return all events of the answer, and its text."""
@@ -116,7 +116,7 @@ class Talk:
                             steers.append(await got(self.session.steer(words, lane=options.get("lane"))))
             except StreamError as failure:
                 error = failure
-            told = Answered(pieces, answer.message, error, answer.stop_reason, dict(answer.departures))
+            told = Answered(pieces, answer.message, error, answer.stop_reason, answer.departures.details)
             return told, steers[0]
 
         steered: tuple[Answered, Steer] = self.call(read)
@@ -138,7 +138,7 @@ class Talk:
                     if heard == media:
                         break
                 await got(answer.interrupt(played_ms=played_ms))
-            return Answered([], answer.message, None, answer.stop_reason, dict(answer.departures))
+            return Answered([], answer.message, None, answer.stop_reason, answer.departures.details)
 
         spoken: Answered = self.call(read)
         return spoken

@@ -27,10 +27,10 @@ from tests.session.servers import (
     serving,
 )
 from tests.session.talks import COLOURS, talking
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE, TooLate, at_rest, tried_again, wait_for
 from tokenstream import (
     AsyncSession,
-    ConcurrentRead,
     ConnectError,
     Deadlines,
     MisuseError,
@@ -38,7 +38,6 @@ from tokenstream import (
     Route,
     Router,
     Session,
-    StreamClosed,
     StreamInterrupted,
     StreamStalled,
     Tools,
@@ -120,7 +119,7 @@ def test_a_closed_session_asks_nothing() -> None:
         with Session(lambda: websockets.sync.client.connect(url)) as session:
             session.close()
         assert session.closed
-        with pytest.raises(StreamClosed, match="the session is closed"):
+        with misuse("closed", match="the session is closed"):
             session.ask("Hello")
 
 
@@ -223,7 +222,7 @@ def test_one_question_at_a_time() -> None:
         talk.ask("one")
         answer = talk.session.ask("two")
         next(answer)
-        with pytest.raises(ConcurrentRead, match="the answer before is still in progress"):
+        with misuse("concurrent", match="the answer before is still in progress"):
             talk.session.ask("three")
         answer.close()
 

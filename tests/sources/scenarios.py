@@ -210,7 +210,7 @@ async def gives_what_plain_bytes_give(opener: AnyOpener, body: Body) -> None:
     assert list(body.pieces) == pieces
     assert body.message == stream.message
     assert body.format == stream.format
-    assert {} == dict(stream.departures)
+    assert {} == stream.departures.details
 
 
 async def gives_each_event_at_once(opener: AnyOpener, body: Body, framing: str) -> None:
@@ -223,7 +223,7 @@ async def gives_each_event_at_once(opener: AnyOpener, body: Body, framing: str) 
                 pieces.append(await anext(text))
             gates[-1].set()
 
-            assert (body.message, {}) == (await got(stream.final()), dict(stream.departures))
+            assert (body.message, {}) == (await got(stream.final()), stream.departures.details)
     assert list(body.pieces) == pieces
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support.raised import misuse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import ConnectError, MisuseError, StreamClosed, StreamInterrupted
+from tokenstream.errors import ConnectError, MisuseError, StreamInterrupted
 
 pytestmark = pytest.mark.anyio
 
@@ -117,12 +118,12 @@ async def test_a_closed_stream_opens_nothing() -> None:
     log = Log()
     stream = AsyncStream(log.coroutine(b""))
     await stream.aclose()
-    with pytest.raises(StreamClosed):
+    with misuse("closed"):
         async with stream:
             pass
     sync = Stream(log.manager(b""))
     sync.close()
-    with pytest.raises(StreamClosed):
+    with misuse("closed"):
         list(sync)
 
     assert [] == log.said

@@ -336,4 +336,4 @@ def test_an_initial_response_says_nothing() -> None:
             stream.final()
 
         assert name == stream.format
-        assert {"start_missing"}.isdisjoint(stream.departures)
+        assert {"start_missing"}.isdisjoint(stream.departures.details)

@@ -103,7 +103,7 @@ async def _read_to_the_end(way: Way | AsyncWay, server: Loopback) -> None:
                 assert ["Hel", "lo"] == pieces
                 assert ("complete", "stop") == (stream.message.ending, stream.message.finish_reason)
                 assert stream.closed
-                assert {} == dict(stream.departures)
+                assert {} == stream.departures.details
         _leaves_a_connection_to_use_or_none(way, server)
 
 

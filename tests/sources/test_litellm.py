@@ -148,7 +148,7 @@ def test_a_stream_of_litellm_says_what_its_bytes_say(opener: Opener, body: Body)
     assert list(body.pieces) == pieces
     _says_the_same(stream.message, body)
     assert "openai-chat" == stream.format
-    assert {} == dict(stream.departures)
+    assert {} == stream.departures.details
 
 
 @each_opener

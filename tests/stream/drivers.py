@@ -23,7 +23,7 @@ def observed(
         "message": stream.message,
         "messages": stream.messages,
         "format": stream.format,
-        "departures": {name: (noted.count, noted.first_event) for name, noted in stream.departures.items()},
+        "departures": dict(stream.departures),
         "closed": source.closed,
         "chunks": stream.metrics.chunks,
         "partial": getattr(error, "partial", None),

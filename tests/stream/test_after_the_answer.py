@@ -46,7 +46,7 @@ def test_a_server_that_stays_silent_after_the_end_holds_no_loop(
 
         assert seconds - 0.05 < waited < seconds + 1
         assert (message.text, message.ending) == ("Let me see.", "complete")
-        assert dict(stream.departures) == {}
+        assert stream.departures.details == {}
         assert stream.closed
         assert server.connection().closed_within(PATIENCE)
 
@@ -124,7 +124,7 @@ def test_a_finished_answer_without_its_end_mark_ends_soon(signs_of_life: Script)
 
         assert time.monotonic() - begun < 4
         assert ("Hi", "complete") == (message.text, message.ending)
-        assert {"done_missing"} == set(stream.departures)
+        assert {"done_missing"} == set(stream.departures.details)
         assert server.connection().closed_within(PATIENCE)
 
 

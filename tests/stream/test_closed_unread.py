@@ -12,10 +12,11 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support.either import client_in, connect_in, inside, run_in
+from tests.support.raised import misuse
 from tests.support.views import VIEWS
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Retry, Router, Stream
-from tokenstream.errors import StatusError, StreamClosed
+from tokenstream.errors import StatusError
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 SAYS = "closed before anything was read"
@@ -44,7 +45,7 @@ def test_a_view_read_after_the_block_says_that_nothing_was_read(view_of: Callabl
     with Stream(source) as stream:
         inside = view_of(stream)
     for view in (inside, view_of(stream)):
-        with pytest.raises(StreamClosed, match=f"{SAYS}.* inside `with`"):
+        with misuse("closed", match=f"{SAYS}.* inside `with`"):
             list(view)
 
     assert (source.reads, source.closed, stream.message.ending) == (0, 1, "stopped")
@@ -56,7 +57,7 @@ def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(read: Ca
     with Stream(Source(ANSWER)) as stream:
         pass
     for _ in range(2):
-        with pytest.raises(StreamClosed, match=SAYS):
+        with misuse("closed", match=SAYS):
             read(stream)
 
 
@@ -67,7 +68,7 @@ def test_an_asynchronous_view_says_it_too(view_of: Callable[[Any], Any], backend
         async with AsyncStream(AsyncSource(ANSWER)) as stream:
             inside = view_of(stream)
         for view in (inside, view_of(stream)):
-            with pytest.raises(StreamClosed, match=f"{SAYS}.* inside `async with`"):
+            with misuse("closed", match=f"{SAYS}.* inside `async with`"):
                 await _listed(view)
 
     anyio.run(main, backend=backend)
@@ -79,7 +80,7 @@ def test_an_asynchronous_answer_says_it_too(read: Callable[[Any], Any], backend:
     async def main() -> None:
         async with AsyncStream(AsyncSource(ANSWER)) as stream:
             pass
-        with pytest.raises(StreamClosed, match=SAYS):
+        with misuse("closed", match=SAYS):
             await read(stream)
 
     anyio.run(main, backend=backend)

@@ -40,9 +40,10 @@ from tests.support.loopback import (
     http_chunk,
     until_close,
 )
+from tests.support.raised import misuse
 from tests.support.wire import sse
 from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import ProtocolError, StreamClosed, StreamError, StreamTruncated
+from tokenstream.errors import ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +100,7 @@ async def test_the_end_of_the_block_closes(kind: str) -> None:
                 assert server.connection().open_after(0.03)
             assert is_closed(server)
             assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-            with pytest.raises(StreamClosed):
+            with misuse("closed"):
                 aiter(stream)
             assert await texts_of(stream) == ["Hel"]
             assert readers() == []

@@ -25,10 +25,11 @@ from tests.support.loopback import (
     http_chunk,
     until_close,
 )
+from tests.support.raised import misuse
 from tests.support.timing import at_once, tried_again
 from tests.support.wire import sse
 from tokenstream import Stream, connect
-from tokenstream.errors import ProviderError, StreamClosed, StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import ProviderError, StreamError, StreamInterrupted, StreamTruncated
 
 BOOM = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
@@ -275,9 +276,9 @@ def test_reading_on_after_close_is_refused_and_nothing_is_lost() -> None:
     with Loopback(SILENT["chunked"]) as server, opened(alone, server.url) as stream:
         read_two(stream)
         stream.close()
-        with pytest.raises(StreamClosed, match="closed"):
+        with misuse("closed", match="closed"):
             iter(stream)
-        with pytest.raises(StreamClosed, match="closed"):
+        with misuse("closed", match="closed"):
             stream.__enter__()
 
         assert stream.final().text == TEXT

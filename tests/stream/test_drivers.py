@@ -14,13 +14,13 @@ from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
 from tests.stream.drivers import read_async, read_sync
 from tests.support import wire
 from tests.support.logged import words_of
+from tests.support.raised import misuse
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream, Tags
 from tokenstream.errors import (
     MisuseError,
     ProtocolError,
     ProviderError,
-    StreamConsumed,
     StreamError,
     StreamInterrupted,
     StreamStalled,
@@ -125,7 +125,7 @@ def test_an_error_is_raised_once_and_then_the_events_are_over() -> None:
     stream = Stream(source)
     with pytest.raises(ProviderError) as first:
         list(stream)
-    with pytest.raises(StreamConsumed):
+    with misuse("consumed"):
         iter(stream)
     with pytest.raises(StopIteration):
         next(stream)
@@ -173,7 +173,7 @@ def test_a_broken_end_after_the_finish_reason_is_complete(cause: Exception | Non
     message = stream.final()
 
     assert message.ending == "complete"
-    assert list(stream.departures) == ["done_missing" if cause is None else "broken_after_finish"]
+    assert list(stream.departures.details) == ["done_missing" if cause is None else "broken_after_finish"]
     assert [True, True] == [call.complete for call in message.tool_calls]
 
 
@@ -298,7 +298,7 @@ def test_an_answer_that_was_streamed_does_not(body: list[bytes], caplog: pytest.
         stream = Stream(body, format="openai-chat")
         stream.final()
 
-    assert ([], False) == (caplog.records, "not_streamed" in stream.departures)
+    assert ([], False) == (caplog.records, "not_streamed" in stream.departures.details)
 
 
 def test_every_error_pickles_with_what_had_arrived() -> None:

@@ -12,16 +12,10 @@ import pytest
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, call, chunk
 from tests.support.formats import Text
+from tests.support.raised import misuse
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import (
-    ConcurrentRead,
-    MisuseError,
-    ProviderError,
-    StreamClosed,
-    StreamConsumed,
-    StreamInterrupted,
-)
+from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted
 from tokenstream.events import Event, Finish, TextDelta
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
@@ -41,7 +35,7 @@ def test_stop_keeps_what_was_read_and_drops_what_was_not_decoded() -> None:
     assert stream.message.text == "Let "
     assert stream.message.ending == "stopped"
     assert source.closed == 1
-    with pytest.raises(StreamConsumed):
+    with misuse("consumed"):
         iter(stream)
     assert list(stream.text) == ["Let "]
     assert stream.final().ending == "stopped"
@@ -58,11 +52,11 @@ def test_a_stop_after_the_finish_reason_leaves_the_answer_complete() -> None:
 
 
 def test_a_read_within_a_read_is_refused() -> None:
-    """A source that reads its own stream meets `ConcurrentRead` at once."""
+    """A source that reads its own stream is refused at once."""
 
     def body() -> Any:
         yield ANSWER[0]
-        with pytest.raises(ConcurrentRead):
+        with misuse("concurrent"):
             next(stream)
         yield from ANSWER[1:]
 
@@ -92,7 +86,7 @@ def test_a_block_that_is_entered_while_a_task_opens_the_stream_is_refused(backen
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await anyio.wait_all_tasks_blocked()
-            with pytest.raises(ConcurrentRead):
+            with misuse("concurrent"):
                 async with stream:
                     pytest.fail("it was entered")
             gate.set()
@@ -114,7 +108,7 @@ def test_a_cancelled_read_of_a_generator_never_looks_like_the_end() -> None:
         assert stream.message.text == "Let me see."
         # The finish reason was seen, so even this is no error.
         assert (await stream.final()).ending == "complete"
-        assert list(stream.departures) == ["broken_after_finish"]
+        assert list(stream.departures.details) == ["broken_after_finish"]
 
     anyio.run(main, backend="trio")
 
@@ -149,7 +143,7 @@ def test_data_after_the_end_is_ignored_and_counted() -> None:
     stream = Stream([*ANSWER, chunk({"content": "more"})])
 
     assert stream.final().text == "Let me see."
-    assert stream.departures["data_after_end"].count == 1
+    assert stream.departures.details["data_after_end"] == 1
 
 
 class Nosy(Text):
@@ -172,14 +166,14 @@ def test_reading_the_stream_while_an_event_is_decoded_is_refused() -> None:
     streams: list[Any] = []
     stream = Stream(TOKENS, format=Nosy(lambda: next(streams[0])))
     streams.append(stream)
-    with pytest.raises(ConcurrentRead):
+    with misuse("concurrent"):
         stream.final()
     stream.close()
 
     async def main() -> None:
         async with AsyncStream(AsyncSource(TOKENS), format=Nosy(lambda: drive(streams[1]))) as other:
             streams.append(other)
-            with pytest.raises(ConcurrentRead):
+            with misuse("concurrent"):
                 await other.final()
 
     anyio.run(main)
@@ -240,13 +234,13 @@ def test_async_control_is_as_in_the_other_driver() -> None:
                 stream.stop("enough")
         assert (stream.message.text, stream.message.ending) == ("Let ", "stopped")
         assert source.closed == 1
-        with pytest.raises(StreamConsumed):
+        with misuse("consumed"):
             aiter(stream)
         assert (await stream.final()).text == "Let "
 
         async with AsyncStream(AsyncSource(ANSWER)) as stream:
             await anext(stream.text)
-        with pytest.raises(StreamClosed):
+        with misuse("closed"):
             aiter(stream)
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
@@ -281,7 +275,7 @@ async def test_a_bug_of_the_applications_own_source_is_raised_after_the_answer_t
 
     assert error is caught.value.__cause__ is again.value.__cause__
     assert "Let me see." == caught.value.partial.text == again.value.partial.text
-    assert [] == list(stream.departures)
+    assert [] == list(stream.departures.details)
 
 
 def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
@@ -289,7 +283,7 @@ def test_a_transport_that_breaks_after_the_answer_is_a_departure() -> None:
     stream = Stream(_until(ConnectionResetError("x")))
 
     assert "complete" == stream.final().ending
-    assert ["broken_after_finish"] == list(stream.departures)
+    assert ["broken_after_finish"] == list(stream.departures.details)
 
 
 def _until(error: Exception) -> Iterator[bytes]:

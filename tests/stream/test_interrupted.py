@@ -19,10 +19,11 @@ from tests.stream.blocked import PATIENCE, SILENT, TEXT, TEXTS, Opener, alone, e
 from tests.stream.bodies import ANSWER
 from tests.stream.test_closing_sync import is_left
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked, chunked_head, http_chunk
+from tests.support.raised import misuse
 from tests.support.sampling import sampled
 from tests.support.timing import at_rest, tried_again
 from tokenstream import connect
-from tokenstream.errors import StreamClosed, StreamInterrupted
+from tokenstream.errors import StreamInterrupted
 
 
 def press_ctrl_c() -> None:
@@ -112,7 +113,7 @@ def test_ctrl_c_while_a_block_is_entered_closes(key: Key) -> None:
         assert stream.closed
         assert stream.message.ending == "stopped"
         assert server.connection().closed_within(PATIENCE)
-        with pytest.raises(StreamClosed, match="before anything was read"):
+        with misuse("closed", match="before anything was read"):
             stream.final()
 
 

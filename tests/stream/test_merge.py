@@ -12,10 +12,11 @@ import pytest
 from tests.stream.bodies import ANSWER, chunk
 from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, read_merged, saying
 from tests.support.either import Each, inside, run_in, stream_in
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE, meanwhile
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamConsumed
+from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
 from tokenstream.stream._fan_out.lanes import Labelled
 
@@ -184,7 +185,7 @@ def test_break_leaves_all_open_and_the_loop_goes_on(kind: str) -> None:
         return StopIteration if len(seen.pairs) == 3 else None
 
     def refuse(merged: Any) -> None:
-        with pytest.raises(StreamConsumed):
+        with misuse("consumed"):
             iter(merged) if kind == "sync" else aiter(merged)
 
     bodies = {"a": saying("Hel", "lo"), "b": saying("x", "y")}
@@ -309,7 +310,7 @@ def test_only_one_may_read_at_a_time() -> None:
         reading.start()
         while not threading.enumerate()[-1].name.startswith("tokenstream"):
             pass
-        with pytest.raises(ConcurrentRead):
+        with misuse("concurrent"):
             next(merged)
         feed.feed(*saying("x"), DONE)
         feed.end()
@@ -323,7 +324,7 @@ def test_a_stream_that_was_read_to_its_end_is_named() -> None:
     done = Stream(saying("x"), format="openai-chat")
     list(done)
     with merge({"a": done, "b": Stream(saying("y"), format="openai-chat")}) as merged:
-        with pytest.raises(StreamConsumed) as caught:
+        with misuse("consumed") as caught:
             next(merged)
 
         assert ["raised by the stream 'a' of a merge"] == caught.value.__notes__

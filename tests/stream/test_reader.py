@@ -16,10 +16,11 @@ import pytest
 
 from tests.stream.async_sources import END, HEL, HELLO, LO, Scripted, first_text, readers, texts_of, until
 from tests.support import wire
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines
-from tokenstream.errors import ConcurrentRead, ConnectError, ProtocolError, StreamInterrupted
+from tokenstream.errors import ConnectError, ProtocolError, StreamInterrupted
 from tokenstream.events import TextDelta
 from tokenstream.stream._reading import reader_native as _reader_native
 
@@ -210,7 +211,7 @@ async def test_a_second_task_is_refused_at_once_and_the_first_goes_on(block: boo
             await until(lambda: stream.message.text)
             await anyio.wait_all_tasks_blocked()
             for _ in range(3):
-                with pytest.raises(ConcurrentRead, match="only one may"):
+                with misuse("concurrent", match="only one may"):
                     await anext(stream if not view else stream.reasoning)
             gate.set()
     assert texts == ["Hel", "lo"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.wire import claude_close, claude_delta, claude_end, claude_open, claude_start
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream._accumulator import Accumulator
-from tokenstream.errors import StreamConsumed, StreamError
+from tokenstream.errors import MisuseError, StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,8 +142,10 @@ class _Reader:
             if self._items is None:
                 self._items = self._begin(self._stream)
             item = next(self._items, None)
-        except StreamConsumed:
+        except MisuseError as error:
             # The one loop over the events of a stream that is not shared, begun behind their end.
+            if error.kind != "consumed":
+                raise
             return False
         except StreamError as error:
             self.error = error

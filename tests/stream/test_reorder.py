@@ -54,7 +54,7 @@ def test_the_answer_is_the_one_that_was_sent(world: str, seed: int, joined: bool
 
     assert events == plain
     assert (stream.message.text, stream.message.complete) == ("Hello wonderful world", True)
-    assert stream.departures["frame_reordered"].count > 0
+    assert stream.departures.details["frame_reordered"] > 0
 
 
 @in_each_world

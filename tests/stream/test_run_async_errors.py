@@ -12,8 +12,9 @@ import pytest
 from tests.stream.async_sources import PATIENCE
 from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
 from tests.stream.routers import CALLS, END, Bug, City, Gate, Tools, given, run_router, with_tools
+from tests.support.raised import misuse
 from tokenstream import AsyncStream
-from tokenstream.errors import ConcurrentRead, StreamTruncated
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, TextDelta, ToolCallDone
 from tokenstream.router import Router
 
@@ -289,7 +290,7 @@ async def test_a_run_beside_another_read_is_refused() -> None:
     async with AsyncStream(Gate(never)) as stream, anyio.create_task_group() as group:
         group.start_soon(stream.final)
         await anyio.wait_all_tasks_blocked()
-        with pytest.raises(ConcurrentRead):
+        with misuse("concurrent"):
             await stream.run(with_tools())
         assert not stream.closed
         group.cancel_scope.cancel()

@@ -60,7 +60,7 @@ def test_a_loop_that_waits_for_bytes_ends_at_once(opener: Opener, script: Script
         at_once(asked_at, ended_at)
         assert connection.closed_within(PATIENCE)
         at_once(asked_at, connection.closed_at)
-        assert dict(stream.departures) == {}
+        assert stream.departures.details == {}
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])

@@ -38,9 +38,9 @@ from tests.support.loopback import (
     client_context,
     http_chunk,
 )
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, aconnect
-from tokenstream.errors import StreamConsumed
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ async def test_stop_between_reads_ends_the_loop(kind: str, block: bool) -> None:
                 assert texts == ["Hel"]
                 assert is_closed(server)
                 assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-                with pytest.raises(StreamConsumed):
+                with misuse("consumed"):
                     aiter(stream)
                 assert readers() == []
 

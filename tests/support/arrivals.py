@@ -96,6 +96,6 @@ def _seen(stream: Stream | AsyncStream, error: StreamError | None) -> dict[str, 
     return {
         "messages": stream.messages,
         "ending": stream.message.ending,
-        "departures": {name: departure.count for name, departure in stream.departures.items()},
+        "departures": stream.departures.details,
         "error": error and (type(error), error.kind, error.retryable),
     }

@@ -74,7 +74,7 @@ def decoded(format: Any, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
         for event in decoder.feed(chunk, now=number / 8)
     ]
     told += [(event, event.raw) for event in decoder.end(now=1e4)]
-    rules = {name: (noted.count, noted.first_event) for name, noted in decoder.departures.items()}
+    rules = dict(decoder.departures)
     return told, decoder.messages, decoder.metrics, rules, repr(decoder.error)
 
 

@@ -130,7 +130,7 @@ async def _read(make_stream: Any, source: Chunks, options: dict[str, Any]) -> Re
     except StreamError as error:
         reading.error = error
     reading.messages, reading.message, reading.format = stream.messages, stream.message, stream.format
-    reading.departures = {name: departure.count for name, departure in stream.departures.items()}
+    reading.departures = stream.departures.details
     reading.closed = source.closed
     return reading
 

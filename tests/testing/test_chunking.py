@@ -49,7 +49,7 @@ def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded
         stream = recording.stream(chunking=chunking)
         assert events == len(list(stream))
         assert expected.messages == stream.messages
-        assert list(expected.departures) == list(stream.departures)
+        assert list(expected.departures.details) == list(stream.departures.details)
 
 
 @given(st.lists(st.binary(max_size=9), max_size=6), st.integers(1, 12) | st.integers(0, 99).map(Seed))

@@ -18,7 +18,7 @@ from tests.project import ROOT
 from tests.support.either import Each, at_once
 from tokenstream import Deadlines, Steps, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamStalled, StreamTruncated
-from tokenstream.testing import Recording, RecordingInvalid, RecordingRefused, faults
+from tokenstream.testing import Recording, RecordingInvalid, faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,7 +214,7 @@ def test_what_looks_like_a_key_is_never_written(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         testing.record(process, tmp_path / "a.rec")
         assert process.stdout is not None
-        with pytest.raises(RecordingRefused):
+        with pytest.raises(RecordingInvalid):
             process.stdout.read()
     assert not (tmp_path / "a.rec").exists()
 

@@ -15,7 +15,7 @@ import pytest
 from tests.support.loopback import Loopback, sized
 from tests.testing.recorded import CHAT, KEY
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Recording, RecordingRefused, VirtualClock, record
+from tokenstream.testing import Recording, RecordingInvalid, VirtualClock, record
 
 BODY = b"".join(CHAT)
 PACKED = gzip.compress(BODY)
@@ -145,7 +145,7 @@ def test_a_secret_in_an_answer_reaches_whoever_asked(tmp_path: Path) -> None:
     with (
         Loopback(sized(KEY.encode())) as server,
         record(httpx.Client(), tmp_path / "a.rec") as client,
-        pytest.raises(RecordingRefused),
+        pytest.raises(RecordingInvalid),
     ):
         client.get(server.url)
 

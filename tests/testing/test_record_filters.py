@@ -16,7 +16,7 @@ from tests.stream.bodies import AsyncSource, Source
 from tests.support.effort import examples
 from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Recording, RecordingRefused, record
+from tokenstream.testing import Recording, RecordingInvalid, record
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ load = Recording.load
 def test_a_secret_is_told_of_at_the_end_and_nothing_is_written(path: Path) -> None:
     """The loop has received everything by then."""
     got = []
-    with pytest.raises(RecordingRefused, match=r"a key of OpenAI.*byte 6 of the body") as raised:
+    with pytest.raises(RecordingInvalid, match=r"a key of OpenAI.*byte 6 of the body") as raised:
         for chunk in record(Source(SECRET), path):
             got.append(chunk)
 
@@ -45,11 +45,11 @@ async def test_a_secret_is_told_of_when_the_source_is_closed(path: Path) -> None
     sync, later = Source(SECRET), AsyncSource(SECRET)
     recorded = record(sync, path)
     assert SECRET[:2] == [next(recorded), next(recorded)]
-    with pytest.raises(RecordingRefused):
+    with pytest.raises(RecordingInvalid):
         recorded.close()
     recorded_later = record(later, path)
     assert SECRET[:2] == [await anext(recorded_later), await anext(recorded_later)]
-    with pytest.raises(RecordingRefused):
+    with pytest.raises(RecordingInvalid):
         await recorded_later.aclose()
 
     assert (1, 1) == (sync.closed, later.closed)

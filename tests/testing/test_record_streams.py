@@ -19,7 +19,7 @@ from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.formats import custom
 from tokenstream.limits import Deadlines
-from tokenstream.testing import Arrival, Recording, RecordingRefused, VirtualClock, record
+from tokenstream.testing import Arrival, Recording, RecordingInvalid, VirtualClock, record
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_a_secret_under_a_stream_is_told_of_at_its_end(path: Path, world: 
     source = Source(chunks) if world == "sync" else AsyncSource(chunks)
     stream: Any = Stream(source) if isinstance(source, Source) else AsyncStream(source)
     record(stream, path)
-    with pytest.raises(RecordingRefused):
+    with pytest.raises(RecordingInvalid):
         if world == "sync":
             stream.final()
         else:

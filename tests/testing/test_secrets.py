@@ -18,7 +18,7 @@ from tests.support.tables import in_one_test
 from tests.support.wire import sses
 from tokenstream import Stream, testing
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Arrival, Recording, RecordingRefused
+from tokenstream.testing import Arrival, Recording, RecordingInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ OTHERWISE = [
 
 def found_in(body: bytes) -> tuple[str, int]:
     """Return what is found in a body that is not saved, and at which byte."""
-    with TemporaryDirectory() as folder, pytest.raises(RecordingRefused) as refused:
+    with TemporaryDirectory() as folder, pytest.raises(RecordingInvalid) as refused:
         Recording.of([body]).save(Path(folder) / "a.rec")
     found = re.search(r"looks like (.+) is at byte (\d+) of the body", str(refused.value))
 
@@ -197,7 +197,7 @@ def test_nothing_is_written_and_nothing_is_repeated(tmp_path: Path, kind: str) -
     """The error names the kind and the place, and leaves the secret out."""
     secret = SECRETS[kind]
     recording = Recording.of([f"data: {secret}\n\n".encode()])
-    with pytest.raises(RecordingRefused) as raised:
+    with pytest.raises(RecordingInvalid) as raised:
         recording.save(tmp_path / "folder" / "a.rec")
 
     assert kind in str(raised.value)
@@ -212,7 +212,7 @@ def test_a_key_is_found_across_the_borders_of_chunks(border: int) -> None:
     """A chunk boundary has no meaning."""
     body = f"data: é {KEY}\n\n".encode()
     recording = Recording.of([b"data: a\n\n", body[:border], body[border:]])
-    with pytest.raises(RecordingRefused) as raised:
+    with pytest.raises(RecordingInvalid) as raised:
         recording.save("never-written.rec", overwrite=True)
 
     chunk = 2 if border > 9 else 3
@@ -225,7 +225,7 @@ def test_a_key_that_the_model_repeats_is_found_across_events(tmp_path: Path, for
     """It comes in pieces of a few characters, each in an event of its own."""
     recording = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
     assert KEY.encode() not in recording.body
-    with pytest.raises(RecordingRefused, match="spread over several events") as raised:
+    with pytest.raises(RecordingInvalid, match="spread over several events") as raised:
         recording.replaced(status=500, breaks="stall").save(tmp_path / "a.rec")
 
     assert KEY not in str(raised.value)
@@ -264,7 +264,7 @@ def test_a_key_is_found_among_texts_that_come_in_turns(
     body = before + b"".join(sses(*answers))
     assert KEY.encode() not in body
 
-    with pytest.raises(RecordingRefused, match="spread over several events"):
+    with pytest.raises(RecordingInvalid, match="spread over several events"):
         Recording.of([body]).save(tmp_path / "a.rec")
 
 
@@ -283,7 +283,7 @@ def test_a_key_is_found_across_events_that_nobody_reads(tmp_path: Path, format: 
     answer = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
     recording = Recording.of([before, *answer.chunks()])
     assert KEY.encode() not in recording.body
-    with pytest.raises(RecordingRefused, match="spread over several events"):
+    with pytest.raises(RecordingInvalid, match="spread over several events"):
         recording.save(tmp_path / "a.rec")
 
     assert not list(tmp_path.iterdir())
@@ -293,7 +293,7 @@ def test_a_key_is_found_across_events_that_nobody_reads(tmp_path: Path, format: 
 def test_a_key_is_found_in_lines_and_messages_that_nobody_reads(tmp_path: Path, format: str) -> None:
     """Binary event streams, their payloads in base64, and JSON lines."""
     answer = testing.script().text(f"It is {KEY}.").finish("stop").recording(format)
-    with pytest.raises(RecordingRefused, match="spread over several events"):
+    with pytest.raises(RecordingInvalid, match="spread over several events"):
         Recording.of([b"{nothing\n", *answer.chunks()]).save(tmp_path / "a.rec")
 
 
@@ -316,7 +316,7 @@ def test_half_a_surrogate_pair_is_recorded_as_it_came(tmp_path: Path) -> None:
 )
 def test_a_key_is_found_where_json_escapes_it(tmp_path: Path, written: str) -> None:
     """A letter may be escaped that needs none, in a body of any format, and in JSON within JSON."""
-    with pytest.raises(RecordingRefused, match="with escapes of JSON") as raised:
+    with pytest.raises(RecordingInvalid, match="with escapes of JSON") as raised:
         Recording.of([f'{{"unheard-of": "{written}"}}'.encode()]).save(tmp_path / "a.rec")
 
     assert KEY not in str(raised.value)
@@ -327,7 +327,7 @@ def test_a_key_is_found_where_arguments_escape_it(tmp_path: Path, format: str) -
     """A model's tool arguments are JSON inside JSON, in pieces."""
     text = '{"key": "' + KEY.replace("-", "\\u002d") + '"}'
     answer = testing.script().tool_call("note", text).finish("tool_calls")
-    with pytest.raises(RecordingRefused, match="spread over several events"):
+    with pytest.raises(RecordingInvalid, match="spread over several events"):
         answer.recording(format).save(tmp_path / "a.rec")
 
 
@@ -342,14 +342,14 @@ def test_a_key_is_found_where_arguments_escape_it(tmp_path: Path, format: str) -
 )
 def test_the_head_is_looked_through_too(tmp_path: Path, recording: Recording, place: str) -> None:
     """A key in an address is as readable as one in the body."""
-    with pytest.raises(RecordingRefused, match=place):
+    with pytest.raises(RecordingInvalid, match=place):
         recording.save(tmp_path / "a.rec")
 
 
 def test_a_refusal_is_the_calling_codes_to_mend() -> None:
     """It is a ValueError and misuse: the next run refuses again unless something is changed."""
-    assert issubclass(RecordingRefused, ValueError)
-    assert issubclass(RecordingRefused, MisuseError)
+    assert issubclass(RecordingInvalid, ValueError)
+    assert issubclass(RecordingInvalid, MisuseError)
 
 
 # -- headers ---------------------------------------------------------------

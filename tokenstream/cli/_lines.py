@@ -180,7 +180,8 @@ class TextLines:
                 facts["request_id"] = _shorten(head.request_id)
             print_row("response", write_pairs(facts))
         for name, noted in stream.departures.items():
-            print_row("departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}")
+            seen = f"{noted.affects},{write_pairs(noted.details)}, first in event {noted.first_event}"
+            print_row("departure", f"{name} ({seen}): {noted.rule}")
         if not stream.departures:
             print_row("departures", "none")
         if "not_streamed" in stream.departures:
@@ -324,7 +325,7 @@ def _write_figure(value: float | str | None) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def write_pairs(pairs: Mapping[str, str]) -> str:
+def write_pairs(pairs: Mapping[str, object]) -> str:
     return "".join([f" {name}={value}" for name, value in pairs.items()])
 
 

@@ -26,4 +26,5 @@ _HOMES = {
     "text": "_wire.bare_text",
 }
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

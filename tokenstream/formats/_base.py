@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -134,6 +133,8 @@ class Format(Resuming, ABC):
     """The name of the framing that the format's frames arrive in."""
     sentinel: ClassVar[bytes | None] = None
     """The frame that means the end and contains no data, such as `[DONE]`."""
+    ends_twice: ClassVar[bool] = False
+    """True if the sentinel follows the terminal event, where it is no departure."""
     ends_with_input: ClassVar[bool] = False
     """True if the end of the input is the end of the answer: the format has no terminal event."""
     finish_is_last: ClassVar[bool] = True
@@ -499,10 +500,21 @@ class Format(Resuming, ABC):
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 
+    def type_of(self, payload: dict[str, Any], event: str, field: str = "type") -> str:
+        """Return the type of a payload, or else the name of its event; count a departure if they differ."""
+        kind = text_of(payload, field)
+        if event and kind != event:
+            self.note("type_missing" if kind is None else "event_name_differs")
+        return kind or event
+
     def note_missing_start(self) -> None:
         """Count a departure: the input begins inside the answer, whose end may repeat its texts whole."""
         self.note("start_missing")
         self.parts.begins_inside = True
+
+    def note_second_start(self) -> None:
+        """Count a departure: the start of the answer came again, before its content or behind some of it."""
+        self.note("start_repeated" if self.parts.has_content or self.parts.finished else "start_twice")
 
     def begins_another(self, id: str | None, payload: dict[str, Any]) -> bool:
         """Count a start of the answer that is not the first; return True if it begins another answer.
@@ -517,7 +529,7 @@ class Format(Resuming, ABC):
         """
         is_empty = not (self.parts.has_content or self.parts.finished)
         if not id or self.parts.id in (None, id) or is_empty:
-            self.note("start_repeated")
+            self.note_second_start()
             return False
         self.note("second_answer")
         if self.parts.finished:
@@ -533,22 +545,28 @@ class Format(Resuming, ABC):
             if len(self.later_frames) < self.limits.parts:
                 self.later_frames.append(frame)
             return
+        data = payload_of(frame)
+        is_end = isinstance(data, bytes) and data.strip() in (b"", b"[DONE]")
+        if is_end and self.ends_twice:
+            return
         payload, name = self._object_in(frame)
         begun = self.begun_by(payload, name) if payload else None
         if begun is not None and begun != (self.parts.id or ""):
             self.note("second_answer")
             self.later_frames.append(frame)
             return
+        had_counts = self.parts.has_counts
+        facts, has_more = self._read_facts(payload, name)
         # Counts that have come before, as when a connection repeats the end, are not told again.
-        facts = () if self.parts.has_counts else self._read_facts(payload, name)
-        counts = [event for event in facts if isinstance(event, UsageUpdate)]
-        self.note("usage_misplaced" if counts else "data_after_end")
+        counts = [] if had_counts else [event for event in facts if isinstance(event, UsageUpdate)]
+        is_lost = has_more and not is_end
+        self.note("usage_misplaced" if counts else "data_after_end" if is_lost else "end_repeated")
         for event in counts:
             self.parts.emit(event)
 
     def _object_in(self, frame: Frame) -> tuple[dict[str, Any], str]:
-        """Return the JSON object in a frame, {} if there is none, and the name of its SSE event."""
-        name = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
+        """Return the JSON object in a frame, {} if there is none, and the name of its event."""
+        name = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         return object_of(frame, self.limits), name
 
     @property
@@ -558,12 +576,12 @@ class Format(Resuming, ABC):
 
     def _read_after_error(self, frame: Frame) -> list[Event]:
         """Return the token counts, ids and fields in a frame behind the provider's error, and no content."""
-        return self._read_facts(*self._object_in(frame)) if self.reads_on else []
+        return self._read_facts(*self._object_in(frame))[0] if self.reads_on else []
 
-    def _read_facts(self, payload: dict[str, Any], event: str) -> list[Event]:
-        """Return the token counts, ids and fields in a payload behind the answer's end, and no content."""
+    def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
+        """Return the token counts, ids and fields in a payload behind the end, and True if it has more."""
         if not payload or text_of(payload, "type") in PING_NAMES:
-            return []
+            return [], not payload
         kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
         choices = self.parts.choices
         states = {
@@ -572,8 +590,11 @@ class Format(Resuming, ABC):
         }
         # What the rules say of a complete answer does not hold for one that has failed.
         self.ended, self.departures = False, Departures()
-        with suppress(ProtocolError):
+        try:
             self._read_object(payload, event)
+            has_more = self.error is not kept[0]
+        except ProtocolError:
+            has_more = True
         events = self.parts.take()
         self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures = kept
         self.parts.difference = None
@@ -584,7 +605,8 @@ class Format(Resuming, ABC):
             state = choices[index]
             state.opened, state.current_part = opened, current
             state.finish, state.finish_waits = finish, waits
-        return [event for event in events if _is_about_answer(event)]
+        has_more = has_more or any(isinstance(event, _FURTHER) for event in events)
+        return [event for event in events if _is_about_answer(event)], has_more
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""

@@ -34,4 +34,5 @@ _HOMES = dict.fromkeys(__all__, "_events") | {
     "Show": "_show",
 }
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

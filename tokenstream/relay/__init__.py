@@ -42,23 +42,24 @@ __all__ = [
     "websocket",
 ]
 
-__getattr__, __dir__ = make_lazy_loader(
-    globals(),
-    dict.fromkeys(__all__, "journal")
-    | {
-        "ProtocolName": "_encoders",
-        "Timing": "_asgi.delivery",
-        "assets": "_asgi.assets",
-        "encode": "_encode",
-        "endpoints": "_asgi.endpoints",
-        "headers": "_protocols",
-        "losses": "_protocols",
-        "payloads": "_encode",
-        "follow": "_asgi.follow",
-        "is_cross_site": "_asgi.origins",
-        "respond": "_asgi.respond",
-        "shut_down": "_asgi.shutdown",
-        "stop": "_asgi.follow",
-        "websocket": "_asgi.websocket",
-    },
-)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(
+        globals(),
+        dict.fromkeys(__all__, "journal")
+        | {
+            "ProtocolName": "_encoders",
+            "Timing": "_asgi.delivery",
+            "assets": "_asgi.assets",
+            "encode": "_encode",
+            "endpoints": "_asgi.endpoints",
+            "headers": "_protocols",
+            "losses": "_protocols",
+            "payloads": "_encode",
+            "follow": "_asgi.follow",
+            "is_cross_site": "_asgi.origins",
+            "respond": "_asgi.respond",
+            "shut_down": "_asgi.shutdown",
+            "stop": "_asgi.follow",
+            "websocket": "_asgi.websocket",
+        },
+    )

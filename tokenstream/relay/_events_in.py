@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
+from tokenstream.errors import MisuseError, StreamError, pass_over
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
 from tokenstream.relay._attribution import ending_of
 from tokenstream.stream import AsyncStream, Stream
@@ -74,7 +73,7 @@ class EventsIn:
         """Enter the source of the events."""
         if self._is_stream:
             # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
-            with suppress(StreamConsumed, StreamClosed):  # `next` raises them
+            with pass_over("consumed", "closed"):  # `next` raises them
                 self._events = aiter(self.source)
         if hasattr(self.source, "__aenter__"):
             await self.source.__aenter__()

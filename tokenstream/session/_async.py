@@ -16,7 +16,7 @@ from tokenstream._sources.failures import FunctionFailed, opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
-from tokenstream.errors import StreamClosed
+from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, find_async_source, make_openers
 from tokenstream.recovery._resilient import make_stream
 from tokenstream.session._base import SessionBase, SessionOpening
@@ -329,7 +329,7 @@ class AsyncLine(Line):
     def _open_socket(self) -> OpenWebSocket:
         """Return the connection."""
         if self._socket is None:
-            raise StreamClosed(CLOSED_MEANWHILE)
+            raise MisuseError(CLOSED_MEANWHILE, kind="closed")
         return self._socket
 
     async def _connect(self) -> Opened:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.request_facts import offered_in
-from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.recovery._resilient import check_retry
 from tokenstream.recovery._retry import Routes
@@ -192,7 +192,7 @@ class SessionBase:
     def _check_lane(self, lane: object) -> str:
         """Return the name of a lane, "" for the default one."""
         if self._is_closed:
-            raise StreamClosed("the session is closed, and asks nothing more")
+            raise MisuseError("the session is closed, and asks nothing more", kind="closed")
         if not self._is_open:
             raise MisuseError("the session is not open yet: enter it with `with`, or `async with`")
         if lane is not None and not self._conversation.known_api.has_lanes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
-from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.session._apis import find_format, make_api
 from tokenstream.session._connection import AskedExchange, FairLock, RenewedConnection, earliest
 from tokenstream.stream._log import log
@@ -181,9 +181,10 @@ class SessionConversation:
             is_in_the_way = exchange.round.lane == lane or not has_lanes
             if is_in_the_way and not (exchange.dropped or exchange.is_read):
                 hint = ", or ask in another lane=" if has_lanes else ""
-                raise ConcurrentRead(
+                raise MisuseError(
                     "the answer before is still in progress: first read it to its end, or call its "
-                    f"interrupt() or close it{hint}"
+                    f"interrupt() or close it{hint}",
+                    kind="concurrent",
                 )
 
     def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[AskedExchange]:

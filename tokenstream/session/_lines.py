@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.errors import MisuseError
 from tokenstream.events import ToolProgress
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Line:
     def check_open(self) -> None:
         """Refuse to go on after the session was closed."""
         if self._is_closed:
-            raise StreamClosed(CLOSED_MEANWHILE)
+            raise MisuseError(CLOSED_MEANWHILE, kind="closed")
 
 
 def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:

@@ -14,7 +14,7 @@ from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.failures import FunctionFailed, opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
-from tokenstream.errors import StreamClosed
+from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import SyncOpener, find_sync_source, make_openers
 from tokenstream.recovery._resilient import make_stream
 from tokenstream.session._base import SessionBase, SessionOpening
@@ -178,7 +178,7 @@ class Session(SessionBase):
 
         Raises:
             MisuseError: An argument is invalid, or the session is not open.
-            ConcurrentRead: The answer before is still in progress.
+            MisuseError: The answer before is still in progress; `kind` is "concurrent".
         """
         asked = self._make_asked(content, router, lane)
         opens = partial(self._open_answer, asked)
@@ -362,7 +362,7 @@ class SyncLine(Line):
 def _find_open(current: _Current | None) -> OpenWebSocket:
     """Return the connection."""
     if current is None:
-        raise StreamClosed(CLOSED_MEANWHILE)
+        raise MisuseError(CLOSED_MEANWHILE, kind="closed")
     return current.socket
 
 

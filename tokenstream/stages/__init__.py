@@ -72,4 +72,5 @@ _HOMES = {
     "Words": "_text.units",
 }
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

@@ -269,7 +269,7 @@ class Step(RunNode):
 
         Raises:
             MisuseError: `stream` is not a stream, another step already follows it, or this step has ended.
-            ConcurrentRead: Another thread or task is reading the stream.
+            MisuseError: Another thread or task is reading the stream; `kind` is "concurrent".
 
         Example:
             >>> from tokenstream import Steps, Stream

@@ -35,4 +35,5 @@ __all__ = [
 # Loaded on first access: most programs use no taps, broadcasts, merges or origins.
 _HOMES = {"Origin": "._origin", "merge": "_fan_out.merge", "tap": "_tap.tap"}
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

@@ -272,7 +272,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
 
         Raises:
             MisuseError: The stream is already shared with other options.
-            ConcurrentRead: The stream is being read.
+            MisuseError: The stream is being read; `kind` is "concurrent".
 
         Example:
             >>> async def serve(stream: AsyncStream, clients: list[Client]) -> None:
@@ -340,7 +340,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         """Open the source, if it is not open yet; on trio, also a task group for its reading task."""
         driver = self._driver
         if driver.verdict.closed:
-            # This raises `StreamClosed`, unless the `Stopped` event of a guard is left to read.
+            # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
             # Another task is opening the source. This is checked first, so that nothing has to be undone.

@@ -9,11 +9,9 @@ from tokenstream._basics.loose import ErasedGeneric
 from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
-    from tokenstream.departures import Departure
+    from tokenstream.departures import Departures
     from tokenstream.errors import OutputIncomplete
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.meter import Metrics
@@ -80,8 +78,8 @@ class StreamBase(ErasedGeneric[DriverT]):
         return None if is_complete else self._driver.verdict.stop_reason
 
     @property
-    def departures(self) -> Mapping[str, Departure]:
-        """The server's departures from its documentation, by name, each with the rule that was applied."""
+    def departures(self) -> Departures:
+        """The server's departures from its documentation, by what they mean; `.details` has what it did."""
         return self._driver.machine.departures
 
     @property

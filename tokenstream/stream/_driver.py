@@ -11,7 +11,7 @@ from weakref import ref
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
-from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stages import Chain
@@ -95,7 +95,7 @@ class Driver(UncopyableObject):
         """The decision on the ending."""
         self.head: ResponseHead | None = None
         """The head of the response; None before its arrival, or if the source has no head."""
-        self.error: StreamError | StreamClosed | None = None
+        self.error: StreamError | MisuseError | None = None
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
         """Stored outcomes of `result()`, each under a key made of the arguments of the call."""
@@ -228,18 +228,19 @@ class Driver(UncopyableObject):
     # -- the phases of a stream --------------------------------------------
 
     def check_events_left(self) -> None:
-        """Raise `StreamClosed` or `StreamConsumed` if no events are left for a new loop."""
+        """Raise a `MisuseError` if no events are left for a new loop."""
         if self.phase is not ENDED or self.machine.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
-        if isinstance(self.error, StreamClosed):
+        if isinstance(self.error, MisuseError):
             raise raised_anew(self.error)
         if self.verdict.closed:
-            raise StreamClosed(
-                "the stream was closed; what had arrived is in .message, and the views give it"
+            raise MisuseError(
+                "the stream was closed; what had arrived is in .message, and the views give it", kind="closed"
             )
-        raise StreamConsumed(
-            "the events were read to their end; the answer is in .message, and the views give it again"
+        raise MisuseError(
+            "the events were read to their end; the answer is in .message, and the views give it again",
+            kind="consumed",
         )
 
     def begin_request(self, deferred: Deferred) -> None:
@@ -547,7 +548,7 @@ class Driver(UncopyableObject):
         """True if the source has not been opened yet."""
         raise NotImplementedError
 
-    def conclude_unopened(self) -> StreamError | StreamClosed | None:
+    def conclude_unopened(self) -> StreamError | MisuseError | None:
         """End an unread stream that has failed, and return the error; otherwise return None.
 
         It has failed if its source could not be opened, or if its head has arrived and is a refusal.
@@ -611,9 +612,10 @@ class Driver(UncopyableObject):
         self.verdict.closed = True
         is_unread = not self.is_reading and not self.machine.meter.chunks
         if self.verdict.end_request is None and is_unread:
-            self.error = StreamClosed(
+            self.error = MisuseError(
                 "the stream was closed before anything was read, so there is no answer: "
-                f"read it inside `{self.block}`, or call .stop() if it is not wanted"
+                f"read it inside `{self.block}`, or call .stop() if it is not wanted",
+                kind="closed",
             )
         self.verdict.request_end("closed", closing=True)
 
@@ -641,7 +643,7 @@ class Driver(UncopyableObject):
         log("closing the source failed: %s", type(error).__name__, of=self)
 
     def raise_pull_error(self, error: ValueError) -> NoReturn:
-        """Raise `ConcurrentRead` for an error that a second reader caused; raise other errors unchanged."""
+        """Raise the error for a second reader, if one has caused this error; raise others unchanged."""
         # The machine's events come from a generator, which Python lets only one thread or task run at a time.
         if "already executing" in str(error):
             raise concurrent_read_error() from None

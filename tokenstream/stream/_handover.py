@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tokenstream._sources import Deferred
 from tokenstream._sources.kinds import Reading
-from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._phase import Phase
@@ -55,7 +55,9 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
     # The source that replaces this one is never opened, because the stream is closed.
     driver.pump.replace(Deferred(source.open))
     driver.record_closing()
-    driver.error = StreamClosed("another stream has taken the request of this one: read that stream")
+    driver.error = MisuseError(
+        "another stream has taken the request of this one: read that stream", kind="closed"
+    )
     driver.end()
     reading = Reading(driver.machine.wanted, driver.machine.make_stage, driver.machine.offered)
     if reading == (None, None, None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn, SupportsIndex
 
 from tokenstream._basics.elsewhere import UnsupportedUse
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamInterrupted
+from tokenstream.errors import MisuseError, StreamInterrupted
 
 
 class UncopyableObject:
@@ -38,11 +38,12 @@ def ended_loop_error() -> StreamInterrupted:
     )
 
 
-def concurrent_read_error() -> ConcurrentRead:
+def concurrent_read_error() -> MisuseError:
     """Return the error for a read during another read."""
-    return ConcurrentRead(
+    return MisuseError(
         "another thread or task is reading this stream, and only one may at a time: give each a reader of "
-        "its own, with stream.tee(n) or stream.broadcast(), and ask for views after that"
+        "its own, with stream.tee(n) or stream.broadcast(), and ask for views after that",
+        kind="concurrent",
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import Deferred, async_source, sync_source
-from tokenstream.errors import ConcurrentRead, MisuseError
+from tokenstream.errors import MisuseError
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
@@ -299,7 +299,7 @@ class Stream(SyncStreamBase, Choice):
 
         Raises:
             MisuseError: The stream is already shared with other options.
-            ConcurrentRead: The stream is being read.
+            MisuseError: The stream is being read; `kind` is "concurrent".
 
         Example:
             >>> body = [b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"]
@@ -333,7 +333,7 @@ class Stream(SyncStreamBase, Choice):
 
         Raises:
             MisuseError: The stream is already shared with other options.
-            ConcurrentRead: The stream is being read.
+            MisuseError: The stream is being read; `kind` is "concurrent".
 
         Example:
             >>> one, two = Stream(["The ", "sky"], format="pieces").tee(2)
@@ -374,17 +374,15 @@ class Stream(SyncStreamBase, Choice):
         """Open the source, if it is not open yet."""
         driver = self._driver
         if driver.verdict.closed:
-            # This raises `StreamClosed`, unless the `Stopped` event of a guard is left to read.
+            # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
         if isinstance(driver.pump.source, Deferred) and driver.phase is not Phase.ENDED:
             try:
                 driver.open_now()
-            except ConcurrentRead:
-                # The other thread goes on reading.
-                raise
-            except BaseException:
-                # After a Ctrl-C here, `__exit__` is never called.
-                driver.close(quiet=True)
+            except BaseException as error:
+                # After a Ctrl-C here, `__exit__` is never called. Another thread that reads goes on.
+                if not (isinstance(error, MisuseError) and error.kind == "concurrent"):
+                    driver.close(quiet=True)
                 raise
         return self
 

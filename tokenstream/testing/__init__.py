@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.record import record
     from tokenstream.testing._recordings.cassette import load_cassette
     from tokenstream.testing._recordings.clock import VirtualClock
-    from tokenstream.testing._recordings.file_format import RecordingInvalid, RecordingRefused
+    from tokenstream.testing._recordings.file_format import RecordingInvalid
     from tokenstream.testing._recordings.recording import Arrival, Recording
     from tokenstream.testing._recordings.replay import Seed
     from tokenstream.testing._script import Script, all_formats, script
@@ -33,7 +33,6 @@ __all__ = [
     "Arrival",
     "Recording",
     "RecordingInvalid",
-    "RecordingRefused",
     "Request",
     "Script",
     "Seed",
@@ -59,7 +58,6 @@ _HOMES = {
     "Arrival": "_recordings.recording",
     "Recording": "_recordings.recording",
     "RecordingInvalid": "_recordings.file_format",
-    "RecordingRefused": "_recordings.file_format",
     "Request": "_serve.replies",
     "Script": "_script",
     "Seed": "_recordings.replay",
@@ -80,4 +78,5 @@ _HOMES = {
     "transport": "_serve.transport",
 }
 
-__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

@@ -109,7 +109,7 @@ def outcome(chunks: list[bytes], cause: Exception | None = None, **options: Any)
             events.append(event)
     except StreamError as caught:
         error = caught
-    departures = {name: noted.count for name, noted in stream.departures.items()}
+    departures = stream.departures.details
     return Outcome(events, stream.message, error, departures)
 
 

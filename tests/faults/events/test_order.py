@@ -82,7 +82,7 @@ def test_f55_what_comes_after_the_terminal_event_is_ignored_and_counted(format: 
     body = BODIES[format]
 
     check_whole(outcome([*body.all, body.last]), {"data_after_end": 1})
-    check_whole(outcome([*body.all, body.end]), {"data_after_end": 1})
+    check_whole(outcome([*body.all, body.end]), {"end_repeated": 1})
 
 
 def test_f60_nothing_of_a_broken_connection_is_left_for_the_next_one() -> None:

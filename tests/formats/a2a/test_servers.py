@@ -92,7 +92,7 @@ async def test_a_real_server_is_read(wire: str, question: str, text: str, reason
 
         assert "a2a" == stream.format
         assert (text, reason, "complete") == (message.text, message.finish_reason, message.ending)
-        assert {} == dict(stream.departures)
+        assert {} == stream.departures.details
 
 
 @pytest.mark.anyio

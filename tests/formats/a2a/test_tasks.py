@@ -370,7 +370,7 @@ def test_a_task_that_is_sent_once_more_at_the_end_changes_nothing(times: int) ->
 
     assert plain.message == again.message
     assert set() == again.rules
-    assert {"data_after_end"} == read(*HELLO, DONE, DONE).rules
+    assert {"end_repeated"} == read(*HELLO, DONE, DONE).rules
 
 
 def test_a_doubled_status_message_is_kept_once() -> None:

@@ -78,7 +78,7 @@ def test_a_run_error_ends_a_call_in_chunks_without_handing_it_out() -> None:
         ([*CALL[:3], RESULT], "part_unclosed", ""),
         (CALL[:3], "part_unclosed", ""),
         (HELLO[:3], "part_unclosed", "Hello"),
-        ([START], "start_repeated", ""),
+        ([START], "start_twice", ""),
         ([{**START, "runId": "r2"}], "id_changed", ""),
     ],
 )

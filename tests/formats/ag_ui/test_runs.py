@@ -110,7 +110,7 @@ def test_the_terminator_of_other_formats_says_nothing() -> None:
 
     assert isinstance(told.error, StreamTruncated)
     assert ("Hello", "truncated", []) == (told.message.text, told.message.ending, told.calls)
-    assert {"data_after_end"} == tell(AGUI(), START, *HELLO, END, DONE).rules
+    assert {"end_repeated"} == tell(AGUI(), START, *HELLO, END, DONE).rules
 
 
 # -- what is carried ------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_events_with_positions_are_read() -> None:
     for source in (envelopes, [body], pieces):
         stream = Stream(source)
         assert ("Hello", "r", "ag-ui") == (stream.final().text, stream.message.id, stream.format)
-        assert {} == dict(stream.departures)
+        assert {} == stream.departures.details
     for place in range(len(envelopes)):
         with pytest.raises(StreamTruncated):
             Stream(envelopes[:place]).final()
@@ -83,4 +83,4 @@ def test_an_event_with_a_position_that_comes_again_is_dropped_by_a_reorder() -> 
         envelopes = [{"id": form.format(at), "chunk": event} for at, event in enumerate([START, *HELLO, END])]
         twice = [*envelopes[:3], envelopes[2], *envelopes[3:]]
         stream = Stream(twice, reorder=Reorder("id"))
-        assert ("Hello", ["frame_repeated"]) == (stream.final().text, [*stream.departures])
+        assert ("Hello", ["frame_repeated"]) == (stream.final().text, [*stream.departures.details])

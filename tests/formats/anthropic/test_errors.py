@@ -64,7 +64,7 @@ def test_a_payload_without_a_type_is_known_by_its_event() -> None:
     ]
     came = read(*named[:-1], {"lone": 1}, named[-1])
 
-    assert (came.text, came.departures) == ("Hello", {"type_missing": len(named) + 1})
+    assert (came.text, came.departures) == ("Hello", {"type_missing": len(named)})
     assert [event.name for event in came.events if isinstance(event, Unknown)] == ["event"]
 
 
@@ -74,7 +74,7 @@ def test_done_ends_the_answer_and_is_no_news_after_it() -> None:
     twice = read(*answer(*HELLO), b"[DONE]")
 
     assert (ended.error, ended.departures, ended.format.ended) == (None, {}, True)
-    assert (twice.error, twice.departures) == (None, {"data_after_end": 1})
+    assert (twice.error, twice.departures) == (None, {"end_repeated": 1})
 
 
 # -- errors ----------------------------------------------------------------------

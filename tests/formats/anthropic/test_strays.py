@@ -63,7 +63,7 @@ from tokenstream.message import OpaquePart
             id="index reused",
         ),
         pytest.param(
-            [start(), start(), *HELLO, finish(), STOP], "Hello", {"start_repeated": 1}, id="start twice"
+            [start(), start(), *HELLO, finish(), STOP], "Hello", {"start_twice": 1}, id="start twice"
         ),
         pytest.param([start(), *HELLO, finish()], "Hello", {"done_missing": 1}, id="no message_stop"),
         pytest.param(
@@ -74,7 +74,7 @@ from tokenstream.message import OpaquePart
         pytest.param(
             [start(), *HELLO, finish(), STOP, *HELLO, PING],
             "Hello",
-            {"data_after_end": 5},
+            {"end_repeated": 3, "data_after_end": 2},
             id="data after the end",
         ),
         pytest.param(

@@ -159,7 +159,7 @@ def decoded(chunks: list[bytes]) -> tuple[Any, ...]:
         [event for event in events if not isinstance(event, TextDelta)],
         "".join([event.text for event in events if isinstance(event, TextDelta)]),
         decoder.message,
-        dict(decoder.departures),
+        decoder.departures.details,
         repr(decoder.error),
     )
 

@@ -136,4 +136,4 @@ def test_done_in_an_open_call_is_a_cut() -> None:
         stream.final()
 
     assert not stream.message.tool_calls[0].complete
-    assert {"finish_missing", "call_open_at_end"} == set(stream.departures)
+    assert {"finish_missing", "call_open_at_end"} == set(stream.departures.details)

@@ -35,7 +35,7 @@ def read(payload: dict[str, Any]) -> tuple[Message, set[str]]:
     message = stream.final()
 
     assert "bedrock-converse" == stream.format
-    departures = set(stream.departures)
+    departures = set(stream.departures.details)
     departures.remove("not_streamed")
     return message, departures
 
@@ -90,7 +90,7 @@ def test_a_call_has_its_arguments_as_values_and_is_handed_out_once() -> None:
         ToolCall(id="t3", name="go", arguments_text="", complete=True),
     ] == handed
     assert tuple(handed) == stream.message.tool_calls
-    assert ["not_streamed"] == list(stream.departures)
+    assert ["not_streamed"] == list(stream.departures.details)
 
 
 def test_blocks_are_the_parts_that_they_are_in_a_stream() -> None:
@@ -160,7 +160,7 @@ def test_a_whole_answer_after_the_same_in_pieces_is_taken_once() -> None:
     )
 
     assert "Hello" == stream.final().text
-    assert "content_twice" in stream.departures
+    assert "content_twice" in stream.departures.details
 
 
 def test_arguments_that_are_no_json_values_are_a_fault() -> None:

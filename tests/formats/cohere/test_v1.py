@@ -263,7 +263,7 @@ def test_the_lost_end_of_each_generation_is_given() -> None:
     assert [("Hello", "complete"), ("Bye", "complete"), ("Hi", "complete")] == [
         (message.text, message.ending) for message in stream.messages
     ]
-    assert 3 == stream.departures["text_completed"].count
+    assert 3 == stream.departures.details["text_completed"]
 
 
 def test_a_text_of_which_no_delta_arrived_is_given_whole() -> None:

@@ -171,7 +171,7 @@ def test_a_second_start_is_counted() -> None:
     told = read(created(), created(id="i2"), completed())
 
     assert told.message.id == "i1"
-    assert told.rules == {"start_repeated", "id_changed"}
+    assert told.rules == {"start_twice", "id_changed"}
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Read(Told):
 
     @property
     def rules(self) -> set[str]:
-        return set(self.format.departures) - {"role_missing"}
+        return set(self.format.departures.details) - {"role_missing"}
 
     @property
     def called(self) -> list[tuple[str, str]]:

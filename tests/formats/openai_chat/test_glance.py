@@ -43,7 +43,7 @@ def _told(frames: list[bytes], *, shortcuts: bool) -> Any:
     made.shortcuts = shortcuts
     events = [(event, event.raw) for frame in frames for event in made.feed(frame)]
     events += [(event, event.raw) for event in made.feed(_sent(chunk(finish="tool_calls")))]
-    return events, {name: noted.count for name, noted in made.departures.items()}
+    return events, made.departures.details
 
 
 @pytest.mark.parametrize(

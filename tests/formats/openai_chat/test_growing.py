@@ -155,7 +155,7 @@ def test_a_text_that_stays_ambiguous_is_all_the_text_so_far(texts: list[str], an
     """That is DashScope's default, and what other servers with whole messages send; it is counted."""
     read = _read(_payloads("text", texts))
 
-    assert (answer, 1) == (read.message.text, read.departures["text_ambiguous"].count)
+    assert (answer, 1) == (read.message.text, read.departures.details["text_ambiguous"])
 
 
 @pytest.mark.parametrize("breaks", [True, False])

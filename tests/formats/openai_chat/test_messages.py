@@ -85,7 +85,7 @@ def test_a_message_that_was_rewritten_is_not_shown_a_second_time() -> None:
     )
 
     assert ("abcde", {"text_rewritten"}) == (got.message.text, got.rules)
-    assert 2 == got.format.departures["text_rewritten"].count
+    assert 2 == got.format.departures.details["text_rewritten"]
     assert "aXcde" == got.message.provider_data["message.content"]
 
 

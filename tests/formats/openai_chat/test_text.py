@@ -59,7 +59,7 @@ def test_an_answer_without_a_role_is_the_assistants() -> None:
     got = read(text("a"), text("b"), FINISH, DONE)
 
     assert "assistant" == got.message.role
-    assert 1 == got.format.departures["role_missing"].count
+    assert 1 == got.format.departures.details["role_missing"]
 
 
 def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:

@@ -122,7 +122,7 @@ def test_a_call_that_was_rewritten_in_a_growing_message_is_never_a_mixture() -> 
 
     assert [] == read(ROLE, *grown[:2], END, DONE).called
     assert [("f", '{"a":1}')] == read(ROLE, *grown, END, DONE).called
-    assert 2 == read(ROLE, *grown, END, DONE).format.departures["text_rewritten"].count
+    assert 2 == read(ROLE, *grown, END, DONE).format.departures.details["text_rewritten"]
 
 
 def test_arguments_that_are_empty_in_a_later_version_change_nothing() -> None:
@@ -288,7 +288,7 @@ def test_a_tool_that_both_fields_call_in_several_deltas_runs_once(payloads: list
             calls = stream.message.tool_calls
 
         assert ([calls[0].arguments_text], [True, False]) == (told, [call.complete for call in calls])
-        assert {"call_twice", "call_invalid"} <= stream.departures.keys()
+        assert {"call_twice", "call_invalid"} <= stream.departures.details.keys()
 
 
 def test_another_call_in_the_old_field_is_another_call() -> None:

@@ -227,7 +227,7 @@ def test_one_response_of_a_session_can_be_picked_out() -> None:
     error = read(*HELLO, done(status="failed"), format=failed, end=False).error
 
     assert (came.format.ended, came.message.model) == (True, "gpt-realtime")
-    assert came.departures == {"data_after_end": 1}
+    assert came.departures == {"end_repeated": 1}
     assert isinstance(error, ProviderError)
 
 

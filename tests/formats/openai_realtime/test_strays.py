@@ -31,7 +31,7 @@ from tokenstream.limits import Limits
 STRAYS: dict[str, tuple[list[Payload], str, str]] = {
     "a response that begins twice": (
         [{**created(), "event_id": "event_0"}, *HELLO, done()],
-        "start_repeated",
+        "start_twice",
         "Hello",
     ),
     "a response that ends twice": ([*HELLO, done(), done()], "finish_repeated", "Hello"),
@@ -73,7 +73,7 @@ STRAYS: dict[str, tuple[list[Payload], str, str]] = {
         "part_index_reused",
         "Hello",
     ),
-    "an event without a type": ([*HELLO, {"event_id": "e"}, done()], "type_missing", "Hello"),
+    "an event without a type": ([*HELLO, {"event_id": "e"}, done()], "", "Hello"),
 }
 
 

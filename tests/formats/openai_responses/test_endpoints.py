@@ -54,7 +54,7 @@ def test_speech_is_audio_that_grows(size: int) -> None:
     assert stream.message.parts == (MediaPart(data=b"ID3-frames", complete=True),)
     assert (stream.format, stream.message.ending) == ("openai-responses", "complete")
     assert (stream.message.usage.input_tokens, stream.message.usage.output_tokens) == (14, 101)
-    assert (stream.message.finish_reason, dict(stream.departures)) == ("stop", {})
+    assert (stream.message.finish_reason, stream.departures.details) == ("stop", {})
 
 
 @SIZES
@@ -78,7 +78,7 @@ def test_a_transcript_is_text_that_grows(size: int) -> None:
     assert stream.message.text == "I see skies of blue"
     assert stream.message.usage.input_audio_tokens == 14
     assert stream.message.provider_data == {"languages": ["en"]}
-    assert (stream.message.ending, dict(stream.departures)) == ("complete", {})
+    assert (stream.message.ending, stream.departures.details) == ("complete", {})
 
 
 def test_the_end_of_a_transcript_completes_its_pieces() -> None:
@@ -134,7 +134,7 @@ def test_each_preview_of_an_image_replaces_the_one_before(endpoint: str, size: i
     assert (part.data, part.mime_type, part.complete) == (b"bright", "image/png", True)
     assert part.provider_data == IMAGE
     assert (stream.message.usage.input_image_tokens, stream.message.usage.output_tokens) == (4, 272)
-    assert (stream.message.ending, dict(stream.departures)) == ("complete", {})
+    assert (stream.message.ending, stream.departures.details) == ("complete", {})
 
 
 def test_a_cut_or_failed_answer_of_an_endpoint_is_an_error() -> None:

@@ -246,7 +246,7 @@ def test_names_of_events_and_the_sentinel_may_be_missing_or_there() -> None:
     came = read(*payloads, b"[DONE]")
 
     assert (came.message.text, came.error) == ("Hello", None)
-    assert came.departures == {"event_name_missing": 9, "data_after_end": 1}
+    assert came.departures == {"event_name_missing": 9, "end_repeated": 1}
 
 
 def test_fields_that_nobody_knows_are_carried() -> None:

@@ -209,7 +209,7 @@ def whole(chunks: list[bytes], format: OpenAIResponses) -> tuple[Any, ...]:
     for chunk in chunks:
         events += decoder.feed(chunk)
     events += decoder.end()
-    departures = {name: noted.count for name, noted in decoder.departures.items()}
+    departures = decoder.departures.details
     raws = [event.raw for event in events]
     return events, raws, decoder.message, departures, repr(decoder.error)
 

@@ -47,7 +47,7 @@ def test_an_event_with_the_number_and_content_of_the_one_before_it_is_dropped(at
     assert _ONCE.parts == stream.message.parts
     assert _ONCE.usage == stream.message.usage
     assert [_ONCE.tool_calls[0].arguments_text] == calls
-    assert ["frame_repeated"] == [*stream.departures]
+    assert ["frame_repeated"] == [*stream.departures.details]
 
 
 @pytest.mark.parametrize("source", [_chunks, _whole, _decoded])
@@ -58,7 +58,7 @@ def test_an_answer_whose_events_all_come_twice_is_the_same_answer(source: Any) -
         message = stream.final()
 
     assert _ONCE.parts == message.parts
-    assert len(_PAYLOADS) - 1 == stream.departures["frame_repeated"].count
+    assert len(_PAYLOADS) - 1 == stream.departures.details["frame_repeated"]
 
 
 @pytest.mark.parametrize("source", [_chunks, _whole, _decoded])

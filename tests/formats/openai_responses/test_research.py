@@ -60,7 +60,7 @@ def test_sources_of_a_search_are_citations_and_thoughts_are_reasoning(size: int)
     ]
     assert message.citations[0].provider_data == CATS
     assert (message.reasoning, message.text) == ("I need facts. Let me search.", "Hello")
-    assert dict(stream.departures) == {}
+    assert stream.departures.details == {}
 
 
 def test_queries_are_carried_as_they_are() -> None:

@@ -99,7 +99,7 @@ def test_a_command_grows_as_the_arguments_of_its_call(size: int) -> None:
     assert call.arguments_text == "".join(fragments)
     assert call.arguments == {"commands": ['echo "a"', "ls -l"], "timeout_ms": 100}
     assert (call.id, call.type, call.complete) == ("c", "shell_call", True)
-    assert (stream.message.text, dict(stream.departures)) == ("Hello", {})
+    assert (stream.message.text, stream.departures.details) == ("Hello", {})
 
 
 def test_a_command_is_shown_while_it_is_typed() -> None:

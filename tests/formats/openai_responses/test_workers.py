@@ -70,7 +70,7 @@ def test_the_text_of_a_worker_is_a_part_of_its_own(size: int) -> None:
         ("msg_1", "/root/researcher", "Oslo is cold. "),
         ("msg_2", "/root/researcher", "Rome isn't."),
     ]
-    assert dict(stream.departures) == {}
+    assert stream.departures.details == {}
 
 
 def test_a_workers_text_is_shown_while_it_is_written() -> None:

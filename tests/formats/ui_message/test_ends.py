@@ -132,7 +132,7 @@ def test_an_end_without_a_finish_is_a_departure() -> None:
     """Some servers send the terminator alone; what comes after it is ignored."""
     told = tell(UIMessage(), START, *HELLO, DONE, *HELLO)
 
-    assert ("Hello", "complete", {"finish_missing", "data_after_end"}) == (
+    assert ("Hello", "complete", {"finish_missing", "data_after_end", "end_repeated"}) == (
         told.message.text,
         told.message.ending,
         told.rules,

@@ -130,7 +130,7 @@ def test_heads_and_borders_may_lack_or_come_twice_and_counts_late(
     message = stream.message
 
     assert ("Hello" if text else "") == message.text
-    assert set() == set(stream.departures) - ({"answer_empty"} if not text else set())
+    assert set() == set(stream.departures.details) - ({"answer_empty"} if not text else set())
     for name, count in (("input_tokens", 3), ("output_tokens", 5)):
         assert name not in load(protocol).counts or count == getattr(message.usage, name)
 
@@ -212,9 +212,7 @@ def test_our_own_reader_counts_what_comes_too_late(shortcuts: bool) -> None:
     given = [event for chunk in encode(events, "ndjson") for event in format.feed(chunk.strip())]
 
     assert (20, 40, 1) == tuple(sum(isinstance(event, kind) for event in given) for kind in KINDS)
-    assert {"call_after_done": 20, "call_repeated": 1} == {
-        name: noted.count for name, noted in format.departures.items()
-    }
+    assert {"call_after_done": 20, "call_repeated": 1} == format.departures.details
 
 
 def test_a_new_answer_may_use_the_parts_of_the_one_before() -> None:

@@ -67,7 +67,7 @@ def test_an_answer_of_which_nothing_was_sent_is_replaced(format: str, head: tupl
     plain, came = decoded(relayed(format, *head, *_OTHER), format), decoded(sent, format)
 
     assert ("Other", "complete", None) == (came.message.text, came.message.ending, came.error)
-    assert set(plain.departures) == set(came.departures)
+    assert set(plain.departures.details) == set(came.departures.details)
 
 
 def test_what_was_kept_of_an_answer_that_was_not_sent_is_forgotten() -> None:

@@ -98,7 +98,7 @@ def test_a_break_after_the_answer_loses_nothing() -> None:
         stream = Stream(connection)
 
         assert (stream.final().text, stream.message.ending) == ("Hello", "complete")
-        assert list(stream.departures) == ["broken_after_finish"]
+        assert list(stream.departures.details) == ["broken_after_finish"]
 
 
 def test_a_farewell_without_a_reason_is_told_by_its_code() -> None:

@@ -12,16 +12,10 @@ import pytest
 import trio
 
 from tests.steps.peer.support import AGENT
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncPeer, Deadlines, Steps
-from tokenstream.errors import (
-    ConcurrentRead,
-    MisuseError,
-    ProviderError,
-    StreamInterrupted,
-    StreamStalled,
-    StreamTruncated,
-)
+from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted, StreamStalled, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -151,7 +145,7 @@ def test_a_run_is_built_and_an_answer_from_elsewhere_wakes_the_loop(kind: str) -
 
             async def answer_later(message: Any) -> None:
                 await anyio.sleep(0.1)
-                with pytest.raises(ConcurrentRead):
+                with misuse("concurrent"):
                     await peer.ask("initialize")
                 peer.reply_soon(message, {"optionId": "allow"})
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.steps.peer.support import started
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import Deadlines, Limits, Peer, Steps
 from tokenstream.errors import (
-    ConcurrentRead,
     LimitExceeded,
     MisuseError,
     ProviderError,
@@ -180,7 +180,7 @@ def test_another_thread_sends_while_the_loop_reads() -> None:
     assert reader.is_read.wait(PATIENCE)
 
     call = peer.begin("turn/interrupt")
-    with pytest.raises(ConcurrentRead, match="begin"):
+    with misuse("concurrent", match="begin"):
         peer.ask("turn/interrupt")
     reader.may_go_on.set()
     thread.join()

@@ -12,8 +12,9 @@ import pytest
 
 from tests.stream.async_sources import PATIENCE, Scripted
 from tests.stream.bodies import ANSWER, AsyncSource
+from tests.support.raised import misuse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import ConcurrentRead, MisuseError, StreamClosed, StreamTruncated
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcastReader
 
 pytestmark = pytest.mark.anyio
@@ -168,7 +169,7 @@ async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
 
     assert "one two " == texts[0]
     assert texts[0].startswith(texts[1])
-    with pytest.raises(StreamClosed):
+    with misuse("closed"):
         aiter(leave)
 
 
@@ -228,7 +229,7 @@ async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
 
         async def second() -> None:
             await anyio.wait_all_tasks_blocked()
-            with pytest.raises(ConcurrentRead):
+            with misuse("concurrent"):
                 await reader.final()
             go.set()
 

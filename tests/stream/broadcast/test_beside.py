@@ -9,9 +9,10 @@ import anyio
 import pytest
 
 from tests.stream.bodies import ANSWER, Source
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Retry, Stream, resilient, testing
-from tokenstream.errors import ConcurrentRead, MisuseError, OutputInvalid
+from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.events import Restarted, Stopped
 
 pytestmark = pytest.mark.anyio
@@ -164,7 +165,7 @@ def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
 
     def body() -> Any:
         yield "one "
-        with pytest.raises(ConcurrentRead):
+        with misuse("concurrent"):
             stream.tee(2)
         found.append("refused")
         yield "two"
@@ -180,7 +181,7 @@ def test_a_reader_that_reads_inside_a_read_is_refused() -> None:
 
     def body() -> Any:
         yield "one "
-        with pytest.raises(ConcurrentRead):
+        with misuse("concurrent"):
             two.final()
         found.append("refused")
         yield "two"

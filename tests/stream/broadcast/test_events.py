@@ -10,9 +10,10 @@ import pytest
 
 from tests.stream.bodies import ANSWER
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
+from tests.support.raised import misuse
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream._accumulator import Accumulator
-from tokenstream.errors import ConcurrentRead, MisuseError
+from tokenstream.errors import MisuseError
 from tokenstream.events import Restarted, TextDelta
 from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
 
@@ -243,7 +244,7 @@ def test_a_view_that_was_made_before_is_refused() -> None:
     text = stream.text
     stream.tee(2)
 
-    with pytest.raises(ConcurrentRead, match="ask for views after that"):
+    with misuse("concurrent", match="ask for views after that"):
         next(text)
 
 

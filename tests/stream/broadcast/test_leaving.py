@@ -18,16 +18,10 @@ from tests.stream.blocked import SILENT, TEXT, TEXTS, Loop, alone, opened
 from tests.stream.bodies import ANSWER, Source, chunk
 from tests.stream.broadcast.support import PIECES, in_threads, letters, said
 from tests.support.loopback import Loopback
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Deadlines, Router, Stream, connect
-from tokenstream.errors import (
-    ConcurrentRead,
-    StreamClosed,
-    StreamConsumed,
-    StreamInterrupted,
-    StreamStalled,
-    StreamTruncated,
-)
+from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.events import TextDelta
 
 # -- coming and going ----------------------------------------------------------------
@@ -42,7 +36,7 @@ def test_a_reader_that_is_closed_holds_nobody_up() -> None:
 
     assert 23 == len(list(stay))
     assert [] == list(leave.text)[1:]
-    with pytest.raises(StreamClosed, match="reader was closed"):
+    with misuse("closed", match="reader was closed"):
         iter(leave)
 
 
@@ -109,7 +103,7 @@ def test_a_loop_over_events_that_were_read_is_refused_as_on_a_stream() -> None:
     """The views give the answer again."""
     one, two = said().tee(2)
     list(one)
-    with pytest.raises(StreamConsumed):
+    with misuse("consumed"):
         list(one)
 
     assert (PIECES, 8) == ([*two.text] and PIECES, len(list(two)))
@@ -210,7 +204,7 @@ def test_one_reader_is_read_by_one_thread_at_a_time() -> None:
     loop.start()
     while not reader._driver.is_reading:  # noqa: SLF001 - nothing public tells
         pass
-    with pytest.raises(ConcurrentRead, match=r"stream\.tee\(n\) or stream\.broadcast\(\)"):
+    with misuse("concurrent", match=r"stream\.tee\(n\) or stream\.broadcast\(\)"):
         next(reader.text)
     steps.go.release(3)
     loop.join(PATIENCE)

@@ -14,10 +14,11 @@ import pytest
 from tests.stream.bodies import ANSWER
 from tests.stream.connect.support import PATH, WHOLE, read
 from tests.support.loopback import OPEN, Loopback
+from tests.support.raised import misuse
 from tests.support.replies import reply, serve_in_time
 from tests.support.timing import meanwhile
 from tokenstream import AsyncStream, Stream, aconnect, connect
-from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.errors import MisuseError
 
 
 def test_an_answer_over_http() -> None:
@@ -88,7 +89,7 @@ def test_a_stream_that_was_ended_before_it_began_sends_nothing() -> None:
             assert list(stream.text) == []
         closed = connect(server.url + PATH)
         closed.close()
-        with pytest.raises(StreamClosed):
+        with misuse("closed"):
             closed.__enter__()
 
         assert server.exchanges == []

@@ -16,7 +16,7 @@ from tests.stream.test_ending import Nosy
 from tests.support.loopback import Loopback, until_close
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, aconnect
-from tokenstream.errors import ConcurrentRead, StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
 
 
 def interrupt() -> None:
@@ -261,7 +261,7 @@ def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
         async def read() -> None:
             try:
                 await anext(both)
-            except ConcurrentRead as caught:
+            except MisuseError as caught:
                 refused.append(caught)
                 gate.set()
 

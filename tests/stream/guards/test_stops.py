@@ -15,10 +15,11 @@ from tests.stream.drivers import read_async, read_sync
 from tests.stream.guards.support import ANSWER, WORDS, never, off_topic
 from tests.support import chunkings
 from tests.support.playing import silent_after, three_worlds
+from tests.support.raised import misuse
 from tests.support.sampling import in_turn
 from tests.support.tables import in_one_test
 from tokenstream import Message, Stream, connect
-from tokenstream.errors import GuardFailed, MisuseError, StreamConsumed, StreamTruncated
+from tokenstream.errors import GuardFailed, MisuseError, StreamTruncated
 from tokenstream.events import Event, Finish, Stopped, TextDelta, ToolCallDone
 from tokenstream.stages import Budget, Repetition
 from tokenstream.testing import script
@@ -310,7 +311,7 @@ def test_a_new_loop_gets_the_word_that_was_not_given_yet() -> None:
             break
 
     assert ["Stopped"] == [type(event).__name__ for event in stream]
-    with pytest.raises(StreamConsumed):
+    with misuse("consumed"):
         iter(stream)
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from tests.sources.sockets import answer, event
 from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, Items, error_of, tell
+from tests.support.raised import misuse
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import ProtocolError, ProviderError, StreamConsumed, StreamError, StreamInterrupted
+from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import ProviderData, TextDelta, Unknown
 
 pytestmark = pytest.mark.anyio
@@ -131,14 +132,14 @@ async def test_an_answer_has_the_whole_interface_of_a_stream() -> None:
         assert list(response.tool_calls) == []
         assert list(response.text) == ["Hello"]
         assert [message.text for message in response.messages] == ["Hello"]
-        assert (response.metrics.chunks, dict(response.departures), response.response) == (9, {}, None)
+        assert (response.metrics.chunks, response.departures.details, response.response) == (9, {}, None)
         assert response.checkpoint().format == "openai-realtime"
-        with pytest.raises(StreamConsumed):
+        with misuse("consumed"):
             iter(response)
         break
 
     assert [response.final().text for response in stream.responses] == ["Bye"]
-    with pytest.raises(StreamConsumed):
+    with misuse("consumed"):
         for _ in stream.responses:
             pass
 

@@ -15,9 +15,10 @@ import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
 from tests.stream.responses.support import LIMITS, SESSION, Items, error_of, on_asyncio, opened, saying, tell
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import StreamConsumed, StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
@@ -95,7 +96,7 @@ async def test_a_break_between_answers_is_raised_by_the_loop() -> None:
         with pytest.raises(StreamInterrupted, match="code 1011"):
             for response in stream.responses:
                 texts.append(response.final().text)
-        with pytest.raises(StreamConsumed):
+        with misuse("consumed"):
             list(stream.responses)
     async with aopened(script) as connection:
         astream = AsyncStream(connection)

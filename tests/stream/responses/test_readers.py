@@ -16,16 +16,10 @@ import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import answer, open_socket
 from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
+from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
-from tokenstream.errors import (
-    ConcurrentRead,
-    MisuseError,
-    ProviderError,
-    StreamClosed,
-    StreamInterrupted,
-    StreamTruncated,
-)
+from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
@@ -158,7 +152,7 @@ async def test_two_readers_are_one_too_many() -> None:
 
         tasks.start_soon(read)
         await anyio.wait_all_tasks_blocked()
-        with pytest.raises(ConcurrentRead):
+        with misuse("concurrent"):
             await stream.responses._reader.read()  # noqa: SLF001 - what both would do
         gate.set()
 
@@ -177,7 +171,7 @@ def test_two_threads_are_one_too_many() -> None:
     thread = threading.Thread(target=lambda: error_of(response))
     thread.start()
     reading.wait(PATIENCE)
-    with pytest.raises(ConcurrentRead):
+    with misuse("concurrent"):
         stream.responses._reader.read()  # noqa: SLF001 - what both would do
     gate.set()
     thread.join()
@@ -193,14 +187,14 @@ async def test_a_session_that_was_closed_gives_nothing_more() -> None:
     stream.close()
 
     assert response.final().ending == "stopped"
-    with pytest.raises(StreamClosed):
+    with misuse("closed"):
         list(stream.responses)
     asource = AsyncItems(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
     astream = AsyncStream(asource)
     answered = await anext(astream.responses)
     await astream.aclose()
     assert (await answered.final()).ending == "stopped"
-    with pytest.raises(StreamClosed):
+    with misuse("closed"):
         _ = [one async for one in astream.responses]
     assert (source.closed, asource.closed) == (True, True)
 

@@ -89,7 +89,7 @@ async def test_the_body_passes_and_is_seen(library: Any, script: Script) -> None
         assert (BODY, None) == (body, raised)
         assert tapped.message == WHOLE
         assert tapped.error is None
-        assert {} == dict(tapped.departures)
+        assert {} == tapped.departures.details
 
 
 @pytest.mark.anyio
@@ -299,7 +299,7 @@ def test_a_body_that_closes_after_its_terminal_event_is_complete() -> None:
     response.close()
 
     assert tapped.message == WHOLE
-    assert {} == dict(tapped.departures)
+    assert {} == tapped.departures.details
 
 
 @pytest.mark.anyio

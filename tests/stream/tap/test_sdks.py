@@ -26,7 +26,7 @@ def is_whole(tapped: Any, sdk: str) -> None:
     """Hold that everything was seen."""
     assert tapped.message == WHOLE[sdk]
     assert tapped.error is None
-    assert {} == dict(tapped.departures)
+    assert {} == tapped.departures.details
     assert tapped.metrics.first_text is not None
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.testing.sessions.support import LIVE, REALTIME, RESPONSES, open_client
 from tokenstream import Stream, testing
 from tokenstream.errors import StreamInterrupted
-from tokenstream.testing import Recording, RecordingRefused, faults
+from tokenstream.testing import Recording, RecordingInvalid, faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_secret_in_the_reason_is_not_recorded(tmp_path: Path) -> None:
     """The recording is refused, unless the secret is replaced."""
     reason = f"API key sk-{'a1B2' * 10} is not valid"
     closed = Recording.of([b"{}"], messages=True, breaks="close", close_frame=(1012, reason))
-    with pytest.raises(RecordingRefused, match="closing frame"):
+    with pytest.raises(RecordingInvalid, match="closing frame"):
         closed.save(tmp_path / "secret.rec")
     replaced = record_closed(reason, tmp_path / "replaced.rec", replace={r"sk-\w+": "KEY"})
 

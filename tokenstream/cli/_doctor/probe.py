@@ -15,7 +15,7 @@ from tokenstream._request.client import CONNECT_SECONDS
 from tokenstream._sources import SyncSource
 from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._doctor.pacing import TimedChunk
-from tokenstream.departures import Departure, Departures
+from tokenstream.departures import Departures
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
@@ -25,7 +25,7 @@ from tokenstream.limits import Limits
 from tokenstream.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from httpx import Client, Response
 
@@ -220,7 +220,7 @@ class _AnswerRecorder:
             call_in_text="" if leaked is None else leaked.rule.rpartition("(")[2].rstrip(")"),
         )
 
-    def _read_answer(self, format: str | None) -> tuple[Mapping[str, Departure], StreamError | None]:
+    def _read_answer(self, format: str | None) -> tuple[Departures, StreamError | None]:
         """Read the recorded body with a `Stream`; return its departures, and its error or None."""
         if isinstance(self._failure, StreamError):
             return Departures(), self._failure

@@ -235,12 +235,13 @@ def departures_table(reading: PageReading) -> Markup:
     departures = reading.report.stream.departures
     if not departures:
         return element("p", "None: the server kept to its documentation.", class_="none")
-    head = element("tr", *[element("th", name) for name in ("name", "count", "", "rule")])
+    head = element("tr", *[element("th", name) for name in ("name", "affects", "details", "", "rule")])
     rows = [
         element(
             "tr",
             element("td", element("code", name)),
-            element("td", f"×{noted.count:,}", class_="number"),
+            element("td", noted.affects),
+            element("td", write_pairs(noted.details)),
             element("td", f"first in frame {noted.first_event:,}", class_="number"),
             element("td", noted.rule),
         )

@@ -141,12 +141,10 @@ class SessionEvents(Format):
         if self._last.is_again(payload):
             self.note("frame_repeated")
             return
-        kind = text_of(payload, "type")
-        if kind is None:
-            self.note("type_missing")
-        reader = self._READERS.get(kind or event)
-        if reader is None or not self.belongs(kind or event, payload):
-            self.parts.unknown(kind or event or "event", payload)
+        kind = self.type_of(payload, event)
+        reader = self._READERS.get(kind)
+        if reader is None or not self.belongs(kind, payload):
+            self.parts.unknown(kind or "event", payload)
         else:
             reader(self, payload)
 

@@ -91,14 +91,10 @@ class MistralConversations(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
-        kind = text_of(payload, "type")
-        if kind is None and event in self._READERS:
-            self.note("type_missing")
-        elif event and kind != event:
-            self.note("event_name_differs")
-        reader = self._READERS.get(kind or event)
+        kind = self.type_of(payload, event)
+        reader = self._READERS.get(kind)
         if reader is None:
-            self.parts.unknown(kind or event or "event", payload)
+            self.parts.unknown(kind or "event", payload)
             return
         if not self.parts.started and reader is not self._READERS["conversation.response.started"]:
             self.note_missing_start()

@@ -23,7 +23,6 @@ from tokenstream.message import MediaPart, OpaquePart
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.contents import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -86,6 +85,7 @@ class Ollama(Format):
     framing: ClassVar[str] = "ndjson"
     # Proxies that convert the lines to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    ends_twice: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(
         texts=[*[("message", name) for name in _TEXT_FIELDS], *[(name,) for name in _TEXT_FIELDS]],
         changing=[("created_at",)],
@@ -108,11 +108,6 @@ class Ollama(Format):
         return isinstance(payload.get("model"), str) and bool(
             payload.keys() & {"created_at", "message", "response"}
         )
-
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; count a departure from the documentation if it is not `[DONE]`."""
-        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
-            super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""

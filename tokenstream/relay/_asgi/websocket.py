@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
-from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.errors import MisuseError, pass_over
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.socket_delivery import MessageRefused, SocketDelivery, parse_message
@@ -160,7 +159,7 @@ class SessionDelivery(SocketDelivery):
         if answer is None or (scope is None and played_ms is None):
             return
         # The provider's connection may take nothing more; the client's answer ends all the same.
-        with move_on_after(STOP_SECONDS), suppress(StreamClosed):
+        with move_on_after(STOP_SECONDS), pass_over("closed"):
             await answer.interrupt(played_ms=played_ms)
         if scope is not None and not self._is_interrupted:
             self._is_interrupted = True
@@ -315,8 +314,7 @@ async def websocket(
     Raises:
         MisuseError: The protocol is unknown; `ws` is not a supported WebSocket; `stream` or `session` is not
             asynchronous; both are given, or neither; or one of `origins` is no origin.
-        ConcurrentRead: Somebody else reads an answer of the session.
-        StreamClosed: The session was closed.
+        MisuseError: Somebody else reads an answer of the session, or it was closed; see `MisuseError.kind`.
 
     Example:
         >>> from tokenstream import aconnect

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream.relay.journal._bounds import Bounds
 from tokenstream.relay.journal._errors import JournalError
@@ -23,4 +25,5 @@ __all__ = [
     "Storage",
 ]
 
-__getattr__, __dir__ = make_lazy_loader(globals(), {})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = make_lazy_loader(globals(), {})

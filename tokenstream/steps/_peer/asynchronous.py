@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_options
-from tokenstream.errors import ConcurrentRead, StreamInterrupted
+from tokenstream.errors import StreamInterrupted, pass_over
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import AsyncChunks
 from tokenstream.steps._peer.base import (
@@ -230,7 +230,7 @@ class AsyncPeer(BasePeer):
 
         Raises:
             StopAsyncIteration: The agent has closed its output.
-            ConcurrentRead: Another task is reading.
+            MisuseError: Another task is reading; `kind` is "concurrent".
         """
         if self._is_reading:
             raise concurrent_read_error()
@@ -272,7 +272,7 @@ class AsyncPeer(BasePeer):
             # An asynchronous generator does not survive that a read is cancelled.
             return
         # Another task that reads takes it in by itself.
-        with suppress(StopAsyncIteration, ConcurrentRead):
+        with pass_over("concurrent"), suppress(StopAsyncIteration):
             for seconds in self._settling(method):
                 with move_on_after(seconds) as scope:
                     await self.read()
@@ -285,7 +285,7 @@ class AsyncPeer(BasePeer):
 
         is_over = not self._chunks.is_pipe or self.exchange.has_ended
         try:
-            with move_on_after(PATIENCE), suppress(StopAsyncIteration, ConcurrentRead):
+            with move_on_after(PATIENCE), pass_over("concurrent"), suppress(StopAsyncIteration):
                 while not is_over:
                     with move_on_after(SILENCE) as scope:
                         await self.read()

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.causes import class_names
-from tokenstream.errors import ConcurrentRead, StreamInterrupted
+from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._peer.exchange import PeerExchange
@@ -106,11 +106,12 @@ def is_broken_pipe(error: BaseException) -> bool:
     return isinstance(error, OSError) or not _BROKEN.isdisjoint(class_names(error))
 
 
-def concurrent_read_error() -> ConcurrentRead:
+def concurrent_read_error() -> MisuseError:
     """Return the error for a read while another thread or task reads."""
-    return ConcurrentRead(
+    return MisuseError(
         "another thread or task is reading from this peer, and only one may at a time: send the request with "
-        "begin(…), and the other one reads its answer"
+        "begin(…), and the other one reads its answer",
+        kind="concurrent",
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_options
-from tokenstream.errors import ConcurrentRead
+from tokenstream.errors import pass_over
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
 from tokenstream.steps._peer.base import (
@@ -212,7 +212,7 @@ class Peer(BasePeer):
         Raises:
             StopIteration: The agent has closed its output.
             ReadTimeout: Nothing came in time.
-            ConcurrentRead: Another thread is reading.
+            MisuseError: Another thread is reading; `kind` is "concurrent".
         """
         if not self._read_lock.acquire(blocking=False):
             raise concurrent_read_error()
@@ -238,14 +238,14 @@ class Peer(BasePeer):
             # Such a read has no time limit, and may wait for the next turn.
             return
         # Another thread that reads takes it in by itself.
-        with suppress(ReadTimeout, StopIteration, ConcurrentRead):
+        with pass_over("concurrent"), suppress(ReadTimeout, StopIteration):
             for seconds in self._settling(method):
                 self.read(seconds)
 
     def _drain(self) -> None:
         """Read what the agent prints until it ends: a process with a full pipe could not end."""
         until = time.monotonic() + PATIENCE
-        with suppress(ReadTimeout, StopIteration, ConcurrentRead, OSError, ValueError):
+        with pass_over("concurrent"), suppress(ReadTimeout, StopIteration, OSError, ValueError):
             while self._chunks.is_pipe and time.monotonic() < until and not self.exchange.has_ended:
                 self.read(SILENCE)
 

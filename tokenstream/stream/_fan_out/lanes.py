@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from tokenstream._basics.kept_errors import as_raised
-from tokenstream.errors import StreamConsumed, StreamError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._refusals import UncopyableObject
@@ -239,7 +239,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         """Refuse a new loop if no events are left to read."""
         if self._live_count == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
-            raise StreamConsumed(msg)
+            raise MisuseError(msg, kind="consumed")
 
     def _begin(self) -> None:
         """Begin to read all streams."""

@@ -56,7 +56,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         return self
 
     def __next__(self) -> Labelled[K]:
-        """Return the next event of any stream; raise `ConcurrentRead` while another thread waits for one."""
+        """Return the next event of any stream; refuse while another thread waits for one."""
         if not self._lock.acquire(blocking=False):
             raise concurrent_read_error()
         try:
@@ -270,7 +270,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         return self
 
     async def __anext__(self) -> Labelled[K]:
-        """Return the next event of any stream; raise `ConcurrentRead` while another task waits for one."""
+        """Return the next event of any stream; refuse while another task waits for one."""
         if self._busy:
             raise concurrent_read_error()
         self._busy = True

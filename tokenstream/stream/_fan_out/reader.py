@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from tokenstream.errors import StreamClosed
+from tokenstream.errors import MisuseError
 from tokenstream.stream._fan_out.queue import NEWS, PATIENCE
 from tokenstream.stream._refusals import UncopyableObject
 from tokenstream.stream._views.aspects import Cursors
@@ -209,7 +209,9 @@ class ReaderDriver(UncopyableObject):
         """Refuse a new loop over the events if no events are left for this reader."""
         hub, place = self.hub, self.place
         if place.is_closed:
-            raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
+            raise MisuseError(
+                "this reader was closed: ask .broadcast() of its stream for another one", kind="closed"
+            )
         # A reader that has read no events yet starts with all that are held, or with their summary.
         are_events_left = not place.reads_events or self.has_events
         if hub.has_ended and not are_events_left and hub.driver.error is None:

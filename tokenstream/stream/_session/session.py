@@ -19,7 +19,6 @@ from tokenstream.stream._session.sorter import Sorter
 
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
-    from tokenstream.errors import ConcurrentRead
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
@@ -62,7 +61,7 @@ class AnswersSession:
         return False if has_several is None and self.has_ended else has_several
 
     @property
-    def busy_error(self) -> MisuseError | ConcurrentRead:
+    def busy_error(self) -> MisuseError:
         """The error for reading the connection while a broadcast, or another thread or task, reads it."""
         return concurrent_read_error() if self._driver.sharing is None else shared_stream_error()
 

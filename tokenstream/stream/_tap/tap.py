@@ -14,11 +14,11 @@ from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from tokenstream._apis import FormatName
-    from tokenstream.departures import Departure
+    from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
@@ -65,8 +65,8 @@ class _TapBase(WatchedStream[ItemT]):
         return self._onlooker.machine.metrics
 
     @property
-    def departures(self) -> Mapping[str, Departure]:
-        """The server's departures from its documentation, by name, each with the rule that was applied."""
+    def departures(self) -> Departures:
+        """The server's departures from its documentation, by what they mean; `.details` has what it did."""
         return self._onlooker.machine.departures
 
     @property

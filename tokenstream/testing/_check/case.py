@@ -80,7 +80,7 @@ class CrashWatch:
 
 @dataclass
 class FormatReading(CrashWatch):
-    """The outcome of reading an answer: events, messages, error, and the server's departures from its API."""
+    """The outcome of reading an answer: events, messages, error, and the server's departures in detail."""
 
     events: list[Event] = field(default_factory=list["Event"])
     messages: list[Message] = field(default_factory=list["Message"])
@@ -137,7 +137,7 @@ def feed_frames(
                 second_format.feed(frame)
         _take_events(reading, accumulator, format.end())
     reading.error = format.error
-    reading.departures = {name: noted.count for name, noted in format.departures.items()}
+    reading.departures = format.departures.details
     is_truncated = isinstance(reading.error, StreamTruncated)
     accumulator.conclude("complete" if reading.error is None else "truncated" if is_truncated else "failed")
     reading.messages = accumulator.messages
@@ -178,7 +178,7 @@ def replace_payload(frame: Framed, payload: object) -> Framed:
 def _store_results(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
     """Store a stream's messages, and the number of each departure from the API; return the reading."""
     reading.messages = stream.messages
-    reading.departures = {name: noted.count for name, noted in stream.departures.items()}
+    reading.departures = stream.departures.details
     return reading
 
 

@@ -147,7 +147,7 @@ def record(
 
     Raises:
         FileExistsError: The file exists, and `overwrite` is False.
-        RecordingRefused: At the end of the body, if the recording contains something that looks
+        RecordingInvalid: At the end of the body, if the recording contains something that looks
             like a secret.
 
     Example:

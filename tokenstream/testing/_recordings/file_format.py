@@ -5,9 +5,9 @@ from __future__ import annotations
 import binascii
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstream.errors import MisuseError, TokenStreamError
+from tokenstream.errors import MisuseError
 from tokenstream.framing._lines import BOM
 from tokenstream.testing._recordings.recording import Arrival, Recording
 
@@ -53,13 +53,14 @@ _YES_NO = {"yes": True, "no": False}
 # -- writing -----------------------------------------------------------------
 
 
-class RecordingInvalid(TokenStreamError, ValueError):
-    """A file is not a recording, or it is damaged.
+class RecordingInvalid(MisuseError, ValueError):
+    """A file is not a recording or is damaged, or a recording has a secret, so that nothing was written.
 
     Args:
-        message: The problem, and advice on solving it.
-        path: The file.
+        message: The problem, and advice on solving it; it names a secret's kind and place, never the secret.
+        path: The file; None if nothing was written.
         line: Number of the invalid line, from 1; None if the problem is in no particular line.
+        kind: `"secret"` for a recording that was not written; None for a file.
 
     Example:
         >>> error = RecordingInvalid("it is empty", path="order.rec", line=1)
@@ -67,18 +68,18 @@ class RecordingInvalid(TokenStreamError, ValueError):
         ('order.rec, line 1: it is empty', 1)
     """
 
-    def __init__(self, message: str, *, path: str | os.PathLike[str], line: int | None = None) -> None:
-        where = f"{path}" if line is None else f"{path}, line {line}"
-        super().__init__(f"{where}: {message}")
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        kind: Literal["secret"] | None = None,
+    ) -> None:
+        where = [] if path is None else [f"{path}" if line is None else f"{path}, line {line}"]
+        super().__init__(": ".join([*where, message]), kind=kind)
         self.path = path
         self.line = line
-
-
-class RecordingRefused(MisuseError, ValueError):
-    """A recording contains something that looks like a secret; nothing was written.
-
-    The message names the kind of secret and its place, never the secret itself.
-    """
 
 
 def encode_recording(recording: Recording) -> bytes:

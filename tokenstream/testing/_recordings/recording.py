@@ -137,7 +137,7 @@ class Recording:
 
         Raises:
             FileExistsError: The file exists, and `overwrite` is False.
-            RecordingRefused: The recording contains something that looks like a secret.
+            RecordingInvalid: The recording contains something that looks like a secret.
         """
         from tokenstream.testing._recordings.files import save
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._connection.head import REQUEST_IDS
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.testing._recordings.file_format import RecordingRefused
+from tokenstream.testing._recordings.file_format import RecordingInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -172,8 +172,15 @@ def find_secret(data: bytes) -> Secret | None:
 def refuse_secrets(recording: Recording) -> None:
     """Raise if a recording contains something that looks like a secret."""
     found = search_recording(recording)
-    if found is not None:
-        raise _refusal_of(*found)
+    if found is None:
+        return
+    secret, place = found
+    raise RecordingInvalid(
+        f"something that looks like {secret.kind} is {place}; no file was written: recordings are shared. "
+        'Remove it with replace={r"its pattern": "harmless"} or filter= of `testing.record`; '
+        "if it is real, it was sent in an answer: change it",
+        kind="secret",
+    )
 
 
 def search_recording(recording: Recording) -> tuple[Secret, str] | None:
@@ -291,14 +298,6 @@ def _write_message(message: Message) -> bytes:
     import json
 
     return json.dumps(message.model_dump(), default=str).encode()
-
-
-def _refusal_of(secret: Secret, place: str) -> RecordingRefused:
-    return RecordingRefused(
-        f"something that looks like {secret.kind} is {place}; no file was written: recordings are shared. "
-        'Remove it with replace={r"its pattern": "harmless"} or filter= of `testing.record`; '
-        "if it is real, it was sent in an answer: change it"
-    )
 
 
 def check_named_headers(names: Iterable[str]) -> frozenset[str]:

@@ -227,7 +227,7 @@ def test_payloads_without_choices_are_read_at_a_glance_too(payloads: list[Any]) 
 
     assert [(event, event.raw) for event in plain.events] == [(event, event.raw) for event in glance.events]
     assert repr(plain.error) == repr(glance.error)
-    assert dict(plain.format.departures) == dict(glance.format.departures)
+    assert plain.format.departures.details == glance.format.departures.details
     assert plain.messages == glance.messages
 
 

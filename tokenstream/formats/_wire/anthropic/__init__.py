@@ -157,14 +157,9 @@ class Anthropic(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
-        kind = text_of(payload, "type")
+        kind = self.type_of(payload, event)
         if self._nameless:
             self.note("event_name_missing")
-        elif kind and event and kind != event:
-            self.note("event_name_differs")
-        if kind is None:
-            self.note("type_missing")
-            kind = event
         reader = self._READERS.get(kind)
         if reader is not None:
             reader(self, payload)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -172,6 +171,7 @@ class BedrockConverse(Format):
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     # Gateways that convert the stream to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    ends_twice: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
@@ -225,11 +225,6 @@ class BedrockConverse(Format):
         if self.error is None and not self.ended and self.finished:
             self.conclude()
         return super().end(now=now)
-
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
-        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
-            super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
@@ -305,7 +300,7 @@ class BedrockConverse(Format):
             self.error = refusal(HARNESS)
             return
         if self._has_head:
-            self.note("start_repeated")
+            self.note_second_start()
             self._blocks.cut()
         self._has_head, self._start_expected = True, False
         self.parts.head(role=text_of(payload, "role"))

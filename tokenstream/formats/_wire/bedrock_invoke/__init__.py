@@ -243,9 +243,9 @@ class BedrockInvoke(Format):
         self.error = self._inner.error
         return events
 
-    def _read_facts(self, payload: dict[str, Any], event: str) -> list[Event]:
+    def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
         """Read nothing behind the end: the model's format, which has ended, would count the frame, too."""
-        return [] if self.error is None else super()._read_facts(payload, event)
+        return ([], True) if self.error is None else super()._read_facts(payload, event)
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""

@@ -59,9 +59,7 @@ class V1(V2):
         elif kind is None:
             super().read(payload, event)
         else:
-            if event and kind != event:
-                self.note("event_name_differs")
-            reader = V1.READERS_V1.get(kind)
+            reader = V1.READERS_V1.get(self.type_of(payload, event, "event_type"))
             if reader is None:
                 self.parts.unknown(kind, payload)
             else:

@@ -36,6 +36,7 @@ class V2(Format):
     __slots__ = ("content", "is_nameless")
 
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    ends_twice: ClassVar[bool] = True
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -55,25 +56,16 @@ class V2(Format):
         is_answer = is_dict(message) and message.get("role") == "assistant"
         return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
 
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
-        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
-            super().after_end(frame)
-
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type")
         if kind is None and not event:
             self._read_unmarked(payload)
             return
-        if kind is None:
-            self.note("type_missing")
-            kind = event
-        elif self.is_nameless:
+        if self.is_nameless:
             # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
             self.departures.note("event_name_missing", event=self.frames)
-        elif event and kind != event:
-            self.note("event_name_differs")
+        kind = self.type_of(payload, event)
         reader = V2.READERS.get(kind)
         if reader is None:
             self.parts.unknown(kind, payload)

@@ -20,13 +20,11 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     InteractionStep,
     ToldStep,
 )
-from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.parts import Mark
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -95,6 +93,7 @@ class GeminiInteractions(Format):
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
+    ends_twice: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
     )
@@ -164,11 +163,14 @@ class GeminiInteractions(Format):
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload is an event of an interaction: an error in it is read with the event."""
-        return self._kind_of(payload, event) in _EVENTS
+        kind = text_of(payload, "event_type") or event
+        return ALIASES.get(kind, kind) in _EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
-        kind = self._kind_of(payload, event)
+        kind = self.type_of(payload, event, "event_type")
+        # Types in previews of the API are replaced by the present ones.
+        kind = ALIASES.get(kind, kind)
         event_id = text_of(payload, "event_id")
         if event_id:
             if self._is_repeated(event_id, kind, payload):
@@ -205,12 +207,6 @@ class GeminiInteractions(Format):
         """Prepare for another connection, which goes on behind the position that it is asked for."""
         super().prepare_to_continue()
         self._goes_on = True
-
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; count a departure unless it is the sentinel."""
-        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-        if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
-            super().after_end(frame)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; set `error` if the interaction failed or has no final status."""
@@ -328,20 +324,6 @@ class GeminiInteractions(Format):
     }
 
     # -- internals -----------------------------------------------------------
-
-    def _kind_of(self, payload: dict[str, Any], event: str) -> str:
-        """Return the type of an event: the type in the payload, or else the name of its SSE event.
-
-        Types in previews of the API are replaced by the present ones. If the payload has no type, or if the
-        two differ, this is counted as a departure from the documentation.
-        """
-        kind = text_of(payload, "event_type")
-        if kind is None and event:
-            self.note("type_missing")
-        elif kind and event and kind != event:
-            self.note("event_name_differs")
-        kind = kind or event
-        return ALIASES.get(kind, kind)
 
     def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
         """Report the id, model or agent, usage and unknown fields of an interaction, and store its status."""

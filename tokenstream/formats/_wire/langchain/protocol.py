@@ -233,7 +233,7 @@ class LangChainProtocol(HostedSession):
         if message is not None and message.is_mixed:
             self._end_mixed(message, kind)
         elif kind == START and self.answer_is_open and message is self._message:
-            self.note("start_repeated")
+            self.note_second_start()
             return
         # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
         elif reader is not None and self._begin(event, kind, message, source):

@@ -180,7 +180,7 @@ class ProtocolBlocks:
         index, content = int_of(event, "index") or 0, _content_of(event)
         before = self._blocks.get(index)
         if before is not None and not _is_ended(before):
-            self._parts.note("start_repeated")
+            self._parts.note("part_repeated")
             return
         if before is not None:
             self._parts.note("part_index_reused")

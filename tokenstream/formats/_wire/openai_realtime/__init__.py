@@ -214,7 +214,7 @@ class OpenAIRealtime(SessionEvents):
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
         if id in self._open_responses:
-            self.note("start_repeated")
+            self.note_second_start()
             return
         self._outputs.read_audio_format(response)
         if not self._open_responses:

@@ -315,11 +315,7 @@ class OpenAIResponses(Format):
         if self._nameless:
             # `self.note` would keep the next payloads from the fast path, where `follow` counts them.
             self.departures.note("event_name_missing", event=self.frames)
-        elif kind and event and kind != event:
-            self.note("event_name_differs")
-        if kind is None:
-            self.note("type_missing")
-            kind = event
+        kind = self.type_of(payload, event)
         if _is_known(kind):
             if not _EVENT_FIELDS.issuperset(payload):
                 self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
