@@ -175,7 +175,8 @@ def test_every_format_moves_what_came_as_text(format: Any) -> None:
 
     assert "Hm.\nIt is 4." == shown
     assert ("Hm.\n", "It is 4.") == (stream.message.reasoning, stream.message.text)
-    for options in (INSIDE, {"tags": Tags(reasoning=["starts_inside"])}):
+    every: list[dict[str, Any]] = [INSIDE, {"tags": Tags(reasoning=["starts_inside"])}]
+    for options in every:
         waiting = Stream(chunks, format=format, **options)
         assert "It is 4." == "".join(waiting.text)
         assert "Hm.\n" == waiting.message.reasoning

@@ -243,7 +243,7 @@ class FirstText:
         channel, to = head.groups()
         if to is not None and not self._has_calls:
             return _END + head[0]
-        return f"{_END}{_TURN}<|channel|>{channel or 'commentary' + to}<|message|>"
+        return f"{_END}{_TURN}<|channel|>{channel or 'commentary'}{to or ''}<|message|>"
 
 
 def with_marks(text: str) -> str:
