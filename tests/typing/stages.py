@@ -66,7 +66,7 @@ def stages(encoder: Encoder) -> None:
     bytes_again: Stage[Event, bytes] = encoder
     assert_type(events.feed(b""), list[ServerSentEvent])
     assert_type(messages.end(now=1.0), list[EventStreamMessage])
-    assert_type(lines.error, Exception | None)
+    assert_type(lines.feed(b""), list[bytes])
     assert_type(blocks.end()[0].unresolved, tuple[str, ...])
     assert_type(formats[0].stop, str | None)
     assert_type(Chain(texts[0], texts[1]).feed(""), list[str])
