@@ -19,6 +19,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -230,17 +231,19 @@ def test_usage_is_merged_and_never_nulled() -> None:
 def test_fields_without_a_word_are_kept_beside_the_message() -> None:
     """The last value of a field; items add up; events are events only."""
     accumulator = accumulate(
-        Unknown("tier", "a", kind="field", shared=True),
-        Unknown("tier", "b", kind="field", shared=True),
-        Unknown("logprobs", [1], kind="items"),
+        MessageStart(provider_data={"tier": "a", "seed": 7}),
+        ProviderData({"tier": "b"}, {"logprobs": [1]}),
         TextDelta("x", choice=1),
+        Finish("stop", provider_data={"time": 2}),
+        Finish("stop", choice=1, provider_data={"seed": 8}),
     )
     before = accumulator.message
-    accumulator.take(Unknown("logprobs", [2], kind="items"))
+    accumulator.take(ProviderData({"seed": 9}, shared=True))
+    accumulator.take(ProviderData(lists={"logprobs": [2]}))
     accumulator.take(Unknown("surprise", {"a": 1}))
 
-    assert accumulator.message.provider_data == {"tier": "b", "logprobs": [1, 2]}
-    assert accumulator.message_of(1).provider_data == {"tier": "b"}
+    assert accumulator.message.provider_data == {"tier": "b", "seed": 9, "time": 2, "logprobs": [1, 2]}
+    assert accumulator.message_of(1).provider_data == {"tier": "a", "seed": 9}
     assert before.provider_data["logprobs"] == [1]
 
 
@@ -249,10 +252,9 @@ def test_items_join_a_field_of_their_name() -> None:
     sent = ["b"]
     accumulator = Accumulator()
     for event in (
-        Unknown("logprobs", {"a": 1}, kind="field"),
-        Unknown("logprobs", [2], kind="items"),
-        Unknown("tokens", sent, kind="field"),
-        Unknown("tokens", ["c"], kind="items"),
+        ProviderData({"logprobs": {"a": 1}}, {"logprobs": [2]}),
+        ProviderData({"tokens": sent}),
+        ProviderData(lists={"tokens": ["c"]}),
     ):
         accumulator.take(event)
 

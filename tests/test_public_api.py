@@ -100,6 +100,15 @@ def test_an_unknown_top_level_name_is_an_attribute_error() -> None:
         _ = importlib.import_module("tokenstream").Sream
 
 
+@pytest.mark.parametrize("name", ["stages.Partials", "stream.Tap", "errors.Ping"])
+def test_a_name_that_one_may_expect_says_the_way(name: str) -> None:
+    """The import fails with a sentence about what a program writes instead."""
+    module, _, last = f"tokenstream.{name}".rpartition(".")
+
+    with pytest.raises(ImportError, match=rf"^{module} has no {last}: \w+ \w+"):
+        getattr(importlib.import_module(module), last)
+
+
 def _says_something(document: str | None, name: str) -> bool:
     # A dataclass without a docstring gets its own signature as one.
     return bool(document) and not str(document).startswith(f"{name}(")

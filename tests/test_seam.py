@@ -18,12 +18,12 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    Unknown,
     UsageUpdate,
 )
 from tokenstream.message import (
@@ -56,14 +56,12 @@ def joined(before: list[Event], after: list[Event], *, prefill: bool = True) -> 
 
 
 HEAD: list[Event] = [
-    MessageStart(id="msg_1", model="first"),
-    Unknown("created", 1, kind="field"),
+    MessageStart(id="msg_1", model="first", provider_data={"created": 1}),
     UsageUpdate(Usage(input_tokens=3)),
 ]
 AGAIN: list[Event] = [
-    MessageStart(id="msg_2", model="second"),
-    Unknown("created", 2, kind="field"),
-    Unknown("tier", "x", kind="field"),
+    MessageStart(id="msg_2", model="second", provider_data={"created": 2, "seed": 3}),
+    ProviderData({"created": 2, "tier": "x"}),
     UsageUpdate(Usage(input_tokens=5, output_tokens=7)),
 ]
 
@@ -78,7 +76,7 @@ def test_the_head_stays_the_first_ones_and_tokens_add_up() -> None:
     message, events = joined([*HEAD, *text("Hel", done=False)], [*AGAIN, *text("lo"), Finish("stop")])
 
     assert ("msg_1", "first", "Hello") == (message.id, message.model, message.text)
-    assert {"created": 1, "tier": "x"} == message.provider_data
+    assert {"created": 1, "seed": 3, "tier": "x"} == message.provider_data
     assert (8, 7) == (message.usage.input_tokens, message.usage.output_tokens)
     assert [] == [event for event in events if isinstance(event, MessageStart | PartStart)]
 

@@ -22,6 +22,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -31,7 +32,6 @@ from tokenstream.events import (
     ToolCallDone,
     ToolCallStart,
     ToolResult,
-    Unknown,
     UsageUpdate,
 )
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -75,17 +75,9 @@ class Accumulator:
     It receives events and never payloads, so one accumulator can serve several connections.
 
     Args:
-        limits: `Limits.text` bounds the number of characters; None for the defaults of `Limits`.
         late_usage: Returns token counts that no event has reported yet, or None.
         find_journal_id: Returns the answer's id in a relay's journal, from which the keys of calls follow, or
             None; None if the events come from another stream, which has given the calls their keys.
-
-    Example:
-        >>> accumulator = Accumulator()
-        >>> accumulator.feed(TextDelta("Hel")), accumulator.feed(TextDelta("lo"))
-        ([], [])
-        >>> accumulator.message.text
-        'Hello'
     """
 
     __slots__ = (
@@ -100,7 +92,6 @@ class Accumulator:
         "_usage",
         "built",
         "calls",
-        "echoed",
         "ending",
         "error",
         "find_origin",
@@ -150,8 +141,6 @@ class Accumulator:
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
-        self.echoed: set[str] = set()
-        """The fields in which the server repeats the request's settings."""
         self._choices: dict[int, ChoiceState] = {}
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
@@ -224,12 +213,7 @@ class Accumulator:
         return content
 
     def spend(self, usage: Usage) -> None:
-        """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
-
-        Args:
-            usage: The attempt's usage. If the attempt has reported none, the usage is false, and the sum
-                counts as partial.
-        """
+        """Add the tokens of an attempt that was given up; without a report, the sum counts as partial."""
         counts = usage or Usage(basis="partial")
         self._spent = counts if self._spent is None else self._spent + counts
         self.built = None
@@ -351,8 +335,7 @@ class Accumulator:
     def log_of(self, choice: int) -> AnswerLog:
         """Return what a choice has told its readers so far, in order; `NO_LOG` before it has begun.
 
-        Args:
-            choice: The index of the choice. 0 stands for the first choice, which may have another index.
+        0 stands for the first choice, which may have another index.
         """
         state = self._choices.get(choice or self.main)
         return NO_LOG if state is None else state.log
@@ -383,11 +366,7 @@ class Accumulator:
             self.tool_calls_delivered.append(id)
 
     def refuse_call(self, call: ToolCall, choice: int | None = None) -> None:
-        """Add the error of a tool call that cannot be run to the results of a choice, if it is not there yet.
-
-        Args:
-            choice: The index of the choice; None for the first choice.
-        """
+        """Add the error of a tool call that cannot be run to a choice's results, if it is not there yet."""
         self._choice(self.main if choice is None else choice).refuse_call(call)
 
     def ending_of(self, choice: int) -> Ending:
@@ -601,7 +580,7 @@ class Accumulator:
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
         if event.provider_data:
-            self._take_echoes(event.provider_data)
+            self._store_shared(event.provider_data)
         self.calls.note_id(self._id)
         if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
@@ -613,16 +592,18 @@ class Accumulator:
         return False  # token counts are not content
 
     def _take_finish(self, event: Finish) -> bool:
-        self._choice(event.choice).finish(event)
-        if event.provider_data:
-            self._take_echoes(event.provider_data)
+        choice = self._choice(event.choice)
+        choice.finish(event)
+        for name, value in (event.provider_data or {}).items():
+            choice.provider_data[name] = snapshot(value)
         return False  # not content
 
-    def _take_echoes(self, fields: dict[str, Any]) -> None:
-        """Store the settings that the server repeats in its start or its finish."""
+    def _store_shared(self, fields: dict[str, Any]) -> None:
+        """Store the fields of the answer; their last value counts, also after one in a choice's finish."""
         for name, value in fields.items():
             self._provider_data[name] = snapshot(value)
-            self.echoed.add(name)
+            for choice in self._choices.values():
+                choice.provider_data.pop(name, None)
 
     def _take_restart(self, event: AnyEvent) -> bool:
         """Discard the answer, except delivered calls and spent tokens; return False: it is not content."""
@@ -657,19 +638,19 @@ class Accumulator:
             self._id, self._model, self._role, self._provider_data = self.given_up.head
             self.built = None
 
-    def _take_unknown(self, event: Unknown) -> bool:
-        """Store a field that the message lacks in `provider_data`; return False: it is not content."""
-        if event.kind == "event":
-            return False  # a payload of its own, which belongs to no message
+    def _take_data(self, event: ProviderData) -> bool:
+        """Store the fields that the message lacks in `provider_data`; return False: they are not content."""
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data
-        if event.kind != "items":
-            data[event.name] = snapshot(event.data)
-            return False
-        items = data.setdefault(event.name, [])
-        if not is_list(items):
-            # The same field may occur both in a choice and in the delta of that choice.
-            items = data[event.name] = [items]
-        items.extend(event.data)
+        if event.shared:
+            self._store_shared(event.data)
+        else:
+            data.update({name: snapshot(value) for name, value in event.data.items()})
+        for name, new in event.lists.items():
+            items = data.setdefault(name, [])
+            if not is_list(items):
+                # The same field may occur both in a choice and in the delta of that choice.
+                items = data[name] = [items]
+            items.extend(new)
         return False
 
     _takers: ClassVar[dict[type, Callable[[Accumulator, Any], bool]]] = {
@@ -690,7 +671,7 @@ class Accumulator:
         Finish: _take_finish,
         Restarted: _take_restart,
         Resumed: _take_resumed,
-        Unknown: _take_unknown,
+        ProviderData: _take_data,
     }
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "PartDelta",
     "PartDone",
     "PartStart",
+    "ProviderData",
     "ReasoningDelta",
     "RefusalDelta",
     "Restarted",
@@ -543,23 +544,38 @@ class StepWaiting(AnswerEvent):
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class Unknown(AnswerEvent):
-    """A payload or field that is unknown to this library, passed on unchanged.
+class ProviderData(AnswerEvent):
+    """Fields of a payload that have no event of their own; `message.provider_data` has them as well.
+
+    A payload has one such event for the answer, and one for each choice. A `MessageStart` or a `Finish`
+    has the fields of its own payload in its `provider_data` instead.
 
     Example:
-        >>> Unknown("service_tier", "default", kind="field").name
-        'service_tier'
+        >>> ProviderData(lists={"logprobs": [{"token": "Hi", "logprob": -0.1}]}).data
+        {}
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    """The fields by name; the last value of each counts."""
+    lists: dict[str, list[Any]] = field(default_factory=dict)
+    """New items of lists that grow, by the name of the list, such as log probabilities."""
+    shared: bool = False
+    """True if the fields belong to the whole answer instead of one choice."""
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Unknown(AnswerEvent):
+    """A payload that no format reads, or a field that no document of the provider names, unchanged.
+
+    Example:
+        >>> Unknown("session.renewed", {"type": "session.renewed"}).name
+        'session.renewed'
     """
 
     name: str
     """The event's type, or the field's name."""
     data: Any
-    """The payload, or the field's value."""
-    kind: Literal["event", "field", "items"] = "event"
-    """The content: "event" is a whole payload; "field" is a field, stored in `message.provider_data` (the
-    last value counts); "items" are list items, which are appended to the list in that field."""
-    shared: bool = False
-    """True if the field belongs to the whole answer instead of one choice."""
+    """The payload, or the field's value, which `message.provider_data` has as well."""
 
 
 Event: TypeAlias = (
@@ -588,6 +604,7 @@ Event: TypeAlias = (
     | StepDone
     | ToolProgress
     | ToolResult
+    | ProviderData
     | Unknown
 )
 """Union of all events, for `match` and `assert_never`; a minor release may add more events."""

@@ -149,7 +149,7 @@ def test_what_is_new_is_passed_on() -> None:
         DONE,
     )
 
-    assert ["weather.changed"] == told.unknown
+    assert ["weather.changed", "sky"] == told.unknown
     assert 1 == told.message.provider_data["sky"]
 
 

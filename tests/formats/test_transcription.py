@@ -259,7 +259,7 @@ def test_what_is_new_is_passed_on() -> None:
         SESSION, event("weather.changed"), event("conversation.item.added", item={}), over("Hi", sky="blue")
     )
 
-    assert ["session.created", "weather.changed", "conversation.item.added"] == told.unknown
+    assert ["session.created", "weather.changed", "conversation.item.added", "sky"] == told.unknown
     assert "blue" == told.message.provider_data["sky"]
 
 

@@ -9,7 +9,7 @@ from tests.support.wire import bytes_of, sse
 from tokenstream import Stream
 from tokenstream._accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
-from tokenstream.events import TextDelta, ToolCallDone, Unknown
+from tokenstream.events import Finish, MessageStart, ProviderData, TextDelta, ToolCallDone, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.message import Message
 
@@ -80,8 +80,18 @@ class Told:
 
     @property
     def unknown(self) -> list[str]:
-        """The names of payloads that were carried whole."""
-        return [event.name for event in self.events if isinstance(event, Unknown) and event.kind == "event"]
+        """The names of payloads that no format reads, and of fields that no document names."""
+        return [event.name for event in self.events if isinstance(event, Unknown)]
+
+    @property
+    def fields(self) -> list[tuple[str, Any]]:
+        """The fields without an event of their own, with their values, in the order they were told."""
+        told: list[tuple[str, Any]] = []
+        for event in self.events:
+            if isinstance(event, MessageStart | Finish | ProviderData):
+                data = event.data if isinstance(event, ProviderData) else event.provider_data
+                told.extend((data or {}).items())
+        return told
 
     @property
     def outcome(self) -> Any:

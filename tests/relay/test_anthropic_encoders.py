@@ -18,7 +18,6 @@ from tokenstream.events import (
     ReasoningDelta,
     TextDelta,
     ToolCallStart,
-    Unknown,
 )
 from tokenstream.message import Citation, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
@@ -149,9 +148,7 @@ def test_what_else_is_said_of_the_end_is_sent_on() -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": None}
     events: list[Event] = [
         MessageStart(),
-        Unknown("stop_details", details, kind="field"),
-        Unknown("container", {"id": "c1"}, kind="field"),
-        Finish("refusal"),
+        Finish("refusal", provider_data={"stop_details": details, "container": {"id": "c1"}}),
     ]
     delta = {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
 

@@ -12,7 +12,7 @@ from tests.support.encoders import create
 from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import ErrorKind, MisuseError, NotExpressible, ProviderError
-from tokenstream.events import Unknown
+from tokenstream.events import ProviderData, Unknown
 
 FORMATS = ("ollama", "tgi", "ui-message", "ag-ui", "text")
 ANSWER = (
@@ -193,7 +193,8 @@ def test_what_has_no_content_is_not_sent(format: str) -> None:
     script = testing.script().text("Hi")
 
     assert script.chunks(format) == script.ping().chunks(format)
-    assert [] == create(format).feed(Unknown("tier", "default", kind="field"))
+    for event in (Unknown("tier", "default"), ProviderData({"tier": "default"})):
+        assert [] == create(format).feed(event)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -1,4 +1,4 @@
-"""What the stages share: one place to import them from, that loads what is used."""
+"""A stage loads what it uses, and nothing of the others."""
 
 from __future__ import annotations
 
@@ -6,21 +6,6 @@ import subprocess
 import sys
 
 import pytest
-
-from tokenstream import stages
-
-
-def test_every_name_can_be_imported() -> None:
-    """Each is found in its module when it is first asked for, and listed before."""
-    assert set(stages.__all__) <= set(dir(stages))
-    assert {name: name for name in stages.__all__} == {
-        name: getattr(stages, name).__name__ for name in stages.__all__
-    }
-
-
-def test_another_name_is_an_error_that_names_it() -> None:
-    with pytest.raises(AttributeError, match=r"'tokenstream\.stages' has no attribute 'Nothing'"):
-        _ = stages.Nothing
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -31,7 +32,6 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    Unknown,
     UsageUpdate,
 )
 from tokenstream.message import (
@@ -252,11 +252,10 @@ def answers(draw: st.DrawFn) -> list[Event]:
 _OTHERS: list[Callable[[int], Event]] = [
     lambda _: UsageUpdate(Usage(output_tokens=3, provider_data={"o": 3})),
     lambda _: UsageUpdate(Usage(input_tokens=7, output_tokens=5)),
-    lambda choice: Unknown("field", "value", kind="field", choice=choice),
-    lambda choice: Unknown("list", [1, 2], kind="items", choice=choice),
-    lambda _: Unknown("all", [3], kind="items", shared=True),
-    lambda _: MessageStart("m", "x", another=True),
-    lambda choice: Finish("length", choice=choice),
+    lambda choice: ProviderData({"field": "value"}, {"list": [1, 2]}, choice=choice),
+    lambda _: ProviderData({"field": "other"}, {"all": [3]}, shared=True),
+    lambda _: MessageStart("m", "x", another=True, provider_data={"field": "first"}),
+    lambda choice: Finish("length", choice=choice, provider_data={"field": "last"}),
 ]
 
 

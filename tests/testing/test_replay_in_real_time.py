@@ -13,7 +13,7 @@ import pytest
 from tests.support.either import Each, inside, run_in
 from tests.support.playing import FOR_EVER, Playback, read, three_worlds
 from tests.support.timing import PATIENCE, TooLate, at_once, at_rest, tried_again
-from tokenstream import Deadlines, testing
+from tokenstream import Deadlines, Steps, Stream, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
 from tokenstream.testing import VirtualClock, faults
@@ -181,8 +181,28 @@ def test_waiting_by_a_virtual_clock_takes_no_time() -> None:
 
 
 def test_a_clock_is_taken_as_it_is() -> None:
-    """A virtual one is shared with whoever made it; without any there is a new one each time."""
+    """A virtual one is shared with its maker and its block; without any there is a new one each time."""
     mine, silence = VirtualClock(), testing.script()
 
     assert mine is testing.transport(silence, clock=mine).clock
     assert testing.transport(silence).clock is not testing.transport(silence).clock
+    with VirtualClock(), mine:
+        assert mine is testing.transport(silence).clock
+
+
+def test_streams_and_runs_read_the_clock_in_whose_block_they_are_made() -> None:
+    """Also behind the block; another thread and a later stream do not."""
+    body, elsewhere = ["Hi"], list[Stream]()
+    with VirtualClock(50) as outer, VirtualClock(5) as clock:
+        stream, run = Stream(body, format="pieces"), Steps()
+        thread = threading.Thread(target=lambda: elsewhere.append(Stream(body, format="pieces")))
+        thread.start()
+        thread.join()
+    clock.advance(90)
+    outer.advance(1e9)
+    elsewhere.append(Stream(body, format="pieces"))
+
+    assert (5.0, "Hi", 90.0) == (run.started, stream.final().text, stream.metrics.duration)
+    for each in elsewhere:
+        assert "Hi" == each.final().text
+        assert (each.metrics.duration or 0.0) < 1e9

@@ -16,9 +16,10 @@ def _cohere(*parts: Part, format: str | None = "cohere", **provider_data: Any) -
 
 
 def test_a_plan_goes_back_with_its_calls() -> None:
-    """It came in pieces, and is one text."""
+    """It is a part of reasoning, but no block of the content."""
+    plan = ReasoningPart(text="I will look.", provider_data={"type": "tool_plan"}, complete=True)
     call = ToolCall(id="weather_1", name="weather", arguments_text='{"city": "Oslo"}', complete=True)
-    turn = _cohere(call, tool_plan=["I will ", "look.", 1]).to_cohere()
+    turn = _cohere(plan, call).to_cohere()
 
     assert {
         "role": "assistant",
@@ -32,8 +33,7 @@ def test_a_plan_goes_back_with_its_calls() -> None:
         ],
     } == turn
     accept("cohere", turn)
-    assert "tool_plan" not in _cohere(call, format="gemini", tool_plan=["x"]).to_cohere()
-    assert "tool_plan" not in _cohere(call, tool_plan="x").to_cohere()
+    assert "tool_plan" not in _cohere(plan, call, format="gemini").to_cohere(drop="all")
 
 
 def test_thinking_and_cited_text_are_blocks() -> None:

@@ -29,6 +29,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -197,6 +198,8 @@ def every_event(event: Event) -> str:
             return id + name
         case ToolResult(id, _, error):
             return error or id
+        case ProviderData(data, lists, shared):
+            return "all" if shared else "".join([*data, *lists])
         case Unknown(name):
             return name
         case _:

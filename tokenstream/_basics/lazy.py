@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_JOURNAL_ERRORS = (
-    "AnswerExpired",
-    "Fenced",
-    "JournalUnavailable",
-    "TooManyAnswers",
-    "UnknownAnswer",
-    "UnknownPosition",
-)
+_JOURNAL = "AnswerExpired Fenced JournalUnavailable TooManyAnswers UnknownAnswer UnknownPosition"
 _ELSEWHERE = {
     **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
     **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),
-    **dict.fromkeys(_JOURNAL_ERRORS, "it is a JournalError of this kind"),
+    **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
     "Ping": "relay.Timing has keep_alive=, and stream.metrics has the gaps",
     "RecordingRefused": "it is a RecordingInvalid of this kind",

@@ -21,6 +21,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     Resumed,
@@ -28,7 +29,6 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    Unknown,
     UsageUpdate,
 )
 from tokenstream.message import TextPart
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import Part
 
-_NO_TEXT = (ReasoningDelta, MessageStart, UsageUpdate, Unknown, CitationAdded, InputTranscript)
+_NO_TEXT = (ReasoningDelta, MessageStart, UsageUpdate, ProviderData, CitationAdded, InputTranscript)
 """Events after which a piece of text can still go on."""
 _NOT_CLOSING = (*_NO_TEXT, PartDelta)
 """Events after which the continuation can still add to the answer's unfinished text."""
@@ -287,12 +287,17 @@ class Seam:
         for event in events:
             if isinstance(event, MessageStart):
                 # The answer keeps the head that it began with.
+                data, lists, shared = event.provider_data or {}, {}, True
+            elif isinstance(event, ProviderData):
+                data, lists, shared = event.data, event.lists, event.shared
+            else:
+                if not self._is_left_out(event):
+                    new.append(event)
                 continue
-            if isinstance(event, Unknown) and event.kind == "field" and event.name in self._known_fields:
-                # The answer keeps the value that it has.
-                continue
-            if not self._is_left_out(event):
-                new.append(event)
+            # The answer keeps the values that it has.
+            data = {name: value for name, value in data.items() if name not in self._known_fields}
+            if data or lists:
+                new.append(ProviderData(data, lists, shared, choice=event.choice, raw=event.raw))
         return new
 
     def relocate(self, event: AnyEvent) -> AnyEvent:

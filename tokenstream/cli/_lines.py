@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line, several_lines
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error
-from tokenstream.events import Unknown, UsageUpdate
+from tokenstream.events import ProviderData, Unknown, UsageUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,10 +151,12 @@ class TextLines:
             pairs["part"] = str(event.part)
         pairs |= describe_fields(event)
         label = type(event).__name__
-        if isinstance(event, Unknown) and event.kind != "event":
-            # A field of the answer for which a message has none, such as OpenAI's `created`.
-            name = event.name if event.name.isidentifier() else to_compact_json(event.name)
-            label, pairs = "field", {name: to_compact_json(event.data)}
+        if isinstance(event, ProviderData):
+            # Fields of the answer for which a message has none, such as OpenAI's `created`.
+            named = (event.data | event.lists).items()
+            pairs = {
+                n if n.isidentifier() else to_compact_json(n): to_compact_json(each) for n, each in named
+            }
         print(f"{seconds:9.3f}  {label:<15}{write_pairs(pairs)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)

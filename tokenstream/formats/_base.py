@@ -19,13 +19,13 @@ from tokenstream.events import (
     MediaDelta,
     MessageStart,
     PartDelta,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    Unknown,
     UsageUpdate,
 )
 from tokenstream.formats._detect.first_frames import FirstFrames, make_splice_error, truncation_error
@@ -56,7 +56,7 @@ from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
@@ -87,9 +87,7 @@ JSON array, a WebSocket message, or a payload that arrived decoded."""
 
 def _is_about_answer(event: Event) -> bool:
     """Return True for token counts, and for ids and fields of the answer as a whole."""
-    return isinstance(event, UsageUpdate | MessageStart) or (
-        isinstance(event, Unknown) and event.kind == "field" and event.shared
-    )
+    return isinstance(event, UsageUpdate | MessageStart) or (isinstance(event, ProviderData) and event.shared)
 
 
 class Format(Resuming, ABC):
@@ -155,6 +153,9 @@ class Format(Resuming, ABC):
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads. Under another name, data that do
     not begin with a brace are reported as `Unknown`."""
+    documented: ClassVar[Collection[str] | None] = None
+    """Names that the provider's documents and SDKs give to fields without an event of their own; any other
+    is also reported as `Unknown`. None if no document lists them, so that no field is."""
     fast: ClassVar[Fast | None] = None
     """Describes the usual deltas, so that most of them need not be decoded; None to decode every payload."""
     reads_bare_text: ClassVar[bool] = False
@@ -166,22 +167,8 @@ class Format(Resuming, ABC):
     """True if a WebSocket may contain several answers although a body contains one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {
-            "__weakref__",
-            "_fast_path",
-            "_replay",
-            "decoded_before",
-            "departures",
-            "doubt",
-            "dropped",
-            "error",
-            "first_frames",
-            "later_frames",
-            "limits",
-            "shortcuts",
-            "stop",
-            "unfinished",
-        }
+        """__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames
+        later_frames limits shortcuts stop unfinished""".split()  # noqa: SIM905
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
@@ -224,6 +211,7 @@ class Format(Resuming, ABC):
         self.stop: str | None = None  # a format never asks to end the input
         # The content of the answer.
         self.parts = self._make_parts()
+        self.parts.documented = self.documented
         """The open parts of the message."""
 
     def _make_parts(self) -> Parts:
@@ -453,7 +441,7 @@ class Format(Resuming, ABC):
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
         The fast path calls this method, and not `follow`: if the format's events pass through a stage, such
-        as that for `reasoning_tags`, the stage must see these deltas, too, which do not reach its `feed`.
+        as that for `Tags`, the stage must see these deltas, too, which do not reach its `feed`.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)

@@ -69,20 +69,7 @@ class ElementReader(Protocol[MadeT_co]):
 
 
 class JSONArrayParser(LineFraming[bytes]):
-    r"""Read the elements of one JSON array, wherever the chunks were cut.
-
-    Args:
-        limits: `line` and `event` both limit the size of an element, `tail` that of the property `tail`.
-
-    Example:
-        >>> parser = JSONArrayParser()
-        >>> parser.feed(b'[{"a": "]"}\n,\n{"b"')
-        [b'{"a": "]"}']
-        >>> parser.feed(b": 2}]\n")
-        [b'{"b": 2}']
-        >>> parser.unfinished is None, parser.error is None
-        (True, True)
-    """
+    """Read the elements of one JSON array, wherever the chunks were cut."""
 
     __slots__ = (
         "_depth",
@@ -116,21 +103,11 @@ class JSONArrayParser(LineFraming[bytes]):
         self._last_match: re.Match[bytes] | None = None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the elements that this chunk completes.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the elements that this chunk completes."""
         return self._feed(chunk)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the same as `feed`; every framing has a method of this name.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the same as `feed`; every framing has a method of this name."""
         # Gemini sends one element per chunk, with the separator before or after it.
         if (
             self._holds_nothing
@@ -149,13 +126,8 @@ class JSONArrayParser(LineFraming[bytes]):
         """Return a function that reads a chunk faster than `feed`, if the chunk is the next array element.
 
         The function remains valid only if it is called with every chunk. If it returns
-        None for a chunk, pass that chunk to `feed` and request a new function.
-
-        Args:
-            reader: Makes the function that reads the element.
-
-        Returns:
-            The function; None if the last chunk did not consist of one element, or if `reader` returned None.
+        None for a chunk, pass that chunk to `feed` and request a new function. There is none if the last
+        chunk did not consist of one element.
         """
         last_match = self._last_match
         if last_match is None or not self._holds_nothing:
@@ -180,11 +152,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return read_one_more
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; an unfinished element remains in `unfinished`.
-
-        Args:
-            now: Not used; every stage has this parameter.
-        """
+        """End the input; an unfinished element remains in `unfinished`."""
         self._finish()
         return []
 

@@ -32,14 +32,6 @@ class JSONRPCMessage:
 
     A message with a method comes from the other side: a request if it has an id, else a notification. A
     message without a method answers the request of ours that has the same id.
-
-    Args:
-        raw: The message's object.
-        size: Number of bytes of the payload that held it.
-
-    Example:
-        >>> JSONRPCMessage({"method": "ping", "id": 0}).kind, JSONRPCMessage({"id": 0, "result": {}}).kind
-        ('request', 'answer')
     """
 
     __slots__ = ("raw", "size")
@@ -80,21 +72,10 @@ class JSONRPCMessage:
 
 
 class JSONRPCParser:
-    r"""Read the messages of JSON-RPC, wherever the chunks were cut.
+    """Read the messages of JSON-RPC, wherever the chunks were cut.
 
     The messages are lines, or the data of server-sent events; the first message shows which. The messages of
     a batch are returned one by one. Lines that are not JSON, such as a log, are left out and counted.
-
-    Args:
-        limits: `line` and `event` limit the size of a message, `depth` and `digits` its JSON.
-
-    Example:
-        >>> parser = JSONRPCParser()
-        >>> for message in parser.feed(b'{"method": "turn/started", "params": {"n": 1}}\n{"id": 0, "res'):
-        ...     print(message.kind, message.method, message.params)
-        notification turn/started {'n': 1}
-        >>> [(message.kind, message.id) for message in parser.feed(b'ult": {}}\n')]
-        [('answer', 0)]
     """
 
     stop: str | None = None
@@ -118,12 +99,7 @@ class JSONRPCParser:
         return self._frames.tail
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[JSONRPCMessage]:
-        """Return the messages that a chunk completes.
-
-        Args:
-            chunk: Bytes as the transport delivered them.
-            now: Not used; every stage has this parameter.
-        """
+        """Return the messages that a chunk completes."""
         if self.error is not None:
             return []
         messages = [message for payloads in self._frames.feed(chunk) for message in self._read(payloads)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream._accumulator import Accumulator
 from tokenstream._growing_usage import NO_USAGE
 from tokenstream.errors import PositionLost, ProviderError, StatusError
-from tokenstream.events import MessageStart, Unknown
+from tokenstream.events import MessageStart, ProviderData
 from tokenstream.message import Message, Usage
 from tokenstream.recovery._spending import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
@@ -481,6 +481,6 @@ def _head_of(events: Iterable[Event]) -> Message:
     accumulator = Accumulator()
     for event in events:
         # An accumulator writes into some events of parts, which are not its own here.
-        if isinstance(event, MessageStart | Unknown):
+        if isinstance(event, MessageStart | ProviderData):
             accumulator.take(event)
     return accumulator.message

@@ -17,6 +17,7 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
+    ProviderData,
     StepDone,
     StepStart,
     Stopped,
@@ -115,7 +116,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
     if cls is MessageStart:
         stripped = copy(event)
         stripped.id, stripped.provider_data = id, None
-    elif cls is Unknown:
+    elif cls in (ProviderData, Unknown):
         # All of it is the provider's own payload.
         return None
     elif cls in (ToolCallStart, Finish) and stripped.provider_data is not None:
@@ -314,7 +315,7 @@ class Sending:
         if self._encoder.id is None:
             # A restart of the answer has reset the encoder, including its id.
             self._encoder.id = self._id
-        return self._add_id(chunks, counts=event.__class__ is not Unknown)
+        return self._add_id(chunks, counts=event.__class__ not in (ProviderData, Unknown))
 
     def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
         """Return an event's chunks, with an id in the last one, unless it is no part of the answer.

@@ -36,12 +36,7 @@ def make_pointer_segment(key: str | int) -> str:
 
 
 class PatchOperations:
-    """Compute the operations that turn one snapshot into a later one.
-
-    Args:
-        by_alias: True to write fields under their aliases; None for each type's default.
-        append: True to report text added to a string as an "append" operation.
-    """
+    """Compute the operations that turn one snapshot into a later one."""
 
     __slots__ = ("_append", "_by_alias", "_innermost", "_out", "_text_log", "_text_path")
 
@@ -253,20 +248,6 @@ class Patches(SoundStage):
     The first patch replaces the root, and so does the first patch after a restart of the
     answer. A patch is a list of operations, dicts with `op`, `path` and `value`, whose values
     the caller may modify. A draft whose written form has not changed gives no patch.
-
-    Args:
-        append: True if only the addition to a growing string is sent, with an operation
-            that RFC 6902 does not have: `{"op": "append", "path": "/tip", "value": "…"}`.
-        by_alias: True if fields are written under their aliases; None uses the setting of each type.
-
-    Example:
-        >>> from tokenstream.stages import Chain
-        >>> from tokenstream.stages._objects.partials import Partials
-        >>> patches = Chain(Partials(dict[str, str]), Patches(append=True))
-        >>> patches.feed('{"title": "Pan')
-        [[{'op': 'replace', 'path': '', 'value': {'title': 'Pan'}}]]
-        >>> patches.feed("cakes")
-        [[{'op': 'append', 'path': '/title', 'value': 'cakes'}]]
     """
 
     __slots__ = ("_changes", "_last_draft")
@@ -279,10 +260,6 @@ class Patches(SoundStage):
     def feed(self, item: Partial[Any], /, *, now: float = 0.0) -> list[list[Operation]]:
         """Return the patch that turns the previous draft into this one, or no patch if nothing has changed.
 
-        Args:
-            item: The draft.
-            now: Unused; every stage has this parameter.
-
         Raises:
             PydanticSerializationError: A serializer of the finished object's class fails.
         """
@@ -291,9 +268,5 @@ class Patches(SoundStage):
         return [patch] if patch else []
 
     def end(self, *, now: float = 0.0) -> list[list[Operation]]:
-        """Return an empty list: this stage holds nothing back.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
+        """Return an empty list: this stage holds nothing back."""
         return []

@@ -231,15 +231,12 @@ class _CohereTurn(AssistantTurn):
         self._content_indexes: dict[int, int] = {}
         """Maps the index of a text or reasoning part in the message to its index in the turn's `content`."""
         self._citations: list[dict[str, Any]] = []
+        self._plan = ""
+        """The model's plan for using tools."""
 
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written."""
-        plan = self.message.provider_data.get("tool_plan") if self.is_own else None
-        # The format keeps the plan as the list of its pieces.
-        plan_pieces = plan if is_list(plan) else []
-        turn: dict[str, Any] = {}
-        if plan_pieces:
-            turn["tool_plan"] = "".join([piece for piece in plan_pieces if isinstance(piece, str)])
+        turn: dict[str, Any] = {"tool_plan": self._plan} if self._plan else {}
         if self.calls:
             turn["tool_calls"] = self.calls
         if self.written:
@@ -258,9 +255,12 @@ class _CohereTurn(AssistantTurn):
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` element."""
+        """Write reasoning as a `thinking` element, or as the plan."""
         if part.redacted is not None or part.signature:
             return "reasoning"
+        if self.is_own and part.provider_data == {"type": "tool_plan"}:
+            self._plan += part.text
+            return None
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})

@@ -15,11 +15,7 @@ from tokenstream.framing import ServerSentEvent, SSEParser
 def test_f52_an_unknown_event_is_carried_and_never_fatal(format: str) -> None:
     """F52: it comes as `Unknown`, with its name and payload, where it stood."""
     found = outcome(BODIES[format].around(sse('{"type":"telemetry","a":1}', event="telemetry")))
-    places = [
-        place
-        for place, event in enumerate(found.events)
-        if isinstance(event, TextDelta) or (isinstance(event, Unknown) and event.kind == "event")
-    ]
+    places = [place for place, event in enumerate(found.events) if isinstance(event, TextDelta | Unknown)]
     before, unknown, after = (found.events[place] for place in places)
 
     check_whole(found)

@@ -26,7 +26,7 @@ def test_a_message_is_a_part_with_its_id() -> None:
         told.message.provider_data,
     )
     assert (None, set()) == (told.error, told.rules)
-    assert MessageStart(id="r") == told.events[0]
+    assert MessageStart(id="r", provider_data={"threadId": "t"}) == told.events[0]
 
 
 def test_messages_may_be_written_in_turns() -> None:

@@ -51,7 +51,7 @@ def test_a_whole_answer_is_read_and_recognised() -> None:
     decoder.end()
     message = decoder.message
 
-    assert ("cohere", "complete", "Hm", "So.", "tool_calls", "m1") == (
+    assert ("cohere", "complete", "I will.Hm", "So.", "tool_calls", "m1") == (
         decoder.format,
         message.ending,
         message.reasoning,
@@ -60,10 +60,8 @@ def test_a_whole_answer_is_read_and_recognised() -> None:
         message.id,
     )
     assert [("a_1", True)] == [(call.id, call.complete) for call in message.tool_calls]
-    assert [1] == [citation.cites for citation in message.citations]
-    assert (["I will."], [{"text": "So."}], "x", 1) == tuple(
-        message.provider_data[name] for name in ("tool_plan", "logprobs", "tier", "extra")
-    )
+    assert [2] == [citation.cites for citation in message.citations]
+    assert {"logprobs": [{"text": "So."}], "tier": "x", "extra": 1} == message.provider_data
 
 
 def test_a_whole_answer_after_its_pieces_is_not_said_twice() -> None:

@@ -15,8 +15,8 @@ from tests.formats.cohere.payloads import (
     tool_stop,
 )
 from tests.formats.cohere.support import read
-from tokenstream.events import CitationAdded, Unknown
-from tokenstream.message import OpaquePart, TextPart
+from tokenstream.events import CitationAdded, ReasoningDelta
+from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 # -- text, reasoning, plans ---------------------------------------------------
 
@@ -76,16 +76,19 @@ def test_a_block_of_an_unknown_type_is_carried() -> None:
     )
 
 
-def test_a_plan_is_neither_text_nor_reasoning() -> None:
-    """Its pieces are carried as they come, and stand in provider_data in their order."""
+def test_a_plan_is_reasoning_of_a_type_of_its_own() -> None:
+    """It ends where the first call begins."""
     came = read(*answer(plan("I "), plan("will."), tool(0), tool_stop(0), reason="TOOL_CALL"))
 
-    assert ("", "", ["I ", "will."]) == (
-        came.message.text,
-        came.message.reasoning,
-        came.message.provider_data["tool_plan"],
+    assert ["I ", "will."] == [each.text for each in came.events if isinstance(each, ReasoningDelta)]
+    assert came.message.parts[0] == ReasoningPart(
+        text="I will.", provider_data={"type": "tool_plan"}, complete=True
     )
-    assert {"items"} == {each.kind for each in came.events if isinstance(each, Unknown)}
+    assert ("", [], ["PartDone", "ToolCallStart"]) == (
+        came.message.text,
+        came.unknown,
+        [type(each).__name__ for each in came.events[4:6]],
+    )
 
 
 def test_log_probabilities_are_joined_over_the_stream() -> None:

@@ -13,7 +13,6 @@ from tests.support.formats import Cohere
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError, ProviderError
-from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
 
 START = line("stream-start", generation_id="g1")
@@ -126,9 +125,9 @@ def test_streamed_calls_are_handed_out_when_all_are_generated() -> None:
     assert [("call_0", "a", '{"x": 1}'), ("call_1", "b", "{}")] == [
         (call.id, call.name, call.arguments_text) for call in came.calls
     ]
-    assert ("tool_calls", ["I will.", " Now."], {}) == (
+    assert ("tool_calls", "I will. Now.", {}) == (
         came.message.finish_reason,
-        came.message.provider_data["tool_plan"],
+        came.message.reasoning,
         came.departures,
     )
 
@@ -299,9 +298,7 @@ def test_what_has_no_word_of_ours_is_carried() -> None:
 
     data = came.message.provider_data
     assert (3, 1, "<s>") == (data["text"], data["extra"], data["prompt"])
-    assert ["new-event"] == [
-        each.name for each in came.events if isinstance(each, Unknown) and each.kind == "event"
-    ]
+    assert ["new-event", "text", "extra"] == came.unknown
     assert {"start_repeated": 1} == came.departures
 
 
@@ -337,9 +334,9 @@ def test_the_text_beside_tool_calls_is_the_plan() -> None:
     """What the model says there it says of its tools."""
     came = read({**WHOLE, "text": "I will.", "tool_calls": [A]})
 
-    assert ("", ["I will."], ["a"]) == (
+    assert ("", "I will.", ["a"]) == (
         came.message.text,
-        came.message.provider_data["tool_plan"],
+        came.message.reasoning,
         [call.name for call in came.calls],
     )
     assert "" == read({**WHOLE, "text": ""}).message.text

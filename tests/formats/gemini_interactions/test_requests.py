@@ -21,7 +21,7 @@ from tests.support import registry
 from tests.support.formats import GeminiInteractions
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-from tokenstream.events import Unknown
+from tokenstream.events import ProviderData
 
 
 def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() -> None:
@@ -29,9 +29,9 @@ def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() ->
     interactions.feed(start(0, "model_output")[1])
     for number in range(9):
         payload = {**delta(0, "text", text="a")[1], "event_id": f"e{number}"}
-        told = [each for each in interactions.feed(payload) if isinstance(each, Unknown)]
+        told = [each for each in interactions.feed(payload) if isinstance(each, ProviderData)]
 
-        assert [(each.name, each.data) for each in told] == [("event_id", f"e{number}")]
+        assert [each.data for each in told] == [{"event_id": f"e{number}"}]
 
 
 def _numbered(ids: list[str], *payloads: Any) -> list[Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.formats.told import DONE, Told, frame_of
 from tests.support.formats import OpenAIChat
 from tokenstream.events import Unknown
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
+from tokenstream.formats import Frame
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -58,12 +56,11 @@ class Read(Told):
 
     @property
     def carried(self) -> dict[str, Any]:
-        """The fields that were carried, save the answer's time."""
-        return {
-            event.name: event.data
-            for event in self.events
-            if isinstance(event, Unknown) and event.name != "created"
+        """The fields and payloads that were carried, save the answer's time."""
+        told = dict(self.fields) | {
+            event.name: event.data for event in self.events if isinstance(event, Unknown)
         }
+        return {name: value for name, value in told.items() if name != "created"}
 
 
 def read(*payloads: Payload | Frame, shortcuts: bool = True, **options: Any) -> Read:

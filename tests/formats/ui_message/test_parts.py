@@ -254,7 +254,7 @@ def test_unknown_chunks_and_fields_are_carried() -> None:
         DONE,
     )
 
-    assert (["brand-new", "chunk"], {"extra": 1}) == (told.unknown, told.message.provider_data)
+    assert (["extra", "brand-new", "chunk"], {"extra": 1}) == (told.unknown, told.message.provider_data)
     assert (TextPart(text="Hi", complete=True, provider_data={"state": "new", "more": 2}),) == (
         told.message.parts
     )

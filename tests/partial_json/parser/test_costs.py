@@ -50,13 +50,6 @@ def test_without_its_package_the_flags_say_what_to_install(monkeypatch: pytest.M
         _ = tokenstream.partial_json.Allow
 
 
-def test_a_name_that_is_not_there_is_missed() -> None:
-    """As in any module; `dir` has the names that are."""
-    with pytest.raises(AttributeError, match="no attribute 'Parser'"):
-        _ = vars(tokenstream.partial_json)["__getattr__"]("Parser")
-    assert set(tokenstream.partial_json.__all__) <= set(dir(tokenstream.partial_json))
-
-
 def test_only_the_lenient_reading_repairs() -> None:
     """It is a parser like the other, and there is a tuple of repairs in both."""
     strict, lenient = (read("[1, 2,]", lenient=lenient) for lenient in (False, True))

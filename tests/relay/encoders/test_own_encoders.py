@@ -15,6 +15,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
@@ -76,6 +77,7 @@ def test_an_encoder_without_an_end_says_so() -> None:
         PartDelta("a"),
         PartDone(),
         ToolCallDone(ToolCall(id="c", name="f", complete=True), part=1),
+        ProviderData({"x": 1}),
         Unknown("x", {}),
     ],
 )

@@ -94,7 +94,14 @@ _event: st.SearchStrategy[Any] = st.one_of(
     st.builds(told.StepWaiting, _text, _json, st.booleans()),
     st.builds(told.StepDone, _text, st.sampled_from(["done", "failed"]), _word),
     st.builds(told.ToolResult, _text, _json, _word, st.booleans(), choice=_index),
-    st.builds(told.Unknown, _text, _json, st.sampled_from(["event", "field"]), st.booleans()),
+    st.builds(
+        told.ProviderData,
+        st.dictionaries(_text, _json, max_size=2),
+        st.dictionaries(_text, st.lists(_json, max_size=2), max_size=2),
+        st.booleans(),
+        choice=_index,
+    ),
+    st.builds(told.Unknown, _text, _json),
 )
 
 

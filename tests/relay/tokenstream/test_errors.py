@@ -38,12 +38,13 @@ def test_what_is_the_providers_own_stays_in() -> None:
         told.UsageUpdate(Usage(output_tokens=1, provider_data=data)),
         told.CitationAdded(Citation(url="https://a.test", provider_data=data), part=3),
         Restarted(Message(id="msg_secret", provider_data=data, parts=(TextPart(provider_data=data),))),
+        told.ProviderData(data, {"secret": [1]}),
         told.Unknown("secret", data),
     ]
     *sent, _ = written(events)
 
     assert b"secret" not in b"".join(sent)
-    assert len(sent) == b"".join(sent).count(b"data: ") == len(events) - 1
+    assert len(sent) == b"".join(sent).count(b"data: ") == len(events) - 2
     assert all(b"secret" in record(event, raw=True) for event in events)
 
 

@@ -12,7 +12,7 @@ from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, 
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamConsumed, StreamError, StreamInterrupted
-from tokenstream.events import TextDelta, Unknown
+from tokenstream.events import ProviderData, TextDelta, Unknown
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +60,10 @@ async def test_answers_that_are_given_in_turns_are_told_apart() -> None:
     ]
     with Stream(Items(SESSION, *mixed)) as stream:
         first = next(stream.responses)
-        assert [one.name for one in first if isinstance(one, Unknown)] == ["session.created", "rate_limits"]
+        kept = [one for one in first if isinstance(one, Unknown | ProviderData)]
+        assert [getattr(one, "name", "rate_limits") for one in kept] == ["session.created", "rate_limits"]
+        assert isinstance(kept[1], ProviderData)
+        assert [*kept[1].data] == ["rate_limits"]
 
 
 async def test_an_answer_that_fails_does_not_end_the_connection() -> None:

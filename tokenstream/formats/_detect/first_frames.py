@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import MessageStart, PartStart, Unknown
+from tokenstream.events import MessageStart, PartStart, ProviderData, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 8
 _MOST_SHOWN = 80
 """Number of characters of a foreign id that an error shows."""
-_BEGINNINGS = (MessageStart, PartStart)
+_BEGINNINGS = (MessageStart, PartStart, ProviderData, Unknown)
 """Events of which a format may make some for a payload of which it knows nothing but the type."""
 
 
@@ -58,12 +58,14 @@ class FirstFrames:
 
     def note(self, events: Sequence[Event]) -> None:
         """Note whether the format knows what it has read, judging by the events of a frame."""
+        tells_fields = has_unknown = False
         for event in events:
-            if isinstance(event, Unknown):
-                # Of a payload with an unknown field, the rest may be known.
-                self._has_unknown = self._has_unknown or event.kind != "field"
-            elif not isinstance(event, _BEGINNINGS):
-                self._has_read = True
+            has_unknown = has_unknown or isinstance(event, Unknown)
+            if isinstance(event, ProviderData | MessageStart):
+                tells_fields = tells_fields or not isinstance(event, ProviderData) or bool(event.data)
+            self._has_read = self._has_read or not isinstance(event, _BEGINNINGS)
+        # Of a payload with an unknown field, the rest may be known.
+        self._has_unknown = self._has_unknown or (has_unknown and not tells_fields)
 
     @property
     def are_unknown(self) -> bool:

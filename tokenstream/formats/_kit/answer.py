@@ -10,7 +10,15 @@ from weakref import ref
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream._event_base import new_event, store_raw
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.events import Event, Finish, InputTranscript, MessageStart, Unknown, UsageUpdate
+from tokenstream.events import (
+    Event,
+    Finish,
+    InputTranscript,
+    MessageStart,
+    ProviderData,
+    Unknown,
+    UsageUpdate,
+)
 from tokenstream.formats._kit.count_paths import drop_zeros
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 from tokenstream.formats._kit.told import settle
@@ -32,7 +40,7 @@ _EventT = TypeVar("_EventT", bound=Event)
 class EventStage(Protocol):
     """A stage that replaces a format's events by other events, in which parts may have other indexes.
 
-    For example, the stage for `reasoning_tags` splits one text part into text and reasoning.
+    For example, the stage for `Tags` splits one text part into text and reasoning.
     """
 
     @property
@@ -83,14 +91,15 @@ class AnswerEvents:
     """
 
     __slots__ = (
-        "_has_echo",
         "_head",
         "_known_counts",
         "_out",
         "_parts_seen",
+        "_payload_data",
         "_places",
         "choices",
         "difference",
+        "documented",
         "fields",
         "find_text",
         "first_part",
@@ -110,24 +119,10 @@ class AnswerEvents:
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {
-            "_out",
-            "difference",
-            "fields",
-            "find_text",
-            "limits",
-            "note",
-            "offered",
-            "raw",
-            "stage",
-            "whole_text_repeated",
-            "withheld",
-            "withholds",
-        }
+        """_payload_data _out difference documented fields find_text limits note offered raw stage
+        whole_text_repeated withheld withholds""".split()  # noqa: SIM905
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
-    echoed: ClassVar[frozenset[str]] = frozenset()
-    """Fields in which the server repeats the request's settings: its start or its finish has them."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
@@ -165,11 +160,13 @@ class AnswerEvents:
         head is from, too; None if this is the beginning of the message."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value reported for each field; a choice's field has the choice's index in its key."""
+        self.documented: Collection[str] | None = None
+        """Names of the fields that the format's documents have; None if there are no documents."""
         # The events.
         self._out: list[Event] = []
         """The events made since the last call of `take`."""
-        self._has_echo = False
-        """True if a field in `echoed` is among them."""
+        self._payload_data: dict[int | None, ProviderData] = {}
+        """The event among them that has the fields of a choice (None: of the answer)."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         # The end of the answer, which may be a pause.
@@ -194,8 +191,8 @@ class AnswerEvents:
         out = self._out
         if out:
             self._out = []
-        if self._has_echo:
-            self._has_echo, out = False, fold_echoes(out, self.echoed)
+        if self._payload_data:
+            self._payload_data, out = {}, fold_data(out, is_only_choice=len(self.choices) == 1)
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
@@ -317,16 +314,32 @@ class AnswerEvents:
                 return ("output_tokens",)
         return ()
 
-    def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field of a choice (None: of the answer) as `Unknown`, unless its value was told before."""
+    def field(
+        self, name: str, value: object, choice: int | None = None, *, is_documented: bool = True
+    ) -> None:
+        """Report a field of a choice (None: of the answer), unless its value was told before."""
         if self.may_hold_surrogates:
             name, value = mend_surrogates(name), mend_surrogates(value)
         key = name if choice is None else (self.choice(choice).index, name)
         if self.fields.get(key, _ABSENT) != value:
             self.fields[key] = value
-            self._has_echo = self._has_echo or (choice is None and name in self.echoed)
-            event = self._add(Unknown, choice or 0)
-            event.name, event.data, event.kind, event.shared = name, value, "field", choice is None
+            self._data_of(choice).data[name] = value
+            if not is_documented:
+                self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))
+
+    def other_field(self, name: str, value: object, choice: int | None = None) -> None:
+        """Report a field that the format does not read; as `Unknown`, too, if no document names it."""
+        is_documented = self.documented is None or name in self.documented
+        self.field(name, value, choice, is_documented=is_documented)
+
+    def _data_of(self, choice: int | None) -> ProviderData:
+        """Return the event that has the fields of a choice (None: of the answer) in the payload."""
+        event = self._payload_data.get(choice)
+        if event is None:
+            event = ProviderData(shared=choice is None, choice=choice or 0, raw=self.raw)
+            self._payload_data[choice] = event
+            self._out.append(event)
+        return event
 
     def report_unknown_fields(
         self, payload: dict[str, Any], known: Collection[str], choice: int | None = None
@@ -334,15 +347,20 @@ class AnswerEvents:
         """Report the fields of a JSON object that its format does not know, unless they are null or empty."""
         for name, value in payload.items():
             if name not in known and not says_nothing(value):
-                self.field(name, value, choice)
+                self.other_field(name, value, choice)
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Report new items of a list that grows, such as log probabilities, as an `Unknown` event."""
+        """Report new items of a list that grows, such as log probabilities."""
         # Creates the choice, or refuses its index.
         self.choice(choice)
         if self.may_hold_surrogates:
             name, values = mend_surrogates(name), mend_surrogates(values)
-        self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
+        self._data_of(choice).lists.setdefault(name, []).extend(values)
+
+    def stray(self, name: str, data: object, choice: int = 0) -> None:
+        """Report content that fits no part, as `Unknown` and as an item of a list under its name."""
+        self.items(name, [data], choice)
+        self.unknown(name, data)
 
     def unknown(self, name: str, data: object) -> None:
         """Report a payload that has no event of its own, as an `Unknown` event."""
@@ -417,20 +435,27 @@ def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], n
         note(format, name)
 
 
-def fold_echoes(events: list[Event], echoed: Collection[str]) -> list[Event]:
-    """Move the fields in `echoed` to the first start or finish among a payload's events, if it has one."""
-    host = next((event for event in events if isinstance(event, MessageStart | Finish)), None)
-    if host is None:
-        return events
-    others: list[Event] = []
-    folded: dict[str, Any] = {}
+def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
+    """Move the fields of a payload into its start, and those of a choice into its finish, if it has one.
+
+    The finish of an only choice takes those of the answer, too.
+    """
+    kept: list[Event] = []
     for event in events:
-        if isinstance(event, Unknown) and event.kind == "field" and event.shared and event.name in echoed:
-            folded[event.name] = event.data
-        else:
-            others.append(event)
-    host.provider_data = folded or None
-    return others
+        if isinstance(event, ProviderData):
+            for host in events if event.data else ():
+                if (event.shared and isinstance(host, MessageStart)) or (
+                    isinstance(host, Finish)
+                    and (is_only_choice if event.shared else host.choice == event.choice)
+                ):
+                    told = host.provider_data or {}
+                    host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
+                    event.data = {}
+                    break
+            if not event.data and not event.lists:
+                continue
+        kept.append(event)
+    return kept
 
 
 def note_nothing(_name: str) -> None:

@@ -26,6 +26,18 @@ Readers: TypeAlias = "Mapping[str, Callable[[Any, dict[str, Any]], None]]"
 """The readers of events, by the type of event."""
 
 
+RESPONSE_FIELDS = frozenset(
+    """access_programs audio background completed_at conversation conversation_id created_at error
+    frequency_penalty image incomplete_details input_transformations instructions max_output_tokens
+    max_tool_calls metadata modalities moderation output_audio_format output_modalities parallel_tool_calls
+    presence_penalty previous_response_id prompt prompt_cache_diagnostics prompt_cache_key
+    prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier status_details store
+    temperature text tool_choice tool_usage tools top_logprobs top_p truncation user voice""".split()  # noqa: SIM905 - a list would be a page long
+)
+"""The fields of `Response` and `RealtimeResponse` in openai-python, and of OpenResponses; most repeat the
+request."""
+
+
 def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live"] | None:
     """Return the kind of a session without responses ("live" if it translates); None for any other.
 
@@ -57,15 +69,6 @@ class SessionParts(Parts):
     """
 
     __slots__ = ()
-
-    # The fields of `Response` in openai-python, and of `RealtimeResponse`, which repeat the request.
-    echoed: ClassVar[frozenset[str]] = frozenset(
-        """audio background completed_at conversation conversation_id created_at frequency_penalty
-        incomplete_details instructions max_output_tokens max_tool_calls metadata moderation output_modalities
-        parallel_tool_calls presence_penalty previous_response_id prompt prompt_cache_key
-        prompt_cache_retention reasoning safety_identifier sequence_number service_tier status_details store
-        temperature text tool_choice tool_usage tools top_logprobs top_p truncation user""".split()  # noqa: SIM905 - a list would be a page long
-    )
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
         """Begin an answer; if there was one before, report the start of another answer."""

@@ -52,6 +52,8 @@ class MistralConversations(Format):
     __slots__ = ("_calls", "_nameless", "_tools", "_written", "_written_part")
 
     name: ClassVar[str] = "mistral-conversations"
+    # Of the events of a conversation, and of `ConversationResponse`, in mistralai.
+    documented: ClassVar[frozenset[str]] = frozenset({"conversation_id", "guardrails"})
     fast: ClassVar[Fast | None] = Fast(
         texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)]
     )

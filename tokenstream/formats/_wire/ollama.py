@@ -76,6 +76,10 @@ class Ollama(Format):
     __slots__ = ("_time_reported",)
 
     name: ClassVar[str] = "ollama"
+    # Of the answers in Ollama's `api/types.go`.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """completed context message.tool_name remote_host remote_model total""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     framing: ClassVar[str] = "ndjson"
@@ -156,7 +160,7 @@ class Ollama(Format):
             # A single call may be sent without a list.
             items = [value] if is_dict(value) and "function" in value else value
             if reader is None or not is_list(items):
-                self.parts.field(f"message.{key}", value)
+                self.parts.other_field(f"message.{key}", value)
             else:
                 reader(self, items)
 
@@ -171,7 +175,7 @@ class Ollama(Format):
             elif key == "image" and isinstance(value, str):
                 self._add_image(value)
             elif key != "created_at":
-                self.parts.field(key, value)
+                self.parts.other_field(key, value)
             elif not self._time_reported:
                 # Each line has another time; only the first is reported.
                 self._time_reported = True

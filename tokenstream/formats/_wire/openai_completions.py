@@ -62,6 +62,13 @@ class OpenAICompletions(Format):
     __slots__ = ("_created_reported", "_is_native")
 
     name: ClassVar[str] = "openai-completions"
+    # Of OpenAI's `Completion`, vLLM's and SGLang's answers, Together's, and llama.cpp's on both routes.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """logprobs service_tier system_fingerprint text usage kv_transfer_params matched_stop
+        prompt_logprobs prompt_token_ids stop_reason token_ids prompt seed token_id top_logprobs warnings
+        __verbose prompt_progress timings generation_settings has_new_line id_slot multimodal slot_id
+        stop_type stopped_eos stopped_limit stopped_word stopping_word tokens_cached truncated""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -171,7 +178,7 @@ class OpenAICompletions(Format):
     def _read_field(self, index: int, name: str, value: object) -> None:
         """Report an unknown field of a choice."""
         if not says_nothing(value):
-            self.parts.field(name, value, index)
+            self.parts.other_field(name, value, index)
 
     def _read_text(self, index: int, name: str, value: object) -> None:
         """Add a choice's text or, by its name, reasoning; scalars become text, others unknown fields."""

@@ -125,6 +125,8 @@ class OpenAILive(SessionEvents):
     __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text", "_waiting")
 
     name: ClassVar[str] = "openai-live"
+    # Of `SessionUsageUpdatedEvent` in openai-python.
+    documented: ClassVar[frozenset[str]] = frozenset({"context_window"})
     framing: ClassVar[str] = "messages"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _REASONS
     fast: ClassVar[Fast | None] = Fast(

@@ -23,19 +23,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.sessions import Readers
     from tokenstream.limits import Limits
 
-_READ_FIELDS = (
-    "type",
-    "event_id",
-    "item_id",
-    "content_index",
-    "segment_id",
-    "model",
-    "delta",
-    "text",
-    "transcript",
-    "logprobs",
-    "segments",
-    "usage",
+_READ_FIELDS = frozenset(
+    """type event_id item_id content_index segment_id model delta text transcript logprobs segments
+    usage""".split()  # noqa: SIM905
 )
 """Fields of an event that are read, or say only where its text belongs."""
 _REMEMBERED = 2_000
@@ -74,6 +64,11 @@ class Transcription(SessionEvents):
     )
 
     name: ClassVar[str] = "transcription"
+    # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """audio_language duration end id language languages previous_item_id speaker speaker_id start task
+        words""".split()  # noqa: SIM905 - a list would be a page long
+    )
     ends_with_input: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])
 

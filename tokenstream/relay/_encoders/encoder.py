@@ -19,6 +19,7 @@ from tokenstream.events import (
     PartDelta,
     PartDone,
     PartStart,
+    ProviderData,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -70,7 +71,8 @@ HANDLERS: dict[type, str] = {
     Stopped: "encode_stopped",
     StepStart: "encode_step_start",
     StepDone: "encode_step_end",
-    Unknown: "encode_unknown",
+    ProviderData: "encode_private",
+    Unknown: "encode_private",
 }
 """Maps the classes of events that every format can take to the names of handlers, methods of `Encoder`."""
 
@@ -325,8 +327,8 @@ class Encoder(Vocabulary):
         """Return no payloads for the end of a step."""
         return self.lose(event)
 
-    def encode_unknown(self, event: Unknown) -> Payloads:
-        """Return no payloads for an event of the provider that this library does not know."""
+    def encode_private(self, event: ProviderData | Unknown) -> Payloads:
+        """Return no payloads for fields and payloads of the provider that have no event of their own."""
         return ()
 
     def encode_tail(self) -> Payloads:

@@ -6,7 +6,7 @@ A *record* is the JSON of one event, or of the answer's end; journals store reco
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
@@ -23,6 +23,7 @@ from tokenstream.events import (
     Finish,
     MessageStart,
     PartDone,
+    ProviderData,
     Restarted,
     StepDone,
     StepUpdate,
@@ -139,7 +140,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     """
     cls: type[Any] = event.__class__
     name = _TYPES.get(cls)
-    if name is None or (cls is Unknown and not raw):
+    if name is None or (cls in (ProviderData, Unknown) and not raw):
         return None
     if isinstance(event, ToolResult):
         if is_told(event):
@@ -264,7 +265,14 @@ def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 
     """Return the fields of a class of events: the name of each, its key in a record, and its default."""
     # The common fields stand last in a record.
     ordered = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
-    return tuple((each.name, _KEYS_BY_FIELD.get(each.name, each.name), each.default) for each in ordered)
+    return tuple(
+        (
+            each.name,
+            _KEYS_BY_FIELD.get(each.name, each.name),
+            each.default if each.default_factory is MISSING else each.default_factory(),
+        )
+        for each in ordered
+    )
 
 
 _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}

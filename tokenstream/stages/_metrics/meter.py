@@ -148,18 +148,8 @@ class _Gaps(NamedTuple):
 class Meter:
     """Records when an answer reaches its marks (such as the first text), and when its chunks arrive.
 
-    The metrics are computed from these times only when `read` is called.
-
-    Args:
-        started_at: The start time, on the same clock as `now`.
-        wrapped: True if the start is the moment when a response was wrapped, not its request.
-
-    Example:
-        >>> meter = Meter(10.0)
-        >>> meter.mark(10.5, frame=True), meter.mark_content(10.5), meter.mark_text(10.5)
-        (None, None, None)
-        >>> meter.read().ttft
-        0.5
+    The metrics are computed from these times only when `read` is called. A meter is `wrapped` if it starts
+    when a response is wrapped, not with its request.
     """
 
     __slots__ = (
@@ -262,11 +252,7 @@ class Meter:
         return self.framed_content_chunks + self.glanced
 
     def count_chunk(self, size: int) -> None:
-        """Count a chunk that is cut into frames.
-
-        Args:
-            size: The number of its bytes.
-        """
+        """Count a chunk that is cut into frames."""
         self.framed_chunks += 1
         self.bytes += size
 
@@ -279,12 +265,7 @@ class Meter:
         self.bytes -= size
 
     def mark(self, now: float, *, frame: bool) -> None:
-        """Record the time of the first byte, and of the first whole frame; later ones change nothing.
-
-        Args:
-            now: The clock reading at the arrival of a chunk.
-            frame: True if a whole frame has arrived.
-        """
+        """Record the time of the first byte, and of the first whole frame; later ones change nothing."""
         if self._first_byte is None:
             self._first_byte = now
         if frame and self.first_event_at is None:
@@ -331,12 +312,7 @@ class Meter:
             self.on_gaps(gaps)
 
     def took(self, seconds: float, *, packing: float) -> None:
-        """Record the time that this library spent on a chunk on the fast path.
-
-        Args:
-            seconds: The seconds spent on the chunk itself.
-            packing: The seconds spent on counting gaps before that.
-        """
+        """Record the seconds spent on a chunk on the fast path, and those spent on counting gaps before."""
         timed_chunks, timed_seconds, counting_seconds = self._spent
         self._spent = (timed_chunks + 1, timed_seconds + seconds, counting_seconds + packing)
 
@@ -350,13 +326,7 @@ class Meter:
         self.ended_at = None
 
     def read(self, now: float | None = None, *, events: int = 0, usage: Usage | None = None) -> Metrics:
-        """Return the metrics so far.
-
-        Args:
-            now: The clock at the last input.
-            events: Events returned so far.
-            usage: The token counts so far; None if none are known.
-        """
+        """Return the metrics so far."""
 
         def since(mark: float | None) -> float | None:
             return None if mark is None else mark - self.started_at

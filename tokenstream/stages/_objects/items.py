@@ -30,21 +30,6 @@ class Field(Search[str | OutputInvalid]):
     wildcards gives the pieces of all matching strings, one string after another;
     a match that is not a string gives an `OutputInvalid` in its place, and reading
     continues after it. The document is not kept, so its errors have no `text`.
-
-    Args:
-        at: The string's path: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
-            or a tuple of keys; "" for a document that is itself a string.
-        fail_fast: True to end at the first value that is not a string, or at invalid JSON:
-            `error` and `stop` are set.
-        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-        document: The document to read if the text holds several, with *lenient*:
-            "first" ignores the text after the first document, "last" shows nothing before
-            the end. None refuses a text with two different documents.
-
-    Example:
-        >>> title = Field("recipe.title")
-        >>> title.feed('{"recipe": {"title": "Pan'), title.feed('cakes", "min')
-        (['Pan'], ['cakes'])
     """
 
     __slots__ = ("_inside",)
@@ -172,22 +157,6 @@ class Items(Search[T | OutputInvalid]):
     path in the errors; reading continues after it. Elements are not kept after they
     are returned, so a list may be endless, except with *lenient* and without *document*:
     a second document is compared with the first. Errors of the document have no `text`.
-
-    Args:
-        type: The type of each element: a type, or a pydantic `TypeAdapter`.
-        at: The array's path: `"steps"`, `"recipes.*.steps"`, or a tuple of keys;
-            "" for a document that is itself an array. An explicit null gives nothing.
-        fail_fast: True to stop at the first element that violates the schema, or at invalid
-            JSON: `error` and `stop` are set.
-        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-        document: The document to read if the text holds several, with *lenient*:
-            "first" ignores the text after the first document, "last" shows nothing before
-            the end. None refuses a text with two different documents.
-
-    Example:
-        >>> numbers = Items(int, "numbers")
-        >>> numbers.feed('{"numbers": [1, 2'), numbers.feed("2, 3")
-        ([1], [22])
     """
 
     __slots__ = ("_element_offset", "_excerpt", "_schema")
@@ -213,12 +182,7 @@ class Items(Search[T | OutputInvalid]):
         """The offset at which the open element begins."""
 
     def feed(self, text: str, *, now: float = 0.0) -> list[T | OutputInvalid]:
-        """Return the elements that a piece of the document finishes.
-
-        Args:
-            text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage has this parameter.
-        """
+        """Return the elements that a piece of the document finishes."""
         # The excerpt collects the text of the open element, which may go on in the next piece.
         self._excerpt.feed(text)
         out = super().feed(text)

@@ -69,28 +69,6 @@ class Partials(DocumentStage, Generic[T]):
     the last snapshot is that of the whole object, whose value equals the one that pydantic
     makes of the whole text. The time for a snapshot depends on the open values, not on the
     whole document.
-
-    Args:
-        type: The document's type: a type, or a pydantic `TypeAdapter`.
-        fail_fast: True to stop at the first value that violates the schema, or at invalid
-            JSON: `error` and `stop` are set.
-        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-        defaults: True if missing fields have their type's defaults, made separately for
-            each object. A default that is computed from other fields appears only
-            once the object is whole.
-        show: The visible part of an unfinished string: "characters", all that has arrived;
-            "words", up to its last whole word; "values", nothing before it is finished.
-            A `tokenstream.partial_json.Show` in a field's type takes precedence.
-        document: The document to read if the text holds several, with *lenient*: "first" ignores the
-            text after the first document; "last" and "matching" (the document that validates) show
-            nothing before the end. None refuses a text with two different documents.
-
-    Example:
-        >>> drafts = Partials(dict[str, int])
-        >>> [draft.value for draft in drafts.feed('{"eggs": 3, "fl')]
-        [{'eggs': 3}]
-        >>> drafts.end(), type(drafts.error).__name__
-        ([], 'OutputIncomplete')
     """
 
     # Class attributes: setting each of them in the constructor would slow down short, whole documents.
@@ -246,12 +224,7 @@ class Partials(DocumentStage, Generic[T]):
     # -- reading -----------------------------------------------------------------
 
     def feed(self, text: str, *, now: float = 0.0) -> list[Partial[T]]:
-        """Return a snapshot if a piece of the document changes what is visible.
-
-        Args:
-            text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage has this parameter.
-        """
+        """Return a snapshot if a piece of the document changes what is visible."""
         if self.error is not None:
             return []
         try:
@@ -269,11 +242,7 @@ class Partials(DocumentStage, Generic[T]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[Partial[T]]:
-        """End the text and return the last snapshot, if it changed; set `error` if the output is invalid.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
+        """End the text and return the last snapshot, if it changed; set `error` if the output is invalid."""
         if self.error is not None:
             return []
         was_complete = self.complete

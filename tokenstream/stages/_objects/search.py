@@ -70,13 +70,7 @@ class DocumentStage:
 
 
 class Search(DocumentStage, Generic[OutT]):
-    """Finds the values at a path in a document; subclasses turn them into results.
-
-    Args:
-        fail_fast: True to set `stop` at the first invalid value, or at invalid JSON.
-        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-        document: The document to read if the text holds several, with *lenient*.
-    """
+    """Finds the values at a path in a document; subclasses turn them into results."""
 
     __slots__ = (
         "_fail_fast",
@@ -135,12 +129,7 @@ class Search(DocumentStage, Generic[OutT]):
         return self._parser.complete
 
     def feed(self, text: str, *, now: float = 0.0) -> list[OutT]:
-        """Return the results that a piece of the document completes.
-
-        Args:
-            text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage has this parameter.
-        """
+        """Return the results that a piece of the document completes."""
         out: list[OutT] = []
         if self.error is None:
             self._length += len(text)
@@ -152,11 +141,7 @@ class Search(DocumentStage, Generic[OutT]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """Signal the end of the text and return the last results; set `error` if the document is invalid.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
+        """Signal the end of the text and return the last results; set `error` if the document is invalid."""
         out: list[OutT] = []
         if self.error is None:
             self._read(self._parser.end(), out)

@@ -156,12 +156,7 @@ def _leave_letter(text: str, position: int) -> int:
 
 
 class _Rate:
-    """Base class: releases held items at most `hz` times a second, and all of them at the end.
-
-    Args:
-        hz: The highest rate, per second.
-        unit: A name for the items, for error messages.
-    """
+    """Base class: releases held items at most `hz` times a second, and all of them at the end."""
 
     __slots__ = ("_held", "_next", "_seconds")
 
@@ -177,19 +172,11 @@ class _Rate:
         return self._next if self._held else None
 
     def tick(self, now: float) -> list[Any]:
-        """Return what is held if it is due; nothing is due before `deadline`.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Return what is held if it is due; nothing is due before `deadline`."""
         return [] if now < self._next else self.end(now=now)
 
     def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return what is held; after that, nothing more is due for the usual time.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Return what is held; after that, nothing more is due for the usual time."""
         held = self._held
         if held:
             self._next, self._held = now + self._seconds, []
@@ -239,18 +226,8 @@ class Newest(_Rate, SoundStage, Generic[ItemT]):
     As with `Throttle`, the first item passes at once, and an item that arrives too early is held
     until `deadline`; but only the newest is held, and the items that it replaces are dropped.
 
-    Args:
-        hz: The most items a second.
-
     Raises:
         MisuseError: `hz` is not a number above 0.
-
-    Example:
-        >>> newest = Newest[int](hz=10)
-        >>> newest.feed(1, now=0.0), newest.feed(2, now=0.02), newest.feed(3, now=0.04)
-        ([1], [], [])
-        >>> newest.tick(0.1), newest.feed(4, now=0.15), newest.end(now=0.16)
-        ([3], [], [4])
     """
 
     __slots__ = ()
@@ -259,11 +236,7 @@ class Newest(_Rate, SoundStage, Generic[ItemT]):
         super().__init__(hz, unit="items")
 
     def feed(self, item: ItemT, /, *, now: float = 0.0) -> list[ItemT]:
-        """Return the item if it is due; otherwise hold it instead of an earlier one.
-
-        Args:
-            now: A clock reading, in seconds.
-        """
+        """Return the item if it is due; otherwise hold it instead of an earlier one."""
         self._held = [item]
         return self.tick(now)
 
@@ -272,11 +245,6 @@ class Accumulate(TextStage):
     """A stage that returns the whole text so far whenever the text has grown.
 
     Each item takes time in proportion to the text, so put a `Throttle` before this stage.
-
-    Example:
-        >>> so_far = Accumulate()
-        >>> so_far.feed("The"), so_far.feed(" sky")
-        (['The'], ['The sky'])
     """
 
     __slots__ = ("_text",)

@@ -188,8 +188,7 @@ def tap(
         tags: The markup of reasoning, calls and citations in the model's text; None to leave it as it is.
 
     Raises:
-        MisuseError: The source cannot be read in a loop, an object in `tools` is no tool, or `tool_tags`
-            names no dialect.
+        MisuseError: The source cannot be read in a loop, or an object in `tools` is no tool.
 
     Example:
         >>> theirs = [{"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import is_list
 from tokenstream._growing_usage import GrowingUsage
 from tokenstream._message_parts import COUNTS
-from tokenstream.events import Finish, MessageStart, Restarted, Resumed, Unknown, UsageUpdate
-from tokenstream.formats._kit.answer import fold_echoes
+from tokenstream.events import Finish, MessageStart, ProviderData, Restarted, Resumed, UsageUpdate
+from tokenstream.formats._kit.answer import fold_data
 from tokenstream.message import Message, Usage
 from tokenstream.stream._views.part_cursor import PartCursor
 
@@ -114,7 +114,7 @@ class EventCursor:
             if finish is not None and finish != cursor.finish:
                 events.append(copy(finish))
             cursor.finish = finish
-        return fold_echoes(events, self._accumulator.echoed)
+        return fold_data(events, is_only_choice=False)
 
     # -- within ------------------------------------------------------------
 
@@ -263,12 +263,13 @@ def _make_finish(state: ChoiceState) -> Finish | None:
 
 def _list_changes(
     fields: dict[str, Any], returned: dict[str, tuple[Any, int]], choice: int, *, shared: bool
-) -> Iterator[Event]:
-    """Yield events for fields of an answer that are new or changed.
+) -> Iterator[ProviderData]:
+    """Yield an event for the fields of an answer that are new or changed, if there are any.
 
-    The event for a list that has grown has only the new items: `returned` holds a field's last value and
+    Of a list that has grown, it has only the new items: `returned` holds a field's last value and
     its length. `shared` fields belong to all choices.
     """
+    event = ProviderData(choice=choice, shared=shared)
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
         # For a new field, `before` is an object that no value can be.
@@ -278,10 +279,11 @@ def _list_changes(
         returned[name] = (value, size)
         if value is before:
             # The list has grown in place.
-            yield Unknown(name, value[size_before:size], choice=choice, kind="items", shared=shared)
+            event.lists[name] = value[size_before:size]
         else:
-            data = value[:size] if is_list(value) else value
-            yield Unknown(name, data, choice=choice, kind="field", shared=shared)
+            event.data[name] = value[:size] if is_list(value) else value
+    if event.data or event.lists:
+        yield event
 
 
 def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:

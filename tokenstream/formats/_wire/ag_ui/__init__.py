@@ -53,38 +53,15 @@ _CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOO
 # These events do not belong to the message, so they do not complete a part that chunks are writing;
 # an error cuts the part off.
 _OUTSIDE_MESSAGE = frozenset(
-    {
-        "ACTIVITY_DELTA",
-        "ACTIVITY_SNAPSHOT",
-        "RAW",
-        "REASONING_ENCRYPTED_VALUE",
-        "RUN_ERROR",
-        "SUBAGENT_ERROR",
-        "SUBAGENT_FINISHED",
-        "SUBAGENT_STARTED",
-    }
+    """ACTIVITY_DELTA ACTIVITY_SNAPSHOT RAW REASONING_ENCRYPTED_VALUE RUN_ERROR SUBAGENT_ERROR
+    SUBAGENT_FINISHED SUBAGENT_STARTED""".split()  # noqa: SIM905
 )
 # State and activity events are for the application or its interface, so no part is made of them.
 # Of activities, only the progress of a tool is read.
 _REPORTED_AS_UNKNOWN = frozenset(
-    {
-        "ACTIVITY_DELTA",
-        "ACTIVITY_SNAPSHOT",
-        "CUSTOM",
-        "MESSAGES_SNAPSHOT",
-        "RAW",
-        "REASONING_END",
-        "REASONING_START",
-        "STATE_DELTA",
-        "STATE_SNAPSHOT",
-        "STEP_FINISHED",
-        "STEP_STARTED",
-        "SUBAGENT_ERROR",
-        "SUBAGENT_FINISHED",
-        "SUBAGENT_STARTED",
-        "THINKING_END",
-        "THINKING_START",
-    }
+    """ACTIVITY_DELTA ACTIVITY_SNAPSHOT CUSTOM MESSAGES_SNAPSHOT RAW REASONING_END REASONING_START
+    STATE_DELTA STATE_SNAPSHOT STEP_FINISHED STEP_STARTED SUBAGENT_ERROR SUBAGENT_FINISHED
+    SUBAGENT_STARTED THINKING_END THINKING_START""".split()  # noqa: SIM905
 )
 _PYTHON_NAMES = frozenset(
     {"thread_id", "run_id", "message_id", "tool_call_id", "tool_call_name", "entity_id"}
@@ -120,6 +97,10 @@ class AGUI(Format):
     __slots__ = ("_run_parts", "_started")
 
     name: ClassVar[str] = "ag-ui"
+    # Of the events about a run in ag-ui-protocol.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """input outcome parentRunId protocolVersion result threadId""".split()  # noqa: SIM905 - a list would be a page long
+    )
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
     fast: ClassVar[Fast | None] = Fast(

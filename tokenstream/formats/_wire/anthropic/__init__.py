@@ -89,6 +89,10 @@ class Anthropic(Format):
     __slots__ = ("_blocks", "_has_head", "_nameless", "_start_expected", "_start_was_whole")
 
     name: ClassVar[str] = "anthropic"
+    # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """container context_management diagnostics input_transformations""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = frozenset(_STREAM_EVENTS)

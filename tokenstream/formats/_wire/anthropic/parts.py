@@ -83,7 +83,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
                     self.record_written_part(block.part)
                     return True
                 self.note("delta_misfits")
-        self.items(kind or "content_block_delta", [payload])
+        self.stray(kind or "content_block_delta", payload)
         return False
 
     def add_whole_block(self, index: int, content: dict[str, Any]) -> None:

@@ -163,6 +163,10 @@ class BedrockConverse(Format):
     __slots__ = ("_blocks", "_has_head", "_start_expected", "_stopped")
 
     name: ClassVar[str] = "bedrock-converse"
+    # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """additionalModelResponseFields metrics performanceConfig serviceTier trace""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS

@@ -150,7 +150,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             if delta.get("toolUse") is not None:
                 # Arguments lack the tool's name, which only a start event has.
                 self._read_unmatched(index, dict_of(delta, "toolUse").get("input"))
-                self.items("toolUse", [payload])
+                self.stray("toolUse", payload)
                 return
             if index in self._closed:
                 self.note("part_after_close")
@@ -162,10 +162,10 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
                 continue
             reader = self._DELTA_READERS.get(name)
             if reader is None:
-                self.items(name, [payload])
+                self.stray(name, payload)
             elif not reader(self, block, value):
                 self.note("delta_misfits")
-                self.items(name, [payload])
+                self.stray(name, payload)
         # The first delta of a block opens its part, and does not interrupt another part. So record the part
         # here, without the check of `record_written_part`.
         self._last_written = block.part
@@ -284,7 +284,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         if redacted is not None:
             self._add_data(block, self._get_or_open_part(block, "reasoning"), "redacted", redacted)
         if other_fields is not None:
-            self.items("reasoningContent", [other_fields])
+            self.stray("reasoningContent", other_fields)
         return text is None or isinstance(text, str)
 
     def _add_input(self, block: ConverseBlock, delta: object) -> bool:

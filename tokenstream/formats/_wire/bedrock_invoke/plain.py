@@ -256,6 +256,10 @@ class PlainModel(Format):
     __slots__ = ("_counted_parts",)
 
     name: ClassVar[str] = "bedrock-invoke"
+    # Of the models' pages in the user guide of Amazon Bedrock.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """id likelihood prompt stop token_likelihoods""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
 
     def _make_parts(self) -> _CountedParts:
@@ -314,7 +318,7 @@ class PlainModel(Format):
         elif text is not None:
             # Report the item unchanged, under the name of the field that shows the model.
             self.note("delta_misfits")
-            self.parts.items(shape.marking_field, [item], choice)
+            self.parts.stray(shape.marking_field, item, choice)
         elif is_dict(whole_answer) and not self.parts.choices:
             # Cohere's last payload has the whole answer: read it only if no payload before had any text.
             self.read(whole_answer, "")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
 
@@ -21,6 +23,11 @@ ID_FIELDS = ("generation_id", "response_id", "id")
 _REPEATED_FIELDS = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _FAILURE_FIELDS = ("err", "error", "message")
+
+_EVENT_FIELDS = PADDING | frozenset(
+    {"event_type", "is_finished", "index", "text", "tool_call_delta", "tool_calls", "citations"}
+).union(("finish_reason", "response"), ID_FIELDS, _FAILURE_FIELDS)
+"""Fields of an event that are read."""
 
 _MESSAGE: Path = ("delta", "message")
 
@@ -59,6 +66,8 @@ class V1(V2):
                 self.parts.unknown(kind, payload)
             else:
                 reader(self, payload)
+                if not self.later_frames:
+                    self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a payload that looks like an error, but ends an answer of v1 or v2."""
@@ -72,7 +81,6 @@ class V1(V2):
         if self.parts.started and self.begins_another(id, payload):
             return
         self.parts.head(id=id)
-        self.report_unknown_fields(payload, "event_type", "is_finished", *ID_FIELDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:
         """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
@@ -80,42 +88,31 @@ class V1(V2):
         if isinstance(text, str):
             choice = payload.get("index", 0)
             self.content.write_text(text, choice if _is_index(choice) else 0)
-        self.report_unknown_fields(
-            payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
-        )
+        elif text is not None:
+            self.parts.other_field("text", text)
 
     def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
         """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
-        self.content.report_plan(payload.get("text"))
+        self.content.add_to_plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
             self.content.add_v1_fragment(delta)
-        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_call_delta")
 
     def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
         """Read the plan, unless it was streamed, and all tool calls."""
-        if not self.content.has_plan:
-            self.content.report_plan(payload.get("text"))
+        if self.content.plan is NO_PART:
+            self.content.add_to_plan(payload.get("text"))
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))
-        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
 
     def _read_citation_generation(self, payload: dict[str, Any]) -> None:
         """Add the citations in a payload."""
         self._read_citations(payload)
-        self.report_unknown_fields(payload, "event_type", "is_finished", "citations")
-
-    def _read_search(self, payload: dict[str, Any]) -> None:
-        """Report the fields of a payload about a search, or for debugging, as unknown."""
-        self.report_unknown_fields(payload, "event_type", "is_finished")
 
     def _read_stream_end(self, payload: dict[str, Any]) -> None:
         """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
             self.parts.head(id=text_of(response, *ID_FIELDS))
-        self.report_unknown_fields(
-            payload, "event_type", "is_finished", "finish_reason", "response", "index", *_FAILURE_FIELDS
-        )
         # The older Generate API puts the finish reason into each of its `generations`.
         generation = next(iter(dicts_of(response.get("generations"))), response)
         reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
@@ -131,7 +128,7 @@ class V1(V2):
         calls = dicts_of(payload.get("tool_calls"))
         if calls:
             # If there are tool calls, the text is the model's plan for using them.
-            self.content.report_plan(text)
+            self.content.add_to_plan(text)
         elif text is not None:
             self.content.write_text(text, 0)
         self._read_end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
@@ -168,22 +165,22 @@ class V1(V2):
         choice = self.parts.choice(index)
         if choice.current_part is not None and choice.current_part.kind == "text":
             self.parts.tell(choice.current_part, whole, len(whole))
-        elif not choice.next_part and not self.content.has_plan:
-            # If there are tool calls, the text is the model's plan for using them.
+        elif not choice.next_part:
+            # If there are tool calls, the text is the model's plan for using them, which is a part.
             self.parts.note("text_completed")
             self.content.write_text(whole, index)
 
     READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
         "stream-start": _read_stream_start,
         "text-generation": _read_text_generation,
-        "search-queries-generation": _read_search,
-        "search-results": _read_search,
+        "search-queries-generation": V2.pass_over_event,
+        "search-results": V2.pass_over_event,
         "tool-calls-chunk": _read_tool_calls_chunk,
         "tool-calls-generation": _read_tool_calls_generation,
         "citation-generation": _read_citation_generation,
         "stream-end": _read_stream_end,
         "stream-error": _read_stream_end,
-        "debug": _read_search,
+        "debug": V2.pass_over_event,
     }
 
 
@@ -213,6 +210,11 @@ class Cohere(V1, V2):
     __slots__ = ()
 
     name: ClassVar[str] = "cohere"
+    # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """chat_history documents generation_id is_search_required logprobs prompt response_id search_queries
+        search_results""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS

@@ -10,7 +10,7 @@ from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, Usage
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TEXT_KEYS = {"text": "text", "thinking": "reasoning"}
 """Maps the fields of a content block that hold text to the kind of the block's part."""
+PLAN = "tool_plan"
+"""The type of a part of reasoning that is a plan, which goes back in a field of its own."""
 _EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "text": (TextPart, BLANK_TEXT),
     "thinking": (ReasoningPart, BLANK_REASONING),
@@ -53,14 +55,14 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     have the same content in other fields. The key of a part is "block" or "call" and its index.
     """
 
-    __slots__ = ("_part_indexes", "has_plan")
+    __slots__ = ("_part_indexes", "plan")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._part_indexes: dict[int, int] = {}
         """Maps the index of each content block to the index of its part."""
-        self.has_plan = False
-        """True once a piece of the model's plan for using tools has arrived."""
+        self.plan = NO_PART
+        """The part of the model's plan for using tools."""
 
     def _note_taken(self, key: tuple[str, int], *, is_open: bool) -> None:
         """Count a new part under the key of an earlier one as a departure from the documentation."""
@@ -91,7 +93,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         other_fields = fields_except(content, "type", *TEXT_KEYS)
         if other_fields is not None:
             self.note("delta_misfits")
-            self.items("content-delta", [{"index": key[1], **other_fields}])
+            self.stray("content-delta", {"index": key[1], **other_fields})
 
     def _is_of_other_kind(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> bool:
         """Return True if a delta is of another kind than the text in one of its fields, which is empty."""
@@ -115,6 +117,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
+        self.close(self.plan)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
         if part_class is None or empty_part is None:
             part = self.open(0, OpaquePart(type=kind, data=content))
@@ -145,11 +148,12 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     # -- plans and citations -------------------------------------------------
 
-    def report_plan(self, text: object) -> None:
-        """Report a piece of the model's plan for using tools; a plan is neither answer nor reasoning."""
+    def add_to_plan(self, text: object) -> None:
+        """Add to the model's plan for using tools, by Cohere's page "a chain-of-thought style reflection"."""
         if isinstance(text, str) and text:
-            self.has_plan = True
-            self.items("tool_plan", [text])
+            if self.plan.closed:
+                self.plan = self.open(0, ReasoningPart(provider_data={"type": PLAN}))
+            self.add(self.plan, text)
 
     def cite_source(self, citation: dict[str, Any], documents: object = None) -> None:
         """Add a citation, which may refer to a document by its id."""
@@ -157,7 +161,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         if not isinstance(index, int) or index not in self._part_indexes:
             # The citation names no known block, so it is assumed to refer to the newest.
             index = self.newest
-        # A citation in a plan belongs to no part.
+        # Cohere counts no block for a plan.
         cites = None if citation.get("type") == "PLAN" else self._part_indexes.get(index)
         self.cite(0, citation_of(citation, cites, documents))
 
@@ -180,6 +184,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         function = dict_of(call, "function")
         name = text_of(function, "name")
         self._free(key)
+        self.close(self.plan)
         if not name:
             self.note("call_nameless")
             self._open[key] = self.open(0, OpaquePart(type="tool_call", data=call))
@@ -204,7 +209,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         elif self.add_fragment(opened, arguments):
             return
         # A call without a name was opened as an opaque part, which takes no arguments.
-        self.items("tool-call-delta", [{"index": key[1], **call}])
+        self.stray("tool-call-delta", {"index": key[1], **call})
 
     def end_call(self, index: int | None) -> None:
         """Close a tool call, by default the one that began last, and hand it out if it is whole."""
@@ -232,7 +237,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
 
     def add_v1_fragment(self, delta: dict[str, Any]) -> None:
         """Add a piece of a v1 tool call: the first piece has the tool's name, the others have arguments."""
-        self.report_plan(delta.get("text"))
+        self.add_to_plan(delta.get("text"))
         index = int_of(delta, "index")
         # Without an index, it is that of the open call that began last.
         key = "call", max(self._call_indexes(), default=0) if index is None else index
@@ -242,7 +247,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             if not name:
                 # These arguments belong to no call.
                 self.note("part_unopened")
-                self.items("tool_call_delta", [delta])
+                self.stray("tool_call_delta", delta)
                 return
             opened = self._open[key] = self._open_v1_call(name)
         elif name and parameters is None:
@@ -277,6 +282,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         return bool(self._call_indexes(*self._closed))
 
     def _open_v1_call(self, name: str) -> OpenCall:
+        self.close(self.plan)
         # v1 has no ids, so a made-up one is not a departure.
         return self.open_call(0, self.new_id(0), name)
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
-"""The fields of a message, which are all read; any other field is unknown."""
+"""The fields of a message, which are all read."""
+_EVENT_FIELDS = PADDING | {"type", "id", "index", "delta", "error", "logprobs"}
+_DELTA_FIELDS = frozenset({"message", "finish_reason", "usage", "error"})
 _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 
 
@@ -77,6 +79,8 @@ class V2(Format):
             self.parts.unknown(kind, payload)
         else:
             reader(self, payload)
+            if not self.later_frames:
+                self._report_rest(payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for a payload that looks like an error, but is `message-end`, which may contain one."""
@@ -110,15 +114,11 @@ class V2(Format):
         if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and not self.content.has_content:
             self.note("start_with_content")
             self.read_message(message)
-        self.report_unknown_fields(payload, "type", "id", "delta")
-        self.report_unknown_fields(dict_of(payload, "delta"), "message")
-        self.report_unknown_fields(message, *_MESSAGE_FIELDS)
 
     def _read_content_start(self, payload: dict[str, Any]) -> None:
         """Open a content block."""
         message = _message_of(payload)
         self.content.start_block(_index_of(payload), dict_of(message, "content"))
-        self._report_unknown_fields_in_message(payload, message, "content")
 
     def _read_content_delta(self, payload: dict[str, Any]) -> None:
         """Add to a content block, and report log probabilities."""
@@ -127,18 +127,15 @@ class V2(Format):
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
-        self._report_unknown_fields_in_message(payload, message, "content", "logprobs")
 
     def _read_content_end(self, payload: dict[str, Any]) -> None:
         """End a content block."""
         self.content.end_block(_index_of(payload))
-        self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_tool_plan(self, payload: dict[str, Any]) -> None:
         """Add a piece of the plan, the model's reasoning about its tool calls."""
         message = _message_of(payload)
-        self.content.report_plan(message.get("tool_plan"))
-        self._report_unknown_fields_in_message(payload, message, "tool_plan")
+        self.content.add_to_plan(message.get("tool_plan"))
 
     def _read_call_start(self, payload: dict[str, Any]) -> None:
         """Open a tool call."""
@@ -148,7 +145,6 @@ class V2(Format):
         # none, `{}` stands for a call without a name.
         for offset, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
             self.content.start_call(None if index is None else index + offset, call)
-        self._report_unknown_fields_in_message(payload, message, "tool_calls")
 
     def _read_call_delta(self, payload: dict[str, Any]) -> None:
         """Add to the arguments of a tool call."""
@@ -157,46 +153,36 @@ class V2(Format):
         # As in the start event, the indexes of further calls count up from the event's index.
         for offset, call in enumerate(dicts_of(message.get("tool_calls"))):
             self.content.add_to_call(None if index is None else index + offset, call)
-        self._report_unknown_fields_in_message(payload, message, "tool_calls")
 
     def _read_call_end(self, payload: dict[str, Any]) -> None:
         """End a tool call."""
         self.content.end_call(_index_of(payload))
-        self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_citation_start(self, payload: dict[str, Any]) -> None:
         """Add a citation, which this event contains as a whole."""
         message = _message_of(payload)
         for citation in dicts_of(message.get("citations")):
             self.content.cite_source(citation)
-        self._report_unknown_fields_in_message(payload, message, "citations")
-
-    def _read_citation_end(self, payload: dict[str, Any]) -> None:
-        """Report only unknown fields: the event that began the citation contains it as a whole."""
-        self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_message_end(self, payload: dict[str, Any]) -> None:
         """End the answer, with its finish reason and token counts."""
         delta = dict_of(payload, "delta")
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"))
-        self.report_unknown_fields(payload, "type", "id", "delta", "error")
-        self.report_unknown_fields(delta, "finish_reason", "usage", "error")
         self.end_answer(
             text_of(delta, "finish_reason"),
             dict_of(delta, "usage"),
             _failure_message_of(delta) or _failure_message_of(payload),
         )
 
-    def _read_debug(self, payload: dict[str, Any]) -> None:
-        """Report the fields of a payload for debugging as unknown."""
-        self.report_unknown_fields(payload, "type")
+    def pass_over_event(self, payload: dict[str, Any]) -> None:
+        """Read nothing: the event has no content, or only what another event contains as a whole."""
 
     # -- shared with v1 --------------------------------------------------------
 
     def read_message(self, message: dict[str, Any]) -> None:
         """Read a message that arrived in one piece."""
-        self.content.report_plan(message.get("tool_plan"))
+        self.content.add_to_plan(message.get("tool_plan"))
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else dicts_of(content)
         for index, block in enumerate(blocks):
@@ -226,17 +212,11 @@ class V2(Format):
         if self.error is None:
             self.conclude()
 
-    def report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
-        """Report the fields of a payload that are not in `known`; padding is not reported."""
-        self.parts.report_unknown_fields(payload, (*known, *PADDING))
-
-    def _report_unknown_fields_in_message(
-        self, payload: dict[str, Any], message: dict[str, Any], *names: str
-    ) -> None:
-        """Report the unknown fields of a payload, of its delta, and of the delta's message."""
-        self.report_unknown_fields(payload, "type", "index", "delta", *names)
-        self.report_unknown_fields(dict_of(payload, "delta"), "message")
-        self.report_unknown_fields(message, *names)
+    def _report_rest(self, payload: dict[str, Any]) -> None:
+        """Report the fields of an event, its delta and the delta's message that are not read."""
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
+        self.parts.report_unknown_fields(dict_of(payload, "delta"), _DELTA_FIELDS)
+        self.parts.report_unknown_fields(_message_of(payload), _MESSAGE_FIELDS)
 
     def _read_whole(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
@@ -249,8 +229,8 @@ class V2(Format):
         logprobs = payload.get("logprobs")
         if is_list(logprobs) and logprobs:
             self.parts.items("logprobs", logprobs)
-        self.report_unknown_fields(payload, "id", "finish_reason", "message", "usage", "logprobs")
-        self.report_unknown_fields(message, *_MESSAGE_FIELDS)
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS | _DELTA_FIELDS)
+        self.parts.report_unknown_fields(message, _MESSAGE_FIELDS)
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), failure_message=None)
 
     READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {
@@ -263,9 +243,9 @@ class V2(Format):
         "tool-call-delta": _read_call_delta,
         "tool-call-end": _read_call_end,
         "citation-start": _read_citation_start,
-        "citation-end": _read_citation_end,
+        "citation-end": pass_over_event,
         "message-end": _read_message_end,
-        "debug": _read_debug,
+        "debug": pass_over_event,
     }
     event_names: ClassVar[frozenset[str]] = frozenset(READERS)
 

@@ -176,6 +176,11 @@ class Gemini(Format):
     __slots__ = ("_gemini_parts",)
 
     name: ClassVar[str] = "gemini"
+    # Of `GenerateContentResponse` and `Candidate` in google-genai.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """avgLogprobs citationMetadata continuationToken createTime finishMessage groundingMetadata
+        modelStatus promptFeedback safetyRatings tokenCount urlContextMetadata""".split()  # noqa: SIM905 - a list would be a page long
+    )
     is_one_answer: ClassVar[bool] = True
     # Some proxies end all streams with OpenAI's sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"

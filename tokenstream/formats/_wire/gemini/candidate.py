@@ -271,7 +271,7 @@ class CallParts(Parts):
     def _report_unread_argument(self, choice: int, argument: dict[str, Any]) -> None:
         """Report a partial argument that cannot be added, so that it is not lost."""
         self.note("delta_misfits")
-        self.items("partialArgs", [argument], choice)
+        self.stray("partialArgs", argument, choice)
 
     def end_call(self, candidate: Candidate, *, cut_off: bool = False) -> None:
         """Close the call whose arguments still arrive, if any; `cut_off` if the answer broke off in it."""

@@ -47,25 +47,15 @@ _REMEMBERED = 500
 """Number of events that are remembered, so that those sent again are dropped."""
 _PLAIN_PAYLOAD = {"event_type", "index", "delta"}
 """The fields of a payload that has nothing but a delta."""
-_TEXT_DELTA = {"type", "text"}
-"""The fields of a delta that has nothing but text."""
-_SILENT = frozenset({"event_type", "event_id", *PADDING})
-_KNOWN_IN_INTERACTIONS = (
-    "id",
-    "model",
-    "agent",
-    "status",
-    "object",
-    "usage",
-    "steps",
-    "outputs",
-    "errors",
-    "error",
-    # The SDK adds these fields, which repeat content of the steps.
-    "output_text",
-    "output_audio",
-    "output_image",
-    "output_video",
+_EVENT_FIELDS = PADDING | frozenset(
+    """event_type event_id interaction interaction_id status usage index step content delta metadata
+    step_usage""".split()  # noqa: SIM905
+)
+"""Fields of an event that are read."""
+# The SDK adds the output, which repeats content of the steps.
+_KNOWN_IN_INTERACTIONS = frozenset(
+    """id model agent status object usage steps outputs errors error
+    output_text output_audio output_image output_video""".split()  # noqa: SIM905
 )
 
 
@@ -94,6 +84,13 @@ class GeminiInteractions(Format):
     )
 
     name: ClassVar[str] = "gemini-interactions"
+    # Of `Interaction` in google-genai.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """agent_config cached_content continuation_ids continuation_token created environment
+        environment_id generation_config input labels previous_interaction_id response_format
+        response_mime_type response_modalities safety_settings service_tier system_instruction tools updated
+        webhook_config""".split()  # noqa: SIM905
+    )
     is_one_answer: ClassVar[bool] = True
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
     closes_parts: ClassVar[bool] = True
@@ -184,6 +181,8 @@ class GeminiInteractions(Format):
         reader = self._READERS.get(kind)
         if reader is not None:
             reader(self, payload)
+            if payload.keys() != _PLAIN_PAYLOAD and not self.later_frames:
+                self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
         elif payload.get("object") == "interaction":
             self._read_whole_interaction(payload)
         elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
@@ -246,31 +245,24 @@ class GeminiInteractions(Format):
         if self.parts.started and self.begins_another(text_of(interaction, "id"), payload):
             return
         self._read_interaction_fields(interaction)
-        self._report_unknown_fields(payload, "interaction")
 
     def _read_status_update(self, payload: dict[str, Any]) -> None:
         """Store the status, which an update without one leaves as it is, and report the token counts."""
         status = text_of(payload, "status")
         self._status = status or self._status
         self._read_usage(payload.get("usage"))
-        self._report_unknown_fields(payload, "interaction_id", "status", "usage")
 
     def _start_step(self, payload: dict[str, Any]) -> None:
         """Open the step of the interaction that a payload begins."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start_step(self._steps.find_index(payload.get("index"), new=True), step)
-        self._report_unknown_fields(payload, "index", "step", "content")
 
     def _read_delta(self, payload: dict[str, Any]) -> None:
         """Add a delta to its step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
         self._steps.add_delta(self._steps.find_index(payload.get("index")), delta, payload)
-        if payload.keys() == _PLAIN_PAYLOAD and delta.keys() <= _TEXT_DELTA:
-            # Nearly all payloads are like this one, and have no further fields to report.
-            return
         self._read_usage(dict_of(payload, "metadata").get("total_usage"))
-        self._report_unknown_fields(payload, "index", "delta", "metadata")
         self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
 
     def _stop_step(self, payload: dict[str, Any]) -> None:
@@ -280,12 +272,10 @@ class GeminiInteractions(Format):
         step_usage = dict_of(payload, "step_usage")
         if step_usage:
             self.parts.items("step_usage", [step_usage], 0)
-        self._report_unknown_fields(payload, "index", "usage", "step_usage")
 
     def _read_completed(self, payload: dict[str, Any]) -> None:
         """Read the ended interaction, which has the outcome, and report unknown fields."""
         interaction = dict_of(payload, "interaction")
-        self._report_unknown_fields(payload, "interaction")
         steps = _steps_of(interaction)
         if self._goes_on and steps and text_of(interaction, "status") != "failed":
             self._steps.repeat_steps(steps)
@@ -372,10 +362,6 @@ class GeminiInteractions(Format):
         """Store the first error of a failed interaction, or a general one if there is none."""
         fields = (fields_except(errors[0]) or {}) if errors else {}
         self.error = provider_error({"error": {"message": "the interaction failed", **fields}})
-
-    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
-        """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
-        self.parts.report_unknown_fields(payload, (*known, *_SILENT))
 
     def _report_position(self) -> None:
         """Report the id of the last event as a field: the answer can be resumed after this event."""

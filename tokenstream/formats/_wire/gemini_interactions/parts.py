@@ -38,8 +38,6 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     __slots__ = ("told",)
 
-    echoed: ClassVar[frozenset[str]] = frozenset({"service_tier"})
-
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.told: list[ToldStep] = []
@@ -72,7 +70,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         kind = text_of(delta, "type") or ""
         step = self._open.get(index) or self._reopen(index, kind, delta)
         if step is None:
-            self.items(kind or "step.delta", [payload], 0)
+            self.stray(kind or "step.delta", payload)
             return
         self.place = (index, (False, 0))
         adder = self._ADDERS.get(kind)
@@ -80,7 +78,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         fits = adder(self, step, delta) if adder is not None else self._update_step(step, kind, delta)
         if not fits:
             self.note("delta_misfits")
-            self.items(kind or "step.delta", [payload], 0)
+            self.stray(kind or "step.delta", payload)
         elif step.part is not None:
             # A delta between those of another open part is a departure.
             self.record_written_part(step.part)

@@ -71,27 +71,12 @@ USAGE = Counts(
 """The token counts of a turn; those of the output do not include the thoughts."""
 
 _NAMES = frozenset(
-    {
-        "setupComplete",
-        "serverContent",
-        "toolCall",
-        "toolCallCancellation",
-        "goAway",
-        "sessionResumptionUpdate",
-        "voiceActivity",
-        "voiceActivityDetectionSignal",
-    }
+    """setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate
+    voiceActivity voiceActivityDetectionSignal""".split()  # noqa: SIM905
 )
 _FIELDS_OF_A_TURN = frozenset(
-    {
-        "modelTurn",
-        "outputTranscription",
-        "interrupted",
-        "generationComplete",
-        "turnComplete",
-        "groundingMetadata",
-        "urlContextMetadata",
-    }
+    """modelTurn outputTranscription interrupted generationComplete turnComplete groundingMetadata
+    urlContextMetadata""".split()  # noqa: SIM905
 )
 """Fields that belong to the model's turn; a message may also report the user's speech."""
 _MARKS = frozenset({"generationComplete", "turnComplete"})
@@ -123,6 +108,8 @@ class GeminiLive(Format):
     __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
 
     name: ClassVar[str] = "gemini-live"
+    # Of `LiveServerContent` in google-genai.
+    documented: ClassVar[frozenset[str]] = frozenset({"waitingForInput"})
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
@@ -237,7 +224,7 @@ class GeminiLive(Format):
             if name == "groundingMetadata" and is_dict(value):
                 self._turn.cite_sources(value)
         elif name not in _READ_ELSEWHERE and not says_nothing(value):
-            self.parts.field(name, value, 0)
+            self.parts.other_field(name, value, 0)
 
     def _read_heard(self, value: object) -> None:
         """Report a piece of what the user has said; a value that says nothing is reported as unknown."""
@@ -316,15 +303,8 @@ class GeminiLive(Format):
 
 # Fields that `_read_content`, `_read_end` and `_ends_turn` read.
 _READ_ELSEWHERE = frozenset(
-    {
-        "modelTurn",
-        "outputTranscription",
-        "interrupted",
-        "generationComplete",
-        "turnComplete",
-        "turnCompleteReason",
-        "interactionStatus",
-    }
+    """modelTurn outputTranscription interrupted generationComplete turnComplete turnCompleteReason
+    interactionStatus""".split()  # noqa: SIM905
 )
 
 

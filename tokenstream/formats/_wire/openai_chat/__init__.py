@@ -87,8 +87,6 @@ class _AnswerPlan:
 class _ChatParts(Parts):
     """The parts of an answer, some content of which the readers of choices may hold back until its end."""
 
-    echoed: ClassVar[frozenset[str]] = frozenset({"seed", "service_tier"})
-
     def close_all(self, *, complete: bool) -> None:
         """Add the texts that are held back, report the calls that have no name, and close every part."""
         try:
@@ -122,6 +120,21 @@ class OpenAIChat(Format):
     __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
     name: ClassVar[str] = "openai-chat"
+    # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
+    # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
+    # Databricks, DashScope, Qianfan, MiniMax and Zhipu.
+    documented: ClassVar[frozenset[str]] = frozenset(
+        """annotations audio channel content created finish_reason function_call images logprobs metadata
+        moderation refusal service_tier system_fingerprint tool_calls usage content_filter_offsets
+        content_filter_results prompt_filter_results context end_turn alignment error native_finish_reason
+        openrouter_metadata provider safeguard_results executed_tools mcp_list_tools usage_breakdown
+        x_groq prompt seed token_id top_logprobs warnings reasoning_logprobs time_info tokens citations
+        related_questions search_results status type debug_output encrypted_content output_files
+        graph_data image_data llm_data translation_data web_search_data kv_transfer_params prompt_logprobs
+        prompt_token_ids stop_reason token_ids matched_stop __verbose prompt_progress timings perf_metrics
+        raw_output request_id ban_round flag is_end is_truncated need_clear_history sentence_id base_resp
+        input_sensitive output_sensitive content_filter web_search databricks_output""".split()  # noqa: SIM905
+    )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -327,7 +340,7 @@ class OpenAIChat(Format):
     def read_answer_field(self, key: str, value: object) -> None:
         """Report an unknown field of the answer."""
         if not says_nothing(value):
-            self.parts.field(key, value)
+            self.parts.other_field(key, value)
 
     def _read_usage(self, key: str, value: object) -> None:
         """Report token counts; any other value than an object is an unknown field."""

@@ -170,7 +170,7 @@ class ChoiceReader:
             self._parts.items(key, value if is_list(value) else [value], self.index)
             return
         last_values[key] = value
-        self._parts.field(key, value, self.index)
+        self._parts.other_field(key, value, self.index)
 
     # -- the choice --------------------------------------------------------
 

@@ -19,7 +19,7 @@ from tokenstream.formats._kit.openai import (
     report_usage,
 )
 from tokenstream.formats._kit.parts import WHOLE, worst_of
-from tokenstream.formats._kit.sessions import SessionEvents, find_session_kind
+from tokenstream.formats._kit.sessions import RESPONSE_FIELDS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
@@ -67,6 +67,7 @@ class OpenAIRealtime(SessionEvents):
     __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
 
     name: ClassVar[str] = "openai-realtime"
+    documented: ClassVar[frozenset[str]] = RESPONSE_FIELDS
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True

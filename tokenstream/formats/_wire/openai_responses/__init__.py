@@ -13,6 +13,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import COUNTS, report_usage
 from tokenstream.formats._kit.parts import WHOLE, worst_of
+from tokenstream.formats._kit.sessions import RESPONSE_FIELDS
 from tokenstream.formats._wire.openai_responses.events import (
     ENDPOINT_EVENTS,
     READERS,
@@ -44,41 +45,10 @@ _NUMBER = ("sequence_number",)
 _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
 _RESPONSE_EVENTS = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *END_WORDS))
 """Names of the events about the response as a whole."""
-_EVENT_FIELDS = frozenset(
-    {
-        "agent",
-        "annotation",
-        "annotation_index",
-        "arguments",
-        "code",
-        "command",
-        "command_index",
-        "content_index",
-        "contents",
-        "delta",
-        "input",
-        "item",
-        "item_id",
-        "logprobs",
-        "name",
-        "output",
-        "output_index",
-        "parsed",
-        "part",
-        "queries",
-        "refusal",
-        "response",
-        "results",
-        "sequence_number",
-        "snapshot",
-        "status",
-        "summary_index",
-        "text",
-        "thought",
-        "type",
-        "urls",
-        *PADDING,
-    }
+_EVENT_FIELDS = PADDING | frozenset(
+    """agent annotation annotation_index arguments code command command_index content_index contents
+    delta input item item_id logprobs name output output_index parsed part queries refusal response
+    results sequence_number snapshot status summary_index text thought type urls""".split()  # noqa: SIM905 - a list would be a page long
 )
 """Fields of events that are read, or that repeat other fields."""
 
@@ -113,6 +83,11 @@ class OpenAIResponses(Format):
     )
 
     name: ClassVar[str] = "openai-responses"
+    # Of `Response`, and of the events of a stream, of speech, of a transcript and of an image.
+    documented: ClassVar[frozenset[str]] = RESPONSE_FIELDS | frozenset(
+        """duration languages message output_format param partial_image_b64 partial_image_index quality reason
+        required_input size steer stream_id""".split()  # noqa: SIM905
+    )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True
     # OpenAI sends no sentinel here, but servers that imitate it do.

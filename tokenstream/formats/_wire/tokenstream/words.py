@@ -345,6 +345,12 @@ def _read_indexes(value: Json) -> tuple[int, ...]:
     return tuple(map(_read_index, value))
 
 
+def _read_lists(value: Json) -> dict[str, list[Any]]:
+    if not is_dict(value) or not all(map(is_list, value.values())):
+        raise TypeError
+    return value
+
+
 def _read_calls(value: Json) -> tuple[ToolCall, ...]:
     if not is_list(value):
         raise TypeError
@@ -390,6 +396,7 @@ _READERS: dict[str, _Reader] = {
     "bool": _exactly(bool),
     "bytes": _read_bytes,
     "dict[str, Any]": _exactly(dict),
+    "dict[str, list[Any]]": _read_lists,
     "float": _read_number,
     "int": _read_index,
     "str": _read_text,
@@ -415,7 +422,8 @@ def _event_type(cls: Any) -> _EventType:  # noqa: ANN401 - a class of events
     optional: dict[str, _Reader] = {}
     for field in fields(cls):
         if field.type != "None":
-            is_required = field.default is MISSING and field.name not in _LEFT_OUT
+            has_default = field.default is not MISSING or field.default_factory is not MISSING
+            is_required = not has_default and field.name not in _LEFT_OUT
             target = required if is_required else optional
             target[_KEYS.get(field.name, field.name)] = _read_field(str(field.type))
     return _EventType(cls, required, optional)

@@ -24,27 +24,10 @@ _METADATA = "messageMetadata"
 _DATA = "data-"
 # Types of chunks that only this format has.
 _UNIQUE_TYPES = frozenset(
-    {
-        "start-step",
-        "finish-step",
-        "reset-step",
-        "text-start",
-        "text-end",
-        "reasoning-start",
-        "reasoning-end",
-        "message-metadata",
-        "steering-message",
-        "tool-approval-request",
-        "tool-input-start",
-        "tool-input-delta",
-        "tool-input-available",
-        "tool-input-error",
-        "tool-output-available",
-        "tool-output-denied",
-        "tool-output-error",
-        "source-url",
-        "source-document",
-    }
+    """start-step finish-step reset-step text-start text-end reasoning-start reasoning-end
+    message-metadata steering-message tool-approval-request tool-input-start tool-input-delta
+    tool-input-available tool-input-error tool-output-available tool-output-denied
+    tool-output-error source-url source-document""".split()  # noqa: SIM905
 )
 _SHARED_TYPES = {
     "start": ("messageId", _METADATA),
@@ -77,6 +60,8 @@ class UIMessage(Format):
     __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
 
     name: ClassVar[str] = "ui-message"
+    # Of the chunk `abort` in the AI SDK.
+    documented: ClassVar[frozenset[str]] = frozenset({"reason"})
     closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         TextDelta,
         ToolCallDelta,
         ToolCallStart,
-        Unknown,
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
@@ -62,6 +61,8 @@ _LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
 """The fields of a tool call that only Anthropic sends."""
+_ENDING_FIELDS = ("stop_sequence", "stop_details")
+"""The fields of a `message_delta` that only Anthropic sends."""
 _MCP_RESULT = "mcp_tool_result"
 """The type of the result of an MCP server's tool, which any tool may have."""
 _TEXT = {"type": "text", "text": ""}
@@ -98,8 +99,6 @@ class AnthropicEncoder(BlockEncoder):
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
         self._refusal = TextLog()
         """The words with which the model has refused."""
-        self._ending_fields: dict[str, Any] = {}
-        """Further fields for the last `message_delta`."""
 
     def encode_head(self) -> Payloads:
         """Return a `message_start` with the request's token counts; `encode_ending` sends all counts."""
@@ -228,18 +227,9 @@ class AnthropicEncoder(BlockEncoder):
         """Return the chunk of a `ping`."""
         return [self.frame(*_event("ping"))]
 
-    def encode_unknown(self, event: Unknown) -> Payloads:
-        """Keep the stop sequence, or the details of a refusal, that an event contains; return no payloads.
-
-        Both are fields of Anthropic for which the library has no event. They are sent at the end.
-        """
-        if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
-            self._ending_fields[event.name] = event.data
-        return ()
-
     def encode_ending(self, event: Finish) -> Payloads:
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
-        # With this reason, readers expect a stop sequence; `_ending_fields` has one if Anthropic has sent it.
+        # With this reason, readers expect a stop sequence; the event has it if Anthropic has sent it.
         sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
         has_refused = self._refusal.length > 0
         # Other APIs end a refusal like any other answer; here, only the end tells that a text is a refusal.
@@ -249,7 +239,7 @@ class AnthropicEncoder(BlockEncoder):
             "stop_reason": word,
             "stop_sequence": sequence,
             **({"stop_details": details} if has_refused and word == self.words["refusal"] else {}),
-            **self._ending_fields,
+            **{name: value for name, value in (event.provider_data or {}).items() if name in _ENDING_FIELDS},
         }
         usage: dict[str, Any] = {
             **self.name_counts(_REQUEST_COUNTS),
