@@ -58,7 +58,7 @@ RULES: dict[str, str] = {
     "reasoning_twice": "the same reasoning came in two fields: it is used once",
     "reasoning_in_text": (
         "reasoning is written in the text, where the server has not parted it: it stays text, unless "
-        "reasoning_tags asks for it"
+        "tags ask for it"
     ),
     "reasoning_late": (
         "only the closing tag of reasoning came in the text: what was given as text before it is reasoning "
@@ -80,9 +80,9 @@ RULES: dict[str, str] = {
     "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
     "call_in_text": (
         "a tool call is written in the text, or in the reasoning at the end, where the server has not read "
-        "it: it stays there, unless tool_tags names the dialect"
+        "it: it stays there, unless tags name the dialect"
     ),
-    "call_read": "a tool call is written in the text or the reasoning: it is read, as tool_tags asks for",
+    "call_read": "a tool call is written in the text or the reasoning: it is read, as tags ask for",
     "finish_unaware": 'the finish reason is "stop", but calls were read from the text: it is "tool_calls"',
     "call_twice": "the same call came in two places: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",

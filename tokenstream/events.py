@@ -555,9 +555,9 @@ class ProviderData(AnswerEvent):
         {}
     """
 
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
     """The fields by name; the last value of each counts."""
-    lists: dict[str, list[Any]] = field(default_factory=dict)
+    lists: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     """New items of lists that grow, by the name of the list, such as log probabilities."""
     shared: bool = False
     """True if the fields belong to the whole answer instead of one choice."""

@@ -113,7 +113,8 @@ def test_parameters_get_the_types_of_the_schema() -> None:
     """The tools are those of the option, also as in a request to any API; else every value is a string."""
     table = Tools(look)
     lists = (table.to_openai_chat, table.to_openai_responses, table.to_anthropic, table.to_gemini)
-    every: list[Any] = [table, *[to_list() for to_list in (*lists, table.to_bedrock)]]
+    namespace = [{"type": "namespace", "name": "look", "tools": table.to_openai_responses()}]
+    every: list[Any] = [table, namespace, *[to_list() for to_list in (*lists, table.to_bedrock)]]
     for tools in every:
         known = Stream(body(FUNCTION), tags=Tags(calls="qwen"), tools=tools).final()
         assert [{"n": 3, "at": "3"}] == [call.arguments for call in known.tool_calls]

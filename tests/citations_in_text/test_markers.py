@@ -22,6 +22,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.message import Citation
 from tokenstream.relay import encode
 from tokenstream.stages._citations import MARKERS, MarkerScanner
+from tokenstream.stages._text.scanning import Passage
 
 SOURCES = [Citation(url="https://one.test", title="One"), Citation(url="https://two.test")]
 CITED = '<cite index="0-1,2">The sky</cite> is blue【12†source】, and high[^3].'
@@ -75,8 +76,8 @@ def split(pieces: Any) -> tuple[str, list[Citation]]:
     scanner = MarkerScanner(MARKERS, SOURCES)
     given, citations = "", []
     for piece in [found for text in pieces for found in scanner.feed(text)] + scanner.end():
-        if isinstance(piece, str):
-            given += piece
+        if isinstance(piece, Passage):
+            given += piece.text
         else:
             citations.append(piece.make_citation(len(given), 0))
     return given, citations
@@ -153,7 +154,9 @@ def test_what_may_be_a_marker_is_held_no_longer_than_a_marker() -> None:
         scanner, given, size = MarkerScanner(MARKERS, ()), 0, 0
         for _ in range(400):
             size += len(opening) + 1
-            given += sum(len(piece) for piece in scanner.feed(f"{opening} ") if isinstance(piece, str))
+            given += sum(
+                len(piece.text) for piece in scanner.feed(f"{opening} ") if isinstance(piece, Passage)
+            )
 
             assert size - given <= 140
 

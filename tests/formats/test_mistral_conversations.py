@@ -140,19 +140,6 @@ def test_an_error_says_what_mistral_says() -> None:
     assert ("Hel", "failed") == (told.message.text, told.message.ending)
 
 
-def test_what_is_new_is_passed_on() -> None:
-    """Events of new kinds, and new fields of those that are known."""
-    told = read(
-        STARTED,
-        event("weather.changed", sky="blue"),
-        ("message.output.delta", {**said("a")[1], "sky": 1}),
-        DONE,
-    )
-
-    assert ["weather.changed", "sky"] == told.unknown
-    assert 1 == told.message.provider_data["sky"]
-
-
 def test_a_source_is_shown_before_the_text_goes_on() -> None:
     told = read(STARTED, said("a"), said({"type": "tool_reference", "title": "T"}), said("b"), DONE)
 

@@ -154,10 +154,6 @@ def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool
     assert [] == got.format.feed(b"{}")
 
 
-def test_fields_without_a_word_of_ours_are_carried() -> None:
-    assert "m-1" == read(token("Hi", model="m-1"), END).message.provider_data["model"]
-
-
 def test_a_payload_that_is_no_token_is_an_unknown_event() -> None:
     """And the answer goes on."""
     got = read(token("a"), ("news", {"x": 1}), {"type": "status"}, {"y": 2}, token("b", 2), END)

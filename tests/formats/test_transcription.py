@@ -254,15 +254,6 @@ def test_open_utterances_are_bounded() -> None:
     assert isinstance(told.error, LimitExceeded)
 
 
-def test_what_is_new_is_passed_on() -> None:
-    told = read(
-        SESSION, event("weather.changed"), event("conversation.item.added", item={}), over("Hi", sky="blue")
-    )
-
-    assert ["session.created", "weather.changed", "conversation.item.added", "sky"] == told.unknown
-    assert "blue" == told.message.provider_data["sky"]
-
-
 def test_the_objects_of_mistralai_are_read_like_their_bytes() -> None:
     """Each is an event with a name and its payload as `data`."""
     models: Any = needed("mistralai.client").models

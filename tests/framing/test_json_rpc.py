@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.framing.support import chunkings
 from tests.support.tables import in_one_test
-from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
 from tokenstream.limits import Limits
 
@@ -130,19 +130,6 @@ def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
     with pytest.raises(LimitExceeded) as caught:
         parser.check()
     assert caught.value.limit == limit
-
-
-def test_misuse_is_told() -> None:
-    """Neither text nor bytes after the end are accepted."""
-    for body in (b"", b"{}\n", b"data: {}\n\n"):
-        parser = JSONRPCParser()
-        parser.feed(body)
-        wrong: Any = "text"
-        with pytest.raises(MisuseError):
-            parser.feed(wrong)
-        parser.end()
-        with pytest.raises(MisuseError):
-            parser.feed(b"{}\n")
 
 
 @given(st.lists(st.sampled_from([b"{", b"}", b"[", b"data: ", b"\n", b"{}", b" "])))

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.calls_in_text.test_streams import HERMES
 from tests.reasoning_tags.support import decoded, parts_of
 from tests.support import encoders
 from tests.support.chunkings import sized
-from tests.support.wire import DONE, chat
-from tokenstream import Limits, Stream, Tags, testing
+from tests.support.reading import Chunks, Each, at_once
+from tests.support.wire import DONE, chat, sse
+from tokenstream import AsyncStream, Limits, Message, Stream, Tags, testing
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import TextDelta
+from tokenstream.events import TextDelta, UsageUpdate
 
 LONE = "Hm,\nno.\n</think>\n\nIt is 4."
 ANALYSIS, FINAL = "<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"
 PREAMBLE = "<|start|>assistant<|channel|>commentary<|message|>"
 CALL = '<|start|>assistant<|channel|>commentary to=functions.look <|message|>{"at": "x"}<|call|>'
+BARE_CALL = 'assistantcommentary to=functions.look json{"at": "x"}'
+JSON_FINAL = f"{ANALYSIS}Hm.<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>{{}}"
 HARMONY = f"{ANALYSIS}Hm.<|end|>{FINAL}It is 4.<|return|>"
 INSIDE: dict[str, Any] = {"tags": Tags(reasoning="starts_inside")}
 KNOWN: dict[str, Any] = {"tags": Tags(reasoning=True)}
 CALLS: dict[str, Any] = {"tags": Tags(reasoning=True, calls=True), "tools": ["look"]}
+INSIDE_CALLS: dict[str, Any] = CALLS | {"tags": Tags(reasoning="starts_inside", calls=True)}
 ANSWER = [("reasoning", "Hm."), ("text", "It is 4.")]
 LATE, TOLD = "reasoning_late", "reasoning_in_text"
 
@@ -74,6 +79,57 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "no marks": ("analysisHm.assistantfinalIt is 4.", KNOWN, ANSWER, set()),
     "no marks, a preamble": ("analysisHm.assistantcommentaryIt is 4.", KNOWN, ANSWER, set()),
     "no marks, off": (text := "analysisHm.assistantfinalIt is 4.", {}, [("text", text)], {TOLD}),
+    "no marks, waited for": ("analysisHm.assistantfinalIt is 4.", INSIDE, ANSWER, set()),
+    "no marks, all channels": (
+        "analysisHm.assistantcommentaryI look.assistantanalysisSo.assistantfinalIt is 4.",
+        KNOWN,
+        [("reasoning", "Hm."), ("text", "I look."), ("reasoning", "So."), ("text", "It is 4.")],
+        set(),
+    ),
+    "no marks, a call": (
+        f"analysisHm.{BARE_CALL}",
+        CALLS,
+        [("reasoning", "Hm."), ("tool_call", '{"at": "x"}')],
+        {"call_read", "finish_unaware"},
+    ),
+    "no marks, a call alone": (
+        BARE_CALL,
+        INSIDE_CALLS,
+        [("tool_call", '{"at": "x"}')],
+        {"call_read", "finish_unaware"},
+    ),
+    "no marks, calls off": (
+        f"analysisHm.{BARE_CALL}",
+        KNOWN,
+        [("reasoning", "Hm."), ("text", BARE_CALL)],
+        {"call_in_text"},
+    ),
+    "no marks, off, a call": (
+        f"analysisHm.{BARE_CALL}",
+        {},
+        [("text", f"analysisHm.{BARE_CALL}")],
+        {TOLD, "call_in_text"},
+    ),
+    "a channel of JSON": (JSON_FINAL, KNOWN, [("reasoning", "Hm."), ("text", "{}")], set()),
+    "a channel of JSON, off": (JSON_FINAL, {}, [("text", JSON_FINAL)], {TOLD}),
+    "a call between text and a closing tag alone": (
+        f"Hm.\n{HERMES}\nSo.\n</think>\n\nIt is 4.",
+        CALLS,
+        [("reasoning", "Hm.\n"), ("tool_call", '{"at": "x"}'), ("reasoning", "So.\n"), ("text", "It is 4.")],
+        {LATE, "call_read", "finish_unaware"},
+    ),
+    "nothing but a call before a closing tag": (
+        f"{HERMES}</think>It is 4.",
+        CALLS,
+        [("tool_call", '{"at": "x"}'), ("text", "It is 4.")],
+        {LATE, "call_read", "finish_unaware"},
+    ),
+    "nothing but a call between the tags": (
+        f"<think>\n{HERMES}\n</think>\n",
+        CALLS,
+        [("tool_call", '{"at": "x"}')],
+        {"call_read", "finish_unaware"},
+    ),
     "a text about an analysis": ("analysisHm. No.", KNOWN, [("text", "analysisHm. No.")], set()),
     "no marks, other tags alone": (text, {"tags": Tags(reasoning=["think"])}, [("text", text)], set()),
     "two tags, and one more": (
@@ -85,13 +141,13 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     "words": ("analysis of assistantfinal", KNOWN, [("text", "analysis of assistantfinal")], set()),
     "a call before a tag that is waited for": (
         HERMES + "</think>It is 4.",
-        CALLS | INSIDE,
+        INSIDE_CALLS,
         [("reasoning", HERMES), ("text", "It is 4.")],
         set(),
     ),
     "a call, and no tag": (
         HERMES,
-        CALLS | INSIDE,
+        INSIDE_CALLS,
         [("tool_call", '{"at": "x"}')],
         {"call_read", "finish_unaware"},
     ),
@@ -144,6 +200,44 @@ def test_a_text_that_is_cut_while_it_waits_is_text(text: str) -> None:
         decoder, _ = decoded(body(text)[:-2], **options)
 
         assert text == decoder.message.text
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "options"),
+    [
+        ("content", "Hm, no.", INSIDE),
+        ("content", "Hm. <thi", KNOWN),
+        ("content", "analysisHm.assistantcomm", KNOWN),
+        ("content", "Hm. " + HERMES[:25], CALLS),
+        ("reasoning_content", "Hm. " + HERMES, CALLS),
+    ],
+)
+def test_a_stopped_answer_keeps_what_was_held_back(field: str, text: str, options: dict[str, Any]) -> None:
+    """Behind each piece, as an answer does that is cut off there, in both kinds of loop."""
+    pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
+    counts = {"prompt_tokens": 1, "total_tokens": 1}
+    sent = [
+        chat({field: piece}) + sse({"choices": [], "usage": counts | {"completion_tokens": number}})
+        for number, piece in enumerate(pieces)
+    ]
+
+    async def stopped(make_stream: Any, count: int) -> Message:
+        stream, seen = make_stream(Chunks(sent), **options), 0
+        async for event in Each(stream):
+            seen += isinstance(event, UsageUpdate)
+            if seen == count:
+                stream.stop()
+        message: Message = stream.message
+        return message
+
+    for count in range(1, len(pieces) + 1):
+        message = at_once(stopped(Stream, count))
+        cut, _ = decoded(sent[:count], **options)
+
+        assert "stopped" == message.ending
+        assert text[: 3 * count] == message.reasoning + message.text
+        assert parts_of(cut.message) == parts_of(message)
+        assert message == anyio.run(stopped, AsyncStream, count)
 
 
 def test_only_the_first_text_may_begin_inside() -> None:

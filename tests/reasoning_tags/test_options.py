@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.support.wire import DONE, chat, sses
-from tokenstream import AsyncStream, Decoder, Stream, Tags, aconnect, aresilient, connect, resilient, testing
+from tokenstream import (
+    AsyncSession,
+    AsyncStream,
+    Decoder,
+    Route,
+    Session,
+    Stream,
+    Tags,
+    aconnect,
+    aresilient,
+    connect,
+    resilient,
+    tap,
+    testing,
+)
 from tokenstream.errors import MisuseError
 
 
@@ -29,7 +44,16 @@ def test_without_the_option_tags_are_text() -> None:
 
 @pytest.mark.parametrize("tags", ["think", b"think", 3, None, ("<think>",), (3,), [""]])
 def test_what_is_no_tag_is_refused(tags: Any) -> None:
-    """At construction, by whoever takes the option."""
+    """When the tags are made; an option has a nearer name."""
+    wrong: Any = Tags
+    with pytest.raises(MisuseError, match="tag"):
+        Tags(reasoning=tags)
+    with pytest.raises(MisuseError, match=r"^Tags\(\) has no option tools=: it is called calls="):
+        wrong(tools=tags)
+
+
+def test_whoever_takes_tags_takes_nothing_else_for_them() -> None:
+    """At construction."""
     makers: list[tuple[Any, list[Any]]] = [
         (Stream, [[]]),
         (AsyncStream, [[]]),
@@ -37,11 +61,15 @@ def test_what_is_no_tag_is_refused(tags: Any) -> None:
         (aconnect, ["http://localhost"]),
         (resilient, [list]),
         (aresilient, [list]),
+        (partial(Route, json={}), ["http://localhost"]),
+        (Session, [list]),
+        (AsyncSession, [list]),
+        (tap, [[]]),
         (Decoder, []),
     ]
     for make, place in makers:
-        with pytest.raises(MisuseError, match="tag"):
-            make(*place, tags=Tags(reasoning=tags))
+        with pytest.raises(MisuseError, match=r"tags= takes a tokenstream\.Tags or None, not 'think'"):
+            make(*place, tags="think")
 
 
 def test_payloads_that_come_decoded_are_read_in_the_same_way() -> None:
@@ -57,6 +85,10 @@ def test_payloads_that_come_decoded_are_read_in_the_same_way() -> None:
         message = stream.final()
 
         assert ("abc", "de f") == (message.reasoning, message.text)
+    tapped = tap([*payloads, done], tags=Tags(reasoning=True))
+
+    assert [*payloads, done] == list(tapped)
+    assert ("abc", "de f") == (tapped.message.reasoning, tapped.message.text)
 
 
 def test_each_answer_of_a_session_starts_fresh() -> None:

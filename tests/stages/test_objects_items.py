@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 from typing_extensions import TypedDict
 
-from tests.support.beside import needs_recordings
 from tests.support.tables import in_one_test
-from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
+from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.stages._objects.items import Items
 
-_RECORDED = recorded_documents()
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -209,24 +207,6 @@ def test_other_arrays_are_read_where_one_of_them_is_none() -> None:
     assert hasty.stop is not None
 
 
-@pytest.mark.parametrize(
-    "at, text, says",
-    [
-        ("steps", '{"stpes": [1]}', "nothing at 'steps': the document is an object without that key"),
-        ("a.steps", '{"a": [[1]]}', "nothing at 'a.steps': 'a' is an array without that key"),
-        ("*.steps", '[{"x": 1}]', "nothing at '*.steps': '*' is an object without that key"),
-    ],
-)
-def test_a_path_that_leads_nowhere_is_an_error_at_the_end(at: str, text: str, says: str) -> None:
-    """A list of nothing would hide a path that is misspelt."""
-    for pieces in fragmentations(text):
-        items = Items(int, at)
-
-        assert [] == run(items, pieces)
-        assert isinstance(items.error, OutputInvalid)
-        assert says in str(items.error)
-
-
 def test_a_document_that_is_too_deep_is_an_error() -> None:
     """At the end, or at once with fail_fast; also within an element, where pydantic would refuse it."""
     patient, hasty = Items(_ANY), Items(_ANY, fail_fast=True)
@@ -300,26 +280,3 @@ def test_items_equal_the_elements_that_json_loads_reads(
 
     assert _selected(document, at) == [item for item in found if not isinstance(item, OutputInvalid)]
     assert not isinstance(items.error, InvalidJSON | OutputIncomplete)
-
-
-def _containers(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path] if isinstance(document, dict | list) else []
-    pairs = document.items() if isinstance(document, dict) else enumerate(document) if found else []
-    for key, value in pairs:
-        found += _containers(value, (*path, key))
-    return found
-
-
-@needs_recordings
-@pytest.mark.parametrize("name, text", _RECORDED, ids=[name for name, _ in _RECORDED])
-def test_recorded_answers_give_their_elements(name: str, text: str) -> None:
-    """Each array and object in a recorded document gives its elements."""
-    document = json.loads(text)
-    for path in _containers(document):
-        found: Any = document
-        for key in path:
-            found = found[key]
-        for pieces in ([text], list(text), pieces_of(text, 4)):
-            expected = list(found.values()) if isinstance(found, dict) else found
-
-            assert expected == run(Items[Any](_ANY, path), pieces), name

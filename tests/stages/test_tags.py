@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support.cut_texts import any_pieces
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations
+from tokenstream.stages._text.scanning import Passage
 from tokenstream.stages._text.tags import TagScanner
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def split(scanner: TagScanner, pieces: Iterable[str]) -> tuple[str, str]:
     """Return the texts outside and inside of tags."""
     found = [*[each for piece in pieces for each in scanner.feed(piece)], *scanner.end()]
     outside, inside = (
-        "".join([text for within, text in found if within is which]) for which in (False, True)
+        "".join([each.text for each in found if isinstance(each, Passage) and each.inside is which])
+        for which in (False, True)
     )
     return outside, inside
 
@@ -102,7 +104,7 @@ def test_only_text_that_may_become_a_tag_is_held_back(pieces: list[str], given: 
     """White space is held at the start alone, where a tag may follow it."""
     scanner = TagScanner(("think",))
 
-    assert given == ["".join([text for _, text in scanner.feed(piece)]) for piece in pieces]
+    assert given == ["".join([each.text for each in scanner.feed(piece)]) for piece in pieces]
 
 
 def test_several_names_end_with_their_own_tags() -> None:
@@ -124,6 +126,6 @@ def test_white_space_without_end_is_not_held_for_ever() -> None:
 def test_hostile_texts_are_passed_on(word: str) -> None:
     """Marks without end neither hold text back nor are looked at again."""
     scanner = TagScanner(("think",), is_first=True)
-    given = sum(len(text) for _ in range(20_000) for _, text in scanner.feed(word))
+    given = sum(len(each[-1]) for _ in range(20_000) for each in scanner.feed(word))
 
     assert given + 100 >= (0 if "think" in word else 20_000 * len(word))

@@ -7,8 +7,6 @@ from typing import Any, assert_type
 
 from tests.support.encoders import Encoder
 from tokenstream import Decoder, ToolCall
-from tokenstream._accumulator import Accumulator
-from tokenstream.errors import OutputInvalid
 from tokenstream.events import Event
 from tokenstream.formats import text
 from tokenstream.framing import (
@@ -18,10 +16,7 @@ from tokenstream.framing import (
     ServerSentEvent,
     SSEParser,
 )
-from tokenstream.framing._content_coding import ContentDecoder
-from tokenstream.framing._json_array import JSONArrayParser
-from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
-from tokenstream.partial_json import Partial, PartialJSONParser
+from tokenstream.partial_json import PartialJSONParser
 from tokenstream.partial_json._events import JSONEvent
 from tokenstream.stages import (
     Chain,
@@ -37,8 +32,6 @@ from tokenstream.stages import (
     ValidatedCalls,
     Words,
 )
-from tokenstream.stages._objects.items import Items
-from tokenstream.stages._objects.partials import Partials
 
 
 class Letters:
@@ -59,30 +52,25 @@ class Letters:
         """Do nothing."""
 
 
-def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
+def stages(encoder: Encoder) -> None:
     """Each stage of the library is one for type checkers."""
-    framings: list[Stage[bytes, bytes]] = [NDJSONParser(), JSONArrayParser(), inflate]
+    lines: Stage[bytes, bytes] = NDJSONParser()
     events: Stage[bytes, ServerSentEvent] = SSEParser()
     messages: Stage[bytes, EventStreamMessage] = AWSEventStreamParser()
-    remote: Stage[bytes, JSONRPCMessage] = JSONRPCParser()
     formats: list[Stage[ServerSentEvent, Event]] = [text()]
-    accumulator: Stage[Event, Event] = Accumulator()
     decoder: Stage[bytes, Event] = Decoder()
     json: Stage[str, JSONEvent] = PartialJSONParser()
-    drafts: Stage[str, Partial[list[int]]] = Partials(list[int])
     calls: Stage[ToolCall, ToolCall] = ValidatedCalls(print)
     texts: list[Stage[str, str]] = [Words(), Graphemes(longest=99), Lines(), Sentences(spoken=True)]
     blocks: Stage[str, MarkdownBlock] = MarkdownBlocks(math="dollar")
     bytes_again: Stage[Event, bytes] = encoder
     assert_type(events.feed(b""), list[ServerSentEvent])
     assert_type(messages.end(now=1.0), list[EventStreamMessage])
-    assert_type(remote.feed(b""), list[JSONRPCMessage])
-    assert_type(drafts.error, Exception | None)
+    assert_type(lines.error, Exception | None)
     assert_type(blocks.end()[0].unresolved, tuple[str, ...])
     assert_type(formats[0].stop, str | None)
     assert_type(Chain(texts[0], texts[1]).feed(""), list[str])
-    Chain(framings[0], framings[1])
-    Chain(decoder, accumulator, bytes_again)
+    Chain(decoder, bytes_again)
     Chain(json)
     Chain(calls, calls)
 
@@ -112,9 +100,7 @@ def chains(encoder: Encoder) -> None:
     assert_type(Chain(chain, encoder), Chain[bytes, bytes])
     assert_type(Chain(SSEParser(), text(), encoder), Chain[bytes, bytes])
     assert_type(Chain(SSEParser(), text(), encoder, NDJSONParser()), Chain[bytes, bytes])
-    assert_type(
-        Chain(Letters(), Letters(), Letters(), Letters(), Items(int)), Chain[str, int | OutputInvalid]
-    )
+    assert_type(Chain(Letters(), Letters(), Letters(), Letters(), Words()), Chain[str, str])
     assert_type(
         Chain(Letters(), Letters(), Letters(), Letters(), Letters(), PartialJSONParser()),
         Chain[str, JSONEvent],
@@ -127,5 +113,5 @@ def chains(encoder: Encoder) -> None:
 
 def mistakes() -> None:
     """A stage that does not take what the one before it gives is an error."""
-    Chain(SSEParser(), Items(int))  # type: ignore[misc]
+    Chain(SSEParser(), Words())  # type: ignore[misc]
     Chain(Letters(), SSEParser())  # type: ignore[misc]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
@@ -87,13 +87,14 @@ def _find_tools(holder: dict[str, Any], depth: int) -> list[tuple[str, dict[str,
     for entry in entries:
         body = next((dict_of(entry, key) for key in _BODIES if is_dict(entry.get(key))), entry)
         name = text_of(body, "name")
-        if name is not None:
+        if depth == 0 and any(is_list(entry.get(key)) for key in _LISTS):
+            # A list within the list, such as OpenAI's namespace, whose own name is that of no tool.
+            found += _find_tools(entry, depth + 1)
+        elif name is not None:
             schema = next((body[key] for key in _SCHEMAS if is_dict(body.get(key))), None)
             # Bedrock has the schema in an object, too.
             inner = None if schema is None else schema.get("json")
             found.append((name, inner if is_dict(inner) else schema))
-        elif depth == 0:
-            found += _find_tools(entry, depth + 1)
     return found
 
 

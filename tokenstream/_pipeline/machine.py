@@ -63,7 +63,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._text.tags import STRIPPED, find_tag, has_reasoning
+from tokenstream.stages._text.tags import find_tag, has_reasoning, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -802,6 +802,17 @@ class Machine:
         self.error = connection.error or cause
         return connection.error is None and cause is not None and _is_of_transport(cause)
 
+    def stop(self, now: float) -> None:
+        """Stop reading here, as `cut` does; the message keeps the text that a stage has held back."""
+        parts, (events, returned) = self.connection.format.parts, self.current_events
+        is_behind_all = self.returned_count >= returned + len(events) and not self.input_ended
+        # What a guard has not seen, or a hold has not released, is not added.
+        if parts.stage is not None and is_behind_all and self.guarding is None and not self.holds_back:
+            parts.stage.end(whole=False)
+            for event in parts.take():
+                self.on_read(event)
+        self.cut(now)
+
     def cut(self, now: float) -> None:
         """Stop reading here: drop frames that were not decoded, and events that were held back.
 
@@ -860,11 +871,11 @@ class Machine:
         parts, seen = self.connection.format.parts, self.connection.frames_seen
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
-            dialect = find_call_markup(text, parts.offered)
+            marked = with_marks(text)
+            dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=seen, about=dialect)
-            may_think = find_tag(text) is not None or text.startswith(STRIPPED)
-            if may_think and not reads_reasoning and has_reasoning(text):
+            if find_tag(marked) is not None and not reads_reasoning and has_reasoning(marked):
                 self.departures.note("reasoning_in_text", event=seen)
 
     def fail(self, error: StreamError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.call_keys import is_same_call
@@ -21,36 +22,30 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.steps import CallBegun, CallEnded
 
 
+@dataclass(slots=True, eq=False)
 class _ComparedCall:
-    """A call of a text, or of the API, that may be the same as one of the other.
+    """A call of a text, or of the API, that may be the same as one of the other."""
 
-    Args:
-        start: The event of its start.
-        text_call: The call in the text; None for a call of the API.
-    """
-
-    __slots__ = ("events", "is_held", "key", "start", "text_call", "whole")
-
-    def __init__(self, start: ToolCallStart, text_call: TextCall | None) -> None:
-        self.start = start
-        self.text_call = text_call
-        self.key: object = text_call or start.part
-        """The call in the text, or the index that the format gave to the API's."""
-        self.is_held = False
-        """True if it is held back, because the other has a call of the same name."""
-        self.events: list[AnyEvent] = []
-        """Its events, if it is held back."""
-        self.whole: ToolCall | None = None
-        """The call, once nothing of it is missing."""
+    start: ToolCallStart
+    text_call: TextCall | None
+    """The call in the text; None for a call of the API."""
+    is_held: bool
+    """True if it is held back, because the other has a call of the same name."""
+    events: list[AnyEvent] = field(default_factory=list["AnyEvent"])
+    """Its events, if it is held back."""
+    whole: ToolCall | None = None
+    """The call, once nothing of it is missing."""
+    open_end: CallEnded | None = None
+    """The end of a text with the call, if its markup has none: the finish reason tells if it was cut off."""
 
     def may_be(self, other: _ComparedCall) -> bool:
         """Return True if another call stands elsewhere, and has the same name."""
         is_other_kind = (self.text_call is None) is not (other.text_call is None)
         return is_other_kind and self.start.name == other.start.name
 
-    def end(self, event: ToolCallDone) -> None:
-        """Note that nothing of the call is missing."""
-        self.whole = event.call
+    def end(self, event: ToolCallDone, open_end: CallEnded | None = None) -> None:
+        """Note that nothing of the call is missing, but perhaps the end of its markup."""
+        self.whole, self.open_end = event.call, open_end
 
     def release(self) -> list[AnyEvent]:
         """Hand over the events that were held back."""
@@ -60,144 +55,106 @@ class _ComparedCall:
 
 
 class CallsInText:
-    """The calls that were read from an answer's texts, beside those of the API itself.
+    """The calls that were read from the texts of a choice, beside those of the API itself.
 
     Some servers stream the markup of a call as text, and send the call as well. So the second of two calls
     with one name is held back until both are whole. If they are the same, they are one, with the API's id.
 
-    Args:
-        parts: The parts of the format, which counts the calls and gives them their ids.
-        place: Returns an event of the API's call as the message gets it, with its new index.
-        count_part: Returns the index of the next part of a choice.
+    `place` returns an event of the API's call with its new index, `count_part` the index of the next part.
     """
 
-    __slots__ = (
-        "_candidates",
-        "_count_part",
-        "_handed_out",
-        "_held_size",
-        "_own",
-        "_parts",
-        "_place",
-        "_unsettled",
-        "finished",
-    )
-
     def __init__(
-        self, parts: Parts, place: Callable[[AnyEvent], AnyEvent], count_part: Callable[[int], int]
+        self,
+        choice: int,
+        parts: Parts,
+        place: Callable[[AnyEvent], AnyEvent],
+        count_part: Callable[[int], int],
     ) -> None:
-        self._parts = parts
-        self._place = place
-        self._count_part = count_part
-        self._candidates: dict[int, dict[object, _ComparedCall]] = {}
-        """The calls of each choice that may have the same call elsewhere, in their order, by their key."""
+        self._choice, self._parts, self._place, self._count_part = choice, parts, place, count_part
+        self._compared: dict[object, _ComparedCall] = {}
+        """The calls that may have the same call elsewhere, in their order: those of a text by themselves, and
+        the API's by the index that the format gave them."""
         self._held_size = 0
         """Number of characters of all arguments that were held back."""
-        self._handed_out: set[int] = set()
-        """Choices with calls in their text that were handed out."""
-        self.finished: set[int] = set()
-        """Choices with a finish reason; another answer may follow, when the results of tools were sent."""
-        self._own: set[int] = set()
-        """Choices for which the API itself has sent a call."""
-        self._unsettled: dict[int, list[tuple[TextCall, CallEnded]]] = {}
-        """Calls whose markup has no end, by choice: the finish reason tells if the answer was cut off."""
-
-    def begin_part(self, choice: int) -> None:
-        """Note an event of a part: behind a finish reason, it is of another answer, with calls of its own."""
-        if choice in self.finished:
-            for kept in (self.finished, self._handed_out, self._own):
-                kept.discard(choice)
-            self._candidates.pop(choice, None)
-
-    def begin_again(self) -> None:
-        """Forget the calls of an answer that begins again."""
-        self._candidates.clear()
-        self._unsettled.clear()
-
-    def has_own(self, choice: int) -> bool:
-        """Return True if the API itself has sent a call of a choice."""
-        return choice in self._own
+        self._has_handed_out = False
+        """True once a call of a text was handed out."""
+        self.has_own = False
+        """True once the API itself has sent a call."""
+        self.finished = False
+        """True once there is a finish reason; another answer may follow, with calls of its own."""
 
     # -- calls of the API ------------------------------------------------------
 
     def read_own(self, event: AnyEvent, out: list[Event]) -> None:
         """Add an event of the API's calls, or of another part that is no text."""
-        candidate = None
+        call = None
         if isinstance(event, ToolCallStart):
-            self._own.add(event.choice)
-            candidate = self._begin(event, None)
+            self.has_own = True
+            call = self._begin(event, None)
         elif isinstance(event, ToolCallDelta | ToolCallDone | PartDone):
-            candidate = self._find(event.choice, event.part)
-        is_held = candidate is not None and candidate.is_held
-        self._add(candidate, event if is_held else self._place(event), out)
-        if candidate is not None and isinstance(event, ToolCallDone | PartDone):
-            self._end(candidate, event, out)
+            call = self._compared.get(event.part)
+        is_held = call is not None and call.is_held
+        self._add(call, event if is_held else self._place(event), out)
+        if call is not None and isinstance(event, ToolCallDone | PartDone):
+            self._end(call, event, out)
 
     # -- calls of the texts ----------------------------------------------------
 
-    def begin(self, begun: CallBegun, choice: int, raw: Any, out: list[Event]) -> TextCall:  # noqa: ANN401 - a payload
+    def begin(self, begun: CallBegun, raw: Any, out: list[Event]) -> TextCall:  # noqa: ANN401 - a payload
         """Begin a call; it is in no part of the message yet if it is held back."""
         parts = self._parts
         if parts.calls_seen >= parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=parts.limits.tool_calls)
-        id = parts.new_id(choice)
+        id = parts.new_id(self._choice)
         # A call of the API that comes without an id must not get the same one.
         parts.calls_seen += 1
         parts.note("call_read")
-        call = TextCall(id, begun, choice, -1)
-        start = call.start(raw)
-        candidate = self._begin(start, call)
-        if not candidate.is_held:
-            call.part = start.part = self._count_part(choice)
-        self._add(candidate, start, out)
-        return call
+        text_call = TextCall(id, begun, self._choice, -1)
+        start = text_call.start(raw)
+        call = self._begin(start, text_call)
+        if not call.is_held:
+            text_call.part = start.part = self._count_part(self._choice)
+        self._add(call, start, out)
+        return text_call
 
     def write(self, call: TextCall, fragment: str, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add a fragment of a call's arguments."""
-        self._add(self._find(call.choice, call), call.add(fragment, raw), out)
+        self._add(self._compared.get(call), call.add(fragment, raw), out)
 
-    def end(self, call: TextCall | None, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
+    def end(self, text_call: TextCall, ended: CallEnded, raw: Any, out: list[Event]) -> None:  # noqa: ANN401 - a payload
         """Add the end of a call, unless the finish reason has to tell first if the answer was cut off."""
-        if call is None:
-            return
-        candidate = self._find(call.choice, call)
-        if ended.how in {"cut", "open"}:
-            self._unsettled.setdefault(call.choice, []).append((call, ended))
+        call = self._compared.get(text_call)
         if ended.how == "cut":
-            self._leave(candidate, out)
+            self._leave_open(call, out)
             return
-        done = call.finish(ended, raw)
-        if ended.how != "open":
-            self._add(candidate, done, out)
-            if isinstance(done, ToolCallDone):
-                self._handed_out.add(call.choice)
-            else:
-                self._parts.note("call_invalid")
-        # The API's call shows that one without the end of its markup is whole.
-        self._end(candidate, done, out)
+        done = text_call.finish(ended, raw)
+        if not isinstance(done, ToolCallDone):
+            self._parts.note("call_invalid")
+        elif ended.how == "open" and call is not None:
+            # The API's call may show that it is whole.
+            call.end(done, ended)
+            self._compare(out)
+            return
+        else:
+            self._has_handed_out = True
+        self._add(call, done, out)
+        self._end(call, done, out)
 
-    def settle_all(self, out: list[Event], *, is_whole: bool) -> None:
-        """End the calls of all choices whose markup has no end: the answer has ended, or was cut off."""
-        for choice in [*self._candidates]:
-            self._settle(choice, None, out, is_whole=is_whole)
-
-    def _settle(self, choice: int, raw: Any, out: list[Event], *, is_whole: bool) -> None:  # noqa: ANN401 - a payload
-        """End the calls of a choice whose markup has no end; only those of a whole answer are handed out."""
-        for call, ended in self._unsettled.pop(choice, ()):
-            if is_whole and ended.how == "open":
-                self.end(call, ended._replace(how="closed"), raw, out)
-            else:
-                self._parts.note("call_open_at_end")
-                self._leave(self._find(choice, call), out)
-        for each in [*self._candidates.get(choice, {}).values()]:
-            if each.whole is None:
-                self._leave(each, out)
+    def settle(self, raw: Any, out: list[Event], *, is_whole: bool) -> None:  # noqa: ANN401 - a payload
+        """End the calls whose markup has no end; only those of a whole answer are handed out."""
+        for call in [*self._compared.values()]:
+            if call.open_end is not None and call.text_call is not None and is_whole:
+                self.end(call.text_call, call.open_end._replace(how="closed"), raw, out)
+            elif call.open_end is not None:
+                self._leave_open(call, out)
+            elif call.whole is None:
+                self._leave(call, out)
 
     def finish(self, event: Finish, out: list[Event]) -> Finish:
-        """Return the finish of a choice: the reason is "tool_calls" if calls were read from its text."""
-        self.finished.add(event.choice)
-        self._settle(event.choice, event.raw, out, is_whole=event.reason not in CUT_SHORT)
-        if event.reason != "stop" or event.choice not in self._handed_out:
+        """Return the finish of the choice: the reason is "tool_calls" if calls were read from its text."""
+        self.finished = True
+        self.settle(event.raw, out, is_whole=event.reason not in CUT_SHORT)
+        if event.reason != "stop" or not self._has_handed_out:
             return event
         self._parts.note("finish_unaware")
         changed = copy(event)
@@ -208,72 +165,71 @@ class CallsInText:
 
     def _begin(self, start: Any, text_call: TextCall | None) -> _ComparedCall:  # noqa: ANN401 - an event
         """Note that a call begins; it is held back if the same may have been given elsewhere."""
-        candidates = self._candidates.setdefault(start.choice, {})
-        candidate = _ComparedCall(start, text_call)
-        candidate.is_held = any(candidate.may_be(each) and not each.is_held for each in candidates.values())
-        candidates[candidate.key] = candidate
-        return candidate
+        call = _ComparedCall(start, text_call, is_held=False)
+        call.is_held = any(call.may_be(each) and not each.is_held for each in self._compared.values())
+        self._compared[text_call or start.part] = call
+        return call
 
-    def _find(self, choice: int, key: object) -> _ComparedCall | None:
-        """Return the call with a key; None if it is not compared any more, or the key is of no call."""
-        return self._candidates.get(choice, {}).get(key)
-
-    def _add(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
+    def _add(self, call: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Add an event, or hold it back with its call."""
-        if candidate is None or not candidate.is_held:
+        if call is None or not call.is_held:
             out.append(event)
             return
-        candidate.events.append(event)
+        call.events.append(event)
         self._held_size += len(event.fragment) if isinstance(event, ToolCallDelta) else 0
         if self._held_size > self._parts.limits.text:
             raise LimitExceeded(limit="text", value=self._parts.limits.text)
 
-    def _end(self, candidate: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
+    def _end(self, call: _ComparedCall | None, event: AnyEvent, out: list[Event]) -> None:
         """Note the end of a call, and join or release the calls that have waited for it."""
-        if candidate is None or not isinstance(event, ToolCallDone):
-            self._leave(candidate, out)
-            return
-        candidate.end(event)
-        self._compare(event.choice, out)
+        if call is not None and isinstance(event, ToolCallDone):
+            call.end(event)
+            self._compare(out)
+        else:
+            self._leave(call, out)
 
-    def _leave(self, candidate: _ComparedCall | None, out: list[Event]) -> None:
+    def _leave_open(self, call: _ComparedCall | None, out: list[Event]) -> None:
+        """Leave a call that was cut off as it is."""
+        self._parts.note("call_open_at_end")
+        self._leave(call, out)
+
+    def _leave(self, call: _ComparedCall | None, out: list[Event]) -> None:
         """Release a call that is no call of elsewhere, because it was not handed out."""
-        if candidate is None:
-            return
-        choice = candidate.start.choice
-        self._release(candidate, out)
-        del self._candidates[choice][candidate.key]
-        self._compare(choice, out)
+        if call is not None:
+            self._release(call, out)
+            self._forget(call)
+            self._compare(out)
 
-    def _compare(self, choice: int, out: list[Event]) -> None:
+    def _forget(self, call: _ComparedCall) -> None:
+        """Compare a call no more."""
+        self._compared.pop(call.text_call or call.start.part, None)
+
+    def _compare(self, out: list[Event]) -> None:
         """Join each call that is held back and whole with the same call of elsewhere, or release it."""
-        candidates = self._candidates[choice]
-        for held, whole in [(each, each.whole) for each in candidates.values() if each.is_held]:
-            if whole is None:
+        for held in [each for each in self._compared.values() if each.is_held]:
+            if held.whole is None:
                 continue
-            others = [each for each in candidates.values() if held.may_be(each) and not each.is_held]
-            equal = [each for each in others if each.whole is not None and is_same_call(whole, each.whole)]
-            if equal:
-                same = equal[0]
-                self._parts.note("call_twice")
-                del candidates[held.key], candidates[same.key]
+            others = [each for each in self._compared.values() if held.may_be(each) and not each.is_held]
+            wholes = [(each, each.whole) for each in others if each.whole is not None]
+            same = next((each for each, whole in wholes if is_same_call(held.whole, whole)), None)
+            if same is not None:
                 self._join(held, same, out)
-            elif all(each.whole is not None for each in others):
+            elif len(wholes) == len(others):
                 self._release(held, out)
 
     def _join(self, held: _ComparedCall, same: _ComparedCall, out: list[Event]) -> None:
         """Leave out a call that is the same as one that was given, which gets the API's id."""
-        call = held.text_call or same.text_call
-        waiting = self._unsettled.get(held.start.choice, [])
-        for each in [each for each in waiting if each[0] is call]:
-            waiting.remove(each)
-            if same.text_call is call:
-                self.end(call, each[1]._replace(how="closed"), held.start.raw, out)
-        if same.text_call is not None:
-            # Another start of a call that has ended only tells its id.
-            start = copy(held.start)
-            start.part = same.text_call.part
-            out.append(start)
+        self._parts.note("call_twice")
+        self._forget(held)
+        self._forget(same)
+        if same.text_call is None:
+            return
+        if same.open_end is not None:
+            self.end(same.text_call, same.open_end._replace(how="closed"), held.start.raw, out)
+        # Another start of a call that has ended only tells its id.
+        start = copy(held.start)
+        start.part = same.text_call.part
+        out.append(start)
 
     def _release(self, held: _ComparedCall, out: list[Event]) -> None:
         """Add the events of a call that was held back."""
@@ -283,4 +239,4 @@ class CallsInText:
         if held.text_call is None:
             out += map(self._place, events)
         else:
-            out += held.text_call.place(events, self._count_part(held.start.choice))
+            out += held.text_call.place(events, self._count_part(self._choice))

@@ -56,7 +56,7 @@ from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
@@ -153,7 +153,7 @@ class Format(Resuming, ABC):
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads. Under another name, data that do
     not begin with a brace are reported as `Unknown`."""
-    documented: ClassVar[Collection[str] | None] = None
+    documented: ClassVar[frozenset[str] | None] = None
     """Names that the provider's documents and SDKs give to fields without an event of their own; any other
     is also reported as `Unknown`. None if no document lists them, so that no field is."""
     fast: ClassVar[Fast | None] = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.limits import check_names
 from tokenstream.message import Citation
-from tokenstream.stages._text.scanning import CodeMarks
+from tokenstream.stages._text.scanning import CodeMarks, Passage, passages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,15 +215,15 @@ class MarkerScanner:
         self._note(text)
         self._width += len(text)
 
-    def feed(self, text: str) -> list[str | Cited]:
+    def feed(self, text: str) -> list[Passage | Cited]:
         """Return the decided pieces of the text, and what they cite."""
         if self.passes(text):
             self.skim(text)
-            return [text] if text else []
+            return [*passages(text, inside=False)]
         text, self._held = self._held + text, ""
         return self._read(text, ended=False)
 
-    def end(self) -> list[str | Cited]:
+    def end(self) -> list[Passage | Cited]:
         """Return the pieces that were held back; words whose marker has no end are cited up to here."""
         text, self._held = self._held, ""
         out = self._read(text, ended=True)
@@ -231,10 +231,10 @@ class MarkerScanner:
             out.append(self._close(self._open))
         return out
 
-    def _read(self, text: str, *, ended: bool) -> list[str | Cited]:
+    def _read(self, text: str, *, ended: bool) -> list[Passage | Cited]:
         """Return the pieces of a text; its end is held back if more may come that makes it a marker."""
         search = self._search.in_whole if ended else self._search.in_more
-        out: list[str | Cited] = []
+        out: list[Passage | Cited] = []
         given = noted = position = 0
         while (found := search(text, position)) is not None:
             at = found.start()
@@ -269,7 +269,7 @@ class MarkerScanner:
             return False
         return not marker.closing or self._open is None
 
-    def _cite(self, found: re.Match[str], out: list[str | Cited]) -> None:
+    def _cite(self, found: re.Match[str], out: list[Passage | Cited]) -> None:
         """Add the sources that a marker cites."""
         text = found[0]
         self.removed = True
@@ -296,10 +296,10 @@ class MarkerScanner:
         self._open = None
         return cited._replace(width=self._width)
 
-    def _put(self, text: str, out: list[str | Cited]) -> None:
+    def _put(self, text: str, out: list[Passage | Cited]) -> None:
         """Add a text."""
         if text:
-            out.append(text)
+            out.append(Passage(inside=False, text=text))
             self._width += len(text)
 
     def _note(self, text: str) -> None:

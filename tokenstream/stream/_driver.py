@@ -569,7 +569,7 @@ class Driver(UncopyableObject):
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if self.phase is not ENDED:
             decided_ending = self._decide_ending(ending)
-            self.machine.cut(self.clock())
+            self.machine.stop(self.clock())
             self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)
 

@@ -487,21 +487,6 @@ def test_a_whole_task_in_a_json_body_is_an_answer() -> None:
         assert "a2a" == stream.format
 
 
-def test_unknown_fields_and_payloads_are_carried() -> None:
-    """Nothing that a server sends is dropped."""
-    got = read(
-        {**status("working"), "trace": "x"},
-        status("working", mood="fine", metadata={"run": 7}),
-        {"jsonrpc": "2.0", "id": 1, "result": {"weather": 1}},
-        *HELLO,
-        DONE,
-    )
-
-    carried = got.message.provider_data
-    assert ("x", "fine", {"run": 7}) == (carried["trace"], carried["mood"], carried["metadata"])
-    assert ["trace", "mood", "event"] == got.unknown
-
-
 def test_other_tasks_change_the_id() -> None:
     """A stream has one task, so another one is a departure; its artifacts are its own."""
     other = payload("artifact-update", taskId="t2", artifact=whole("!"))

@@ -110,26 +110,3 @@ def test_a_delta_without_a_kind_is_carried_under_the_name_of_its_event() -> None
 
     assert came.text == "Hello"
     assert [bare] == came.message.provider_data["content_block_delta"]
-
-
-def test_fields_without_a_word_of_ours_are_carried() -> None:
-    """They are in the message's `provider_data`, wherever they stood; padding and null are not."""
-    came = read(
-        {**start(container={"id": "c_1"}, service_note=None), "trace": "t"},
-        {**HELLO[0], "lane": 1},
-        {**delta(0, "text_delta", text="Hello", weight=2), "p": "abcdef"},
-        {**HELLO[3], "cost": 3},
-        {**finish(context_note="n"), "context_management": {"applied_edits": []}},
-        {**STOP, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9}},
-    )
-
-    assert came.message.provider_data == {
-        "container": {"id": "c_1"},
-        "trace": "t",
-        "lane": 1,
-        "weight": 2,
-        "cost": 3,
-        "context_note": "n",
-        "context_management": {"applied_edits": []},
-        "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9},
-    }

@@ -42,16 +42,6 @@ def test_however_it_comes_it_is_the_same_answer(frames: list[Any]) -> None:
     assert {} == came.departures
 
 
-def test_fields_beside_an_event_are_kept() -> None:
-    """Nova's own stream has Bedrock's guardrail keys there."""
-    name, payload = text(0, "a")
-    came = read_frames(
-        BedrockConverse(), [{name: payload, "amazon-bedrock-guardrailAction": "NONE"}], end=False
-    )
-
-    assert {"amazon-bedrock-guardrailAction": "NONE"} == came.message.provider_data
-
-
 @in_one_test(
     "payload, event, expected",
     [

@@ -290,18 +290,6 @@ def test_another_text_for_a_generation_is_an_error() -> None:
     assert ["Hello", "Bx"] == [message.text for message in stream.messages]
 
 
-def test_what_has_no_word_of_ours_is_carried() -> None:
-    """Unknown events, fields, and a text that is none; a start that comes again is counted."""
-    came = read(
-        START, START, line("new-event", n=1), said(3), said("Hi", extra=1), line("debug", prompt="<s>"), end()
-    )
-
-    data = came.message.provider_data
-    assert (3, 1, "<s>") == (data["text"], data["extra"], data["prompt"])
-    assert ["new-event", "text", "extra"] == came.unknown
-    assert {"start_repeated": 1} == came.departures
-
-
 WHOLE: Payload = {
     "response_id": "r1",
     "generation_id": "g1",

@@ -6,32 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
-from tests.formats.told import DONE
+from tests.formats.openai_chat.payloads import HEAD, answer, chunk, text
 from tokenstream.events import Unknown
 from tokenstream.framing import ServerSentEvent
-
-
-def test_fields_without_a_word_of_ours_are_carried() -> None:
-    """Unknown is data: of the answer, the choice and the delta."""
-    got = answer(
-        {
-            **chunk({"content": "a", "channel": "final"}, matched_stop=128),
-            "provider": "P",
-            "timings": {"n": 1},
-        },
-        {**text("b"), "service_tier": "flex", "system_fingerprint": "fp_1"},
-    )
-
-    assert {
-        "created": HEAD["created"],
-        "channel": "final",
-        "matched_stop": 128,
-        "provider": "P",
-        "timings": {"n": 1},
-        "service_tier": "flex",
-        "system_fingerprint": "fp_1",
-    } == got.message.provider_data
 
 
 def test_a_field_that_repeats_itself_is_told_once() -> None:
@@ -91,29 +68,6 @@ def test_token_ids_add_up() -> None:
     )
 
     assert ([1, 2, 3], [4]) == (got.message.provider_data["token_ids"], got.message.provider_data["token_id"])
-
-
-def test_filter_results_are_carried_wherever_they_come() -> None:
-    """Azure's asynchronous filter sends chunks without a delta, after the text was shown."""
-    results = {"violence": {"filtered": True, "severity": "high"}}
-    late = {
-        "object": "",
-        "choices": [
-            {"index": 0, "content_filter_results": results, "content_filter_offsets": {"check_offset": 4}}
-        ],
-    }
-    got = answer(text("a", content_filter_results={}), late)
-
-    assert results == got.message.provider_data["content_filter_results"]
-    assert {"check_offset": 4} == got.message.provider_data["content_filter_offsets"]
-
-
-def test_a_moderation_chunk_is_carried() -> None:
-    """It comes by itself, between the finish reason and the usage."""
-    moderation = {"input": {"type": "moderation_results", "results": [{"flagged": False}]}}
-    got = read(ROLE, text("a"), FINISH, {**HEAD, "choices": [], "moderation": moderation}, DONE)
-
-    assert ("complete", moderation) == (got.message.ending, got.message.provider_data["moderation"])
 
 
 def test_a_payload_that_is_no_chunk_is_an_unknown_event() -> None:

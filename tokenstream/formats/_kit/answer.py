@@ -91,6 +91,7 @@ class AnswerEvents:
     """
 
     __slots__ = (
+        "_has_fields",
         "_head",
         "_known_counts",
         "_out",
@@ -119,7 +120,7 @@ class AnswerEvents:
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        """_payload_data _out difference documented fields find_text limits note offered raw stage
+        """_has_fields _payload_data _out difference documented fields find_text limits note offered raw stage
         whole_text_repeated withheld withholds""".split()  # noqa: SIM905
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
@@ -167,6 +168,8 @@ class AnswerEvents:
         """The events made since the last call of `take`."""
         self._payload_data: dict[int | None, ProviderData] = {}
         """The event among them that has the fields of a choice (None: of the answer)."""
+        self._has_fields = False
+        """True if one of these has fields that a start or a finish may have instead."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         # The end of the answer, which may be a pause.
@@ -192,7 +195,9 @@ class AnswerEvents:
         if out:
             self._out = []
         if self._payload_data:
-            self._payload_data, out = {}, fold_data(out, is_only_choice=len(self.choices) == 1)
+            self._payload_data.clear()
+            if self._has_fields:
+                self._has_fields, out = False, fold_data(out, is_only_choice=len(self.choices) == 1)
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
@@ -324,6 +329,7 @@ class AnswerEvents:
         if self.fields.get(key, _ABSENT) != value:
             self.fields[key] = value
             self._data_of(choice).data[name] = value
+            self._has_fields = True
             if not is_documented:
                 self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))
 
@@ -336,7 +342,7 @@ class AnswerEvents:
         """Return the event that has the fields of a choice (None: of the answer) in the payload."""
         event = self._payload_data.get(choice)
         if event is None:
-            event = ProviderData(shared=choice is None, choice=choice or 0, raw=self.raw)
+            event = ProviderData({}, {}, choice is None, choice=choice or 0, raw=self.raw)
             self._payload_data[choice] = event
             self._out.append(event)
         return event
@@ -355,7 +361,9 @@ class AnswerEvents:
         self.choice(choice)
         if self.may_hold_surrogates:
             name, values = mend_surrogates(name), mend_surrogates(values)
-        self._data_of(choice).lists.setdefault(name, []).extend(values)
+        lists = self._data_of(choice).lists
+        # The list of the payload itself, of which most payloads have one: nobody else adds to it.
+        lists[name] = [*lists[name], *values] if name in lists else values
 
     def stray(self, name: str, data: object, choice: int = 0) -> None:
         """Report content that fits no part, as `Unknown` and as an item of a list under its name."""

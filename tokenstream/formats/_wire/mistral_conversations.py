@@ -53,7 +53,7 @@ class MistralConversations(Format):
 
     name: ClassVar[str] = "mistral-conversations"
     # Of the events of a conversation, and of `ConversationResponse`, in mistralai.
-    documented: ClassVar[frozenset[str]] = frozenset({"conversation_id", "guardrails"})
+    documented: ClassVar[frozenset[str] | None] = frozenset({"conversation_id", "guardrails"})
     fast: ClassVar[Fast | None] = Fast(
         texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)]
     )

@@ -77,8 +77,9 @@ class Ollama(Format):
 
     name: ClassVar[str] = "ollama"
     # Of the answers in Ollama's `api/types.go`.
-    documented: ClassVar[frozenset[str]] = frozenset(
-        """completed context message.tool_name remote_host remote_model total""".split()  # noqa: SIM905 - a list would be a page long
+    documented: ClassVar[frozenset[str] | None] = frozenset(
+        """completed context image logprobs message.tool_name remote_host remote_model response thinking
+        total""".split()  # noqa: SIM905
     )
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS

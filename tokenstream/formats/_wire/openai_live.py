@@ -126,7 +126,7 @@ class OpenAILive(SessionEvents):
 
     name: ClassVar[str] = "openai-live"
     # Of `SessionUsageUpdatedEvent` in openai-python.
-    documented: ClassVar[frozenset[str]] = frozenset({"context_window"})
+    documented: ClassVar[frozenset[str] | None] = frozenset({"context_window"})
     framing: ClassVar[str] = "messages"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _REASONS
     fast: ClassVar[Fast | None] = Fast(

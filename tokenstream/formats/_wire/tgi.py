@@ -53,7 +53,7 @@ class TGI(Format):
 
     name: ClassVar[str] = "tgi"
     # `TextGenerationStreamOutput` in huggingface_hub has no field but those that are read.
-    documented: ClassVar[frozenset[str]] = frozenset()
+    documented: ClassVar[frozenset[str] | None] = frozenset()
     is_one_answer: ClassVar[bool] = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
     # TGI sends no sentinel on this route, but a proxy may add one.

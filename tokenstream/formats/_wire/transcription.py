@@ -65,7 +65,7 @@ class Transcription(SessionEvents):
 
     name: ClassVar[str] = "transcription"
     # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
-    documented: ClassVar[frozenset[str]] = frozenset(
+    documented: ClassVar[frozenset[str] | None] = frozenset(
         """audio_language duration end id language languages previous_item_id speaker speaker_id start task
         words""".split()  # noqa: SIM905 - a list would be a page long
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from dataclasses import InitVar, dataclass, field
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from typing_extensions import override
 
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.request_facts import offered_of
@@ -19,7 +22,7 @@ from tokenstream.stages._calls.dialects import BARE, choose_dialects
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
 from tokenstream.stages._text import SoundStage
-from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
+from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, Passage, TextSearch, end_of_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.events import Event
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import Piece
+    from tokenstream.stages._calls.steps import CallPiece, Piece
     from tokenstream.stages._text.tags import TagScanner
 
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")
@@ -62,78 +65,66 @@ def openings_of(dialects: tuple[Dialect, ...]) -> Openings:
     return Openings(rows, "".join(rows.keys() & BARE), TextSearch(rows.keys() - BARE))
 
 
+@dataclass(slots=True, eq=False)
 class CallScanner:
     """Splits a text into the text outside of calls, and what happens to the calls.
 
-    An opening counts unless it is in code. If the tools are not known, nor does one that is quoted: behind a
-    mark that opens a quotation, with all that follows in its paragraph, in a line of a quotation, or in an
-    indented block. White space behind a call is dropped, as it is between the start of the text and a call.
-
-    Args:
-        dialects: The dialects to read.
-        tools: The tools of the request; None, or none of them, if they are not known.
-        reasoning: Reads the same text, and is inside of a tag where no opening counts; None for no tags.
+    An opening counts unless it is in code or reasoning. If the tools are not known, nor does one that is
+    quoted: behind a mark that opens a quotation, with all that follows in its paragraph, in a line of a
+    quotation, or in an indented block. White space behind a call is dropped, as it is between the start of
+    the text and a call.
     """
 
-    __slots__ = (
-        "_at_start",
-        "_code",
-        "_drops_space",
-        "_failed_at",
-        "_held",
-        "_is_quoted",
-        "_line",
-        "_openings",
-        "_readings",
-        "_reasoning",
-        "_tools",
-        "_was_blank",
-        "firsts",
-        "found",
-    )
+    is_reasoning: ClassVar[bool] = False
+    """True if the text itself is reasoning."""
+    dialects: InitVar[tuple[Dialect, ...]]
+    tools: OfferedTools | None
+    """The tools of the request; None, or none of them, if they are not known."""
+    tags: TagScanner | None = None
+    """Parts the text outside of calls at the tags of reasoning; None for no tags."""
+    tells: bool = False
+    """True to read calls of any name, but in quotations those of `tools` alone."""
+    openings: Openings = field(init=False)
+    held: str = ""
+    """The end of the text so far, if it is not decided: it may be the beginning of a call."""
+    readings: list[MarkupCalls] = field(default_factory=list["MarkupCalls"])
+    """The readings of the calls behind an opening, each in another dialect, until one has begun."""
+    failed_at: int = 0
+    """The position in the held-back text before which no call begins, in any dialect."""
+    code: CodeMarks = field(default_factory=CodeMarks)
+    is_quoted: bool = False
+    """True behind an opening that was quoted, up to the end of the paragraph."""
+    at_start: bool = field(init=False)
+    """True while only white space has arrived, which a call would drop."""
+    drops_space: bool = False
+    """True behind a call: white space is dropped."""
+    line: str = ""
+    """The first characters of the line, and the last ones."""
+    was_blank: bool = True
+    """True if the line before is blank, or there is none."""
+    found: bool = False
+    """True once a call has begun."""
 
-    def __init__(
-        self, dialects: tuple[Dialect, ...], tools: OfferedTools | None, reasoning: TagScanner | None = None
-    ) -> None:
-        self._reasoning = reasoning
-        self._openings = openings_of(dialects)
-        self.firsts = self._openings.marks.firsts
-        """Characters of which a text with an opening has one."""
-        self._tools = tools
-        self._code = CodeMarks()
-        self._held = ""
-        """The end of the text so far, if it is not decided."""
-        self._readings: list[MarkupCalls] = []
-        """The readings of the calls behind an opening, each in another dialect, until one has begun."""
-        self._failed_at = 0
-        """The position in the held-back text before which no call begins, in any dialect."""
-        self._is_quoted = False
-        """True behind an opening that was quoted, up to the end of the paragraph."""
-        self._at_start = True
-        """True while only white space has arrived."""
-        self._drops_space = False
-        """True behind a call: white space is dropped."""
-        self._line = ""
-        """The first characters of the line, and the last ones."""
-        self._was_blank = True
-        """True if the line before is blank, or there is none."""
-        self.found = False
-        """True once a call has begun."""
+    def __post_init__(self, dialects: tuple[Dialect, ...]) -> None:
+        self.openings, self.at_start = openings_of(dialects), bool(dialects)
 
     @property
-    def held(self) -> str:
-        """The end of the text so far that may be the beginning of a call."""
-        return self._held
+    def firsts(self) -> frozenset[str]:
+        """Characters of which a text with an opening has one."""
+        return self.openings.marks.firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without an opening, and with nothing undecided."""
-        return not (
-            self._held
-            or self._readings
-            or self._at_start
-            or self._drops_space
-            or (text != "" and self._openings.marks.begins_in(text))
-        )
+        undecided = self.held or self.readings or self.at_start or self.drops_space
+        has_tags = self.tags is not None and not self.tags.passes(text)
+        return not (undecided or has_tags or (text and self.openings.marks.begins_in(text)))
+
+    def skim(self, text: str) -> None:
+        """Read a piece that the caller returns unchanged (`passes` was True)."""
+        if self.tags is not None:
+            self.tags.skim(text)
+        if self.tags is None or not self.tags.inside:
+            self._note(text)
 
     def feed(self, text: str) -> list[Piece]:
         """Return the decided pieces of the text, and what has happened to calls."""
@@ -141,199 +132,243 @@ class CallScanner:
         for start in range(0, len(text), _BLOCK):
             rest = text[start : start + _BLOCK]
             while rest:
-                rest = self._read_calls(rest, out) if self._readings else self._read_text(rest, out)
+                rest = self._read_calls(rest, out) if self.readings else self._read_text(rest, out)
         return out if len(out) == 1 else _join(out)
 
     def end(self) -> list[Piece]:
         """Return the pieces that were held back, at the end of the text."""
         out: list[Piece] = []
-        for reading in self._readings:
+        for reading in self.readings:
             reading.end()
         # Nothing in what is left may be a call, because its own reading has needed more text.
-        rest = self._settle(out) if self._readings else self._held
-        self._held = ""
-        if self._drops_space:
-            rest = rest.lstrip()
-        if rest:
-            out.append(rest)
-        return out
+        rest = self._settle(self.held, out) if self.readings else self.held
+        self.held = ""
+        self._give(rest.lstrip() if self.drops_space else rest, out)
+        out += [] if self.tags is None else self.tags.end()
+        return _join(out)
 
     # -- outside of calls ------------------------------------------------------
 
     def _read_text(self, piece: str, out: list[Piece]) -> str:
         """Read up to the next opening that counts; return the text behind its calls, "" if there is none."""
-        text, self._held = self._held + piece, ""
-        blank = end_of_space(text, 0) if self._drops_space or self._at_start else 0
-        if self._drops_space:
-            if blank == len(text):
-                return ""
-            self._drops_space = False
-            return self._search(text[blank:], 0, out)
+        text, self.held = self.held + piece, ""
+        blank = end_of_space(text, 0) if self.drops_space or self.at_start else 0
+        if self.drops_space:
+            self._take(text[:blank], [], out)
+            self.drops_space = blank == len(text)
+            return "" if self.drops_space else self._search(text[blank:], 0, out)
         if blank > MOST_BLANK:
-            self._at_start = False
-            blank = 0
-        if self._at_start:
-            if blank == len(text):
-                self._held = text
-                return ""
-            if text[blank] in self._openings.bare:
-                return self._open(text, blank, text[blank], out)
+            self.at_start = False
+        if not self.at_start:
+            return self._search(text, 0, out)
+        if blank == len(text):
+            self.held = text
+            return ""
+        if text[blank] in self.openings.bare:
+            return self._open(text, blank, text[blank], out)
         return self._search(text, blank, out)
 
     def _search(self, text: str, blank: int, out: list[Piece]) -> str:
         """Read up to the next opening that counts, after `blank` spaces; return the text behind its calls."""
-        marks, noted, position = self._openings.marks, blank, blank
+        marks, given, position = self.openings.marks, 0, blank
         while True:
             found = marks.pattern.search(text, position)
             end = marks.find_unfinished(text, position) if found is None else found.start()
-            self.skim(text[noted:end])
+            if not (self.at_start and end == blank):
+                self.at_start = False
+                self._give(text[given:end], out)
+                given = end
             if end == len(text) or self._counts(text[end], is_whole=found is not None):
                 break
             # An opening, or the beginning of one, that is code or quoted.
-            self.skim(text[end])
-            noted = position = end + 1
-        is_first = self._at_start and end == blank
-        self._at_start = is_first and end < len(text)
-        start = 0 if is_first else end
-        if start:
-            out.append(text[:start])
+            self.at_start = False
+            self._give(text[given : end + 1], out)
+            given = position = end + 1
+        text = text[given:]
         if found is None:
-            self._held = text[start:]
+            self.held = text
             return ""
-        return self._open(text[start:], end - start, found[0], out)
+        return self._open(text, end - given, found[0], out)
 
     def _counts(self, first: str, *, is_whole: bool) -> bool:
         """Return True if an opening that begins with `first` counts here: it is neither code nor quoted."""
-        line = self._line
-        if self._reasoning is not None and self._reasoning.inside:
+        line = self.line
+        if self.tags is not None and self.tags.inside:
             return False
         # Code must not be asked between backticks, so a fence is looked for only at the start of its line.
-        if (first == "`" and line.strip()) or self._code.is_code():
+        if (first == "`" and line.strip()) or self.code.is_code():
             return False
-        if not is_whole or self._tools:
+        if not is_whole or (self.tools and not self.tells):
             # Quotations are decided for whole openings, at any cut; a known name is a call in them, too.
             return True
-        is_quoted = (
-            self._is_quoted
-            or _search_quote(line) is not None
-            or (self._was_blank and _match_indent(line) is not None)
-        )
         # Text behind a quoted opening belongs to the quotation, too.
-        self._is_quoted = is_quoted
-        return not is_quoted
+        self.is_quoted = (
+            self.is_quoted
+            or _search_quote(line) is not None
+            or (self.was_blank and _match_indent(line) is not None)
+        )
+        return not self.is_quoted or bool(self.tools)
 
-    def skim(self, text: str) -> None:
-        """Read text that is outside of calls, such as a piece that the caller returns unchanged."""
-        if text:
-            self._code.feed(text)
-            self._note_line(text)
-            if self._reasoning is not None:
-                self._reasoning.feed(text)
+    def _give(self, text: str, out: list[Piece]) -> None:
+        """Add a text that is outside of calls."""
+        if not text:
+            return
+        pieces = [Passage(self.is_reasoning, text)] if self.tags is None else self.tags.feed(text)
+        for piece in pieces:
+            if isinstance(piece, Passage) and piece.inside is self.is_reasoning:
+                self._note(piece.text)
+        out += pieces
 
-    def _note_line(self, text: str) -> None:
+    def _note(self, text: str) -> None:
         """Keep how the line begins and ends, which decides if an opening counts."""
+        self.code.feed(text)
         before, newline, line = text.rpartition("\n")
         if newline:
-            self._was_blank = not (self._line + before).rpartition("\n")[2].strip()
+            self.was_blank = not (self.line + before).rpartition("\n")[2].strip()
             # A paragraph ends with a blank line, and a quotation that was left open ends with it.
-            self._is_quoted = self._is_quoted and _BLANK_LINE.search(self._line + text) is None
+            self.is_quoted = self.is_quoted and _BLANK_LINE.search(self.line + text) is None
         else:
-            line = self._line + text
-        self._line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
+            line = self.line + text
+        self.line = line[:_KEPT] + line[-_KEPT:] if len(line) > 2 * _KEPT else line
 
     # -- calls -------------------------------------------------------------------
 
     def _open(self, text: str, position: int, mark: str, out: list[Piece]) -> str:
         """Begin to read the calls of an opening; return the text behind them, "" if they go on."""
-        self._failed_at = position + 1
-        for row in self._openings.rows[mark]:
+        self.failed_at = position + 1
+        tools = None if self.tells and not self.is_quoted else self.tools
+        for row in self.openings.rows[mark]:
             # An opening that is the head of the first call is read with it.
             is_head = mark in BARE or row.before.startswith(mark)
             start = position if is_head else position + len(mark)
-            self._readings.append(MarkupCalls(row, self._tools, start))
+            self.readings.append(MarkupCalls(row, tools, start))
         return self._read_calls(text, out)
 
     def _read_calls(self, piece: str, out: list[Piece]) -> str:
         """Read a piece of the calls of an opening; return the text behind them, "" if they go on."""
-        if not self._readings[0].begun:
-            # It is not certain yet that these are calls.
-            self._held += piece
-        for reading in self._readings:
+        text = self.held + piece
+        for reading in self.readings:
             reading.feed(piece)
-        return self._settle(out)
+        return self._settle(text, out)
 
-    def _settle(self, out: list[Piece]) -> str:
-        """Take what the readings have found; return the text behind the calls, "" if they go on."""
-        begun = next((reading for reading in self._readings if reading.begun), None)
+    def _settle(self, text: str, out: list[Piece]) -> str:
+        """Take what the readings have found in a text; return the text behind the calls, "" if they go on."""
+        begun = next((reading for reading in self.readings if reading.begun), None)
         if begun is not None:
-            self._readings, self._held = [begun], ""
+            self.held, self.readings = "", [begun]
             self.found = True
-            out += begun.out
+            rest = self._leave(begun.rest) if begun.over else ""
+            self._take(text[: len(text) - len(rest)], begun.out, out)
             begun.out.clear()
-            return self._leave(begun.rest) if begun.over else ""
-        self._failed_at = max([self._failed_at, *[each.at for each in self._readings if each.failed]])
-        self._readings = [each for each in self._readings if not each.failed]
-        if self._readings:
+            return rest
+        self.failed_at = max([self.failed_at, *[each.at for each in self.readings if each.failed]])
+        self.readings = [each for each in self.readings if not each.failed]
+        self.held = text if self.readings else ""
+        if self.readings:
             return ""
-        text, self._held = self._held, ""
-        released = text[: self._failed_at]
-        self._at_start = False
-        self.skim(released)
-        out.append(released)
-        return text[self._failed_at :]
+        # It is not a call in any dialect.
+        self.at_start = False
+        self._give(text[: self.failed_at], out)
+        return text[self.failed_at :]
+
+    def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
+        """Add what has happened to calls in a text, or nothing for white space behind them."""
+        # No tag begins before a call.
+        out += [*([] if self.tags is None else self.tags.end()), *pieces]
 
     def _leave(self, rest: str) -> str:
         """End the reading of calls; return the text behind them, which begins outside of code."""
-        self._readings = []
-        self._at_start = False
-        self._drops_space = self._was_blank = True
-        self._code, self._line = CodeMarks(), ""
+        self.readings = []
+        self.at_start = False
+        self.drops_space = self.was_blank = True
+        self.code, self.line = CodeMarks(), ""
         return rest
 
 
-def find_first_call(
-    text: str, dialects: tuple[Dialect, ...], tools: OfferedTools | None, *, is_all: bool = False
-) -> str | None:
-    """Return the dialect of the first call in a text; None without one, or, for `is_all`, with other text."""
-    scanner = CallScanner(dialects, tools)
-    pieces = [*scanner.feed(text), *scanner.end()]
-    if is_all and any(isinstance(each, str) or getattr(each, "how", "closed") != "closed" for each in pieces):
-        return None
-    return next((piece.dialect for piece in pieces if isinstance(piece, CallBegun)), None)
+class ThoughtScanner(CallScanner):
+    """Holds back the calls at the end of a model's reasoning: they are calls if nothing else follows.
+
+    Behind more characters than `limit`, it holds none back, and no call is looked for.
+    """
+
+    __slots__ = ("_kept", "_limit", "_size", "calls")
+    is_reasoning = True
+
+    def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:
+        super().__init__(dialects, tools)
+        self._limit = limit
+        self._kept: list[str] = []
+        """The text of the calls that are held back."""
+        self._size = 0
+        self.calls: list[CallPiece] = []
+        """Everything that has happened to them."""
+
+    @override
+    def _give(self, text: str, out: list[Piece]) -> None:
+        out += self.release() if text else []
+        super()._give(text, out)
+
+    @override
+    def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
+        self._kept.append(text)
+        self._size += len(text)
+        self.calls += pieces
+        if self._size > self._limit:
+            out += self.release()
+            self.openings, self.readings = openings_of(()), []
+
+    @override
+    def end(self) -> list[Piece]:
+        """Return what is decided at the end of the reasoning, where whole calls may still be held back."""
+        out = super().end()
+        if not self._are_whole():
+            out += self.release()
+        self._leave("")
+        self.at_start, self.drops_space = True, False
+        return out
+
+    def release(self) -> list[Passage]:
+        """Return the text of the calls that were held back, and forget them."""
+        text, self._size = "".join(self._kept), 0
+        self._kept.clear()
+        self.calls.clear()
+        return [Passage(self.is_reasoning, text)] if text else []
+
+    def _are_whole(self) -> bool:
+        """Return True if nothing of the calls is missing but the end of their markup."""
+        arguments: list[str] = []
+        for piece in self.calls:
+            if isinstance(piece, Written):
+                arguments.append(piece.text)
+            elif isinstance(piece, CallEnded):
+                if piece.how not in {"closed", "open"} or not is_one_value("".join(arguments)):
+                    return False
+                arguments.clear()
+        return True
 
 
 def _join(pieces: list[Piece]) -> list[Piece]:
-    """Return pieces with neighbours of the same kind joined."""
+    """Return pieces with texts that follow one another joined, and pieces of arguments."""
     joined: list[Piece] = []
-    for kind, run in groupby(pieces, type):
-        if kind is str:
-            joined.append("".join([str(piece) for piece in run]))
-        elif kind is Written:
-            joined.append(Written("".join([piece.text for piece in run if isinstance(piece, Written)])))
-        else:
-            joined += run
+    for _, run in groupby(pieces, lambda each: (type(each), getattr(each, "inside", None))):
+        first, *others = run
+        if others and isinstance(first, Passage | Written):
+            text = "".join([first.text, *[getattr(piece, "text", "") for piece in others]])
+            first, others = first._replace(text=text), []
+        joined += [first, *others]
     return joined
 
 
+@dataclass(slots=True, eq=False)
 class TextCall:
-    """A call in a text that has begun: makes its events.
+    """A call in a text that has begun: makes its events."""
 
-    Args:
-        id: The call's id.
-        begun: The tool's name, and the dialect.
-        choice: The index of the choice.
-        part: The index of the call in the message.
-    """
-
-    __slots__ = ("_arguments", "choice", "dialect", "id", "name", "part")
-
-    def __init__(self, id: str, begun: CallBegun, choice: int, part: int) -> None:
-        self.id = id
-        self.name = begun.name
-        self.dialect = begun.dialect
-        self.choice = choice
-        self.part = part
-        self._arguments = TextLog()
+    id: str
+    begun: CallBegun
+    choice: int
+    part: int
+    """The index of the call in the message."""
+    arguments: TextLog = field(default_factory=TextLog)
 
     def place(self, events: Iterable[AnyEvent], part: int) -> list[AnyEvent]:
         """Take an index; return the call's events that were held back, with this index."""
@@ -345,19 +380,19 @@ class TextCall:
 
     def start(self, raw: Any = None) -> AnyEvent:  # noqa: ANN401 - a payload
         """Return the event of the call's start."""
-        return ToolCallStart(self.id, self.name, choice=self.choice, part=self.part, raw=raw)
+        return ToolCallStart(self.id, self.begun.name, choice=self.choice, part=self.part, raw=raw)
 
     def add(self, fragment: str, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
         """Add a fragment to the arguments; return its event."""
-        self._arguments.append(fragment)
+        self.arguments.append(fragment)
         return ToolCallDelta(self.id, fragment, choice=self.choice, part=self.part, raw=raw)
 
     def finish(self, ended: CallEnded, raw: Any = None) -> Event:  # noqa: ANN401 - a payload
         """Return the event of the call's end: it is handed out if its arguments are JSON."""
-        text = self._arguments.join()
+        text = self.arguments.join()
         is_whole = ended.how != "broken" and is_one_value(text)
-        call = ToolCall(id=self.id, name=self.name, arguments_text=text, complete=is_whole)
-        set_dialect(call, self.dialect)
+        call = ToolCall(id=self.id, name=self.begun.name, arguments_text=text, complete=is_whole)
+        set_dialect(call, self.begun.dialect)
         if ended.repairs:
             set_repairs(call, tuple([Repair(name, len(text)) for name in ended.repairs]))
         if is_whole:
@@ -418,10 +453,10 @@ class ToolTags(SoundStage):
 
     def _read(self, piece: Piece) -> list[Event]:
         """Return the events of a piece."""
-        if isinstance(piece, str):
+        if isinstance(piece, Passage):
             self._next_part += not self._in_text
             self._in_text = True
-            return [TextDelta(piece, part=self._next_part - 1)]
+            return [TextDelta(piece.text, part=self._next_part - 1)]
         if isinstance(piece, CallBegun):
             self._in_text = False
             self._call = TextCall(f"call_{self._calls_seen}", piece, 0, self._next_part)
@@ -429,6 +464,8 @@ class ToolTags(SoundStage):
             self._next_part += 1
             return [self._call.start()]
         call = self._call
-        if call is None or (isinstance(piece, CallEnded) and piece.how == "cut"):
-            return []
-        return [call.add(piece.text) if isinstance(piece, Written) else call.finish(piece)]
+        if call is not None and isinstance(piece, Written):
+            return [call.add(piece.text)]
+        if call is not None and isinstance(piece, CallEnded) and piece.how != "cut":
+            return [call.finish(piece)]
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream.limits import check_names
-from tokenstream.stages._text.scanning import TextSearch
+from tokenstream.stages._text.scanning import Passage, TextSearch
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
@@ -249,17 +249,19 @@ def find_call_markup(text: str, offered: OfferedTools | None = None) -> str | No
 
     A dialect that needs a name counts only if the whole text is calls of the tools `offered`; in others, a
     call of any tool is one. A text without an opening is only searched for one.
-
-    Example:
-        >>> find_call_markup('Let me see. <tool_call>{"name": "now"}'), find_call_markup("`<tool_call>{`")
-        ('hermes', None)
     """
     may_be_all = text.lstrip().startswith(_NAMED_OPENINGS) and bool(offered)
     if not may_be_all and _find_opening(text) is None:
         return None
     # Few texts have a call, and the others need not wait for what reads it.
-    from tokenstream.stages._calls.calls import find_first_call
+    from tokenstream.stages._calls.calls import CallScanner
+    from tokenstream.stages._calls.steps import CallBegun
 
-    found = find_first_call(text, _NAMED, offered, is_all=True) if may_be_all else None
-    found = found or find_first_call(text, _SURE, offered)
-    return found or (find_first_call(text, _SURE, None) if offered else None)
+    for dialects in (_NAMED, _SURE) if may_be_all else (_SURE,):
+        scanner = CallScanner(dialects, offered, tells=dialects is _SURE)
+        pieces = [*scanner.feed(text), *scanner.end()]
+        begun = next((each for each in pieces if isinstance(each, CallBegun)), None)
+        ends = {getattr(each, "how", "text" if isinstance(each, Passage) else "closed") for each in pieces}
+        if begun is not None and (ends == {"closed"} or dialects is _SURE):
+            return begun.dialect
+    return None

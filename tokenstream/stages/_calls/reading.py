@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.stages._calls.steps import LONGEST_HEAD, LONGEST_KEY, MarkupBroken, MarkupReader, NoCall
 from tokenstream.stages._calls.values import (
@@ -22,13 +22,12 @@ from tokenstream.stages._text.scanning import search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from typing import Any
 
     from tokenstream.stages._calls.steps import Reader
 
-_PYTHON_STOP = re.compile(r"""["'()\[\]{}\\]""")
+_PYTHON_STOPS = tuple("\"'()[]{}\\")
 _NOTATION_QUOTE = '<|"|>'
-_NOTATION_STOP = re.compile(r"[<{}\[\],:]")
+_NOTATION_STOPS = tuple("<{}[],:")
 _MOST_TEXT = 256
 """The most text behind whole arguments that is held back, because the end of the call may follow."""
 _DEEPEST = 32
@@ -51,7 +50,7 @@ def _leave_out(text: str) -> None:
 class MarkupCalls(MarkupReader):
     """The calls of one opening in a text, read in one dialect."""
 
-    __slots__ = ("_has_strange",)
+    __slots__ = ()
 
     def read_calls(self) -> Reader:
         """Read the calls, up to the end of their markup."""
@@ -61,15 +60,14 @@ class MarkupCalls(MarkupReader):
     # -- JSON objects that have the name, too ------------------------------------
 
     def _read_objects(self) -> Reader:
-        first = yield from self.space()
-        in_list = first == "[" and (yield from self.take(("[",))) is not None
+        in_list = (yield from self._take_after_space(("[",))) is not None
         has_another = True
         while has_another:
             if (yield from self.space()) != "{":
                 raise self.fail()
             self.at += 1
             self.name = ""
-            self._has_strange = False
+            self.has_strange = False
             kept: list[str] = []
             yield from self._members(kept)
             self._end_members(kept)
@@ -81,8 +79,8 @@ class MarkupCalls(MarkupReader):
             if not self.name or (self.dialect.named_only and not kept):
                 raise NoCall
             self.begin(self.name)
-            self.fragments += kept or ["{}"]
-        elif self._has_strange and not self.is_whole:
+            self.emit("".join(kept) or "{}")
+        elif self.has_strange and not self.is_whole:
             # The end of the call is known, and other calls may follow.
             self.close("broken")
             return
@@ -119,7 +117,7 @@ class MarkupCalls(MarkupReader):
             self.name = self.find_name((yield from self.string()))
             if kept or not self.dialect.named_only:
                 self.begin(self.name)
-                self.fragments += kept
+                self.emit("".join(kept))
                 self.is_whole = bool(kept)
         elif key == "function" and first == "{":
             self.at += 1
@@ -129,7 +127,7 @@ class MarkupCalls(MarkupReader):
         elif self.dialect.named_only and tells != "call":
             raise self.fail()
         else:
-            self._has_strange = self._has_strange or tells is None
+            self.has_strange = self.has_strange or tells is None
             yield from self.value(_leave_out)
 
     def _arguments(self, first: str, kept: list[str]) -> Reader:
@@ -154,8 +152,7 @@ class MarkupCalls(MarkupReader):
     def _end_object(self, *, in_list: bool) -> Generator[None, None, bool]:
         """Read what follows the object of a call; return True if it is the object of another call."""
         row = self.dialect
-        needs_end = in_list or bool(row.closes)
-        if not needs_end:
+        if not (in_list or row.closes):
             self.finish()
         while True:
             char = yield from self.space()
@@ -173,22 +170,21 @@ class MarkupCalls(MarkupReader):
                     self.finish()
                     return False
             else:
-                yield from self._end_section(in_list=in_list)
+                yield from self._take_end(row.closes, lacks_more=in_list)
                 return False
 
-    def _end_section(self, *, in_list: bool) -> Reader:
-        """Read the end of all calls that an opening has begun, of which the last may be open."""
-        row = self.dialect
-        found = yield from self.take((*row.closes, *row.openings))
-        is_end = found in row.closes
+    def _take_end(self, ends: Sequence[str], *, lacks_more: bool = False) -> Reader:
+        """Read the end of a call that may be open, or of all calls that an opening has begun."""
+        found = yield from self._take_after_space(self.dialect.borders)
+        # Another opening, the end of all calls, or a text stands in place of an end that is missing.
+        is_end = found in ends
         self.at -= 0 if is_end else len(found or "")
         if self.is_open:
-            if found is None and in_list:
+            if found is None and lacks_more:
                 raise MarkupBroken
             if found is None:
                 yield from self._check_missing_end()
-            if in_list or not is_end:
-                # Another opening, or a text, stands in place of the end.
+            if lacks_more or not is_end:
                 self.note_repairs("missing_end")
             self.close("closed")
 
@@ -196,7 +192,7 @@ class MarkupCalls(MarkupReader):
         """Raise MarkupBroken for a text behind whole arguments if the end of the call follows it."""
         pattern = search_for_texts(self.dialect.borders).pattern
         while (border := pattern.search(self.buffer, self.at, self.at + _MOST_TEXT)) is None:
-            if self._ended or len(self.buffer) - self.at >= _MOST_TEXT:
+            if self.has_ended or len(self.buffer) - self.at >= _MOST_TEXT:
                 return
             yield from self.more()
         if border[0] in (*self.dialect.ends, *self.dialect.closes):
@@ -235,20 +231,13 @@ class MarkupCalls(MarkupReader):
 
     def _end_call(self) -> Reader:
         """Read the end of a call's markup."""
-        row = self.dialect
-        while row.ends:
-            found = yield from self._take_after_space((*row.borders, "}"))
-            if found == "}":
-                self.note_repairs("extra_closer")
-                continue
-            if found is None:
-                yield from self._check_missing_end()
-            if found not in row.ends:
-                # Another opening, the end of all calls, or a text stands in place of the end of this one.
-                self.at -= len(found or "")
-                self.note_repairs("missing_end")
-            break
-        self.close("closed")
+        ends = self.dialect.ends
+        while ends and (yield from self._take_after_space(("}",))) is not None:
+            self.note_repairs("extra_closer")
+        if ends:
+            yield from self._take_end(ends)
+        else:
+            self.close("closed")
 
     def _json(self, name: str) -> Reader:
         """Read arguments that are JSON."""
@@ -358,13 +347,14 @@ class MarkupCalls(MarkupReader):
         depth, is_after_string = 0, False
         while True:
             held: list[str] = []
-            stop = yield from self.before(_NOTATION_STOP, held)
+            stop = yield from self.until(_NOTATION_STOPS, held.append)
             word = "".join(held).strip()
             if is_after_string and (word or stop == "<"):
                 self.emit(", ")
                 self.note_repairs("missing_comma")
             is_after_string = stop == "<"
             if stop == "<":
+                self.at -= 1
                 if word or (yield from self.take((_NOTATION_QUOTE,))) is None:
                     raise MarkupBroken
                 self.emit('"')
@@ -376,7 +366,6 @@ class MarkupCalls(MarkupReader):
                 self.emit(text)
                 self.note_repairs(*repairs)
             self.emit(": " if stop == ":" else stop)
-            self.at += 1
             depth += (stop in "{[") - (stop in "}]")
             if depth == 0:
                 break
@@ -411,8 +400,7 @@ class MarkupCalls(MarkupReader):
         held: list[str] = []
         depth, mark = 1, ""
         while depth:
-            stop = yield from self.before(_PYTHON_STOP, held)
-            self.at += 1
+            stop = yield from self.until(_PYTHON_STOPS, held.append)
             if stop == "\\":
                 while self.at == len(self.buffer):
                     yield from self.more()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.stages._calls.values import end_of_string_text, is_escape_unfinished, mend_escape
-from tokenstream.stages._text.scanning import end_of_space, search_for_texts
+from tokenstream.stages._calls.values import STRING_TEXT, match_unfinished, mend_escape
+from tokenstream.stages._text.scanning import end_of_match, end_of_space, search_for_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.stages._calls.dialects import Dialect
+    from tokenstream.stages._text.scanning import Passage
+    from tokenstream.stages._text.tags import LoneEnd
 
 _MOST_HELD = 16_384
 """The most characters that are held back before the name of a call is known."""
@@ -53,7 +57,9 @@ class CallEnded(NamedTuple):
     """The repairs of its markup."""
 
 
-Piece: TypeAlias = "str | CallBegun | Written | CallEnded"
+CallPiece: TypeAlias = "CallBegun | Written | CallEnded"
+"""Something that happens to a call."""
+Piece: TypeAlias = "Passage | LoneEnd | CallPiece"
 """A piece of text that is outside of calls, or what happens to a call."""
 Reader: TypeAlias = "Generator[None, None, Any]"
 """Reads some of the buffer; yields when it needs more input than has arrived."""
@@ -71,61 +77,44 @@ class Over(Exception):
     """The text ends where more of the markup is needed."""
 
 
+@dataclass(slots=True, eq=False)
 class MarkupReader:
     """The calls of one opening in a text, read in one dialect: what is common to all dialects.
 
     Until `begun`, nothing is certain: if `failed`, the text is no call, up to the position `at`. Once `over`,
     the text behind the calls is in `rest`.
-
-    Args:
-        dialect: The dialect.
-        tools: The tools of the request; None, or none of them, if they are not known.
-        start: The position in the text from which to read.
     """
 
-    __slots__ = (
-        "_ended",
-        "_run",
-        "_start",
-        "at",
-        "begun",
-        "buffer",
-        "dialect",
-        "fragments",
-        "is_open",
-        "is_whole",
-        "name",
-        "out",
-        "over",
-        "repairs",
-        "tail",
-        "tools",
-    )
+    dialect: Dialect
+    tools: OfferedTools | None
+    """The tools of the request; None, or none of them, if they are not known."""
+    at: int = 0
+    """The position in the text up to which it was read; before a call has begun, all of it is kept."""
+    out: list[CallPiece] = field(default_factory=list["CallPiece"])
+    """Pieces that were read; the caller takes them."""
+    begun: bool = False
+    over: bool = False
+    buffer: str = ""
+    sure_at: int = 0
+    """The position from which all text is kept, because it is not certain that it is a call."""
+    tail: str = ""
+    """The end of the arguments' JSON that the markup does not have."""
+    has_ended: bool = False
+    """True once the text has ended."""
+    name: str = ""
+    """The name of the call."""
+    has_strange: bool = False
+    """True if the call's object has members of other names, which may be its arguments."""
+    is_open: bool = False
+    is_whole: bool = False
+    """If a call is open, and if nothing but the end of its markup is missing."""
+    repairs: list[RepairName] = field(default_factory=list["RepairName"])
+    run: Reader = field(init=False)
+    """Reads the calls, as far as the text has arrived."""
 
-    def __init__(self, dialect: Dialect, tools: OfferedTools | None, start: int = 0) -> None:
-        self.dialect = dialect
-        self.tools = tools
-        self.out: list[Piece] = []
-        """Pieces that were read; the caller takes them."""
-        self.begun = self.over = False
-        self.at: int = start
-        """The position in the text up to which it was read; before a call has begun, all of it is kept."""
-        self.buffer = ""
-        self._start = 0
-        """The position from which all text is kept, because it is not certain that it is a call."""
-        self.tail = ""
-        """The end of the arguments' JSON that the markup does not have."""
-        self._ended = False
-        """True once the text has ended."""
-        self.fragments: list[str] = []
-        """Pieces of arguments that are not in `out` yet."""
-        self.name = ""
-        """The name of the call."""
-        self.is_open = self.is_whole = False
-        """If a call is open, and if nothing but the end of its markup is missing."""
-        self.repairs: list[RepairName] = []
-        self._run = self._read()
-        next(self._run)
+    def __post_init__(self) -> None:
+        self.run = self._read()
+        next(self.run)
 
     @property
     def failed(self) -> bool:
@@ -144,19 +133,17 @@ class MarkupReader:
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text."""
-        read = self.at if self.is_open else self._start
-        self.buffer, self.at, self._start = self.buffer[read:] + text, self.at - read, 0
-        next(self._run, None)
-        self.flush()
-        if not (self.is_open or self.over) and len(self.buffer) - self._start > _MOST_HELD:
+        read = self.at if self.is_open else self.sure_at
+        self.buffer, self.at, self.sure_at = self.buffer[read:] + text, self.at - read, 0
+        next(self.run, None)
+        if not (self.is_open or self.over) and len(self.buffer) - self.sure_at > _MOST_HELD:
             self.at = len(self.buffer)
             self._give_up()
 
     def end(self) -> None:
         """Read the end of the text."""
-        self._ended = True
-        next(self._run, None)
-        self.flush()
+        self.has_ended = True
+        next(self.run, None)
 
     def read_calls(self) -> Reader:
         """Read the calls, up to the end of their markup."""
@@ -179,7 +166,7 @@ class MarkupReader:
     def _give_up(self) -> None:
         """Leave the text since the last call, which is no call, to the caller."""
         self.over = True
-        self.at = self._start if self.begun else self.at
+        self.at = self.sure_at if self.begun else self.at
 
     def _finish_open(self) -> None:
         """End a call whose markup has no end."""
@@ -195,12 +182,9 @@ class MarkupReader:
 
     def _drain(self) -> Reader:
         """Read a call whose markup has failed up to its end; what it has is kept with its arguments."""
-        row = self.dialect
-        try:
-            if row.ends or row.closes:
-                yield from self.until((*row.ends, *row.closes), self.fragments.append)
-        except Over:
-            pass
+        ends = (*self.dialect.ends, *self.dialect.closes)
+        with suppress(Over):
+            yield from self.until(ends, self.emit) if ends else ()
         self.close("broken")
 
     # -- calls -------------------------------------------------------------
@@ -223,24 +207,18 @@ class MarkupReader:
         return found
 
     def emit(self, text: str) -> None:
-        self.fragments.append(text)
+        """Report a piece of the arguments."""
+        if text:
+            self.out.append(Written(text))
 
     def note_repairs(self, *repairs: RepairName) -> None:
         """Note repairs of the call, each once."""
         self.repairs.extend(each for each in repairs if each not in self.repairs)
 
-    def flush(self) -> None:
-        """Move the pieces of arguments to `out`."""
-        text = "".join(self.fragments)
-        self.fragments.clear()
-        if text:
-            self.out.append(Written(text))
-
     def close(self, how: str, *repairs: RepairName) -> None:
         """Report that the call has ended."""
-        self.flush()
         self.is_open = self.is_whole = False
-        self.tail, self._start = "", self.at
+        self.tail, self.sure_at = "", self.at
         self.note_repairs(*repairs)
         self.out.append(CallEnded(how, tuple(self.repairs)))
         self.repairs.clear()
@@ -258,7 +236,7 @@ class MarkupReader:
 
     def more(self) -> Reader:
         """Wait for more text; raise Over if there is none."""
-        if self._ended:
+        if self.has_ended:
             raise Over
         yield
 
@@ -277,17 +255,14 @@ class MarkupReader:
 
     def take(self, texts: Sequence[str]) -> Generator[None, None, str | None]:
         """Skip one of several texts and return it; return None if none of them is next."""
-        longest = max(map(len, texts), default=0)
-        while True:
-            tail = self.buffer[self.at : self.at + longest]
-            may_grow = any(len(text) > len(tail) and text.startswith(tail) for text in texts)
-            if not may_grow:
-                found: str | None = max(
-                    (text for text in texts if tail.startswith(text)), key=len, default=None
-                )
-                self.at += len(found or "")
-                return found
+        search = search_for_texts(tuple(texts))
+        while texts and (self.at == len(self.buffer) or search.may_begin(self.buffer, self.at)):
             yield from self.more()
+        found = search.pattern.match(self.buffer, self.at)
+        if found is None:
+            return None
+        self.at = found.end()
+        return found[0]
 
     def near(self, stop: str, most: int) -> Generator[None, None, str]:
         """Skip `stop` and at most `most` characters before it, and return these; skip nothing otherwise."""
@@ -312,33 +287,26 @@ class MarkupReader:
                 self.at = found.end()
                 return found[0]
             self.at = end
-            if self._ended:
+            if self.has_ended:
                 use(self.rest)
                 self.at = len(self.buffer)
             yield from self.more()
 
-    def before(self, stops: re.Pattern[str], held: list[str]) -> Generator[None, None, str]:
-        """Keep the text before the next of several characters; return that one, which is not skipped."""
-        while True:
-            stop = stops.search(self.buffer, self.at)
-            end = len(self.buffer) if stop is None else stop.start()
-            held.append(self.buffer[self.at : end])
-            self.at = end
-            if stop is not None:
-                return stop[0]
+    def matched(self, pattern: re.Pattern[str], most: int) -> Generator[None, None, str]:
+        """Skip all that a pattern matches, at least one character, and return it."""
+        while (end := end_of_match(pattern, self.buffer, self.at)) == len(self.buffer):
+            if end - self.at > most:
+                raise self.fail()
             yield from self.more()
+        if end == self.at:
+            raise self.fail()
+        text, self.at = self.buffer[self.at : end], end
+        return text
 
     def word(self) -> Generator[None, None, str]:
-        """Skip a name, and return it; `NoCall` if there is none."""
+        """Skip a name, and return it."""
         yield from self.space()
-        while True:
-            word = _NAME.match(self.buffer, self.at)
-            if word is None or word.end() - self.at > _LONGEST_NAME:
-                raise self.fail()
-            if word.end() < len(self.buffer):
-                self.at = word.end()
-                return word[0]
-            yield from self.more()
+        return (yield from self.matched(_NAME, _LONGEST_NAME))
 
     def string(self) -> Generator[None, None, str]:
         """Skip a JSON string, and return its value."""
@@ -384,23 +352,23 @@ class MarkupReader:
     def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Skip the rest of a JSON string, and mend it; return the start of the text not yet passed on."""
         while True:
-            self.at = end_of_string_text(self.buffer, self.at)
-            if is_escape_unfinished(self.buffer, self.at):
+            self.at = end_of_match(STRING_TEXT, self.buffer, self.at)
+            if match_unfinished(self.buffer, self.at):
                 start = yield from self._pass_on(start, use)
             elif self.buffer[self.at] == '"':
                 self.at += 1
                 return start
             else:
                 use(self.buffer[start : self.at])
-                mended = mend_escape(self.buffer[self.at : self.at + 2])
-                use(mended.text)
-                self.note_repairs(mended.repair)
-                self.at = start = self.at + mended.size
+                text, size, repair = mend_escape(self.buffer[self.at : self.at + 2])
+                use(text)
+                self.note_repairs(repair)
+                self.at = start = self.at + size
 
     def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
         """Pass the text that was read to a function, and wait for more; return the position behind it."""
         use(self.buffer[start : self.at])
-        if self._ended:
+        if self.has_ended:
             self.at = len(self.buffer)
         yield from self.more()
         # Text that was passed on is skipped, also if the buffer keeps it.
@@ -408,15 +376,4 @@ class MarkupReader:
 
     def scalar(self, use: Callable[[str], object]) -> Reader:
         """Pass a number, or a name such as `true`, to a function."""
-        while True:
-            scalar = _SCALAR.match(self.buffer, self.at)
-            end = self.at if scalar is None else scalar.end()
-            if end < len(self.buffer):
-                break
-            if end - self.at > LONGEST_KEY:
-                raise self.fail()
-            yield from self.more()
-        if end == self.at:
-            raise self.fail()
-        use(self.buffer[self.at : end])
-        self.at = end
+        use((yield from self.matched(_SCALAR, LONGEST_KEY)))

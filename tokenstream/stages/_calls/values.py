@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
@@ -18,55 +18,28 @@ if TYPE_CHECKING:
 _ESCAPE = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
 # Possessive: backtracking would store a position for each escape of a long string.
 _PLAIN = r'[^"\\\x00-\x1f]*+'
-_match_text = re.compile(f"{_PLAIN}(?:(?>{_ESCAPE}){_PLAIN})*+").match
-_match_unfinished = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
+STRING_TEXT = re.compile(f"{_PLAIN}(?:(?>{_ESCAPE}){_PLAIN})*+")
+"""Matches what JSON may have in a string."""
+match_unfinished = re.compile(r"(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match
+"""Matches at the end of a text, and before an escape that ends with it and may go on."""
 # A string without an end goes to the end of the text, so that none of its quotes is tried as a beginning.
 _find_strings = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _ESCAPES = re.compile(rf"({_ESCAPE})|\\'?|[\x00-\x1f]")
 
 
-class Mended(NamedTuple):
-    """The beginning of a text as JSON."""
+def mend_escape(text: str) -> tuple[str, int, RepairName]:
+    """Return as JSON a control character, or a backslash and another character, at the start of a text.
 
-    text: str
-    size: int
-    """The number of characters of the text that it stands for."""
-    repair: RepairName
-
-
-def end_of_string_text(text: str, position: int) -> int:
-    """Return the end of what JSON may have in a string; the position of anything else, such as a quote."""
-    found = _match_text(text, position)
-    return position if found is None else found.end()
-
-
-def is_escape_unfinished(text: str, position: int) -> bool:
-    """Return True at the end of a text, and before an escape that ends with it and may go on."""
-    return _match_unfinished(text, position) is not None
-
-
-def mend_escape(text: str) -> Mended:
-    r"""Return as JSON a control character, or a backslash and another character, at the start of a text.
-
-    Example:
-        >>> mend_escape("\n").text, mend_escape(r"\d").text, mend_escape(r"\'").text
-        ('\\n', '\\\\', "'")
+    The number of characters for which it stands, and the repair, are returned with it.
     """
     if text[0] != "\\":
-        return Mended(quote(text[0])[1:-1], 1, "raw_control")
+        return quote(text[0])[1:-1], 1, "raw_control"
     # A backslash that begins no escape is kept, except before a quote of another language.
-    return Mended("'", 2, "bad_escape") if text == "\\'" else Mended("\\\\", 1, "bad_escape")
+    return ("'", 2, "bad_escape") if text == "\\'" else ("\\\\", 1, "bad_escape")
 
 
 def mend_json(text: str) -> tuple[str, tuple[RepairName, ...]]:
-    r"""Return a text with its strings mended if it is JSON then, and the repairs; else the text itself.
-
-    Example:
-        >>> mend_json('{"at": "x\ty"}')
-        ('{"at": "x\\ty"}', ('raw_control',))
-        >>> mend_json('{"at": ')
-        ('{"at": ', ())
-    """
+    """Return a text with its strings mended if it is JSON then, and the repairs; else the text itself."""
     if is_one_value(text):
         return text, ()
     repairs: dict[RepairName, None] = {}
@@ -74,9 +47,9 @@ def mend_json(text: str) -> tuple[str, tuple[RepairName, ...]]:
     def mend(found: re.Match[str]) -> str:
         if found[1]:
             return found[0]
-        mended = mend_escape(found[0])
-        repairs[mended.repair] = None
-        return mended.text
+        mended, _, repair = mend_escape(found[0])
+        repairs[repair] = None
+        return mended
 
     mended = _find_strings.sub(lambda string: _ESCAPES.sub(mend, string[0]), text)
     return (mended, tuple(repairs)) if is_one_value(mended) else (text, ())
@@ -118,12 +91,7 @@ def find_schema(
 
 
 def types_in(schema: Mapping[str, Any] | None, root: Mapping[str, Any] | None) -> frozenset[str]:
-    """Return the JSON types that a schema allows; `ANY` if it names none. Without a schema, it is a string.
-
-    Example:
-        >>> sorted(types_in({"anyOf": [{"type": "integer"}, {"enum": [None]}]}, None)), *types_in(None, None)
-        (['integer', 'null'], 'string')
-    """
+    """Return the JSON types that a schema allows; `ANY` if it names none. Without one, it is a string."""
     types: set[str] = set()
     for form in _forms(schema, root):
         named = form.get("type")
@@ -163,14 +131,7 @@ def quote(text: str) -> str:
 
 
 def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName, ...]]:
-    """Return the JSON of a parameter's value, and the repairs if its text was not JSON.
-
-    Example:
-        >>> write_value("42", frozenset({"integer"})), write_value("42", frozenset({"string"}))
-        (('42', ()), ('"42"', ()))
-        >>> write_value("True", frozenset({"boolean"})), write_value("no", frozenset({"boolean"}))
-        (('true', ('python_literal',)), ('"no"', ()))
-    """
+    """Return the JSON of a parameter's value, and the repairs if its text was not JSON."""
     stripped, repairs = mend_json(text.strip())
     if is_one_value(stripped):
         kind = _kind_of(stripped)
@@ -183,12 +144,7 @@ def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName
 
 
 def write_elements(text: str, within: Mapping[str, list[str]], types: frozenset[str]) -> str:
-    """Return the JSON of a value by its text, or by the JSON of the elements within it, which have names.
-
-    Example:
-        >>> write_elements("", {"item": ["1", "2"]}, ANY), write_elements("", {"n": ["1"]}, ANY)
-        ('[1, 2]', '{"n": 1}')
-    """
+    """Return the JSON of a value by its text, or by the JSON of the elements within it, which have names."""
     is_empty = bool(types & {"array", "object"}) and "string" not in types and not text.strip()
     if not (within or is_empty):
         return write_value(text, types)[0]
@@ -245,16 +201,7 @@ def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
 def write_python_arguments(
     text: str, schema: Mapping[str, Any] | None
 ) -> tuple[str | None, tuple[RepairName, ...]]:
-    """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs.
-
-    Example:
-        >>> write_python_arguments("city='Oslo', days=[1, true]", None)
-        ('{"city": "Oslo", "days": [1, true]}', ())
-        >>> write_python_arguments("'Oslo'", {"properties": {"city": {}}})
-        ('{"city": "Oslo"}', ())
-        >>> write_python_arguments("city=name", None)
-        (None, ())
-    """
+    """Return the JSON of the arguments of a Python call, None if they are not literals; and the repairs."""
     if len(text) > _LONGEST_PYTHON:
         return None, ()
     written = _read_call(text, schema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,19 @@ _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
 
+class Passage(NamedTuple):
+    """A piece of a text."""
+
+    inside: bool
+    """True if it is reasoning, inside of a tag."""
+    text: str
+
+
+def passages(text: str, *, inside: bool) -> list[Passage]:
+    """Return a text as the only piece of a list; an empty list if there is no text."""
+    return [Passage(inside, text)] if text else []
+
+
 class TextSearch:
     """A search for the next of several texts, or for the beginning of one at the end of the text so far.
 
@@ -44,10 +57,7 @@ class TextSearch:
         """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         """All beginnings of the texts, without the whole texts."""
-        heads = [[re.escape(text[at : at + 1]) for at in range(3)] for text in ordered]
-        # Most characters with which a text may begin are refuted by the two behind them.
-        starts = dict.fromkeys(rf"{first}(?=\Z|{second}(?:\Z|{third}))" for first, second, third in heads)
-        self._starts = re.compile("|".join(starts) or r"(?!)", flags)
+        self._starts = re.compile(_heads(ordered) or r"(?!)", flags)
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
 
@@ -79,6 +89,20 @@ class TextSearch:
                 return start
             found = self._starts.search(text, start + 1)
         return size
+
+
+def _heads(texts: Iterable[str], depth: int = 2) -> str:
+    """Return a pattern of the first characters of texts; the two behind the first refute most beginnings."""
+    groups: dict[str, set[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], set()).add(text[1:])
+    heads: list[str] = []
+    for first, rest in sorted(groups.items()):
+        behind = "" if "" in rest else "".join(sorted({re.escape(text[0]) for text in rest}))
+        # All that may follow is tested at once, before each of them.
+        head = re.escape(first) + (rf"(?=\Z|[{behind}])" if behind else "")
+        heads.append(rf"{head}(?=\Z|{_heads(rest, depth - 1)})" if behind and depth > 1 else head)
+    return "|".join(heads)
 
 
 def _alternatives(texts: list[str], depth: int = 3) -> str:

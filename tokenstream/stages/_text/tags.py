@@ -11,32 +11,50 @@ from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream.errors import MisuseError
 from tokenstream.stages._calls.dialects import Dialect, choose_dialects
 from tokenstream.stages._citations import Marker, choose_markers
-from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, TextSearch, end_of_space
+from tokenstream.stages._text.scanning import (
+    MOST_BLANK,
+    CodeMarks,
+    Passage,
+    TextSearch,
+    end_of_space,
+    passages,
+    search_for_texts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
-LONE_END = (True, "")
-"""The piece for a closing tag alone: the text that came before it is reasoning."""
 HARMONY = "harmony"
 """Stands, among the names of tags, for the channels in which gpt-oss answers."""
 KNOWN_TAGS = ("think", "thinking", "thought", "reasoning", HARMONY)
 """The tags in which models are known to wrap their reasoning."""
 find_tag = re.compile(rf"<(?:/?(?:{'|'.join(KNOWN_TAGS)})>|\|)", re.ASCII | re.IGNORECASE).search
-"""Finds what may be markup of reasoning: a text without it, and without `STRIPPED`, has none."""
-_TURN = "<|start|>assistant"
-_ANALYSIS, _END = "<|channel|>analysis<|message|>", "<|end|>"
-_HEADS = ("<|channel|>final<|message|>", "<|channel|>commentary<|message|>")
-STRIPPED = "analysis"
-"""The word with which a text of gpt-oss begins whose marks were removed."""
-_STRIPPED_ENDS = re.compile("assistant(?:final|commentary)")
-_LONGEST_NAME = 64
-"""The most characters of a tag's name."""
-_CHANNELS = (_ANALYSIS, _TURN + _ANALYSIS)
+"""Finds what may be markup of reasoning: a text without it has none."""
+_TURN, _END = "<|start|>assistant", "<|end|>"
+_FORMS = [f"<|channel|>{{}}{kind}<|message|>" for kind in ("", "<|constrain|>json", " <|constrain|>json")]
+"""The heads of a channel; the kind of its content may stand behind the name."""
+_ANALYSIS, *_ = _CHANNELS = tuple([turn + form.format("analysis") for turn in ("", _TURN) for form in _FORMS])
 """Texts behind which a text of gpt-oss is reasoning."""
+_HEADS = [form.format(channel) for channel in ("final", "commentary") for form in _FORMS]
 _MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
 """Texts of gpt-oss that are left out."""
+_STRIPPED = "analysis"
+"""The word with which a text of gpt-oss begins whose marks were removed."""
+_BARE_HEADS = ("assistantfinal", "assistantanalysis", "assistantcommentary")
+_BARE_CALL = r"assistantcommentary( to=[\w.:-]{1,128}) ?(?:json|code)?\s?(?=\{)"
+_bare_heads = re.compile(rf"assistant(final|analysis|commentary(?! to=))|{_BARE_CALL}")
+_search_unfinished_call = re.compile(
+    r"assistantcommentary(?: (?:to?|to=[\w.:-]{0,128} ?(?:j|js|jso|json|c|co|cod|code)?\s?)?)?\Z"
+).search
+_LONGEST_NAME = 64
+"""The most characters of a tag's name."""
+
+
+class LoneEnd(NamedTuple):
+    """A closing tag without an opening one: what came before it is reasoning."""
+
+    tag: str
 
 
 _STARTS_INSIDE = "starts_inside"
@@ -127,77 +145,113 @@ def _check_tags(names: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 @cache
-def _ends_of(names: tuple[str, ...]) -> re.Pattern[str]:
-    """Return the pattern of the closing tags of some names."""
-    return re.compile(rf"</({'|'.join(map(re.escape, names))})>", re.ASCII | re.IGNORECASE)
-
-
-@cache
 def _search_for_tags(tags: tuple[str, ...]) -> TextSearch:
     """Return a search for tags, which are given in lower case, regardless of case."""
     return TextSearch(tags, ignores_case=True)
 
 
+@cache
+def _ends_of(names: tuple[str, ...], *, is_stripped: bool) -> re.Pattern[str]:
+    """Return the pattern of what ends reasoning: the closing tags of some names, or heads without marks."""
+    tags = f"(?ai:</({'|'.join(map(re.escape, names)) or '(?!)'})>)"
+    return re.compile("|".join([tags, *_BARE_HEADS * is_stripped]))
+
+
 class FirstText:
     """Holds back the beginning of a text until what ends its reasoning shows that it is reasoning.
+
+    A text that begins inside a tag gets the tag that it lacks, and one of gpt-oss the marks, to its end.
 
     Args:
         names: The names of the tags, in lower case.
         limit: The most characters that are held back.
-        starts_inside: True if the text may begin inside a tag. Otherwise, it has to begin as one of gpt-oss
-            does, without its marks.
+        starts_inside: True if the text may begin inside a tag.
+        has_calls: True to mark calls as well.
     """
 
-    __slots__ = (
-        "_ends",
-        "_first_word",
-        "_held",
-        "_is_decided",
-        "_limit",
-        "_recent",
-        "_size",
-        "_starts_inside",
-    )
+    __slots__ = ("_ends", "_has_calls", "_held", "_is_marked", "_limit", "_names", "_recent", "_size", "over")
 
-    def __init__(self, names: tuple[str, ...], limit: int, *, starts_inside: bool) -> None:
+    def __init__(
+        self, names: tuple[str, ...], limit: int, *, starts_inside: bool, has_calls: bool = False
+    ) -> None:
         self._limit = limit
-        self._starts_inside = starts_inside
-        self._ends = _ends_of(names) if starts_inside else _STRIPPED_ENDS
-        self._first_word = STRIPPED if HARMONY in names else "\0"
-        self._is_decided = starts_inside
-        """True once the first word is known."""
+        self._names = names if starts_inside else ()
+        self._has_calls = has_calls
+        self._ends: re.Pattern[str] | None = (
+            None if HARMONY in names else _ends_of(self._names, is_stripped=False)
+        )
+        """What ends the reasoning; None until the first word is known."""
+        self._is_marked = False
+        """True if the text gets the marks of gpt-oss."""
         self._held: list[str] = []
         self._size = 0
         self._recent = ""
         """The last characters, with which the end of the reasoning may begin."""
+        self.over = not (starts_inside or HARMONY in names)
+        """True once the text goes on as it is."""
 
-    def feed(self, text: str) -> bool | None:
-        """Return True once a text begins with reasoning, False once it does not, and None before that."""
+    def feed(self, text: str) -> str:
+        """Return the text that is decided, with the tag or the marks that it lacks."""
+        if self._is_marked:
+            return self._mark(text)
         self._held.append(text)
         self._size += len(text)
         text = self._recent + text
         self._recent = text[-_LONGEST_NAME:]
-        if not self._is_decided:
-            word = text[: len(STRIPPED) + 1]
-            if self._first_word.startswith(word):
-                return None
-            if not word.startswith(self._first_word) or word[-1].isspace():
-                return False
-            self._is_decided = True
-        if self._ends.search(text) is not None:
-            return True
-        return False if self._size > self._limit else None
-
-    def take(self, *, inside: bool) -> str:
-        """Return the text that was held back, with the tags or marks that it lacks."""
+        if self._ends is None:
+            if any(each.startswith(text) for each in (_STRIPPED, *_BARE_HEADS)):
+                return ""
+            if text.startswith(_BARE_HEADS):
+                return self._begin_marks(text)
+            is_stripped = text.startswith(_STRIPPED) and not text[len(_STRIPPED)].isspace()
+            self._ends = _ends_of(self._names, is_stripped=is_stripped)
+            self.over = not (self._names or is_stripped)
+        is_ended = self._ends.search(text) is not None
+        self.over = self.over or is_ended or self._size > self._limit
+        if not self.over:
+            return ""
         text = "".join(self._held)
-        end = self._ends.search(text) if inside else None
+        end = self._ends.search(text) if is_ended else None
         if end is None:
             return text
-        if not self._starts_inside:
-            return f"{_ANALYSIS}{text[len(STRIPPED) : end.start()]}{_END}{text[end.end() :]}"
+        if end[1] is None:
+            return _ANALYSIS + self._begin_marks(text[len(_STRIPPED) :])
         opening = f"<{end[1]}>"
         return text if text.lstrip().lower().startswith(opening.lower()) else opening + text
+
+    def end(self) -> str:
+        """Return the text that was held back."""
+        self.over = True
+        return self._recent if self._is_marked else "".join(self._held)
+
+    def _begin_marks(self, text: str) -> str:
+        """Return a text with the marks that it lacks, as all that follows it will be."""
+        self._is_marked, self.over, self._recent = True, False, ""
+        return self._mark(text)
+
+    def _mark(self, text: str) -> str:
+        """Return a text with the marks that it lacks; its end is held back if it may begin a head."""
+        text = self._recent + text
+        unfinished = _search_unfinished_call(text)
+        heads = search_for_texts(_BARE_HEADS)
+        end = heads.find_unfinished(text, 0) if unfinished is None else unfinished.start()
+        self._recent = text[end:]
+        return _bare_heads.sub(self._put_marks, text[:end])
+
+    def _put_marks(self, head: re.Match[str]) -> str:
+        """Return a head with its marks; one of a call stays as it is if none is read."""
+        channel, to = head.groups()
+        if to is not None and not self._has_calls:
+            return _END + head[0]
+        return f"{_END}{_TURN}<|channel|>{channel or 'commentary' + to}<|message|>"
+
+
+def with_marks(text: str) -> str:
+    """Return a whole text with the marks of gpt-oss that it lacks."""
+    if not text.startswith((_STRIPPED, *_BARE_HEADS)):
+        return text
+    first = FirstText((HARMONY,), len(text), starts_inside=False, has_calls=True)
+    return first.feed(text) + first.end()
 
 
 class TagScanner:
@@ -211,53 +265,60 @@ class TagScanner:
     Args:
         names: The names of the tags, in lower case.
         is_first: True if a closing tag without an opening one ends reasoning that has come as text.
+        inside: True if all of the text is reasoning.
     """
 
     __slots__ = (
         "_at_text_start",
-        "_closing",
         "_code",
         "_drops_space",
         "_held",
         "_is_first",
         "_is_harmony",
         "_last",
-        "_opening",
-        "_tags",
+        "_marks",
+        "_openings",
+        "_search",
         "_turns",
         "inside",
         "tagged",
     )
 
-    def __init__(self, names: tuple[str, ...], *, is_first: bool = False) -> None:
-        tags = tuple([f"<{name}>" for name in names])
+    def __init__(self, names: tuple[str, ...], *, is_first: bool = False, inside: bool = False) -> None:
+        self._openings = tuple([f"<{name}>" for name in names])
         heads = (*_CHANNELS, *_MARKS) if HARMONY in names else ()
-        self._tags = _search_for_tags(tags)
-        """Searches for the opening tags."""
-        self._opening = _search_for_tags((*tags, *heads))
+        self._marks = _search_for_tags((*self._openings, *heads))
+        """Searches for what may stand at the very start of the text."""
+        self._is_first = is_first
+        closings = tuple([f"</{name}>" for name in names])
+        self._search = _search_for_tags((*self._openings, *closings * is_first))
+        """Searches for what may begin or end reasoning from here on."""
         self._is_harmony = False
         """True once the text has begun with a mark of gpt-oss."""
-        self._is_first = is_first
-        self._closing = _search_for_tags(tuple([f"</{name}>" for name in names]))
         self._code = CodeMarks()
         self._held = ""
         """The end of the text so far, if it may become a tag."""
         self._last = "\n"
         """The last character outside of tags; a line ending at the start of the text, and after a tag."""
-        self._at_text_start = True
+        self._at_text_start = not inside
         """True while only white space has arrived, which is held back, and dropped if a tag follows."""
         self._drops_space = False
         """True after a tag: white space is dropped."""
         self._turns = False
         """True after a tag that no text has followed yet, so that the next one begins another part."""
-        self.inside = self.tagged = False
+        self.inside, self.tagged = inside, False
         """True if the next character is inside of a tag, and if any text is, or may be, inside of a tag."""
+
+    @property
+    def firsts(self) -> frozenset[str]:
+        """Characters of which a text with a tag has one."""
+        return self._marks.firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and no tag begins in the piece itself.
         undecided = self._held or self._turns or self._drops_space or self._at_text_start
-        return not (undecided or "<" in text)
+        return not (undecided or self._search.begins_in(text))
 
     def skim(self, text: str) -> None:
         """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True).
@@ -268,16 +329,16 @@ class TagScanner:
         if not self.inside:
             self._note_outside(text)
 
-    def feed(self, text: str) -> list[tuple[bool, str]]:
-        """Return the decided pieces, each with True if it is inside of a tag."""
+    def feed(self, text: str) -> list[Passage | LoneEnd]:
+        """Return the decided pieces."""
         if not text:
             return []
         # Most pieces have no tag, and nothing is held back before them.
         if self.passes(text):
             # A later tag depends on the text before it.
             self.skim(text)
-            return [(self.inside, text)]
-        out: list[tuple[bool, str]] = []
+            return [Passage(self.inside, text)]
+        out: list[Passage | LoneEnd] = []
         text, self._held, self._turns = self._held + text, "", False
         position = 0
         while position < len(text):
@@ -285,12 +346,12 @@ class TagScanner:
             position = read(text, position, out)
         return out
 
-    def end(self) -> list[tuple[bool, str]]:
+    def end(self) -> list[Passage | LoneEnd]:
         """Return the held-back text, which did not become a tag."""
         held, self._held = self._held, ""
-        return [(self.inside, held)] if held else []
+        return [*passages(held, inside=self.inside)]
 
-    def _read_outside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
+    def _read_outside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
         """Read up to the next opening tag; return the position after it, or the end of the text."""
         if self._drops_space:
             position = end_of_space(text, position)
@@ -299,35 +360,38 @@ class TagScanner:
             first_tag_end = self._read_first_tag(text, position)
             if first_tag_end is not None:
                 return first_tag_end
-            self._at_text_start, self._opening = False, self._tags
-        tag_at, opening = self._find_opening(text, position)
+            self._at_text_start = False
+        tag_at, tag = self._find_tag(text, position)
         if tag_at > position:
-            out.append((False, text[position:tag_at]))
-        if opening is not None and opening[0][1] == "/":
-            out.append(LONE_END)
-            self._is_first, self.tagged = False, True
-            return self._leave(opening)
-        if opening is not None:
-            return self._enter(opening[0], opening.end())
+            out.append(Passage(self.inside, text[position:tag_at]))
+        if tag is not None and tag[0][1] == "/":
+            out.append(LoneEnd(tag[0]))
+            self.tagged = True
+            return self._leave(tag)
+        if tag is not None:
+            return self._enter(tag[0], tag.end())
         self._held = text[tag_at:]
         return len(text)
 
-    def _find_opening(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
-        """Find the next opening tag that counts, or the beginning of one, without a match, at the end."""
-        while (tag_at := text.find("<", position)) >= 0:
+    def _find_tag(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
+        """Find the next tag that counts, or the beginning of one, without a match, at the end."""
+        while True:
+            tag = self._search.pattern.search(text, position)
+            tag_at = self._search.find_unfinished(text, position) if tag is None else tag.start()
             self._note_outside(text[position:tag_at])
-            searches = [self._opening] * (self._last.isspace() or self._is_harmony)
-            # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the tag.
-            searches += [self._closing] * (self._is_first and self._last not in " \t")
-            for search in searches * (not self._code.is_code()):
-                found = search.pattern.match(text, tag_at)
-                if found is not None or search.may_begin(text, tag_at):
-                    return tag_at, found
-            # This is not a tag (it is in code, directly after a word, or has another name): go on after it.
+            if tag_at == len(text) or self._counts(text[tag_at + 1 : tag_at + 2]):
+                return tag_at, tag
+            # This is not a tag (it is in code, or directly after a word): go on after it.
             self._note_outside("<")
             position = tag_at + 1
-        self._note_outside(text[position:])
-        return len(text), None
+
+    def _counts(self, second: str) -> bool:
+        """Return True if a tag, or the beginning of one, with this second character counts here."""
+        if self._code.is_code():
+            return False
+        # Reasoning ends with its last word, or with a line; behind a blank, a sentence names the tag.
+        may_close = self._is_first and second in {"", "/"} and self._last not in " \t"
+        return self._is_harmony or may_close or (second != "/" and self._last.isspace())
 
     def _read_first_tag(self, text: str, position: int) -> int | None:
         """Read a tag after white space; return its end, the text's if undecided, or None for no tag."""
@@ -335,10 +399,10 @@ class TagScanner:
         if space_end - position > MOST_BLANK:
             # No more white space is held back.
             return None
-        opening = self._opening.pattern.match(text, space_end)
+        opening = self._marks.pattern.match(text, space_end)
         if opening is not None:
             return self._enter(opening[0], opening.end())
-        if space_end == len(text) or self._opening.may_begin(text, space_end):
+        if space_end == len(text) or self._marks.may_begin(text, space_end):
             self._held = text[position:]
             return len(text)
         return None
@@ -354,10 +418,10 @@ class TagScanner:
         tag = tag.lower()
         if tag.startswith("<|"):
             # A channel ends with its mark, or without one where the next channel begins.
-            self._is_harmony, self.inside = True, tag.endswith(_ANALYSIS)
-            self._opening = self._closing = _search_for_tags((*_CHANNELS, *_MARKS))
+            self._is_harmony, self.inside = True, tag.endswith(_CHANNELS)
+            self._search = _search_for_tags((*_CHANNELS, *_MARKS))
         else:
-            self._opening, self._closing = self._tags, _search_for_tags((f"</{tag[1:-1]}>",))
+            self._search = _search_for_tags((f"</{tag[1:-1]}>",))
             self.inside = self._drops_space = True
         self.tagged, self._turns, self._at_text_start, self._is_first = True, True, False, False
         return end
@@ -365,22 +429,24 @@ class TagScanner:
     def _leave(self, closing: re.Match[str]) -> int:
         """Leave a tag; return the end of what closes it."""
         self.inside, self._drops_space, self._last = False, not self._is_harmony, "\n"
-        self._turns = True
+        self._turns, self._is_first = True, False
+        if not self._is_harmony:
+            self._search = _search_for_tags(self._openings)
         # The text after the tag begins outside of code.
         self._code = CodeMarks()
         return closing.end() if closing[0][1] == "/" or closing[0] == _END else closing.start()
 
-    def _read_inside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
+    def _read_inside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
         """Read up to the closing tag; return the position after it, or the end of the text."""
         if self._drops_space:
             position = end_of_space(text, position)
             if position == len(text):
                 return position
             self._drops_space = False
-        closing = self._closing.pattern.search(text, position)
-        tag_at = self._closing.find_unfinished(text, position) if closing is None else closing.start()
+        closing = self._search.pattern.search(text, position)
+        tag_at = self._search.find_unfinished(text, position) if closing is None else closing.start()
         if tag_at > position:
-            out.append((True, text[position:tag_at]))
+            out.append(Passage(self.inside, text[position:tag_at]))
         if closing is None:
             self._held = text[tag_at:]
             return len(text)
@@ -388,8 +454,7 @@ class TagScanner:
 
 
 def has_reasoning(text: str) -> bool:
-    """Return True if reasoning that is written in a whole text would be found by the usual names."""
-    first = FirstText(KNOWN_TAGS, len(text), starts_inside=False)
+    """Return True if reasoning that is written in a whole text, with its marks, would be found."""
     scanner = TagScanner(KNOWN_TAGS, is_first=True)
-    scanner.feed(first.take(inside=bool(first.feed(text))))
+    scanner.feed(text)
     return scanner.tagged

@@ -196,7 +196,7 @@ class Onlooker:
             self._finish(None)
         elif not self.has_ended:
             # Some programs close the source right after the terminal event, before the end of the body.
-            self.machine.cut(self.clock())
+            self.machine.stop(self.clock())
             self.has_ended = True
             self.machine.conclude("complete" if self.machine.answered else "stopped")
 

@@ -86,7 +86,7 @@ class A2A(Format):
 
     name: ClassVar[str] = "a2a"
     # Of `Task` in a2a-sdk.
-    documented: ClassVar[frozenset[str]] = frozenset({"history"})
+    documented: ClassVar[frozenset[str] | None] = frozenset({"history"})
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
     # JSON-RPC's codes and the protocol's own, and the state of a task that the agent refuses.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(

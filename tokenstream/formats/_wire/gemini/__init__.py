@@ -177,7 +177,7 @@ class Gemini(Format):
 
     name: ClassVar[str] = "gemini"
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
-    documented: ClassVar[frozenset[str]] = frozenset(
+    documented: ClassVar[frozenset[str] | None] = frozenset(
         """avgLogprobs citationMetadata continuationToken createTime finishMessage groundingMetadata
         modelStatus promptFeedback safetyRatings tokenCount urlContextMetadata""".split()  # noqa: SIM905 - a list would be a page long
     )

@@ -85,7 +85,7 @@ class GeminiInteractions(Format):
 
     name: ClassVar[str] = "gemini-interactions"
     # Of `Interaction` in google-genai.
-    documented: ClassVar[frozenset[str]] = frozenset(
+    documented: ClassVar[frozenset[str] | None] = frozenset(
         """agent_config cached_content continuation_ids continuation_token created environment
         environment_id generation_config input labels previous_interaction_id response_format
         response_mime_type response_modalities safety_settings service_tier system_instruction tools updated

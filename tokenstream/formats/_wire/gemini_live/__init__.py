@@ -109,7 +109,7 @@ class GeminiLive(Format):
 
     name: ClassVar[str] = "gemini-live"
     # Of `LiveServerContent` in google-genai.
-    documented: ClassVar[frozenset[str]] = frozenset({"waitingForInput"})
+    documented: ClassVar[frozenset[str] | None] = frozenset({"waitingForInput"})
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True

@@ -123,7 +123,7 @@ class OpenAIChat(Format):
     # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
     # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
     # Databricks, DashScope, Qianfan, MiniMax and Zhipu.
-    documented: ClassVar[frozenset[str]] = frozenset(
+    documented: ClassVar[frozenset[str] | None] = frozenset(
         """annotations audio channel content created finish_reason function_call images logprobs metadata
         moderation refusal service_tier system_fingerprint tool_calls usage content_filter_offsets
         content_filter_results prompt_filter_results context end_turn alignment error native_finish_reason

@@ -67,7 +67,7 @@ class OpenAIRealtime(SessionEvents):
     __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
 
     name: ClassVar[str] = "openai-realtime"
-    documented: ClassVar[frozenset[str]] = RESPONSE_FIELDS
+    documented: ClassVar[frozenset[str] | None] = RESPONSE_FIELDS
     framing: ClassVar[str] = "messages"
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True

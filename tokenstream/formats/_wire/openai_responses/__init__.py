@@ -84,7 +84,7 @@ class OpenAIResponses(Format):
 
     name: ClassVar[str] = "openai-responses"
     # Of `Response`, and of the events of a stream, of speech, of a transcript and of an image.
-    documented: ClassVar[frozenset[str]] = RESPONSE_FIELDS | frozenset(
+    documented: ClassVar[frozenset[str] | None] = RESPONSE_FIELDS | frozenset(
         """duration languages message output_format param partial_image_b64 partial_image_index quality reason
         required_input size steer stream_id""".split()  # noqa: SIM905
     )

@@ -61,7 +61,7 @@ class UIMessage(Format):
 
     name: ClassVar[str] = "ui-message"
     # Of the chunk `abort` in the AI SDK.
-    documented: ClassVar[frozenset[str]] = frozenset({"reason"})
+    documented: ClassVar[frozenset[str] | None] = frozenset({"reason"})
     closes_parts: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
