@@ -14,7 +14,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),
     **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
-    "Ping": "relay.Timing has keep_alive=, and stream.metrics has the gaps",
+    "Ping": "the relay's Timing has keep_alive=, and stream.metrics has the gaps",
     "RecordingRefused": 'it is a RecordingInvalid whose kind is "secret"',
     "Response": "what relay.respond() returns is a Response of Starlette and FastAPI, if one of them is used",
     "StreamClosed": 'it is a MisuseError whose kind is "closed"',
