@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pickle
 import re
 from typing import TYPE_CHECKING, Any, get_args
@@ -69,24 +68,6 @@ def test_blame_is_the_class() -> None:
         for name in errors.__all__
         if name not in ("ErrorKind", "Outcome")
     )
-
-
-@pytest.mark.parametrize(
-    ("module", "name", "instead"),
-    [
-        ("tokenstream", "StreamClosed", 'it is a MisuseError whose kind is "closed"'),
-        ("tokenstream.errors", "ConcurrentRead", 'it is a MisuseError whose kind is "concurrent"'),
-        ("tokenstream.testing", "RecordingRefused", 'it is a RecordingInvalid whose kind is "secret"'),
-    ],
-)
-def test_a_name_that_is_gone_is_answered_with_what_to_use_instead(
-    module: str, name: str, instead: str
-) -> None:
-    """An import says it, and so does a look at the module."""
-    with pytest.raises(ImportError, match=f"{module} has no {name}: {instead}"):
-        exec(f"from {module} import {name}")
-    with pytest.raises(ImportError, match=instead):
-        getattr(importlib.import_module(module), name)
 
 
 def test_output_that_is_no_json_is_output_that_is_invalid() -> None:
