@@ -36,7 +36,7 @@ from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream._kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from tokenstream._origin import Origin
     from tokenstream.message import Checkpoint, Message
@@ -159,7 +159,7 @@ class MisuseError(TokenStreamError, RuntimeError):
 
 
 @contextmanager
-def pass_over(*kinds: MisuseKind) -> Iterator[None]:
+def pass_over(*kinds: MisuseKind) -> Generator[None]:
     """Suppress a `MisuseError` of one of these kinds."""
     try:
         yield

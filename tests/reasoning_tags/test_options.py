@@ -53,7 +53,7 @@ def test_what_is_no_tag_is_refused(tags: Any) -> None:
 
 
 def test_whoever_takes_tags_takes_nothing_else_for_them() -> None:
-    """At construction."""
+    """Each says at construction that its tags are no such object."""
     makers: list[tuple[Any, list[Any]]] = [
         (Stream, [[]]),
         (AsyncStream, [[]]),

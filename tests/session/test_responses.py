@@ -387,7 +387,7 @@ def test_the_answer_to_a_post_ends_where_the_server_says_so(colour: str) -> None
             answer = talk.ask("one", router=router)
             seen.append((answer.text, answer.message.ending, answer.departures))
 
-    assert [("Hi", "complete", dict(plain.departures))] * 2 == seen
+    assert [("Hi", "complete", plain.departures.details)] * 2 == seen
 
 
 def test_a_question_whose_connection_cannot_be_opened_is_not_in_the_way(colour: str) -> None:

@@ -19,6 +19,7 @@ from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
+from tokenstream.stages._text import pacing
 
 pytestmark = pytest.mark.anyio
 
@@ -388,8 +389,9 @@ def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the stages made from now on."""
     names: list[str] = []
-    for name in ("Redact", "Words", "Throttle", "Accumulate"):
-        monkeypatch.setattr(stages, name, _noting(names, getattr(stages, name)))
+    homes = {"Redact": stages, "Words": stages, "Throttle": stages, "Accumulate": pacing}
+    for name, home in homes.items():
+        monkeypatch.setattr(home, name, _noting(names, getattr(home, name)))
     return names
 
 

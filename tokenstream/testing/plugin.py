@@ -18,8 +18,8 @@ import pytest
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._check.case import run_apart
+from tokenstream.testing._pytest import entry
 from tokenstream.testing._pytest.diff import contains_answers, differences
-from tokenstream.testing._pytest.entry import pytest_addoption  # noqa: F401 (pytest looks for it here)
 from tokenstream.testing._recordings.file_format import RecordingInvalid
 from tokenstream.testing._recordings.places import as_recording
 from tokenstream.testing._recordings.recording import Recording
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__: list[str] = []
+
+pytest_addoption = entry.pytest_addoption
 
 _StreamT = TypeVar("_StreamT")
 

@@ -185,7 +185,7 @@ class FirstText:
         """True if the text gets the marks of gpt-oss."""
         self._held: list[str] = []
         self._size = 0
-        self._recent = ""
+        self._recent: str = ""
         """The last characters, with which the end of the reasoning may begin."""
         self.over = not (starts_inside or HARMONY in names)
         """True once the text goes on as it is."""
