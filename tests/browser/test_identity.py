@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import httpx
@@ -19,7 +19,7 @@ from tests.browser.chat.support import until
 from tests.support.line import Line
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, relay, testing
-from tokenstream.relay import MemoryJournal, follow
+from tokenstream.relay import MemoryJournal, Timing, follow
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -85,8 +85,8 @@ class Gate:
 
     async def answer(self, request: Request) -> Response:
         last_event_id = request.headers.get("last-event-id")
-        made: Any = follow(self._journal, request.path_params["id"], last_event_id, keep_alive=0.1)
-        return made  # type: ignore[no-any-return] # an ASGI application
+        answer = request.path_params["id"]
+        return follow(self._journal, answer, last_event_id, timing=Timing(keep_alive=0.1))
 
     async def forget(self, _: Request) -> Response:
         self._journal = self._other

@@ -11,7 +11,8 @@ from tests.calls_in_text.test_streams import HERMES
 from tests.reasoning_tags.support import decoded, parts_of
 from tests.support import encoders
 from tests.support.chunkings import sized
-from tests.support.reading import Chunks, Each, at_once
+from tests.support.either import Each, at_once
+from tests.support.reading import Chunks
 from tests.support.wire import DONE, chat, sse
 from tokenstream import AsyncStream, Limits, Message, Stream, Tags, testing
 from tokenstream.errors import StreamTruncated
