@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tokenstream
 from tests.support.tables import in_one_test
 from tokenstream import (
     Deadlines,
@@ -14,14 +18,17 @@ from tokenstream import (
     Message,
     Retry,
     Route,
+    Seam,
     Steps,
     Stream,
+    Tags,
     Tools,
     connect,
     response_format,
     testing,
 )
 from tokenstream.errors import MisuseError, OutputIncomplete
+from tokenstream.relay import Timing
 from tokenstream.turns import ToolResults
 
 URL = "http://127.0.0.1:1/v1/chat/completions"
@@ -100,6 +107,16 @@ def test_a_misspelt_option_is_told_the_right_one(kind: Any, wrong: str, right: s
     """One letter is soon missing."""
     with pytest.raises(MisuseError, match=f"did you mean {right}="):
         kind(**{wrong: 1})
+
+
+@pytest.mark.parametrize("kind", [Retry, Route, Seam, Tags, Timing])
+def test_advice_in_messages_and_docstrings_names_options_that_there_are(kind: Any) -> None:
+    """Whoever follows it must not get the next error."""
+    sources = [path.read_text("utf-8") for path in Path(tokenstream.__file__).parent.rglob("*.py")]
+    named = set(re.findall(rf"\b{kind.__name__}\((\w+)=", "\n".join(sources)))
+
+    assert named
+    assert named <= {*inspect.signature(kind).parameters}
 
 
 def test_a_run_with_an_unknown_option_fails_once(capsys: pytest.CaptureFixture[str]) -> None:

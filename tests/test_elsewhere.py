@@ -15,7 +15,7 @@ import pytest
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.loopback import refusing_url
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Message, Stream, ToolCall, Usage, aconnect, connect
+from tokenstream import AsyncStream, Message, Stream, ToolCall, Usage, aconnect, connect, testing
 from tokenstream._basics.elsewhere import ALIASES, FIELDS, OF_CALL, OF_MESSAGE, OF_STREAM, OF_USAGE
 from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputInvalid
 
@@ -74,7 +74,10 @@ def test_what_the_sentences_lead_to_is_there(name: str) -> None:
     assert name in OF_MESSAGE or not hasattr(Stream, name)
 
 
-@in_one_test("of, name", [*((ToolCall(), name) for name in OF_CALL), *((Usage(), name) for name in OF_USAGE)])
+_TOLD = [(ToolCall(), OF_CALL), (Usage(), OF_USAGE), (testing.script(), ["pause"])]
+
+
+@in_one_test("of, name", [(of, name) for of, names in _TOLD for name in names])
 def test_calls_and_token_counts_say_where_the_names_are_that_they_have_not(of: Any, name: str) -> None:
     """The words of OpenAI's, Anthropic's, Google's and LangChain's objects lead to ours, which exist."""
     told = _no_attribute(of, name)

@@ -112,9 +112,9 @@ async def ask(owner: Owner, asked: Question) -> Turn:
     chat.runs[turn.id] = Steps()
     try:
         await journal.start(chat.answer(turn), id=turn.id, owner=owner)
-    except relay.JournalError:
+    except relay.JournalError as error:
         del chat.runs[turn.id]
-        raise HTTPException(503, "there are too many answers, try later") from None
+        raise HTTPException(error.status, "no answer can begin now, try later") from None
     return turn
 
 

@@ -55,13 +55,14 @@ def _resilient(world: str) -> Callable[..., Any]:
 
 @in_each_world
 def test_a_route_may_be_a_connect(world: str) -> None:
-    """It is sent when the first request has failed, and read with its own format and tags of reasoning."""
+    """It is sent when the first request has failed, read with its own options, and named by its host."""
     server = giving(BUSY, THOUGHT)
-    other = partial(asking, server, world, OTHER, format="text", tags=Tags(reasoning=True))
-    retry = Retry(attempts=1, wait=0, routes=[other])
+    other = asking(server, world, OTHER, format="text", tags=Tags(reasoning=True))
+    retry = Retry(attempts=1, wait=0, routes=other)
     stream, message = _read(world, lambda: asking(server, world, retry=retry))
 
     assert [URL, OTHER] == asked(server)
+    assert message.route == stream.attempts[1].host == httpx.URL(OTHER).host
     assert ("Hm.", "Hello", "text") == (message.reasoning, message.text, stream.format)
 
 

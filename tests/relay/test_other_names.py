@@ -34,6 +34,19 @@ def test_an_option_that_is_written_otherwise_says_how(sender: str, option: str) 
         send(**{option: None})
 
 
+@in_one_test("timing", [None, 30])
+def test_the_times_are_refused_where_they_are_passed(timing: Any) -> None:
+    """And not only when a reader comes."""
+    journal = relay.MemoryJournal()
+    for send in (
+        lambda: cast("Any", relay.respond)(list, timing=timing),
+        lambda: relay.follow(journal, "a", timing=timing),
+        lambda: relay.endpoints(journal, timing=timing),
+    ):
+        with pytest.raises(MisuseError, match=r"^timing= takes a relay\.Timing, such as .*, not (30|None)$"):
+            send()
+
+
 @in_one_test("name", ["encode", "payloads"])
 def test_a_body_may_lose_what_its_protocol_has_no_place_for(name: str) -> None:
     """So there is no option for it; numbers and private fields stay options of a body."""

@@ -92,38 +92,30 @@ _MESSAGE_HINTS = {**{name: f"it is `message.{field}`" for name, field in ALIASES
 
 _ARGUMENTS = "they are `call.arguments`, and their JSON is `call.arguments_text`"
 OF_CALL = {
-    "args": _ARGUMENTS,
-    "args_as_dict": _ARGUMENTS,
+    **dict.fromkeys(("args", "args_as_dict", "input", "kwargs", "parameters", "params"), _ARGUMENTS),
     "args_as_json_str": "it is `call.arguments_text`",
     "arguments_json": "it is `call.arguments_text`",
     "call_id": "it is `call.id`",
     "execute": "`call.run()` does it, for a call of `stream.validated_calls(function)`",
     "function": "the call itself has `call.name` and `call.arguments`",
     "index": "a call is known by its `call.id`",
-    "input": _ARGUMENTS,
     "invoke": "`call.run()` does it, for a call of `stream.validated_calls(function)`",
-    "kwargs": _ARGUMENTS,
-    "parameters": _ARGUMENTS,
-    "params": _ARGUMENTS,
     "result": "`call.run()` returns it, for a call of `stream.validated_calls(function)`",
     "tool_call_id": "it is `call.id`",
     "tool_name": "it is `call.name`",
 }
+_INPUT = ("input", "prompt_token_count", "prompt_tokens", "request_tokens")
+_OUTPUT = ("candidates_token_count", "completion_tokens", "output", "response_tokens")
 OF_USAGE = {
+    **dict.fromkeys(_INPUT, "it is `usage.input_tokens`"),
+    **dict.fromkeys(_OUTPUT, "it is `usage.output_tokens`"),
     "cache_creation_input_tokens": "it is `usage.cache_write_tokens`",
     "cache_read_input_tokens": "it is `usage.cached_tokens`",
     "cached": "it is `usage.cached_tokens`",
     "cached_content_token_count": "it is `usage.cached_tokens`",
-    "candidates_token_count": "it is `usage.output_tokens`",
-    "completion_tokens": "it is `usage.output_tokens`",
     "completion_tokens_details": "it is `usage.reasoning_tokens`, and all is in `usage.provider_data`",
-    "input": "it is `usage.input_tokens`",
-    "output": "it is `usage.output_tokens`",
-    "prompt_token_count": "it is `usage.input_tokens`",
-    "prompt_tokens": "it is `usage.input_tokens`",
     "prompt_tokens_details": "it is `usage.cached_tokens`, and all is in `usage.provider_data`",
-    "request_tokens": "it is `usage.input_tokens`",
-    "response_tokens": "it is `usage.output_tokens`",
+    "source": "it is `usage.basis`",
     "thoughts_token_count": "it is `usage.reasoning_tokens`",
     "total": "it is `usage.total_tokens`",
     "total_token_count": "it is `usage.total_tokens`",
@@ -141,14 +133,12 @@ REPLACED = {
     "tool_tags": "write tags=Tags(calls=…)",
 }
 """Options that have another form, or another place, each with the end of the error."""
+_TIMES = ("grace", "keep_alive", "open_within", "send_timeout")
 OF_RELAY = {
+    **{name: f"write timing=relay.Timing({name}=…)" for name in _TIMES},
     "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
-    "grace": "write timing=relay.Timing(grace=…)",
     "ids": "a journal numbers the events of its answers; without one, send relay.encode(…, ids=True)",
-    "keep_alive": "write timing=relay.Timing(keep_alive=…)",
-    "open_within": "write timing=relay.Timing(open_within=…)",
     "raw": "send relay.encode(…, raw=True)",
-    "send_timeout": "write timing=relay.Timing(send_timeout=…)",
     "status": "set .status_code of the response",
 }
 """Options of a relay that have another form, or another place, each with the end of the error."""

@@ -9,14 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _JOURNAL = "AnswerExpired Fenced JournalUnavailable TooManyAnswers UnknownAnswer UnknownPosition"
+_MADE = "Broadcast BroadcastReader Labelled Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
 _ELSEWHERE = {
     **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
-    **dict.fromkeys(("Broadcast", "Merge", "Tap"), "a type checker infers what the function returns"),
+    **dict.fromkeys(_MADE.split(), "a type checker infers what the function returns"),
     **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
     "Ping": "a relay has Timing(keep_alive=…), and stream.metrics has the gaps",
     "RecordingRefused": 'it is a RecordingInvalid whose kind is "secret"',
-    "Response": "what relay.respond() returns is a Response of Starlette and FastAPI if one of them is used",
+    "Response": "relay.respond() returns a Response of Starlette or FastAPI, if one of them is used",
     "StreamClosed": 'it is a MisuseError whose kind is "closed"',
     "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',
     "routes": "the routes of a relay are relay.endpoints()",

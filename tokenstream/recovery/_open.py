@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from tokenstream._basics.url import server_of
@@ -16,6 +16,7 @@ from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.recovery._retry import to_routes
 from tokenstream.recovery._route import Route
 from tokenstream.stream import AsyncStream, Stream
+from tokenstream.stream._base import find_driver
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
 
@@ -348,8 +349,8 @@ def _make_opener(kind: type[SourceOpener], route: AnyRoute, deadlines: Deadlines
     if isinstance(route, Route):
         return route.make_opener(deadlines, is_async=kind.is_async)
     if is_stream(route):
-        opener = kind(lambda: route, None)
-        opener.serves_once = True
+        opener, found = kind(lambda: route, None), cast("Any", find_driver(route))
+        opener.serves_once, opener.asked = True, getattr(found.source_driver.pump.source, "asked", None)
         return opener
     given: Any = route
     return kind(*given) if isinstance(route, tuple) else kind(given, None)

@@ -176,6 +176,7 @@ class Routes:
 
 _OF_SEAM = "write seam=Seam(…), which has least=, ask= and prefill="
 _OF_ROUTES = "write routes=Routes(…), which has order= and hedge_after="
+_OF_WAIT = "wait= takes the seconds before the second attempt, or a function of the attempt"
 _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries are attempts=3"
 
 
@@ -305,23 +306,17 @@ Seam.__init__ = explain_all_options()(Seam.__init__)  # type: ignore[method-assi
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
     align="views skip what they have; a loop over events gets `Restarted`, then the whole new answer",
     answer_id="connect, resilient and Stream have it",
-    ask=_OF_SEAM,
     fallback="its entries go into routes=",
-    hedge_after=_OF_ROUTES,
     hold="a continuation is held back until it is known where it joins the answer",
-    least=_OF_SEAM,
     max_output_tokens="connect reads it from the payload; your own open asks attempt.tokens_left(limit)",
-    order=_OF_ROUTES,
     pauses_at='write pauses={"pause": 8, "length": 2}',
-    prefill=_OF_SEAM,
     timeout="it is called within=",
     max_attempts="it is called attempts=",
-    max_retries=_COUNTS_ALL,
-    num_retries=_COUNTS_ALL,
-    retries=_COUNTS_ALL,
+    **dict.fromkeys(("ask", "least", "prefill"), _OF_SEAM),
+    **dict.fromkeys(("hedge_after", "order"), _OF_ROUTES),
+    **dict.fromkeys(("max_retries", "num_retries", "retries"), _COUNTS_ALL),
+    **dict.fromkeys(("backoff", "backoff_factor"), _OF_WAIT),
     tries="it is called attempts=",
-    backoff="wait= takes the seconds before the second attempt, or a function of the attempt",
-    backoff_factor="wait= takes the seconds before the second attempt, or a function of the attempt",
     delay="it is called wait=",
 )(Retry.__init__)
 

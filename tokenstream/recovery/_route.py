@@ -167,9 +167,8 @@ class Route:
         timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",
         retries="write attempts=, which counts the first request of the route, too",
         cost="it is called price=",
-        failures=_RESTS,
-        pause=_RESTS,
-        within=_RESTS,
+        retry="connect(route, retry=…) takes it",
+        **dict.fromkeys(("failures", "pause", "within"), _RESTS),
     )
     def __init__(
         self,

@@ -172,7 +172,7 @@ class Spending:
         if limit is None:
             raise MisuseError(
                 "a Purse takes out what an answer may cost, for which its request needs an output limit: "
-                "set it, such as max_tokens, or give Retry(max_output_tokens=…)"
+                "set it in the payload, such as max_tokens"
             )
         size = _size_of_request(opener) + (size_of(attempt.message.text) if attempt.asked else 0)
         tokens = math.ceil(size / _LEAST_BYTES_PER_TOKEN)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._accumulator import Accumulator
+from tokenstream._basics.elsewhere import explain_names
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, Message
@@ -34,6 +35,7 @@ all_formats: tuple[str, ...] = names()
 """Names of the formats in which scripts can be sent; `Script.formats` has those that fit one script."""
 
 
+@explain_names({"pause": "it is `script().silence(…)`"})
 @dataclass(frozen=True)
 class Script:
     r"""A scripted answer, made by `testing.script()`; each method returns a longer script.

@@ -1,1 +1,1 @@
-"""Answers over ASGI: HTTP responses, WebSockets, the routes of a journal, and a server's shutdown."""
+"""Answers over ASGI: HTTP responses, WebSockets, the endpoints of a journal, and a server's shutdown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
@@ -19,7 +19,7 @@ STOP_SECONDS = 1.0
 """The seconds that a stopped answer has to end by itself before it is cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """The times of a relay, in seconds; one object may serve all endpoints of an application.
 
@@ -58,6 +58,13 @@ TIMING = Timing()
 """The times of a relay unless others are passed."""
 
 
+def check_timing(timing: Any) -> Timing:  # noqa: ANN401 - as callers give it
+    """Return the times of a relay; refuse anything else."""
+    if not isinstance(timing, Timing):
+        raise MisuseError(f"timing= takes a relay.Timing, such as relay.Timing(grace=30), not {timing!r}")
+    return timing
+
+
 class Delivery(ABC):
     """Sends answers to one reader; ends them if the reader disconnects or the server shuts down.
 
@@ -82,7 +89,7 @@ class Delivery(ABC):
     """True to receive only once the answer waits, as what the reader sends after its end is for others."""
 
     def __init__(self, timing: Timing, receive: object, send: object) -> None:
-        self._timing = timing
+        self._timing = check_timing(timing)
         self._callables = receive, send
         self._disconnected = False
         """True once the reader has disconnected."""

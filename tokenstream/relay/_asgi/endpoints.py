@@ -12,7 +12,7 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
-from tokenstream.relay._asgi.delivery import TIMING, Timing
+from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
@@ -154,7 +154,7 @@ class Endpoints:
         self._answer = answer
         self._owner = owner
         self._protocol: ProtocolName = protocol
-        self._timing = timing
+        self._timing = check_timing(timing)
         self._max_body = max_body
         self._origins = origins
 

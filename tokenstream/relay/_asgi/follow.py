@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.asking import quote_id
-from tokenstream.relay._asgi.delivery import TIMING, Timing
+from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
@@ -248,7 +248,8 @@ def follow(
     """
     outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner)
     # The head is sent as soon as the answer is found, and the answer goes on without this reader.
-    return make_response(outlet, timing=replace(timing, open_within=None, grace=0.0), headers=headers)
+    timing = replace(check_timing(timing), open_within=None, grace=0.0)
+    return make_response(outlet, timing=timing, headers=headers)
 
 
 async def stop(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
-from tokenstream.relay._asgi.delivery import TIMING, Delivery
+from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
@@ -268,7 +268,7 @@ class Response:
         extra_headers = {name.lower(): value for name, value in (headers or {}).items()}
         all_headers = {name.lower(): value for name, value in outlet.headers.items()} | extra_headers
         self._outlet: Outlet | None = outlet
-        self._timing = timing
+        self._timing = check_timing(timing)
         # The public attributes have the names of Starlette's.
         self.status_code = 200
         self.raw_headers = [

@@ -52,7 +52,7 @@ class VirtualClock(ReplayClock):
         >>> with VirtualClock() as clock:
         ...     stream = Stream(["Hello"], format="pieces")
         >>> clock.advance(90)
-        >>> stream.final().text, stream.metrics.total
+        >>> stream.final().text, stream.metrics.duration
         ('Hello', 90.0)
     """
 
