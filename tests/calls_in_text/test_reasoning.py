@@ -83,6 +83,7 @@ STAY: dict[str, tuple[list[bytes], dict[str, Any]]] = {
     "a call of the API follows": (thought(HERMES, then=(API_CALL,), finish="tool_calls"), READS),
     "more reasoning follows": (thought("Hm: ", HERMES, " But no", ", not yet."), READS),
     "what follows may begin another call": (thought(INVOKE, "<", "b", "> no."), READS),
+    "a limit has cut it behind white space": (thought(INVOKE, "\n", finish="length"), READS),
     "reasoning follows in a part of its own": (
         thought(HERMES, then=({"content": " "}, {"reasoning_content": "But no."})),
         READS,

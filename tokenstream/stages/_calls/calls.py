@@ -143,7 +143,9 @@ class CallScanner:
         # Nothing in what is left may be a call, because its own reading has needed more text.
         rest = self._settle(self.held, out) if self.readings else self.held
         self.held = ""
-        self._give(rest.lstrip() if self.drops_space else rest, out)
+        if self.drops_space:
+            self._take(rest, rest := rest.lstrip(), [], out)
+        self._give(rest, out)
         out += [] if self.tags is None else self.tags.end()
         return _join(out)
 
