@@ -75,12 +75,15 @@ def test_every_dialect_is_read(written: str) -> None:
 
 
 OPEN = HERMES.removesuffix("\n</tool_call>")
+INVOKE = '<invoke name="look"><parameter name="at">x</parameter></invoke>'
 ANSWER = ({"content": "It is 4."},)
 API_CALL = chat_call(0, "{}", id="a", name="look")
 STAY: dict[str, tuple[list[bytes], dict[str, Any]]] = {
     "text follows": (thought(HERMES, then=ANSWER), READS),
     "a call of the API follows": (thought(HERMES, then=(API_CALL,), finish="tool_calls"), READS),
     "more reasoning follows": (thought("Hm: ", HERMES, " But no", ", not yet."), READS),
+    "what follows may begin another call": (thought(INVOKE, "<", "b", "> no."), READS),
+    "a limit has cut it behind white space": (thought(INVOKE, "\n", finish="length"), READS),
     "reasoning follows in a part of its own": (
         thought(HERMES, then=({"content": " "}, {"reasoning_content": "But no."})),
         READS,

@@ -65,7 +65,21 @@ def test_what_departs_from_the_documents_is_listed(
 
     assert 0 == main(["inspect", str(path)])
     shown = capsys.readouterr().out
-    assert "\ndeparture      end_unmarked (form, done_missing=1, first in event 2): the answer" in shown
+    assert "\ndeparture      end_unmarked (form, done_missing=1, first in frame 2): the answer" in shown
+
+
+def test_the_fields_of_a_choice_are_shown_with_its_number(
+    body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By their names, as those of the answer are."""
+    choice = {"index": 1, "delta": {"content": "b"}, "content_filter_results": {"hate": 1}}
+    path = body(chat({"content": "a"}) + sse({"choices": [choice], "provider": "P"}) + DONE)
+
+    main(["inspect", str(path)])
+    events = capsys.readouterr().out.partition("\n\nmessage")[0]
+    lines = [line.split(maxsplit=2)[1:] for line in events.splitlines()]
+    assert ["ProviderData", 'choice=1 content_filter_results={"hate":1}'] in lines
+    assert ["ProviderData", 'provider="P"'] in lines
 
 
 def test_an_error_comes_in_its_place_and_says_what_to_do(

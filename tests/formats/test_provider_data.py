@@ -16,6 +16,7 @@ from tests.support.beside import needs_recordings
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tests.support.tables import in_one_test
+from tests.support.wire import DONE, chat
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, ProviderData, Unknown
@@ -92,6 +93,21 @@ def test_a_field_that_no_document_names_is_unknown_and_kept(name: str) -> None:
     assert [7] * len(found) == [event.data for event in found]
     assert 1 <= len(found) <= len(told.messages)
     assert 7 == told.message.provider_data[_FIELD]
+
+
+def test_choices_in_turns_have_the_fields_that_came_with_the_finish_of_the_first() -> None:
+    """A field of the answer belongs to each of its choices, also if it is not sent again."""
+    sent = [
+        chat({"content": "a"}),
+        chat({}, "stop", service_tier="flex", **{_FIELD: 1}),
+        chat({"content": "b"}, index=1, **{_FIELD: 2}),
+        chat({}, "stop", index=1),
+    ]
+    stream = Stream([*sent, DONE])
+
+    stream.final()
+    for message in stream.messages:
+        assert ("flex", 2) == (message.provider_data["service_tier"], message.provider_data[_FIELD])
 
 
 _CHUNK = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}

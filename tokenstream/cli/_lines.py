@@ -150,14 +150,7 @@ class TextLines:
         if event.part is not None:
             pairs["part"] = str(event.part)
         pairs |= describe_fields(event)
-        label = type(event).__name__
-        if isinstance(event, ProviderData):
-            # Fields of the answer for which a message has none, such as OpenAI's `created`.
-            named = (event.data | event.lists).items()
-            pairs = {
-                n if n.isidentifier() else to_compact_json(n): to_compact_json(each) for n, each in named
-            }
-        print(f"{seconds:9.3f}  {label:<15}{write_pairs(pairs)}", flush=True)
+        print(f"{seconds:9.3f}  {type(event).__name__:<15}{write_pairs(pairs)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
 
@@ -180,7 +173,7 @@ class TextLines:
                 facts["request_id"] = _shorten(head.request_id)
             print_row("response", write_pairs(facts))
         for name, noted in stream.departures.items():
-            seen = f"{noted.affects},{write_pairs(noted.details)}, first in event {noted.first_event}"
+            seen = f"{noted.affects},{write_pairs(noted.details)}, first in frame {noted.first_event}"
             print_row("departure", f"{name} ({seen}): {noted.rule}")
         if not stream.departures:
             print_row("departures", "none")
@@ -205,6 +198,10 @@ class TextLines:
 
 def describe_fields(event: Event) -> dict[str, str]:
     """Return the fields that an event has besides choice, part and raw, by name, each as a short text."""
+    if isinstance(event, ProviderData):
+        # Fields of the answer for which a message has none, such as OpenAI's `created`.
+        named = (event.data | event.lists).items()
+        return {n if n.isidentifier() else to_compact_json(n): to_compact_json(each) for n, each in named}
     # The content of an unknown event may be missing from the message, so all of it is returned.
     write = to_compact_json if isinstance(event, Unknown) else _shorten
     pairs: dict[str, str] = {}

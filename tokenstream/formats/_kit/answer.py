@@ -91,6 +91,7 @@ class AnswerEvents:
     """
 
     __slots__ = (
+        "_finish_data",
         "_has_fields",
         "_head",
         "_known_counts",
@@ -171,6 +172,8 @@ class AnswerEvents:
         """The event among them that has the fields of a choice (None: of the answer)."""
         self._has_fields = False
         """True if one of these has fields that a start or a finish may have instead."""
+        self._finish_data: dict[str, Any] = {}
+        """The fields of the answer that came with, or behind, the finish of its only choice."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         # The end of the answer, which may be a pause.
@@ -196,9 +199,12 @@ class AnswerEvents:
         if out:
             self._out = []
         if self._payload_data:
-            self._payload_data.clear()
             if self._has_fields:
-                self._has_fields, out = False, fold_data(out, is_only_choice=len(self.choices) == 1)
+                is_only = len(self.choices) == 1
+                if is_only and self.finished and None in self._payload_data:
+                    self._finish_data |= self._payload_data[None].data
+                self._has_fields, out = False, fold_data(out, is_only_choice=is_only)
+            self._payload_data.clear()
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
@@ -221,11 +227,8 @@ class AnswerEvents:
 
     def adopt_pauses(self, other: AnswerEvents) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""
-        self.first_part, self.text_before, self.withholds = (
-            other.first_part,
-            other.text_before,
-            other.withholds,
-        )
+        self.first_part, self.text_before = other.first_part, other.text_before
+        self.withholds = other.withholds
 
     def emit(self, event: Event) -> None:
         """Add an event that needs no bookkeeping."""
@@ -315,10 +318,8 @@ class AnswerEvents:
 
     def _counts_of_refusal(self) -> tuple[str, ...]:
         """Return the names of the counts that a refusal takes back; none if no choice was refused."""
-        for choice in self.choices.values():
-            if choice.finish is not None and choice.finish.reason == "refusal":
-                return ("output_tokens",)
-        return ()
+        ended = [each.finish for each in self.choices.values() if each.finish is not None]
+        return ("output_tokens",) * any(each.reason == "refusal" for each in ended)
 
     def field(
         self, name: str, value: object, choice: int | None = None, *, is_documented: bool = True
@@ -385,11 +386,10 @@ class AnswerEvents:
         error: str | None = None,
     ) -> None:
         """Report a piece of the transcript of the user's speech, which is not part of the answer."""
-        event = InputTranscript(text, id, done, transcript, error, raw=self.raw)
         if self.may_hold_surrogates:
-            event.text, event.id = mend_surrogates(text), mend_surrogates(id)
-            event.transcript, event.error = mend_surrogates(transcript), mend_surrogates(error)
-        self._out.append(event)
+            text, id = mend_surrogates(text), mend_surrogates(id)
+            transcript, error = mend_surrogates(transcript), mend_surrogates(error)
+        self._out.append(InputTranscript(text, id, done, transcript, error, raw=self.raw))
 
     # -- choices -----------------------------------------------------------
 
@@ -401,6 +401,11 @@ class AnswerEvents:
         if choice is None:
             if len(self.choices) >= self.limits.choices:
                 raise LimitExceeded(limit="choices", value=self.limits.choices)
+            if self._finish_data:
+                # The choice was not the only one: the fields are those of this one, too.
+                event = self._data_of(None)
+                event.data, self._finish_data = {**self._finish_data, **event.data}, {}
+                self._has_fields = True
             choice = self.choices[index] = OpenChoice(index)
         return choice
 
@@ -445,22 +450,15 @@ def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], n
 
 
 def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
-    """Move the fields of a payload into its start, and those of a choice into its finish, if it has one.
-
-    The finish of an only choice takes those of the answer, too.
-    """
-    kept: list[Event] = []
+    """Move fields of the answer into its start, and those of a choice, or of an only one, into its finish."""
     for event in events:
-        if isinstance(event, ProviderData):
-            host = _find_host(events, event, is_only_choice=is_only_choice) if event.data else None
+        if isinstance(event, ProviderData) and event.data:
+            host = _find_host(events, event, is_only_choice=is_only_choice)
             if host is not None:
                 told = host.provider_data or {}
                 host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
                 event.data.clear()
-            if not event.data and not event.lists:
-                continue
-        kept.append(event)
-    return kept
+    return [each for each in events if not isinstance(each, ProviderData) or each.data or each.lists]
 
 
 def _find_host(

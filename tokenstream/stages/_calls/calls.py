@@ -143,7 +143,9 @@ class CallScanner:
         # Nothing in what is left may be a call, because its own reading has needed more text.
         rest = self._settle(self.held, out) if self.readings else self.held
         self.held = ""
-        self._give(rest.lstrip() if self.drops_space else rest, out)
+        if self.drops_space:
+            self._take(rest, rest := rest.lstrip(), [], out)
+        self._give(rest, out)
         out += [] if self.tags is None else self.tags.end()
         return _join(out)
 
@@ -154,7 +156,7 @@ class CallScanner:
         text, self.held = self.held + piece, ""
         blank = end_of_space(text, 0) if self.drops_space or self.at_start else 0
         if self.drops_space:
-            self._take(text[:blank], [], out)
+            self._take(text, text[blank:], [], out)
             self.drops_space = blank == len(text)
             return "" if self.drops_space else self._search(text[blank:], 0, out)
         if blank > MOST_BLANK:
@@ -258,7 +260,7 @@ class CallScanner:
             self.held, self.readings = "", [begun]
             self.found = True
             rest = self._leave(begun.rest) if begun.over else ""
-            self._take(text[: len(text) - len(rest)], begun.out, out)
+            self._take(text, rest, begun.out, out)
             begun.out.clear()
             return rest
         self.failed_at = max([self.failed_at, *[each.at for each in self.readings if each.failed]])
@@ -271,8 +273,8 @@ class CallScanner:
         self._give(text[: self.failed_at], out)
         return text[self.failed_at :]
 
-    def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
-        """Add what has happened to calls in a text, or nothing for white space behind them."""
+    def _take(self, text: str, rest: str, pieces: list[CallPiece], out: list[Piece]) -> None:
+        """Add what has happened to calls in a text, or nothing for white space; `rest` is behind it."""
         # No tag begins before a call.
         out += [*([] if self.tags is None else self.tags.end()), *pieces]
 
@@ -309,9 +311,13 @@ class ThoughtScanner(CallScanner):
         super()._give(text, out)
 
     @override
-    def _take(self, text: str, pieces: list[CallPiece], out: list[Piece]) -> None:
+    def _take(self, text: str, rest: str, pieces: list[CallPiece], out: list[Piece]) -> None:
         self._kept.append(text)
-        self._size += len(text)
+        self._size += len(text) - len(rest)
+        while rest:  # it may have begun in an earlier piece
+            last = self._kept.pop()
+            self._kept += [last[: -len(rest)]] if len(last) > len(rest) else []
+            rest = rest[: max(0, len(rest) - len(last))]
         self.calls += pieces
         if self._size > self._limit:
             out += self.release()
