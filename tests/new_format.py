@@ -6,14 +6,14 @@ import re
 import sys
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tests.benchmarks.answers import ANSWERS
 from tests.made_tables import OF_FORMATS, OF_PROTOCOLS
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.error_frames import ERRORS, FRAMES
-from tokenstream._apis import APIRecord, FormatName, ProtocolName, api_named
+from tokenstream._apis import APIRecord, FormatName, ProtocolName, ScriptFormat, api_named
 
 if TYPE_CHECKING:
     from tests.made_section import Section
@@ -31,12 +31,12 @@ def missing(name: str) -> list[str]:
         (ROOT / page).read_text("utf-8") for page in ("docs/formats.md", "docs/guides/errors.md", "README.md")
     )
     api = api_named(name) or APIRecord(name, paths="")
-    names = [FormatName, *([] if api.writer is None else [ProtocolName])]
-    tables = OF_FORMATS + (() if api.writer is None else OF_PROTOCOLS)
+    names = [FormatName, *([] if api.writer is None else [ScriptFormat])]
+    tables = OF_FORMATS + (OF_PROTOCOLS if name in get_args(ProtocolName) else ())
     loads = _exists(api.reader) and (api.writer is None or _exists(api.writer))
     found = {
-        "a record with a reader in tokenstream/_apis.py, where FormatName and ProtocolName have its name": (
-            api.reader is not None and all(name in get_args(each) for each in names)
+        "a record with a reader in tokenstream/_apis.py, where FormatName and ScriptFormat have its name": (
+            api.reader is not None and all(name in _members(each) for each in names)
         ),
         "the class of that reader, in tokenstream/formats/_wire/": _exists(api.reader),
         # A format without endpoints may be one of objects, which have no bytes to be written in.
@@ -64,6 +64,11 @@ def missing(name: str) -> list[str]:
         "its name in README.md": f"`{name}`" in readme,
     }
     return [place for place, there in found.items() if not there]
+
+
+def _members(names: Any) -> set[str]:
+    """Return the strings of a literal type, or of a union of them."""
+    return {name for each in get_args(names) for name in (get_args(each) or [each])}
 
 
 @cache

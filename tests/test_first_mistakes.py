@@ -377,5 +377,5 @@ def test_inspect_shows_a_field_of_the_answer_as_a_field() -> None:
     program = [sys.executable, "-m", "tokenstream", "inspect", "-"]
     shown = subprocess.run(program, input=body, capture_output=True, check=True).stdout.decode()
 
-    assert "field           created=1767225600" in shown
+    assert 'provider_data={"created":1767225600}' in shown
     assert "Unknown" not in shown

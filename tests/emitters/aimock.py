@@ -79,6 +79,7 @@ class Wire:
         ask: Returns the request's body for a user's message.
         thinks: Whether aimock has a place for reasoning there; "text" where it calls that text.
         calls: Whether it has one for calls.
+        plan: What it says before calls, as reasoning.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class Wire:
         *,
         thinks: bool | str = True,
         calls: bool = True,
+        plan: str = "",
     ) -> None:
         self.path = path
         self.ask = ask
         self.thinks = thinks
         self.calls = calls
+        self.plan = plan
 
     def scenarios(self) -> list[str]:
         """Return the names of what it can say."""
@@ -105,7 +108,7 @@ def expected(wire: Wire, name: str) -> Said:
     if wire.thinks is True:
         return told
     thoughts = told.reasoning if wire.thinks == "text" else ""
-    return Said(thoughts + told.text, told.calls)
+    return Said(thoughts + told.text, told.calls, wire.plan if told.calls else "")
 
 
 def _chat(model: str) -> Callable[[str], dict[str, Any]]:
@@ -147,7 +150,7 @@ WIRES: dict[str, Wire] = {
     "ollama-generate": Wire(
         "/api/generate", lambda said: {"model": "llama", "stream": True, "prompt": said}, calls=False
     ),
-    "cohere": Wire("/v2/chat", _CHAT, thinks="text"),
+    "cohere": Wire("/v2/chat", _CHAT, thinks="text", plan="I will use the requested tool."),
 }
 """The wires of HTTP."""
 

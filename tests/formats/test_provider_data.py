@@ -97,10 +97,12 @@ def test_a_field_that_no_document_names_is_unknown_and_kept(name: str) -> None:
 
 def test_choices_in_turns_have_the_fields_that_came_with_the_finish_of_the_first() -> None:
     """A field of the answer belongs to each of its choices, also if it is not sent again."""
+    first: dict[str, Any] = {_FIELD: 1}
+    second: dict[str, Any] = {_FIELD: 2}
     sent = [
         chat({"content": "a"}),
-        chat({}, "stop", service_tier="flex", **{_FIELD: 1}),
-        chat({"content": "b"}, index=1, **{_FIELD: 2}),
+        chat({}, "stop", service_tier="flex", **first),
+        chat({"content": "b"}, index=1, **second),
         chat({}, "stop", index=1),
     ]
     stream = Stream([*sent, DONE])

@@ -186,7 +186,9 @@ def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
     """With `grace`, so that its usage and the conversation are whole."""
     whole = testing.script().text("Well").silence(0.3).text(", that was it").finish()
     ended: list[bool] = []
-    with page_with("openai-responses", [whole], pace="recorded", ended=ended, grace=20) as (page, server):
+    with page_with(
+        "openai-responses", [whole], pace="recorded", ended=ended, timing=relay.Timing(grace=20)
+    ) as (page, server):
         page.begin_answer()
         page.socket.close()
         wait_for(lambda: ended == [False])
@@ -305,7 +307,7 @@ def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> N
 @pytest.mark.slow
 def test_heartbeats_come_between_answers_too() -> None:
     """So that no proxy takes the connection for dead."""
-    with page_with("openai-responses", [said("Hello")], keep_alive=0.05) as (page, _):
+    with page_with("openai-responses", [said("Hello")], timing=relay.Timing(keep_alive=0.05)) as (page, _):
         page.until("ping")
         assert page.ask("Hi").text == "Hello"
         page.until("ping")

@@ -115,6 +115,7 @@ _KEPT = {
     "done_missing",
     "finish_missing",
     "data_after_end",
+    "end_repeated",
     "blank_line_missing",
     "event_name_missing",
     "error_unmarked",

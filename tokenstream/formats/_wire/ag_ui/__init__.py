@@ -87,7 +87,6 @@ class AGUI(Format):
         >>> for event in run.feed(b'{"type":"RUN_STARTED","threadId":"t","runId":"r"}'):
         ...     print(type(event).__name__)
         MessageStart
-        Unknown
         >>> for event in run.feed(b'{"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"Hel"}'):
         ...     print(type(event).__name__)
         PartStart
