@@ -206,12 +206,10 @@ class CallsInText:
 
     def _compare(self, out: list[Event]) -> None:
         """Join each call that is held back and whole with the same call of elsewhere, or release it."""
-        for held in [each for each in self._compared.values() if each.is_held]:
-            if held.whole is None:
-                continue
+        for held, call in [(one, one.whole) for one in self._compared.values() if one.is_held and one.whole]:
             others = [each for each in self._compared.values() if held.may_be(each) and not each.is_held]
             wholes = [(each, each.whole) for each in others if each.whole is not None]
-            same = next((each for each, whole in wholes if is_same_call(held.whole, whole)), None)
+            same = next((each for each, whole in wholes if is_same_call(call, whole)), None)
             if same is not None:
                 self._join(held, same, out)
             elif len(wholes) == len(others):

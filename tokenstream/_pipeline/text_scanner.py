@@ -162,8 +162,7 @@ class TaggedText:
         first, self.first = self.first, None
         before = [] if first is None else self.calls.feed(first.end())
         out = self._split([*before, *self.calls.end()])
-        if self.thoughts is not None:
-            out += self.thoughts.end()
+        out += [] if self.thoughts is None else self.thoughts.end()
         return out if self.markers is None else [*out, *self.markers.end()]
 
     def take_calls(self, *, is_whole: bool) -> list[SplitPiece]:
@@ -229,7 +228,5 @@ class TaggedText:
         if isinstance(piece, Passage) and piece.inside:
             self.thinks = True
             return thoughts.feed(piece.text)
-        if not self.thinks:
-            return [piece]
-        self.thinks = False
-        return [*thoughts.end(), *thoughts.release(), piece]
+        was_thinking, self.thinks = self.thinks, False
+        return [*thoughts.end(), *thoughts.release(), piece] if was_thinking else [piece]
