@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_the_answer_grows_as_markdown(tmp_path: Path) -> None:
     """A mark that is still open is not seen, and the next question knows the answer before it."""
-    script = testing.script().text("# The sky\n\nIt is **bl").silence(0.5).text("ue**.").finish("stop")
+    script = testing.script().text("# The sky\n\nIt is **bl").silence(2).text("ue**.").finish("stop")
     second = testing.script().text("Then it is dark.").finish("stop")
     with (
         testing.serve([script, second], pace="recorded") as provider,

@@ -35,7 +35,7 @@ async def _seen(pilot: Any, text: str) -> str:
     due = time.monotonic() + 10
     while text not in (screen := _screen(pilot)):
         assert time.monotonic() < due, screen
-        await pilot.silence(0.02)
+        await pilot.pause(0.02)
     return screen
 
 

@@ -112,7 +112,7 @@ _IN_AN_APP: _Answers = {
     "cookbook/web-frameworks": "relay.respond(",
     "cookbook/web-pages": "relay.respond(",
 }
-_FALLBACKS: _Answers = {"guides/recovery": "fallback", "guides/routes": "Retry(routes="}
+_FALLBACKS: _Answers = {"guides/recovery": "another provider", "guides/routes": "Retry(routes="}
 _RELOADS: _Answers = {
     "guides/browser": "Last-Event-ID",
     "guides/journals": "MemoryJournal",
@@ -138,7 +138,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
     "konveyor/kai#622": ("incomplete chunked read", {"reference/errors-index": "Keep .partial, ask again"}),
     "openclaw/openclaw#68655": ("markdown flickers", {"guides/ui": "markdown_blocks()"}),
     "vercel/chatbot#1466": ("resume after reload", _RELOADS),
-    "LibreChat-AI/agents#40": ("think tags", {"guides/message": "reasoning_tags"}),
+    "LibreChat-AI/agents#40": ("think tags", {"guides/message": "Tags(reasoning="}),
     "openai/openai-python#3201": ("arguments fragments", _CALLS),
     "openai/openai-python#2356": (
         "peer closed connection without sending complete message body (incomplete chunked read)",
