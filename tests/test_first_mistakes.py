@@ -136,7 +136,7 @@ _TAKEN: dict[Any, str] = {
     Session: "open model tools format settings retry fallback limits deadlines tags",
     AsyncSession: "open model tools format settings retry fallback limits deadlines tags",
 }
-"""What each function takes that reads answers; the two colours take the same."""
+"""The options of each function that reads answers; the two colours take the same."""
 
 
 @in_one_test(

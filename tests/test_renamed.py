@@ -78,7 +78,7 @@ def _docstrings() -> Iterator[tuple[str, str]]:
 def test_no_old_name_stands_outside_the_table_of_the_changelog(
     read: Callable[[], Iterator[tuple[str, str]]],
 ) -> None:
-    """Who copies a program from a page has no old name in it."""
+    """A program that is copied from a page has no old name in it."""
     names = _old_names(_CHANGELOG)
 
     assert names, "the changelog has no table of old and new names"

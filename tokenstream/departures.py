@@ -1,4 +1,4 @@
-"""Deviations of servers from their documentation, and what each has meant for the answer.
+"""Deviations of servers from their documentation, and the meaning of each for the answer.
 
 A deviation that is tolerated, a departure, is counted under a name that says what it means to the reader of
 the answer, and under a detail that says what the server did; docs/reference/departures.md explains both.
@@ -38,10 +38,10 @@ DepartureName: TypeAlias = Literal[
     "answers_mixed",
     "answer_empty",
 ]
-"""What a deviation has meant for the answer."""
+"""The meaning of a deviation for the answer."""
 
 Affects: TypeAlias = Literal["form", "guess", "content"]
-"""What a deviation concerns: the form alone, something that was inferred, or the content itself."""
+"""The extent of a deviation: the form alone, something that was inferred, or the content itself."""
 
 RULES: dict[DepartureName, str] = {
     "end_unmarked": "the answer, a part or a frame has no end mark: it is whole all the same",
@@ -69,7 +69,7 @@ RULES: dict[DepartureName, str] = {
     "answers_mixed": "another answer, or this one again, began in the middle: they cannot be told apart",
     "answer_empty": "the answer ended normally but without any content",
 }
-"""What a deviation has meant for the answer, in a sentence, by name."""
+"""The meaning of each deviation for the answer, in a sentence, by name."""
 
 _DETAILS: dict[Affects, dict[DepartureName, str]] = {
     "form": {
@@ -106,7 +106,7 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
         "answer_empty": "answer_empty",
     },
 }
-"""What the server did where a departure of a name is counted, by what it affects."""
+"""The deviations of a server, each under the name that counts it, by what that affects."""
 
 _PLACES: dict[str, tuple[DepartureName, Affects]] = {
     detail: (name, affects)
@@ -119,7 +119,7 @@ _PLACES: dict[str, tuple[DepartureName, Affects]] = {
 
 @dataclass(slots=True)
 class Departure:
-    """What deviations of a server from its documentation have meant for an answer, and how often.
+    """Deviations of a server from its documentation that have meant the same for an answer.
 
     Example:
         >>> departure = Departure(RULES["end_unmarked"], "form", first_event=12, details={"done_missing": 1})
@@ -128,14 +128,14 @@ class Departure:
     """
 
     rule: str
-    """What it means, in the words of `RULES`; for `call_in_text`, with the dialect of the call."""
+    """The meaning, in the words of `RULES`; for `call_in_text`, with the dialect of the call."""
     affects: Affects
     """`"form"` if the answer is as it was meant, `"guess"` if something had to be inferred, and `"content"`
     if it may lack, repeat or replace something."""
     first_event: int
     """Number of the frame at which it first happened, from 1; 0 before the first frame."""
     details: dict[str, int] = field(default_factory=dict[str, int])
-    """How often the server deviated in each way."""
+    """Number of times that the server deviated in each way."""
 
     @property
     def count(self) -> int:
@@ -161,7 +161,7 @@ class Departures(Mapping[DepartureName, Departure]):
 
     def __init__(self) -> None:
         self._noted: dict[DepartureName, Departure] = {}
-        """What was counted so far."""
+        """The departures so far."""
         self._left_out = _NONE
         """The details that are not counted, because they do not apply to the connection."""
 
@@ -188,7 +188,7 @@ class Departures(Mapping[DepartureName, Departure]):
 
     @property
     def details(self) -> dict[str, int]:
-        """How often the server deviated in each way, whatever it has meant."""
+        """Number of times that the server deviated in each way, under all names together."""
         return {detail: count for noted in self._noted.values() for detail, count in noted.details.items()}
 
     def __getitem__(self, name: DepartureName) -> Departure:

@@ -75,7 +75,7 @@ Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_ca
 """Reasons for which a complete answer may be of no use."""
 
 MisuseKind: TypeAlias = Literal["closed", "consumed", "concurrent", "secret"]
-"""What was tried, where a program may want to know."""
+"""The kind of a mistake that a program may want to tell apart."""
 
 ErrorKind: TypeAlias = Literal[
     "overloaded",

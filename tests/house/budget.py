@@ -26,4 +26,4 @@ SURFACE = {
     "departures": 24,
     "protocols": 13,
 }
-"""What somebody has to learn: how many there are of each, and the options of what is named."""
+"""The interface that somebody has to learn: the number of each, and the options of what is named."""

@@ -62,7 +62,7 @@ async def follow(journal: MemoryJournal, id: str) -> Response:
 
 
 def told(error: relay.JournalError) -> None:
-    """What an endpoint asks of a journal's error."""
+    """The facts that an endpoint asks of a journal's error."""
     assert_type(error.status, int)
     assert_type(error.retry_after, float | None)
     if error.kind == "unknown_answer":

@@ -127,7 +127,7 @@ THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms"
 REPLACED = {
     "citation_markers": "write tags=Tags(citations=…)",
     "clock": "tokenstream.testing has a VirtualClock, which all streams made in its `with` block read",
-    "pings": "heartbeats are no events; `metrics` has the gaps, and a relay sends heartbeats of its own",
+    "pings": "a heartbeat is not an event; `metrics` has the gaps, and a relay sends heartbeats of its own",
     "reasoning_tags": "write tags=Tags(reasoning=…)",
     "reorder": "HTTP keeps the order of frames; Stream(source, reorder=…) reads a source that does not",
     "tool_tags": "write tags=Tags(calls=…)",

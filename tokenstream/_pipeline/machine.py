@@ -63,7 +63,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._text.tags import find_tag, has_reasoning, with_marks
+from tokenstream.stages._text.tags import UNMARKED, find_tag, has_reasoning, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -806,7 +806,7 @@ class Machine:
         """Stop reading here, as `cut` does; the message keeps the text that a stage has held back."""
         parts, (events, returned) = self.connection.format.parts, self.current_events
         is_behind_all = self.returned_count >= returned + len(events) and not self.input_ended
-        # What a guard has not seen, or a hold has not released, is not added.
+        # Text that a guard has not seen, or a hold has not released, is not added.
         if parts.stage is not None and is_behind_all and self.guarding is None and not self.holds_back:
             parts.stage.end(whole=False)
             for event in parts.take():
@@ -871,7 +871,7 @@ class Machine:
         parts, seen = self.connection.format.parts, self.connection.frames_seen
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
-            marked = with_marks(text)
+            marked = with_marks(text) if text.startswith(UNMARKED) else text
             dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
                 self.departures.note("call_in_text", event=seen, about=dialect)

@@ -356,7 +356,7 @@ def to_routes(routes: Routes | Iterable[AnyRoute] | AnyRoute) -> Routes:
     if isinstance(routes, Routes):
         return routes
     given: Any = routes
-    # A text is no route either, but counts as one here, so that the error names all of it, not one character.
+    # A text is not a route, but counts as one, so that the error quotes all of it and not one character.
     is_single = isinstance(routes, Route | str) or callable(routes) or _is_pair(routes) or is_stream(routes)
     return Routes(given) if is_single or not hasattr(given, "__iter__") else Routes(*given)
 

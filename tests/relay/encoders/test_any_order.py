@@ -158,7 +158,7 @@ def test_text_after_the_end_of_its_part_is_kept(protocol: ProtocolName) -> None:
     ids=lambda event: type(event).__name__,
 )
 def test_a_part_has_one_kind(protocol: ProtocolName, other: Event) -> None:
-    """What is of another kind has no place in it, and is left out; the log says so by kind and index."""
+    """Content of another kind has no place in it, and is left out; the log says so by kind and index."""
     events: list[Event] = [MessageStart(), TextDelta("Hello", part=0), other, Finish("stop")]
     (lost,) = losses_of(protocol, *events).values()
 

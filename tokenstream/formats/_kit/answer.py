@@ -318,8 +318,10 @@ class AnswerEvents:
 
     def _counts_of_refusal(self) -> tuple[str, ...]:
         """Return the names of the counts that a refusal takes back; none if no choice was refused."""
-        ended = [each.finish for each in self.choices.values() if each.finish is not None]
-        return ("output_tokens",) * any(each.reason == "refusal" for each in ended)
+        for choice in self.choices.values():
+            if choice.finish is not None and choice.finish.reason == "refusal":
+                return ("output_tokens",)
+        return ()
 
     def field(
         self, name: str, value: object, choice: int | None = None, *, is_documented: bool = True
@@ -451,6 +453,7 @@ def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], n
 
 def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
     """Move fields of the answer into its start, and those of a choice, or of an only one, into its finish."""
+    kept: list[Event] = []
     for event in events:
         if isinstance(event, ProviderData) and event.data:
             host = _find_host(events, event, is_only_choice=is_only_choice)
@@ -458,7 +461,10 @@ def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
                 told = host.provider_data or {}
                 host.provider_data = {**event.data, **told} if event.shared else {**told, **event.data}
                 event.data.clear()
-    return [each for each in events if not isinstance(each, ProviderData) or each.data or each.lists]
+                if not event.lists:
+                    continue
+        kept.append(event)
+    return kept
 
 
 def _find_host(

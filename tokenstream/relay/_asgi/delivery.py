@@ -89,7 +89,7 @@ class Delivery(ABC):
     """True to receive only once the answer waits, as what the reader sends after its end is for others."""
 
     def __init__(self, timing: Timing, receive: object, send: object) -> None:
-        self._timing = check_timing(timing)
+        self._timing = timing
         self._callables = receive, send
         self._disconnected = False
         """True once the reader has disconnected."""

@@ -156,7 +156,6 @@ class StartOutlet(FollowOutlet):
         except SourceRefused as refused:
             return refused.refusal
         except StreamError as error:
-            # Without an event for errors in the protocol, there are no bytes for the error.
             return refuse_failed(error, self.encode_error, self.id)
         except JournalError as error:
             await close_stream(self._source)

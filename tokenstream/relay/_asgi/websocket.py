@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
-from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing
+from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing, check_timing
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.socket_delivery import MessageRefused, SocketDelivery, parse_message
 from tokenstream.relay._asgi.sockets import Disconnected, wrap_socket
@@ -329,6 +329,7 @@ async def websocket(
         """Return the encoder of one answer."""
         return MessageWriter(protocol, shape=shape)
 
+    check_timing(timing)
     allowed, socket = check_origins(origins), wrap_socket(ws)
     if session is not None and stream is None:
         delivery: SocketDelivery = SessionDelivery(socket, session, router, make_writer, timing)

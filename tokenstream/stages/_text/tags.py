@@ -42,6 +42,8 @@ _MARKS = (*_HEADS, *[_TURN + head for head in _HEADS], _END, "<|return|>")
 _STRIPPED = "analysis"
 """The word with which a text of gpt-oss begins whose marks were removed."""
 _BARE_HEADS = ("assistantfinal", "assistantanalysis", "assistantcommentary")
+UNMARKED = (_STRIPPED, *_BARE_HEADS)
+"""The beginnings of a text that lacks the marks of gpt-oss."""
 _BARE_CALL = r"assistantcommentary( to=[\w.:-]{1,128}) ?(?:json|code)?\s?(?=\{)"
 _bare_heads = re.compile(rf"assistant(final|analysis|commentary(?! to=))|{_BARE_CALL}")
 _search_unfinished_call = re.compile(
@@ -180,7 +182,7 @@ class FirstText:
         self._ends: re.Pattern[str] | None = (
             None if HARMONY in names else _ends_of(self._names, is_stripped=False)
         )
-        """What ends the reasoning; None until the first word is known."""
+        """Matches the ends of the reasoning; None until the first word is known."""
         self._is_marked = False
         """True if the text gets the marks of gpt-oss."""
         self._held: list[str] = []
@@ -199,7 +201,7 @@ class FirstText:
         text = self._recent + text
         self._recent = text[-_LONGEST_NAME:]
         if self._ends is None:
-            if any(each.startswith(text) for each in (_STRIPPED, *_BARE_HEADS)):
+            if any(each.startswith(text) for each in UNMARKED):
                 return ""
             if text.startswith(_BARE_HEADS):
                 return self._begin_marks(text)
@@ -247,9 +249,7 @@ class FirstText:
 
 
 def with_marks(text: str) -> str:
-    """Return a whole text with the marks of gpt-oss that it lacks."""
-    if not text.startswith((_STRIPPED, *_BARE_HEADS)):
-        return text
+    """Return a whole text that lacks the marks of gpt-oss with these marks."""
     first = FirstText((HARMONY,), len(text), starts_inside=False, has_calls=True)
     return first.feed(text) + first.end()
 

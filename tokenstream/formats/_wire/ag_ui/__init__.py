@@ -98,7 +98,7 @@ class AGUI(Format):
     name: ClassVar[str] = "ag-ui"
     # Of the events about a run in ag-ui-protocol.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """input outcome parentRunId protocolVersion result threadId""".split()  # noqa: SIM905 - a list would be a page long
+        {"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"}
     )
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)

@@ -91,7 +91,7 @@ class Anthropic(Format):
     name: ClassVar[str] = "anthropic"
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """container context_management diagnostics input_transformations""".split()  # noqa: SIM905 - a list would be a page long
+        {"container", "context_management", "diagnostics", "input_transformations"}
     )
     is_one_answer: ClassVar[bool] = True
     closes_parts: ClassVar[bool] = True

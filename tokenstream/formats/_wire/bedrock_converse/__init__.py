@@ -164,7 +164,7 @@ class BedrockConverse(Format):
     name: ClassVar[str] = "bedrock-converse"
     # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """additionalModelResponseFields metrics performanceConfig serviceTier trace""".split()  # noqa: SIM905 - a list would be a page long
+        {"additionalModelResponseFields", "metrics", "performanceConfig", "serviceTier", "trace"}
     )
     is_one_answer: ClassVar[bool] = True
     framing: ClassVar[str] = "aws-eventstream"

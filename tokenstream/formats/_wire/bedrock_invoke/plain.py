@@ -258,7 +258,7 @@ class PlainModel(Format):
     name: ClassVar[str] = "bedrock-invoke"
     # Of the models' pages in the user guide of Amazon Bedrock.
     documented: ClassVar[frozenset[str] | None] = frozenset(
-        """id likelihood prompt stop token_likelihoods""".split()  # noqa: SIM905 - a list would be a page long
+        {"id", "likelihood", "prompt", "stop", "token_likelihoods"}
     )
     is_one_answer: ClassVar[bool] = True
 
