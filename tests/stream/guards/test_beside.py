@@ -128,8 +128,7 @@ async def test_a_rule_stops_a_stream_that_nobody_reads_just_then() -> None:
                 events.append(event)
                 if judge.asked or stream.message.text == "Hello":
                     judge.speaks.set()
-                    await until(lambda: stream.stop_reason)
-                    assert is_closed(server)
+                    await until(lambda: stream.stop_reason and server.connection().closed.is_set())
 
     assert Stopped("off topic") == events[-1]
 
