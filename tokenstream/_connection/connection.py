@@ -81,7 +81,6 @@ class Connection:
         "_departures",
         "_find_text",
         "_found",
-        "_framing_ended",
         "_last_events",
         "_limits",
         "_make_stage",
@@ -89,6 +88,7 @@ class Connection:
         "error",
         "format",
         "framing",
+        "framing_ended",
         "last_position",
         "left_frame",
         "log",
@@ -118,7 +118,7 @@ class Connection:
         """The events of the last frames, read at the end of the input, which the message may still lack."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
-        self._framing_ended = False
+        self.framing_ended = False
         """True once `framing.end()` has been called."""
         self.log: EventLog | None = None
         """The events that were read from all connections; None if nothing is resumed."""
@@ -445,9 +445,9 @@ class Connection:
 
         Only the first call ends the framing. A later call reads the frame that the first one left unread.
         """
-        if self._framing_ended:
+        if self.framing_ended:
             return self.read_left_frame()
-        self._framing_ended = True
+        self.framing_ended = True
         events = self._read_last_frames(self.framing.end())
         # Read after `end`, because the framing may be detected only at the end.
         unfinished = self.framing.unfinished

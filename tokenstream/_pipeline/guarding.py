@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._pipeline.state import CLOSED, READING
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
 
@@ -128,13 +129,13 @@ class Guarding:
         input is read than they allow. At the end, all guards are asked for their last verdict.
         """
         machine = self._machine
-        needs_more_input = machine.continues or (
-            machine.awaits_end_since is not None and machine.error is None and not machine.input_ended
+        needs_more_input = machine.state is READING or (
+            machine.awaits_end_since is not None and machine.error is None and machine.state not in CLOSED
         )
         if needs_more_input:
             if self.guards.can_count:
                 self._stop_if_wanted()
-        elif machine.guarding is not None and machine.input_ended and not machine.holds_back:
+        elif machine.guarding is not None and machine.state in CLOSED and not machine.holds_back:
             self._call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
             self.waits = machine.stopped_event is None and self.guards.pending
@@ -170,7 +171,7 @@ class Guarding:
         """
         machine, deadline = self._machine, None
         # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
-        if self.waits or not machine.input_ended:
+        if self.waits or machine.state not in CLOSED:
             # A budget of seconds counts from the request.
             self.guards.start(machine.meter.started_at)
             deadline = self.guards.deadline
@@ -179,7 +180,7 @@ class Guarding:
     def tick(self, now: float) -> None:
         """Let the guards check their deadlines, and stop the answer if a guard wants that."""
         machine = self._machine
-        if self.waits or not machine.input_ended:
+        if self.waits or machine.state not in CLOSED:
             machine.pass_time(now)
             self.guards.tick(now)
             self._stop_if_wanted()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tokenstream._pipeline.state import CLOSED
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import MessageStart
 from tokenstream.formats._kit.told import added_by
@@ -145,7 +146,7 @@ class Joining:
                 cleaned.extend(seam.clean(event))
             elif (relocated := self._add(cleaned.popleft())) is not None:
                 return relocated
-        if machine.input_ended or machine.error is not None:
+        if machine.state in CLOSED or machine.error is not None:
             # No more input follows, so text that `clean` held back as a possible marker is not one.
             cleaned.extend(seam.flush())
         return self._add(cleaned.popleft()) if cleaned else None
@@ -189,7 +190,7 @@ class Joining:
             rests = machine.resting and machine.connection.format.resting
             is_complete = rests or self.hold is None or (hold.is_met and not self._is_extended)
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        if self.hold is None or not (is_complete or machine.input_ended):
+        if self.hold is None or not (is_complete or machine.state in CLOSED):
             return False
         if machine.guarding is not None and not machine.guarding.allow_release():
             return False

@@ -12,10 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._pipeline.state import CLOSED, READING, SLICED
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
+from tokenstream.formats._said import ANSWERED
 from tokenstream.stream._cancelling import send_now
-from tokenstream.stream._driver import ENDED, Driver
+from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
@@ -73,7 +75,7 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
-                is_usual = machine.continues and machine.now < self.earliest_deadline
+                is_usual = machine.state is READING and machine.now < self.earliest_deadline
                 # The first read of a source is not usual; `reads_on` may replace the source.
                 if not is_usual and chunks is not None and machine.now >= self._opened_at:
                     is_usual = self.reads_on() and pump.direct is chunks
@@ -120,7 +122,7 @@ class SyncDriver(Driver):
     def read_all(self) -> None:
         """Read the stream to its end."""
         try:
-            if self.phase is ENDED:
+            if self.has_ended:
                 self.step()  # raises the stream's error or StopIteration
             deque(self, maxlen=0)  # the fastest way to read all items and drop them
         except StopIteration:
@@ -129,7 +131,7 @@ class SyncDriver(Driver):
 
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
-        if self.phase is ENDED:
+        if self.has_ended:
             self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
@@ -145,7 +147,7 @@ class SyncDriver(Driver):
         The time counts only if the source's reads can be limited. If the view `pauses`, it also gets None
         once only the rest of the connection is left to be read.
         """
-        if self.phase is ENDED:
+        if self.has_ended:
             return self.step()  # raises the stream's error or StopIteration
         if until is None:
             return self.__next__(pauses=pauses)
@@ -154,7 +156,7 @@ class SyncDriver(Driver):
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
         # After the end, `step` does not wait: it returns an event that is left, or raises.
-        return self.step() if self.phase is ENDED else self._step(self._advance_now)
+        return self.step() if self.has_ended else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
         """Return the next event, or None if none has arrived; `bell` wakes the loop over several streams."""
@@ -168,7 +170,7 @@ class SyncDriver(Driver):
 
     def read_ahead(self) -> None:
         """Let a thread read the source, so that `step_until` can stop waiting on time."""
-        if self.phase is not ENDED:
+        if not self.has_ended:
             if not self.pump.begin_read():
                 raise self._busy_error()
             try:
@@ -185,7 +187,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (not self.machine.answered or pump.keeps_limit):
+        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.keeps_limit):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
@@ -201,8 +203,8 @@ class SyncDriver(Driver):
         if not self.pump.begin_read():
             raise concurrent_read_error()
         try:
-            # A failed attempt may be retried with another source; `continues` is False after a final error.
-            while self.is_unopened and self.machine.continues and self.verdict.end_request is None:
+            # A failed attempt may be retried with another source; after a final error, nothing is READING.
+            while self.is_unopened and self.machine.state is READING and self.verdict.end_request is None:
                 self._read()
         finally:
             self.end_read()
@@ -220,7 +222,7 @@ class SyncDriver(Driver):
             if event is not None:
                 self.machine.give_again(event)
                 return
-        if self.phase is ENDED and self.error is not None:
+        if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
 
     def _advance_now(self) -> Event | None:
@@ -233,14 +235,14 @@ class SyncDriver(Driver):
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine
         # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
-        return machine.shortcut is not None and machine.continues and self.pump.will_ring
+        return machine.shortcut is not None and machine.state is READING and self.pump.will_ring
 
     def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
-            if machine.is_between_slices:
+            if machine.state is SLICED:
                 self.pass_slice()
             elif self.prepare_read():
                 self.begin_polling(bell)  # a source that replaces another one needs a new thread
@@ -263,7 +265,7 @@ class SyncDriver(Driver):
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
-        return None if self.machine.input_ended or self.phase is ENDED else self.find_read_limit(since)
+        return None if self.machine.state in CLOSED or self.has_ended else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
@@ -328,7 +330,7 @@ class SyncDriver(Driver):
     def end(self, *, quiet: bool = False) -> None:
         """End the stream here, or have the read in progress do it; `quiet` logs errors of closing."""
         pump = self.pump
-        if self.phase is ENDED and pump.closed and pump.source is None and self.verdict.stop_reason is None:
+        if self.has_ended and pump.closed and pump.source is None and self.verdict.stop_reason is None:
             return  # the usual end of a block, which comes after that of the stream
         if pump.busy or not pump.lock.acquire(blocking=False):
             # The reading thread ends the stream when its read returns; do not wait for that here.
@@ -377,12 +379,12 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        if self.machine.is_between_slices and self.verdict.end_request is None:
+        if self.machine.state is SLICED and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():
             return self._read(until)
-        had_ended = self.phase is ENDED
+        had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
@@ -441,14 +443,14 @@ class SyncDriver(Driver):
 
     def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
-        is_over = self.verdict.end_request is not None or self.phase is ENDED
+        is_over = self.verdict.end_request is not None or self.has_ended
         # If the stream has ended or is being stopped, this loop ends, too.
         return StopIteration() if is_over else concurrent_read_error()
 
     def _check_broken(self) -> None:
         """If decoding was interrupted, close the source and raise the stream's error."""
         # Only after an interruption do the events end before the stream has.
-        if self.phase is not ENDED:
+        if not self.has_ended:
             self.close_source(quiet=True)
             raise self.break_off() from None
 

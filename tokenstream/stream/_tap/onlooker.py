@@ -189,16 +189,13 @@ class Onlooker:
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        machine = self.machine
-        if not self.has_ended and (machine.end_is_assumed or machine.connection.format.parts.finish_waits):
-            # The sentinel, such as `[DONE]`, has come without a finish reason; or the reason has come, and
-            # calls without arguments wait for these. Code that stops there has read the whole answer.
+        ending = self.machine.endings.left
+        if ending is None:
             self._finish(None)
         elif not self.has_ended:
-            # Some programs close the source right after the terminal event, before the end of the body.
             self.machine.stop(self.clock())
             self.has_ended = True
-            self.machine.conclude("complete" if self.machine.answered else "stopped")
+            self.machine.conclude(ending)
 
     # -- within ------------------------------------------------------------
 
