@@ -8,8 +8,7 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
-from tokenstream._pipeline.state import CLOSED, READING
-from tokenstream.formats._said import ANSWERED
+from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
     from tokenstream._apis import FormatName
@@ -80,7 +79,7 @@ class Decoder:
             now: A clock reading, in seconds; only the metrics use it.
         """
         machine = self._machine
-        if machine.state is not READING and (machine.state in CLOSED or machine.error is not None):
+        if machine.state != "reading" and (machine.state in CLOSED or machine.error is not None):
             return []
         data: Any = chunk
         if data.__class__ is machine.unit:
@@ -89,7 +88,7 @@ class Decoder:
             event = glance(data, now)
             if event is not None:
                 # Unless the answer simply continues, more events or an error follow this one.
-                return [event] if machine.state is READING else [event, *self._drain()]
+                return [event] if machine.state == "reading" else [event, *self._drain()]
         else:
             machine.push(chunk, now)
         return self._drain()

@@ -12,6 +12,7 @@ from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
 from tokenstream.formats._kit.told import added_by
+from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Payloads, TextBody, WholeMessages
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told import TextFinder, Told
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
+    from tokenstream.formats._state import Endings
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
@@ -215,16 +217,18 @@ class Connection:
             del self.format, self.framing
 
     @property
-    def finished(self) -> bool:
-        """True once the answer is finished, whatever happens to the connection afterwards."""
+    def endings(self) -> Endings:
+        """The endings of the answer if its input ends here, from what the server has said in all of it."""
         format = self.format
-        if not format.finished:
-            return False
-        if format.ended or not (format.may_go_on or format.parts.finish_waits):
-            return True
+        said = format.said()
+        is_open = format.may_go_on or format.parts.finish_waits
+        if said in ("nothing", "doubt") and format.finished:
+            # The format gives the reason to the reader only at its end.
+            said = "open reason" if is_open else "reason"
         # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
-        is_faulty = isinstance(format.error, ProtocolError)
-        return not (is_faulty or self._is_cut)
+        if said not in ANSWERED and is_open and (isinstance(format.error, ProtocolError) or self._is_cut):
+            said = "nothing"
+        return ENDINGS[said]
 
     @property
     def _is_over(self) -> bool:
@@ -253,7 +257,7 @@ class Connection:
     @property
     def unfinished_choices(self) -> list[int]:
         """Indexes of the choices that have begun but not finished."""
-        if self.finished:
+        if self.endings.broken == "complete":
             return []
         choices = self.format.parts.choices.values()
         if self.format.goes_on or not self.format.finish_is_last:
@@ -402,8 +406,8 @@ class Connection:
         Only the end of the format can decide in some cases whether the answer is complete.
         """
         error = self.error or self._find_unreported_error()
-        is_lost = cause is not None and self.format.parts.finish_waits
-        if error is not None or (self.finished and not is_lost):
+        ending = self.endings.clean if cause is None else self.endings.broken
+        if error is not None or ending == "complete":
             return error
         if cause is not None:
             return cause
@@ -495,7 +499,8 @@ class Connection:
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
         cut_message = self._cut_message
-        if self.error is None and not self.finished and (format.finished or cut_message):
+        is_cut = (format.finished or cut_message) and self.endings.clean != "complete"
+        if self.error is None and is_cut:
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -555,7 +560,7 @@ class Connection:
         parts = self.format.parts
         # No end of the answer has said that nothing more of these calls follows.
         parts.cut_waiting()
-        parts.close_all(complete=self.finished)
+        parts.close_all(complete=self.endings.broken == "complete")
         return parts.take()
 
     def _read_frames(self, frames: Iterable[Frame]) -> list[Event]:

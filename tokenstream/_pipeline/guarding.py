@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from tokenstream._pipeline.state import CLOSED, READING
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
+from tokenstream.formats._state import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ class Guarding:
         input is read than they allow. At the end, all guards are asked for their last verdict.
         """
         machine = self._machine
-        needs_more_input = machine.state is READING or (
+        needs_more_input = machine.state == "reading" or (
             machine.awaits_end_since is not None and machine.error is None and machine.state not in CLOSED
         )
         if needs_more_input:

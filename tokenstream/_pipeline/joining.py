@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._pipeline.state import CLOSED
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import MessageStart
 from tokenstream.formats._kit.told import added_by
+from tokenstream.formats._state import CLOSED
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold

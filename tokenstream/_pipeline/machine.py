@@ -1,9 +1,9 @@
 """The engine of streams and decoders: a connection, an accumulator and a meter, one event at a time.
 
 `State` is the state of its input. `pull` returns the events of the input; once that has ENDED, what the end
-has released (`events_left`); and once it is SHUT, the `Stopped` event if there is one.
+has released (`events_left`); and once it == "shut", the `Stopped` event if there is one.
 
-If the server can replay the answer, recovery skips ENDED: it calls `Resumption.cut_short` instead of
+If the server can replay the answer, recovery skips that end: it calls `Resumption.cut_short` instead of
 `finish`, so that the format stays open, and then `renew`. If a continuation is refused at its end,
 `Joining` calls `refuse`, so that recovery can make another attempt.
 
@@ -41,12 +41,11 @@ from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.joining import Joining
 from tokenstream._pipeline.progress import TRUNCATIONS, Progress
 from tokenstream._pipeline.reading import NO_EVENTS, make_glance, read_events
-from tokenstream._pipeline.state import CLOSED, ENDED, ENDING, OPEN, READING, RESTING, SHUT, SLICED
 from tokenstream.departures import Departures
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.unknown import describe_bad_piece
-from tokenstream.formats._said import ANSWERED, ENDINGS, NOTHING, OPEN_REASON, SENTINEL, TERMINAL
+from tokenstream.formats._state import ANSWERED, CLOSED, ENDINGS, OPEN
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
@@ -68,7 +67,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.told import Told
     from tokenstream.formats._registry import FormatChoice
-    from tokenstream.formats._said import Endings
+    from tokenstream.formats._state import Endings, Said, State
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
     from tokenstream.stages._guards.guards import Guards
@@ -244,7 +243,7 @@ class Machine:
         """The fast path that was created last: `shortcut` is that, or calls it, while there is one."""
         self.kept_format: Format | None = None
         """A format that continues with the next connection; None to create a new format for it."""
-        self.state = READING
+        self.state: State = "reading"
         """The state of the input."""
         self.reads_behind_error: bool | None = None
         """True to read the rest of the body behind a provider's error, False only that of the piece in hand.
@@ -269,7 +268,7 @@ class Machine:
         # The end.
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
-        self.said = NOTHING
+        self.said: Said = "nothing"
         """What the server has said about the end, in the chunks that are used up."""
         self.awaits_end_since: float | None = None
         """The clock reading since which nothing but the end is left to come; None while more may come."""
@@ -342,7 +341,7 @@ class Machine:
         if guarding is not None and guarding.guards.can_count:
             self.on_read = _count_first(guarding.count, self.on_read)
         self.changes_events = joining is not None and joining.changes_events
-        if self.state is SHUT:
+        if self.state == "shut":
             self.pull = self.pull_stopped
         elif self._again is not None:
             self.pull = self._pull_again
@@ -496,8 +495,8 @@ class Machine:
         if not (has_unread or self.holds_back or self.refusal or self.state in CLOSED):
             said = self.connection.format.said()
         # In a format that gives a reason with each chunk, the first one can't be told from the last.
-        is_amid = said is OPEN_REASON and (has_unread or self.accumulator.went_on)
-        return ENDINGS[NOTHING if is_amid else said]
+        is_amid = said == "open reason" and (has_unread or self.accumulator.went_on)
+        return ENDINGS["nothing" if is_amid else said]
 
     def find_own_text(self, told: Told) -> str:
         """Return the text that the message has for a part."""
@@ -575,7 +574,7 @@ class Machine:
     @property
     def owes_events(self) -> bool:
         """True if the input has ended without an error, but `pull` still has events to return."""
-        return bool(self.events_left) and self.error is None and self.state is not SHUT
+        return bool(self.events_left) and self.error is None and self.state != "shut"
 
     # -- the input -----------------------------------------------------------
 
@@ -641,16 +640,16 @@ class Machine:
 
     def pause(self) -> None:
         """Pause between two slices of a compressed chunk, so that a driver can look at the clock."""
-        self.state = SLICED
+        self.state = "sliced"
 
     def resume(self) -> None:
         """Go on with the next slice."""
-        self.state = READING
+        self.state = "reading"
 
     def rest(self) -> None:
         """Note that only the rest of the connection is left to be read: no other connection follows."""
         if self.state in OPEN:
-            self.state = RESTING
+            self.state = "resting"
 
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
         """Create the fast path for chunks like the last one, and read the next chunk on it if possible.
@@ -673,8 +672,8 @@ class Machine:
         if arrivals.reorder is not None:
             arrivals.ready = arrivals.reorder.tick(now)
             self.error = self.error or arrivals.reorder.error
-            if self.error is not None and self.state is READING:
-                self.state = ENDING
+            if self.error is not None and self.state == "reading":
+                self.state = "ending"
             if arrivals.ready:
                 # An empty chunk makes `pull` read, and no fast path may come between.
                 self.chunk, self.now, self.shortcut = b"", now, None
@@ -687,8 +686,8 @@ class Machine:
         """
         self.error = self.chunk = self.glanced_event = self.head = self.current_frame = None
         self.refusal = self.coding = None
-        self.said, self.resting = NOTHING, False
-        self.state = READING
+        self.said, self.resting = "nothing", False
+        self.state = "reading"
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.go_on()
@@ -722,9 +721,9 @@ class Machine:
         self.error = refusal.error or (None if self.coding is None else self.coding.error)
         self.meter.mark(self.now, frame=True)
         if refusal.ended:
-            self.said = TERMINAL
+            self.said = "terminal"
             self.meter.finish(self.now)
-        self.state = READING if self.error is None and not refusal.ended else ENDING
+        self.state = "reading" if self.error is None and not refusal.ended else "ending"
 
     # -- the end -------------------------------------------------------------
 
@@ -765,12 +764,13 @@ class Machine:
             del events_in_checkpoint[left_before + connection.last_position.events_left :]
         self.current_events = events_in_checkpoint, self.returned_count
         self.progress.keep()
-        if is_broken and connection.finished and connection.format.parts.difference is None:
+        is_broken = is_broken and connection.format.parts.difference is None
+        if is_broken and connection.endings.broken == "complete":
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")
-        if self.said is SENTINEL and self.error is None:
-            self.said = TERMINAL  # the end of the input has confirmed it
+        if self.said == "sentinel" and self.error is None:
+            self.said = "terminal"  # the end of the input has confirmed it
         if self.events_left:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
@@ -815,7 +815,7 @@ class Machine:
         if self.guarding is not None:
             # Nothing waits for a guard any more, not even the end of the answer.
             self.guarding.forget_finish()
-        self.state = SHUT
+        self.state = "shut"
         self.settle()
 
     def drop_all(self) -> None:
@@ -828,7 +828,7 @@ class Machine:
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
         # The format may have read events that were never returned.
-        is_whole = self.error is None and self.refusal is None and self.connection.finished
+        is_whole = self.connection.endings.broken == "complete" and not (self.error or self.refusal)
         has_end = self.said in ANSWERED or all(each.finish_reason for each in self.accumulator.messages)
         if is_whole and has_end:
             self.note_departure("broken_after_finish")
@@ -877,14 +877,14 @@ class Machine:
         """Fail with an error, which is raised after the events that were returned before it."""
         self.error = error
         if self.state in OPEN:
-            self.state = ENDING
+            self.state = "ending"
         self.shortcut = None
 
     def refuse(self, error: StreamError) -> None:
         """Fail with an error of this attempt, which another attempt may replace."""
         self.fail(error)
         # Also if the input has ended: after its end, no other attempt would replace this one.
-        self.state = ENDING
+        self.state = "ending"
 
     def end_for_guard(self, stopped: Stopped | None) -> None:
         """End the answer with an event, or for a guard that failed: drop the guards, and all that is left."""
@@ -892,7 +892,7 @@ class Machine:
         self.drop_all()
         if stopped is not None:
             # The guard decides the ending, even if the terminal event has arrived.
-            self.error, self.said = None, NOTHING
+            self.error, self.said = None, "nothing"
             self.give_again(stopped)
 
     def end_with(self, finish: Finish, now: float) -> None:
@@ -932,7 +932,7 @@ class Machine:
 
     def end_input(self, now: float) -> None:
         """Accept no more input from now on."""
-        self.state = ENDED
+        self.state = "ended"
         self.shortcut = None
         self.meter.finish(now)
 

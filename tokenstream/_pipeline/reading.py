@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
-from tokenstream._pipeline.state import ENDING, OPEN, READING, SLICED
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
-from tokenstream.formats._said import ANSWERED, NOTHING
+from tokenstream.formats._state import ANSWERED, OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +105,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 content_events = 0
                 machine.pause()
                 yield None
-                if machine.state is not SLICED:
+                if machine.state != "sliced":
                     # The input has ended here, or another connection has begun.
                     frames = None
                     break
@@ -157,14 +156,14 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         if reader.resting is not machine.resting:
             # The server has begun, or has ceased, to wait for the client.
             machine.resting, machine.begun_at = not machine.resting, now
-        if said is NOTHING or not reader.awaits_end(said):
+        if said == "nothing" or not reader.awaits_end(said):
             machine.awaits_end_since = None
         elif machine.awaits_end_since is None or content_events:
             machine.awaits_end_since = now
         awaits_end = machine.awaits_end_since is not None
         is_ending = machine.error is not None or said in ANSWERED or awaits_end
         if machine.state in OPEN:
-            machine.state = ENDING if is_ending else READING
+            machine.state = "ending" if is_ending else "reading"
         may_have_shortcut = not is_ending and reader.may_have_shortcut() and meter.content_chunks
         if may_have_shortcut and not (uses_sorted_frames or machine.changes_events):
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.

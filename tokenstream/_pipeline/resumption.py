@@ -229,7 +229,7 @@ class Resumption:
             return False
         events = connection.read_left_frame()
         machine.leave(events)
-        if not events or not connection.finished:
+        if not events or connection.endings.clean != "complete":
             return False
         # What the later connection has brought instead does not matter any more.
         machine.return_to(connection)

@@ -50,7 +50,7 @@ from tokenstream.formats._kit.errors import (
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._resume.resuming import Resuming
-from tokenstream.formats._said import ANSWERED, DOUBT, NOTHING, OPEN_REASON, REASON, SENTINEL, TERMINAL, WAITS
+from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.resuming import Replay
-    from tokenstream.formats._said import Said
+    from tokenstream.formats._state import Said
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -318,7 +318,7 @@ class Format(Resuming, ABC):
     def said(self) -> Said:
         """Return what the server has said about the end of the answer, in all that was read."""
         if self.ended:
-            return SENTINEL if self.assumed else TERMINAL
+            return "sentinel" if self.assumed else "terminal"
         choices, waits = self.parts.choices, False
         for choice in choices.values():  # asked after each chunk, so without a call
             if choice.finish is None:
@@ -326,14 +326,14 @@ class Format(Resuming, ABC):
             waits = waits or choice.finish_waits
         else:
             if choices and self.finished:
-                return WAITS if waits else OPEN_REASON if self.may_go_on else REASON
-        return NOTHING if self.doubt is None else DOUBT
+                return "waits" if waits else "open reason" if self.may_go_on else "reason"
+        return "nothing" if self.doubt is None else "doubt"
 
     def awaits_end(self, said: Said) -> bool:
         """Return True while only the end of the answer is left to come, or an error may have ended it."""
         if not self.is_one_answer or said in ANSWERED or self.error is not None:
             return False
-        return self.doubt is not None or (said in (WAITS, REASON) and not self.may_go_on)
+        return self.doubt is not None or (ENDINGS[said].ends_in_silence and not self.may_go_on)
 
     @property
     def may_go_on(self) -> bool:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from tokenstream._basics.request_facts import model_in
-from tokenstream._pipeline.state import CLOSED
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.formats._state import CLOSED
 from tokenstream.otel._attempts import (
     find_last,
     has_spans,

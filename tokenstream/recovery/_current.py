@@ -9,7 +9,6 @@ from tokenstream._accumulator import Accumulator
 from tokenstream._growing_usage import NO_USAGE
 from tokenstream.errors import PositionLost, ProviderError, StatusError
 from tokenstream.events import MessageStart, ProviderData
-from tokenstream.formats._said import TERMINAL
 from tokenstream.message import Message, Usage
 from tokenstream.recovery._spending import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
@@ -472,7 +471,7 @@ class CurrentAttempt:
             return None
         resume_requested = self.retry.mode == "resume"
         reader = machine.connection.format
-        if reader.said() is TERMINAL:
+        if reader.said() == "terminal":
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)
             return None

@@ -8,7 +8,7 @@ from tokenstream._accumulator import Accumulator
 from tokenstream._pipeline.hold import is_visible
 from tokenstream.errors import AnswerRejected, PositionLost, StatusError, StreamError
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
-from tokenstream.formats._said import ANSWERED, TERMINAL
+from tokenstream.formats._state import ANSWERED
 from tokenstream.message import ToolCall
 from tokenstream.recovery._retry import find_fault
 
@@ -106,7 +106,7 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
         return _as_position_lost(current, machine.error or machine.refusal.end())
     has_failed = machine.error is not None or cause is not None
     # After a mere sentinel, the end is only assumed, and the end of the format decides.
-    if machine.said is TERMINAL and not has_failed:
+    if machine.said == "terminal" and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
     is_lost = machine.error is machine.arrivals.lost

@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._pipeline.state import CLOSED, READING, SLICED
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
+from tokenstream.formats._state import CLOSED
 from tokenstream.stream._cancelling import send
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
@@ -158,8 +158,8 @@ class AsyncDriver(Driver):
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
-        # A failed attempt may be retried with another source; after a final error, nothing is READING.
-        while self.is_unopened and self.machine.state is READING:
+        # A failed attempt may be retried with another source; after a final error, nothing == "reading".
+        while self.is_unopened and self.machine.state == "reading":
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             now, item = await self.next_item()
@@ -183,7 +183,7 @@ class AsyncDriver(Driver):
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
-        if self.machine.state is SLICED:
+        if self.machine.state == "sliced":
             self.pass_slice()
             return None
         if self._next_source is not None or not self.prepare_read():
@@ -212,7 +212,7 @@ class AsyncDriver(Driver):
     def will_ring(self) -> bool:
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
-        return machine.shortcut is not None and machine.state is READING and self.pump.will_ring
+        return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived until one produces an event; return that event, or None.
@@ -223,7 +223,7 @@ class AsyncDriver(Driver):
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._waits_for_guards:
-            if machine.state is SLICED:
+            if machine.state == "sliced":
                 self.pass_slice()
             elif not self.prepare_read():
                 if not pump.release():  # the reading task has to close the source before the end
@@ -398,7 +398,7 @@ class AsyncDriver(Driver):
         if self.awaited_guards is not None and self.machine.waits:
             await self._await_guards(self.awaited_guards, until)
             return None
-        if self.machine.state is SLICED:
+        if self.machine.state == "sliced":
             await self._pass_slice()
             return None
         if self.prepare_read():
@@ -431,7 +431,7 @@ class AsyncDriver(Driver):
             await checkpoint()
         finally:
             self.pump.busy = False
-        if self.machine.state is SLICED:
+        if self.machine.state == "sliced":
             self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
@@ -503,7 +503,7 @@ class AsyncDriver(Driver):
     def _steady_deadline(self) -> float:
         """The `earliest_deadline`, as long as a chunk can only postpone deadlines; otherwise NaN."""
         machine = self.machine
-        is_steady = machine.state is READING and not (
+        is_steady = machine.state == "reading" and not (
             machine.resting or machine.waits or machine.arrivals.holds_frames
         )
         return self.earliest_deadline if is_steady and machine.now < self.earliest_deadline else math.nan

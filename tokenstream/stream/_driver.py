@@ -11,11 +11,10 @@ from weakref import ref
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.machine import Machine
-from tokenstream._pipeline.state import CLOSED, OPEN, READING, SLICED
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
-from tokenstream.formats._said import ANSWERED, TERMINAL
+from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
@@ -305,7 +304,7 @@ class Driver(UncopyableObject):
         machine = self.machine
         # While a frame is missing, the deadline of that gap may be the earliest.
         is_on_time = machine.now < self.earliest_deadline and not machine.arrivals.holds_frames
-        if machine.state is READING and is_on_time:
+        if machine.state == "reading" and is_on_time:
             # The usual case: the answer goes on, and no deadline can have passed.
             return True
         if self.diverted and not self.has_ended:
@@ -326,7 +325,7 @@ class Driver(UncopyableObject):
         if machine.said in ANSWERED:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            is_held = machine.changes_events and machine.said is TERMINAL
+            is_held = machine.changes_events and machine.said == "terminal"
             is_judged_now = is_held or machine.connection.format.parts.withheld is not None
             if is_judged_now and self._change_source(None, machine.now):
                 return True
@@ -344,12 +343,12 @@ class Driver(UncopyableObject):
         """Return True if the next read is usual, though the end or a deadline may be near, and prepare it."""
         machine = self.machine
         is_over = machine.said in ANSWERED or machine.state in CLOSED or machine.error is not None
-        return not (is_over or machine.state is SLICED or self.diverted) and self.prepare_read()
+        return not (is_over or machine.state == "sliced" or self.diverted) and self.prepare_read()
 
     def comes_to_rest(self) -> bool:
         """Return True if the terminal event has arrived, so that the next read is one of the rest."""
         machine = self.machine
-        if machine.said not in ANSWERED or machine.waits or machine.state is SLICED or self.diverted:
+        if machine.said not in ANSWERED or machine.waits or machine.state == "sliced" or self.diverted:
             return False
         # Recovery may go on with another source, of which more of the answer is read.
         return self.prepare_read() and machine.said in ANSWERED

@@ -7,8 +7,8 @@ import math
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.state import CLOSED
 from tokenstream.errors import MisuseError
+from tokenstream.formats._state import CLOSED
 from tokenstream.stages import Budget
 from tokenstream.stages._guards.guards import Guards, make_rule
 from tokenstream.stream._prices import require_tariff

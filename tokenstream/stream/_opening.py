@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tokenstream._basics.request_facts import TOOL_FIELDS
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._pipeline.state import CLOSED
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._state import CLOSED
 from tokenstream.limits import check_option
 from tokenstream.message import ToolCall
 

@@ -12,10 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._pipeline.state import CLOSED, READING, SLICED
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.formats._said import ANSWERED
+from tokenstream.formats._state import ANSWERED, CLOSED
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
@@ -75,7 +74,7 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
-                is_usual = machine.state is READING and machine.now < self.earliest_deadline
+                is_usual = machine.state == "reading" and machine.now < self.earliest_deadline
                 # The first read of a source is not usual; `reads_on` may replace the source.
                 if not is_usual and chunks is not None and machine.now >= self._opened_at:
                     is_usual = self.reads_on() and pump.direct is chunks
@@ -203,8 +202,8 @@ class SyncDriver(Driver):
         if not self.pump.begin_read():
             raise concurrent_read_error()
         try:
-            # A failed attempt may be retried with another source; after a final error, nothing is READING.
-            while self.is_unopened and self.machine.state is READING and self.verdict.end_request is None:
+            # A failed attempt may be retried with another source; after a final error, nothing == "reading".
+            while self.is_unopened and self.machine.state == "reading" and self.verdict.end_request is None:
                 self._read()
         finally:
             self.end_read()
@@ -235,14 +234,14 @@ class SyncDriver(Driver):
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine
         # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
-        return machine.shortcut is not None and machine.state is READING and self.pump.will_ring
+        return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
 
     def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
-            if machine.state is SLICED:
+            if machine.state == "sliced":
                 self.pass_slice()
             elif self.prepare_read():
                 self.begin_polling(bell)  # a source that replaces another one needs a new thread
@@ -379,7 +378,7 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        if self.machine.state is SLICED and self.verdict.end_request is None:
+        if self.machine.state == "sliced" and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():

@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from tokenstream._basics.kept_errors import as_raised
-from tokenstream._pipeline.state import READING
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import LEAST_WAIT
@@ -300,7 +299,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         lane.grace_given = lane.entry.is_queued = False
         driver, machine = lane.driver, lane.driver.machine
         # In the middle of an answer, unless a frame is missing, chunks can only postpone deadlines.
-        is_in_the_middle = machine.state is READING and driver.earliest_deadline > -math.inf
+        is_in_the_middle = machine.state == "reading" and driver.earliest_deadline > -math.inf
         chunks_only_postpone = is_in_the_middle and not machine.arrivals.holds_frames
         if chunks_only_postpone and lane.alarm_is_earliest:
             # The alarm that is set is early enough.

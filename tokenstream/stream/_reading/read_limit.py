@@ -13,7 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import is_timeout
-from tokenstream.formats._said import ANSWERED
+from tokenstream.formats._state import ANSWERED
 
 if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
