@@ -254,7 +254,7 @@ class AsyncDriver(Driver):
     def idle_until(self, since: float) -> float | None:
         """Return the time at which a deadline passes if nothing has arrived `since`; None for no deadline."""
         if self._waits_for_guards:
-            return self.chain.deadline  # the earliest of the stages, one of which waits for guards
+            return self.deadline  # that of a guard, too
         has_input_ended = self.machine.state in CLOSED or self.has_ended
         if has_input_ended or self._next_source is not None:
             return None  # no source is being read, so nothing can be late
@@ -436,7 +436,7 @@ class AsyncDriver(Driver):
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
         """Wait for the verdict of a guard on which every held-back event depends, or until a deadline."""
-        until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
+        until = min((limit for limit in (self.deadline, until) if limit is not None), default=None)
         self.pump.busy = True
         try:
             await guards.wait(None if until is None else max(until - self.clock(), 0.0))

@@ -16,12 +16,11 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
-from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import CLOCKS, Options
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._reading.silence import GapDeadline, GuardDeadline, RestLimits, Silence
+from tokenstream.stream._reading.silence import RestLimits, Silence
 from tokenstream.stream._refusals import UncopyableObject, concurrent_read_error, interrupted_read_error
 from tokenstream.stream._views.aspects import Cursors
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
-    from tokenstream.stages._protocols import TimedStage
     from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._opening import Recovers
     from tokenstream.stream._options import Policy
@@ -107,7 +105,6 @@ class Driver(UncopyableObject):
         "_rest_limits",
         "_sharing",
         "calls_in_hand",
-        "chain",
         "clock",
         "diverted",
         "earliest_deadline",
@@ -171,8 +168,6 @@ class Driver(UncopyableObject):
             self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
             if options.reorder is not None:
                 self.machine.arrivals.reorder = claim_reorder(options.reorder)
-            self.chain: TimedStage[Any, Any] = self.make_timed_chain()
-            """The stages that limit the time of a read, as one stage."""
             self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
         except BaseException:
             # Nobody else can take it apart, so that it would wait for the garbage collector.
@@ -376,13 +371,14 @@ class Driver(UncopyableObject):
         machine, silence = self.machine, self.silence
         # No read is in progress.
         silence.since = None
-        if machine.meter.framed_chunks == silence.chunks_before and self.chain is silence:
+        is_alone = machine.guarding is None and machine.arrivals.reorder is None
+        if machine.meter.framed_chunks == silence.chunks_before and is_alone:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
-        earliest = silence.find_safe_time() if self.chain is silence else -math.inf
+        earliest = silence.find_safe_time() if is_alone else -math.inf
         if machine.now >= earliest:
             deadline = silence.deadline
-            if self.chain is not silence or (deadline is not None and machine.now >= deadline):
+            if not is_alone or (deadline is not None and machine.now >= deadline):
                 self._check_deadlines(machine.now)
                 deadline = silence.deadline
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
@@ -399,9 +395,18 @@ class Driver(UncopyableObject):
             deadline: float | None = self.limits_after_end().until
         else:
             self.silence.since = self.clock() if since is None else since
-            deadline = self.chain.deadline
+            deadline = self.deadline
         if until is None or (deadline is not None and deadline < until):
             return deadline
+        return until
+
+    @property
+    def deadline(self) -> float | None:
+        """The time of the next deadline: of a silence, of a missing frame or of a guard; None without one."""
+        until, reorder = self.silence.deadline, self.machine.arrivals.reorder
+        for other in (None if reorder is None else reorder.deadline, self.machine.guarded_until):
+            if other is not None and other < (math.inf if until is None else until):
+                until = other
         return until
 
     def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
@@ -451,7 +456,9 @@ class Driver(UncopyableObject):
 
     def _check_deadlines(self, now: float) -> None:
         """End the stream if it was silent for too long; otherwise release events that are due."""
-        self.chain.tick(now)
+        self.silence.tick(now)
+        if self.machine.guarding is not None:
+            self.machine.guarding.tick(now)
         error = self.silence.error
         if error is not None:
             self._end_input(error, now)
@@ -460,14 +467,6 @@ class Driver(UncopyableObject):
             self._end_input(None, now)
         else:
             self.machine.give_late(now)
-
-    def make_timed_chain(self) -> TimedStage[Any, Any]:
-        """Return the stages with deadlines as one: for a silence, for a missing frame, and for guards."""
-        machine = self.machine
-        chain: TimedStage[Any, Any] = self.silence
-        if machine.arrivals.reorder is not None:
-            chain = Chain(chain, GapDeadline(machine.arrivals.reorder))
-        return chain if machine.guarding is None else Chain(chain, GuardDeadline(machine))
 
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
@@ -495,7 +494,6 @@ class Driver(UncopyableObject):
         self._rest_limits = None
         self.earliest_deadline = -math.inf
         self.silence.begin_connection(now + source.wait)
-        self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True
 

@@ -94,5 +94,5 @@ def guard(
     guards.add(internal_rule, first_tokens, hold=hold, counts=counts)
     machine.guard(guards, _StreamStopper(driver))
     # The guards may have deadlines.
-    driver.chain, driver.earliest_deadline = driver.make_timed_chain(), -math.inf
+    driver.earliest_deadline = -math.inf
     return internal_rule
