@@ -63,17 +63,6 @@ class Connection:
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
     `format.feed(frame)` for each frame, and checks the `error` of both. The driver
     must not keep a reference to the framing or the format, since any call may replace them.
-
-    Args:
-        format: A format's name or a format object; None to detect it.
-        departures: Counts the departures (deviations from the protocol).
-        found: Called with the format's name once the name is known.
-        make_stage: Creates the stage that the format's events pass through; None for no stage.
-        offered: The tools that the request offers; None if they are not known.
-        continued_format: A format that has read another connection, and continues with this connection;
-            None for a new format.
-        find_text: Returns the text that the message has for a part; None if there is no message.
-        adapt: Prepares a new format for an answer with pauses; None if pauses are not gone through.
     """
 
     __slots__ = (

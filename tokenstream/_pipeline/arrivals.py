@@ -25,11 +25,7 @@ SLICE_END = ServerSentEvent(b"", event="slice", id="")
 
 
 class Arrivals:
-    """Puts frames in order, and drops those that an earlier connection has already brought.
-
-    Args:
-        meter: Records when the first frame arrives.
-    """
+    """Puts frames in order, and drops those that an earlier connection has already brought."""
 
     __slots__ = ("_meter", "log", "lost", "marks_slices", "ready", "reorder")
 

@@ -32,10 +32,6 @@ class Guarding:
     """Passes the events of a machine to guards, and ends the answer when a guard wants that.
 
     `Machine.guarding` is this object until a guard has ended the answer, and None afterwards.
-
-    Args:
-        guards: The rules that check the answer.
-        stops: The stream, which is ended if a guard wants that.
     """
 
     __slots__ = ("_finish", "_machine", "_stops", "guards", "waits")

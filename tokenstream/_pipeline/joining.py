@@ -27,9 +27,6 @@ class Joining:
     1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
     2. `seam` changes the events of a continuation into events of the whole answer.
     3. The message takes the event; with guards, a `Finish` only after step 4.
-
-    Args:
-        machine: The machine, which reads the events.
     """
 
     __slots__ = ("_cleaned", "_format_name", "_machine", "hold", "refusal", "seam", "shows_held")

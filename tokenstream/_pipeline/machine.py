@@ -112,13 +112,6 @@ class Machine:
     | any other                 | `read`, which calls `on_read`                                          |
 
     `settle` decides which parts the next event passes. `resumption` keeps what another connection needs.
-
-    Args:
-        format: The format's name or a format object; None to detect it.
-        content_type: The response's content type; None if it is not known.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        make_stage: Creates the stage that a format's events pass through; None for no stage.
-        offered: The tools that the caller names; None to take them from the request, if it is known.
     """
 
     __slots__ = (  # noqa: RUF023 - grouped by what they are about

@@ -61,11 +61,7 @@ class _UnreadFrame(NamedTuple):
 
 
 class Resumption:
-    """Lets a machine use further connections, and keeps what the next one needs of those before.
-
-    Args:
-        machine: The machine, whose `resumption` this object is.
-    """
+    """Lets a machine use further connections, and keeps what the next one needs of those before."""
 
     __slots__ = (
         "_old_checkpoint",

@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 
 
 class AsyncDriver(Driver):
-    """Drives a stream in the event loop that asks for its events.
-
-    Args:
-        source: The source, opened or not.
-    """
+    """Drives a stream in the event loop that asks for its events."""
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
 

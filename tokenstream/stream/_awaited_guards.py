@@ -23,10 +23,6 @@ class AwaitedGuards:
     """Calls guards that have to be awaited, and passes their verdicts to the machine.
 
     This object has no reference to the driver, so that an unused stream can be garbage-collected.
-
-    Args:
-        machine: The stream's machine, which has the guards.
-        pump: The stream's pump, which starts the tasks.
     """
 
     __slots__ = ("_has_returned", "_machine", "_needs_task", "_pump", "_running")

@@ -32,11 +32,7 @@ if TYPE_CHECKING:
 
 
 class SyncDriver(Driver):
-    """Drives a stream in the thread that asks for its events.
-
-    Args:
-        source: The source, opened or not.
-    """
+    """Drives a stream in the thread that asks for its events."""
 
     __slots__ = ("_opened_at", "pump")
 

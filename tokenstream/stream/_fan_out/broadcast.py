@@ -442,12 +442,7 @@ refuse_block(BroadcastReader, is_async=False)
 
 
 class SharedPump(Pump):
-    """A pump that releases a broadcast's lock while it waits, so that other threads can read the message.
-
-    Args:
-        pump: The pump that has read the source so far.
-        lock: The broadcast's lock, held by the thread that reads the stream or looks at the message.
-    """
+    """A pump that releases a broadcast's lock while it waits, so that other threads can read the message."""
 
     __slots__ = ("_lock",)
 

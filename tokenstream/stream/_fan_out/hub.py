@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 class Hub(EventQueue[DriverT]):
-    """Reads a stream once for all readers of a broadcast, whose views are cursors in one shared message.
-
-    Args:
-        driver: The driver of the stream; only the hub reads it from now on.
-    """
+    """Reads a stream once for all readers of a broadcast, whose views are cursors in one shared message."""
 
     __slots__ = ("__weakref__", "_bells", "_listeners", "around_tool", "leader", "watcher")
 

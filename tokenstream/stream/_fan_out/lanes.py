@@ -154,12 +154,7 @@ class _Errors(Mapping[K, StreamError]):
 
 
 class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
-    """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop.
-
-    Args:
-        streams: The streams by label.
-        fail_fast: True to end all streams when the first stream fails.
-    """
+    """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop."""
 
     __slots__ = (
         "__weakref__",

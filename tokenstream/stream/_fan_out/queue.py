@@ -92,12 +92,7 @@ class Ring(Generic[ItemT]):
 
 
 class ReaderPlace:
-    """A reader's position in the stream.
-
-    Args:
-        name: The name of the reader, for error messages.
-        position: The number of the reader's next event.
-    """
+    """A reader's position in the stream."""
 
     __slots__ = (
         "dropped",

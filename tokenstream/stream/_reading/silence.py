@@ -39,10 +39,6 @@ class Silence:
     """The deadlines of a stream that is silent; one that has passed is an error, or the end.
 
     Time during which the loop itself was busy does not count as silence.
-
-    Args:
-        deadlines: The longest silences that are allowed, unless a route has its own.
-        machine: The stream's machine, which records the times of arrivals.
     """
 
     __slots__ = (

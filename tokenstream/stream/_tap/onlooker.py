@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 
 class Onlooker:
-    """Builds the message of a tap from all that other code reads; its failures never reach that code.
-
-    Args:
-        format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
-        offered: The tools that the request offers; None if they are not known.
-        make_stage: Creates the stage that a format's events pass through; None for no stage.
-    """
+    """Builds the message of a tap from all that other code reads; its failures never reach that code."""
 
     __slots__ = (
         "_first",
