@@ -107,9 +107,9 @@ class AsyncDriver(Driver):
                         event = self.process_item(chunk, now)
                     event = event or machine.pull()
             while event is None and (until is None or self.clock() < until):
-                if pauses and self.comes_to_rest():
+                event = await self._advance(until, pauses) or machine.pull()
+                if pauses and machine.state == "resting" and not machine.waits:
                     break
-                event = await self._advance(until) or machine.pull()
         except MisuseError:
             await self._close_misused()
             raise
@@ -386,8 +386,8 @@ class AsyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
-    async def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event if the machine's fast path produced one.
+    async def _advance(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: FBT001, FBT002 - as above
+        """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
         At the end of the stream, this raises the stream's error or StopAsyncIteration.
         """
@@ -398,6 +398,8 @@ class AsyncDriver(Driver):
             await self._pass_slice()
             return None
         if self.prepare_read():
+            if pauses and self.machine.state == "resting":
+                return None
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             # A pair: the time of its arrival, and a chunk or the like.

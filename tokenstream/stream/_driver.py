@@ -335,18 +335,12 @@ class Driver(UncopyableObject):
         return not self.has_ended and self.machine.state not in OPEN
 
     def reads_on(self) -> bool:
-        """Return True if the next read is usual, though the end or a deadline may be near, and prepare it."""
+        """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
         machine = self.machine
         is_over = machine.said in ANSWERED or machine.state in CLOSED or machine.error is not None
-        return not (is_over or machine.state == "sliced" or self.diverted) and self.prepare_read()
-
-    def comes_to_rest(self) -> bool:
-        """Return True if the terminal event has arrived, so that the next read is one of the rest."""
-        machine = self.machine
-        if machine.said not in ANSWERED or machine.waits or machine.state == "sliced" or self.diverted:
+        if is_over or machine.state == "sliced" or self.diverted:
             return False
-        # Recovery may go on with another source, of which more of the answer is read.
-        return self.prepare_read() and machine.said in ANSWERED
+        return self._apply_deadlines_between_reads()
 
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived behind the provider's error is read before the error is raised."""

@@ -76,9 +76,9 @@ class SyncDriver(Driver):
                     is_usual = self.reads_on() and pump.direct is chunks
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if not is_usual or chunks is None or pump.pending:
-                    if pauses and self.comes_to_rest():
+                    event = self._advance(None, pauses) or machine.pull()
+                    if pauses and machine.state == "resting":
                         break
-                    event = self._advance() or machine.pull()
                     continue
                 # Most chunks take this path. It does the same as `_read`, without the cost of its calls.
                 clock = self.clock
@@ -146,7 +146,7 @@ class SyncDriver(Driver):
             return self.step()  # raises the stream's error or StopIteration
         if until is None:
             return self.__next__(pauses=pauses)
-        return self._step(partial(self._advance, until), until, pauses=pauses)
+        return self._step(partial(self._advance, until, pauses), until)
 
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
@@ -275,9 +275,7 @@ class SyncDriver(Driver):
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
-    def _step(
-        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
-    ) -> Event | None:
+    def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
         """Return the next event; None if the single chunk, or those until a time, have produced no event."""
         if not self.pump.begin_read():
             raise self._busy_error()
@@ -285,10 +283,8 @@ class SyncDriver(Driver):
             # An event may be left from an earlier chunk.
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
-                if pauses and self.comes_to_rest():
-                    return None
                 event = advance() or self.machine.pull()
-                if until is None:
+                if until is None or self.machine.state == "resting":
                     break
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
@@ -369,8 +365,8 @@ class SyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
-    def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk; return its event if the machine's fast path produced one, else None.
+    def _advance(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: FBT001, FBT002 - as above
+        """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
@@ -378,7 +374,7 @@ class SyncDriver(Driver):
             self.pass_slice()
             return None
         if self.prepare_read():
-            return self._read(until)
+            return None if pauses and self.machine.state == "resting" else self._read(until)
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
