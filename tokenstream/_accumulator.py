@@ -114,6 +114,7 @@ class Accumulator:
         limits: Limits | None = None,
         late_usage: Callable[[], Usage | None] | None = None,
         find_journal_id: Callable[[], str | None] | None = None,
+        find_origin: Callable[[], Origin] | None = None,
     ) -> None:
         self.stop: str | None = None  # an attribute of every stage, never set here
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -122,7 +123,7 @@ class Accumulator:
         """The verdict on how the answer ended; before the end, it is streaming."""
         self.format: str | None = None
         """The name of the answer's format; None if it is unknown."""
-        self.find_origin: Callable[[], Origin] | None = None
+        self.find_origin = find_origin
         """Returns the origin of the answer, for errors of its outputs; None without a stream."""
         self.route: str | None = None
         """The name of the route that wrote the end of the answer; None without routes."""

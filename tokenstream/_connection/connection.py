@@ -452,17 +452,24 @@ class Connection:
         self.error = self.error or self.framing.error
         return events
 
+    def is_repeated(self, frame: Frame) -> bool:
+        """Record a frame in the log, if there is one; return True if an earlier connection has brought it.
+
+        Raises:
+            PositionLost: The frame belongs to another answer.
+        """
+        is_repeated = self.log is not None and self.log.check_or_add(frame, self.known_format)
+        self.format.dropped += is_repeated
+        return is_repeated
+
     def _read_last_frames(self, frames: Sequence[Frame]) -> list[Event]:
         """Read the frames at the end of the input, except those that an earlier connection brought."""
-        if self.log is not None:
-            try:
-                new = [frame for frame in frames if not self.log.check_or_add(frame, self.known_format)]
-            except PositionLost as error:
-                self.error = error
-                return []
-            self.format.dropped += len(frames) - len(new)
-            frames = new
-        return self._read_frames(frames)
+        try:
+            new = [frame for frame in frames if not self.is_repeated(frame)]
+        except PositionLost as error:
+            self.error = error
+            return []
+        return self._read_frames(new)
 
     def read_left_frame(self) -> list[Event]:
         """Read the frame that `cut_short` has left unread, if any; return its events."""

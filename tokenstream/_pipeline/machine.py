@@ -191,7 +191,10 @@ class Machine:
 
         # The parts.
         self.accumulator = Accumulator(
-            limits=limits, late_usage=self._find_late_usage, find_journal_id=self.find_answer_id
+            limits=limits,
+            late_usage=self._find_late_usage,
+            find_journal_id=self.find_answer_id,
+            find_origin=lambda: self.origin,
         )
         """The stage that contains the message."""
         self.delivered = Delivered(self.accumulator)
@@ -202,7 +205,6 @@ class Machine:
         """Deviations of the server from its documentation, with the rule applied to each."""
         self.arrivals = Arrivals(self.meter)
         """Puts frames in order, and drops repeated ones."""
-        self.accumulator.find_origin = lambda: self.origin
         self.asked = AskedFacts()
         """Knows the request, for the answer's origin."""
         self.progress = Progress(self)
@@ -601,9 +603,11 @@ class Machine:
             self._take_payload(chunk)
         else:
             raise describe_bad_piece(chunk)
-        self.chunk = chunk
-        self.now = now
-        self.shortcut = None
+        self.read_plainly(chunk, now)
+
+    def read_plainly(self, chunk: object, now: float) -> None:
+        """Let `pull` read this input, and no fast path."""
+        self.chunk, self.now, self.shortcut = chunk, now, None
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
         """Check a payload that is already decoded; from now on, the connection expects only such payloads."""
@@ -668,8 +672,7 @@ class Machine:
             if self.error is not None and self.state == "reading":
                 self.state = "ending"
             if arrivals.ready:
-                # An empty chunk makes `pull` read, and no fast path may come between.
-                self.chunk, self.now, self.shortcut = b"", now, None
+                self.read_plainly(b"", now)
 
     def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
         """Forget everything of the last connection, except for the answer so far.

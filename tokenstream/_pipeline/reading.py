@@ -220,8 +220,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
         # A chunk that exceeds the limit is left to `pull`, which reports the error.
         event: Any = read(chunk) if size <= max_bytes else None
         if event is None:
-            machine.shortcut = None
-            machine.chunk = chunk
+            machine.read_plainly(chunk, now)
             return None
         meter.bytes = size
         stamps.append(now)
