@@ -96,7 +96,7 @@ class Guarding:
             # The message is empty again, so the rules forget the old answer.
             guards.begin_again()
         now = self._machine.now
-        self._call(lambda: guards.feed(event, now))
+        self.call(lambda: guards.feed(event, now))
         return event
 
     def show_glanced(self, event: Event | None) -> Event | None:
@@ -108,7 +108,7 @@ class Guarding:
     def _show_finish(self, event: Finish) -> Event | None:
         """Pass the end of a choice to the guards; return it once they allow it, or the `Stopped` event."""
         machine, guards = self._machine, self.guards
-        self._call(lambda: guards.finish(event))
+        self.call(lambda: guards.finish(event))
         if machine.guarding is None:
             return machine.pull_stopped()
         if guards.pending:
@@ -132,7 +132,7 @@ class Guarding:
             if self.guards.can_count:
                 self._stop_if_wanted()
         elif machine.guarding is not None and machine.state in CLOSED and not machine.holds_back:
-            self._call(self.guards.end)
+            self.call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
             self.waits = machine.stopped_event is None and self.guards.pending
         return machine.pull_stopped()
@@ -143,7 +143,7 @@ class Guarding:
         """Pass an event that is held back to the guards."""
         if self.guards.can_hold:
             now = self._machine.now
-            self._call(lambda: self.guards.feed_held(event, now))
+            self.call(lambda: self.guards.feed_held(event, now))
 
     def allow_release(self) -> bool:
         """Ask the guards if the held-back events may be returned; return True if they may.
@@ -153,7 +153,7 @@ class Guarding:
         """
         machine = self._machine
         if self.guards.is_holding:
-            self._call(self.guards.end_held)
+            self.call(self.guards.end_held)
             self.waits = machine.guarding is not None and self.guards.pending
         return machine.guarding is not None and not self.waits
 
@@ -181,10 +181,6 @@ class Guarding:
             self.guards.tick(now)
             self._stop_if_wanted()
 
-    def take_verdict(self, record: Callable[[], object]) -> None:
-        """Accept the verdict of an awaited guard, which `record` records, or whose exception it raises."""
-        self._call(record)
-
     def fail(self, error: StreamError) -> None:
         """End the answer with an error, and close the source; held-back events are never returned."""
         self.forget_finish()
@@ -196,7 +192,7 @@ class Guarding:
         """Forget the finish event about which the guards have not decided yet, if there is one."""
         self._finish, self.waits = None, False
 
-    def _call(self, call: Callable[[], object]) -> None:
+    def call(self, call: Callable[[], object]) -> None:
         """Call a function that passes something to the guards; then stop the stream if a guard wants that.
 
         If the function raises an exception, the stream ends with `GuardFailed`.

@@ -320,7 +320,7 @@ class Machine:
         If a guard counts what arrives, it sees each event before `on_read` does any of this.
 
         Call this method after each change of these states. `begin_again` leaves that to `Joining.begin`,
-        which its only caller calls next, and `Joining.drop_held` to `drop_all`.
+        which its only caller calls next, and `Joining.drop_held` to `end_for_guard`.
         `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
@@ -566,11 +566,6 @@ class Machine:
         """True while no event may be returned before the guards have decided."""
         return self.guarding is not None and self.guarding.waits
 
-    @property
-    def owes_events(self) -> bool:
-        """True if the input has ended without an error, but `pull` still has events to return."""
-        return bool(self.events_left) and self.error is None and self.state != "shut"
-
     # -- the input -----------------------------------------------------------
 
     def give(self, chunk: object, now: float) -> Event | None:
@@ -695,7 +690,7 @@ class Machine:
             hold.take_events_left(self.events_left)
 
     def drop_unread(self) -> None:
-        """Drop the events that the input has brought and that were not returned; `settle` must follow.
+        """Drop the events that the input has brought and that were not returned.
 
         If an event of the last chunk has ended the attempt, those behind it belong to nothing that
         follows.
@@ -704,6 +699,7 @@ class Machine:
         self.read = read_events(self).__next__
         # Nothing is left to read here, so `leave` adds to what is read next.
         self.read()
+        self.settle()
 
     def read_refusal(self, refusal: ErrorBody, chunk: bytes, *, is_last: bool) -> None:
         """Read a piece of the body of a response that is an error, which has no events."""
@@ -814,13 +810,6 @@ class Machine:
         self.state = "shut"
         self.settle()
 
-    def drop_all(self) -> None:
-        """Stop reading here, as `cut` does, and drop held-back events; the usage includes their tokens."""
-        self.cut(self.now)
-        if self.joining is not None:
-            self.joining.drop_held()
-        self.settle()
-
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
         # The format may have read events that were never returned.
@@ -885,7 +874,11 @@ class Machine:
     def end_for_guard(self, stopped: Stopped | None) -> None:
         """End the answer with an event, or for a guard that failed: drop the guards, and all that is left."""
         self.guarding = None
-        self.drop_all()
+        self.cut(self.now)
+        if self.joining is not None:
+            # The usage still includes their tokens.
+            self.joining.drop_held()
+            self.settle()
         if stopped is not None:
             # The guard decides the ending, even if the terminal event has arrived.
             self.error, self.said = None, "nothing"
@@ -899,7 +892,6 @@ class Machine:
         if self.joining is not None:
             self.joining.end()
         self.drop_unread()
-        self.settle()
         parts = enumerate(self.accumulator.message.parts)
         ended: list[Event] = [PartDone(None, part=index) for index, part in parts if not part.complete]
         self.leave([*ended, finish])

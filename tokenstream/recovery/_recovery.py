@@ -242,7 +242,6 @@ class Recovery:
         self._current.hold.drop()
         # The end of the input may have completed parts of it.
         self._machine.drop_unread()
-        self._machine.settle()
         self._machine.fail(error)
 
     # -- the next attempt --------------------------------------------------

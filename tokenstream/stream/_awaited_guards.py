@@ -122,7 +122,7 @@ class AwaitedGuards:
         # A verdict that comes in spite of a cancellation comes too late; no further value is judged after it.
         if record_verdict is not None and is_same_answer and not scope.cancel_called:
             if self._machine.guarding is not None:
-                self._machine.guarding.take_verdict(record_verdict)
+                self._machine.guarding.call(record_verdict)
             self._pump.wake()
 
 

@@ -563,7 +563,7 @@ class Driver(UncopyableObject):
             self._is_end_unread = False
             return True
         if not self.has_ended:
-            if machine.owes_events:
+            if machine.events_left and machine.error is None and machine.state == "ended":
                 return True
             machine.rest()
             self._end_with(self._decide_ending(ending))
