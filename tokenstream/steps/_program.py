@@ -315,7 +315,7 @@ class RunBuilder(ABC):
             error.partial = partial
 
 
-class ReadBeside:
+class AccompaniedReader:
     """Reads an input piece by piece; other coroutines run during each read, and are cancelled after it.
 
     So none of them is a task that could outlive the loop over the input, on asyncio or on trio.
