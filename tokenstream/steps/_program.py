@@ -34,7 +34,7 @@ class Exit(NamedTuple):
     """The end of an agent's process, as far as is known."""
 
     code: int | None = None
-    """Its exit code; None if it is not known."""
+    """The exit code; None if it is not known."""
     still_runs: bool = False
     """True if the process had not ended in time."""
 
