@@ -173,7 +173,7 @@ class Steps(RunNode):
         """Number of tokens that the model's context can hold; None if the agent has not told it."""
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
-        """Learns of the end of the run, and of each step at its top level; None if nobody observes the run."""
+        """Learns of the end of the run, and of each step at its top level; None if nobody observes it."""
         self.tokens = Ledger()
         """The tokens of the agents' sessions up to their last turns, also over several loops."""
         self.costs = Ledger()
