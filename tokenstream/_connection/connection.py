@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._connection.unframed import OF_SSE, Unframed
+from tokenstream._connection.unframed_input import OF_SSE, UnframedInput
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
-from tokenstream.formats._detect.undetected import Undetected
+from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
-from tokenstream.formats._kit.told import added_by
+from tokenstream.formats._kit.told_text import added_by
 from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.told import TextFinder, Told
+    from tokenstream.formats._kit.told_text import TextFinder, ToldText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.formats._state import Endings
@@ -56,8 +56,8 @@ class Connection:
 
     | | at first | then |
     |---|---|---|
-    | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, … |
-    | `format` | `Undetected` | the format that the frames reveal |
+    | `framing` | `UnframedInput` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, … |
+    | `format` | `UndetectedFormat` | the format that the frames reveal |
 
     A format that was named is used from the start, and so is `Payloads`, which passes
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
@@ -123,10 +123,10 @@ class Connection:
         """The position before the end of the input closed the open parts; None before the end."""
         if continued_format is None:
             if format is None:
-                self.format = Undetected(limits=limits, found=self._use_format)
+                self.format = UndetectedFormat(limits=limits, found=self._use_format)
             else:
                 self._use_format(registry.create(format, limits=limits))
-        elif isinstance(continued_format, Undetected):
+        elif isinstance(continued_format, UndetectedFormat):
             # It holds the frames of the connection that it has read before.
             self.format = continued_format
             continued_format.found = self._use_format
@@ -142,20 +142,20 @@ class Connection:
             # Each chunk is a frame already.
             self.framing = Payloads(limits)
         else:
-            self.framing = Unframed(
+            self.framing = UnframedInput(
                 self.format, limits=limits, departures=departures, found=self._use_framing
             )
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 
     def take_content_type(self, content_type: str | None) -> None:
         """Take the server's content type before the body, whose first bytes take precedence."""
-        if isinstance(self.framing, Unframed):
+        if isinstance(self.framing, UnframedInput):
             self.framing.content_type = content_type
 
     def take_tools(self, offered: OfferedTools | None) -> None:
         """Take the tools that the request offers, before any of the answer is read."""
         self._offered = offered
-        if not isinstance(self.format, Undetected):
+        if not isinstance(self.format, UndetectedFormat):
             self.format.parts.offered = offered
 
     def _use_format(self, format: Format) -> None:
@@ -175,11 +175,11 @@ class Connection:
     def _use_framing(self, framing: Framing) -> None:
         """Set the framing, and tell an undetected format what its frames are."""
         self.framing = framing
-        if isinstance(self.format, Undetected):
+        if isinstance(self.format, UndetectedFormat):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
 
-    def _find_arrived(self, told: Told) -> str:
+    def _find_arrived(self, told: ToldText) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
 
         The text so far is in the message, or in events that the message does not contain yet.
@@ -190,11 +190,12 @@ class Connection:
     @property
     def is_untouched(self) -> bool:
         """True if no frame has arrived, so that nothing may be asked of this connection later."""
-        return isinstance(self.format, Undetected) and not self.format.has_frames and self.left_frame is None
+        format = self.format
+        return isinstance(format, UndetectedFormat) and not format.has_frames and self.left_frame is None
 
     def serves(self, format: object, make_stage: StageFactory | None) -> bool:
         """Return True if this connection, which was given nothing, is as good as a new one."""
-        is_undetected = isinstance(self.format, Undetected)
+        is_undetected = isinstance(self.format, UndetectedFormat)
         return format is None and is_undetected and make_stage is self._make_stage
 
     def dispose(self) -> None:
@@ -209,9 +210,11 @@ class Connection:
     def endings(self) -> Endings:
         """The endings of the answer if its input ends here, from what the server has said in all of it."""
         format = self.format
-        said = format.said()
-        is_open = format.may_go_on or format.parts.finish_waits
-        if said in ("nothing", "doubt") and format.finished:
+        said, is_open = format.said(), format.may_go_on or format.parts.finish_waits
+        if not format.finished and said not in ("doubt", "sentinel"):
+            # The terminal event may say that the answer was cut off.
+            said = "nothing"
+        elif format.finished and said in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
             said = "open reason" if is_open else "reason"
         # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
@@ -262,7 +265,7 @@ class Connection:
     @property
     def known_format(self) -> Format | None:
         """The format; None while a placeholder stands for it, which knows nothing of its payloads."""
-        return None if isinstance(self.format, Undetected) else self.format
+        return None if isinstance(self.format, UndetectedFormat) else self.format
 
     @property
     def name(self) -> str | None:
@@ -315,7 +318,7 @@ class Connection:
 
     def take_text(self) -> None:
         """Record that the input was text, for the error about a body that cannot be read."""
-        if isinstance(self.framing, Unframed):
+        if isinstance(self.framing, UnframedInput):
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
@@ -407,7 +410,7 @@ class Connection:
         if mismatch is not None:
             return mismatch
         end_may_complete = format.ended or (format.ends_with_input and not self._cut_message)
-        if end_may_complete or isinstance(format, Undetected):
+        if end_may_complete or isinstance(format, UndetectedFormat):
             return None
         return first_frames.explain(format.cut_short(), format)
 
@@ -482,7 +485,7 @@ class Connection:
         Afterwards, `error` is set if the answer is not complete.
         """
         # By its class, since `isinstance` asks an abstract class for more kinds, which takes longer.
-        events = self.format.decide_at_end() if type(self.format) is Undetected else []
+        events = self.format.decide_at_end() if type(self.format) is UndetectedFormat else []
         self.error = self.format.error
         if self.error is not None:
             return events
@@ -599,6 +602,6 @@ class Connection:
         events = self._read_last_frames([frame])
         self._accepted_unfinished = True
         # A blank line should have ended the SSE event.
-        if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):
+        if not isinstance(self.format, UndetectedFormat) and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events

@@ -34,7 +34,7 @@ from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline import checkpoints
 from tokenstream._pipeline.arrivals import Arrivals
 from tokenstream._pipeline.asked import AskedFacts
-from tokenstream._pipeline.delivered import Delivered
+from tokenstream._pipeline.delivery_log import DeliveryLog
 from tokenstream._pipeline.factories import make_content_decoder
 from tokenstream._pipeline.guarding import Guarding
 from tokenstream._pipeline.hold import Hold, ends_at_once
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._kit.told_text import ToldText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._state import Endings, Said, State
     from tokenstream.framing._content_coding import ContentDecoder
@@ -197,7 +197,7 @@ class Machine:
             find_origin=lambda: self.origin,
         )
         """The stage that contains the message."""
-        self.delivered = Delivered(self.accumulator)
+        self.delivered = DeliveryLog(self.accumulator)
         """Records what of the answer its readers were given."""
         self.meter = Meter(0.0)
         """Records the times for the metrics; the caller replaces its start, 0.0."""
@@ -472,7 +472,7 @@ class Machine:
         """
         return None if self.holds_back else self.connection.format.late_usage()
 
-    def find_text(self, told: Told) -> str:
+    def find_text(self, told: ToldText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
@@ -493,7 +493,7 @@ class Machine:
         is_amid = said == "open reason" and (has_unread or self.accumulator.went_on)
         return ENDINGS["nothing" if is_amid else said]
 
-    def find_own_text(self, told: Told) -> str:
+    def find_own_text(self, told: ToldText) -> str:
         """Return the text that the message has for a part."""
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
