@@ -100,7 +100,6 @@ class Driver(UncopyableObject):
 
     __slots__ = (
         "__weakref__",
-        "_is_end_unread",
         "_read_deadlines",
         "_rest_limits",
         "_sharing",
@@ -154,8 +153,6 @@ class Driver(UncopyableObject):
         If `prepares_each_read`, this leaves out the deadline of a gap between frames, which `prepare_read`
         asks for.
         """
-        self._is_end_unread = False
-        """True if recovery has ended the input, and what that has released was not read yet."""
         format, limits = options.format, options.limits
         self.machine = Machine(
             format, content_type=None, limits=limits, make_stage=options.make_stage, offered=options.offered
@@ -295,7 +292,7 @@ class Driver(UncopyableObject):
         log("stream opened, status %s", None if head is None else head.status, of=self)
 
     def prepare_read(self) -> bool:
-        """Get ready to read another item, maybe of a new source; return False if only the end is left."""
+        """Get ready to read another item, maybe of a new source; return False if `conclude` is next."""
         machine = self.machine
         # While a frame is missing, the deadline of that gap may be the earliest.
         is_on_time = machine.now < self.earliest_deadline and not machine.arrivals.holds_frames
@@ -308,12 +305,6 @@ class Driver(UncopyableObject):
                 "or the stream itself from the start"
             )
         if machine.state in CLOSED or (machine.error is not None and not self._reads_after_error()):
-            if machine.state not in CLOSED:
-                # Recovery replaces the source after an error, or ends the input.
-                if self._change_source(None, machine.now):
-                    return True
-                self._is_end_unread = machine.state in CLOSED
-            machine.rest()
             return False
         if machine.error is not None:
             return True
@@ -553,19 +544,17 @@ class Driver(UncopyableObject):
     def conclude(self, ending: Ending | None = None) -> bool:
         """End the stream, by default as the machine decides, once all its events are delivered.
 
-        If the result is True, events may be left: the caller delivers these, and then calls this method
-        again.
+        If the result is True, events may be left, or another source goes on: the caller reads these first.
         """
         machine = self.machine
-        if machine.state not in CLOSED or self._is_end_unread:
-            # End the input first, which may release events that were held back.
-            machine.finish(None, self.clock())
-            self._is_end_unread = False
+        if machine.state not in CLOSED:
+            # Recovery may replace the source after an error. The end may release what was held back.
+            if machine.error is None or not self._change_source(None, machine.now):
+                machine.finish(None, self.clock())
             return True
         if not self.has_ended:
             if machine.events_left and machine.error is None and machine.state == "ended":
                 return True
-            machine.rest()
             self._end_with(self._decide_ending(ending))
             log("stream ended, %s", machine.accumulator.ending, of=self)
             if "not_streamed" in machine.departures:
