@@ -192,13 +192,13 @@ class Guarding:
         """Forget the finish event about which the guards have not decided yet, if there is one."""
         self._finish, self.waits = None, False
 
-    def call(self, call: Callable[[], object]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Call a function that passes something to the guards; then stop the stream if a guard wants that.
 
         If the function raises an exception, the stream ends with `GuardFailed`.
         """
         try:
-            call()
+            function()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
             self._fail_for(
                 error,
