@@ -22,9 +22,10 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from tokenstream._basics.call_keys import place_of
 from tokenstream._basics.error_marks import message_of
+from tokenstream._message_parts import CallState
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore, UncertainCall
+from tokenstream.stages._tools.store import AsyncCallStore, CallStore, UncertainCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
