@@ -1,4 +1,4 @@
-"""Base classes of all events, with their common fields; the arguments of a call, parsed when they are read."""
+"""Base classes of all events, with their common fields; a call's arguments, parsed when they are read."""
 
 from __future__ import annotations
 
