@@ -366,7 +366,7 @@ class ChoiceState:
         return length
 
 
-class GivenUp:
+class GivenUpAnswer:
     """A partial answer that was given up because the answer was restarted.
 
     Args:

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _JOURNAL = "AnswerExpired Fenced JournalUnavailable TooManyAnswers UnknownAnswer UnknownPosition"
-_MADE = "Broadcast BroadcastReader Labelled Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
+_MADE = "Broadcast BroadcastReader Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
 _ELSEWHERE = {
     **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
-    **dict.fromkeys(_MADE.split(), "a type checker infers what the function returns"),
+    **dict.fromkeys(["LabelledEvent", *_MADE.split()], "a type checker infers what the function returns"),
     **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
     "Ping": "a relay has Timing(keep_alive=…), and stream.metrics has the gaps",

@@ -45,7 +45,7 @@ class UncertainCall(NamedTuple):
     number: int = 0
     """The number of the call among the calls of the answer, counted from 0."""
     since: datetime | None = None
-    """When the call began; None if the store does not keep it."""
+    """The time at which the call began; None if the store does not keep it."""
 
     def to_text(self) -> str:
         """Return all but the key as JSON, for a store to keep."""
