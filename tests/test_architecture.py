@@ -257,6 +257,15 @@ def test_a_stream_loads_no_logging_that_nobody_else_has_loaded() -> None:
 
 
 @pytest.mark.slow
+def test_an_error_that_is_alone_has_an_empty_answer() -> None:
+    """Nothing else of the package needs to be loaded before `partial` and `checkpoint` are read."""
+    alone = "from tokenstream.errors import ProtocolError\nerror = ProtocolError('')"
+    read = "print(error.checkpoint.messages == (error.partial,), error.partial.parts)"
+
+    assert "True ()" == _printed_by(f"{alone}\n{read}").strip()
+
+
+@pytest.mark.slow
 def test_importing_builds_no_model() -> None:
     """Pydantic builds a model when it is first used: all of them would double the time of the import."""
     built = _printed_by(
