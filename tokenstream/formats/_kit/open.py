@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
+from tokenstream.formats._kit.late import EndedCalls
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
     RepeatedArguments,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Finish
-    from tokenstream.formats._kit.late import LateArguments
 
 ValueT = TypeVar("ValueT")
 
@@ -259,12 +259,11 @@ class OpenChoice:
     __slots__ = (
         "calls_seen",
         "current_part",
+        "ended",
         "finish",
         "finish_message",
         "finish_waits",
-        "handed_out",
         "index",
-        "late",
         "next_part",
         "opened",
         "order",
@@ -282,13 +281,11 @@ class OpenChoice:
         """Every open part, by index."""
         self.calls_seen = 0
         """Number of calls of the application's tools."""
-        self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
-        """Finished calls, each with its index on the wire, by the id that the server sent with the call."""
+        self.ended = EndedCalls()
+        """The calls that were handed out."""
         self.finish: Finish | None = None
         self.finish_waits = False
         """True while `finish` is not reported, because calls wait that have to be handed out before it."""
-        self.late: dict[str, LateArguments] = {}
-        """Comparisons of the fragments for calls that were handed out with their arguments, by `sent_id`."""
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
         self.reader: Any = None

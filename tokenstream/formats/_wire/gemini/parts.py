@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts, drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import is_worse
-from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, json_text
+from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, is_worse, json_text
 from tokenstream.formats._wire.gemini.candidate import CallParts
 from tokenstream.message import (
     MediaPart,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,

@@ -9,8 +9,7 @@ from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.parts import CUT_SHORT
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import CUT_SHORT, json_text
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
@@ -291,7 +290,7 @@ class UIParts(NamedParts):
         """Begin a step, which may use the ids of the step before again; calls that are still open are cut."""
         self._cut_calls()
         self._closed.clear()
-        self.choice(0).handed_out.clear()
+        self.choice(0).ended.clear()
         self._step_parts.clear()
         self._step_is_open = True
 
@@ -320,7 +319,7 @@ class UIParts(NamedParts):
         # The step may use the ids of its parts again. `withdraw` closes those that are open.
         self._open.clear()
         self._closed.clear()
-        self.choice(0).handed_out.clear()
+        self.choice(0).ended.clear()
         # Calls of the client's tools are not in `_step_parts`, so their results stay.
         server_call_ids = {id_ for kind, id_ in self._step_parts.values() if kind == "server_tool_call"}
         for index, (kind, id_) in self._step_parts.items():
