@@ -22,7 +22,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.formats._kit.count_paths import drop_zeros
-from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
+from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
 from tokenstream.formats._kit.told import settle
 
 if TYPE_CHECKING:
@@ -206,6 +206,8 @@ class AnswerEvents:
         out = self._out
         if out:
             self._out = []
+            if self.may_hold_surrogates:
+                mend_events(out)
         if self._payload_data:
             if self._has_fields:
                 is_only = len(self.choices) == 1
@@ -324,8 +326,8 @@ class AnswerEvents:
 
         A format explains zeros by `replaced`; after a refusal, a zero of output tokens counts in any format.
         """
-        usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
-        self._add(UsageUpdate).usage = mend_surrogates(usage) if self.may_hold_surrogates else usage
+        zeros = {*replaced, *self._counts_of_refusal()}
+        self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
 
     @property
     def has_counts(self) -> bool:
@@ -379,8 +381,6 @@ class AnswerEvents:
         """Report new items of a list that grows, such as log probabilities."""
         # Creates the choice, or refuses its index.
         self.choice(choice)
-        if self.may_hold_surrogates:
-            name, values = mend_surrogates(name), mend_surrogates(values)
         lists = self._data_of(choice).lists
         # The list of the payload itself, of which most payloads have one: nobody else adds to it.
         lists[name] = [*lists[name], *values] if name in lists else values
@@ -404,9 +404,6 @@ class AnswerEvents:
         error: str | None = None,
     ) -> None:
         """Report a piece of the transcript of the user's speech, which is not part of the answer."""
-        if self.may_hold_surrogates:
-            text, id = mend_surrogates(text), mend_surrogates(id)
-            transcript, error = mend_surrogates(transcript), mend_surrogates(error)
         self._out.append(InputTranscript(text, id, done, transcript, error, raw=self.raw))
 
     # -- choices -----------------------------------------------------------

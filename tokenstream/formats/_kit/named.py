@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.open import OpenCall, OpenPart
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
@@ -86,8 +86,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Report what a tool shows while it runs; return False, and do nothing, if its call has a result."""
         if id in self._answered:
             return False
-        if self.may_hold_surrogates:
-            id, output = mend_surrogates(id), mend_surrogates(output)
         self.emit(ToolProgress(id, self.own_calls.get(id, ""), output, raw=self.raw))
         return True
 

@@ -90,8 +90,6 @@ class Parts(AnswerEvents):
     def open(self, choice: int, content: Part) -> OpenPart:
         """Open a part, report its start, and return the part."""
         state = self.choice(choice)
-        if self.may_hold_surrogates:
-            content = mend_surrogates(content)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
         if not _is_blank(content):
@@ -109,8 +107,6 @@ class Parts(AnswerEvents):
 
     def report_start_again(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data; the part keeps its text."""
-        if self.may_hold_surrogates:
-            content = mend_surrogates(content)
         start = self.starts.get((part.choice, part.index))
         if start is not None and isinstance(content, WORDED):
             if start.text:
@@ -122,8 +118,7 @@ class Parts(AnswerEvents):
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
     ) -> None:
         """Add a part that arrived whole, in one payload; text that follows begins a new part."""
-        state = self.choice(choice)
-        self._close_current(state)
+        self.close_current(self.choice(choice))
         self.close(self.open(choice, content), content)
 
     def add_undecodable_media(self, choice: int, type: str, data: Json) -> None:  # noqa: A002 - the field's name
@@ -140,7 +135,7 @@ class Parts(AnswerEvents):
             if not text:
                 # An empty text opens no part.
                 return
-            self._close_current(state)
+            self.close_current(state)
             if state.finish is not None:
                 self.note("content_after_finish")
             part = state.current_part = self.open(choice, start or _BLANK_PARTS[kind])
@@ -154,7 +149,7 @@ class Parts(AnswerEvents):
         state = self.choice(choice)
         part = state.current_part
         if part is None or part.kind != "reasoning" or part.signature not in ("", signature):
-            self._close_current(state)
+            self.close_current(state)
             part = state.current_part = self.open(choice, BLANK_REASONING)
         self.add_signature(part, signature)
 
@@ -248,18 +243,9 @@ class Parts(AnswerEvents):
             self._note_content(part)
         kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
-        told: Any = Told(
-            whole,
-            length,
-            kind,
-            ended=part.closed,
-            rewritten=rewritten,
-            start=self.starts.get((part.choice, part.index)),
-            open=None if goes_on else part,
-            choice=part.choice,
-            part=part.index,
-            raw=self.raw,
-        )
+        told: Any = Told(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
+        told.ended, told.rewritten, told.open = part.closed, rewritten, None if goes_on else part
+        told.start = self.starts.get((part.choice, part.index))
         self._out.append(told)  # `take` replaces it by a delta with the missing text
         self.whole_text_repeated = True
 
@@ -271,8 +257,6 @@ class Parts(AnswerEvents):
 
     def add_signature(self, part: OpenPart, signature: str) -> None:
         """Add a signature, or a piece of one, to a reasoning part, unless it repeats the whole signature."""
-        if self.may_hold_surrogates:
-            signature = mend_surrogates(signature)
         if signature and signature != part.signature:
             part.signature += signature
             part.is_written = self.has_content = True
@@ -293,8 +277,6 @@ class Parts(AnswerEvents):
             self.place = self._places[citation.cites]
         index = self._take_part_index(self.choice(choice))
         self.has_content = True
-        if self.may_hold_surrogates:
-            citation = mend_surrogates(citation)
         if self.text_before and citation.cites is None:
             # The positions count in the text of all parts, of which the message has more than this answer.
             positions = {"start": citation.start, "end": citation.end}
@@ -306,8 +288,6 @@ class Parts(AnswerEvents):
         self, id: str, output: Json, error: str | None = None, *, provider_executed: bool = False
     ) -> None:
         """Report a tool's result that is no part, because the application called the tool."""
-        if self.may_hold_surrogates:
-            id, output, error = mend_surrogates(id), mend_surrogates(output), mend_surrogates(error)
         self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:
@@ -317,9 +297,7 @@ class Parts(AnswerEvents):
         # Before the end, because this may add the last piece of text.
         self._release(part)
         part.closed = True
-        if content is not None and self.may_hold_surrogates:
-            content = mend_surrogates(content)
-        state = self.choices.get(part.choice) or self.choice(part.choice)
+        state = self.choices[part.choice]
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None
@@ -339,12 +317,8 @@ class Parts(AnswerEvents):
         # The end of a part replaces the content that its deltas have built.
         self._out.append(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
 
-    def end_current(self, choice: int) -> None:
+    def close_current(self, choice: OpenChoice) -> None:
         """Close the text or the like to which pieces without an index or id are added, if there is one."""
-        self._close_current(self.choice(choice))
-
-    def _close_current(self, choice: OpenChoice) -> None:
-        """Close the part to which pieces without an index or id are added, if such a part is open."""
         if choice.current_part is not None:
             self.close(choice.current_part)
 
@@ -388,11 +362,7 @@ class Parts(AnswerEvents):
         if not id:
             self.note("call_id_missing")
         if self.may_hold_surrogates:
-            id, name, provider_data = (
-                mend_surrogates(id),
-                mend_surrogates(name),
-                mend_surrogates(provider_data),
-            )
+            id, name = mend_surrogates(id), mend_surrogates(name)
         meant = (self.offered.find_name(name) if self.offered else None) or name
         call = OpenCall(
             choice,
@@ -425,10 +395,10 @@ class Parts(AnswerEvents):
 
     def report_call(self, call: OpenCall) -> None:
         """Report the start of a call that repeats no other one, under a new id if its own is taken."""
-        state = self.choice(call.choice)
+        state = self.choices[call.choice]
         call.may_repeat = []
         # The call ends the text or reasoning before it.
-        self._close_current(state)
+        self.close_current(state)
         if state.finish is not None:
             self.note("content_after_finish")
         if state.ended.knows(call.sent_id):
@@ -441,17 +411,10 @@ class Parts(AnswerEvents):
         call.index = self._take_part_index(state)
         self.has_content = self.has_answer = True
         state.opened[call.index] = call
-        self._out.append(
-            ToolCallStart(
-                *(call.id, call.name, call.type, call.provider_data),
-                choice=call.choice,
-                part=call.index,
-                raw=self.raw,
-            )
-        )
+        place: Any = {"choice": call.choice, "part": call.index, "raw": self.raw}
+        self._out.append(ToolCallStart(call.id, call.name, call.type, call.provider_data, **place))
         if call.has_arguments:
-            text = call.arguments.join()
-            self._out.append(ToolCallDelta(call.id, text, choice=call.choice, part=call.index, raw=self.raw))
+            self._out.append(ToolCallDelta(call.id, call.arguments.join(), **place))
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
@@ -463,13 +426,10 @@ class Parts(AnswerEvents):
             self.note("content_after_finish")
             call.drop_placeholder(self.note)
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
-        begins_value = fragment[:1] in OPENING and call.has_arguments and call.type != "custom"
-        if begins_value:
+        if fragment[:1] in OPENING and call.has_arguments and call.type != "custom":
             call.drop_placeholder(self.note)
-            if call.repeated.repeats_nothing(fragment, call, self.note):
+            if call.repeated.is_repeated(fragment, call, self.note):
                 return
-        if begins_value and call.has_arguments and call.repeated.repeats_whole(fragment, call, self.note):
-            return
         self._append(call, fragment)
 
     def _append(self, call: OpenCall, fragment: str) -> None:
@@ -604,21 +564,20 @@ class Parts(AnswerEvents):
                 # call, whose start was withheld until now.
                 self.report_call(call)
         call.closed = True
-        state = self.choice(call.choice)
+        state = self.choices[call.choice]
         state.opened.pop(call.index, None)
         if repeated:
             self.note("call_repeated")
         elif not whole:
             self.note("call_open_at_end")
         elif call.is_whole and not (call.is_doubtful or (self._has_lost_arguments and call.is_empty)):
-            finished = call.as_content(call.arguments.join(), complete=True)
+            finished = call.as_content(complete=True)
             state.ended.add(call, finished)
             self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
         else:
             # The message keeps the call, but it is not handed out.
             self.note("call_invalid")
-            broken = call.as_content(call.arguments.join(), complete=False)
-            self._add(PartDone, call.choice, call.index).content = broken
+            self._add(PartDone, call.choice, call.index).content = call.as_content(complete=False)
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason."""

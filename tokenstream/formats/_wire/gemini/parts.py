@@ -210,7 +210,7 @@ class GeminiParts(CallParts):
             data = fields_except(data, _SIGNATURE)
         # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
         state = self.choice(choice)
-        self._close_current(state)
+        self.close_current(state)
         part_type = ReasoningPart if thought else TextPart
         part = self.open(choice, part_type(provider_data=data))
         self.add(part, value)
@@ -228,7 +228,7 @@ class GeminiParts(CallParts):
             self.note("media_invalid")
             return False
         data_fields = fields_except({**value, **part_fields}, "data", "mimeType")
-        self._close_current(self.choice(choice))
+        self.close_current(self.choice(choice))
         part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=data_fields))
         self.add_media(part, data)
         self.close(part)

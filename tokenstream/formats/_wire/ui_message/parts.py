@@ -176,10 +176,7 @@ class UIParts(NamedParts):
         """Add the further fields of a payload to the `provider_data` of a call."""
         data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
-            call.provider_data = {
-                **(call.provider_data or {}),
-                **(mend_surrogates(data) if self.may_hold_surrogates else data),
-            }
+            call.provider_data = {**(call.provider_data or {}), **data}
 
     def _set_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
         """Set a call's final arguments, which replace the fragments if the two differ."""
@@ -280,8 +277,6 @@ class UIParts(NamedParts):
 
     def _replace_content(self, part: OpenPart, content: Part) -> None:
         """Replace the whole content of a part that is already closed."""
-        if self.may_hold_surrogates:
-            content = mend_surrogates(content)
         self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- steps -------------------------------------------------------------
