@@ -132,9 +132,11 @@ class EndedCalls:
         """Return True if a call with this id was handed out."""
         return bool(self._calls.get(id))
 
-    def reserve(self, id: str) -> None:
-        """Note that a call with this id has begun."""
+    def begin(self, id: str) -> bool:
+        """Note that a call with this id begins; return False if there was one."""
+        is_new = id not in self._calls
         self._calls.setdefault(id, [])
+        return is_new
 
     def add(self, call: OpenCall, finished: ToolCall) -> None:
         """Add a call that is handed out."""
@@ -146,9 +148,8 @@ class EndedCalls:
 
     def find_like(self, call: OpenCall) -> list[ToolCall]:
         """Return the calls with the same id, index, name and type."""
-        key = call.number, call.name, call.type
-        calls = self._calls.get(call.sent_id, ())
-        return [ended for number, ended in calls if (number, ended.name, ended.type) == key]
+        calls, key = self._calls.get(call.sent_id), (call.number, call.name, call.type)
+        return [each for number, each in calls if (number, each.name, each.type) == key] if calls else []
 
     def are_changed_by(self, id: str, fragment: str) -> bool:
         """Return True if the fragments that follow the end of a call make up other arguments than its own."""

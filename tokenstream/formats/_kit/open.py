@@ -330,7 +330,7 @@ def may_hold_halves(value: object) -> bool:
 
 
 def mend_events(events: list[Event]) -> None:
-    """Replace halves of surrogate pairs in the texts of events; a payload, also an unknown one, keeps them."""
+    """Replace halves of surrogate pairs in the texts of events; payloads, also unknown ones, keep them."""
     for event in events:
         for field in () if isinstance(event, Unknown) else fields(event):
             if field.name != "raw":

@@ -401,11 +401,10 @@ class Parts(AnswerEvents):
         self.close_current(state)
         if state.finish is not None:
             self.note("content_after_finish")
-        if state.ended.knows(call.sent_id):
+        if not state.ended.begin(call.sent_id):
             self.note("call_id_repeated")
             call.id = self.new_id(call.choice)
-        # No later call gets this id.
-        state.ended.reserve(call.id)
+            state.ended.begin(call.id)
         # So far the call had a temporary index, and was no part of the message; behind the end it has none.
         state.opened.pop(call.index, None)
         call.index = self._take_part_index(state)
