@@ -324,14 +324,13 @@ class Parts(AnswerEvents):
 
     def _release(self, part: OpenPart) -> None:
         """Add what is held back of a part: a call's arguments `{}`, and U+FFFD for half a surrogate pair."""
-        is_call = isinstance(part, OpenCall)
-        if is_call and part.placeholder:
+        if isinstance(part, OpenCall) and part.placeholder:
             text, part.placeholder = part.placeholder, ""
             self._append(part, text)
         if part.held:
             part.held = ""
             self.note("lone_surrogate")
-            if is_call:
+            if isinstance(part, OpenCall):
                 self._append(part, "\ufffd")
             elif part.kind == "media":
                 self.add_media(part, transcript="\ufffd")
