@@ -30,7 +30,7 @@ from tokenstream.formats._kit.answer import AnswerEvents
 from tokenstream.formats._kit.late import choose_arguments, text_of_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arguments
-from tokenstream.formats._kit.told import Told, added_by
+from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
@@ -173,7 +173,7 @@ class Parts(AnswerEvents):
         """Return True if a text is the whole text of a part of reasoning, as far as it has arrived."""
         if self.find_text is None or not text:
             return False
-        told = Told("", 0, "reasoning", choice=part.choice, part=part.index)
+        told = ToldText("", 0, "reasoning", choice=part.choice, part=part.index)
         return text == self.find_text(told) + added_by(self._out, told)
 
     def add(self, part: OpenPart, text: str) -> None:
@@ -243,7 +243,7 @@ class Parts(AnswerEvents):
             self._note_content(part)
         kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
-        told: Any = Told(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
+        told: Any = ToldText(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
         told.ended, told.rewritten, told.open = part.closed, rewritten, None if goes_on else part
         told.start = self.starts.get((part.choice, part.index))
         self._out.append(told)  # `take` replaces it by a delta with the missing text
