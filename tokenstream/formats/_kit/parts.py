@@ -70,8 +70,8 @@ _DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
 class Parts(AnswerEvents):
     """Turns the content that formats read into events with choice and part indexes.
 
-    A format whose wire marks the beginning and the end of parts calls `open`, `add` and
-    `close`; any other calls `write`. Several tool calls may be open at the same time.
+    A format whose wire marks the beginning and the end of parts calls `open`, `add` and `close`; any other
+    calls `write`. Several tool calls may be open at the same time. The base has the answer as a whole.
     """
 
     __slots__ = ("_has_lost_arguments", "_last_written", "calls_seen")
