@@ -15,12 +15,11 @@ from tokenstream.steps._peer.base import (
     SILENCE,
     AsyncPeerMessage,
     BasePeer,
-    broken_pipe_error,
     concurrent_read_error,
     is_broken_pipe,
 )
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, ReadBeside
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, ReadBeside, broken_pipe_error
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import LEAST_WAIT
 

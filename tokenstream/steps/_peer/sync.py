@@ -11,15 +11,9 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import pass_over
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
-from tokenstream.steps._peer.base import (
-    SILENCE,
-    BasePeer,
-    PeerMessage,
-    broken_pipe_error,
-    concurrent_read_error,
-)
+from tokenstream.steps._peer.base import SILENCE, BasePeer, PeerMessage, concurrent_read_error
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, broken_pipe_error
 from tokenstream.stream._reading.read_ahead import ReadTimeout
 
 if TYPE_CHECKING:

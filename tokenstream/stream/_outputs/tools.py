@@ -60,13 +60,13 @@ if TYPE_CHECKING:
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
 
-    class Options(TypedDict, total=False):
+    class CallOptions(TypedDict, total=False):
         """The options of `Stream.validated_calls`."""
 
         lenient: Lenient
         once: CallStore | None
 
-    class AsyncOptions(TypedDict, total=False):
+    class AsyncCallOptions(TypedDict, total=False):
         """The options of `AsyncStream.validated_calls` for calls that run as often as they are read."""
 
         lenient: Lenient
@@ -79,38 +79,47 @@ class CallViews(SyncChoiceBase):
     __slots__ = ()
 
     @overload
-    def validated_calls(self, a: OfType[A1], /, **options: Unpack[Options]) -> ToolCallView[ToolCall[A1]]: ...
+    def validated_calls(
+        self, a: OfType[A1], /, **options: Unpack[CallOptions]
+    ) -> ToolCallView[ToolCall[A1]]: ...
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], /, **options: Unpack[Options]
+        self, a: OfFunction[R1], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[CallOf[R1]]: ...
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[Options]
+        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[Options]
+        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2]]: ...
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[Options]
+        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2]]: ...
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[Options]
+        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[Options]
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[Options]
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], e: Tool[A5], /, **options: Unpack[Options]
+        self,
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
+        /,
+        **options: Unpack[CallOptions],
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
     @overload
     def validated_calls(
@@ -122,7 +131,7 @@ class CallViews(SyncChoiceBase):
         e: Tool[A5],
         f: Tool[A6],
         /,
-        **options: Unpack[Options],
+        **options: Unpack[CallOptions],
     ) -> ToolCallView[
         ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
     ]: ...
@@ -280,35 +289,35 @@ class AsyncCallViews(AsyncChoiceBase):
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], /, **options: Unpack[AsyncOptions]
+        self, a: OfType[A1], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1]]: ...
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], /, **options: Unpack[AsyncOptions]
+        self, a: OfFunction[R1], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[CallOf[R1]]: ...
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[AsyncOptions]
+        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[AsyncOptions]
+        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2]]: ...
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[AsyncOptions]
+        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2]]: ...
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[AsyncOptions]
+        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncOptions]
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
     @overload
     def validated_calls(
-        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[AsyncOptions]
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
     @overload
     def validated_calls(
@@ -319,7 +328,7 @@ class AsyncCallViews(AsyncChoiceBase):
         d: Tool[A4],
         e: Tool[A5],
         /,
-        **options: Unpack[AsyncOptions],
+        **options: Unpack[AsyncCallOptions],
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
     @overload
     def validated_calls(
@@ -331,7 +340,7 @@ class AsyncCallViews(AsyncChoiceBase):
         e: Tool[A5],
         f: Tool[A6],
         /,
-        **options: Unpack[AsyncOptions],
+        **options: Unpack[AsyncCallOptions],
     ) -> AsyncToolCallView[
         ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
     ]: ...
