@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from typing_extensions import override
@@ -28,7 +29,6 @@ from tokenstream.steps._program import (
     ask_async,
     make_line_writer,
 )
-from tokenstream.stream._reading.read_ahead import ReadTimeout
 from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
@@ -194,7 +194,6 @@ class _Loop(Generic[ItemT]):
 
     def _note(self, item: object) -> None:
         """Pass a chunk or an item to the builder."""
-        self._patience.end_wait(has_bytes=True)
         if self._builder.feed(item):
             self._patience.note_content()
 
@@ -275,13 +274,10 @@ class FollowedItems(_Loop[ItemT]):
             except StopIteration:
                 self._note_end()
             return
-        seconds = self._patience.begin_wait(is_resting=self._builder.is_resting)
         try:
-            item = self._source.read(seconds)
+            item = self._patience.read(self._source.read, is_resting=self._builder.is_resting)
         except StopIteration:
             self._note_end()
-        except ReadTimeout:
-            raise self._patience.make_error() from None
         else:
             self._note(item)
 
@@ -348,24 +344,13 @@ class AsyncFollowedItems(_Loop[ItemT]):
 
     async def _read(self) -> None:
         """Read a chunk or an item, and drain the standard error meanwhile."""
-        from anyio import move_on_after
-
-        # A limit of 0 would end the read before it could take what is there.
-        seconds = self._patience.begin_wait(is_resting=self._builder.is_resting, grace=LEAST_WAIT)
-        item: object = NOTHING
+        read = partial(self._reading.read, self._source.read)
         try:
-            with move_on_after(seconds) as scope:
-                item = await self._reading.read(self._source.read)
+            item = await self._patience.read_async(read, is_resting=self._builder.is_resting)
         except StopAsyncIteration:
             self._note_end()
-            return
-        except BaseException:
-            # A cancelled wait counts, too: a caller who looks every second may still wait for too long.
-            self._patience.end_wait(has_bytes=False)
-            raise
-        if scope.cancelled_caught:
-            raise self._patience.make_error()
-        self._note(item)
+        else:
+            self._note(item)
 
     async def _finish(self) -> None:
         """End the run's turns; raise StreamError if one has no end, or the process has failed."""

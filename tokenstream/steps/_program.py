@@ -7,15 +7,15 @@ import io
 import threading
 from contextlib import suppress
 from inspect import isawaitable, iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
 from tokenstream.steps._chunks import AsyncChunks, find_pipe, is_asynchronous
-from tokenstream.stream._reading.read_ahead import CHECK_SECONDS
-from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
+from tokenstream.stream._reading.read_ahead import CHECK_SECONDS, ReadTimeout
+from tokenstream.stream._reading.reader import LEAST_WAIT, raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import make_stalled_error
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
 
     LineWriter: TypeAlias = Callable[[dict[str, Json]], object]
+
+T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds to wait for an agent's process after its last line."""
@@ -133,7 +135,41 @@ class Patience:
         self._without_content = 0.0
         """Seconds of waiting since the last line or message."""
 
-    def begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
+    def read(self, read: Callable[[float | None], T], *, is_resting: bool) -> T:
+        """Read in time, with a function of the longest wait; raise StreamStalled if nothing comes."""
+        seconds = self._begin_wait(is_resting=is_resting)
+        try:
+            item = read(seconds)
+        except ReadTimeout:
+            raise self._make_error() from None
+        self._end_wait(has_bytes=True)
+        return item
+
+    async def read_async(self, read: Callable[[], Awaitable[T]], *, is_resting: bool) -> T:
+        """Read in time; raise StreamStalled if nothing comes."""
+        from anyio import move_on_after
+
+        # A limit of 0 would end the read before it could take what is there.
+        seconds = self._begin_wait(is_resting=is_resting, grace=LEAST_WAIT)
+        try:
+            with move_on_after(seconds):
+                item = await read()
+                self._end_wait(has_bytes=True)
+                return item
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            # A cancelled wait counts, too: a caller who looks every second may still wait for too long.
+            self._end_wait(has_bytes=False)
+            raise
+        raise self._make_error()
+
+    def note_content(self) -> None:
+        """Record that what has come was a line or a message."""
+        self._has_content = True
+        self._without_content = 0.0
+
+    def _begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
         """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
 
         No silence is too long while the agent `is_resting`. Past a deadline, all waits together may last
@@ -151,18 +187,13 @@ class Patience:
         left = min((left for left, _, _ in waits), default=0.0)
         return max(left, min(left, 0.0) + grace, 0.0) if waits else None
 
-    def end_wait(self, *, has_bytes: bool) -> None:
+    def _end_wait(self, *, has_bytes: bool) -> None:
         """Record the end of a wait."""
         waited = self._clock() - self._wait_began
         self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
         self._without_content += waited
 
-    def note_content(self) -> None:
-        """Record that what has come was a line or a message."""
-        self._has_content = True
-        self._without_content = 0.0
-
-    def make_error(self) -> StreamStalled:
+    def _make_error(self) -> StreamStalled:
         """Return the error for a wait that was too long."""
         waits = self._list_waits(self._wait_began, is_resting=False)
         _, limit, seconds = min(waits)
@@ -196,6 +227,16 @@ def broken_pipe_error(error: BaseException) -> StreamInterrupted:
     return failed
 
 
+def write_whole(pipe: Any, data: bytes) -> None:  # noqa: ANN401 - a pipe, with or without a buffer
+    """Write bytes to a pipe, and flush it."""
+    while data:
+        count = pipe.write(data)
+        # A pipe without a buffer may take only a part; others return nothing, or the whole.
+        data = data[count:] if isinstance(count, int) else b""
+    if (flush := getattr(pipe, "flush", None)) is not None:
+        flush()
+
+
 def make_line_writer(stdin: object) -> LineWriter:
     """Return a function that writes a line's JSON to a pipe, or to asyncio's `StreamWriter` in its loop."""
     pipe: Any = stdin
@@ -219,12 +260,7 @@ def make_line_writer(stdin: object) -> LineWriter:
             if takes_text:
                 pipe.write(data.decode())
                 data = b""
-            while data:
-                written = pipe.write(data)
-                # A raw pipe may take less; all others return nothing, or the whole.
-                data = data[written:] if isinstance(written, int) else b""
-            if (flush := getattr(pipe, "flush", None)) is not None:
-                flush()
+            write_whole(pipe, data)
         except (OSError, ValueError, RuntimeError) as error:
             raise broken_pipe_error(error) from error
 

@@ -21,7 +21,6 @@ from tokenstream.steps._peer.base import (
 from tokenstream.steps._peer.exchange import join_params
 from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, ReadBeside, broken_pipe_error
 from tokenstream.stream._reading.host import find_host
-from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -296,25 +295,15 @@ class AsyncPeer(BasePeer):
 
     async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
         """Read a chunk within the deadlines; raise StopAsyncIteration once all output was taken."""
-        from anyio import move_on_after
-
-        seconds = patience.begin_wait(is_resting=is_resting, grace=LEAST_WAIT)
         try:
-            with move_on_after(seconds) as scope:
-                has_message = await self.read()
-                patience.end_wait(has_bytes=True)
-                if has_message:
-                    patience.note_content()
+            has_message = await patience.read_async(self.read, is_resting=is_resting)
         except StopAsyncIteration:
             # The end may have completed a last message, or failed a request.
             if self.exchange.is_drained:
                 raise
             return
-        except BaseException:
-            patience.end_wait(has_bytes=False)
-            raise
-        if scope.cancelled_caught:
-            raise patience.make_error()
+        if has_message:
+            patience.note_content()
 
     async def _write(self, data: bytes) -> None:
         """Send bytes, after those that wait to be sent."""
