@@ -221,19 +221,19 @@ class _AnyMessage(JSONRPCMessage):
 
     Args:
         message: The message as the framing gives it.
-        exchange: The conversation with the peer that has sent it.
+        peer: The peer that has sent it.
     """
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("_peer",)
 
-    def __init__(self, message: JSONRPCMessage, exchange: PeerExchange) -> None:
+    def __init__(self, message: JSONRPCMessage, peer: Peer | AsyncPeer) -> None:
         super().__init__(message.raw, message.size)
-        self._exchange = exchange
+        self._peer: Any = peer
 
     @property
     def wants_reply(self) -> bool:
         """True for a request that has no reply yet: the peer waits for one."""
-        return self.kind == "request" and self._exchange.is_waiting_for(self.id)
+        return self.kind == "request" and self._peer.exchange.is_waiting_for(self.id)
 
 
 class PeerMessage(_AnyMessage):
@@ -243,11 +243,7 @@ class PeerMessage(_AnyMessage):
     request of yours is passed on, too: its method is "".
     """
 
-    __slots__ = ("_peer",)
-
-    def __init__(self, message: JSONRPCMessage, peer: Peer) -> None:
-        super().__init__(message, peer.exchange)
-        self._peer = peer
+    __slots__ = ()
 
     def reply(self, result: Any) -> None:  # noqa: ANN401 - JSON
         """Answer the request.
@@ -276,39 +272,14 @@ class PeerMessage(_AnyMessage):
 
 
 class AsyncPeerMessage(_AnyMessage):
-    """A request or a notification of an `AsyncPeer`.
+    """A request or a notification of an `AsyncPeer`; otherwise like `PeerMessage`."""
 
-    `method` and `params` say what it is about; `raw` is the whole message. An answer that belongs to no
-    request of yours is passed on, too: its method is "".
-    """
-
-    __slots__ = ("_peer",)
-
-    def __init__(self, message: JSONRPCMessage, peer: AsyncPeer) -> None:
-        super().__init__(message, peer.exchange)
-        self._peer = peer
+    __slots__ = ()
 
     async def reply(self, result: Any) -> None:  # noqa: ANN401 - JSON
-        """Answer the request.
-
-        Args:
-            result: The result, as JSON.
-
-        Raises:
-            MisuseError: The message wants no reply, or has one.
-            StreamInterrupted: The peer no longer reads.
-        """
+        """Answer the request; the arguments and errors are those of `PeerMessage.reply`."""
         await self._peer.reply(self, result)
 
     async def refuse(self, code: int, message: str) -> None:
-        """Answer the request with an error.
-
-        Args:
-            code: The error's code, such as -32601 for a method that you do not have.
-            message: A description of the error.
-
-        Raises:
-            MisuseError: The message wants no reply, or has one.
-            StreamInterrupted: The peer no longer reads.
-        """
+        """Answer the request with an error; see `PeerMessage.refuse`."""
         await self._peer.refuse(self, code, message)
