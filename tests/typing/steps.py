@@ -21,9 +21,9 @@ from tokenstream.steps import RunEvents, Step, Turn
 from tokenstream.steps._follow import (
     AsyncFollowedItems,
     AsyncFollowedLines,
-    Followed,
     FollowedItems,
     FollowedLines,
+    FollowedRun,
 )
 from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
 from tokenstream.steps._peer.exchange import PeerCall
@@ -83,7 +83,7 @@ async def byte_streams(
 
 def objects(run: Steps, found: list[Message]) -> None:
     """Objects stay what they are, with options and without."""
-    assert_type(run.follow(found), Followed[Message])
+    assert_type(run.follow(found), FollowedRun[Message])
     assert_type(run.follow(found, until=lambda message: message.complete), FollowedItems[Message])
 
 

@@ -167,7 +167,7 @@ class _Attachment(Generic[EventT]):
             self._is_resting = True
 
 
-class Attached(_Attachment[EventT]):
+class AttachedEvents(_Attachment[EventT]):
     """The events of a hosted session, each once, in `for`; made by `attach`."""
 
     def __iter__(self) -> Self:
@@ -220,7 +220,7 @@ class Attached(_Attachment[EventT]):
                 close()
 
 
-class AsyncAttached(_Attachment[EventT]):
+class AsyncAttachedEvents(_Attachment[EventT]):
     """The events of a hosted session, each once, in `async for`; made by `aattach`."""
 
     def __aiter__(self) -> Self:
@@ -286,7 +286,7 @@ def attach(
     history: Callable[[], Iterable[Any]] | None = None,
     seen: MutableSet[str] | None = None,
     retries: int = 8,
-) -> Attached[Any]:
+) -> AttachedEvents[Any]:
     """Return the events of a hosted session, each once, over as many connections as are needed.
 
     Each connection first opens the events as they happen, then asks for those before, and drops by
@@ -320,7 +320,7 @@ def attach(
         ['1', '2', '3']
     """
     open_live, open_history = _openers(events, id, history)
-    return Attached(open_live, open_history, seen, retries)
+    return AttachedEvents(open_live, open_history, seen, retries)
 
 
 def aattach(
@@ -330,7 +330,7 @@ def aattach(
     history: Callable[[], AsyncIterable[Any] | Awaitable[Any] | Iterable[Any]] | None = None,
     seen: MutableSet[str] | None = None,
     retries: int = 8,
-) -> AsyncAttached[Any]:
+) -> AsyncAttachedEvents[Any]:
     """Return the events of a hosted session, for `async for`.
 
     The other arguments and the errors are those of `attach`.
@@ -341,7 +341,7 @@ def aattach(
         history: Returns what has happened so far, the oldest first, in any of these forms or as a list.
     """
     open_live, open_history = _openers(events, id, history)
-    return AsyncAttached(open_live, open_history, seen, retries)
+    return AsyncAttachedEvents(open_live, open_history, seen, retries)
 
 
 def _openers(

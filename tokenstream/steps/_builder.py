@@ -25,7 +25,7 @@ from tokenstream.steps._agents.text_agents import TEXT
 from tokenstream.steps._agents.values import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._framework import find_run
 from tokenstream.steps._program import NOTHING, PATIENCE
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._step import LeftOpenStep
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class RunBuilder(ABC):
     def leave(self) -> None:
         """Stop the turn that is open, and the loop, because nothing more is read."""
         self.must_stop = True
-        self.stop(LeftOpen(_UNREAD))
+        self.stop(LeftOpenStep(_UNREAD))
 
     # -- within ------------------------------------------------------------
 
@@ -408,7 +408,7 @@ class Follower:
         if not self._has_ended:
             if self._reader is not None:
                 self._reader.stop()
-            self._agent.stop(LeftOpen(_UNREAD))
+            self._agent.stop(LeftOpenStep(_UNREAD))
         self._has_ended = True
 
     def note_sent(self) -> None:

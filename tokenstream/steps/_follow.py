@@ -21,9 +21,9 @@ from tokenstream.steps._program import (
     AGENT_DEADLINES,
     NOTHING,
     PATIENCE,
+    AccompaniedReader,
     AsyncDrain,
     Patience,
-    ReadBeside,
     SyncDrain,
     ask,
     ask_async,
@@ -72,7 +72,7 @@ def follow(
     stdin: object,
     until: object,
     deadlines: Deadlines,
-) -> FollowedItems[Any] | AsyncFollowedItems[Any] | Followed[Any] | AsyncFollowed[Any]:
+) -> FollowedItems[Any] | AsyncFollowedItems[Any] | FollowedRun[Any] | AsyncFollowedRun[Any]:
     """Return the iterable that reads a run, and builds it.
 
     1. A peer is read by its messages.
@@ -106,9 +106,9 @@ def follow(
     else:
         is_iterable, is_async_iterable = can_loop(source)
         if is_async_iterable:
-            return AsyncFollowed(source, Follower(run))
+            return AsyncFollowedRun(source, Follower(run))
         if is_iterable and source.__class__ not in _WHOLE:
-            return Followed(source, Follower(run))
+            return FollowedRun(source, Follower(run))
     raise MisuseError(
         f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
         "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "
@@ -125,7 +125,7 @@ def has_lines(source: object) -> bool:
     return any(isinstance(line, bytes | str) and line.strip()[:1] in (b"{", "{") for line in first)
 
 
-class Followed(SyncWatchedStream[ItemT]):
+class FollowedRun(SyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -134,7 +134,7 @@ class Followed(SyncWatchedStream[ItemT]):
     """The call that made this object, for error messages."""
 
 
-class AsyncFollowed(AsyncWatchedStream[ItemT]):
+class AsyncFollowedRun(AsyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `async for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -310,7 +310,7 @@ class AsyncFollowedItems(_Loop[ItemT]):
     ) -> None:
         self._source = source
         self._drain = None if stderr is None else AsyncDrain(stderr)
-        self._reading = ReadBeside([] if self._drain is None else [self._drain.run])
+        self._reading = AccompaniedReader([] if self._drain is None else [self._drain.run])
         super().__init__(builder, deadlines, exit_code, self._drain)
 
     def __aiter__(self) -> Self:

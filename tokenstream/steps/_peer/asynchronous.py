@@ -19,7 +19,7 @@ from tokenstream.steps._peer.base import (
     is_broken_pipe,
 )
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, ReadBeside, broken_pipe_error
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, AccompaniedReader, broken_pipe_error
 from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class AsyncPeer(BasePeer):
         self._host: Host | None = None
         """The event loop in which the peer is read; None before that."""
         self._is_reading = False
-        self._reading = ReadBeside([] if self._is_of_asyncio else [self._send_when_woken])
+        self._reading = AccompaniedReader([] if self._is_of_asyncio else [self._send_when_woken])
 
     # -- to the agent ------------------------------------------------------
 
