@@ -1,4 +1,4 @@
-"""What builds a run from the items that a loop takes: an agent's lines, or a framework's events."""
+"""Builders of a run, from the items that a loop takes: an agent's lines, or a framework's events."""
 
 from __future__ import annotations
 

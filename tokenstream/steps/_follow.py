@@ -90,9 +90,9 @@ def follow(
         if isinstance(source, AsyncPeer):
             make, reply = AsyncPeerMessage, source.reply_soon
             messages = PeerRun(run, agent, until, source, make_message=make, reply=reply)
-            return AsyncFollowedItems(_Borrowed(source), messages, limits, exit_code, stderr)
+            return AsyncFollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
         messages = PeerRun(run, agent, until, source, make_message=PeerMessage, reply=source.reply)
-        return FollowedItems(_Borrowed(source), messages, limits, exit_code, stderr)
+        return FollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
     options = (agent, exit_code, stderr, stdin, until)
     has_options = deadlines is not AGENT_DEADLINES or any(option is not None for option in options)
     if has_options or has_lines(source):
@@ -143,7 +143,7 @@ class AsyncFollowedRun(AsyncWatchedStream[ItemT]):
     """The call that made this object, for error messages."""
 
 
-class _Borrowed:
+class _BorrowedPeer:
     """Reads a peer, and leaves it open when the loop over it ends: it is the caller's."""
 
     is_instant = False
