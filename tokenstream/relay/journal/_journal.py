@@ -14,7 +14,7 @@ from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
-from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
+from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, WriteTimer
 from tokenstream.relay.journal._records import has_failed_early
 from tokenstream.relay.journal._storage import limit, retry
 from tokenstream.stream._base import StreamBase, find_driver
@@ -82,6 +82,7 @@ class Journal:
         "_producers",
         "_storage",
         "_tasks",
+        "_timer",
         "lease",
     )
 
@@ -94,6 +95,7 @@ class Journal:
         self._drain = drain
         self._drained_at: float | None = None  # the end of `drain` seconds; None before a shutdown
         self._tasks: TaskGroup | None = None
+        self._timer = WriteTimer()
         self._is_closing = False
         self._producers: dict[str, Producer] = {}
         """The producers of this process, by the ids of their answers."""
@@ -113,6 +115,7 @@ class Journal:
                 "this journal was entered already: enter it once, in the application's lifespan"
             )
         self._tasks = await create_task_group().__aenter__()
+        self._tasks.start_soon(self._timer.run, name="timer of a journal")
         return self
 
     async def __aexit__(
@@ -222,7 +225,10 @@ class Journal:
             driver.source_driver.accumulator.calls.record_in_journal(id)
         tell_written = partial(self._pass_on, id, owner)
         producer = Producer(
-            self._storage, id, token, stream, tell_written, lease=self.lease, raw=raw, shaping=shaping
+            *(self._storage, id, token, stream, tell_written, self._timer),
+            lease=self.lease,
+            raw=raw,
+            shaping=shaping,
         )
         self._producers[id] = producer
         self._drained_at = None  # whatever looked like a shutdown before was none

@@ -75,6 +75,33 @@ class TellWritten(Protocol):
         """Receive records that are in the storage now, for example to pass them on to followers."""
 
 
+class WriteTimer:
+    """Wakes all producers of a journal that have records to write at the same times."""
+
+    def __init__(self) -> None:
+        self._ringing: dict[Changes, None] = {}
+        """The changes to notify at the next time, in order."""
+        self._has_work = Changes()
+        """Wakes `run`."""
+
+    def ring_for(self, changes: Changes) -> None:
+        """Notify those who wait for changes at the next time."""
+        self._ringing[changes] = None
+        self._has_work.notify()
+
+    async def run(self) -> None:
+        """Ring at the multiples of `_GATHER_SECONDS`, until cancelled."""
+        import anyio
+
+        while True:
+            if not self._ringing:
+                await self._has_work.wait()
+            await anyio.sleep(_GATHER_SECONDS - anyio.current_time() % _GATHER_SECONDS)
+            ringing, self._ringing = self._ringing, {}
+            for changes in ringing:
+                changes.notify()
+
+
 class Producer:
     """Reads the stream of one answer, and writes the answer's records to a storage.
 
@@ -82,6 +109,7 @@ class Producer:
         token: Identifies the producer.
         stream: The answer: a stream of this library, or any asynchronous iterable of events.
         tell_written: Called after each write.
+        timer: Wakes all producers of the journal that have records to write.
         lease: Seconds without a heartbeat after which a producer counts as dead.
         raw: True to write the provider's ids, payloads and error messages, too.
         shaping: Transforms the text before it is written; None to write it unchanged.
@@ -97,6 +125,7 @@ class Producer:
         token: str,
         stream: AsyncIterable[Event],
         tell_written: TellWritten,
+        timer: WriteTimer,
         *,
         lease: float,
         raw: bool = False,
@@ -116,6 +145,7 @@ class Producer:
         self._token = token
         self._stream: Any = stream
         self._tell_written = tell_written
+        self._timer = timer
         self._lease = lease
         self._alive_seconds = lease * ALIVE_SHARE
         """The lease that the storage gets: in the rest, readers look again before they bury the producer."""
@@ -144,10 +174,8 @@ class Producer:
         self._is_cut_off = False
         """True once the storage no longer accepts records from this producer."""
         # The changes for which the tasks wait.
-        self._has_queued = Changes()
-        """Wakes the task that writes when a record has been queued."""
-        self._must_hurry = Changes()
-        """Wakes the task that writes when it need not gather any more records: no others will come."""
+        self._must_write = Changes()
+        """Wakes the task that writes."""
         self._has_room = Changes()
         """Wakes the task that reads when queued records have been written."""
         self._has_writer = False
@@ -289,8 +317,7 @@ class Producer:
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True
-            self._has_queued.notify()
-            self._must_hurry.notify()
+            self._must_write.notify()
 
     def _queue_rest_of_text(self) -> None:
         """Queue the text that `shaping` has held back; if that raises, the error ends the answer."""
@@ -316,23 +343,17 @@ class Producer:
 
     async def _write(self) -> None:
         """Write queued records until the last one is written."""
-        import anyio
-
         while not self._is_cut_off and (self._queued or not self._end_queued):
-            if not self._queued:
-                await self._has_queued.wait()
-                continue
             # Neither the first token waits for others, nor the end.
-            if self._last_written >= _AT_ONCE and not self._end_queued:
-                now = anyio.current_time()
-                due = (now // _GATHER_SECONDS + 1) * _GATHER_SECONDS
-                with anyio.move_on_after(due - now):
-                    await self._must_hurry.wait()
+            if not self._queued or (self._last_written >= _AT_ONCE and not self._end_queued):
+                if self._queued:
+                    self._timer.ring_for(self._must_write)
+                await self._must_write.wait()
             await self._flush()
         self._all_written.set()
 
     async def _write_soon(self) -> None:
-        """Write the queued records at once if the storage never waits, else wake the task that writes."""
+        """Write the queued records at once if the storage never waits, else have the other task write them."""
         if self._storage.instant and not self._is_flushing:
             first, batch = self._last_written + 1, self._queued
             try:
@@ -346,7 +367,10 @@ class Producer:
                 size, self._queued_bytes, self._queued = self._queued_bytes, 0, []
                 self._tell_written(first, batch, size, is_last=False)
                 return
-        self._has_queued.notify()
+        if self._last_written < _AT_ONCE:
+            self._must_write.notify()
+        else:
+            self._timer.ring_for(self._must_write)
 
     async def _flush(self) -> None:
         """Write the records that are queued now to the storage; give up if the storage refuses them."""
@@ -357,7 +381,7 @@ class Producer:
             is_last = self._end_queued and len(batch) == len(self._queued)
             append = partial(self._append, self._last_written + 1, batch, over=is_last)
             try:
-                await retry(self._storage, append, self._lease)
+                await retry(self._storage, append, self._lease, is_limited=self._storage.limits_appends)
             except JournalError as error:
                 self._give_up(error)
                 if error.kind != "fenced":
@@ -386,8 +410,7 @@ class Producer:
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume` and in `_write`: nothing more will be written.
         self._has_room.notify()
-        self._has_queued.notify()
-        self._must_hurry.notify()
+        self._must_write.notify()
         self.interrupt(CUT_OFF)
 
     async def _write_early_end(self) -> None:

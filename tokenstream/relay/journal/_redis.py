@@ -62,6 +62,8 @@ class RedisStorage(Storage):
             a limit is too small or negative; or the prefix is empty or contains a brace.
     """
 
+    limits_appends = True
+
     def __init__(
         self,
         client: Redis,
@@ -123,7 +125,7 @@ class RedisStorage(Storage):
         """Write records atomically, and end the answer if `over` is True; see `MemoryStorage.append`."""
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         arguments = [self._key(id, "news"), token, first, *options, *records]
-        if not await self._appends.run(self._answer_keys(id), arguments):
+        if not await self._appends.run(self._answer_keys(id), arguments, lease / 2):
             raise fenced_error()
         if over:
             await self._settle_ended(id)

@@ -338,13 +338,13 @@ class ScriptBatches:
         self._slots = slots
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError)
         self._unknown_script = NoScriptError
-        self._asked: list[tuple[tuple[object, ...], asyncio.Future[Any]]] = []
-        """The runs that wait for the end of this turn of the event loop, and their replies."""
+        self._asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]] = []
+        """The runs that wait for the end of this turn of the event loop, their limits, and their replies."""
 
-    async def run(self, keys: list[str], arguments: Sequence[object]) -> Any:  # noqa: ANN401 - depends on the script
-        """Run the script on some keys, and return its reply."""
+    async def run(self, keys: list[str], arguments: Sequence[object], seconds: float) -> Any:  # noqa: ANN401 - depends on the script
+        """Run the script on some keys within some seconds, and return its reply."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked.append(((len(keys), *keys, *arguments), reply))
+        self._asked.append(((len(keys), *keys, *arguments), seconds, reply))
         if len(self._asked) == 1:
             await self._send_for_all()
         try:
@@ -366,16 +366,16 @@ class ScriptBatches:
                     await self._send(asked[begin : begin + _MAX_TOGETHER])
             finally:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
-                for _, reply in asked:
+                for _, _, reply in asked:
                     _settle(reply, JournalError("the journal's storage does not answer", kind="unavailable"))
 
-    async def _send(self, asked: list[tuple[tuple[object, ...], asyncio.Future[Any]]]) -> None:
-        """Send some runs together, and pass each its reply or its error."""
+    async def _send(self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]]) -> None:
+        """Send some runs together, within the shortest of their limits; pass each its reply or its error."""
         replies: list[Any]
         try:
-            async with self._slots:
+            async with asyncio.timeout(min(seconds for _, seconds, _ in asked)), self._slots:
                 pipeline = self._client.pipeline(transaction=False)
-                for keys_and_arguments, _ in asked:
+                for keys_and_arguments, _, _ in asked:
                     # Replies are raw bytes, even if the client is set up to decode them.
                     pipeline.execute_command(
                         "EVALSHA", hash_of(self._script), *keys_and_arguments, NEVER_DECODE=True
@@ -383,7 +383,7 @@ class ScriptBatches:
                 replies = await pipeline.execute(raise_on_error=False)
         except self._failures as error:
             replies = [error] * len(asked)
-        for (_, reply), value in zip(asked, replies, strict=True):
+        for (_, _, reply), value in zip(asked, replies, strict=True):
             _settle(reply, value)
 
 
