@@ -223,9 +223,14 @@ class Journal:
             # The journal's id identifies the answer's tool calls, also to followers, so that each runs once.
             driver = cast("Driver", find_driver(stream))
             driver.source_driver.accumulator.calls.record_in_journal(id)
-        tell_written = partial(self._pass_on, id, owner)
+        tell = partial(self._pass_on, id, owner)
         producer = Producer(
-            *(self._storage, id, token, stream, tell_written, self._timer),
+            self._storage,
+            id,
+            token,
+            stream,
+            tell,
+            timer=self._timer,
             lease=self.lease,
             raw=raw,
             shaping=shaping,

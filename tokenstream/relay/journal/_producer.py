@@ -40,7 +40,7 @@ from tokenstream.stream._log import warn
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Coroutine, Sequence
+    from collections.abc import AsyncIterable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -125,8 +125,8 @@ class Producer:
         token: str,
         stream: AsyncIterable[Event],
         tell_written: TellWritten,
-        timer: WriteTimer,
         *,
+        timer: WriteTimer,
         lease: float,
         raw: bool = False,
         shaping: Shaping | None = None,
@@ -142,13 +142,13 @@ class Producer:
         """The error of an answer that failed before its first event."""
         # Given by the journal.
         self._storage = storage
-        self._token = token
         self._stream: Any = stream
         self._tell_written = tell_written
         self._timer = timer
         self._lease = lease
-        self._alive_seconds = lease * ALIVE_SHARE
-        """The lease that the storage gets: in the rest, readers look again before they bury the producer."""
+        # In the rest of the lease, readers look again before they bury the producer.
+        self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE)
+        self._beat = partial(storage.beat, id, token, lease=lease * ALIVE_SHARE)
         self._raw = raw
         self._shaping = shaping
         # Reading the stream.
@@ -353,11 +353,11 @@ class Producer:
         self._all_written.set()
 
     async def _write_soon(self) -> None:
-        """Write the queued records at once if the storage never waits, else have the other task write them."""
+        """Write the queued records at once if the storage never waits, else wake the task that writes."""
         if self._storage.instant and not self._is_flushing:
             first, batch = self._last_written + 1, self._queued
             try:
-                await self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds)
+                await self._append(first, batch)
             except JournalError:
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
@@ -380,8 +380,9 @@ class Producer:
             batch = tuple(self._queued[:_MAX_BATCH])
             is_last = self._end_queued and len(batch) == len(self._queued)
             append = partial(self._append, self._last_written + 1, batch, over=is_last)
+            is_limited = self._storage.limits_appends and not is_last
             try:
-                await retry(self._storage, append, self._lease, is_limited=self._storage.limits_appends)
+                await retry(self._storage, append, self._lease, is_limited=is_limited)
             except JournalError as error:
                 self._give_up(error)
                 if error.kind != "fenced":
@@ -398,10 +399,6 @@ class Producer:
         self._queued_bytes -= size
         del self._queued[: len(batch)]
         self._tell_written(first, batch, size, is_last=is_last)
-
-    def _append(self, first: int, batch: tuple[bytes, ...], *, over: bool) -> Coroutine[Any, Any, None]:
-        """Return the coroutine that writes a batch of records in one attempt."""
-        return self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds, over=over)
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
@@ -450,7 +447,7 @@ class Producer:
                     break
                 reason = None
                 with limit(self._storage, pause):
-                    reason = await self._storage.beat(self.id, self._token, lease=self._alive_seconds)
+                    reason = await self._beat()
                 if reason is not None:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer
