@@ -253,9 +253,8 @@ class Feed:
             try:
                 # Remember the end: a producer of this process may give records during the read.
                 end, self._given_bytes = self.end, 0
-                page = await retry(
-                    self._storage, partial(self._storage.read, self.id, end, _PAGE_SIZE), self._lease
-                )
+                read = partial(self._storage.read, self.id, end, _PAGE_SIZE)
+                page = await retry(self._storage, read, self._lease)
                 # 1. The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(
@@ -315,9 +314,8 @@ class Feed:
     async def _bury(self) -> None:
         """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
         message = "the server that produced the answer stopped responding"
-        await retry(
-            self._storage, partial(self._storage.bury, self.id, [record_interruption(message)]), self._lease
-        )
+        bury = partial(self._storage.bury, self.id, [record_interruption(message)])
+        await retry(self._storage, bury, self._lease)
         report_broken(StreamInterrupted(message), self.id)
 
     def _add_page(self, page: Page) -> None:

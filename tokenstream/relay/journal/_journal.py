@@ -200,6 +200,8 @@ class Journal:
             asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
                 requests can be compared with it; None if the request has none.
         """
+        from anyio import move_on_after
+
         tasks = self._require_tasks()
         try:
             check_arguments(stream, id, raw=raw, shape=shape)
@@ -239,7 +241,10 @@ class Journal:
         self._drained_at = None  # whatever looked like a shutdown before was none
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
-            await _wait_for_first_event(producer, open_within)
+            with move_on_after(open_within):
+                await producer.opened.wait()
+            if producer.failure is not None:
+                raise producer.failure
         return True
 
     @property
@@ -468,13 +473,3 @@ class Journal:
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
             await self._storage.aclose()
-
-
-async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
-    """Wait some seconds for an answer's first event; raise its error if it fails before."""
-    import anyio
-
-    with anyio.move_on_after(seconds):
-        await producer.opened.wait()
-    if producer.failure is not None:
-        raise producer.failure

@@ -164,8 +164,6 @@ class Producer:
         self._queued_bytes = 0
         self._last_written = 0
         """The last position that is certainly in the storage."""
-        self._is_flushing = False
-        """True while queued records are being written."""
         # The end of the answer.
         self._last_records: list[bytes] | None = None
         """The records that end the answer; None until its ending is decided."""
@@ -179,7 +177,7 @@ class Producer:
         self._has_room = Changes()
         """Wakes the task that reads when queued records have been written."""
         self._has_writer = False
-        """True once `_write` has begun: for a storage that never waits, only if it has refused a record."""
+        """True once `_write` was begun: for a storage that never waits, only if it has refused a record."""
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
@@ -353,8 +351,8 @@ class Producer:
         self._all_written.set()
 
     async def _write_soon(self) -> None:
-        """Write the queued records at once if the storage never waits, else wake the task that writes."""
-        if self._storage.instant and not self._is_flushing:
+        """Write the queued records at once if no other task does, else wake that task."""
+        if not self._has_writer:
             first, batch = self._last_written + 1, self._queued
             try:
                 await self._append(first, batch)
@@ -374,7 +372,6 @@ class Producer:
 
     async def _flush(self) -> None:
         """Write the records that are queued now to the storage; give up if the storage refuses them."""
-        self._is_flushing = True
         last = self._last_written + len(self._queued)
         while self._last_written < last and not self._is_cut_off:
             batch = tuple(self._queued[:_MAX_BATCH])
@@ -390,7 +387,6 @@ class Producer:
                 break
             self._note_written(batch, sum(map(len, batch)), is_last=is_last)
             self._has_room.notify()
-        self._is_flushing = False
 
     def _note_written(self, batch: tuple[bytes, ...], size: int, *, is_last: bool) -> None:
         """Remove records that are in the storage now from the queue, and call `tell_written` with them."""

@@ -377,7 +377,8 @@ class Scripts:
             finally:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
                 for _, _, reply in asked:
-                    _settle(reply, TimeoutError())
+                    if not reply.done():
+                        reply.set_result(TimeoutError())
 
     async def _send(self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]]) -> None:
         """Send some runs together, within the shortest of their limits; pass each its reply or its error."""
@@ -393,13 +394,9 @@ class Scripts:
         except self._failures as error:
             replies = [error] * len(asked)
         for (_, _, reply), value in zip(asked, replies, strict=True):
-            _settle(reply, value)
-
-
-def _settle(reply: asyncio.Future[Any], value: object) -> None:
-    """Set the reply of a run, which may be an error, unless it is set or nobody waits for it any more."""
-    if not reply.done():
-        reply.set_result(value)
+            # Nobody may wait for it any more.
+            if not reply.done():
+                reply.set_result(value)
 
 
 def _unavailable_error(error: Exception) -> JournalError:
