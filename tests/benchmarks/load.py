@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
 
 _TOKENS = 200
+_SECONDS = 4
 _LOADS = ((10, 50), (10, 250), (100, 20), (5, 20))
-"""Answers at once, and the tokens of each per second."""
+"""Answers at once, and the tokens of each per second; the last have few others to share messages with."""
 _WAYS = {
     "bare": ("StreamingResponse, the upstream's bytes", None),
     "respond": ("`respond`, to tokenstream", "bare"),
@@ -108,7 +109,7 @@ async def _measure(port: int, way: str, streams: int, tokens: int, pace: int) ->
 def load(plan: Plan) -> list[Table]:
     """Return what a token costs by each way, the ways in turns: the median and the least."""
     tables = []
-    rounds, tokens = min(plan.rounds, 10), min(plan.tokens, _TOKENS)
+    rounds = min(plan.rounds, 10)
     with (
         tempfile.TemporaryDirectory() as folder,
         RedisServer(Path(folder)) as redis,
@@ -117,6 +118,7 @@ def load(plan: Plan) -> list[Table]:
         for way in _WAYS:
             asyncio.run(_measure(port, way, 10, 10, 250))
         for streams, pace in _LOADS:
+            tokens = min(plan.tokens, _TOKENS, _SECONDS * pace)
             found: dict[str, list[float]] = {way: [] for way in _WAYS}
             for _ in range(rounds):
                 for way, taken in found.items():
