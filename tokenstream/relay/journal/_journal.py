@@ -122,6 +122,8 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Let the producers end, notify the readers of all answers, and close the storage."""
+        from anyio import CancelScope, move_on_after
+
         tasks = self._require_tasks()
         self._is_closing = True
         try:
@@ -136,7 +138,9 @@ class Journal:
                 # Without the block's own error, which the task group would wrap in an exception group.
                 await tasks.__aexit__(None, None, None)
             finally:
-                await self._close_storage()
+                # Also if the journal's task was cancelled.
+                with CancelScope(shield=True), move_on_after(1.0):
+                    await self._storage.aclose()
 
     # -- answers -------------------------------------------------------------
 
@@ -337,7 +341,8 @@ class Journal:
             feed, progress = current, nothing_read
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_answer_of(state, progress):
-            feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
+            is_given = id in self._producers
+            feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease, is_given=is_given)
             tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
         return feed, state
@@ -466,10 +471,3 @@ class Journal:
         with anyio.move_on_after(self.lease):
             for producer in list(self._producers.values()):
                 await producer.finished.wait()
-
-    async def _close_storage(self) -> None:
-        """Close the storage, even if the journal's task was cancelled; give up after a second."""
-        import anyio
-
-        with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
-            await self._storage.aclose()
