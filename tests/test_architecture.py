@@ -19,6 +19,7 @@ import pytest
 from tests.project import PACKAGE, PYPROJECT, ROOT, parsed_with
 from tests.support import registry
 from tests.support.tables import in_one_test
+from tokenstream.message import _TURNS, Message
 
 _CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 _LAYERS = [[name.strip("( )") for name in layer.split(":")] for layer in _CONTRACTS["layers"]["layers"]]
@@ -74,14 +75,39 @@ def test_imports_point_one_way() -> None:
 def test_every_module_has_its_layer() -> None:
     """A new room is put in its place in the order of imports before it can be used."""
     placed = {name.removeprefix("tokenstream.") for layer in _LAYERS for name in layer}
+    basics = {f"_basics.{name}" for name in _rooms(PACKAGE / "_basics")}
 
-    assert set() == _rooms(PACKAGE) - placed
+    assert set() == (_rooms(PACKAGE) - {"_basics"} | basics) - placed
+
+
+@pytest.mark.slow
+def test_what_runs_imports_nothing_from_above() -> None:
+    """Annotations may name a type from above, and a route gets the request for its API when it is used."""
+    graph = grimp.build_graph("tokenstream", cache_dir=None, exclude_type_checking_imports=True)
+    layers = [grimp.Layer(*layer, independent=False) for layer in _LAYERS]
+    upward = graph.find_illegal_dependencies_for_layers(layers)
+
+    assert {("tokenstream.recovery", "tokenstream._request")} == {(up.importer, up.imported) for up in upward}
+
+
+def test_below_the_formats_only_a_message_imports_by_name() -> None:
+    """A message asks `turns` for the turns that its methods return; an error gets an empty message."""
+    formats = next(index for index, layer in enumerate(_LAYERS) if "tokenstream.formats" in layer)
+    rooms = {name.split(".")[1] for layer in _LAYERS[formats + 1 :] for name in layer}
+    below = [path for path in _MODULES if path.relative_to(PACKAGE).with_suffix("").parts[0] in rooms]
+    code = [(path.stem, path.read_text(encoding="utf-8")) for path in below]
+    by_name = {name for name, text in code if re.search(r"""import_module\(f?"(?:\.|tokenstream)""", text)}
+    passed_in = {name: found for name, text in code if (found := re.findall(r'load_public\("(\w+)', text))}
+
+    assert {"lazy", "message"} == by_name
+    assert {"errors": ["Message", "Checkpoint"]} == passed_in
+    assert {"ToolResults", "put_calls_in_text"} == {name for name in _TURNS if not hasattr(Message, name)}
 
 
 def test_all_that_stands_below_the_drivers_does_no_io() -> None:
     """The contract against waiting and clocks names every module below `tokenstream.stream`."""
     position = next(index for index, layer in enumerate(_LAYERS) if "tokenstream.stream" in layer)
-    below = {name for layer in _LAYERS[position + 1 :] for name in layer}
+    below = {".".join(name.split(".")[:2]) for layer in _LAYERS[position + 1 :] for name in layer}
     present = {name for name in below if name.removeprefix("tokenstream.") in _rooms(PACKAGE)}
     # The encoders stand above, where only the relay and the testing kit need them, and are stages as well.
     present.add("tokenstream.relay._encoders")

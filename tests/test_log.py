@@ -24,7 +24,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation
 from tokenstream.stages._protocols import ITEM_END
-from tokenstream.stream._views.position import DeltaPosition, TextPosition
+from tokenstream.stream._views.log_cursor import LogDeltaCursor, LogTextCursor
 
 
 @given(st.lists(st.text(max_size=5), max_size=40), st.data())
@@ -102,7 +102,7 @@ _IN_TURNS = [
 def test_a_reader_that_looks_now_and_then_has_all_behind_the_last_delta(looks: set[int]) -> None:
     """It is told of one delta only, and may lack others, of the same part and of parts in turns with it."""
     accumulator = Accumulator()
-    text, deltas = TextPosition(accumulator, 0, TextDelta), DeltaPosition(accumulator, 0)
+    text, deltas = LogTextCursor(accumulator, 0, TextDelta), LogDeltaCursor(accumulator, 0)
     texts, told = "", ""
     for number, delta in enumerate(_IN_TURNS):
         accumulator.take(delta)
@@ -132,16 +132,16 @@ def test_parts_that_take_turns_cost_a_number_for_each_turn() -> None:
 def _told(events: list[Event], *, late: bool) -> list[Any]:
     """Return what a text's reader is told that is told of ends, `|` for an end."""
     accumulator = Accumulator()
-    position = TextPosition(accumulator, 0, TextDelta)
-    position.tell_ends()
+    cursor = LogTextCursor(accumulator, 0, TextDelta)
+    cursor.tell_ends()
     told = list[Any]()
     for event in events:
         accumulator.take(event)
-        item = None if late else position.after(event)
+        item = None if late else cursor.after(event)
         while item is not None:
             told.append(item)
-            item = position.ready()
-    while (item := position.ready()) is not None:
+            item = cursor.ready()
+    while (item := cursor.ready()) is not None:
         told.append(item)
     return ["|" if item is ITEM_END else item for item in told]
 
@@ -173,4 +173,4 @@ def test_a_reader_that_is_not_told_of_ends_gets_text_alone() -> None:
     for event in (TextDelta("a"), PartDone(), TextDelta("b", part=1), Finish("stop")):
         accumulator.take(event)
 
-    assert TextPosition(accumulator, 0, TextDelta).ready() == "ab"
+    assert LogTextCursor(accumulator, 0, TextDelta).ready() == "ab"

@@ -9,7 +9,7 @@ from tokenstream._basics.call_keys import AnswerCalls, note_same, place_of, set_
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.untrusted import is_list
 from tokenstream._event_base import is_told
-from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
+from tokenstream._growing import NOWHERE, ChoiceState, GivenUpAnswer, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage, estimate
 from tokenstream._message_parts import make_value
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
@@ -155,7 +155,7 @@ class Accumulator:
         """True if the answer may be restarted; views then have to remember what they have returned."""
         self.restarts = 0
         """Number of times that the answer was restarted, or that cut calls were left out of it."""
-        self.given_up: GivenUp | None = None
+        self.given_up: GivenUpAnswer | None = None
         """The longest of the answers that were given up so far; None if there are none."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
@@ -611,7 +611,7 @@ class Accumulator:
             event.discarded, event.told_before = self.message, True  # earlier events have told all of it
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
-        current, earlier = GivenUp(self._choices, head, event), self.given_up
+        current, earlier = GivenUpAnswer(self._choices, head, event), self.given_up
         # An attempt that broke off earlier than the one before does not replace it.
         self.given_up = current if earlier is None or current.size >= earlier.size else earlier
         self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}

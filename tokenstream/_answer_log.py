@@ -49,7 +49,7 @@ class AnswerLog:
     The words are kept by part. A *run* is a section of them that arrived without words of another part in
     between; it is one number here, because parts may take turns with every delta. Such a number may also
     mark that items end here: a reader that gives whole words or sentences waits for no more of them. Each
-    reader has a `Position`. A restarted answer has another log.
+    reader has a `LogCursor`. A restarted answer has another log.
     """
 
     __slots__ = ("_runs", "calls", "is_void", "turns", "words")
@@ -60,7 +60,7 @@ class AnswerLog:
         self.calls: list[ToolCall] = []
         """The calls that have ended; one that is not complete has ended badly, and is never run as it is."""
         self._runs = array("q")
-        """For each run, the index of its part, and the position in that part's words at which it ends.
+        """For each run, the index of its part, and the number of that part's characters at which it ends.
 
         A negative index marks an end of items between two runs.
         """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream._apis import FormatName
-    from tokenstream._request.again import Asked
+    from tokenstream._request.again import RequestTuple
     from tokenstream._request.options import RequestOptions
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
@@ -104,7 +104,7 @@ def connect(
     request_options = cast("dict[str, Any]", request)
     check_options(connect, request_options, client)
     route: Route | None = None
-    asked: Asked = (method, str(url), client, deadlines, request_options)
+    asked: RequestTuple = (method, str(url), client, deadlines, request_options)
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
@@ -113,7 +113,7 @@ def connect(
         from tokenstream._request.again import request_again
 
         return request_again(Stream, retry, asked, options, route)
-    driver: Any = SyncDriver(HTTPRequest(*asked).make_deferred(), options)
+    driver: Any = SyncDriver(HTTPRequest(*asked).make_lazy(), options)
     return Stream(driver)
 
 
@@ -176,7 +176,7 @@ def aconnect(
     request_options = cast("dict[str, Any]", request)
     check_options(aconnect, request_options, client)
     route: Route | None = None
-    asked: Asked = (method, str(url), client, deadlines, request_options)
+    asked: RequestTuple = (method, str(url), client, deadlines, request_options)
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
@@ -185,13 +185,13 @@ def aconnect(
         from tokenstream._request.again import request_again
 
         return request_again(AsyncStream, retry, asked, options, route)
-    driver: Any = AsyncDriver(HTTPRequest(*asked).make_async_deferred(), options)
+    driver: Any = AsyncDriver(HTTPRequest(*asked).make_async_lazy(), options)
     return AsyncStream(driver)
 
 
 def _take_route(
-    route: Route, retry: Retry | None, asked: Asked, format: FormatName | type[Format] | Format | None
-) -> tuple[Route, Retry, Asked, FormatName | type[Format] | Format | None]:
+    route: Route, retry: Retry | None, asked: RequestTuple, format: FormatName | type[Format] | Format | None
+) -> tuple[Route, Retry, RequestTuple, FormatName | type[Format] | Format | None]:
     """Return a route and the arguments of its request; refuse others than deadlines and `retry` beside it."""
     from tokenstream._request.again import asked_of
     from tokenstream.recovery import Retry

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.text_log import TextLog, last_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream.partial_json import PartialJSONParser
 
 
 class _InRun:
@@ -152,3 +154,72 @@ class SummingPartEvent(PartEvent):
 
     told_before: bool
     """True if earlier events already contained all of it, so that a relay need not repeat it."""
+
+
+class Arguments(TextLog):
+    """The text of a call's arguments, which is parsed only when its `value` is read.
+
+    Args:
+        free: True for the free text of a custom tool, which is not JSON.
+    """
+
+    __slots__ = ("_free", "_lenient", "_read_count", "_reader")
+
+    def __init__(self, *, free: bool = False) -> None:
+        super().__init__()
+        self._free = free
+        """True for the free text of a custom tool, which is not JSON."""
+        self._read_count = 0
+        """The number of characters of the text that have been parsed."""
+        self._reader: Any = None
+        """Parses the text; None until the value is read for the first time."""
+        self._lenient: Arguments | None = None
+        """The same text, parsed leniently; created at the first access to `lenient_value`."""
+
+    @property
+    def value(self) -> Json:
+        """The value of the text so far; None if the text has no value yet."""
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = FreeText() if self._free else _parser()
+        missing = self.length - self._read_count
+        if missing:
+            reader.feed("".join(last_of(self.pieces, missing)))
+            self._read_count += missing
+        return reader.value
+
+    @property
+    def lenient_value(self) -> Json:
+        """The value of the text so far, parsed leniently; None if the text has no value yet."""
+        lenient = self._lenient
+        if lenient is None:
+            lenient = self._lenient = Arguments(free=self._free)
+            if not self._free:
+                lenient._reader = _parser(lenient=True)
+        missing = self.length - lenient.length
+        if missing:
+            lenient.append("".join(last_of(self.pieces, missing)))
+        return lenient.value
+
+
+class FreeText:
+    """A parser for text that is not JSON: its value is the text itself."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = ""
+
+    def feed(self, text: str) -> None:
+        """Append to the text; CPython does this without a copy, unless the text has another reference."""
+        # CPython extends a string in place if there is only one reference to it.
+        value, self.value = self.value, ""
+        value += text
+        self.value = value
+
+
+def _parser(*, lenient: bool = False) -> PartialJSONParser:
+    """Return a parser for arguments that may be unfinished; loaded on first use, as few programs need it."""
+    from tokenstream.partial_json import PartialJSONParser
+
+    return PartialJSONParser(lenient=True) if lenient else PartialJSONParser()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer_log import DELTAS, AnswerLog, PartWords
-from tokenstream._basics.text_log import ByteLog, TextLog, last_of, size_of
+from tokenstream._basics.text_log import ByteLog, TextLog, size_of
+from tokenstream._event_base import Arguments
 from tokenstream._message_parts import WORDED
 from tokenstream.events import ToolResult
 from tokenstream.message import (
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
-    from tokenstream.partial_json import PartialJSONParser
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
 _BESIDE = frozenset({"citation", "opaque"})
@@ -36,75 +36,6 @@ _BESIDE = frozenset({"citation", "opaque"})
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
     """Return True if the model ended the answer: the finish reason decides or, without one, the ending."""
     return reason in _OWN_ENDS or (reason is None and ending == "complete")
-
-
-class Arguments(TextLog):
-    """The text of a call's arguments, which is parsed only when its `value` is read.
-
-    Args:
-        free: True for the free text of a custom tool, which is not JSON.
-    """
-
-    __slots__ = ("_free", "_lenient", "_read_count", "_reader")
-
-    def __init__(self, *, free: bool = False) -> None:
-        super().__init__()
-        self._free = free
-        """True for the free text of a custom tool, which is not JSON."""
-        self._read_count = 0
-        """The number of characters of the text that have been parsed."""
-        self._reader: Any = None
-        """Parses the text; None until the value is read for the first time."""
-        self._lenient: Arguments | None = None
-        """The same text, parsed leniently; created at the first access to `lenient_value`."""
-
-    @property
-    def value(self) -> Json:
-        """The value of the text so far; None if the text has no value yet."""
-        reader = self._reader
-        if reader is None:
-            reader = self._reader = FreeText() if self._free else _parser()
-        missing = self.length - self._read_count
-        if missing:
-            reader.feed("".join(last_of(self.pieces, missing)))
-            self._read_count += missing
-        return reader.value
-
-    @property
-    def lenient_value(self) -> Json:
-        """The value of the text so far, parsed leniently; None if the text has no value yet."""
-        lenient = self._lenient
-        if lenient is None:
-            lenient = self._lenient = Arguments(free=self._free)
-            if not self._free:
-                lenient._reader = _parser(lenient=True)
-        missing = self.length - lenient.length
-        if missing:
-            lenient.append("".join(last_of(self.pieces, missing)))
-        return lenient.value
-
-
-class FreeText:
-    """A parser for text that is not JSON: its value is the text itself."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = ""
-
-    def feed(self, text: str) -> None:
-        """Append to the text; CPython does this without a copy, unless the text has another reference."""
-        # CPython extends a string in place if there is only one reference to it.
-        value, self.value = self.value, ""
-        value += text
-        self.value = value
-
-
-def _parser(*, lenient: bool = False) -> PartialJSONParser:
-    """Return a parser for arguments that may be unfinished; imported here, because few programs need it."""
-    from tokenstream.partial_json import PartialJSONParser
-
-    return PartialJSONParser(lenient=True) if lenient else PartialJSONParser()
 
 
 class GrowingPart:
@@ -435,7 +366,7 @@ class ChoiceState:
         return length
 
 
-class GivenUp:
+class GivenUpAnswer:
     """A partial answer that was given up because the answer was restarted.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticUndefined
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.stages._tools.store import CallState
 
     YieldT = TypeVar("YieldT")
     ReturnT = TypeVar("ReturnT")
@@ -173,6 +172,24 @@ class RefusalPart(Value):
     text: str = ""
     complete: bool = False
     provider_data: dict[str, Any] | None = None
+
+
+CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
+"""The state of a call in a store. "unknown": it had begun, nobody will end it, and it has no result."""
+
+
+class CallState(NamedTuple):
+    """The state of a tool call in a store.
+
+    Example:
+        >>> CallState("done", '"sun in Oslo"').status
+        'done'
+    """
+
+    status: CallStatus
+    """Only the caller that gets "new" may run the tool."""
+    result: str | None = None
+    """For "done", the result as JSON, or None if it could not be kept; for "failed", words for the model."""
 
 
 WORDED = (TextPart, ReasoningPart, RefusalPart)

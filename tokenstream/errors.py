@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._basics.lazy import make_lazy_loader
+from tokenstream._basics.lazy import load_public, make_lazy_loader
 from tokenstream._kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
@@ -210,9 +210,7 @@ class _AnswerError(TokenStreamError):
     def partial(self) -> Message:
         """The answer as far as it had arrived; an empty message if nothing had arrived."""
         if self._partial is None:
-            from tokenstream.message import Message
-
-            self._partial = Message()
+            self._partial = load_public("Message")()
         return self._partial
 
     @partial.setter
@@ -274,9 +272,7 @@ class StreamError(_AnswerError):
     def checkpoint(self) -> Checkpoint:
         """The position of the failure: `partial`, and the data that a server needs to resume after it."""
         if self._checkpoint is None:
-            from tokenstream.message import Checkpoint
-
-            self._checkpoint = Checkpoint(messages=(self.partial,))
+            self._checkpoint = load_public("Checkpoint")(messages=(self.partial,))
         return self._checkpoint
 
     @checkpoint.setter
@@ -531,9 +527,11 @@ class OutputInvalid(_OutputError):
     @cached_property
     def words_for_model(self) -> str:
         """The fault explained to the model: limited in length, and without class names of the program."""
-        from tokenstream.stages._tools.words import words_for_output
+        from tokenstream._basics.words import words_for_output
 
-        return words_for_output(self)
+        offset = self.offset if isinstance(self, InvalidJSON) else None
+        repaired = None if self.best is None else self.best.value
+        return words_for_output(self.text, offset, self.errors, self.path, repaired)
 
 
 class InvalidJSON(OutputInvalid):

@@ -12,7 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent, SummingEvent, SummingPartEvent
+from tokenstream._event_base import (
+    AnswerEvent,
+    Arguments,
+    CallEvent,
+    PartEvent,
+    SummingEvent,
+    SummingPartEvent,
+)
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -197,12 +204,10 @@ class ToolCallDelta(CallEvent):
         """
         return self._arguments().lenient_value
 
-    def _arguments(self) -> Any:  # noqa: ANN401 - an `Arguments`, whose type is not imported
+    def _arguments(self) -> Arguments:
         """Return the call's arguments so far, or this fragment alone if no accumulator has set `_link`."""
         arguments = getattr(self, "_link", None)
         if arguments is None:
-            from tokenstream._growing import Arguments
-
             arguments = self._link = Arguments()
             arguments.append(self.fragment)
         return arguments

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
 from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
 from tokenstream._basics.elsewhere import explain_names_of_messages, explain_options
+from tokenstream._basics.untrusted import dicts_of, int_of, is_list, text_of
 from tokenstream._message_parts import (
     Citation,
+    FoundImage,
     MediaPart,
     OpaquePart,
     Part,
@@ -24,7 +27,6 @@ from tokenstream._message_parts import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream._message_parts import FoundImage
     from tokenstream.turns._drop import Drop
     from tokenstream.turns._results import ToolResults
 
@@ -64,6 +66,24 @@ FinishReason: TypeAlias = Literal[
     "unknown",
 ]
 """The reason why generation ended, normalised across providers."""
+
+_TURNS = {
+    **dict.fromkeys(("to_anthropic", "to_bedrock", "to_cohere", "to_gemini"), "_blocks"),
+    **dict.fromkeys(("to_mistral", "to_ollama", "to_openai_chat"), "_chat"),
+    "to_openai_responses": "_openai_responses",
+    "put_calls_in_text": "_in_text",
+    "ToolResults": "_results",
+}
+"""What a message asks of `turns`, each with its module: all that modules at this level reach above them."""
+
+
+def _ask_turns(name: str) -> Any:  # noqa: ANN401 - a name of another module
+    return getattr(import_module(f"tokenstream.turns.{_TURNS[name]}"), name)
+
+
+def _write(message: Message, name: str, *options: object) -> dict[str, Any]:
+    turn: dict[str, Any] = _ask_turns(name)(message, *options)
+    return turn
 
 
 class Join(Value):
@@ -200,15 +220,12 @@ class Message(Value):
             >>> message.tool_results["call_1"], len(message.tool_results.turns("openai-chat"))
             ('noon', 2)
         """
-        from tokenstream.turns._results import ToolResults
-
+        kind: type[ToolResults] = _ask_turns("ToolResults")
         called = {call.id for call in self.tool_calls}
         # A later result of a call replaces an earlier one.
         last = {result.id: result for result in self.results if result.id in called}
         values = {id: result.output if result.error is None else result.error for id, result in last.items()}
-        return ToolResults.so_far(
-            self, values, [id for id, result in last.items() if result.error is not None]
-        )
+        return kind.so_far(self, values, [id for id, result in last.items() if result.error is not None])
 
     @property
     def citations(self) -> tuple[Citation, ...]:
@@ -218,16 +235,23 @@ class Message(Value):
     @property
     def images(self) -> tuple[FoundImage, ...]:
         """The images that the provider's search found; images that the model made are `MediaPart`s."""
-        from tokenstream.formats._kit.found import images_in
-
-        return images_in(self.provider_data)
+        return tuple(
+            FoundImage(
+                url=url,
+                page_url=text_of(item, "origin_url"),
+                title=text_of(item, "title"),
+                width=int_of(item, "width"),
+                height=int_of(item, "height"),
+            )
+            for item in dicts_of(self.provider_data.get("images"))
+            if (url := text_of(item, "image_url")) is not None
+        )
 
     @property
     def related_questions(self) -> tuple[str, ...]:
         """Follow-up questions that the provider suggests."""
-        from tokenstream.formats._kit.found import questions_in
-
-        return questions_in(self.provider_data)
+        found = self.provider_data.get("related_questions")
+        return tuple(item for item in found if isinstance(item, str)) if is_list(found) else ()
 
     @property
     def complete(self) -> bool:
@@ -256,14 +280,10 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_chat()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._chat import to_openai_chat
-
+        message = self
         if dialect is not None:
-            from tokenstream.turns._in_text import put_calls_in_text
-
-            message, drop = put_calls_in_text(self, dialect, drop)
-            return to_openai_chat(message, drop, reasoning_field)
-        return to_openai_chat(self, drop, reasoning_field)
+            message, drop = _ask_turns("put_calls_in_text")(self, dialect, drop)
+        return _write(message, "to_openai_chat", drop, reasoning_field)
 
     def to_openai_responses(self, *, drop: Drop = ()) -> list[dict[str, Any]]:
         """Return the assistant's turn for OpenAI Responses: items of its `input`.
@@ -278,9 +298,8 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_responses()
             [{'type': 'message', 'role': 'assistant', 'content': 'Hi'}]
         """
-        from tokenstream.turns._openai_responses import to_openai_responses
-
-        return to_openai_responses(self, drop)
+        items: list[dict[str, Any]] = _ask_turns("to_openai_responses")(self, drop)
+        return items
 
     def to_anthropic(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Anthropic Messages: one of its `messages`.
@@ -295,9 +314,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_anthropic()
             {'role': 'assistant', 'content': [{'type': 'text', 'text': 'Hi'}]}
         """
-        from tokenstream.turns._blocks import to_anthropic
-
-        return to_anthropic(self, drop)
+        return _write(self, "to_anthropic", drop)
 
     def to_gemini(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Gemini's generateContent: one of its `contents`.
@@ -312,9 +329,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_gemini()
             {'role': 'model', 'parts': [{'text': 'Hi'}]}
         """
-        from tokenstream.turns._blocks import to_gemini
-
-        return to_gemini(self, drop)
+        return _write(self, "to_gemini", drop)
 
     def to_bedrock(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Bedrock's Converse API: one of its `messages`, as for boto3.
@@ -329,9 +344,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_bedrock()
             {'role': 'assistant', 'content': [{'text': 'Hi'}]}
         """
-        from tokenstream.turns._blocks import to_bedrock
-
-        return to_bedrock(self, drop)
+        return _write(self, "to_bedrock", drop)
 
     def to_ollama(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Ollama's native chat API: one of its `messages`.
@@ -346,9 +359,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_ollama()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._chat import to_ollama
-
-        return to_ollama(self, drop)
+        return _write(self, "to_ollama", drop)
 
     def to_cohere(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Cohere's v2 chat API: one of its `messages`.
@@ -363,9 +374,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_cohere()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._blocks import to_cohere
-
-        return to_cohere(self, drop)
+        return _write(self, "to_cohere", drop)
 
     def to_mistral(self, *, drop: Drop = ()) -> dict[str, Any]:
         """Return the assistant's turn for Mistral's native chat API: one of its `messages`.
@@ -380,9 +389,7 @@ class Message(Value):
             >>> Message(parts=(TextPart(text="Hi"),)).to_mistral()
             {'role': 'assistant', 'content': 'Hi'}
         """
-        from tokenstream.turns._chat import to_mistral
-
-        return to_mistral(self, drop)
+        return _write(self, "to_mistral", drop)
 
 
 class Checkpoint(Value):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_PARTICIPLE = re.compile(
+    "(Async|Sync)?([A-Z][a-z]*(ed|en)|Found|Held|Kept|Known|Made|Over|Said|Sent|Told)(Base)?"
+)
+_NO_PARTICIPLES = {"Feed", "Open", "Screen", "Seed", "Restarted", "Resumed", "Stopped"}
+"""Nouns, a verb, and events that are part of the interface."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +86,24 @@ def _constant(node: ast.AST) -> object:
     return node.value if isinstance(node, ast.Constant) else None
 
 
-def shared_names(of: list[Module]) -> dict[str, list[str]]:
-    """Return the names of classes that mean several things, each with the modules that define one.
-
-    Names are equal also if one begins with an underscore.
-    """
+def class_names(of: list[Module]) -> dict[str, list[str]]:
+    """Return the names of classes, without their underscores, each with the modules that define one."""
     places = defaultdict[str, list[str]](list)
     for module in of:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ClassDef):
                 places[node.name.strip("_")].append(module.name)
-    return {name: where for name, where in sorted(places.items()) if len(where) > 1}
+    return dict(sorted(places.items()))
+
+
+def shared_names(of: list[Module]) -> dict[str, list[str]]:
+    """Return the names of classes that mean several things."""
+    return {name: where for name, where in class_names(of).items() if len(where) > 1}
+
+
+def participles(names: Iterable[str]) -> list[str]:
+    """Return the names of classes that are participles alone, without a noun."""
+    return [name for name in names if _PARTICIPLE.fullmatch(name) and name not in _NO_PARTICIPLES]
 
 
 @dataclass

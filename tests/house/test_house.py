@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.house import budget
-from tests.house.counts import Module, lines_by_kind, modules, shared_names, writes
+from tests.house.counts import Module, class_names, lines_by_kind, modules, participles, shared_names, writes
 from tests.house.surface import surface
 from tests.house.walks import WALKS, count_retry, shortest, walk
 from tests.project import PACKAGE
@@ -90,6 +90,13 @@ def test_only_writes_to_objects_of_others_are_foreign() -> None:
 def test_each_name_means_one_thing(package: list[Module]) -> None:
     """No class has the name of another one, with or without an underscore."""
     assert {} == shared_names(package)
+
+
+@pytest.mark.slow
+def test_a_class_is_named_by_a_noun(package: list[Module]) -> None:
+    """A participle alone says what was done to an object, and not what the object is."""
+    assert [] == participles(class_names(package))
+    assert ["Told", "AsyncTaken"] == participles(["Told", "AsyncTaken", "ToldText", "Feed"])
 
 
 @pytest.mark.slow

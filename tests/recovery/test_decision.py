@@ -10,7 +10,7 @@ import pytest
 from tokenstream.errors import StreamInterrupted
 from tokenstream.recovery._decision import (
     AttemptPlan,
-    Broken,
+    Failure,
     ModeChoice,
     NoPlan,
     OpenerFacts,
@@ -27,9 +27,9 @@ OBSTACLE = "it has a tool call"
 CUT = StreamInterrupted("cut")
 
 
-def broken(error: Any = CUT, **facts: Any) -> Broken:
+def broken(error: Any = CUT, **facts: Any) -> Failure:
     given: dict[str, Any] = {"mode": "auto", "has_content": True, "delivered": "content", "backoff": 2.0}
-    return Broken(error=error, now=100.0, **{**given, **facts})
+    return Failure(error=error, now=100.0, **{**given, **facts})
 
 
 def modes_for(opener: OpenerFacts, **facts: Any) -> dict[str, Any]:

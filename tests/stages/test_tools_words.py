@@ -14,8 +14,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 from tests.stages.test_tools import checked
 from tests.support.effort import examples
 from tests.support.tables import in_one_test
-from tokenstream.errors import OutputInvalid
-from tokenstream.stages._tools.words import words_for_model
+from tokenstream._basics.words import words_for_model
 
 
 class CatModel(BaseModel):
@@ -176,12 +175,11 @@ def test_errors_of_other_validators_are_reported_unchanged() -> None:
         {"loc": ("c",), "msg": "Input should be set", "input": {1, 2}},
         {"msg": "Input should be whole", "input": "x"},
     ]
-    error = OutputInvalid("it is wrong", text="", errors=errors)
 
     assert [
         "- a: is odd",
         "- b: is not valid",
         "- c: should be set, not this",
         '- the arguments: should be whole, not "x"',
-    ] == words_for_model("tool", error, json.dumps({"a": 1, "b": 2, "c": 3})).splitlines()[1:-1]
-    assert "- the arguments: is odd" in words_for_model("tool", error, "oops")
+    ] == words_for_model("tool", json.dumps({"a": 1, "b": 2, "c": 3}), None, errors).splitlines()[1:-1]
+    assert "- the arguments: is odd" in words_for_model("tool", "oops", None, errors)

@@ -31,7 +31,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import Citation, ToolCall
-from tokenstream.steps._events import _AnswerReader
+from tokenstream.steps._events import _StepAnswerCursor
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step
@@ -132,16 +132,16 @@ def test_whoever_comes_late_is_told_all_from_the_start() -> None:
     assert messages_of(first) == messages_of(late)
 
 
-def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[_AnswerReader]:
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[_StepAnswerCursor]:
     """Return a list to which each look of a run's reader at an answer is added."""
-    looks: list[_AnswerReader] = []
-    ready = _AnswerReader.ready
+    looks: list[_StepAnswerCursor] = []
+    ready = _StepAnswerCursor.ready
 
-    def counted(reader: _AnswerReader) -> list[Event]:
+    def counted(reader: _StepAnswerCursor) -> list[Event]:
         looks.append(reader)
         return ready(reader)
 
-    monkeypatch.setattr(_AnswerReader, "ready", counted)
+    monkeypatch.setattr(_StepAnswerCursor, "ready", counted)
     return looks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._accumulator import Accumulator
-from tokenstream.stream._views.position import DeliveredItems
+from tokenstream.stream._views.log_cursor import DeliveredItems
 
 
 def test_a_text_that_repeats_many_pieces_is_compared_in_linear_time() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.uncollected import left_by_async
 from tokenstream import Deadlines
 from tokenstream.recovery._hedge import Contender, race
-from tokenstream.steps._program import ReadBeside
+from tokenstream.steps._program import AccompaniedReader
 from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ async def strike() -> Any:
 
 
 async def read_beside() -> None:
-    await ReadBeside([anyio.sleep_forever]).read(strike)
+    await AccompaniedReader([anyio.sleep_forever]).read(strike)
 
 
 async def leave_struck_group() -> None:

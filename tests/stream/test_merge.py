@@ -18,7 +18,7 @@ from tests.support.wire import DONE
 from tokenstream import AsyncStream, Stream, merge
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
-from tokenstream.stream._fan_out.lanes import Labelled
+from tokenstream.stream._fan_out.lanes import LabelledEvent
 
 
 @every_kind
@@ -39,7 +39,7 @@ def test_a_pair_is_named() -> None:
     with merge({"a": Stream(saying("x"), format="openai-chat")}) as merged:
         first = next(merged)
 
-    assert isinstance(first, Labelled)
+    assert isinstance(first, LabelledEvent)
     assert ("a", "MessageStart") == (first.label, type(first.event).__name__)
 
 

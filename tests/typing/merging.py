@@ -8,7 +8,7 @@ from typing import Literal, assert_type
 from tokenstream import AsyncStream, Message, Stream, merge
 from tokenstream.errors import StreamError
 from tokenstream.events import Event
-from tokenstream.stream._fan_out.lanes import Labelled
+from tokenstream.stream._fan_out.lanes import LabelledEvent
 from tokenstream.stream._fan_out.merge import AsyncMerge, Merge
 
 
@@ -21,7 +21,7 @@ def several(a: Stream, b: Stream) -> None:
         for label, event in merged:
             assert_type(label, Literal["plan", "write"])
             assert_type(event, Event)
-        assert_type(next(merged), Labelled[Literal["plan", "write"]])
+        assert_type(next(merged), LabelledEvent[Literal["plan", "write"]])
         assert_type(merged.streams, Mapping[Literal["plan", "write"], Stream])
         assert_type(merged.messages["plan"], Message)
         assert_type(merged.errors.get("plan"), StreamError | None)

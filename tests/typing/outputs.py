@@ -13,7 +13,7 @@ from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.message import Message
 from tokenstream.partial_json import MISSING, Show
 from tokenstream.partial_json import Partial as PartialOfParser
-from tokenstream.partial_json._missing import Missing
+from tokenstream.partial_json._missing import MissingValue
 from tokenstream.stream import AsyncPartialsView, PartialsView, View
 
 
@@ -108,7 +108,7 @@ def paths(stream: Stream) -> None:
     for menu in stream.partials(Menu):
         assert_type(menu.get(lambda r: r.first.steps[0].text), str | None)
         assert_type(menu.get(lambda r: r.first.title, default="…"), str)
-        assert_type(menu.get(lambda r: r.first.title, default=MISSING), str | Literal[Missing.MISSING])
+        assert_type(menu.get(lambda r: r.first.title, default=MISSING), str | Literal[MissingValue.MISSING])
         assert_type(menu.get(lambda r: r.day), dt.date | None)
         assert_type(menu.get(lambda r: r.prices["tea"]), int | None)
         assert_type(menu.get(lambda r: r.notes[-1]["text"]), str | None)

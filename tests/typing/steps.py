@@ -18,7 +18,7 @@ from tokenstream import (
 )
 from tokenstream.events import Event
 from tokenstream.steps import RunEvents, Step, Turn
-from tokenstream.steps._follow import Followed
+from tokenstream.steps._follow import FollowedRun
 from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
@@ -79,7 +79,7 @@ async def byte_streams(
 
 def objects(run: Steps, found: list[Message]) -> None:
     """Objects stay what they are, with options and without."""
-    assert_type(run.follow(found), Followed[Message])
+    assert_type(run.follow(found), FollowedRun[Message])
     assert_type(run.follow(found, until=lambda message: message.complete), FollowedItems[Message])
 
 

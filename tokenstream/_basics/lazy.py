@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _JOURNAL = "AnswerExpired Fenced JournalUnavailable TooManyAnswers UnknownAnswer UnknownPosition"
-_MADE = "Broadcast BroadcastReader Labelled Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
+_MADE = "Broadcast BroadcastReader Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
 _ELSEWHERE = {
     **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
-    **dict.fromkeys(_MADE.split(), "a type checker infers what the function returns"),
+    **dict.fromkeys(["LabelledEvent", *_MADE.split()], "a type checker infers what the function returns"),
     **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
     "Ping": "a relay has Timing(keep_alive=…), and stream.metrics has the gaps",
@@ -23,6 +23,8 @@ _ELSEWHERE = {
     "routes": "the routes of a relay are relay.endpoints()",
 }
 """Names that one may expect, each with the way to what it would stand for."""
+_LOADERS: dict[str, Callable[[str], Any]] = {}
+"""The `__getattr__` of each package, and of each module with names that are gone."""
 
 
 def make_lazy_loader(
@@ -54,4 +56,10 @@ def make_lazy_loader(
         special = (key for key in package if key.startswith("__") and key.endswith("__"))
         return sorted({*package["__all__"], *homes, *special})
 
+    _LOADERS[name] = load
     return load, list_names
+
+
+def load_public(name: str) -> Any:  # noqa: ANN401 - any public name
+    """Return a public name of the whole package, for modules that stand below the one that defines it."""
+    return _LOADERS["tokenstream"](name)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Generic as ErasedGeneric
 else:
 
-    class _Erased:
+    class _ErasedGeneric:
         """Replaces `Generic` at run time, to keep the methods of `Generic` out of `help`.
 
         As a base class, `ErasedGeneric[T]` then is `object`.
@@ -37,4 +37,4 @@ else:
             """Return `object` as the base class, whatever the type parameters are."""
             return object
 
-    ErasedGeneric = _Erased()
+    ErasedGeneric = _ErasedGeneric()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._connection.unframed import OF_SSE, Unframed
+from tokenstream._connection.unframed_input import OF_SSE, UnframedInput
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
-from tokenstream.formats._detect.undetected import Undetected
+from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
-from tokenstream.formats._kit.told import added_by
+from tokenstream.formats._kit.told_text import added_by
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Payloads, TextBody, WholeMessages
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.told import TextFinder, Told
+    from tokenstream.formats._kit.told_text import TextFinder, ToldText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.framing._given import Framing
@@ -54,8 +54,8 @@ class Connection:
 
     | | at first | then |
     |---|---|---|
-    | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, … |
-    | `format` | `Undetected` | the format that the frames reveal |
+    | `framing` | `UnframedInput` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, … |
+    | `format` | `UndetectedFormat` | the format that the frames reveal |
 
     A format that was named is used from the start, and so is `Payloads`, which passes
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
@@ -132,10 +132,10 @@ class Connection:
         """The position before the end of the input closed the open parts; None before the end."""
         if continued_format is None:
             if format is None:
-                self.format = Undetected(limits=limits, found=self._use_format)
+                self.format = UndetectedFormat(limits=limits, found=self._use_format)
             else:
                 self._use_format(registry.create(format, limits=limits))
-        elif isinstance(continued_format, Undetected):
+        elif isinstance(continued_format, UndetectedFormat):
             # It holds the frames of the connection that it has read before.
             self.format = continued_format
             continued_format.found = self._use_format
@@ -151,20 +151,20 @@ class Connection:
             # Each chunk is a frame already.
             self.framing = Payloads(limits)
         else:
-            self.framing = Unframed(
+            self.framing = UnframedInput(
                 self.format, limits=limits, departures=departures, found=self._use_framing
             )
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 
     def take_content_type(self, content_type: str | None) -> None:
         """Take the server's content type before the body, whose first bytes take precedence."""
-        if isinstance(self.framing, Unframed):
+        if isinstance(self.framing, UnframedInput):
             self.framing.content_type = content_type
 
     def take_tools(self, offered: OfferedTools | None) -> None:
         """Take the tools that the request offers, before any of the answer is read."""
         self._offered = offered
-        if not isinstance(self.format, Undetected):
+        if not isinstance(self.format, UndetectedFormat):
             self.format.parts.offered = offered
 
     def _use_format(self, format: Format) -> None:
@@ -184,11 +184,11 @@ class Connection:
     def _use_framing(self, framing: Framing) -> None:
         """Set the framing, and tell an undetected format what its frames are."""
         self.framing = framing
-        if isinstance(self.format, Undetected):
+        if isinstance(self.format, UndetectedFormat):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
 
-    def _find_arrived(self, told: Told) -> str:
+    def _find_arrived(self, told: ToldText) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
 
         The text so far is in the message, or in events that the message does not contain yet.
@@ -199,11 +199,12 @@ class Connection:
     @property
     def is_untouched(self) -> bool:
         """True if no frame has arrived, so that nothing may be asked of this connection later."""
-        return isinstance(self.format, Undetected) and not self.format.has_frames and self.left_frame is None
+        format = self.format
+        return isinstance(format, UndetectedFormat) and not format.has_frames and self.left_frame is None
 
     def serves(self, format: object, make_stage: StageFactory | None) -> bool:
         """Return True if this connection, which was given nothing, is as good as a new one."""
-        is_undetected = isinstance(self.format, Undetected)
+        is_undetected = isinstance(self.format, UndetectedFormat)
         return format is None and is_undetected and make_stage is self._make_stage
 
     def dispose(self) -> None:
@@ -269,7 +270,7 @@ class Connection:
     @property
     def known_format(self) -> Format | None:
         """The format; None while a placeholder stands for it, which knows nothing of its payloads."""
-        return None if isinstance(self.format, Undetected) else self.format
+        return None if isinstance(self.format, UndetectedFormat) else self.format
 
     @property
     def name(self) -> str | None:
@@ -322,7 +323,7 @@ class Connection:
 
     def take_text(self) -> None:
         """Record that the input was text, for the error about a body that cannot be read."""
-        if isinstance(self.framing, Unframed):
+        if isinstance(self.framing, UnframedInput):
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
@@ -414,7 +415,7 @@ class Connection:
         if mismatch is not None:
             return mismatch
         end_may_complete = format.ended or (format.ends_with_input and not self._cut_message)
-        if end_may_complete or isinstance(format, Undetected):
+        if end_may_complete or isinstance(format, UndetectedFormat):
             return None
         return first_frames.explain(format.cut_short(), format)
 
@@ -482,7 +483,7 @@ class Connection:
         Afterwards, `error` is set if the answer is not complete.
         """
         # By its class, since `isinstance` asks an abstract class for more kinds, which takes longer.
-        events = self.format.decide_at_end() if type(self.format) is Undetected else []
+        events = self.format.decide_at_end() if type(self.format) is UndetectedFormat else []
         self.error = self.format.error
         if self.error is not None:
             return events
@@ -598,6 +599,6 @@ class Connection:
         events = self._read_last_frames([frame])
         self._accepted_unfinished = True
         # A blank line should have ended the SSE event.
-        if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):
+        if not isinstance(self.format, UndetectedFormat) and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import PositionLost
-from tokenstream.formats._detect.undetected import Undetected
+from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.framing._sse_event import ServerSentEvent
 
@@ -131,5 +131,5 @@ class Arrivals:
             # Such a format recognises repeated events itself, by their positions.
             self.log = None
         else:
-            known_format = None if isinstance(kept_format, Undetected) else kept_format
+            known_format = None if isinstance(kept_format, UndetectedFormat) else kept_format
             self.log.begin_replay(known_format, skips_ids=skips_ids)

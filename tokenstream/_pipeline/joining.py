@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import MessageStart
-from tokenstream.formats._kit.told import added_by
+from tokenstream.formats._kit.told_text import added_by
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import Splice
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._kit.told_text import ToldText
 
 
 class Joining:
@@ -233,7 +233,7 @@ class Joining:
             self._format_name = name
         return self.hold is not None
 
-    def find_text(self, told: Told) -> str:
+    def find_text(self, told: ToldText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         machine, hold, seam = self._machine, self.hold, self.seam
         if hold is not None:

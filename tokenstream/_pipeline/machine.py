@@ -48,7 +48,7 @@ from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline import checkpoints
 from tokenstream._pipeline.arrivals import Arrivals
 from tokenstream._pipeline.asked import AskedFacts
-from tokenstream._pipeline.delivered import Delivered
+from tokenstream._pipeline.delivery_log import DeliveryLog
 from tokenstream._pipeline.factories import make_content_decoder
 from tokenstream._pipeline.guarding import Guarding
 from tokenstream._pipeline.hold import Hold, ends_at_once
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._kit.told_text import ToldText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
@@ -215,7 +215,7 @@ class Machine:
             limits=limits, late_usage=self._find_late_usage, find_journal_id=self.find_answer_id
         )
         """The stage that contains the message."""
-        self.delivered = Delivered(self.accumulator)
+        self.delivered = DeliveryLog(self.accumulator)
         """Records what of the answer its readers were given."""
         self.meter = Meter(0.0)
         """Records the times for the metrics; the caller replaces its start, 0.0."""
@@ -508,11 +508,11 @@ class Machine:
         """
         return None if self.holds_back else self.connection.format.late_usage()
 
-    def find_text(self, told: Told) -> str:
+    def find_text(self, told: ToldText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
-    def find_own_text(self, told: Told) -> str:
+    def find_own_text(self, told: ToldText) -> str:
         """Return the text that the message has for a part."""
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.joint import Joint
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
-    from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._kit.told_text import ToldText
     from tokenstream.message import Part
 
 _NO_TEXT = (ReasoningDelta, MessageStart, UsageUpdate, ProviderData, CitationAdded, InputTranscript)
@@ -320,13 +320,13 @@ class Splice:
         self._update_references(moved)
         return moved
 
-    def locate(self, told: Told) -> Told:
+    def locate(self, told: ToldText) -> ToldText:
         """Return a copy of `told`, a part's whole text, in which the part has its index in the answer."""
         located = copy(told)
         located.part = self._indexes.get(told.part, -1)
         return located
 
-    def find_text(self, told: Told, in_answer: str) -> str:
+    def find_text(self, told: ToldText, in_answer: str) -> str:
         """Return a continued part's text so far; `in_answer` also has the text before the continuation.
 
         The caller compares the result with the whole text that the server repeats.

@@ -19,13 +19,13 @@ from tokenstream.events import (
     TextDelta,
 )
 from tokenstream.formats._kit.parts import CUT_SHORT
-from tokenstream.formats._kit.told import Told, added_by
+from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
-from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
-from tokenstream.stages._citations import Cited, MarkerScanner
+from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
+from tokenstream.stages._citations import CitedWords, MarkerScanner
 from tokenstream.stages._text.scanning import Passage
-from tokenstream.stages._text.tags import HARMONY, FirstText, LoneEnd, TagScanner, Wanted
+from tokenstream.stages._text.tags import HARMONY, FirstText, LoneEnd, ScanTargets, TagScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,21 +45,21 @@ _MOST_SKIPPED = 256
 _BLANK_TEXT, _BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
-def make_split_factory(wanted: Wanted) -> StageFactory | None:
+def make_split_factory(wanted: ScanTargets) -> StageFactory | None:
     """Return a function that creates a `SplitTexts` for each format; None if texts stay as they are."""
     return partial(SplitTexts, wanted) if wanted.tags or wanted.dialects or wanted.markers else None
 
 
-def wanted_of(make_stage: StageFactory | None) -> Wanted:
+def wanted_of(make_stage: StageFactory | None) -> ScanTargets:
     """Return what a stage looks for."""
-    wanted: Wanted = make_stage.args[0] if isinstance(make_stage, partial) else Wanted()
+    wanted: ScanTargets = make_stage.args[0] if isinstance(make_stage, partial) else ScanTargets()
     return wanted
 
 
-def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `Told`
+def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a `ToldText`
     """Return True if an event adds to its answer, so that a call in the reasoning before it was no call."""
     content = event.content if isinstance(event, PartStart) else event
-    if isinstance(content, TextPart | ReasoningPart | TextDelta | ReasoningDelta | Told):
+    if isinstance(content, TextPart | ReasoningPart | TextDelta | ReasoningDelta | ToldText):
         return bool(content.text.strip())
     return not isinstance(event, PartDone | CitationAdded)
 
@@ -72,7 +72,7 @@ class SplitTexts:
     changed, since a format may still use its own events. Beyond `Limits.parts`, no tag begins another part.
     """
 
-    def __init__(self, wanted: Wanted, parts: Parts) -> None:
+    def __init__(self, wanted: ScanTargets, parts: Parts) -> None:
         self._wanted = wanted
         self._parts = parts
         self.error: ProtocolError | None = None
@@ -164,7 +164,7 @@ class SplitTexts:
             self._calls[event.choice] = calls
         return calls
 
-    def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `Told`
+    def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `ToldText`
         """Add the events that replace an event of a part."""
         text = self._open_texts.get((event.choice, event.part))
         if isinstance(event, TextDelta):
@@ -176,7 +176,7 @@ class SplitTexts:
             or (isinstance(event.content, ReasoningPart) and self._wanted.dialects and self._parts.offered)
         ):
             self._start(text, event, event.content, out)
-        elif isinstance(event, Told):  # the whole text of a part, which the server repeats at its end
+        elif isinstance(event, ToldText):  # the whole text of a part, which the server repeats at its end
             self._compare(event, out)
         elif isinstance(event, PartDone) and text is not None:
             self._end(text, event, out)
@@ -282,7 +282,7 @@ class SplitTexts:
     def _compare(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare the whole text of a part with what has arrived; add an end that its open text lacks.
 
-        A `Told` in `out` is compared once more, with the message: the tags that it lacks make an error of it.
+        A `ToldText` in `out` is compared once more, with the message: tags that it lacks make it an error.
         """
         key = told.choice, told.part
         open_text = self._open_texts.get(key)
@@ -320,7 +320,7 @@ class SplitTexts:
                 self._add_piece(text, piece, event, out)
             elif isinstance(piece, LoneEnd):
                 self._move_to_reasoning(text, event, out)
-            elif isinstance(piece, Cited):
+            elif isinstance(piece, CitedWords):
                 self._add_citation(text, piece, event, out)
             else:
                 self._add_call(text, piece, event, out)
@@ -372,7 +372,7 @@ class SplitTexts:
         if text.inside is False:
             self._end_receiver(text, event, out)
         for part in text.texts:
-            told = Told("", 0, choice=event.choice, part=part)
+            told = ToldText("", 0, choice=event.choice, part=part)
             words = find_text(told) + added_by(out, told)
             done = ReasoningPart(text=words, complete=True)
             out.append(PartDone(done, choice=event.choice, part=part, raw=event.raw))
@@ -434,7 +434,7 @@ class SplitTexts:
         is_own = self._open_texts.get((event.choice, event.part)) is text
         if text is None or (is_own and not text.followers):
             return False
-        if _is_content(event) and not (is_own and isinstance(event, Told)):
+        if _is_content(event) and not (is_own and isinstance(event, ToldText)):
             self._end_thoughts(event, out, is_whole=False)
             return False
         text.followers.append(event)
@@ -461,7 +461,7 @@ class SplitTexts:
 
     # -- citations in a text ---------------------------------------------------
 
-    def _add_citation(self, text: TaggedText, piece: Cited, event: Event, out: list[Event]) -> None:
+    def _add_citation(self, text: TaggedText, piece: CitedWords, event: Event, out: list[Event]) -> None:
         """Add a citation of the last words of a text."""
         if text.inside is not False:
             self._begin_next_part(text, event, out, inside=False)
@@ -473,7 +473,7 @@ class SplitTexts:
     # -- calls in a text -------------------------------------------------------
 
     def _add_call(
-        self, text: TaggedText, piece: CallBegun | Written | CallEnded, event: Event, out: list[Event]
+        self, text: TaggedText, piece: CallBegun | ArgumentsPiece | CallEnded, event: Event, out: list[Event]
     ) -> None:
         """Add what happens to a call in a text."""
         calls = self._calls_of(event)
@@ -483,7 +483,7 @@ class SplitTexts:
             call = calls.begin(piece, event.raw, out)
             text.turn_to(call.part, call=call)
             self._format_indexes[event.choice, call.part] = text.part
-        elif text.call is not None and isinstance(piece, Written):
+        elif text.call is not None and isinstance(piece, ArgumentsPiece):
             calls.write(text.call, piece.text, event.raw, out)
         elif text.call is not None and isinstance(piece, CallEnded):
             call = text.call

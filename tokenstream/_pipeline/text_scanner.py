@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from tokenstream.message import ReasoningPart, TextPart
     from tokenstream.stages._calls.calls import CallScanner, TextCall, ThoughtScanner
     from tokenstream.stages._calls.steps import Piece
-    from tokenstream.stages._citations import Cited, MarkerScanner
+    from tokenstream.stages._citations import CitedWords, MarkerScanner
     from tokenstream.stages._text.tags import FirstText, TagScanner
 
-SplitPiece: TypeAlias = "Piece | Cited"
+SplitPiece: TypeAlias = "Piece | CitedWords"
 """A piece of a text, or what it cites."""
 
 

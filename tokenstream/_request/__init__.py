@@ -13,7 +13,7 @@ from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
     AsyncSource,
-    Deferred,
+    LazySource,
     SyncSource,
     from_async_response,
     from_response,
@@ -171,7 +171,7 @@ class HTTPRequest:
         self._read_deadlines = self._deadlines if sets_timeout else None
         """The deadlines, if the client's read timeout is derived from them; otherwise None."""
 
-    def make_deferred(self) -> Deferred:
+    def make_lazy(self) -> LazySource:
         """Return a source that sends the request when it is opened."""
         if self._library == "aiohttp" or (self._client is not None and not hasattr(self._client, "close")):
             raise MisuseError("the client is asynchronous: use aconnect")
@@ -217,7 +217,7 @@ class HTTPRequest:
                     response, stack.pop_all().close, read_deadlines=self._read_deadlines, asked=self._asked
                 )
 
-        return Deferred(
+        return LazySource(
             open_source,
             socket=None if socket_trace is None else socket_trace.socket,
             limit_open=None if self._client is None else self._limit_open,
@@ -229,7 +229,7 @@ class HTTPRequest:
         """Limit the waits for the head of the response to the seconds that a function returns."""
         self._find_left = find_left
 
-    def make_async_deferred(self) -> Deferred:
+    def make_async_lazy(self) -> LazySource:
         """Return an asynchronous source that sends the request when it is opened."""
         uses_aiohttp = (self._library or _default_library()) == "aiohttp"
         if not (uses_aiohttp or self._client is None or hasattr(self._client, "aclose")):
@@ -283,7 +283,7 @@ class HTTPRequest:
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
         kind = "ClientSession" if uses_aiohttp else "AsyncClient"
-        return Deferred(open_source, prepare=lambda: self._prepare(kind), asked=self._asked)
+        return LazySource(open_source, prepare=lambda: self._prepare(kind), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
         """Import modules and create the client in advance, because the first time in a process takes long."""

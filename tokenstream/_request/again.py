@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream._apis import APIRecord
     from tokenstream._basics.loose import Json
-    from tokenstream._sources import Deferred
+    from tokenstream._sources import LazySource
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._options import Options
     from tokenstream.stream._pauses import PausedAnswer
 
-Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
+RequestTuple: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
 _BODY_OPTIONS = ("content", "data", "files", "json")
@@ -48,7 +48,7 @@ _CANCEL_SECONDS = 5.0
 
 
 def request_again(
-    kind: type[StreamT], retry: Retry, asked: Asked, options: Options, route: Route | None = None
+    kind: type[StreamT], retry: Retry, asked: RequestTuple, options: Options, route: Route | None = None
 ) -> StreamT:
     """Return a stream that sends a request, perhaps for a route, and further ones if attempts fail."""
     stream_class: Any = kind
@@ -73,7 +73,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
     return opener
 
 
-def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
+def asked_of(route: Route, deadlines: Deadlines | None) -> RequestTuple:
     """Return the arguments of the request that a caller has described as a `Route`."""
     options = {"json": route.json, "headers": route.headers, "params": route.params}
     given = {name: value for name, value in options.items() if value is not None}
@@ -95,12 +95,12 @@ class _RepeatedRequests(SourceOpener):
     _previous: ref[_RepeatedRequests] | None = None
     """The opener of the attempt before; None if that is this one, or has sent no request."""
 
-    def __init__(self, asked: Asked, format: FormatChoice) -> None:
+    def __init__(self, asked: RequestTuple, format: FormatChoice) -> None:
         super().__init__(do_nothing, format)
         self.arguments = asked
         method, url, _, _, options = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
-        self._first: Deferred | None = self._make_source(asked)
+        self._first: LazySource | None = self._make_source(asked)
         # Imports modules and creates the client, before the clock of the answer starts.
         self.prepare = self._first.prepare
         # The address and the JSON of the request.
@@ -139,7 +139,7 @@ class _RepeatedRequests(SourceOpener):
         payload = self.arguments[-1].get("json") if attempt.payload is None else attempt.payload
         return payload(attempt) if callable(payload) else payload
 
-    def _call_open(self, attempt: Attempt) -> Deferred:
+    def _call_open(self, attempt: Attempt) -> LazySource:
         """Return the source for an attempt's request: the original one, or one that resumes or continues.
 
         The request gets its idempotency key, and is noted in `asked`. If the attempt abandons an answer that
@@ -178,7 +178,7 @@ class _RepeatedRequests(SourceOpener):
         except Exception as error:
             raise FunctionFailed(error) from error
 
-    def _cancel_before(self, source: Deferred, answer_id: str) -> Deferred:
+    def _cancel_before(self, source: LazySource, answer_id: str) -> LazySource:
         """Return a source that, when it is opened, cancels an abandoned answer and then opens `source`."""
         # The response may still run where it was begun, which may be the server of another route.
         previous = None if self._previous is None else self._previous()
@@ -216,7 +216,7 @@ class _RepeatedRequests(SourceOpener):
         api = api_named(message.format)
         return api is not None and api.gives_finished and message.id is not None
 
-    def cancel(self, answer_id: str) -> Deferred | None:
+    def cancel(self, answer_id: str) -> LazySource | None:
         """Return a source that, when it is opened, cancels an answer which runs in the background."""
         return self._make_source(_cancelling_arguments(answer_id, self.arguments))
 
@@ -240,11 +240,11 @@ class _RepeatedRequests(SourceOpener):
         """Return the output limit in the request, in tokens; None if there is none."""
         return self._continued.limit(format)
 
-    def _make_source(self, asked: Asked) -> Deferred:
+    def _make_source(self, asked: RequestTuple) -> LazySource:
         """Return a source that sends a request when it is opened; each subclass makes its own kind."""
         raise NotImplementedError
 
-    def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
+    def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
         """Return a function that opens and closes a source, to send its request, and then opens another.
 
         A failure of the first is only logged.
@@ -255,11 +255,11 @@ class _RepeatedRequests(SourceOpener):
 class _SyncRequests(_RepeatedRequests, SyncOpener):
     """Sends requests for a `Stream`."""
 
-    def _make_source(self, asked: Asked) -> Deferred:
+    def _make_source(self, asked: RequestTuple) -> LazySource:
         """Return a source that sends a request of a `Stream` when it is opened."""
-        return HTTPRequest(*asked).make_deferred()
+        return HTTPRequest(*asked).make_lazy()
 
-    def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
+    def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
         """Return a function that sends a request, and opens the source of a `Stream`."""
 
         def open_source() -> Any:  # noqa: ANN401 - a source
@@ -272,11 +272,11 @@ class _SyncRequests(_RepeatedRequests, SyncOpener):
 class _AsyncRequests(_RepeatedRequests, AsyncOpener):
     """Sends requests for an `AsyncStream`."""
 
-    def _make_source(self, asked: Asked) -> Deferred:
+    def _make_source(self, asked: RequestTuple) -> LazySource:
         """Return a source that sends a request of an `AsyncStream` when it is opened."""
-        return HTTPRequest(*asked).make_async_deferred()
+        return HTTPRequest(*asked).make_async_lazy()
 
-    def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
+    def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
         """Return a function that sends a request, and opens the source of an `AsyncStream`."""
 
         async def open_source() -> Any:  # noqa: ANN401 - a source
@@ -341,7 +341,7 @@ class _IdempotencyKey:
         return not attempt.is_repetition or payload != last
 
 
-def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
+def _resuming_arguments(attempt: Attempt, asked: RequestTuple) -> RequestTuple:
     """Return the arguments of a request that resumes the answer from the attempt's position.
 
     In some formats, an answer has an address of its own, which takes the position as a parameter. In all
@@ -355,7 +355,7 @@ def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
     return _fetching_arguments(attempt, asked, parameter)
 
 
-def _with_position_field(attempt: Attempt, asked: Asked, api: APIRecord) -> Asked:
+def _with_position_field(attempt: Attempt, asked: RequestTuple, api: APIRecord) -> RequestTuple:
     """Return the arguments of a request with the position in its JSON, if the API has a field for it."""
     method, url, client, deadlines, options = asked
     payload, number = options.get("json"), attempt.last_event_id or ""
@@ -365,7 +365,7 @@ def _with_position_field(attempt: Attempt, asked: Asked, api: APIRecord) -> Aske
     return method, url, client, deadlines, {**options, "json": {**payload, api.replay_field: int(number)}}
 
 
-def _with_position_header(attempt: Attempt, asked: Asked) -> Asked:
+def _with_position_header(attempt: Attempt, asked: RequestTuple) -> RequestTuple:
     """Return the arguments of the original request, with the position from which to resume in a header."""
     method, url, client, deadlines, options = asked
     replaced = {"last-event-id"} if attempt.answer_id is None else {"last-event-id", "x-answer-id"}
@@ -378,7 +378,7 @@ def _with_position_header(attempt: Attempt, asked: Asked) -> Asked:
     return method, url, client, deadlines, {**options, "headers": headers}
 
 
-def _fetching_arguments(attempt: Attempt, asked: Asked, parameter: str) -> Asked:
+def _fetching_arguments(attempt: Attempt, asked: RequestTuple, parameter: str) -> RequestTuple:
     """Return the arguments of a request that fetches an answer from its own address.
 
     The answer is fetched from the attempt's position on; without a position, the finished answer is.
@@ -395,7 +395,7 @@ def _fetching_arguments(attempt: Attempt, asked: Asked, parameter: str) -> Asked
     return "GET", address, client, deadlines, {**options_without_body, "params": params}
 
 
-def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
+def _cancelling_arguments(answer_id: str, asked: RequestTuple) -> RequestTuple:
     """Return the arguments of a request that cancels an answer, which the server writes in the background."""
     _, url, client, deadlines, options = asked
     other_options = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}

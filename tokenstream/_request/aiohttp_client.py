@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource
 
 
-class _Own(NamedTuple):
+class _OwnSession(NamedTuple):
     session: aiohttp.ClientSession
     closing: AsyncGenerator[None]
     """Closes the session when the event loop shuts its asynchronous generators down."""
 
 
-_own: dict[asyncio.AbstractEventLoop, _Own] = {}
+_own: dict[asyncio.AbstractEventLoop, _OwnSession] = {}
 
 
 async def own_session() -> aiohttp.ClientSession:
@@ -53,7 +53,7 @@ async def own_session() -> aiohttp.ClientSession:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
-        _own[loop] = _Own(session, _close_at_shutdown(loop, session))
+        _own[loop] = _OwnSession(session, _close_at_shutdown(loop, session))
         # Run it up to its `yield`: a loop shuts down only the generators that have begun.
         await anext(_own[loop].closing)
     return _own[loop].session

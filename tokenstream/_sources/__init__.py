@@ -9,12 +9,12 @@ from tokenstream._sources.causes import is_timeout
 from tokenstream._sources.failures import FunctionFailed, opening_error, reading_error
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.httpx import from_async_response, from_response
-from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
 
 __all__ = [
     "AsyncSource",
-    "Deferred",
     "FunctionFailed",
+    "LazySource",
     "SyncSource",
     "async_source",
     "from_async_response",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.httpx import refused_response
-from tokenstream._sources.kinds import Deferred
+from tokenstream._sources.kinds import LazySource
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _outlives_answer(source: object) -> bool:
     return any(hasattr(source, name) for name in _LASTING_METHODS)
 
 
-def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401
+def from_manager(source: Any, make_source: Callable[[Any], SyncSource | LazySource]) -> LazySource:  # noqa: ANN401
     """Return a source that enters a context manager, and leaves it when the source is closed."""
 
     def open_source() -> SyncSource:
@@ -59,7 +59,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred
             raise opening_error(error, UNNAMED_SERVER) from error
         try:
             opened = make_source(manager_result)
-            while isinstance(opened, Deferred):
+            while isinstance(opened, LazySource):
                 # The object may be a context manager, too.
                 opened = opened.open()
             stack.callback(opened.close)
@@ -70,10 +70,10 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred
             raise
         return replace(opened, close=stack.close)
 
-    return Deferred(open_source)
+    return LazySource(open_source)
 
 
-def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
+def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | LazySource]) -> LazySource:  # noqa: ANN401
     """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
 
     async def open_source() -> AsyncSource:
@@ -93,12 +93,12 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
         # `entered`, and `enters` below: the manager may hold a cancel scope open, which its task must leave.
         return replace(opened, close=stack.aclose, entered=True)
 
-    return Deferred(open_source, discard=lambda: discard_unread(source), enters=True)
+    return LazySource(open_source, discard=lambda: discard_unread(source), enters=True)
 
 
 def from_awaitable(
-    source: Awaitable[Any], make_source: Callable[[Any], AsyncSource | Deferred]
-) -> AsyncSource | Deferred:
+    source: Awaitable[Any], make_source: Callable[[Any], AsyncSource | LazySource]
+) -> AsyncSource | LazySource:
     """Return a source that awaits an object, and then reads the result, such as a response.
 
     A future that has finished is not awaited later: its result may be an open response, which has to
@@ -119,20 +119,20 @@ def from_awaitable(
         return await open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.
-    return Deferred(open_source, discard=lambda: discard_unread(source, make_source), enters=True)
+    return LazySource(open_source, discard=lambda: discard_unread(source, make_source), enters=True)
 
 
-async def open_result(result: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:
+async def open_result(result: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> AsyncSource:
     """Return the open source for an awaited result, which may be a source that still has to be opened."""
     opened = make_source(result)
-    while isinstance(opened, Deferred):
+    while isinstance(opened, LazySource):
         # The result may be awaitable or a context manager, too.
         opened = await opened.open()
     return opened
 
 
 def discard_unread(
-    source: object, make_source: Callable[[Any], AsyncSource | Deferred] | None = None
+    source: object, make_source: Callable[[Any], AsyncSource | LazySource] | None = None
 ) -> None:
     """Discard an object that will never be awaited, so that Python does not warn about it.
 
@@ -169,14 +169,14 @@ def _has_result(source: object) -> TypeGuard[_Future]:
     return future.done() is True and not future.cancelled() and future.exception() is None
 
 
-def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | Deferred]) -> None:
+def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | LazySource]) -> None:
     """Close the result of a finished future, in the future's own event loop."""
     try:
         result = make_source(future.result())
     except MisuseError:
         # The result is not a source, so it needs no closing.
         return
-    if isinstance(result, Deferred):
+    if isinstance(result, LazySource):
         result.discard()
         return
     loop, close = future.get_loop(), result.close

@@ -18,7 +18,7 @@ from tokenstream._sources.httpx import (
     is_response,
     response_beneath,
 )
-from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource, class_name_of
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
 from tokenstream._sources.payloads import is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
@@ -48,8 +48,8 @@ _ACCEPTED = (
 
 
 def sync_source(
-    source: object, make_threaded: Callable[[object], Deferred | None] | None = None
-) -> SyncSource | Deferred:
+    source: object, make_threaded: Callable[[object], LazySource | None] | None = None
+) -> SyncSource | LazySource:
     """Return the source with which a `Stream` reads an object; a missing file is a FileNotFoundError.
 
     `make_threaded` converts an asynchronous object that is not bound to an event loop, if it can be read
@@ -60,7 +60,7 @@ def sync_source(
         # None of the checks below can apply.
         return plain.from_iterable(cast("Iterable[Any]", source))
     source = requests.boto3_stream_of(source)
-    if isinstance(source, SyncSource | Deferred):
+    if isinstance(source, SyncSource | LazySource):
         return source
     direct_source = _find_body(source) or _find_response(source)
     if direct_source is not None:
@@ -83,7 +83,7 @@ def sync_source(
     raise _unreadable_source_error(source)
 
 
-def async_source(source: object) -> AsyncSource | Deferred:
+def async_source(source: object) -> AsyncSource | LazySource:
     """Return the source with which an `AsyncStream` reads an object; FileNotFoundError for a missing file."""
     if _is_async_generator(source):
         # A generator is nothing but an asynchronous iterable, so the checks below are not needed.
@@ -91,9 +91,9 @@ def async_source(source: object) -> AsyncSource | Deferred:
     return _find_async_source(requests.boto3_stream_of(source))
 
 
-def _find_async_source(source: object) -> AsyncSource | Deferred:
+def _find_async_source(source: object) -> AsyncSource | LazySource:
     """Return the source with which an `AsyncStream` reads any object but an asynchronous generator."""
-    if isinstance(source, AsyncSource | Deferred):
+    if isinstance(source, AsyncSource | LazySource):
         return source
     body = _find_body(source)
     if body is not None:

@@ -174,7 +174,7 @@ class AsyncSource:
 
 
 @dataclass(slots=True)
-class Deferred:
+class LazySource:
     """A source that is opened by the first read, such as a request that has not been sent."""
 
     open: Callable[[], Any]

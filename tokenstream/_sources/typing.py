@@ -23,7 +23,7 @@ from typing import IO, Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import ReadOnly, TypedDict
 
-from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
 
 
 class _EitherResponse(Protocol):
@@ -117,14 +117,14 @@ _InPieces: TypeAlias = list[Any] | tuple[_Item, ...]
 _Async: TypeAlias = (
     _Either | _InPieces | _HasAiohttpContent | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
 )
-_AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
+_AsyncBlock: TypeAlias = AbstractAsyncContextManager[_Async]
 
 _Threaded: TypeAlias = AsyncGenerator[_Item, Any]
 """The asynchronous source that a `Stream` reads in a thread. Passing an SDK's one is mostly a mistake."""
 
-SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | _Threaded | SyncSource | Deferred
+SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | _Threaded | SyncSource | LazySource
 """The sources that `Stream` accepts."""
-AsyncReadable: TypeAlias = _Async | _AsyncManager | Awaitable[_Async | _AsyncManager] | AsyncSource | Deferred
+AsyncReadable: TypeAlias = _Async | _AsyncBlock | Awaitable[_Async | _AsyncBlock] | AsyncSource | LazySource
 """The sources that `AsyncStream` accepts."""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tokenstream._message_parts import CallState
 from tokenstream.call_store._memory import MemoryCallStore
 from tokenstream.call_store._redis import AsyncRedisCallStore, RedisCallStore
-from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore, UncertainCall
+from tokenstream.stages._tools.store import AsyncCallStore, CallStore, UncertainCall
 
 __all__ = [
     "AsyncCallStore",

@@ -6,13 +6,14 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from tokenstream._message_parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, UncertainCall, check_lease, key_of, to_result
+from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.stages._tools.store import CallStatus
+    from tokenstream._message_parts import CallStatus
 
 
 class _Call:

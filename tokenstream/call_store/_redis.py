@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.loose import ErasedGeneric
+from tokenstream._message_parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
-from tokenstream.stages._tools.store import CallState, UncertainCall, check_lease, key_of, to_result
+from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

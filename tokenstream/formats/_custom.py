@@ -157,7 +157,7 @@ def _find_all(payload: object, path: Path) -> Iterator[object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class CustomMapping:
     """A mapping: the options of `custom`, checked and with compiled paths."""
 
     text: tuple[Path, ...]

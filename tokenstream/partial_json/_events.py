@@ -69,7 +69,7 @@ class Place:
         return path
 
 
-class _Placed:
+class _PlacedEvent:
     """Base of the events, with their location in the document."""
 
     __slots__ = ("member", "place")
@@ -103,7 +103,7 @@ class _Placed:
         return tuple(getattr(self, name) for name in self.__match_args__)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Placed) or type(other) is not type(self):
+        if not isinstance(other, _PlacedEvent) or type(other) is not type(self):
             return NotImplemented
         return self._values() == other._values()
 
@@ -117,12 +117,12 @@ class _Placed:
         )
         return f"{type(self).__name__}({shown})"
 
-    def __reduce__(self) -> tuple[Callable[..., _Placed], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., _PlacedEvent], tuple[Any, ...]]:
         # With the path instead of the place, because the place refers to the whole document.
         return type(self), self._values()
 
 
-class ValueStart(_Placed):
+class ValueStart(_PlacedEvent):
     """A value has begun; its kind is known from its first character.
 
     Args:
@@ -155,7 +155,7 @@ class ValueStart(_Placed):
         self.offset = offset
 
 
-class StringDelta(_Placed):
+class StringDelta(_PlacedEvent):
     """A string that is a value has grown; keys are reported whole, as part of paths.
 
     Args:
@@ -180,7 +180,7 @@ class StringDelta(_Placed):
         self.text = text
 
 
-class ValueDone(_Placed):
+class ValueDone(_PlacedEvent):
     """A value is finished, and does not change any more.
 
     Args:

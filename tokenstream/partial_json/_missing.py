@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 
-class Missing(Enum):
+class MissingValue(Enum):
     """The type of `MISSING`, which takes the place of a value that has not arrived; for annotations."""
 
     MISSING = "MISSING"
@@ -49,7 +49,7 @@ def _explain(asked: str) -> str:
     )
 
 
-MISSING: Final = Missing.MISSING
+MISSING: Final = MissingValue.MISSING
 """A value that has not arrived; an explicit null is None instead.
 
 Reading an attribute or an item of it raises an AttributeError whose message explains

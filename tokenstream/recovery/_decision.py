@@ -11,7 +11,7 @@ from tokenstream.errors import PositionLost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream._pipeline.delivered import Extent
+    from tokenstream._pipeline.delivery_log import Extent
     from tokenstream.errors import StreamError
     from tokenstream.recovery._retry import Mode
     from tokenstream.stream._attempts import AttemptMode, FetchKind, RequestKind
@@ -28,7 +28,7 @@ class TimeBound(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class Failure:
     """The facts about an answer whose attempt has failed, whoever makes the next attempt, and when."""
 
     error: StreamError
@@ -152,12 +152,12 @@ ONLY_WHOLE = (
 """The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""
 
 
-def depends_on_opener(broken: Broken) -> bool:
+def depends_on_opener(broken: Failure) -> bool:
     """Return True if the choice depends on whether an opener can continue the answer."""
     return broken.has_content and broken.mode not in ("restart", "resume")
 
 
-def choose(broken: Broken, opener: OpenerFacts) -> ModeChoice:
+def choose(broken: Failure, opener: OpenerFacts) -> ModeChoice:
     """Choose the mode of an attempt that does not resume the answer.
 
     The first row that applies counts. If it applies to no opener that may make an attempt, the first such
@@ -186,7 +186,7 @@ def choose(broken: Broken, opener: OpenerFacts) -> ModeChoice:
     return ModeChoice(None if opener.only_restarts else "continue")
 
 
-def plan(broken: Broken, opener: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:
+def plan(broken: Failure, opener: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:
     """Plan the next attempt, with one opener, in a given mode or in one that is chosen here.
 
     | the next request              | is made if                                   | after a wait of         |
@@ -246,7 +246,7 @@ def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
     return None
 
 
-def _is_retried(broken: Broken, mode: AttemptMode) -> bool:
+def _is_retried(broken: Failure, mode: AttemptMode) -> bool:
     """Return True if the error is retried by default, with a request like the one that failed.
 
     Without its position, the answer is asked for anew, which is another request.
@@ -255,7 +255,7 @@ def _is_retried(broken: Broken, mode: AttemptMode) -> bool:
     return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
 
 
-def _find_wait(broken: Broken, *, reconnects: bool) -> float | None:
+def _find_wait(broken: Failure, *, reconnects: bool) -> float | None:
     """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
     if reconnects and broken.error.retry_after is None:
         return clamp_reconnect(broken.reconnect_after)

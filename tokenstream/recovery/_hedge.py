@@ -60,7 +60,7 @@ async def run_race(
         other.succeed(opener)
     hedge = replace(attempt, number=2, mode="hedge", route=current.itinerary.names[rival])
     first = _make_contender(current, deadlines, opener, open_first, clock)
-    open_second = partial(log_hedge, current.machine, other.name, after, other.deferred(hedge).open)
+    open_second = partial(log_hedge, current.machine, other.name, after, other.lazy(hedge).open)
     second = _make_contender(current, deadlines, other, open_second, clock)
     winner = await race(first, second, after)
     current.end_race(winner.ended_at if winner.has_content else None)
@@ -252,7 +252,7 @@ class Contender:
         if source is None:
             raise self._error or RuntimeError("the attempt was not begun")
         # A replay is read like any other source, even if its own source never waits.
-        return replace(source, chunks=_ReadFirst(self._chunks, source, self._error), instant=False)
+        return replace(source, chunks=_PrependedChunks(self._chunks, source, self._error), instant=False)
 
     @property
     def usage(self) -> Usage:
@@ -283,7 +283,7 @@ class Contender:
                 await source.close()
 
 
-class _ReadFirst:
+class _PrependedChunks:
     """Iterator over the chunks that were already read, and then over the rest of the source.
 
     Args:
@@ -295,7 +295,7 @@ class _ReadFirst:
         self._unread = source.chunks
         self._error = error
 
-    def __aiter__(self) -> _ReadFirst:
+    def __aiter__(self) -> _PrependedChunks:
         return self
 
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload

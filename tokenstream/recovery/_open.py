@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from tokenstream._basics.url import server_of
-from tokenstream._sources import AsyncSource, Deferred, SyncSource, async_source, sync_source
+from tokenstream._sources import AsyncSource, LazySource, SyncSource, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
@@ -130,7 +130,7 @@ class SourceOpener(ABC):
         """Return True if a request can fetch the finished answer by its id."""
         return False
 
-    def cancel(self, answer_id: str) -> Deferred | None:
+    def cancel(self, answer_id: str) -> LazySource | None:
         """Return a source that cancels an answer when it is opened; None if the library makes no requests."""
         return None
 
@@ -156,7 +156,7 @@ class SourceOpener(ABC):
         return None
 
     @abstractmethod
-    def deferred(self, attempt: Attempt) -> Deferred:
+    def lazy(self, attempt: Attempt) -> LazySource:
         """Return the source of an attempt, which the first read opens after the wait.
 
         The timing of the answer starts with its first attempt, and goes on in each further one.
@@ -177,10 +177,10 @@ class SourceOpener(ABC):
 class SyncOpener(SourceOpener):
     """Opens the sources of a `Stream`."""
 
-    def deferred(self, attempt: Attempt) -> Deferred:
+    def lazy(self, attempt: Attempt) -> LazySource:
         """Return the source of an attempt, which the first read opens after the wait."""
         # The caller's function may itself return sources that are still to be opened.
-        inner_sources: list[Deferred] = []
+        inner_sources: list[LazySource] = []
         limits: list[Callable[[], float]] = []
 
         def open_source() -> SyncSource:
@@ -190,7 +190,7 @@ class SyncOpener(SourceOpener):
                 if self.reserve is not None:
                     self.reserve(self, attempt)
                 while not isinstance(source, SyncSource):
-                    if not isinstance(source, Deferred):
+                    if not isinstance(source, LazySource):
                         source = find_sync_source(source)
                         continue
                     # Kept for `find_socket`, with which another thread can end the wait for the response.
@@ -212,7 +212,7 @@ class SyncOpener(SourceOpener):
             find = inner_sources[-1].socket if inner_sources else None
             return None if find is None else find()
 
-        return Deferred(
+        return LazySource(
             open_source,
             socket=find_socket,
             limit_open=limits.append,
@@ -228,7 +228,7 @@ class AsyncOpener(SourceOpener):
 
     is_async = True
 
-    def deferred(self, attempt: Attempt) -> Deferred:
+    def lazy(self, attempt: Attempt) -> LazySource:
         """Return the source of an attempt, which the first read opens after the wait."""
 
         async def open_source() -> AsyncSource:
@@ -239,7 +239,7 @@ class AsyncOpener(SourceOpener):
                 await sleep(attempt.wait)
             return await self.open(attempt)
 
-        return Deferred(
+        return LazySource(
             open_source,
             enters=self.enters,
             prepare=self.prepare,
@@ -256,7 +256,7 @@ class AsyncOpener(SourceOpener):
                 await self.reserve(self, attempt)
             while not isinstance(source, AsyncSource):
                 # The caller's function may have returned a source that is still to be opened.
-                source = await source.open() if isinstance(source, Deferred) else find_async_source(source)
+                source = await source.open() if isinstance(source, LazySource) else find_async_source(source)
             if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
                 await source.close()
                 raise PositionLost(_OTHER_ANSWER)
@@ -267,12 +267,12 @@ class AsyncOpener(SourceOpener):
         return source
 
 
-def find_sync_source(opened: object) -> SyncSource | Deferred:
+def find_sync_source(opened: object) -> SyncSource | LazySource:
     """Return the source for what the caller's function returned, which may be an unread `connect(…)`."""
     return take_request(opened, Stream) if is_stream(opened) else sync_source(opened)
 
 
-def find_async_source(opened: object) -> AsyncSource | Deferred:
+def find_async_source(opened: object) -> AsyncSource | LazySource:
     """Return the source for what the caller's function returned, which may be an unread `aconnect(…)`."""
     if is_stream(opened):
         return take_request(opened, AsyncStream)

@@ -12,7 +12,7 @@ from tokenstream.errors import AnswerRejected, PositionLost, ProviderError, Stre
 from tokenstream.recovery._decision import (
     ONLY_WHOLE,
     AttemptPlan,
-    Broken,
+    Failure,
     ModeChoice,
     NoPlan,
     OpenerFacts,
@@ -84,7 +84,7 @@ class Planner:
                     add_note_once(error, note)
         return plan
 
-    def _find_facts(self, error: StreamError, now: float) -> Broken:
+    def _find_facts(self, error: StreamError, now: float) -> Failure:
         """Return the facts about the answer and its error, and about the time of the next attempt."""
         current, is_refused = self._current, self._resumption.joining.refusal is not None
         # Once it has brought something, the server has accepted the request to continue.
@@ -93,7 +93,7 @@ class Planner:
         if fetches == "poll" and head is not None and error.retry_after is None:
             # An unfinished answer may come with the wait before the next poll.
             error.retry_after = retry_after_of(head.headers)
-        return Broken(
+        return Failure(
             error=error,
             now=now,
             mode=self._retry.mode,
@@ -113,7 +113,7 @@ class Planner:
             bounds=self._find_bounds(),
         )
 
-    def _plan_to_go_on(self, broken: Broken, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
+    def _plan_to_go_on(self, broken: Failure, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
         """Return the plan to go on with the answer, or to begin one that has no content yet.
 
         `failed` gets the result of each opener that must not make the attempt.
@@ -131,7 +131,7 @@ class Planner:
         return plan
 
     def _plan_first(
-        self, indexes: list[int], broken: Broken, failed: list[NoPlan], choice: ModeChoice | None = None
+        self, indexes: list[int], broken: Failure, failed: list[NoPlan], choice: ModeChoice | None = None
     ) -> AttemptPlan | None:
         """Return the plan with the first opener that can make an attempt; `failed` gets the others."""
         for index in indexes:
@@ -210,7 +210,7 @@ class Planner:
         opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
-    def _find_opener_facts(self, index: int, broken: Broken) -> OpenerFacts:
+    def _find_opener_facts(self, index: int, broken: Failure) -> OpenerFacts:
         """Return the facts about an opener that may make the next attempt."""
         current = self._current
         opener, is_other = self._openers[index], index != current.opener_index
@@ -230,7 +230,7 @@ class Planner:
             obstacle = self._find_refusal(broken) or obstacle
         return OpenerFacts(index=index, is_other=is_other, only_restarts=only_restarts, obstacle=obstacle)
 
-    def _find_refusal(self, broken: Broken) -> str | None:
+    def _find_refusal(self, broken: Failure) -> str | None:
         """Return the reason why the last attempt has shown that the answer can't be continued; or None."""
         if broken.is_refused:
             return "the server refuses the request to continue it"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream._pipeline.seam import Splice
-    from tokenstream._sources import Deferred
+    from tokenstream._sources import LazySource
     from tokenstream.events import Event
     from tokenstream.message import Usage
     from tokenstream.recovery._itinerary import Itinerary
@@ -119,7 +119,7 @@ class Recovery:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
 
-    def make_first_source(self, clock: Callable[[], float]) -> Deferred:
+    def make_first_source(self, clock: Callable[[], float]) -> LazySource:
         """Return the source of the first attempt; with hedging, that of the winner of the first two."""
         self._current.begin_route(0, clock())
         attempt = Attempt(
@@ -129,7 +129,7 @@ class Recovery:
             message=Message(format=self._machine.accumulator.format, route=self._itinerary.names[0]),
             route=self._itinerary.names[0],
         )
-        source = self._openers[0].deferred(attempt)
+        source = self._openers[0].lazy(attempt)
         if self._itinerary.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
@@ -139,7 +139,7 @@ class Recovery:
 
     # -- the end of an attempt ---------------------------------------------
 
-    def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
+    def make_next_source(self, cause: StreamError | None, now: float) -> LazySource | None:
         """Return the source with which to continue, or None if the stream ends here.
 
         The cause is None after a clean end, or if the machine has the error.
@@ -214,7 +214,7 @@ class Recovery:
             # It replaces the error of the refused request.
             self._machine.fail(error)
 
-    def make_cancelling(self) -> Deferred | None:
+    def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         waits = "pause" in count_pauses(self._retry.pauses)
         answer_id = self._current.find_running(None) if waits else None
@@ -253,7 +253,7 @@ class Recovery:
 
     # -- the next attempt --------------------------------------------------
 
-    def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
+    def _make_planned_source(self, error: StreamError, now: float) -> LazySource | None:
         """Return the source of the next attempt; None if no further attempt is made."""
         current = self._current
         notes = list[str]()
@@ -290,7 +290,7 @@ class Recovery:
 
     def _follow_plan(
         self, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, now: float
-    ) -> Deferred:
+    ) -> LazySource:
         """Prepare the planned attempt, after an error or a pause, and return its source."""
         current = self._current
         opener = self._openers[plan.opener_index]
@@ -319,7 +319,7 @@ class Recovery:
         current.begin(attempt, now, is_uncounted=is_uncounted, kind=plan.kind)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
         self._renew_machine(plan, attempt, now)
-        return opener.deferred(attempt)
+        return opener.lazy(attempt)
 
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
-from tokenstream._sources import Deferred
+from tokenstream._sources import LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
@@ -132,7 +132,7 @@ def make_stream(
     first = itinerary.openers[0]
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
-        Deferred(_open_placeholder),
+        LazySource(_open_placeholder),
         # `Routes.order` may put another route first than the caller's first one.
         options._replace(format=first.format, make_stage=itinerary.stage_of(first)),
     )

@@ -22,7 +22,7 @@ _BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "faile
 """The class of error for each ending of an answer that has broken off."""
 
 
-class KnownById(NamedTuple):
+class AnswerById(NamedTuple):
     """An answer of which only the id is known, for the log."""
 
     id: str

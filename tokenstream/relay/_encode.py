@@ -65,7 +65,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._pieces += pieces
 
 
-class Encoded(_EncodedPieces[PieceT]):
+class EncodedAnswer(_EncodedPieces[PieceT]):
     """An iterator over the pieces of an answer; `close` closes the source of the events."""
 
     def __iter__(self) -> Self:
@@ -104,7 +104,7 @@ class Encoded(_EncodedPieces[PieceT]):
             self._encode_event(event)
 
 
-class AsyncEncoded(_EncodedPieces[PieceT]):
+class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
     """An async iterator over the pieces of an answer; `aclose` closes the source of the events."""
 
     def __aiter__(self) -> Self:
@@ -144,7 +144,7 @@ class AsyncEncoded(_EncodedPieces[PieceT]):
             self._encode_event(event)
 
 
-class EncodedRun(Encoded[PieceT], AsyncEncoded[PieceT]):
+class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
     """An iterator over the encoded events of a run, for a `for` or an `async for` loop."""
 
 
@@ -285,7 +285,7 @@ def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
         # The events of a run can be read in a loop of either kind.
         return EncodedRun[Any](source, sending, joins=joins)
     if hasattr(source, "__aiter__"):
-        return AsyncEncoded[Any](source, sending, joins=joins)
+        return AsyncEncodedAnswer[Any](source, sending, joins=joins)
     if hasattr(source, "__iter__"):
-        return Encoded[Any](source, sending, joins=joins)
+        return EncodedAnswer[Any](source, sending, joins=joins)
     raise MisuseError(f"{type(source).__qualname__} is not iterable: pass a stream, or an iterable of events")

@@ -141,7 +141,7 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
     if isinstance(driver, ReaderDriver):
         # `look_now` also reads what has arrived at the source, if the reader's own queue is empty.
         take: Callable[[], Awaitable[Event | None]] = partial(
-            driver.hub.look_now, partial(driver.hub.take_event, driver.place)
+            driver.hub.look_now, partial(driver.hub.take_event, driver.cursor)
         )
         return take
     return None

@@ -27,7 +27,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.relay import _encoders as encoders
-from tokenstream.relay._attribution import KnownById, find_broken, report_broken
+from tokenstream.relay._attribution import AnswerById, find_broken, report_broken
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, implied_ending
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._encoders.values import prepare_result
@@ -352,7 +352,7 @@ class Sending:
 
 def report_losses(format: str, lost: str, id: str | None) -> None:
     """Log a warning that readers of a format do not get everything in an answer as it was."""
-    about = None if id is None else KnownById(id)
+    about = None if id is None else AnswerById(id)
     warn(
         "the format %s cannot express everything in an answer; left out or changed: %s",
         format,

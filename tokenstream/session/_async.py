@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
-from tokenstream._sources import AsyncSource, Deferred, SyncSource
+from tokenstream._sources import AsyncSource, LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.failures import FunctionFailed, opening_error
 from tokenstream._sources.kinds import do_nothing
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas import Tools
-    from tokenstream.session._asked import Asked
+    from tokenstream.session._asked_question import AskedQuestion
     from tokenstream.session._connection import AskedExchange
-    from tokenstream.session._lines import Opened, Step, Steps, T
+    from tokenstream.session._lines import OpenedConnection, Step, Steps, T
     from tokenstream.stages._text.tags import Tags
 
 _CLOSING_SECONDS = 0.6
@@ -197,11 +197,11 @@ class AsyncSession(SessionBase):
             async def open_source() -> AsyncSource:
                 """Send the question, and return the source of its answer."""
                 source = await opens(None)
-                while isinstance(source, Deferred):
+                while isinstance(source, LazySource):
                     source = await source.open()
                 return source
 
-            driver: Any = AsyncDriver(Deferred(open_source), options)
+            driver: Any = AsyncDriver(LazySource(open_source), options)
         else:
             openers = make_openers(_AsyncQuestionOpener(opens, options.format), self._retry, self._deadlines)
             driver = find_driver(make_stream(AsyncStream, openers, self._retry, options))
@@ -218,7 +218,7 @@ class AsyncSession(SessionBase):
 
     # -- answers -------------------------------------------------------------
 
-    async def _open_answer(self, asked: Asked, attempt: Attempt | None) -> AsyncSource | Deferred:
+    async def _open_answer(self, asked: AskedQuestion, attempt: Attempt | None) -> AsyncSource | LazySource:
         """Send a question, and return the source of its answer."""
         if not self._is_falling_back:
             try:
@@ -238,7 +238,7 @@ class AsyncSession(SessionBase):
                 )
         return find_async_source(self._send_post(asked, attempt))
 
-    async def _release(self, asked: Asked, exchange: AskedExchange) -> None:
+    async def _release(self, asked: AskedQuestion, exchange: AskedExchange) -> None:
         """Stop an answer that is not read any further."""
         if self._is_closed:
             asked.round.let_go()
@@ -332,7 +332,7 @@ class AsyncLine(Line):
             raise MisuseError(CLOSED_MEANWHILE, kind="closed")
         return self._socket
 
-    async def _connect(self) -> Opened:
+    async def _connect(self) -> OpenedConnection:
         """Open a connection, and return the facts about it."""
         self.check_open()
         opened: Any = self._opens()
@@ -418,7 +418,7 @@ class AsyncMessages:
 
     __slots__ = ("_asked", "_exchange", "_line")
 
-    def __init__(self, line: AsyncLine, asked: Asked, exchange: AskedExchange) -> None:
+    def __init__(self, line: AsyncLine, asked: AskedQuestion, exchange: AskedExchange) -> None:
         self._line = line
         self._asked = asked
         self._exchange = exchange

@@ -13,7 +13,7 @@ from tokenstream.recovery._resilient import check_retry
 from tokenstream.recovery._retry import Routes
 from tokenstream.router import Router
 from tokenstream.session._api import check_settings
-from tokenstream.session._asked import Asked
+from tokenstream.session._asked_question import AskedQuestion
 from tokenstream.session._conversation import SessionConversation
 from tokenstream.session._rounds import Question, find_turn_method, write_history
 from tokenstream.session._steering import steer_answer
@@ -157,22 +157,22 @@ class SessionBase:
 
     # -- asking --------------------------------------------------------------
 
-    def _make_asked(self, content: object, router: object, lane: object) -> Asked:
+    def _make_asked(self, content: object, router: object, lane: object) -> AskedQuestion:
         """Check the arguments of `ask`, and return the question."""
         lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
-        tool_options = None
+        options = None
         if router is not None:
             # The stream of the answer has the deadlines, also while tools are run.
-            tool_options = self._options_for(self._conversation.known_api.make_tool_format())
-            tool_options = tool_options._replace(deadlines=None)
+            options = self._options_for(self._conversation.known_api.make_tool_format())
+            options = options._replace(deadlines=None)
         question, may_restart = Question(content), self._retry is not None
-        asked = Asked(self._conversation, question, lane, router, tool_options, may_restart=may_restart)
+        asked = AskedQuestion(self._conversation, question, lane, router, options, may_restart=may_restart)
         self._conversation.check_free(asked.round.lane)
         return asked
 
-    def _make_options(self, asked: Asked) -> Options:
+    def _make_options(self, asked: AskedQuestion) -> Options:
         """Return the options with which an answer is read."""
         return self._options_for(self._conversation.known_api.make_format(asked))
 
@@ -210,7 +210,7 @@ class SessionBase:
             self._is_falling_back = True
         return self._is_falling_back
 
-    def _send_post(self, asked: Asked, attempt: Attempt | None) -> object:
+    def _send_post(self, asked: AskedQuestion, attempt: Attempt | None) -> object:
         """Send a question as a POST, with the caller's function; return what the function returns."""
         turns = asked.write_turns(attempt)
         asked.check_no_post()

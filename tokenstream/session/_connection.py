@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.session._api import Payload
-    from tokenstream.session._lines import Opened, Steps
+    from tokenstream.session._lines import OpenedConnection, Steps
     from tokenstream.session._rounds import Round
     from tokenstream.session._steering import SentSteer
 
@@ -108,9 +108,9 @@ class RenewedConnection:
         self.is_half_written = False
         """True while messages are written; still True after an interruption, when half may be written."""
 
-    def open(self) -> Steps[Opened]:
+    def open(self) -> Steps[OpenedConnection]:
         """Open another connection, and return the facts about it."""
-        opened: Opened = yield Open()
+        opened: OpenedConnection = yield Open()
         self.is_open, self.is_half_written = True, False
         self.number += 1
         return opened

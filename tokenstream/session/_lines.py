@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 class Open(NamedTuple):
-    """Open a connection with the caller's function; the result is an `Opened`."""
+    """Open a connection with the caller's function; the result is an `OpenedConnection`."""
 
 
-class Opened(NamedTuple):
+class OpenedConnection(NamedTuple):
     """The facts about a connection that was opened."""
 
     path: str | None
@@ -113,11 +113,11 @@ class Line:
         self.asked: tuple[str, None] | None = None
         """The address of the connection that was opened last; None before the first one, or if unknown."""
 
-    def describe(self, socket: OpenWebSocket) -> Opened:
+    def describe(self, socket: OpenWebSocket) -> OpenedConnection:
         """Return what a conversation has to know about a connection, and keep its address."""
         self.asked = socket.asked
         path = getattr(getattr(socket.connection, "request", None), "path", None)
-        return Opened(path if isinstance(path, str) else None, socket.is_set_up)
+        return OpenedConnection(path if isinstance(path, str) else None, socket.is_set_up)
 
     def check_open(self) -> None:
         """Refuse to go on after the session was closed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
-from tokenstream._sources import Deferred, SyncSource
+from tokenstream._sources import LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.failures import FunctionFailed, opening_error
 from tokenstream._sources.kinds import do_nothing
@@ -23,7 +23,7 @@ from tokenstream.session._lines import (
     Close,
     Line,
     Open,
-    Opened,
+    OpenedConnection,
     Receive,
     RunTools,
     Send,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas import Tools
-    from tokenstream.session._asked import Asked
+    from tokenstream.session._asked_question import AskedQuestion
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._lines import Step, Steps, T
     from tokenstream.stages._text.tags import Tags
@@ -184,7 +184,7 @@ class Session(SessionBase):
         opens = partial(self._open_answer, asked)
         options = self._make_options(asked)
         if self._retry is None:
-            driver: Any = SyncDriver(Deferred(lambda: _open_deferred(opens(None))), options)
+            driver: Any = SyncDriver(LazySource(lambda: _open_lazy(opens(None))), options)
         else:
             opener = _SyncQuestionOpener(opens, options.format)
             openers = make_openers(opener, self._retry, self._deadlines)
@@ -214,7 +214,7 @@ class Session(SessionBase):
 
     # -- answers -------------------------------------------------------------
 
-    def _open_answer(self, asked: Asked, attempt: Attempt | None) -> SyncSource | Deferred:
+    def _open_answer(self, asked: AskedQuestion, attempt: Attempt | None) -> SyncSource | LazySource:
         """Send a question, and return the source of its answer."""
         if not self._is_falling_back:
             try:
@@ -234,7 +234,7 @@ class Session(SessionBase):
                 )
         return find_sync_source(self._send_post(asked, attempt))
 
-    def _release(self, asked: Asked, exchange: AskedExchange) -> None:
+    def _release(self, asked: AskedQuestion, exchange: AskedExchange) -> None:
         """Stop an answer that is not read any further."""
         if self._is_closed:
             asked.round.let_go()
@@ -246,14 +246,14 @@ class _SyncQuestionOpener(SessionOpening, SyncOpener):
     """Sends a question of a session for each attempt at its answer."""
 
 
-def _open_deferred(source: SyncSource | Deferred) -> SyncSource:
+def _open_lazy(source: SyncSource | LazySource) -> SyncSource:
     """Return an open source."""
-    while isinstance(source, Deferred):
+    while isinstance(source, LazySource):
         source = source.open()
     return source
 
 
-class _Current(NamedTuple):
+class _CurrentConnection(NamedTuple):
     """The connection that is open."""
 
     socket: OpenWebSocket
@@ -270,7 +270,7 @@ class SyncLine(Line):
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
-        self._current: _Current | None = None
+        self._current: _CurrentConnection | None = None
         """The current connection; None if there is none."""
         self._lock = threading.RLock()
         """Held while steps run, but not while one is taken: they all change the same conversation."""
@@ -300,7 +300,7 @@ class SyncLine(Line):
             with self._lock:
                 steps.close()
 
-    def _take(self, step: Step, current: _Current | None) -> object:
+    def _take(self, step: Step, current: _CurrentConnection | None) -> object:
         """Take one step, and return its result."""
         match step:
             case Receive(seconds):
@@ -326,7 +326,7 @@ class SyncLine(Line):
                     raise FunctionFailed(error) from error
         return None
 
-    def _connect(self) -> Opened:
+    def _connect(self) -> OpenedConnection:
         """Open a connection, and return the facts about it."""
         self.check_open()
         given: Any = self._opens()
@@ -341,7 +341,7 @@ class SyncLine(Line):
             stack.close()
             raise
         shorten_farewell(socket)
-        self._current = _Current(socket, stack)
+        self._current = _CurrentConnection(socket, stack)
         if self._is_closed:
             self.disconnect()
         self.check_open()
@@ -359,14 +359,14 @@ class SyncLine(Line):
         self.disconnect()
 
 
-def _find_open(current: _Current | None) -> OpenWebSocket:
+def _find_open(current: _CurrentConnection | None) -> OpenWebSocket:
     """Return the connection."""
     if current is None:
         raise MisuseError(CLOSED_MEANWHILE, kind="closed")
     return current.socket
 
 
-def _close(current: _Current | None) -> None:
+def _close(current: _CurrentConnection | None) -> None:
     """Close a connection, if there is one, without waiting long for the other end."""
     if current is None:
         return
@@ -382,7 +382,7 @@ class Messages:
 
     __slots__ = ("_asked", "_exchange", "_line", "_seconds")
 
-    def __init__(self, line: SyncLine, asked: Asked, exchange: AskedExchange) -> None:
+    def __init__(self, line: SyncLine, asked: AskedQuestion, exchange: AskedExchange) -> None:
         self._line = line
         self._asked = asked
         self._exchange = exchange

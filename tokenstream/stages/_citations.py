@@ -147,7 +147,7 @@ def search_for(markers: tuple[Marker, ...]) -> MarkerSearch:
     return MarkerSearch(markers)
 
 
-class Cited(NamedTuple):
+class CitedWords(NamedTuple):
     """The last words of a text so far cite a source."""
 
     marker: str
@@ -194,7 +194,7 @@ class MarkerScanner:
         """The start of the line."""
         self._held = ""
         """The end of the text so far that may become a marker."""
-        self._open: Cited | None = None
+        self._open: CitedWords | None = None
         """The marker that encloses the text; None if there is none."""
         self._width = 0
         """The number of characters that it encloses so far."""
@@ -215,7 +215,7 @@ class MarkerScanner:
         self._note(text)
         self._width += len(text)
 
-    def feed(self, text: str) -> list[Passage | Cited]:
+    def feed(self, text: str) -> list[Passage | CitedWords]:
         """Return the decided pieces of the text, and what they cite."""
         if self.passes(text):
             self.skim(text)
@@ -223,7 +223,7 @@ class MarkerScanner:
         text, self._held = self._held + text, ""
         return self._read(text, ended=False)
 
-    def end(self) -> list[Passage | Cited]:
+    def end(self) -> list[Passage | CitedWords]:
         """Return the pieces that were held back; words whose marker has no end are cited up to here."""
         text, self._held = self._held, ""
         out = self._read(text, ended=True)
@@ -231,10 +231,10 @@ class MarkerScanner:
             out.append(self._close(self._open))
         return out
 
-    def _read(self, text: str, *, ended: bool) -> list[Passage | Cited]:
+    def _read(self, text: str, *, ended: bool) -> list[Passage | CitedWords]:
         """Return the pieces of a text; its end is held back if more may come that makes it a marker."""
         search = self._search.in_whole if ended else self._search.in_more
-        out: list[Passage | Cited] = []
+        out: list[Passage | CitedWords] = []
         given = noted = position = 0
         while (found := search(text, position)) is not None:
             at = found.start()
@@ -269,7 +269,7 @@ class MarkerScanner:
             return False
         return not marker.closing or self._open is None
 
-    def _cite(self, found: re.Match[str], out: list[Passage | Cited]) -> None:
+    def _cite(self, found: re.Match[str], out: list[Passage | CitedWords]) -> None:
         """Add the sources that a marker cites."""
         text = found[0]
         self.removed = True
@@ -280,7 +280,7 @@ class MarkerScanner:
         marker = self._markers[found.lastgroup]
         names = found[f"{marker.name}_source"]
         sources = names.split(marker.between) if marker.between else [names]
-        cited = [Cited(text, source, 0, self._find(marker, source)) for source in sources]
+        cited = [CitedWords(text, source, 0, self._find(marker, source)) for source in sources]
         if marker.closing:
             self._open, self._width = cited[0], 0
         else:
@@ -291,12 +291,12 @@ class MarkerScanner:
         number = int(source) if marker.name == "number" else 0
         return self._sources[number - 1] if 1 <= number <= len(self._sources) else None
 
-    def _close(self, cited: Cited) -> Cited:
+    def _close(self, cited: CitedWords) -> CitedWords:
         """End the words that a marker encloses, and return what they cite."""
         self._open = None
         return cited._replace(width=self._width)
 
-    def _put(self, text: str, out: list[Passage | Cited]) -> None:
+    def _put(self, text: str, out: list[Passage | CitedWords]) -> None:
         """Add a text."""
         if text:
             out.append(Passage(inside=False, text=text))

@@ -150,7 +150,7 @@ class CallWorkFinder:
 
     Args:
         tools: The tools, by name.
-        cursor: The run's position in the checked calls.
+        cursor: The run's cursor in the checked calls.
         refuse_call: Stores the error of a call that cannot be run as its result, and returns the calls of the
             handlers for that result.
     """

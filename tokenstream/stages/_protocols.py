@@ -74,7 +74,7 @@ class TimedStage(Stage[InT_contra, OutT], Protocol[InT_contra, OutT]):
 
 
 class Cursor(Protocol[ItemT_co]):
-    """A reader's position in one aspect of the answer, such as its text or its tool calls.
+    """A reader's place in one aspect of the answer, such as its text or its tool calls.
 
     Each method returns one item, or None if there is none at the moment.
     """

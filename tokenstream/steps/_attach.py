@@ -149,7 +149,7 @@ EventT = TypeVar("EventT")
 _END: Any = object()
 
 
-class _AttachedBase(Generic[EventT]):
+class _AttachedEventsBase(Generic[EventT]):
     """Base of both kinds of loop over the events of a hosted session.
 
     Args:
@@ -195,7 +195,7 @@ class _AttachedBase(Generic[EventT]):
         return wait
 
 
-class Attached(_AttachedBase[EventT]):
+class AttachedEvents(_AttachedEventsBase[EventT]):
     """The events of a hosted session, each once, in `for`; made by `attach`."""
 
     def __iter__(self) -> Self:
@@ -248,7 +248,7 @@ class Attached(_AttachedBase[EventT]):
                 close()
 
 
-class AsyncAttached(_AttachedBase[EventT]):
+class AsyncAttachedEvents(_AttachedEventsBase[EventT]):
     """The events of a hosted session, each once, in `async for`; made by `aattach`."""
 
     def __aiter__(self) -> Self:
@@ -314,7 +314,7 @@ def attach(
     history: Callable[[], Iterable[Any]] | None = None,
     seen: MutableSet[str] | None = None,
     retries: int = 8,
-) -> Attached[Any]:
+) -> AttachedEvents[Any]:
     """Return the events of a hosted session, each once, over as many connections as are needed.
 
     Each connection first opens the events as they happen, then asks for those before, and drops by
@@ -348,7 +348,7 @@ def attach(
         ['1', '2', '3']
     """
     open_live, open_history = _openers(events, id, history)
-    return Attached(open_live, open_history, Attachment(seen, retries))
+    return AttachedEvents(open_live, open_history, Attachment(seen, retries))
 
 
 def aattach(
@@ -358,7 +358,7 @@ def aattach(
     history: Callable[[], AsyncIterable[Any] | Awaitable[Any] | Iterable[Any]] | None = None,
     seen: MutableSet[str] | None = None,
     retries: int = 8,
-) -> AsyncAttached[Any]:
+) -> AsyncAttachedEvents[Any]:
     """Return the events of a hosted session, for `async for`; see `attach`.
 
     Args:
@@ -375,7 +375,7 @@ def aattach(
         StreamTruncated: In the loop: the server closes the events again and again.
     """
     open_live, open_history = _openers(events, id, history)
-    return AsyncAttached(open_live, open_history, Attachment(seen, retries))
+    return AsyncAttachedEvents(open_live, open_history, Attachment(seen, retries))
 
 
 def _openers(

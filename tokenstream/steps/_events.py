@@ -26,10 +26,10 @@ class RunEvents:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._position = 0
+        self._at = 0
         """Number of entries of the log that were read."""
-        self._readers: dict[str, list[_Reader]] = {}
-        """The readers of what is not over, for each open step, by the step's id."""
+        self._cursors: dict[str, list[_Cursor]] = {}
+        """The cursors in what is not over, for each open step, by the step's id."""
         self._answered: set[str] = set()
         """The ids of the open steps that have had an answer."""
         self._waiting: deque[Event] = deque()
@@ -114,51 +114,51 @@ class RunEvents:
         # Read the version before anything else: whatever happens from here on, the next look finds.
         self._version = log.version
         with log.lock:
-            has_ended, entries = log.has_ended, log.entries[self._position :]
-            self._position += len(entries)
+            has_ended, entries = log.has_ended, log.entries[self._at :]
+            self._at += len(entries)
             # Each answer is read once per look: all its events before the first new entry have arrived.
-            unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
-            reader: _Reader
+            unread = [(step, cursor) for step, cursors in self._cursors.items() for cursor in cursors]
+            cursor: _Cursor
             for entry in entries:
                 if isinstance(entry, StepOutput | StepProgress):
-                    reader = _OutputReader(entry) if isinstance(entry, StepOutput) else _ProgressReader(entry)
-                    self._readers[entry.step].append(reader)
-                    unread.append((entry.step, reader))
+                    cursor = _StepTextCursor(entry) if isinstance(entry, StepOutput) else _ToolCursor(entry)
+                    self._cursors[entry.step].append(cursor)
+                    unread.append((entry.step, cursor))
                     continue
                 if isinstance(entry, tuple):
                     # Another answer of a step has begun.
                     step, answer = entry
-                    reader = _AnswerReader(answer, another=step in self._answered)
-                    self._readers[step].append(reader)
+                    cursor = _StepAnswerCursor(answer, another=step in self._answered)
+                    self._cursors[step].append(cursor)
                     self._answered.add(step)
-                    unread.append((step, reader))
+                    unread.append((step, cursor))
                     continue
                 # The events of the answers come first: a step starts after the tool call that caused it,
                 # and ends after its own events.
                 self._collect_from(unread)
                 if isinstance(entry, StepStart):
-                    self._readers[entry.id] = []
+                    self._cursors[entry.id] = []
                 elif isinstance(entry, StepDone):
-                    del self._readers[entry.id]
+                    del self._cursors[entry.id]
                     self._answered.discard(entry.id)
                 self._waiting.append(entry)
             self._collect_from(unread)
             # A later look does not go through the answers that are over.
-            for step, readers in self._readers.items():
-                if any(reader.is_over for reader in readers):
-                    self._readers[step] = [reader for reader in readers if not reader.is_over]
+            for step, cursors in self._cursors.items():
+                if any(cursor.is_over for cursor in cursors):
+                    self._cursors[step] = [cursor for cursor in cursors if not cursor.is_over]
             self._has_ended = has_ended
 
-    def _collect_from(self, readers: list[tuple[str, _Reader]]) -> None:
-        """Collect the new events of some answers, outputs and progress, and clear the list `readers`."""
+    def _collect_from(self, cursors: list[tuple[str, _Cursor]]) -> None:
+        """Collect the new events of some answers, outputs and progress, and clear the list `cursors`."""
         names = self._log.names
-        for step, reader in readers:
-            self._waiting.extend(names.renumber_event(event, reader.number, step) for event in reader.ready())
-        readers.clear()
+        for step, cursor in cursors:
+            self._waiting.extend(names.renumber_event(event, cursor.number, step) for event in cursor.ready())
+        cursors.clear()
 
 
-class _AnswerReader:
-    """The position in one answer of the run up to which a `RunEvents` has read that answer.
+class _StepAnswerCursor:
+    """The cursor of a `RunEvents` in one answer of the run.
 
     Args:
         answer: The answer.
@@ -199,17 +199,17 @@ class _AnswerReader:
         return events
 
 
-class _OutputReader:
-    """The position in the output of a step up to which a `RunEvents` has read that output."""
+class _StepTextCursor:
+    """The cursor of a `RunEvents` in the output of a step."""
 
-    __slots__ = ("_output", "_position", "is_over")
+    __slots__ = ("_at", "_output", "is_over")
 
     number: ClassVar[int] = -1
     """The number of an answer; an output belongs to none, and its events have nothing to renumber."""
 
     def __init__(self, output: StepOutput) -> None:
         self._output = output
-        self._position = 0
+        self._at = 0
         """Number of characters that were read."""
         self.is_over = False
         """True once the whole output was returned."""
@@ -218,22 +218,22 @@ class _OutputReader:
         """Return the output since the last call as one event."""
         # Noted before reading: an output that is over now has no text that this call does not return.
         self.is_over = self._output.is_closed
-        text = self._output.text.since(self._position)
-        self._position += len(text)
+        text = self._output.text.since(self._at)
+        self._at += len(text)
         return [StepDelta(self._output.step, text)] if text else []
 
 
-class _ProgressReader:
-    """The position in the progress of a tool up to which a `RunEvents` has read it."""
+class _ToolCursor:
+    """The cursor of a `RunEvents` in the progress of a tool."""
 
-    __slots__ = ("_position", "_progress", "is_over")
+    __slots__ = ("_at", "_progress", "is_over")
 
     number: ClassVar[int] = -1
     """The number of an answer; progress belongs to none, and its events have nothing to renumber."""
 
     def __init__(self, progress: StepProgress) -> None:
         self._progress = progress
-        self._position = 0
+        self._at = 0
         """Number of values that were read, or that were not kept until they were."""
         self.is_over = False
         """True once all values were returned."""
@@ -242,9 +242,9 @@ class _ProgressReader:
         """Return an event for each value since the last call that is kept."""
         progress = self._progress
         self.is_over = progress.is_closed
-        outputs = progress.since(self._position)
-        self._position = progress.count
+        outputs = progress.since(self._at)
+        self._at = progress.count
         return [ToolProgress(progress.call, progress.name, output) for output in outputs]
 
 
-_Reader: TypeAlias = _AnswerReader | _OutputReader | _ProgressReader
+_Cursor: TypeAlias = _StepAnswerCursor | _StepTextCursor | _ToolCursor

@@ -12,7 +12,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._chunks import is_byte_stream, is_response
 from tokenstream.steps._framework import AgentsRun, GraphMessages, LangChainRun, LlamaIndexRun, message_in
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._step import LeftOpenStep
 from tokenstream.stream._log import warn
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
@@ -26,7 +26,7 @@ _SEARCHED = 200
 """Number of lines in a list among which one with an object is searched."""
 
 
-class Followed(SyncWatchedStream[ItemT]):
+class FollowedRun(SyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -35,7 +35,7 @@ class Followed(SyncWatchedStream[ItemT]):
     """The call that made this object, for error messages."""
 
 
-class AsyncFollowed(AsyncWatchedStream[ItemT]):
+class AsyncFollowedRun(AsyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `async for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -150,7 +150,7 @@ class _Follower:
             self._reader.end(error)
 
 
-def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
+def follow(events: object, run: Steps) -> FollowedRun[Any] | AsyncFollowedRun[Any]:
     """Return an iterable of the same events; while it is read, the events are added to the run.
 
     Args:
@@ -161,10 +161,10 @@ def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
     """
     sync, asynchronous = can_loop(events)
     if asynchronous:
-        return AsyncFollowed(events, _Follower(run))
+        return AsyncFollowedRun(events, _Follower(run))
     # A loop over one of these three would give characters, numbers or keys, but no events.
     if sync and events.__class__ not in (str, bytes, dict):
-        return Followed(events, _Follower(run))
+        return FollowedRun(events, _Follower(run))
     raise cannot_follow_error(events)
 
 
@@ -209,7 +209,7 @@ class _AgentLines:
 
     def stop(self) -> None:
         """Stop the turn that is open, because the lines are not read any further."""
-        self._agent.stop(LeftOpen("its lines were not read to their end"))
+        self._agent.stop(LeftOpenStep("its lines were not read to their end"))
 
 
 def _find_reader(event: object, run: Steps) -> RunOfAFramework | None:

@@ -12,8 +12,8 @@ from typing_extensions import override
 from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.steps._chunks import AsyncChunks, find_pipe, is_asynchronous
-from tokenstream.steps._program import NOTHING, PATIENCE, Patience, ReadBeside, ask, ask_async
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._program import NOTHING, PATIENCE, AccompaniedReader, Patience, ask, ask_async
+from tokenstream.steps._step import LeftOpenStep
 from tokenstream.stream._reading.read_ahead import CHECK_SECONDS, ReadTimeout
 from tokenstream.stream._reading.reader import LEAST_WAIT
 
@@ -196,7 +196,7 @@ class _Base(Generic[ItemT]):
         """Stop the turn that is open, because nothing more is read."""
         self._is_over = True
         self._builder.must_stop = True
-        self._builder.stop(LeftOpen("its lines were not read to their end"))
+        self._builder.stop(LeftOpenStep("its lines were not read to their end"))
 
 
 class FollowedItems(_Base[ItemT]):
@@ -305,7 +305,7 @@ class AsyncFollowedItems(_Base[ItemT]):
         self._source = source
         self._drain = None if stderr is None else AsyncDrain(stderr)
         self._tail = None if self._drain is None else self._drain.tail
-        self._reading = ReadBeside([] if self._drain is None else [self._drain.run])
+        self._reading = AccompaniedReader([] if self._drain is None else [self._drain.run])
 
     def __aiter__(self) -> Self:
         self._builder.begin_loop()

@@ -11,7 +11,7 @@ from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import ModelAnswer
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class RunOfAFramework(ABC):
 
     def stop(self) -> None:
         """Stop all open steps, because the events are no longer read."""
-        self.end(LeftOpen("its events were not read to their end"))
+        self.end(LeftOpenStep("its events were not read to their end"))
 
     # -- steps -------------------------------------------------------------
 

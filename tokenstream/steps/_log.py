@@ -215,16 +215,16 @@ class StepProgress:
         self._outputs.append(output)
         self.count += 1
 
-    def since(self, position: int) -> list[Any]:
-        """Return the values that are kept of those after the first `position` ones."""
-        new = min(self.count - position, len(self._outputs))
+    def since(self, count: int) -> list[Any]:
+        """Return the values that are kept of those after the first `count` ones."""
+        new = min(self.count - count, len(self._outputs))
         return [*islice(reversed(self._outputs), new)][::-1]
 
 
 class Log:
     """The log of a run: the starts and ends of its steps, and the answers of the steps.
 
-    The log keeps no queues for its readers: each reader has a position in the log and in each answer.
+    The log keeps no queues for its readers: each reader has a cursor in the log and in each answer.
 
     Args:
         most_steps: The most steps that the run may have.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._kit.told_text import ToldText
     from tokenstream.message import FinishReason, ToolCall, Usage
     from tokenstream.steps._step import Step
 
@@ -109,7 +109,7 @@ class ModelAnswer:
             self._read_like_last = None
             self.step.conclude("failed")
 
-    def find_arrived(self, told: Told) -> str:
+    def find_arrived(self, told: ToldText) -> str:
         """Return the text that the step has of a part, to be compared with the whole text in `told`."""
         message = self.step.message
         # Before this answer has begun, the last message of the step is that of the answer before. The message
@@ -134,7 +134,7 @@ class ModelAnswer:
             self.step.feed(event)
 
 
-def _find_arrived(find_answer: Callable[[], ModelAnswer | None], told: Told) -> str:
+def _find_arrived(find_answer: Callable[[], ModelAnswer | None], told: ToldText) -> str:
     """Return the text that an answer has of a part; the format that asks does not keep the answer."""
     answer = find_answer()
     return "" if answer is None else answer.find_arrived(told)

@@ -34,7 +34,7 @@ class Exit(NamedTuple):
     """The end of an agent's process, as far as is known."""
 
     code: int | None = None
-    """Its exit code; None if it is not known."""
+    """The exit code; None if it is not known."""
     still_runs: bool = False
     """True if the process had not ended in time."""
 
@@ -315,7 +315,7 @@ class RunBuilder(ABC):
             error.partial = partial
 
 
-class ReadBeside:
+class AccompaniedReader:
     """Reads an input piece by piece; other coroutines run during each read, and are cancelled after it.
 
     So none of them is a task that could outlive the loop over the input, on asyncio or on trio.

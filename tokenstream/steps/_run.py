@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._agents import AgentReader
-    from tokenstream.steps._follow import AsyncFollowed, Followed
+    from tokenstream.steps._follow import AsyncFollowedRun, FollowedRun
     from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
     from tokenstream.steps._peer.asynchronous import AsyncPeer
@@ -173,7 +173,7 @@ class Steps(RunNode):
         """Number of tokens that the model's context can hold; None if the agent has not told it."""
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
-        """Is told when the run or a step at its top level has ended; None if nobody observes the run."""
+        """Learns of the end of the run, and of each step at its top level; None if nobody observes it."""
         self.tokens = Ledger()
         """The tokens of the agents' sessions up to their last turns, also over several loops."""
         self.costs = Ledger()
@@ -310,11 +310,11 @@ class Steps(RunNode):
     @overload
     def follow(  # pyright: ignore[reportOverlappingOverload]
         self, events: AsyncIterable[ItemT]
-    ) -> AsyncFollowed[ItemT]: ...
+    ) -> AsyncFollowedRun[ItemT]: ...
     @overload
     def follow(  # pyright: ignore[reportOverlappingOverload]
         self, events: Iterable[ItemT]
-    ) -> Followed[ItemT]: ...
+    ) -> FollowedRun[ItemT]: ...
     @overload
     def follow(
         self, events: AsyncIterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]

@@ -38,7 +38,7 @@ OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
 """The steps whose `with` blocks are running; a new step becomes a sub-step of the last of them in its run."""
 
 
-class LeftOpen(BaseException):
+class LeftOpenStep(BaseException):
     """The error that stops a step which is still open when its run, its parent step or its events end."""
 
 
@@ -108,7 +108,7 @@ class RunNode:
             # Sub-steps end before the steps that contain them.
             for step in reversed([*self._iterate_steps(running=True)]):
                 parent = step.run if step.parent is None else step.parent
-                step.end(LeftOpen(f"it was still open when {_title_of(parent)} ended"))
+                step.end(LeftOpenStep(f"it was still open when {_title_of(parent)} ended"))
             if error is not None:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
                 self.error, self.error_type = _describe_error(error), type(error).__name__
@@ -116,7 +116,7 @@ class RunNode:
             self._record_end()
         self._log.wake_readers()
         # A step that was left open ends with its run, which holds the lock, and tells the observer itself.
-        if not isinstance(error, LeftOpen):
+        if not isinstance(error, LeftOpenStep):
             self._tell_observer()
 
     def _tell_observer(self) -> None:
@@ -598,7 +598,7 @@ def _is_call(given: object) -> bool:
 def _describe_error(error: BaseException) -> str:
     """Return an error's message, mostly after the name of its class, to store as a step's `error`."""
     name, message_text = type(error).__name__, message_of(error)
-    if isinstance(error, ToolFailed | LeftOpen | ToolStopped) and message_text:
+    if isinstance(error, ToolFailed | LeftOpenStep | ToolStopped) and message_text:
         # The messages of these classes are written for users, who need no name of a class.
         return message_text
     return f"{name}: {message_text}" if message_text else name

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
-from tokenstream._sources import Deferred, async_source
+from tokenstream._sources import LazySource, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
@@ -342,7 +342,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
-        if driver.is_reading and isinstance(driver.pump.source, Deferred):
+        if driver.is_reading and isinstance(driver.pump.source, LazySource):
             # Another task is opening the source. This is checked first, so that nothing has to be undone.
             raise concurrent_read_error()
         await driver.pump.open_tasks()

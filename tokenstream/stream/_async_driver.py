@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._sources import AsyncSource, Deferred
+from tokenstream._sources import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send
 from tokenstream.stream._driver import ENDED, Driver
@@ -47,15 +47,15 @@ class AsyncDriver(Driver):
     name = "AsyncStream"
     prepares_each_read = True
 
-    def __init__(self, source: AsyncSource | Deferred, options: Options) -> None:
+    def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
         try:
             super().__init__(options)
         except BaseException:
             # Nobody else can await the request. Discard it, or Python warns that it was never awaited.
-            if isinstance(source, Deferred):
+            if isinstance(source, LazySource):
                 source.discard()
             raise
-        self._next_source: Deferred | None = None
+        self._next_source: LazySource | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.awaited_guards: AwaitedGuards | None = None
         """The guards that have to be awaited; None if the stream has none."""
@@ -304,7 +304,7 @@ class AsyncDriver(Driver):
     @property
     def is_unopened(self) -> bool:
         """True if the source, or the one that will replace it, still has to be opened."""
-        return isinstance(self.pump.source, Deferred) or self._next_source is not None
+        return isinstance(self.pump.source, LazySource) or self._next_source is not None
 
     @property
     def is_reading(self) -> bool:
@@ -444,7 +444,7 @@ class AsyncDriver(Driver):
         if self.machine.waits and self.phase is not ENDED:
             self._check_deadlines(self.clock())
 
-    async def _replace_ended_source(self, source: Deferred) -> None:
+    async def _replace_ended_source(self, source: LazySource) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
         await self.close_source(failed=True)  # an error of the closing must not prevent the next attempt
         if self.phase is not ENDED:
@@ -454,7 +454,7 @@ class AsyncDriver(Driver):
     def release_source(self) -> None:
         self.pump.stop()  # this asks the reading task to close the source
 
-    def replace_source(self, source: Deferred) -> None:
+    def replace_source(self, source: LazySource) -> None:
         self._next_source = source  # the next read closes the current source first
 
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
@@ -511,7 +511,7 @@ class AsyncDriver(Driver):
         """Check that the guards have a task group, then start timing the request."""
         if self.awaited_guards is not None:
             self.awaited_guards.check()
-        if isinstance(self.pump.source, Deferred):
+        if isinstance(self.pump.source, LazySource):
             self.begin_request(self.pump.source)
 
     async def _take_arrived(self) -> tuple[float, Any] | None:
@@ -525,7 +525,7 @@ class AsyncDriver(Driver):
             self.pump.busy = False
 
     def open(self, source: AsyncSource) -> None:  # type: ignore[override] # a pump opens its own kind
-        self.pump.source = source  # instead of the `Deferred` that was opened
+        self.pump.source = source  # instead of the `LazySource` that was opened
         super().open(source)
 
     async def _close_misused(self) -> None:

@@ -236,7 +236,7 @@ class AttemptReport:
     number: int
     """Number of the attempt, from 1."""
     mode: AttemptMode
-    """What the request was for."""
+    """The purpose of the request."""
     kind: RequestKind = "attempt"
     """Kind of the request, which decides if it counts towards `Retry.attempts`."""
     error: StreamError | None = None

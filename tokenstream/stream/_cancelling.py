@@ -8,11 +8,11 @@ from tokenstream.errors import StreamError
 from tokenstream.stream._log import inform
 
 if TYPE_CHECKING:
-    from tokenstream._sources import AsyncSource, Deferred, SyncSource
+    from tokenstream._sources import AsyncSource, LazySource, SyncSource
     from tokenstream.stream._log import HasOrigin
 
 
-def send_now(cancelling: Deferred, of: HasOrigin | None = None) -> None:
+def send_now(cancelling: LazySource, of: HasOrigin | None = None) -> None:
     """Open and close a source, to send the request that cancels the answer `of`; a failure is only logged."""
     try:
         source = cancelling.open()
@@ -22,7 +22,7 @@ def send_now(cancelling: Deferred, of: HasOrigin | None = None) -> None:
         _report(type(error).__name__, of)
 
 
-async def send(cancelling: Deferred, of: HasOrigin | None = None) -> None:
+async def send(cancelling: LazySource, of: HasOrigin | None = None) -> None:
     """Open and close an asynchronous source, as `send_now` does."""
     try:
         source = await cancelling.open()

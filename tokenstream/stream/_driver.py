@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tokenstream._accumulator import Accumulator
     from tokenstream._connection.head import ResponseHead
     from tokenstream._origin import Origin
-    from tokenstream._pipeline.delivered import Reading
-    from tokenstream._sources import AsyncSource, Deferred, SyncSource
+    from tokenstream._pipeline.delivery_log import Reading
+    from tokenstream._sources import AsyncSource, LazySource, SyncSource
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._protocols import TimedStage
@@ -243,12 +243,12 @@ class Driver(UncopyableObject):
             kind="consumed",
         )
 
-    def begin_request(self, deferred: Deferred) -> None:
+    def begin_request(self, lazy: LazySource) -> None:
         """Import what a request needs, then start timing it; the clock of a further attempt goes on."""
-        if deferred.begins:
-            prepare(deferred, self.machine.wanted)
+        if lazy.begins:
+            prepare(lazy, self.machine.wanted)
             self.machine.meter.begin(self.clock(), wrapped=False)
-        self.machine.asked.take_request(deferred.asked)
+        self.machine.asked.take_request(lazy.asked)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Process the response head of a source that was just opened."""
@@ -466,7 +466,7 @@ class Driver(UncopyableObject):
         finally:
             self.release_source()
 
-    def take_cancelling(self) -> Deferred | None:
+    def take_cancelling(self) -> LazySource | None:
         """Return a source that, when it is opened, cancels an answer that runs in the background.
 
         The result is None unless `stop` or a guard has stopped this stream, and for a second call.
@@ -488,7 +488,7 @@ class Driver(UncopyableObject):
         """Close the source without waiting, or ask the reading task to close it."""
         raise NotImplementedError
 
-    def replace_source(self, source: Deferred) -> None:
+    def replace_source(self, source: LazySource) -> None:
         """Close the current source, and read from another one."""
         raise NotImplementedError
 

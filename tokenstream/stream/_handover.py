@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from tokenstream._sources import Deferred
+from tokenstream._sources import LazySource
 from tokenstream._sources.kinds import Reading
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
@@ -26,7 +26,7 @@ def is_stream(source: object) -> TypeGuard[Stream | AsyncStream]:
     return isinstance(source, Stream | AsyncStream)
 
 
-def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream]) -> Deferred:
+def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream]) -> LazySource:
     """Return the request of an unread stream without guards, for one of class `kind`, and close the first.
 
     The answer is read with the format and the `tags` of the stream; its other options are those
@@ -42,7 +42,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
     found: Any = find_driver(stream)
     driver: SyncDriver | AsyncDriver = found.source_driver
     source = driver.pump.source
-    if driver.phase is not Phase.OPENING or not isinstance(source, Deferred) or driver.is_reading:
+    if driver.phase is not Phase.OPENING or not isinstance(source, LazySource) or driver.is_reading:
         raise MisuseError(
             f"open returned {_article(stream)} that was opened already: return the response itself, or "
             f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"
@@ -53,7 +53,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
             "all attempts"
         )
     # The source that replaces this one is never opened, because the stream is closed.
-    driver.pump.replace(Deferred(source.open))
+    driver.pump.replace(LazySource(source.open))
     driver.record_closing()
     driver.error = MisuseError(
         "another stream has taken the request of this one: read that stream", kind="closed"
@@ -70,26 +70,26 @@ def _article(stream: Stream | AsyncStream) -> str:
     return "an AsyncStream" if isinstance(stream, AsyncStream) else "a Stream"
 
 
-def _open_sync(source: Deferred, reading: Reading) -> Callable[[], SyncSource]:
+def _open_sync(source: LazySource, reading: Reading) -> Callable[[], SyncSource]:
     """Return a function that opens a source, and stores options for reading in the open source."""
 
     def open_source() -> SyncSource:
         """Open the source; if it opens to a further unopened source, open that one, too."""
-        opened: SyncSource | Deferred = source
-        while isinstance(opened, Deferred):
+        opened: SyncSource | LazySource = source
+        while isinstance(opened, LazySource):
             opened = opened.open()
         return replace(opened, reading=reading)
 
     return open_source
 
 
-def _open_async(source: Deferred, reading: Reading) -> Callable[[], Awaitable[AsyncSource]]:
+def _open_async(source: LazySource, reading: Reading) -> Callable[[], Awaitable[AsyncSource]]:
     """Return an asynchronous function that opens a source, and stores options for reading in it."""
 
     async def open_source() -> AsyncSource:
         """Open the source; if it opens to a further unopened source, open that one, too."""
-        opened: AsyncSource | Deferred = source
-        while isinstance(opened, Deferred):
+        opened: AsyncSource | LazySource = source
+        while isinstance(opened, LazySource):
             opened = await opened.open()
         return replace(opened, reading=reading)
 

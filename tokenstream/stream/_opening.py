@@ -15,7 +15,7 @@ from tokenstream.stream._phase import Phase
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.machine import Machine
-    from tokenstream._sources import AsyncSource, Deferred, SyncSource
+    from tokenstream._sources import AsyncSource, LazySource, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.stages import Reorder
@@ -43,14 +43,14 @@ class Recovers(Protocol):
         """The stretches of the answer between its pauses; empty if it was never paused."""
         ...
 
-    def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
+    def make_next_source(self, cause: StreamError | None, now: float) -> LazySource | None:
         """Return the source with which to continue, or None if the stream ends here.
 
         The cause is None after a clean end, or if the machine, which decodes the input, has the error.
         """
         ...
 
-    def make_cancelling(self) -> Deferred | None:
+    def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         ...
 
@@ -85,13 +85,13 @@ def has_begun(driver: Driver, first: First) -> bool:
     return first == "head" or has_event
 
 
-def prepare(deferred: Deferred, format: FormatChoice) -> None:
+def prepare(lazy: LazySource, format: FormatChoice) -> None:
     """Import the modules that a request and its answer need, so that loading is not part of the timing."""
-    deferred.prepare()
+    lazy.prepare()
     # `asked` has the address and the JSON of a request; None if other code sends the request.
-    if deferred.asked is None:
+    if lazy.asked is None:
         return
-    address, payload = deferred.asked
+    address, payload = lazy.asked
     if format is None:
         # The address shows which formats are likely.
         registry.load_for(address)

@@ -21,7 +21,7 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
 class TextCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
-    """A reader's position in a text, or in a series of drafts, which stages may shape."""
+    """A reader's place in a text, or in a series of drafts, which stages may shape."""
 
     def tell_ends(self) -> deque[Any]:
         """From now on, return `ITEM_END`, too, where an item ends; the result holds what is next."""
@@ -29,7 +29,7 @@ class TextCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
 
 
 class CallCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
-    """A reader's position in the tool calls of an answer."""
+    """A reader's place in the tool calls of an answer."""
 
     def make_waiting(self) -> CallCursor[ItemT_co]:
         """Return a cursor that delivers the tool calls only once the answer is complete."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
-from tokenstream._sources import Deferred, async_source, sync_source
+from tokenstream._sources import LazySource, async_source, sync_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
@@ -376,7 +376,7 @@ class Stream(SyncStreamBase, Choice):
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
-        if isinstance(driver.pump.source, Deferred) and driver.phase is not Phase.ENDED:
+        if isinstance(driver.pump.source, LazySource) and driver.phase is not Phase.ENDED:
             try:
                 driver.open_now()
             except BaseException as error:
@@ -406,7 +406,7 @@ class Stream(SyncStreamBase, Choice):
 refuse_block(Stream, is_async=False)
 
 
-def _make_threaded(source: object) -> Deferred | None:
+def _make_threaded(source: object) -> LazySource | None:
     """Return the source that reads an asynchronous object in a thread; None in an event loop."""
     from tokenstream.stream._reading.host import find_host
 

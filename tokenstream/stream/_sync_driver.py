@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._sources import Deferred, SyncSource
+from tokenstream._sources import LazySource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import ENDED, Driver
@@ -44,7 +44,7 @@ class SyncDriver(Driver):
     name = "Stream"
     prepares_each_read = False
 
-    def __init__(self, source: SyncSource | Deferred, options: Options) -> None:
+    def __init__(self, source: SyncSource | LazySource, options: Options) -> None:
         super().__init__(options)
         self.pump = Pump(source, self.clock)
         self._opened_at = 0.0
@@ -192,7 +192,7 @@ class SyncDriver(Driver):
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.
             return pump.wait_for_retry(self.find_read_limit(None, until))
-        if isinstance(pump.source, Deferred):
+        if isinstance(pump.source, LazySource):
             self.begin_request(pump.source)
         return pump.read(self.find_read_limit(None))
 
@@ -257,7 +257,7 @@ class SyncDriver(Driver):
     def begin_polling(self, bell: ArrivalBell) -> None:
         """Let a thread read the source, for a loop that also reads other streams."""
         pump = self.pump
-        if not pump.begun and isinstance(pump.source, Deferred):
+        if not pump.begun and isinstance(pump.source, LazySource):
             self.begin_request(pump.source)
         pump.listen(bell)
 
@@ -309,7 +309,7 @@ class SyncDriver(Driver):
     @property
     def is_unopened(self) -> bool:
         """True if the source is still one that the first read opens."""
-        return isinstance(self.pump.source, Deferred)
+        return isinstance(self.pump.source, LazySource)
 
     @property
     def is_reading(self) -> bool:
@@ -422,7 +422,7 @@ class SyncDriver(Driver):
         """Close the source; if closing fails, only log the error."""
         self.close_source(quiet=True)
 
-    def replace_source(self, source: Deferred) -> None:
+    def replace_source(self, source: LazySource) -> None:
         """Close the current source, and read from another one, which is not open yet."""
         self.close_source(quiet=True)
         self.pump.replace(source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tokenstream._basics.call_keys import ids_of
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
     from tokenstream.turns._in_text import CallMarkup
 
-    _MakeTurn = Callable[[Message, Drop], Any]
+    _MakeUserTurn = Callable[[str], dict[str, Any]]
     _WriteResult = Callable[["_Result"], dict[str, Any]]
 
 _DROPPED_BY_DEFAULT: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
@@ -252,7 +251,6 @@ class ToolResults(Mapping[str, Any]):
         """
         if dialect is not None:
             return self._write_in_text("to_openai_chat", dialect)
-        from tokenstream.turns._chat import to_openai_chat
 
         def write_result(result: _Result) -> dict[str, Any]:
             if "function_call" in result.turn:
@@ -260,9 +258,7 @@ class ToolResults(Mapping[str, Any]):
                 return {"role": "function", "name": result.call.name, "content": result.text}
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        # Any field for reasoning will do, since the turns made here have nothing but a call.
-        make_turn = partial(to_openai_chat, reasoning_field="reasoning_content")
-        return self._answer_calls(make_turn=make_turn, write_result=write_result)
+        return self._answer_calls("to_openai_chat", write_result)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
         """Return the items that answer the calls, to follow the assistant's items in `input`.
@@ -273,7 +269,6 @@ class ToolResults(Mapping[str, Any]):
         Raises:
             MisuseError: A tool of another type returned something other than a dict.
         """
-        from tokenstream.turns._openai_responses import to_openai_responses
 
         def write_result(result: _Result) -> dict[str, Any]:
             """Return the input item with a call's result; its type depends on that of the call's item."""
@@ -289,27 +284,25 @@ class ToolResults(Mapping[str, Any]):
                 )
             return {_ID_KEYS.get(call_type, "call_id"): result.call.id, **result.value}
 
-        return self._answer_calls(make_turn=to_openai_responses, write_result=write_result)
+        return self._answer_calls("to_openai_responses", write_result)
 
     def to_anthropic(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in `messages`.
 
         The list has one turn, or none if there are no results.
         """
-        from tokenstream.turns._blocks import to_anthropic
 
         def write_result(result: _Result) -> dict[str, Any]:
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        return self._answer_in_one(to_anthropic, write_result, type="text")
+        return self._answer_in_one("to_anthropic", write_result, type="text")
 
     def to_gemini(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the model's turn in `contents`.
 
         The list has one turn, or none if there are no results.
         """
-        from tokenstream.turns._blocks import to_gemini
 
         def write_result(result: _Result) -> dict[str, Any]:
             # The result gets an id only if the server has sent the call with an id.
@@ -318,14 +311,13 @@ class ToolResults(Mapping[str, Any]):
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        return self._answer_in_one(to_gemini, write_result, "parts")
+        return self._answer_in_one("to_gemini", write_result, "parts")
 
     def to_bedrock(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in Converse's `messages`.
 
         The list has one turn, or none if there are no results.
         """
-        from tokenstream.turns._blocks import to_bedrock
 
         def write_result(result: _Result) -> dict[str, Any]:
             # The API refuses a block that is only white space.
@@ -333,11 +325,10 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        return self._answer_in_one(to_bedrock, write_result)
+        return self._answer_in_one("to_bedrock", write_result)
 
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
-        from tokenstream.turns._chat import to_ollama
 
         def write_result(result: _Result) -> dict[str, Any]:
             # The result gets an id only if the call is sent with an id.
@@ -345,26 +336,24 @@ class ToolResults(Mapping[str, Any]):
             id = {"tool_call_id": sent_call["id"]} if "id" in sent_call else {}
             return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}
 
-        return self._answer_calls(make_turn=to_ollama, write_result=write_result)
+        return self._answer_calls("to_ollama", write_result)
 
     def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
-        from tokenstream.turns._blocks import to_cohere
 
         def write_result(result: _Result) -> dict[str, Any]:
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        return self._answer_calls(make_turn=to_cohere, write_result=write_result)
+        return self._answer_calls("to_cohere", write_result)
 
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
-        from tokenstream.turns._chat import to_mistral
 
         def write_result(result: _Result) -> dict[str, Any]:
             call = result.call
             return {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
 
-        turns = self._answer_calls(make_turn=to_mistral, write_result=write_result)
+        turns = self._answer_calls("to_mistral", write_result)
         while len(turns) > 1 and turns[-1]["role"] == "user":
             # The API refuses a user's turn after a tool's turn, and several user's turns in a row. The
             # sentence is therefore added to the turn before it.
@@ -382,29 +371,23 @@ class ToolResults(Mapping[str, Any]):
         return [write_user_turn(text, method)] if text else []
 
     def _answer_in_one(
-        self, make_turn: _MakeTurn, write_result: _WriteResult, key: str = "content", **of_text: str
+        self, method: str, write_result: _WriteResult, key: str = "content", **of_text: str
     ) -> list[dict[str, Any]]:
         """Return a user's turn that has the pieces of all results under a key, or no turn without results.
 
         For a call that the API cannot express, a piece with text states the result.
         """
-        pieces = self._answer_calls(make_turn, write_result, lambda text: {**of_text, "text": text})
+        pieces = self._answer_calls(method, write_result, lambda text: {**of_text, "text": text})
         return [{"role": "user", key: pieces}] if pieces else []
 
     def _answer_calls(
-        self,
-        make_turn: _MakeTurn,
-        write_result: _WriteResult,
-        make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
+        self, method: str, write_result: _WriteResult, make_user_turn: _MakeUserTurn = _make_user_turn
     ) -> list[dict[str, Any]]:
         """Return the results of calls in the assistant's turn, then messages on calls an API refuses."""
         self._check_answered()
         results = [
             _Result(
-                call,
-                _make_single_turn(self._message, call, make_turn),
-                self._values[call.id],
-                call.id in self._errors,
+                call, _turn_of(self._message, call, method), self._values[call.id], call.id in self._errors
             )
             for call in self._message.tool_calls
             if call.id in self._values
@@ -434,12 +417,12 @@ def keep_results(results: ToolResults, calls: Iterable[ToolCall]) -> ToolResults
     return ToolResults.so_far(message, values, results.errors & values.keys())
 
 
-def _make_single_turn(message: Message, call: ToolCall, make_turn: _MakeTurn) -> object:
+def _turn_of(message: Message, call: ToolCall, method: str) -> object:
     """Return an assistant's turn that has a single call; None if the API cannot express the call."""
     try:
         # "all" leaves out what the API cannot express; if that is the call, the turn would be empty, which is
         # an error.
-        return make_turn(message.model_copy(update={"parts": (call,)}), "all")
+        return getattr(message.model_copy(update={"parts": (call,)}), method)(drop="all")
     except NotExpressible:
         return None
 

@@ -119,7 +119,7 @@ def probe(
         recorder.begin()
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):
-            recorder.watch(request.make_deferred().open)
+            recorder.watch(request.make_lazy().open)
     return replace(recorder.build_answer(coding, format), proxied=_is_proxied(url))
 
 

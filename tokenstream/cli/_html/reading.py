@@ -196,7 +196,7 @@ def _read_stream(
     )
     notes = _CountingNotes(terms, started_at=start)
     note_stream(stream, notes)
-    collected = Collected()
+    collected = CollectedEvents()
     error: StreamError | None = None
     try:
         with stream:
@@ -226,7 +226,7 @@ def _read_stream(
     )
 
 
-class Collected:
+class CollectedEvents:
     """The events of an answer, as many as a page shows, and the kinds of its chunks."""
 
     def __init__(self) -> None:

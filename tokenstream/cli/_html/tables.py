@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._advice import describe_error
 from tokenstream.cli._agent_run import find_ending, list_plans_and_questions
-from tokenstream.cli._html.reading import Collected, kind_of
+from tokenstream.cli._html.reading import CollectedEvents, kind_of
 from tokenstream.cli._html.timeline import (
     Markup,
     describe_gap,
@@ -283,7 +283,7 @@ def read_run(reading: PageReading) -> RunReading:
     recording, clock = reading.recording, VirtualClock()
     with clock:
         run = Steps("run")
-    events, collected = run.events(), Collected()
+    events, collected = run.events(), CollectedEvents()
     waits: dict[str, StepWaiting] = {}
 
     def collect() -> None:

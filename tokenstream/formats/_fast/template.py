@@ -107,7 +107,7 @@ class Templates:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Key, _Known] = {}
+        self._known: dict[Key, _KnownTemplates] = {}
 
     def __len__(self) -> int:
         return sum(len(known.templates) for known in self._known.values())
@@ -134,10 +134,10 @@ class Templates:
             return
         if key not in self._known and len(self._known) == _MOST_KEYS:
             self._known = {}
-        self._known.setdefault(key, _Known()).keep(shape)
+        self._known.setdefault(key, _KnownTemplates()).keep(shape)
 
 
-class _Known:
+class _KnownTemplates:
     """The templates for one key."""
 
     __slots__ = ("_unfit", "templates")

@@ -21,7 +21,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.count_paths import drop_zeros
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
-from tokenstream.formats._kit.told import settle
+from tokenstream.formats._kit.told_text import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.formats._kit.told import TextFinder
+    from tokenstream.formats._kit.told_text import TextFinder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
@@ -181,11 +181,11 @@ class AnswerEvents:
         """Returns True for a finish that is a pause after which another answer goes on; None if none is."""
         self.withheld: Finish | None = None
         """The finish that was not reported, because another answer goes on; None if there is none."""
-        # Whole texts, which servers repeat at the end of a part: `Told` events.
+        # Whole texts, which servers repeat at the end of a part: `ToldText` events.
         self.find_text: TextFinder | None = None
         """Returns the text of a part in the message; None if there is no message."""
         self.whole_text_repeated = False
-        """True if there is a `Told` among the events made since the last call of `take`."""
+        """True if there is a `ToldText` among the events made since the last call of `take`."""
         self.difference: ProtocolError | None = None
         """The error for content that contradicts what was reported before; None if there is none."""
 
@@ -210,7 +210,7 @@ class AnswerEvents:
             out = self.stage.feed(out)
             self.difference = self.difference or self.stage.error
         if self.whole_text_repeated:
-            # A `Told` event has the whole text of a part. What the message lacks of the text replaces it.
+            # A `ToldText` event has the whole text of a part. What the message lacks of the text replaces it.
             self.whole_text_repeated = False
             out, difference = settle(out, self.find_text, self.note)
             self.difference = self.difference or difference

@@ -21,7 +21,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.answer import AnswerEvents
 from tokenstream.formats._kit.open import OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.told import Told, added_by
+from tokenstream.formats._kit.told_text import ToldText, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class ContentParts(AnswerEvents):
         """Return True if a text is the whole text of a part of reasoning, as far as it has arrived."""
         if self.find_text is None or not text:
             return False
-        told = Told("", 0, "reasoning", choice=part.choice, part=part.index)
+        told = ToldText("", 0, "reasoning", choice=part.choice, part=part.index)
         return text == self.find_text(told) + added_by(self._out, told)
 
     def add(self, part: OpenPart, text: str) -> None:
@@ -235,7 +235,7 @@ class ContentParts(AnswerEvents):
             self._note_content(part)
         kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
         whole = mend_surrogates(whole)
-        told: Any = Told(
+        told: Any = ToldText(
             whole,
             length,
             kind,

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import count_of, float_of, is_dict, says_noth
 from tokenstream.errors import MisuseError
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._custom import (
-    Mapped,
+    CustomMapping,
     Path,
     check_event_names,
     check_reasons,
@@ -50,8 +50,8 @@ class Custom(Format):
         limits: Bounds on the text held back, and on JSON payloads.
 
     Example:
-        >>> from tokenstream.formats._custom import Mapped
-        >>> format = Custom(Mapped(text=(("result", "delta"),)))
+        >>> from tokenstream.formats._custom import CustomMapping
+        >>> format = Custom(CustomMapping(text=(("result", "delta"),)))
         >>> [event.text for event in format.feed(b'{"result": {"delta": "Hel"}}') if hasattr(event, "text")]
         ['Hel']
     """
@@ -60,7 +60,7 @@ class Custom(Format):
 
     name: ClassVar[str] = "custom"
 
-    def __init__(self, mapped: Mapped, *, limits: Limits | None = None) -> None:
+    def __init__(self, mapped: CustomMapping, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self.mapped = mapped
         """The paths to the text and the other values of a payload."""
@@ -421,7 +421,7 @@ def custom(
     if not is_bare_text and not text_paths:
         # `text` is required: for a value such as None, `compile_path` raises the error.
         text_paths = (compile_path("text", text),)
-    mapped = Mapped(
+    mapped = CustomMapping(
         text=text_paths,
         bare=is_bare_text,
         reasoning=compile_paths("reasoning", reasoning),

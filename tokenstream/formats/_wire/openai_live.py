@@ -92,7 +92,7 @@ class WaitingCalls:
         self._waiting.clear()
 
 
-class _Delegated:
+class _Delegation:
     """The open response of one delegation: its text, and its calls by the ids of items, or of calls."""
 
     __slots__ = ("calls", "text")
@@ -146,7 +146,7 @@ class OpenAILive(SessionEvents):
         """The words that the model speaks."""
         self._audio: OpenPart = NO_PART
         """The audio in which the model speaks them."""
-        self._delegated: dict[str, _Delegated] = {}
+        self._delegated: dict[str, _Delegation] = {}
         """The open responses, by the ids of their delegations."""
         self._waiting = WaitingCalls()
         """Tells when responses wait for the results of calls."""
@@ -309,7 +309,7 @@ class OpenAILive(SessionEvents):
             return False
         self._go_on()
         if response is None:
-            response = self._delegated[id] = _Delegated()
+            response = self._delegated[id] = _Delegation()
         if is_call:
             self._read_call(response, item, is_done=kind == _ITEM_DONE)
             return True
@@ -318,7 +318,7 @@ class OpenAILive(SessionEvents):
         self.parts.add(response.text, delta or "")
         return True
 
-    def _read_call(self, response: _Delegated, item: dict[str, Any], *, is_done: bool) -> None:
+    def _read_call(self, response: _Delegation, item: dict[str, Any], *, is_done: bool) -> None:
         """Read the start or end of an item with an application's call; only its end has all of it."""
         id, call_id = text_of(item, "id"), text_of(item, "call_id")
         key, type = id or call_id or "", _CALL_TYPES[text_of(item, "type") or ""]  # noqa: A001 - the field's name

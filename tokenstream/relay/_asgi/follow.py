@@ -16,7 +16,7 @@ from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
-from tokenstream.relay._attribution import KnownById
+from tokenstream.relay._attribution import AnswerById
 from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError, describe_failure, describe_to_reader
 from tokenstream.relay.journal._journal import Journal
@@ -196,7 +196,7 @@ def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | N
     """Return the response for a journal's error; `as_event` takes its place once a head was sent."""
     is_temporary = error.retry_after is not None
     if is_temporary:
-        about = None if id is None else KnownById(id)
+        about = None if id is None else AnswerById(id)
         # An owner who asks too often must not fill the log with warnings.
         tell = inform if error.kind == "too_many_answers" else warn
         tell("a reader gets status %d: %s", error.status, describe_failure(error), of=about)

@@ -13,7 +13,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
-from tokenstream.relay._asgi.sockets import Disconnected
+from tokenstream.relay._asgi.sockets import Disconnection
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
 from tokenstream.relay._events_in import BatchReader
 from tokenstream.stream._log import inform
@@ -97,7 +97,7 @@ class SocketDelivery(Delivery):
             await self._socket.open()
         except BaseException as error:
             await self._give_up()
-            if isinstance(error, Disconnected):
+            if isinstance(error, Disconnection):
                 return False
             raise
         self._sent_at = time.monotonic()
@@ -107,7 +107,7 @@ class SocketDelivery(Delivery):
     async def turn_away(self, reason: str) -> bool:
         """Close the connection, or refuse it if it was not accepted; return False: it is not open."""
         await self._give_up()
-        with suppress(Disconnected):
+        with suppress(Disconnection):
             await self._socket.close(_UNKNOWN, reason)
         return False
 
@@ -158,7 +158,7 @@ class SocketDelivery(Delivery):
             self._send_began = time.monotonic()
             try:
                 await self._socket.send(message)
-            except Disconnected:
+            except Disconnection:
                 self._note_disconnect()
         self._send_began, self._sent_at = None, time.monotonic()
 
@@ -204,7 +204,7 @@ class SocketDelivery(Delivery):
                 elif self._owes_end:
                     # The stopped answer was cancelled, because it did not end by itself.
                     await self._send_last(self._writer.encode_end("stopped"))
-            except Disconnected:
+            except Disconnection:
                 self._disconnected = True
 
     async def _fail(self, error: StreamError) -> None:

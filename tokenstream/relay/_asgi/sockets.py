@@ -19,7 +19,7 @@ _DISCONNECT_ERRORS = (
 """The exceptions that frameworks raise if the client has disconnected: module and name of each."""
 
 
-class Disconnected(Exception):
+class Disconnection(Exception):
     """Raised if the client of a WebSocket has disconnected, whichever framework is used."""
 
 
@@ -43,11 +43,11 @@ class ServerSocket(ABC):
         """Return a header, named in lower case, of the connection's request; "" if it is absent."""
 
     async def open(self) -> None:
-        """Accept the connection, unless the application has; raise `Disconnected` if the client has gone."""
+        """Accept the connection, unless the application has; raise `Disconnection` if the client has gone."""
         try:
             await self._open()
         except self._disconnect_errors as error:
-            raise Disconnected from error
+            raise Disconnection from error
 
     @abstractmethod
     async def _open(self) -> None: ...
@@ -57,14 +57,14 @@ class ServerSocket(ABC):
         try:
             return await self._receive()
         except self._disconnect_errors as error:
-            raise Disconnected from error
+            raise Disconnection from error
 
     async def send(self, message: str | bytes) -> None:
         """Send a message."""
         try:
             await self._send(message)
         except self._disconnect_errors as error:
-            raise Disconnected from error
+            raise Disconnection from error
 
     @abstractmethod
     async def _receive(self) -> str | bytes: ...
@@ -77,7 +77,7 @@ class ServerSocket(ABC):
         try:
             await self._framework_socket.close(code=code, reason=reason)
         except self._disconnect_errors as error:
-            raise Disconnected from error
+            raise Disconnection from error
 
 
 class _ASGISocket(ServerSocket):
@@ -98,7 +98,7 @@ class _ASGISocket(ServerSocket):
     async def _receive(self) -> str | bytes:
         message = await self._framework_socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise Disconnected
+            raise Disconnection
         text: str | None = message.get("text")
         return message.get("bytes") or b"" if text is None else text
 

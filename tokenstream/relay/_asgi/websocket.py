@@ -9,7 +9,7 @@ from tokenstream.errors import MisuseError, pass_over
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing, check_timing
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.socket_delivery import MessageRefused, SocketDelivery, parse_message
-from tokenstream.relay._asgi.sockets import Disconnected, wrap_socket
+from tokenstream.relay._asgi.sockets import Disconnection, wrap_socket
 from tokenstream.relay._asgi.writing import MessageWriter
 from tokenstream.relay._events_in import EventsIn
 from tokenstream.session import AsyncSession
@@ -124,7 +124,7 @@ class SessionDelivery(SocketDelivery):
             try:
                 while True:
                     await self._act_on(parse_message(await self._socket.receive(), _MAX_QUESTION))
-            except Disconnected:
+            except Disconnection:
                 self._note_disconnect()
             except MessageRefused as refused:
                 self._refuse(refused)
@@ -230,7 +230,7 @@ class _AnswerDelivery(SocketDelivery):
                 message = parse_message(await self._socket.receive(), _MAX_MESSAGE)
                 if message != {"type": "stop"}:
                     raise MessageRefused('while an answer is sent, only {"type":"stop"} may be sent')
-            except Disconnected:
+            except Disconnection:
                 self._note_disconnect()
             except MessageRefused as refused:
                 self._refuse(refused)

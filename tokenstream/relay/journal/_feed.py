@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import StreamInterrupted
-from tokenstream.relay._attribution import KnownById, report_broken
+from tokenstream.relay._attribution import AnswerById, report_broken
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
@@ -250,7 +250,7 @@ class Feed:
     @property
     def origin(self) -> Origin:
         """The origin of the answer, for the log."""
-        return KnownById(self.id).origin
+        return AnswerById(self.id).origin
 
     async def run(self) -> None:
         """Read the answer until it ends or nobody follows it any more."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
 from tokenstream.relay._attribution import (
-    KnownById,
+    AnswerById,
     ending_of,
     find_broken,
     find_origin,
@@ -184,7 +184,7 @@ class Producer:
     @property
     def origin(self) -> Origin:
         """The origin of the answer, for the log."""
-        return find_origin(self._stream) or KnownById(self.id).origin
+        return find_origin(self._stream) or AnswerById(self.id).origin
 
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""

@@ -20,7 +20,7 @@ from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages._calls.dialects import BARE, choose_dialects
 from tokenstream.stages._calls.reading import MarkupCalls
-from tokenstream.stages._calls.steps import CallBegun, CallEnded, Written
+from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, Passage, TextSearch, end_of_space
 
@@ -344,7 +344,7 @@ class ThoughtScanner(CallScanner):
         """Return True if nothing of the calls is missing but the end of their markup."""
         arguments: list[str] = []
         for piece in self.calls:
-            if isinstance(piece, Written):
+            if isinstance(piece, ArgumentsPiece):
                 arguments.append(piece.text)
             elif isinstance(piece, CallEnded):
                 if piece.how not in {"closed", "open"} or not is_one_value("".join(arguments)):
@@ -358,7 +358,7 @@ def _join(pieces: list[Piece]) -> list[Piece]:
     joined: list[Piece] = []
     for _, run in groupby(pieces, lambda each: (type(each), getattr(each, "inside", None))):
         first, *others = run
-        if others and isinstance(first, Passage | Written):
+        if others and isinstance(first, Passage | ArgumentsPiece):
             text = "".join([first.text, *[getattr(piece, "text", "") for piece in others]])
             first, others = first._replace(text=text), []
         joined += [first, *others]
@@ -470,7 +470,7 @@ class ToolTags(SoundStage):
             self._next_part += 1
             return [self._call.start()]
         call = self._call
-        if call is not None and isinstance(piece, Written):
+        if call is not None and isinstance(piece, ArgumentsPiece):
             return [call.add(piece.text)]
         if call is not None and isinstance(piece, CallEnded) and piece.how != "cut":
             return [call.finish(piece)]

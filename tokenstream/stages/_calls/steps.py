@@ -41,7 +41,7 @@ class CallBegun(NamedTuple):
     dialect: str
 
 
-class Written(NamedTuple):
+class ArgumentsPiece(NamedTuple):
     """A piece of a call's arguments, as JSON text."""
 
     text: str
@@ -57,7 +57,7 @@ class CallEnded(NamedTuple):
     """The repairs of its markup."""
 
 
-CallPiece: TypeAlias = "CallBegun | Written | CallEnded"
+CallPiece: TypeAlias = "CallBegun | ArgumentsPiece | CallEnded"
 """Something that happens to a call."""
 Piece: TypeAlias = "Passage | LoneEnd | CallPiece"
 """A piece of text that is outside of calls, or what happens to a call."""
@@ -73,7 +73,7 @@ class MarkupBroken(Exception):
     """The markup of a call fails after the call has begun."""
 
 
-class Over(Exception):
+class TextEnd(Exception):
     """The text ends where more of the markup is needed."""
 
 
@@ -159,7 +159,7 @@ class MarkupReader:
             self._give_up()
         except MarkupBroken:
             yield from self._drain()
-        except Over:
+        except TextEnd:
             self._finish_open()
         self.over = True
 
@@ -183,7 +183,7 @@ class MarkupReader:
     def _drain(self) -> Reader:
         """Read a call whose markup has failed up to its end; what it has is kept with its arguments."""
         ends = (*self.dialect.ends, *self.dialect.closes)
-        with suppress(Over):
+        with suppress(TextEnd):
             yield from self.until(ends, self.emit) if ends else ()
         self.close("broken")
 
@@ -209,7 +209,7 @@ class MarkupReader:
     def emit(self, text: str) -> None:
         """Report a piece of the arguments."""
         if text:
-            self.out.append(Written(text))
+            self.out.append(ArgumentsPiece(text))
 
     def note_repairs(self, *repairs: RepairName) -> None:
         """Note repairs of the call, each once."""
@@ -235,9 +235,9 @@ class MarkupReader:
     # -- steps ---------------------------------------------------------------
 
     def more(self) -> Reader:
-        """Wait for more text; raise Over if there is none."""
+        """Wait for more text; raise `TextEnd` if there is none."""
         if self.has_ended:
-            raise Over
+            raise TextEnd
         yield
 
     def space(self) -> Generator[None, None, str]:

@@ -151,7 +151,7 @@ class Completion:
         self._lines = _JoinedLines()
         """The whole lines of the block."""
         self._before = _JoinedLines()
-        """Those before the paragraph."""
+        """The lines before the paragraph."""
 
     def join_lines(self, lines: list[str], count: int) -> str:
         """Return the text of the first `count` whole lines of a block."""

@@ -273,7 +273,7 @@ class Search(DocumentStage, Generic[OutT]):
 def _make_output_error(problem: str, *, offset: int | None = None) -> OutputInvalid:
     """Return the error for a document whose path leads to nothing, or to a value of the wrong kind."""
     # Imported only for an error: most answers have none.
-    from tokenstream.stages._tools.words import words_for_place
+    from tokenstream._basics.words import words_for_place
 
     error = OutputInvalid(problem, text="", offset=offset)
     error.words_for_model = words_for_place(problem)

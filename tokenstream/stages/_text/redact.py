@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching import TRIED
-from tokenstream.stages._text.searching import Searching
+from tokenstream.stages._text.searching import SearchStage
 
 if TYPE_CHECKING:
     import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyMatch
 
 
-class Redact(Searching):
+class Redact(SearchStage):
     r"""Replaces every match of a pattern, however the text is cut into pieces.
 
     The pieces joined are the result of `re.sub` on the whole text. Text is held back only

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyMatch
 
 
-class Searching(TextStage):
+class SearchStage(TextStage):
     """Holds text back only while it may still belong to a match; subclasses say what becomes of a match.
 
     Args:
@@ -181,7 +181,7 @@ def _join(pieces: list[str]) -> list[str]:
     return [text] if text else []
 
 
-class Until(Searching):
+class Until(SearchStage):
     r"""Returns a text up to the first match of a marker, and nothing after it.
 
     Text is held back only while it may still become the marker. Once the marker has arrived,

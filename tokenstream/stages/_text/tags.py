@@ -63,7 +63,7 @@ _STARTS_INSIDE = "starts_inside"
 """Stands, among the names of tags, for a text that begins inside a tag."""
 
 
-class Wanted(NamedTuple):
+class ScanTargets(NamedTuple):
     """Everything that is looked for in texts."""
 
     tags: tuple[str, ...] = ()
@@ -105,13 +105,13 @@ class Tags:
     itself sends no call."""
     citations: bool | str | Iterable[str] = ()
     """The markers, such as "openai" for 【12†source】, with which the model cites sources. True for all."""
-    wanted: Wanted = field(init=False, repr=False, compare=False)
+    wanted: ScanTargets = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Find what the names stand for, and refuse others."""
         is_auto = self.calls == "auto"
         dialects = choose_dialects(True if is_auto else self.calls)
-        wanted = Wanted(*_choose_tags(self.reasoning), dialects, is_auto, choose_markers(self.citations))
+        wanted = ScanTargets(*_choose_tags(self.reasoning), dialects, is_auto, choose_markers(self.citations))
         object.__setattr__(self, "wanted", wanted)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream._basics.call_keys import Describe
+    from tokenstream._message_parts import CallState
     from tokenstream.errors import CallUncertain, OutputInvalid
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.once import CallRun, Step
     from tokenstream.stages._tools.same_calls import SameCalls
-    from tokenstream.stages._tools.store import CallState
 
 A_co = TypeVar("A_co", covariant=True, default=Any)
 R_co = TypeVar("R_co", covariant=True, default=Any)

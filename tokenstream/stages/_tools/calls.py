@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.call_keys import NO_ARGUMENTS
 from tokenstream._basics.json import decode, is_one_value
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.words import words_for_model
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import Repair, check_lenient
 from tokenstream.stages._tools.call import CallDraft, CallPartials, CheckedCall, make_async_error
 from tokenstream.stages._tools.kinds import FunctionTool, gather
-from tokenstream.stages._tools.words import words_for_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -286,12 +286,13 @@ class ValidatedCalls:
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
     ) -> ToolCall:
         """Return a call with the error for arguments that are not JSON, or do not fit the tool."""
-        if isinstance(error, InvalidJSON):
+        offset = error.offset if isinstance(error, InvalidJSON) else None
+        if offset is not None:
             reported: OutputInvalid = InvalidJSON(
-                f"the arguments of tool call {call.id!r} are not JSON from character {error.offset:,} on; "
+                f"the arguments of tool call {call.id!r} are not JSON from character {offset:,} on; "
                 "see .arguments_text, and answer the model with .error_for_model",
                 text=call.arguments_text,
-                offset=error.offset,
+                offset=offset,
             )
         else:
             reported = OutputInvalid(
@@ -302,7 +303,7 @@ class ValidatedCalls:
                 errors=error.errors,
             )
         return CheckedCall.of(call, self.describe, repairs).refuse(
-            reported, words_for_model(call.name, reported, text)
+            reported, words_for_model(call.name, text, offset, reported.errors)
         )
 
     def _refuse_unended(self, call: ToolCall) -> ToolCall:

@@ -4,9 +4,9 @@ The steps of a run are in generators that wait for nothing themselves, so that o
 `Stream` and `AsyncStream`. A generator yields a function: the stream calls it, awaits the result if that is
 an awaitable, and sends the result back. Or it yields a `Sleep`, for which the stream sleeps.
 
-A step that is stopped from outside, by Ctrl-C or a cancellation, raises `Interrupted` in the generator, which
-then tells the store how far the call has come. A call that has not run is new again; one that may have run
-is unknown at once.
+A step that is stopped from outside, by Ctrl-C or a cancellation, raises `Interruption` in the generator,
+which then tells the store how far the call has come. A call that has not run is new again; one that may have
+run is unknown at once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from tokenstream._basics.call_keys import place_of
 from tokenstream._basics.error_marks import message_of
+from tokenstream._message_parts import CallState
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.stages._tools.store import AsyncCallStore, CallState, CallStore, UncertainCall
+from tokenstream.stages._tools.store import AsyncCallStore, CallStore, UncertainCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -51,7 +52,7 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-class Interrupted(BaseException):
+class Interruption(BaseException):
     """Raised in the generators of `CallRun` if a step was stopped from outside, by any `BaseException`.
 
     The stream takes the steps that still follow, and then raises the exception itself. No generator may go

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
 
@@ -18,23 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import Self
 
+    from tokenstream._message_parts import CallState
+
 _HAS_NO_LIST = "this store has no methods uncertain and settle of its own: write both in its class"
-CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
-"""The state of a call in a store. "unknown": it had begun, nobody will end it, and it has no result."""
-
-
-class CallState(NamedTuple):
-    """The state of a tool call in a store.
-
-    Example:
-        >>> CallState("done", '"sun in Oslo"').status
-        'done'
-    """
-
-    status: CallStatus
-    """Only the caller that gets "new" may run the tool."""
-    result: str | None = None
-    """For "done", the result as JSON, or None if it could not be kept; for "failed", words for the model."""
 
 
 class UncertainCall(NamedTuple):
@@ -59,7 +45,7 @@ class UncertainCall(NamedTuple):
     number: int = 0
     """The number of the call among the calls of the answer, counted from 0."""
     since: datetime | None = None
-    """When the call began; None if the store does not keep it."""
+    """The time at which the call began; None if the store does not keep it."""
 
     def to_text(self) -> str:
         """Return all but the key as JSON, for a store to keep."""

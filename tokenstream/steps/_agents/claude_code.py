@@ -14,7 +14,7 @@ from tokenstream.formats._wire.anthropic_agents import COUNTS
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._model_answer import ClaudeAnswer, last_text
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._step import LeftOpenStep
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class ClaudeCode(AgentReader):
     def _stop_background(self) -> None:
         """Stop the steps of agents in the background, because no more lines are read."""
         for step in self._tools.values():
-            step.end(LeftOpen("its lines have ended"))
+            step.end(LeftOpenStep("its lines have ended"))
 
     def _follow_task(self, id: str, line: dict[str, Json]) -> None:
         """Note that a task goes on in the background, or has ended."""

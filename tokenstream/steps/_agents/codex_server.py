@@ -10,7 +10,7 @@ from tokenstream.message import Usage
 from tokenstream.steps._agents.codex import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import plan_of
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._step import LeftOpenStep
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class _Thread(ConversationReader):
         self._turn_id = None
         self._said.clear()
         if status == "interrupted":
-            self._stop_turn(LeftOpen("it was interrupted"))
+            self._stop_turn(LeftOpenStep("it was interrupted"))
             return
         self._end_turn(self._failure_in(error) if has_failed else None)
 

@@ -10,7 +10,7 @@ from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of, with_cache
-from tokenstream.steps._step import LeftOpen
+from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -320,7 +320,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if error is None:
             self._end_turn(None)
         elif text_of(error, "name") == _ABORTED:
-            self._stop_turn(LeftOpen("it was aborted"))
+            self._stop_turn(LeftOpenStep("it was aborted"))
         else:
             message = text_of(dict_of(error, "data"), "message") or text_of(error, "name")
             self._end_turn(self._failure(message))

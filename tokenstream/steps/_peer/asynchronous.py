@@ -20,7 +20,7 @@ from tokenstream.steps._peer.base import (
     is_broken_pipe,
 )
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, ReadBeside
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, AccompaniedReader
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import LEAST_WAIT
 
@@ -71,7 +71,7 @@ class AsyncPeer(BasePeer):
         self._host: Host | None = None
         """The event loop in which the peer is read; None before that."""
         self._is_reading = False
-        self._reading = ReadBeside([] if self._is_of_asyncio else [self._send_when_woken])
+        self._reading = AccompaniedReader([] if self._is_of_asyncio else [self._send_when_woken])
 
     # -- to the agent ------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Sharing a stream among several consumers in `for` loops, in one thread or several.
 
-A *hub* reads the stream for all *readers*, each of which has a *place* in the stream.
+A *hub* reads the stream for all *readers*, each of which has a *cursor* in the stream.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
+    from tokenstream.stream._fan_out.queue import Finder, ReaderCursor
     from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")
-LookedForT = TypeVar("LookedForT")
+FoundT = TypeVar("FoundT")
 
 
 class SyncHub(Hub[SyncDriver]):
@@ -69,16 +69,16 @@ class SyncHub(Hub[SyncDriver]):
             pump.end_sharing()
 
     def wait_for(
-        self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
-    ) -> LookedForT | None:
+        self, cursor: ReaderCursor, find_item: Finder[FoundT], until: float | None, *, pauses: bool = False
+    ) -> FoundT | None:
         """Read, or wait for another reader, until `find_item` returns an item; return None if time is up.
 
         A reader that `pauses` also gets None once only the rest of the connection is left to be read.
         """
         with self.lock:
-            if place.in_use:
+            if cursor.in_use:
                 raise concurrent_read_error()
-            place.in_use = True
+            cursor.in_use = True
             try:
                 while (item := find_item()) is None:
                     if self.has_ended:
@@ -86,12 +86,12 @@ class SyncHub(Hub[SyncDriver]):
                         self.driver.step()
                     if self.has_waited(until, pauses=pauses):
                         return None
-                    self._read_or_wait(place, until)
+                    self._read_or_wait(cursor, until)
             finally:
-                self.end_reading(place)
+                self.end_reading(cursor)
         return item
 
-    def look_now(self, find_item: Finder[LookedForT]) -> LookedForT | None:
+    def look_now(self, find_item: Finder[FoundT]) -> FoundT | None:
         """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
         with self.lock:
             caller = self.identify_caller()
@@ -103,13 +103,13 @@ class SyncHub(Hub[SyncDriver]):
                 self.driver.step()
         return item
 
-    def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
+    def poll(self, cursor: ReaderCursor, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event, or None if none has arrived; `bell` wakes the merging loop."""
         with self.lock:
             caller = self.identify_caller()
-            if (event := self.take_event(place)) is None and self._may_read(caller):
+            if (event := self.take_event(cursor)) is None and self._may_read(caller):
                 self._read(caller, partial(self.driver.poll, bell))
-                event = self.take_event(place)
+                event = self.take_event(cursor)
             if event is None and self.has_ended:
                 # This raises the stream's error, or the exception that ends the reader's loop.
                 self.driver.step()
@@ -164,16 +164,16 @@ class SyncHub(Hub[SyncDriver]):
         """Close the stream for all readers; if `quiet`, errors of closing the source are only logged."""
         self.end(partial(self.driver.close, quiet=quiet))
 
-    def remove_reader(self, place: ReaderPlace) -> None:
+    def remove_reader(self, cursor: ReaderCursor) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
-        place.is_closed = True
+        cursor.is_closed = True
         with self.lock:
             self.wake()
             self.announce_room()
 
     # -- within ------------------------------------------------------------
 
-    def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
+    def _read_or_wait(self, cursor: ReaderCursor, until: float | None) -> None:
         """Read one event for all readers; wait instead while another reader reads or the queue is full."""
         caller = self.identify_caller()
         if self.leader is not None:
@@ -181,12 +181,12 @@ class SyncHub(Hub[SyncDriver]):
                 # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             self._wait(self._changed, until)
-        elif self.check_slow(caller, recheck=self.watcher is place):
+        elif self.check_slow(caller, recheck=self.watcher is cursor):
             if self.watcher is None:
-                self.watcher = place
+                self.watcher = cursor
             # Only the watcher looks for room, every `PATIENCE` seconds, because slow readers may be gone
             # without notice; its read wakes the other readers.
-            if self.watcher is place:
+            if self.watcher is cursor:
                 self._wait(self._room, until, PATIENCE)
             else:
                 self._wait(self._changed, until)
@@ -367,12 +367,12 @@ class BroadcastReader(SyncStreamBase, Choice):
     @property
     def name(self) -> str:
         """The name of the reader in error messages."""
-        return self._reader_driver.place.name
+        return self._reader_driver.cursor.name
 
     @property
     def dropped(self) -> int:
         """Number of events that the reader has missed under the policy "drop_oldest"."""
-        return self._reader_driver.place.dropped
+        return self._reader_driver.cursor.dropped
 
     def __iter__(self) -> Iterator[Event]:
         self._driver.readings["everything"] = True

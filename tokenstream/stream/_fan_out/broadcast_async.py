@@ -1,6 +1,6 @@
 """Sharing a stream among several consumers in `async for` loops, in any tasks of one event loop.
 
-A *hub* reads the stream for all *readers*, each of which has a *place* in the stream.
+A *hub* reads the stream for all *readers*, each of which has a *cursor* in the stream.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.queue import Finder, ReaderPlace
+    from tokenstream.stream._fan_out.queue import Finder, ReaderCursor
     from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.items import ArrivalBell
 
-LookedForT = TypeVar("LookedForT")
+FoundT = TypeVar("FoundT")
 
 
 class AsyncHub(Hub[AsyncDriver]):
@@ -73,15 +73,15 @@ class AsyncHub(Hub[AsyncDriver]):
         return current() or threading.current_thread()
 
     async def wait_for(
-        self, place: ReaderPlace, find_item: Finder[LookedForT], until: float | None, *, pauses: bool = False
-    ) -> LookedForT | None:
+        self, cursor: ReaderCursor, find_item: Finder[FoundT], until: float | None, *, pauses: bool = False
+    ) -> FoundT | None:
         """Read, or wait for another reader, until `find_item` returns an item, or the time `until` is over.
 
         The arguments, the result and the errors are those of `SyncHub.wait_for`.
         """
-        if place.in_use:
+        if cursor.in_use:
             raise concurrent_read_error()
-        place.in_use = True
+        cursor.in_use = True
         try:
             while (item := find_item()) is None:
                 if self.has_ended:
@@ -89,12 +89,12 @@ class AsyncHub(Hub[AsyncDriver]):
                     await self.driver.step()
                 if self.has_waited(until, pauses=pauses):
                     return None
-                await self._read_or_wait(place, until)
+                await self._read_or_wait(cursor, until)
         finally:
-            self.end_reading(place)
+            self.end_reading(cursor)
         return item
 
-    async def look_now(self, find_item: Finder[LookedForT]) -> LookedForT | None:
+    async def look_now(self, find_item: Finder[FoundT]) -> FoundT | None:
         """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
         caller = self.identify_caller()
         if (item := find_item()) is None and self._may_read(caller):
@@ -105,12 +105,12 @@ class AsyncHub(Hub[AsyncDriver]):
             await self.driver.step()
         return item
 
-    async def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
+    async def poll(self, cursor: ReaderCursor, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event, or None if none has arrived; `bell` wakes the merging loop."""
         caller = self.identify_caller()
-        if (event := self.take_event(place)) is None and self._may_read(caller):
+        if (event := self.take_event(cursor)) is None and self._may_read(caller):
             await self._read(caller, partial(self.driver.poll, bell))
-            event = self.take_event(place)
+            event = self.take_event(cursor)
         if event is None and self.has_ended:
             # This raises the stream's error, or the exception that ends the reader's loop.
             await self.driver.step()
@@ -169,15 +169,15 @@ class AsyncHub(Hub[AsyncDriver]):
         self.announce_room()
         self.notify_listeners()
 
-    async def remove_reader(self, place: ReaderPlace) -> None:
+    async def remove_reader(self, cursor: ReaderCursor) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
-        place.is_closed = True
+        cursor.is_closed = True
         self.wake()
         self.announce_room()
 
     # -- within ------------------------------------------------------------
 
-    async def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
+    async def _read_or_wait(self, cursor: ReaderCursor, until: float | None) -> None:
         """Read one event for all readers; wait instead while another reader reads or the queue is full."""
         caller = self.identify_caller()
         if self.leader is not None:
@@ -185,11 +185,11 @@ class AsyncHub(Hub[AsyncDriver]):
                 # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             await self._wait(until)
-        elif self.check_slow(caller, recheck=self.watcher is place):
+        elif self.check_slow(caller, recheck=self.watcher is cursor):
             if self.watcher is None:
-                self.watcher = place
+                self.watcher = cursor
             # Only the watcher looks for room; its read wakes the other readers.
-            if self.watcher is place:
+            if self.watcher is cursor:
                 await self._wait_for_room(until)
             else:
                 await self._wait(until)
@@ -331,12 +331,12 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
     @property
     def name(self) -> str:
         """The name of the reader in error messages."""
-        return self._reader_driver.place.name
+        return self._reader_driver.cursor.name
 
     @property
     def dropped(self) -> int:
         """Number of events that the reader has missed under the policy "drop_oldest"."""
-        return self._reader_driver.place.dropped
+        return self._reader_driver.cursor.dropped
 
     def __aiter__(self) -> AsyncIterator[Event]:
         self._driver.readings["everything"] = True

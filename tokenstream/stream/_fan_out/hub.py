@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tokenstream.message import ToolCall
-    from tokenstream.stream._fan_out.queue import ReaderPlace
+    from tokenstream.stream._fan_out.queue import ReaderCursor
     from tokenstream.stream._reading.items import ArrivalBell
 
 
@@ -36,7 +36,7 @@ class Hub(EventQueue[DriverT]):
         super().__init__(driver)
         self.leader: object = None
         """The thread or task that reads the stream for all readers; None between two reads."""
-        self.watcher: ReaderPlace | None = None
+        self.watcher: ReaderCursor | None = None
         """Place of the only reader that is woken once a full queue has room; its read wakes the others."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns the context in which a router runs a tool; None for no context."""
@@ -128,10 +128,10 @@ class Hub(EventQueue[DriverT]):
         for bell in self._bells:
             bell.set()
 
-    def end_reading(self, place: ReaderPlace) -> None:
+    def end_reading(self, cursor: ReaderCursor) -> None:
         """Record that a reader is no longer in use."""
-        place.in_use = False
-        if self.watcher is place:
+        cursor.in_use = False
+        if self.watcher is cursor:
             self.watcher = None
             self.wake()
 

@@ -41,12 +41,12 @@ _MIN_BETWEEN_PAUSES = 64
 """Minimum number of events to deliver between two pauses that let the reading tasks run."""
 
 
-class Labelled(NamedTuple, Generic[K]):
+class LabelledEvent(NamedTuple, Generic[K]):
     """An event of one of several streams.
 
     Example:
         >>> from tokenstream.events import TextDelta
-        >>> label, event = Labelled("search", TextDelta("Hi"))
+        >>> label, event = LabelledEvent("search", TextDelta("Hi"))
         >>> label, event.text
         ('search', 'Hi')
     """
@@ -267,7 +267,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             numbers.popleft()
         return None
 
-    def _label_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
+    def _label_event(self, lane: MergeLane[K, DriverT], event: Event) -> LabelledEvent[K]:
         """Count and label an event of a stream; after a few events, go to the next stream."""
         self._turn_count += 1
         # An asynchronous merge pauses once this is 0, so that the tasks that read the streams run.
@@ -278,7 +278,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         elif self._turn_count >= _MAX_PER_TURN:
             self._turn_count = 0
             self._queue.numbers.rotate(-1)
-        return Labelled(lane.label, event)
+        return LabelledEvent(lane.label, event)
 
     def _schedule_pause(self) -> None:
         """Set the number of events until the loop pauses again, so that the tasks that read the streams run.

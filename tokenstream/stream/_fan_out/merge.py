@@ -15,7 +15,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._fan_out.lanes import K, Labelled, MergeBase, MergeLane
+from tokenstream.stream._fan_out.lanes import K, LabelledEvent, MergeBase, MergeLane
 from tokenstream.stream._reading.host import Alarm, find_host
 from tokenstream.stream._reading.reader import leave_group
 from tokenstream.stream._refusals import concurrent_read_error
@@ -51,11 +51,11 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         # The reading threads set it when a stream may have an event.
         self._arrival = self._queue.waiter = threading.Event()
 
-    def __iter__(self) -> Iterator[Labelled[K]]:
+    def __iter__(self) -> Iterator[LabelledEvent[K]]:
         self._check_events_left()
         return self
 
-    def __next__(self) -> Labelled[K]:
+    def __next__(self) -> LabelledEvent[K]:
         """Return the next event of any stream; refuse while another thread waits for one."""
         if not self._lock.acquire(blocking=False):
             raise concurrent_read_error()
@@ -78,7 +78,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
 
     # -- within ------------------------------------------------------------
 
-    def _next_event(self) -> Labelled[K]:
+    def _next_event(self) -> LabelledEvent[K]:
         """Return the next event of any stream; wait for one if none has arrived.
 
         At the end of all streams, this raises the first error of a stream, or else StopIteration.
@@ -149,10 +149,10 @@ class _NoStreams(Merge[K]):
 
     __slots__ = ()
 
-    def __aiter__(self) -> AsyncIterator[Labelled[K]]:
+    def __aiter__(self) -> AsyncIterator[LabelledEvent[K]]:
         return self
 
-    async def __anext__(self) -> Labelled[K]:
+    async def __anext__(self) -> LabelledEvent[K]:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -265,11 +265,11 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         self._tasks: TaskGroup | None = None
         """On trio, inside of `async with`, the group of the reading tasks; otherwise None."""
 
-    def __aiter__(self) -> AsyncIterator[Labelled[K]]:
+    def __aiter__(self) -> AsyncIterator[LabelledEvent[K]]:
         self._check_events_left()
         return self
 
-    async def __anext__(self) -> Labelled[K]:
+    async def __anext__(self) -> LabelledEvent[K]:
         """Return the next event of any stream; refuse while another task waits for one."""
         if self._busy:
             raise concurrent_read_error()
@@ -313,7 +313,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
 
     # -- within ------------------------------------------------------------
 
-    async def _next_event(self) -> Labelled[K]:
+    async def _next_event(self) -> LabelledEvent[K]:
         """Return the next event of any stream; wait for one if none has arrived.
 
         At the end of all streams, this raises the first error of a stream, or else StopAsyncIteration.

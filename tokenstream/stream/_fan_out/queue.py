@@ -1,4 +1,4 @@
-"""The queue of a broadcast: the events that have arrived, and each reader's place among them.
+"""The queue of a broadcast: the events that have arrived, and each reader's cursor in them.
 
 A *slow reader* is a loop over events that has fallen behind by as many events as the queue holds;
 its policy decides on the events that it lacks.
@@ -92,12 +92,12 @@ class Ring(Generic[ItemT]):
         return self._items[(number - self._first) % self.size]
 
 
-class ReaderPlace:
-    """A reader's position in the stream.
+class ReaderCursor:
+    """A reader's cursor in the events of a stream.
 
     Args:
         name: The name of the reader, for error messages.
-        position: The number of the reader's next event.
+        number: The number of the reader's next event.
     """
 
     __slots__ = (
@@ -107,16 +107,16 @@ class ReaderPlace:
         "last_user",
         "lost_by",
         "name",
-        "position",
+        "next",
         "reads_events",
         "seen_before",
         "seen_count",
         "summary",
     )
 
-    def __init__(self, name: str, position: int) -> None:
+    def __init__(self, name: str, number: int) -> None:
         self.name = name
-        self.position = position
+        self.next = number
         """Number of the next event to deliver, counted from the start of the stream."""
         self.reads_events = False
         """True once the reader has read an event, and not only views."""
@@ -137,20 +137,20 @@ class ReaderPlace:
         self.last_user: object = None
         """The thread or task that last read an event from the reader."""
 
-    def begin_behind(self, summary: list[Event], position: int) -> None:
-        """Begin with events (reversed) that summarise the answer so far, and go on at a later position."""
+    def begin_behind(self, summary: list[Event], number: int) -> None:
+        """Begin with events (reversed) that summarise the answer so far, and go on at a later event."""
         self.summary = summary
-        self.position = position
+        self.next = number
 
-    def skip_to(self, position: int) -> int:
-        """Miss the events before a position; return the position."""
-        self.dropped += position - self.position
-        self.position = position
-        return position
+    def skip_to(self, number: int) -> int:
+        """Miss the events before the one of this number; return the number."""
+        self.dropped += number - self.next
+        self.next = number
+        return number
 
     def lose_next(self, end: int) -> int:
         """Note that the next event is lost; return by how many events the reader was then behind."""
-        self.lost_by = self.lost_by or end - self.position
+        self.lost_by = self.lost_by or end - self.next
         return self.lost_by
 
 
@@ -158,7 +158,7 @@ class EventQueue(Generic[DriverT]):
     """Holds the events of a stream for several readers, each of which takes every event."""
 
     __slots__ = (
-        "_lowest_position",
+        "_lowest_number",
         "_numbers",
         "_options_fixed",
         "_readers",
@@ -196,12 +196,12 @@ class EventQueue(Generic[DriverT]):
         """True once the stream has ended and all its events were read."""
         self._numbers = count(1)
         """Numbers for readers without a name."""
-        self._readers: list[ReaderPlace] = []
-        """Places of the loops over events, for which the policy "wait" waits."""
+        self._readers: list[ReaderCursor] = []
+        """Cursors of the loops over events, for which the policy "wait" waits."""
         self._sweep_at = _FEW
         """Number of readers at which closed readers are removed from the list."""
-        self._lowest_position = 0
-        """A position that is not greater than any position of `_readers`."""
+        self._lowest_number = 0
+        """A number that is not greater than that of any cursor's next event in `_readers`."""
         self._slow_count = 0
         """Number of readers for which a full queue waited at the last check."""
         self._slow_users: set[int] = set()
@@ -215,9 +215,9 @@ class EventQueue(Generic[DriverT]):
         """Wake a reader that waits for room in a full queue."""
         raise NotImplementedError
 
-    def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
-        """Add a reader, whose name is by default a number, and return its place in the stream."""
-        return ReaderPlace(
+    def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderCursor:
+        """Add a reader, whose name is by default a number, and return its cursor in the stream."""
+        return ReaderCursor(
             f"reader {next(self._numbers)}" if name is None else name, self.ring.end if from_now else 0
         )
 
@@ -246,87 +246,87 @@ class EventQueue(Generic[DriverT]):
 
     # -- events that have arrived --------------------------------------------
 
-    def look_for_news(self, place: ReaderPlace, seen_count: int) -> object:
+    def look_for_news(self, cursor: ReaderCursor, seen_count: int) -> object:
         """Return the constant `NEWS` if something has arrived since a reader last looked, otherwise None.
 
         For a closed reader, this raises the exception that ends its loop.
         """
-        if place.is_closed:
+        if cursor.is_closed:
             raise self.driver.exhausted
         event_count = self.news[0]
         if event_count == seen_count:
             return None
-        place.seen_before, place.seen_count = seen_count, event_count
+        cursor.seen_before, cursor.seen_count = seen_count, event_count
         return NEWS
 
-    def take_event(self, place: ReaderPlace) -> Event | None:
+    def take_event(self, cursor: ReaderCursor) -> Event | None:
         """Return the next event of a reader; None if no event has arrived for it.
 
         For a closed reader, this raises the exception that ends its loop.
         """
-        if place.is_closed:
+        if cursor.is_closed:
             raise self.driver.exhausted
-        if not place.reads_events:
+        if not cursor.reads_events:
             # The first read; if the first events are no longer held, this makes the summary.
-            self._begin_events(place)
-        place.last_user = self.identify_caller()
-        if place.summary:
+            self._begin_events(cursor)
+        cursor.last_user = self.identify_caller()
+        if cursor.summary:
             # Events that summarise the answer so far, in reverse order.
-            return place.summary.pop()
+            return cursor.summary.pop()
         ring = self.ring
-        position = place.position
-        if place.lost_by or position < ring.begin:
+        number = cursor.next
+        if cursor.lost_by or number < ring.begin:
             # The reader's next event is no longer held.
-            position = self._apply_policy(place)
-            if place.summary:
-                return place.summary.pop()
-        if position == ring.end:
+            number = self._apply_policy(cursor)
+            if cursor.summary:
+                return cursor.summary.pop()
+        if number == ring.end:
             return None
-        place.position = position + 1
-        if self._slow_count and position <= ring.end - self.size:
+        cursor.next = number + 1
+        if self._slow_count and number <= ring.end - self.size:
             # This reader was slow until now.
             self._slow_count -= 1
             if not self._slow_count:
                 self.announce_room()
-        return ring[position]
+        return ring[number]
 
-    def _begin_events(self, place: ReaderPlace) -> None:
+    def _begin_events(self, cursor: ReaderCursor) -> None:
         """Start to deliver events to a reader.
 
         If the first events are no longer held, the reader gets a summary of the answer so far instead.
         """
-        place.reads_events = self._options_fixed = True
-        if place.position < self.ring.begin:
+        cursor.reads_events = self._options_fixed = True
+        if cursor.next < self.ring.begin:
             from tokenstream.stream._views.event_cursor import EventCursor
 
             # Reversed, because `take_event` takes the events from the end of the list.
-            place.begin_behind(EventCursor(self.driver.accumulator).ready()[::-1], self.ring.end)
+            cursor.begin_behind(EventCursor(self.driver.accumulator).ready()[::-1], self.ring.end)
         # Other policies never wait for a reader, so they need no list of readers.
         if self.policy == "wait":
             # Closed readers are removed each time the list has doubled: that goes through all readers.
             if len(self._readers) >= self._sweep_at:
-                self._readers = [place for place in self._readers if not place.is_closed]
+                self._readers = [cursor for cursor in self._readers if not cursor.is_closed]
                 self._sweep_at = max(_FEW, 2 * len(self._readers))
-            self._readers.append(place)
-            self._lowest_position = min(self._lowest_position, place.position)
+            self._readers.append(cursor)
+            self._lowest_number = min(self._lowest_number, cursor.next)
 
-    def _apply_policy(self, place: ReaderPlace) -> int:
+    def _apply_policy(self, cursor: ReaderCursor) -> int:
         """Let a slow reader skip the events that it has missed, because its next event is no longer held.
 
-        The result is the reader's new position, which is that of the oldest event held. If the answer began
+        The result is the number of the oldest event held, where the reader goes on. If the answer began
         anew among the missed events, the reader gets the event that says so first.
         """
         if self.policy == "drop_oldest":
             number, restarted = self.last_restart
-            if restarted is not None and place.position <= number < self.ring.begin:
+            if restarted is not None and cursor.next <= number < self.ring.begin:
                 # The reader must not take the events behind it for a part of the answer that was given up.
-                place.summary.append(restarted)
-                place.dropped -= 1
-            return place.skip_to(self.ring.begin)
+                cursor.summary.append(restarted)
+                cursor.dropped -= 1
+            return cursor.skip_to(self.ring.begin)
         # Later calls raise the same error, with the number of the first one.
-        behind = place.lose_next(self.ring.end)
+        behind = cursor.lose_next(self.ring.end)
         raise MisuseError(
-            f"{place.name!r} fell {behind} events behind, and only {self.size} are held: "
+            f"{cursor.name!r} fell {behind} events behind, and only {self.size} are held: "
             "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
         )
 
@@ -347,8 +347,8 @@ class EventQueue(Generic[DriverT]):
         It is a mistake if the `caller`, a thread or task, uses a slow reader itself: it would wait
         forever.
         """
-        last_slow_position = self.ring.end - self.size
-        is_anybody_slow = self.policy == "wait" and self._lowest_position <= last_slow_position
+        last_slow = self.ring.end - self.size
+        is_anybody_slow = self.policy == "wait" and self._lowest_number <= last_slow
         if not is_anybody_slow or self.driver.phase is Phase.ENDED:
             # After the end, only the report of a stop may follow, which does not wait for slow readers.
             return False
@@ -360,17 +360,16 @@ class EventQueue(Generic[DriverT]):
         # Do not wait for a reader whose thread or task has ended; the traceback of an error may keep
         # that reader alive.
         readers = self._readers = [
-            place
-            for place in self._readers
-            if not place.is_closed
-            and (place.position > last_slow_position or not _has_ended(place.last_user))
+            cursor
+            for cursor in self._readers
+            if not cursor.is_closed and (cursor.next > last_slow or not _has_ended(cursor.last_user))
         ]
-        self._lowest_position = min((place.position for place in readers), default=self.ring.end)
-        slow = [place for place in readers if place.position <= last_slow_position]
+        self._lowest_number = min((cursor.next for cursor in readers), default=self.ring.end)
+        slow = [cursor for cursor in readers if cursor.next <= last_slow]
         self._slow_count = len(slow)
-        self._slow_users = {id(place.last_user) for place in slow}
+        self._slow_users = {id(cursor.last_user) for cursor in slow}
         if id(caller) in self._slow_users:
-            names = ", ".join(repr(place.name) for place in slow if place.last_user is caller)
+            names = ", ".join(repr(cursor.name) for cursor in slow if cursor.last_user is caller)
             raise MisuseError(
                 f"the queue of {self.size} events is full and waits for {names}, which this thread or task "
                 "reads itself: read from it first, or close it, or use .broadcast(policy='drop_oldest')"

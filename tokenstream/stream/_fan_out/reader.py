@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._fan_out.hub import Hub
-    from tokenstream.stream._fan_out.queue import ReaderPlace
+    from tokenstream.stream._fan_out.queue import ReaderCursor
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
     from tokenstream.stream._protocols import CallCursor, Driver
@@ -39,7 +39,7 @@ else:
 
 
 class SharedCursor(Generic[ItemT]):
-    """A reader's position in an answer that a broadcast reads for all its readers.
+    """A reader's cursor in an answer that a broadcast reads for all its readers.
 
     Other readers may be ahead, so more than one event may have arrived since this cursor last looked.
 
@@ -47,12 +47,12 @@ class SharedCursor(Generic[ItemT]):
         hub: The hub, which reads the stream for all readers.
     """
 
-    __slots__ = ("_cursor", "_hub", "_place", "_seen_count", "_waiting")
+    __slots__ = ("_cursor", "_hub", "_reader_cursor", "_seen_count", "_waiting")
 
-    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: ReaderPlace) -> None:
+    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], reader_cursor: ReaderCursor) -> None:
         self._cursor = cursor
         self._hub = hub
-        self._place = place
+        self._reader_cursor = reader_cursor
         self._waiting: deque[Any] | None = getattr(cursor, "waiting", None)
         """The items that a text cursor returns next, usually none; None for any other cursor."""
         self._seen_count = -2
@@ -72,7 +72,7 @@ class SharedCursor(Generic[ItemT]):
         """Return the next item that the reader does not have yet; None if the reader has all items."""
         number, last_event = self._hub.news
         new_count = number - self._seen_count
-        self._place.seen_count = self._seen_count = number
+        self._reader_cursor.seen_count = self._seen_count = number
         # If only one event is new, its piece need not be looked up in the text.
         if new_count == 1 and self._waiting is not None and not self._waiting:
             return self._cursor.after(last_event)
@@ -80,11 +80,11 @@ class SharedCursor(Generic[ItemT]):
 
     def after(self, event: object) -> ItemT | None:
         """Return the next item that the reader lacks, or None; the event may also be `NEWS`."""
-        place = self._place
+        reader_cursor = self._reader_cursor
         event_count, last_event = self._hub.news
-        place.seen_count = self._seen_count = event_count
+        reader_cursor.seen_count = self._seen_count = event_count
         # `seen_before` is the number of events before the look that has found this news.
-        is_only_one_new = event is NEWS and event_count == place.seen_before + 1
+        is_only_one_new = event is NEWS and event_count == reader_cursor.seen_before + 1
         # A single new event need not be looked up in the message.
         return self._cursor.after(last_event) if is_only_one_new else self._cursor.ready()
 
@@ -95,7 +95,7 @@ class SharedCursor(Generic[ItemT]):
     def make_waiting(self) -> SharedCursor[ItemT]:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
         cursor: CallCursor[ItemT] = self._cursor  # type: ignore[assignment] # only such a view asks for this
-        return type(self)(cursor.make_waiting(), self._hub, self._place)
+        return type(self)(cursor.make_waiting(), self._hub, self._reader_cursor)
 
 
 class SharedCursors(_CursorMaker):
@@ -131,14 +131,14 @@ class ReaderDriver(UncopyableObject):
         is_stream: True if the reader is the stream itself, so that closing it closes the stream.
     """
 
-    __slots__ = ("__weakref__", "hub", "is_stream", "place")
+    __slots__ = ("__weakref__", "cursor", "hub", "is_stream")
 
     cursor_type: type[SharedCursor[Any]] = SharedCursor
     """The class that wraps a cursor for the reader."""
 
-    def __init__(self, hub: Hub[Any], place: ReaderPlace, *, is_stream: bool = False) -> None:
+    def __init__(self, hub: Hub[Any], cursor: ReaderCursor, *, is_stream: bool = False) -> None:
         self.hub: FromHub = hub
-        self.place = place
+        self.cursor = cursor
         self.is_stream = is_stream
 
     if not TYPE_CHECKING:
@@ -147,12 +147,12 @@ class ReaderDriver(UncopyableObject):
             return getattr(self.hub.driver, name)
 
     def __repr__(self) -> str:
-        return repr(self.hub.driver) if self.is_stream else f"<{self.place.name!r} of {self.hub.driver!r}>"
+        return repr(self.hub.driver) if self.is_stream else f"<{self.cursor.name!r} of {self.hub.driver!r}>"
 
     def __del__(self) -> None:
         # `__del__` runs in any thread at any time, so it must not take a lock. Waiting readers check
         # `is_closed` from time to time.
-        self.place.is_closed = True
+        self.cursor.is_closed = True
 
     # -- reading -----------------------------------------------------------
 
@@ -162,8 +162,8 @@ class ReaderDriver(UncopyableObject):
         return SharedCursors(Cursors(cast("Driver", self), choice), self._share)
 
     def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
-        """Return a cursor that takes its content from the hub, at this reader's place."""
-        return self.cursor_type(cursor, self.hub, self.place)
+        """Return a cursor that takes its content from the hub, for this reader."""
+        return self.cursor_type(cursor, self.hub, self.cursor)
 
     @property
     def source_driver(self) -> FromHub:
@@ -181,7 +181,7 @@ class ReaderDriver(UncopyableObject):
 
     def next_event(self) -> FromHub:
         """Return the reader's next event; after the last event, raise the stream's error or end the loop."""
-        return self.hub.wait_for(self.place, partial(self.hub.take_event, self.place), None)
+        return self.hub.wait_for(self.cursor, partial(self.hub.take_event, self.cursor), None)
 
     def step(self) -> FromHub:
         """Wait until something has arrived that no view of the reader has read yet; then return `NEWS`.
@@ -195,7 +195,7 @@ class ReaderDriver(UncopyableObject):
 
         A view that `pauses` also gets None once only the rest of the connection is left to be read.
         """
-        return self.hub.wait_for(self.place, self._make_news_finder(), until, pauses=pauses)
+        return self.hub.wait_for(self.cursor, self._make_news_finder(), until, pauses=pauses)
 
     def step_now(self) -> FromHub:
         """Return `NEWS` if something has arrived that no view of the reader has read yet, else None."""
@@ -203,17 +203,17 @@ class ReaderDriver(UncopyableObject):
 
     def _make_news_finder(self) -> Callable[[], object]:
         """Return a function that, without waiting, returns `NEWS` if there is something unseen, else None."""
-        return partial(self.hub.look_for_news, self.place, self.place.seen_count)
+        return partial(self.hub.look_for_news, self.cursor, self.cursor.seen_count)
 
     def check_events_left(self) -> None:
         """Refuse a new loop over the events if no events are left for this reader."""
-        hub, place = self.hub, self.place
-        if place.is_closed:
+        hub, cursor = self.hub, self.cursor
+        if cursor.is_closed:
             raise MisuseError(
                 "this reader was closed: ask .broadcast() of its stream for another one", kind="closed"
             )
         # A reader that has read no events yet starts with all that are held, or with their summary.
-        are_events_left = not place.reads_events or self.has_events
+        are_events_left = not cursor.reads_events or self.has_events
         if hub.has_ended and not are_events_left and hub.driver.error is None:
             # The driver refuses the loop. (After an error, the loop itself raises that error.)
             hub.driver.check_events_left()
@@ -224,7 +224,7 @@ class ReaderDriver(UncopyableObject):
     def has_events(self) -> bool:
         """True if an event has arrived for this reader."""
         # A late reader first gets a summary of the events that are no longer held.
-        return bool(self.place.summary) or self.place.position != self.hub.ring.end
+        return bool(self.cursor.summary) or self.cursor.next != self.hub.ring.end
 
     @property
     def will_ring(self) -> bool:
@@ -254,7 +254,7 @@ class ReaderDriver(UncopyableObject):
 
     def poll(self, bell: ArrivalBell) -> FromHub:
         """Return the next event for a loop that also reads other streams; None if no event has arrived."""
-        return self.hub.poll(self.place, bell)
+        return self.hub.poll(self.cursor, bell)
 
     # -- opening and ending --------------------------------------------------
 
@@ -279,7 +279,7 @@ class ReaderDriver(UncopyableObject):
 
     def close(self, **how: bool) -> FromHub:
         """Close this reader; if this reader is the stream itself, close the stream for all readers."""
-        return self.hub.close(**how) if self.is_stream else self.hub.remove_reader(self.place)
+        return self.hub.close(**how) if self.is_stream else self.hub.remove_reader(self.cursor)
 
 
 class _EventDriver:

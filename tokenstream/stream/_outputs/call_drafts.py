@@ -1,4 +1,4 @@
-"""A reader's position in the tool calls of a choice while the model writes them."""
+"""A reader's cursor in the tool calls of a choice while the model writes them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tokenstream.events import (
 )
 from tokenstream.stages._tools.call import CallDraft, CallPartials
 from tokenstream.stream._outputs.documents import BegunCalls, OutputDocument
-from tokenstream.stream._outputs.text import ArgumentsText, add_context, incomplete_error
-from tokenstream.stream._views.position import CallPosition
+from tokenstream.stream._outputs.text import ArgumentsCursor, add_context, incomplete_error
+from tokenstream.stream._views.log_cursor import LogCallCursor
 
 if TYPE_CHECKING:
     from tokenstream._accumulator import Accumulator
@@ -37,7 +37,7 @@ _DECIDING_EVENTS = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCal
 """Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
-class CheckedCursor(CallPosition):
+class CheckedCursor(LogCallCursor):
     """A reader's cursor in the ended calls of a choice, which a stage checks.
 
     Args:
@@ -117,7 +117,7 @@ _NULL_TEXT = "null"
 
 
 class CallDraftCursor:
-    """A reader's position in the tool calls of a choice while the model writes them.
+    """A reader's cursor in the tool calls of a choice while the model writes them.
 
     A cursor follows two things at once: the text of each open call, from which the drafts
     are made, and the calls that have ended, each of which is delivered once, with its last draft.
@@ -300,7 +300,7 @@ class _DraftedCall:
         """True until the first draft of the call is made."""
         self.stage: CallPartials = tools.drafting(call.start)
         """Turns the text of the arguments into drafts."""
-        self.text = ArgumentsText(call.part, is_free_text=call.start.type == "custom")
+        self.text = ArgumentsCursor(call.part, is_free_text=call.start.type == "custom")
         self.document: OutputDocument[Partial[Any]] = OutputDocument(self.text, self.stage, "drafts")
         """Feeds the text to the stage, and keeps the last draft."""
 

@@ -1,4 +1,4 @@
-"""A reader's position in the structured output of a choice, and the result at its end."""
+"""A reader's cursor in the structured output of a choice, and the result at its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stages._protocols import ITEM_END, NULL
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
-from tokenstream.stream._views.position import DeliveredItems
+from tokenstream.stream._views.log_cursor import DeliveredItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -52,7 +52,7 @@ _CLOSING = frozenset('}]"')
 
 
 class OutputCursor(Generic[ItemT]):
-    """A reader's position in the structured output of a choice.
+    """A reader's cursor in the structured output of a choice.
 
     The output is one JSON document, the text of the choice; or several, the arguments of a tool's calls.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, T
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
 from tokenstream.message import ToolCall
-from tokenstream.stream._outputs.text import AnswerText, ArgumentsText, incomplete_error
+from tokenstream.stream._outputs.text import AnswerTextCursor, ArgumentsCursor, incomplete_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,9 @@ class OutputDocument(Generic[ItemT]):
 
     __slots__ = ("_delivered_count", "_kind", "last", "stage", "text")
 
-    def __init__(self, text: AnswerText | ArgumentsText, stage: OutputStage[ItemT], kind: OutputKind) -> None:
+    def __init__(
+        self, text: AnswerTextCursor | ArgumentsCursor, stage: OutputStage[ItemT], kind: OutputKind
+    ) -> None:
         self.text = text
         self.stage = stage
         self._kind = kind
@@ -257,7 +259,7 @@ class OutputDocuments(Generic[ItemT]):
         self._selected_index = 0
         """Index in `_documents` of the call to read, if only one call is read."""
         if answer.tool is None:
-            self._add_document(AnswerText(answer.accumulator, answer.choice))
+            self._add_document(AnswerTextCursor(answer.accumulator, answer.choice))
 
     @property
     def only(self) -> OutputDocument[ItemT] | None:
@@ -313,9 +315,9 @@ class OutputDocuments(Generic[ItemT]):
         """Add a document for each call of the tool that has begun since this method was last used."""
         for call in self._calls.find_new():
             if call.start.name == self._answer.tool:
-                self._growing[call.part_index] = self._add_document(ArgumentsText(call.part))
+                self._growing[call.part_index] = self._add_document(ArgumentsCursor(call.part))
 
-    def _add_document(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
+    def _add_document(self, text: AnswerTextCursor | ArgumentsCursor) -> OutputDocument[ItemT]:
         """Add a document with a cursor in its text, and return the document."""
         # The first document takes the stage that was made in advance; any later one gets a new stage.
         stage, self._first_stage = self._first_stage or self._make_stage(), None

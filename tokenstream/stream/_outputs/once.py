@@ -9,7 +9,7 @@ from inspect import GEN_CLOSED, getgeneratorstate, isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._tools.once import CallRun, Interrupted, Sleep
+from tokenstream.stages._tools.once import CallRun, Interruption, Sleep
 from tokenstream.stages._tools.same_calls import SameCalls
 from tokenstream.stream._log import warn
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ToolCallView, View
@@ -70,7 +70,7 @@ class Once:
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Call the functions and make the pauses that a generator yields, and return its result."""
-        taking = _Taking(steps)
+        taking = _TakenSteps(steps)
         try:
             while True:
                 try:
@@ -100,7 +100,7 @@ class AsyncOnce(Once):
 
         After a cancellation, the steps that are left are shielded from it, for five seconds each.
         """
-        taking = _Taking(steps)
+        taking = _TakenSteps(steps)
         try:
             while True:
                 try:
@@ -126,7 +126,7 @@ class AsyncOnce(Once):
                     steps.throw(failure)
 
 
-class _Taking:
+class _TakenSteps:
     """The steps of a generator while they are taken: what to send into it next, and how it has ended."""
 
     __slots__ = ("_resume", "_steps", "interruption", "result")
@@ -150,7 +150,7 @@ class _Taking:
             return self._resume()
         except StopIteration as end:
             self.result = end.value
-        except Interrupted:
+        except Interruption:
             pass
         if self.interruption is not None:
             raise self.interruption
@@ -161,11 +161,11 @@ class _Taking:
         self._resume = partial(self._steps.send, result)
 
     def throw(self, error: BaseException) -> None:
-        """Let the generator go on with the exception of its step, or with an `Interrupted` in its place."""
+        """Let the generator go on with the exception of its step, or with an `Interruption` in its place."""
         if not isinstance(error, Exception):
             self.interruption = error
             # A generator would end at a GeneratorExit, and take no further step.
-            error = Interrupted()
+            error = Interruption()
         self._resume = partial(self._steps.throw, error)
 
     def close(self) -> None:

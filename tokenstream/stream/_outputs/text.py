@@ -9,7 +9,7 @@ from tokenstream._growing import ended_itself
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import ToolCall
-from tokenstream.stream._views.position import TextPosition
+from tokenstream.stream._views.log_cursor import LogTextCursor
 
 if TYPE_CHECKING:
     from tokenstream._accumulator import Accumulator
@@ -134,7 +134,7 @@ _MAX_HELD_BACK = 64
 """Maximum number of characters to hold back, since each new piece examines all of them again."""
 
 
-class AnswerText(TextPosition):
+class AnswerTextCursor(LogTextCursor):
     """A reader's cursor in the text of a choice."""
 
     __slots__ = ()
@@ -162,7 +162,7 @@ class AnswerText(TextPosition):
         return is_cut(message) and not complete
 
 
-class ArgumentsText:
+class ArgumentsCursor:
     """A reader's cursor in the arguments of a tool call.
 
     An empty object is held back until the answer is over, because some servers
@@ -181,7 +181,7 @@ class ArgumentsText:
         "_is_free_text",
         "_log",
         "_part",
-        "_position",
+        "_read",
         "rewritten",
     )
 
@@ -190,7 +190,7 @@ class ArgumentsText:
         self._is_free_text = is_free_text
         self._log: TextLog | None = None
         """The fragments of the arguments, until the call is complete."""
-        self._position = 0
+        self._read = 0
         """Number of characters of the arguments that were delivered."""
         self._follows_empty_object = False
         """True if the arguments follow an empty object, so that they are read only at the end."""
@@ -252,8 +252,8 @@ class ArgumentsText:
         elif self._follows_empty_object:
             # The arguments are read only at the end.
             return None
-        text = self._text_from(self._position) if self._has_begun else self._first_piece()
-        self._position += len(text)
+        text = self._text_from(self._read) if self._has_begun else self._first_piece()
+        self._read += len(text)
         return text or None
 
     def after(self, event: AnyEvent) -> str | None:
@@ -262,8 +262,8 @@ class ArgumentsText:
         if log is not None and self._has_begun and event.__class__ is ToolCallDelta:
             text: str = event.fragment
             # If only this fragment is new, it need not be read from the log.
-            if log.length == self._position + len(text):
-                self._position += len(text)
+            if log.length == self._read + len(text):
+                self._read += len(text)
                 return text or None
         return self.ready()
 
@@ -274,7 +274,7 @@ class ArgumentsText:
             return None
         self._has_begun = True
         text = self.text
-        self._position = len(text)
+        self._read = len(text)
         return text or None
 
     # -- within --------------------------------------------------------------
@@ -304,15 +304,15 @@ class ArgumentsText:
         self._has_begun = True
         return text
 
-    def _text_from(self, position: int) -> str:
-        """Return the arguments from a position on."""
+    def _text_from(self, start: int) -> str:
+        """Return the arguments from a character on."""
         call = self._ended_call
         if call is not None:
-            return call.arguments_text[position:]
+            return call.arguments_text[start:]
         log = self._log
         if log is None:
             log = self._log = self._part.pieces
-        return "" if log is None or log.length == position else log.since(position)
+        return "" if log is None or log.length == start else log.since(start)
 
     def _check_rewritten(self) -> None:
         """Set `rewritten` if the arguments of the complete call differ from the delivered pieces."""
@@ -321,8 +321,8 @@ class ArgumentsText:
             # This was checked before, or nothing was delivered.
             return
         text = self._text_from(0)
-        delivered = log.join()[: self._position]
+        delivered = log.join()[: self._read]
         if not text.startswith(delivered):
             self.rewritten = True
             # Nothing more is delivered: it would not continue the delivered pieces.
-            self._position = len(text)
+            self._read = len(text)

@@ -10,7 +10,7 @@ from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import AsyncSource, Deferred
+from tokenstream._sources import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.direct_reader import DirectReader
 from tokenstream.stream._reading.host import find_host
@@ -41,7 +41,7 @@ class AsyncPump:
 
     __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader", "source")
 
-    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float]) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._host: Host | None = None
         """The event loop in which the source is read; None before the first read."""
@@ -53,9 +53,9 @@ class AsyncPump:
         """True while a read is in progress."""
         self.replace(source)
 
-    def replace(self, source: AsyncSource | Deferred) -> None:
+    def replace(self, source: AsyncSource | LazySource) -> None:
         """Read from another source from now on; the previous source must already be closed."""
-        self.source: AsyncSource | Deferred | None = source
+        self.source: AsyncSource | LazySource | None = source
         self._closed = False
         self.reader: Reader | DirectReader | None = None
         """Reads the source; None before the first read."""
@@ -337,7 +337,7 @@ class AsyncPump:
     def stop(self) -> None:
         """End a read in progress, and let the reading task close the source."""
         source = self.source
-        if self.reader is None and isinstance(source, Deferred):
+        if self.reader is None and isinstance(source, LazySource):
             # The source was not opened yet, and never will be.
             self.source, self._closed = None, True
             source.discard()
@@ -371,13 +371,13 @@ class AsyncPump:
         """True if the source is open, and neither closed nor being closed."""
         if self.reader is not None:
             return self.source is not None and not self.reader.stopped
-        # A `Deferred` source is not open yet.
+        # A `LazySource` source is not open yet.
         return isinstance(self.source, AsyncSource)
 
     def abandon(self) -> None:
         """Give up the source without waiting: end its task, or leave the source to the garbage collector."""
         source, reader = self.source, self.reader
-        if isinstance(source, Deferred) and reader is None:
+        if isinstance(source, LazySource) and reader is None:
             source.discard()
         elif source is not None:
             (reader or DirectReader(source, self._clock, self._host)).abandon()

@@ -11,17 +11,16 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import AsyncSource, Deferred
+from tokenstream._sources import AsyncSource, LazySource
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._refusals import ended_loop_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from anyio import CancelScope
 
+    from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
 
 
@@ -50,7 +49,7 @@ class DirectReader:
         "stopped",
     )
 
-    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host | None) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host | None) -> None:
         self.source = source
         self.since: float | None = None
         """Time at which the current or the last read was requested."""
@@ -225,11 +224,11 @@ class DirectReader:
             self._put_item(await source.next_chunk())
         self._last_read_at = self._clock()
 
-    async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
+    async def _read_in_time(self, source: AsyncSource | LazySource, seconds: float | None) -> None:
         """Open the source, or read a chunk if the source is open; cancel either after a number of seconds."""
         from anyio import CancelScope, current_time
 
-        if isinstance(source, Deferred) and source.enters and not self._open_began:
+        if isinstance(source, LazySource) and source.enters and not self._open_began:
             # The source's context manager may open a cancel scope, which must not outlive one of ours.
             await self._open(source)
             return
@@ -251,7 +250,7 @@ class DirectReader:
             self._scope = None
             self._last_read_at = self._clock()
 
-    async def _open(self, source: Deferred) -> None:
+    async def _open(self, source: LazySource) -> None:
         """Open the source, and add a `SourceOpened` with it to the items, for the driver to process first."""
         self._open_began = True
         opened: AsyncSource = await source.open()
@@ -261,7 +260,7 @@ class DirectReader:
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""
         source = self.source
-        if isinstance(source, Deferred):
+        if isinstance(source, LazySource):
             if not self._open_began:
                 source.discard()
             # An opening that was cancelled leaves nothing that could be closed.

@@ -7,7 +7,7 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import Deferred, SyncSource, is_timeout
+from tokenstream._sources import LazySource, SyncSource, is_timeout
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
@@ -52,7 +52,7 @@ class Pump:
         "source",
     )
 
-    def __init__(self, source: SyncSource | Deferred, clock: Callable[[], float]) -> None:
+    def __init__(self, source: SyncSource | LazySource, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._stopped = False
         self._wake_event: threading.Event | None = None
@@ -66,9 +66,9 @@ class Pump:
         """True from a read's start until its item is stored: after a Ctrl-C between, it may be lost."""
         self.replace(source)
 
-    def replace(self, source: SyncSource | Deferred) -> None:
+    def replace(self, source: SyncSource | LazySource) -> None:
         """Read from another source from now on; the previous source must already be closed."""
-        self.source: SyncSource | Deferred | None = source
+        self.source: SyncSource | LazySource | None = source
         self.closed = False
         """True once the source was closed."""
         self._read_ahead: ReadAhead | None = None
@@ -118,7 +118,7 @@ class Pump:
         """Let a thread open and read the source, and set `bell` when something has arrived."""
         reader, source = self._read_ahead, self.source
         if reader is None:
-            if isinstance(source, Deferred):
+            if isinstance(source, LazySource):
                 # The thread also opens the source.
                 reader = ReadAhead((), source.socket, source)
             elif self.chunks is None or source is None:
@@ -242,7 +242,7 @@ class Pump:
     @property
     def awaits_retry(self) -> bool:
         """True while the source may not be opened yet, because of a delay before a retry."""
-        return isinstance(self.source, Deferred) and self.source.wait > 0
+        return isinstance(self.source, LazySource) and self.source.wait > 0
 
     def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         """Wait until the source may be opened, and return `WAITED`; the next read opens the source."""
@@ -289,7 +289,7 @@ class Pump:
     def _wait_for_retry(self, seconds: float | None) -> bool:
         """Wait until the source may be opened or `stop` is called; return False if the time was too short."""
         source = self.source
-        if not isinstance(source, Deferred) or source.wait <= 0:
+        if not isinstance(source, LazySource) or source.wait <= 0:
             return True
         wait = source.wait if seconds is None else min(source.wait, seconds)
         source.wait -= wait
@@ -307,23 +307,23 @@ class Pump:
         """
         if self._stopped:
             return END
-        deferred, self.source = self.source, None
-        if not isinstance(deferred, Deferred):
+        lazy, self.source = self.source, None
+        if not isinstance(lazy, LazySource):
             # Ctrl-C interrupted an earlier call after it had taken the source, as the line above does.
             return LOST
         until = math.inf if seconds is None else self._clock() + seconds
-        if deferred.limit_open is not None and seconds is not None:
+        if lazy.limit_open is not None and seconds is not None:
             # A little longer, so that the deadline has passed when the transport gives up.
-            deferred.limit_open(lambda: max(until - self._clock(), 0.0) + LEAST_SECONDS)
+            lazy.limit_open(lambda: max(until - self._clock(), 0.0) + LEAST_SECONDS)
         timer: ReadTimer | None = None
         try:
             if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
                 # For so long a wait, the transport's own timeout suffices.
-                source = deferred.open()
+                source = lazy.open()
             else:
                 # A server that sends the head byte by byte keeps the transport's own timeout from firing.
                 with ReadTimer(self._socket, seconds) as timer:
-                    source = deferred.open()
+                    source = lazy.open()
         except Exception as error:
             has_fired = timer is not None and timer.fired
             if has_fired or (self._clock() >= until and is_timeout(error.__cause__ or error)):

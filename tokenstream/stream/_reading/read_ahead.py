@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
-    from tokenstream._sources import Deferred, SyncSource
+    from tokenstream._sources import LazySource, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
 MAX_AHEAD = 64
@@ -67,7 +67,7 @@ class ReadAhead:
         self,
         chunks: Iterable[Any],
         socket: Callable[[], Any] | None,
-        opening: Deferred | None = None,
+        opening: LazySource | None = None,
         limit_read: Callable[[float | None], object] | None = None,
     ) -> None:
         self._chunks = chunks
@@ -200,7 +200,7 @@ class ReadAhead:
                 # The `close` method did not wait for this thread, which therefore closes the source.
                 _close_late(close)
 
-    def _open(self, opening: Deferred) -> bool:
+    def _open(self, opening: LazySource) -> bool:
         """Open the source after its delay; return False if the thread should end."""
         with self._changed:
             self._is_reading = False

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tokenstream._sources import AsyncSource, Deferred
+from tokenstream._sources import AsyncSource, LazySource
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
@@ -81,7 +81,7 @@ class Reader:
         "stopped",
     )
 
-    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Callable[[], float], host: Host) -> None:
         self.source = source
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
@@ -294,8 +294,8 @@ class Reader:
         """Cancel the opening or the read in progress, but not the closing of the source."""
         if self._read_scope is not None:
             self._read_scope.cancel()
-        # A source that is being opened is still the `Deferred` that opens it.
-        elif self._task_scope is not None and isinstance(self.source, Deferred):
+        # A source that is being opened is still the `LazySource` that opens it.
+        elif self._task_scope is not None and isinstance(self.source, LazySource):
             self._task_scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
@@ -376,7 +376,7 @@ class Reader:
 
         clock, source = self._clock, self.source
         try:
-            if isinstance(source, Deferred):
+            if isinstance(source, LazySource):
                 # The opening counts as a read in progress, which begins now.
                 self.since = clock()
                 source = self.source = await source.open()
@@ -438,7 +438,7 @@ class Reader:
         """Close the source, or discard a request that was not sent; store the error of closing."""
         self._closed = True
         source = self.source
-        if isinstance(source, Deferred):
+        if isinstance(source, LazySource):
             source.discard()
             return
         try:

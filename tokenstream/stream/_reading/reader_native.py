@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._sources import Deferred
+from tokenstream._sources import LazySource
 from tokenstream.stream._reading.items import END, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
 
@@ -40,7 +40,7 @@ class NativeReader(Reader):
 
     __slots__ = ("_cancellable", "_task", "_timer")
 
-    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
+    def __init__(self, source: AsyncSource | LazySource, clock: Callable[[], float], host: Host) -> None:
         super().__init__(source, clock, host)
         self._cancellable = False
         """True while the source is being opened or read; closing the source must not be cancelled."""
@@ -92,7 +92,7 @@ class NativeReader(Reader):
                 if not self.stopped:
                     self._cancellable = True
                     source = self.source
-                    if isinstance(source, Deferred):
+                    if isinstance(source, LazySource):
                         self.since = clock()
                         source = self.source = await source.open()
                         self._put_item(clock(), SourceOpened(source))
@@ -126,7 +126,7 @@ class NativeReader(Reader):
         while self.stopped and task is not None and task.cancelling():
             # This class itself made these cancellations, to end the read; the closing must not count them.
             task.uncancel()
-        if not isinstance(source, Deferred) and source.closes_at_once:
+        if not isinstance(source, LazySource) and source.closes_at_once:
             # There is nothing to close but a generator that has ended.
             self._closed = True
             return

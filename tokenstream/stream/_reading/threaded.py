@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.awaited import discard_unread, open_result
-from tokenstream._sources.kinds import Deferred, SyncSource
+from tokenstream._sources.kinds import LazySource, SyncSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +22,14 @@ _END = object()
 """Told by the thread when the source has no more chunks."""
 
 
-def from_asynchronous(source: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> Deferred:
+def from_asynchronous(source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> LazySource:
     """Return a source that opens, reads and closes an asynchronous object in a thread.
 
     The object must not be bound to an event loop. The thread starts with the first read, and ends when
     the stream closes the source. It reads one chunk for each read of the stream, so nothing piles up.
     """
     reader = _ThreadReader(source, make_source)
-    return Deferred(reader.open, discard=reader.discard, socket=lambda: reader)
+    return LazySource(reader.open, discard=reader.discard, socket=lambda: reader)
 
 
 class _ThreadReader:
@@ -43,7 +43,7 @@ class _ThreadReader:
         make_source: Converts it to a source.
     """
 
-    def __init__(self, source: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> None:
+    def __init__(self, source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> None:
         self._source, self._make_source = source, make_source
         self._told: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         """The items that the thread has read, each with None, or None with the error that was raised."""

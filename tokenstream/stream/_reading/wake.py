@@ -81,7 +81,7 @@ class TimerThread:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._changed = threading.Condition(threading.Lock())
-        """Its lock guards the attributes below; it is notified if the thread has to look at them again."""
+        """Notified if the thread has to look again at the attributes below, which its lock guards."""
         self._queue: list[tuple[float, int, TimedCall]] = []
         """A heap: the time of each call, its number, and the call."""
         self._numbers = count()

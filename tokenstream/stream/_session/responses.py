@@ -168,7 +168,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         if later is not None:
             items, options = later
             source = AsyncSource(
-                _Arrived(items),
+                _ArrivedMessages(items),
                 _do_nothing_async,
                 messages=True,
                 survives=True,
@@ -229,7 +229,7 @@ async def _do_nothing_async() -> None:
     """Close nothing: the messages have arrived already."""
 
 
-class _Arrived:
+class _ArrivedMessages:
     """Asynchronous iterator over messages that have arrived already; a cancelled read loses none."""
 
     __slots__ = ("_messages",)

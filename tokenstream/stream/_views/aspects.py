@@ -1,6 +1,6 @@
 """Cursors for the aspects of a choice: its text, reasoning, tool calls and structured output.
 
-A *cursor* is a reader's position in one aspect of an answer.
+A *cursor* is a reader's place in one aspect of an answer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.stream._views.position import CallPosition, DeltaPosition, TextPosition
+from tokenstream.stream._views.log_cursor import LogCallCursor, LogDeltaCursor, LogTextCursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,20 +37,20 @@ class Cursors:
         self._choice = choice
 
     def text(self) -> TextCursor[str]:
-        """Return a cursor, a reader's position, at the start of the text."""
-        return TextPosition(self._driver.accumulator, self._choice, TextDelta)
+        """Return a cursor at the start of the text."""
+        return LogTextCursor(self._driver.accumulator, self._choice, TextDelta)
 
     def reasoning(self) -> TextCursor[str]:
-        """Return a cursor, a reader's position, at the start of the reasoning."""
-        return TextPosition(self._driver.accumulator, self._choice, ReasoningDelta)
+        """Return a cursor at the start of the reasoning."""
+        return LogTextCursor(self._driver.accumulator, self._choice, ReasoningDelta)
 
     def tool_calls(self) -> CallCursor[ToolCall]:
-        """Return a cursor, a reader's position, before the first tool call."""
-        return CallPosition(self._driver.accumulator, self._choice)
+        """Return a cursor before the first tool call."""
+        return LogCallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:
-        """Return a cursor, a reader's position, at the start of the text, reasoning and refusals together."""
-        return DeltaPosition(self._driver.accumulator, self._choice)
+        """Return a cursor at the start of the text, reasoning and refusals together."""
+        return LogDeltaCursor(self._driver.accumulator, self._choice)
 
     # The cursors below need the JSON reader and validation, which are loaded on first use.
 

@@ -25,7 +25,7 @@ _BLANK_HEAD = (None, None, "assistant")
 
 
 class EventCursor:
-    """A reader's position in all that an answer consists of.
+    """A reader's cursor in all that an answer consists of.
 
     The events that a cursor returns build the same message in another `Accumulator`; several
     pieces of a part are joined into one. The cost of a call depends on the changes and on the
@@ -203,7 +203,7 @@ class EventCursor:
 
 
 class _ChoiceCursor:
-    """A reader's position in one choice of the answer."""
+    """A reader's cursor in one choice of the answer."""
 
     __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_results", "_state", "finish")
 

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 class PartCursor:
-    """A reader's position in a part.
+    """A reader's cursor in a part.
 
     Args:
         index: The index of the part in the message.
     """
 
-    __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_position", "_start")
+    __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_start", "_text_length")
 
     def __init__(self, part: GrowingPart, choice: int, index: int) -> None:
         self._part = part
@@ -53,7 +53,7 @@ class PartCursor:
         """The start that was delivered."""
         self._final: Part | None = None
         """The final part that was delivered."""
-        self._position = 0
+        self._text_length = 0
         """Number of characters of the text that were delivered."""
         self._data_length = 0
         """Length of the signature or the media data that was delivered."""
@@ -114,9 +114,9 @@ class PartCursor:
         yield PartStart(start, choice=self._choice, part=self._index)
         # The start of some parts already has the whole content. A start that replaces another one adds none.
         if before is None and isinstance(start, MediaPart):
-            self._position, self._data_length = len(start.transcript), len(start.data)
+            self._text_length, self._data_length = len(start.transcript), len(start.data)
         elif before is None and isinstance(start, ServerToolCall):
-            self._position = len(start.arguments_text)
+            self._text_length = len(start.arguments_text)
 
     def _start_of(self, final: Part) -> Part:
         """Return the start of an ended part: the delivered start, or else one made from the final part."""
@@ -182,23 +182,23 @@ class PartCursor:
 
     def _take_new_text(self, pieces: TextLog | None, start: str = "", *, is_all: bool = False) -> str:
         """Return and count the part's new text; `start` is all of it, or what stands before its pieces."""
-        position, start_length = self._position, len(start)
+        length, start_length = self._text_length, len(start)
         if is_all or pieces is None:
             # No pieces follow the start.
-            text = start[position:]
-        elif position < start_length:
-            text = start[position:] + pieces.join()
-        elif position == start_length + pieces.length:
+            text = start[length:]
+        elif length < start_length:
+            text = start[length:] + pieces.join()
+        elif length == start_length + pieces.length:
             # Nothing is new.
             return ""
         else:
-            text = pieces.since(position - start_length)
-        self._position += len(text)
+            text = pieces.since(length - start_length)
+        self._text_length += len(text)
         return text
 
     def _take_new_extra(self, empty: PieceT, start_length: int = 0) -> PieceT:
         """Return the new signature or media data, and count it as delivered."""
-        extra, position = self._part.extra, max(self._data_length, start_length)
-        new: PieceT = empty if extra is None else extra.since(position - start_length)
-        self._data_length = position + len(new)
+        extra, length = self._part.extra, max(self._data_length, start_length)
+        new: PieceT = empty if extra is None else extra.since(length - start_length)
+        self._data_length = length + len(new)
         return new

@@ -1,4 +1,4 @@
-"""A text and the stages that shape it: their order, and a reader's position behind them."""
+"""A text and the stages that shape it: their order, and a reader's cursor behind them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream._pipeline.delivered import Reading
+    from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._protocols import Cursor, Stage
     from tokenstream.stream._protocols import TextCursor
@@ -150,7 +150,7 @@ def refuse_closed() -> NoReturn:
 
 
 class ShapedCursor(Generic[ItemT]):
-    """A reader's position in a text, or in a series of drafts, that is shaped by stages.
+    """A reader's cursor in a text, or in a series of drafts, that is shaped by stages.
 
     The stages are created only by the first read, since many views are never read: they only serve to make
     another view, by a method such as `words`.

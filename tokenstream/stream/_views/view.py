@@ -14,7 +14,7 @@ from tokenstream.stages._protocols import NULL
 from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.delivered import Reading
+    from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.message import Message
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._protocols import Cursor

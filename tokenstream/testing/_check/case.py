@@ -189,7 +189,7 @@ def _take_events(reading: FormatReading, accumulator: Accumulator, events: list[
         accumulator.take(event)
 
 
-class Odd(NamedTuple):
+class OddFrame(NamedTuple):
     """An odd frame, which replaces one of the recording's frames."""
 
     number: int
@@ -199,14 +199,14 @@ class Odd(NamedTuple):
     frame: Framed
 
 
-def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
+def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[OddFrame]:
     """Yield frames with odd payloads, then frames with a field of another type; of many, a fixed sample."""
     first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
     for index in first_middle_last:
         for odd in _ODD_PAYLOADS:
             dots = "…" if len(odd) > _MAX_SHOWN_OF_ODD else ""
             description = f"its payload is {odd[:_MAX_SHOWN_OF_ODD]!r}{dots}"
-            yield Odd(index, description, replace_payload(frames[index], odd))
+            yield OddFrame(index, description, replace_payload(frames[index], odd))
     changes = [
         (index, payload, path, value)
         for index, payload in find_kinds(frames)
@@ -219,7 +219,7 @@ def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
         changes = random.Random(0).sample(changes, max_changes)  # noqa: S311 - no secret
     for index, payload, path, value in changes:
         description = f"its {_write_path(path)} is {value!r}"
-        yield Odd(index, description, replace_payload(frames[index], _change_field(payload, path, value)))
+        yield OddFrame(index, description, replace_payload(frames[index], _set_field(payload, path, value)))
 
 
 def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
@@ -258,7 +258,7 @@ def _list_paths(value: object, path: Path = ()) -> list[Path]:
     return paths
 
 
-def _change_field(payload: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
+def _set_field(payload: dict[str, Any], path: Path, value: object) -> dict[str, Any]:
     """Return a copy of a payload in which the value at `path` is replaced."""
     changed = deepcopy(payload)
     container: Any = changed
@@ -332,7 +332,7 @@ class Case:
         return self._read_with(faults)
 
     @cached_property
-    def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
+    def odd_readings(self) -> list[tuple[OddFrame, FormatReading]]:
         """The outcomes of feeding the recording's frames with an odd one, each with that frame."""
         return [
             (odd, self.read_replaced(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)

@@ -9,7 +9,7 @@ import weakref
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import AsyncSource, Deferred, SyncSource, from_response
+from tokenstream._sources import AsyncSource, LazySource, SyncSource, from_response
 from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.awaited import is_awaitable
 from tokenstream._sources.kinds import class_name_of
@@ -62,8 +62,8 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
         return None if driver_if_alive is None else driver_if_alive.machine.format
 
     notes.format = format
-    if isinstance(source, Deferred):
-        _note_deferred(source, notes)
+    if isinstance(source, LazySource):
+        _note_lazy(source, notes)
     else:
         _note_source(source, notes)
     if isinstance(source, SyncSource) and isinstance(pump, Pump):
@@ -71,9 +71,9 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
         pump.replace(source)
 
 
-def _note_deferred(deferred: Deferred, notes: Notes) -> None:
+def _note_lazy(lazy: LazySource, notes: Notes) -> None:
     """Record the bytes that are read from a source, as soon as the source has been opened."""
-    open_source = deferred.open
+    open_source = lazy.open
 
     def note(source: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
         """Record the bytes of a source that is now open, and return the source."""
@@ -90,7 +90,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
         source: Any = open_source()
         return await_noted(source) if is_awaitable(source) else note(source)
 
-    deferred.open = open_noted
+    lazy.open = open_noted
 
 
 def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:

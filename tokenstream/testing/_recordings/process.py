@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OutputT = TypeVar("OutputT")
 
 
-class _Replayed(Generic[OutputT]):
+class _PlayedProcess(Generic[OutputT]):
     """Base class of the processes that are only played.
 
     Args:
@@ -60,7 +60,7 @@ class _Replayed(Generic[OutputT]):
         return self._exit_code
 
 
-class ReplayedProcess(_Replayed["IO[bytes]"]):
+class ReplayedProcess(_PlayedProcess["IO[bytes]"]):
     r"""A process that prints a recording, made by `Recording.process`; it is read like a `Popen`.
 
     Example:
@@ -97,7 +97,7 @@ class ReplayedProcess(_Replayed["IO[bytes]"]):
         self._raw.end()
 
 
-class AsyncReplayedProcess(_Replayed["ReplayedReader"]):
+class AsyncReplayedProcess(_PlayedProcess["ReplayedReader"]):
     """A process that prints a recording, made by `Recording.aprocess`; it is read like asyncio's."""
 
     async def wait(self) -> int:

@@ -80,7 +80,7 @@ _FIELDS_OF_A_TURN = frozenset(
 )
 """Fields that belong to the model's turn; a message may also report the user's speech."""
 _MARKS = frozenset({"generationComplete", "turnComplete"})
-"""Those of a turn's fields that only tell its end."""
+"""The fields of a turn that only tell its end."""
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
 _FOR_CLIENT = frozenset({"setupComplete", "goAway", "sessionResumptionUpdate"})
 """Messages with data for the client, such as the handle with which it can resume the session."""

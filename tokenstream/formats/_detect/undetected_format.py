@@ -43,7 +43,7 @@ class _LatentParts(Parts):
         return object.__getattribute__(self, name)
 
 
-class Undetected(Format):
+class UndetectedFormat(Format):
     """Holds frames until one of them proves a format, then replaces itself by that format.
 
     Bare data that may be text make the format `text` at once. Frames that prove nothing wait, up to 64 of
@@ -60,7 +60,7 @@ class Undetected(Format):
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> found = []
-        >>> format = Undetected(limits=DEFAULT_LIMITS, found=found.append)
+        >>> format = UndetectedFormat(limits=DEFAULT_LIMITS, found=found.append)
         >>> format.feed({"type": "ping"}), found
         ([], [])
         >>> events = format.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}}]})

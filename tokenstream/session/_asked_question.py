@@ -59,7 +59,7 @@ def _without_usage(message: bytes) -> bytes:
     return json.dumps(payload).encode()
 
 
-class Asked:
+class AskedQuestion:
     """A question that was asked, and what has come of it.
 
     Args:

@@ -26,7 +26,7 @@ OF_SSE = "event_name_missing"
 _JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
 
 
-class Unframed:
+class UnframedInput:
     """Holds the first bytes of an input until they reveal its framing, and is then replaced by that framing.
 
     If the body cannot be read, this object stays and collects the start of the body for the error.

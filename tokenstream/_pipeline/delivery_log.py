@@ -31,7 +31,7 @@ _WRITTEN = frozenset({"text", "reasoning"})
 """Kinds of parts that show nothing while their text is blank."""
 
 
-class Delivered:
+class DeliveryLog:
     """Records what the readers of an answer were given: views, loops over events, and looks at the message.
 
     A reader that returns only the finished answer, such as `final()`, records nothing: before it returns, it

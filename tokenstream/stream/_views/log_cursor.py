@@ -1,8 +1,8 @@
-"""A reader's position in the log of an answer: in its words, or in its tool calls.
+"""A reader's cursor in the log of an answer: in its words, or in its tool calls.
 
 A view cannot take back the content that it has delivered. When a retry restarts the answer, the
 reader goes through the log of the new answer from its start. What the reader has is not delivered
-twice; at the first difference, the position raises the error that broke off the previous attempt.
+twice; at the first difference, the cursor raises the error that broke off the previous attempt.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class DeliveredItems:
         are_same: Compares two items; None if items are pieces of text.
     """
 
-    __slots__ = ("_accumulator", "_are_same", "_position", "_repeated", "items")
+    __slots__ = ("_accumulator", "_are_same", "_at", "_repeated", "items")
 
     def __init__(
         self,
@@ -52,24 +52,24 @@ class DeliveredItems:
         self._are_same = are_same
         self.items: list[Any] = [*items]
         """All items that the reader has, in the order of their delivery."""
-        self._position = 0
+        self._at = 0
         """Number of items that the restarted answer has repeated, or that were delivered since then."""
         self._repeated = 0
-        """Number of characters of the piece at `_position` that the restarted answer has repeated."""
+        """Number of characters of the piece at `_at` that the restarted answer has repeated."""
 
     @property
     def lacks_items(self) -> bool:
         """True while the restarted answer has not repeated all items."""
-        return self._position < len(self.items)
+        return self._at < len(self.items)
 
     def add(self, item: object) -> None:
         """Record an item that is delivered now, when no item is missing."""
         self.items.append(item)
-        self._position = len(self.items)
+        self._at = len(self.items)
 
     def begin_again(self) -> None:
         """Compare from the first item on, because the answer was restarted."""
-        self._position = self._repeated = 0
+        self._at = self._repeated = 0
 
     def skip(self, item: Any) -> Any:  # noqa: ANN401 - an item of any kind
         """Return what the reader lacks of the next item: all, nothing (None) or, of a text, its rest.
@@ -78,7 +78,7 @@ class DeliveredItems:
         """
         start = 0
         while self.lacks_items:
-            before = self.items[self._position]
+            before = self.items[self._at]
             if self._are_same is None and isinstance(before, str) and isinstance(item, str):
                 # An index, because a text that repeats many short pieces is copied only once.
                 size = min(len(item) - start, len(before) - self._repeated)
@@ -86,11 +86,11 @@ class DeliveredItems:
                     raise _make_difference_error(self._accumulator)
                 start, self._repeated = start + size, self._repeated + size
                 if self._repeated == len(before):
-                    self._position, self._repeated = self._position + 1, 0
+                    self._at, self._repeated = self._at + 1, 0
                 if start == len(item):
                     return None
             elif before is item or (self._are_same is not None and self._are_same(before, item)):
-                self._position += 1
+                self._at += 1
                 return None
             else:
                 raise _make_difference_error(self._accumulator)
@@ -103,8 +103,8 @@ class DeliveredItems:
             raise _make_difference_error(self._accumulator)
 
 
-class Position(Generic[ItemT]):
-    """A reader's position in what a choice tells its readers."""
+class LogCursor(Generic[ItemT]):
+    """A reader's cursor in what a choice tells its readers."""
 
     __slots__ = ("_at", "_has", "_log", "accumulator", "choice")
 
@@ -159,8 +159,8 @@ class Position(Generic[ItemT]):
         return rest
 
 
-class WordPosition(Position[ItemT]):
-    """A reader's position in the words of a choice.
+class LogWordCursor(LogCursor[ItemT]):
+    """A reader's cursor in the words of a choice.
 
     Args:
         kinds: The classes of the deltas that bring the words.
@@ -262,8 +262,8 @@ class WordPosition(Position[ItemT]):
         return delivered
 
 
-class TextPosition(WordPosition[str]):
-    """A reader's position in the text, the reasoning or the refusal of a choice."""
+class LogTextCursor(LogWordCursor[str]):
+    """A reader's cursor in the text, the reasoning or the refusal of a choice."""
 
     __slots__ = ("waiting",)
 
@@ -297,8 +297,8 @@ class TextPosition(WordPosition[str]):
         return self.waiting.popleft() if self.waiting else None
 
 
-class DeltaPosition(WordPosition[Delta]):
-    """A reader's position in the text, reasoning and refusals of a choice.
+class LogDeltaCursor(LogWordCursor[Delta]):
+    """A reader's cursor in the text, reasoning and refusals of a choice.
 
     A reader that begins late gets each run of deltas to one part in one piece.
     """
@@ -328,8 +328,8 @@ class DeltaPosition(WordPosition[Delta]):
         return self._waiting.popleft() if self._waiting else None
 
 
-class CallPosition(Position[ToolCall]):
-    """A reader's position in the tool calls of a choice.
+class LogCallCursor(LogCursor[ToolCall]):
+    """A reader's cursor in the tool calls of a choice.
 
     Args:
         wait: True to hold back all calls until the answer is complete.
@@ -367,9 +367,9 @@ class CallPosition(Position[ToolCall]):
         """Return the call that an event completes, or None."""
         return self.ready() if event.__class__ is ToolCallDone else None
 
-    def make_waiting(self) -> CallPosition:
-        """Return a position that delivers the tool calls only once the answer is complete."""
-        return CallPosition(self.accumulator, self.choice, wait=True)
+    def make_waiting(self) -> LogCallCursor:
+        """Return a cursor that delivers the tool calls only once the answer is complete."""
+        return LogCallCursor(self.accumulator, self.choice, wait=True)
 
     def _check(self, call: ToolCall) -> list[ToolCall] | None:
         """Return a call that has ended as the reader gets it: in a list, or [] if the reader does not get it.

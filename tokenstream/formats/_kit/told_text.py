@@ -43,11 +43,11 @@ _OFTEN_REWRITTEN = frozenset({"reasoning", "transcript", "arguments"})
 
 
 @dataclass(slots=True)
-class Told(PartEvent):
+class ToldText(PartEvent):
     """The whole text of a part, as the server repeats it after the pieces; the application never sees it.
 
-    A format adds a `Told` to its events, and so need not keep the text itself. Before the events are
-    returned, `settle` compares the text with the message, and replaces the `Told` by a delta with the end
+    A format adds a `ToldText` to its events, and so need not keep the text itself. Before the events are
+    returned, `settle` compares the text with the message, and replaces the `ToldText` by a delta with the end
     that the message lacks, if any.
     """
 
@@ -71,15 +71,15 @@ class Told(PartEvent):
         return getattr(content, _ATTRIBUTES.get(self.kind, "text"), "")
 
 
-TextFinder: TypeAlias = Callable[[Told], str]
-"""Returns the text, as far as it has arrived, of the part whose whole text a `Told` repeats."""
+TextFinder: TypeAlias = Callable[[ToldText], str]
+"""Returns the text, as far as it has arrived, of the part whose whole text a `ToldText` repeats."""
 
 
-def added_by(events: Iterable[Any], told: Told) -> str:
+def added_by(events: Iterable[Any], told: ToldText) -> str:
     """Return the text that events add to the part that `told` is about.
 
     Example:
-        >>> added_by([TextDelta("Hel"), TextDelta("lo"), TextDelta("no", part=1)], Told("Hello", 5))
+        >>> added_by([TextDelta("Hel"), TextDelta("lo"), TextDelta("no", part=1)], ToldText("Hello", 5))
         'Hello'
     """
     kind, field = _FIELDS[told.kind]
@@ -91,22 +91,22 @@ def added_by(events: Iterable[Any], told: Told) -> str:
 def settle(
     events: Sequence[Event], find_text: TextFinder | None, note: Callable[[str], None]
 ) -> tuple[list[Event], ProtocolError | None]:
-    """Replace each `Told`, a whole text that the server repeats, by a delta with the text that is missing.
+    """Replace each `ToldText`, a whole text that the server repeats, by a delta with what is missing.
 
     Return the events, and the error or None. A whole text that differs from what arrived is an error, and the
     events after it are left out. White space at the ends of a text makes no difference; it is only counted.
 
     Example:
-        >>> settle([Told("Hello", 3)], lambda told: "Hel", print)
+        >>> settle([ToldText("Hello", 3)], lambda told: "Hel", print)
         text_completed
         ([TextDelta(choice=0, part=0, text='lo')], None)
-        >>> print(str(settle([Told("Hello", 3)], lambda told: "Help", print)[1]).partition(":")[0])
+        >>> print(str(settle([ToldText("Hello", 3)], lambda told: "Help", print)[1]).partition(":")[0])
         the whole text of part 0 differs from its deltas
     """
     settled: list[Event] = []
     event: Any
     for event in events:
-        if event.__class__ is not Told:
+        if event.__class__ is not ToldText:
             settled.append(event)
             continue
         missing = _settle_one(event, settled, find_text, note)
@@ -129,7 +129,7 @@ def settle(
 
 
 def _settle_one(
-    told: Told, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
+    told: ToldText, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
 ) -> str | ProtocolError | PartStart:
     """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ.
 
@@ -170,7 +170,7 @@ def _find_missing(whole: str, arrived: str) -> str | None:
     return whole[len(arrived) :] if whole.startswith(arrived) else None
 
 
-def _delta_of(told: Told, missing: str) -> Event:
+def _delta_of(told: ToldText, missing: str) -> Event:
     """Return the delta that adds a missing text."""
     if told.kind == "transcript":
         return MediaDelta(b"", missing, choice=told.choice, part=told.part, raw=told.raw)
@@ -179,7 +179,7 @@ def _delta_of(told: Told, missing: str) -> Event:
     return _DELTAS[told.kind](missing, choice=told.choice, part=told.part, raw=told.raw)
 
 
-def _difference_error(told: Told, arrived: str) -> ProtocolError:
+def _difference_error(told: ToldText, arrived: str) -> ProtocolError:
     """Return the error for a whole text that does not begin with the text that arrived."""
     return ProtocolError(
         f"the whole text of part {told.part} differs from its deltas: {len(arrived)} characters arrived, "

@@ -6,15 +6,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.errors import InvalidJSON, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
 
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import OutputInvalid
+
+    _Errors: TypeAlias = Sequence[Mapping[str, Any]]
 
 _MAX_PLACES = 12
 _MAX_LINE = 300
@@ -28,31 +28,30 @@ _PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
 _SPACE = re.compile(r"\s+")
 
 
-def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
-    """Describe the faults in a call's arguments to the model that wrote them.
+def words_for_model(name: str, text: str, offset: int | None, errors: _Errors) -> str:
+    """Describe the faults in a call's arguments to the model: JSON ends at `offset`, or `errors` is wrong.
 
     The message names places as in JSON, and no class of the program; its length is limited.
     """
-    if isinstance(error, InvalidJSON):
-        where = _describe_position(text, error.offset, _WORDS_FOR_ARGUMENTS)
+    if offset is not None:
+        where = _describe_position(text, offset, _WORDS_FOR_ARGUMENTS)
         return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
-    lines = _make_lines(error.errors, _decode(text), "the arguments")
+    lines = _make_lines(errors, _decode(text), "the arguments")
     again = f"Call {name} again with all of its arguments, corrected."
     return "\n".join([f"The arguments of {name} are not valid:", *lines, again])
 
 
-def words_for_output(error: OutputInvalid) -> str:
+def words_for_output(
+    text: str, offset: int | None, errors: _Errors, path: tuple[str | int, ...], repaired: object
+) -> str:
     """Describe the faults in a JSON output to the model that wrote it, as `words_for_model` does."""
-    if isinstance(error, InvalidJSON):
-        where = f": {_describe_position(error.text, error.offset, _WORDS_FOR_OUTPUT)}" if error.text else ""
+    if offset is not None:
+        where = f": {_describe_position(text, offset, _WORDS_FOR_OUTPUT)}" if text else ""
         return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
-    if not error.errors:
+    if not errors:
         return "The output is not the JSON that was asked for. Write that, and nothing else."
-    value = _decode(error.text)
-    if value is None and error.best is not None:
-        # The text is almost JSON, and was repaired.
-        value = error.best.value
-    lines = _make_lines(error.errors, value, "the output", error.path)
+    value = _decode(text)
+    lines = _make_lines(errors, repaired if value is None else value, "the output", path)
     return "\n".join(["The output is not valid:", *lines, "Write all of it again, corrected."])
 
 
@@ -73,14 +72,12 @@ def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> s
 def _decode(text: str) -> Json:
     """Return the value of a JSON text; None if it is invalid."""
     try:
-        return decode(text)
-    except ProtocolError:
+        return json.loads(text)
+    except (RecursionError, ValueError):
         return None
 
 
-def _make_lines(
-    errors: Iterable[Mapping[str, Any]], value: object, whole: str, path: tuple[str | int, ...] = ()
-) -> list[str]:
+def _make_lines(errors: _Errors, value: object, whole: str, path: tuple[str | int, ...] = ()) -> list[str]:
     """Return a line for each problem in a value: at most `_MAX_PLACES` places, and how many are left out."""
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
     # By place, such as `steps[0]`; then by member of the union type that the value there has ("" if the type
@@ -153,7 +150,8 @@ def _describe_problem(error: Mapping[str, Any]) -> str:
     kind = error.get("type", "")
     words = _WORDS.get(kind)
     if words is not None:
-        return words(error.get("ctx") or {})
+        context = error.get("ctx") or {}
+        return words.format(tag=_name_of_tag(context), expected=context.get("expected_tags"))
     message = str(error.get("msg", "is not valid"))
     if _PREFIX.match(message):
         # A validator of the application has raised this message, which is kept in its own words.
@@ -179,26 +177,6 @@ def _shorten(text: str, max_length: int) -> str:
     return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
-def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
-    """Return a function that describes an error by the same words, whatever the context of the error is."""
-
-    def say(_: Mapping[str, Any]) -> str:
-        """Return the words that were passed to `_always`, whatever the error's context is."""
-        return words
-
-    return say
-
-
-def _wrong_tag(context: Mapping[str, Any]) -> str:
-    """Describe the error of a tag that belongs to no member of a union; `context` is the error's."""
-    return f"{_name_of_tag(context)} should be one of {context.get('expected_tags')}"
-
-
-def _no_tag(context: Mapping[str, Any]) -> str:
-    """Describe the error for an object that lacks the tag which selects one type of a union."""
-    return f"{_name_of_tag(context)} is missing"
-
-
 def _name_of_tag(context: Mapping[str, Any]) -> str:
     """Return the key by which a union's members differ, for an error message; a paraphrase if unknown."""
     # For a callable discriminator, this is the function's name, which the model must not see.
@@ -206,21 +184,14 @@ def _name_of_tag(context: Mapping[str, Any]) -> str:
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"
 
 
-_OBJECT = _always("should be an object")
-_OTHER = _always("is not what is expected here")
-_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "missing": _always("is missing"),
-    "extra_forbidden": _always("is not known here"),
-    "union_tag_invalid": _wrong_tag,
-    "union_tag_not_found": _no_tag,
+_OF_CLASSES = ("model_type", "model_attributes_type", "dataclass_type", "dict_type")
+_OTHERS = ("dataclass_exact_type", "is_instance_of", "is_subclass_of", "callable_type", "needs_python_object")
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "union_tag_invalid": "{tag} should be one of {expected}",
+    "union_tag_not_found": "{tag} is missing",
     # pydantic's messages for these errors name the class.
-    "model_type": _OBJECT,
-    "model_attributes_type": _OBJECT,
-    "dataclass_type": _OBJECT,
-    "dict_type": _OBJECT,
-    "dataclass_exact_type": _OTHER,
-    "is_instance_of": _OTHER,
-    "is_subclass_of": _OTHER,
-    "callable_type": _OTHER,
-    "needs_python_object": _OTHER,
+    **dict.fromkeys(_OF_CLASSES, "should be an object"),
+    **dict.fromkeys(_OTHERS, "is not what is expected here"),
 }
