@@ -35,6 +35,7 @@ _LONGER = {
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
     "tokenstream/events.py": "all events that users match, as one list",
     "tokenstream/formats/_base.py": "one class, which says to its writer what a format is",
+    "tokenstream/formats/_kit/parts.py": "one class, which has all that a format says of parts and calls",
     "tokenstream/steps/_step.py": "what runs and steps have in common, and all that a step can do",
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",
     "tokenstream/stream/_driver.py": "the phases of one stream, from its source to its verdict",
@@ -254,6 +255,15 @@ def test_a_stream_loads_no_logging_that_nobody_else_has_loaded() -> None:
     read = "from tokenstream import Stream\nStream(['Hello'], format='pieces').final()"
 
     assert "logging" not in _loaded_by(read)
+
+
+@pytest.mark.slow
+def test_an_error_that_is_alone_has_an_empty_answer() -> None:
+    """Nothing else of the package needs to be loaded before `partial` and `checkpoint` are read."""
+    alone = "from tokenstream.errors import ProtocolError\nerror = ProtocolError('')"
+    read = "print(error.checkpoint.messages == (error.partial,), error.partial.parts)"
+
+    assert "True ()" == _printed_by(f"{alone}\n{read}").strip()
 
 
 @pytest.mark.slow

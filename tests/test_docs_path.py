@@ -63,3 +63,4 @@ def test_the_documentation_stays_small() -> None:
 
     assert len(written) <= 80
     assert sum(map(_words, written)) <= 107_850
+    assert len((_DOCS / "about" / "architecture.md").read_text(encoding="utf-8").split()) <= 2_500

@@ -137,12 +137,9 @@ def _told(events: list[Event], *, late: bool) -> list[Any]:
     told = list[Any]()
     for event in events:
         accumulator.take(event)
-        item = None if late else cursor.after(event)
-        while item is not None:
-            told.append(item)
-            item = cursor.ready()
-    while (item := cursor.ready()) is not None:
-        told.append(item)
+        if not late and (item := cursor.after(event)) is not None:
+            told += [item, *iter(cursor.ready, None)]
+    told += iter(cursor.ready, None)
     return ["|" if item is ITEM_END else item for item in told]
 
 

@@ -185,8 +185,8 @@ def test_one_parser_is_made_for_a_call_and_only_when_somebody_looks(monkeypatch:
     """Who reads tool calls and no partial arguments does not pay for them."""
     made: list[PartialJSONParser] = []
 
-    def make() -> PartialJSONParser:
-        made.append(PartialJSONParser())
+    def make(*, lenient: bool) -> PartialJSONParser:
+        made.append(PartialJSONParser(lenient=lenient))
         return made[-1]
 
     monkeypatch.setattr("tokenstream.partial_json.PartialJSONParser", make)

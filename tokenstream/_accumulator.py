@@ -114,6 +114,7 @@ class Accumulator:
         limits: Limits | None = None,
         late_usage: Callable[[], Usage | None] | None = None,
         find_journal_id: Callable[[], str | None] | None = None,
+        find_origin: Callable[[], Origin] | None = None,
     ) -> None:
         self.stop: str | None = None  # an attribute of every stage, never set here
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -122,7 +123,7 @@ class Accumulator:
         """The verdict on how the answer ended; before the end, it is streaming."""
         self.format: str | None = None
         """The name of the answer's format; None if it is unknown."""
-        self.find_origin: Callable[[], Origin] | None = None
+        self.find_origin = find_origin
         """Returns the origin of the answer, for errors of its outputs; None without a stream."""
         self.route: str | None = None
         """The name of the route that wrote the end of the answer; None without routes."""
@@ -260,18 +261,20 @@ class Accumulator:
         """Expect that the answer may start over, because further attempts at it may be made."""
         self.may_restart = True
 
-    def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
+    def conclude(self, ending: Ending, *, cut: Iterable[int] | None = ()) -> None:
         """Set the ending, once; a choice with a finish reason is complete even if the answer was cut off.
 
         Args:
             ending: The verdict on how the answer ended.
             cut: Indexes of choices that had begun, and are known to be unfinished. Such a choice is cut off
                 even if it has a finish reason, and gets a message even if no event of it has arrived.
+                None if a finish reason says nothing of any choice.
         """
         if self.ending != "streaming":
             return
-        cut_off, choices = [*map(self._choice, cut)], self._choices.values()
-        finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
+        cut_off, choices = [*map(self._choice, cut or ())], self._choices.values()
+        has_ended = [each for each in choices if each.finish_reason is not None and each not in cut_off]
+        finished = [] if cut is None else has_ended
         # If none was cut off, the answer had failed otherwise, on an earlier connection.
         spares_finished = ending == "stopped" or (ending == "truncated" and len(finished) < len(choices))
         for choice in choices:
@@ -280,6 +283,13 @@ class Accumulator:
         if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending  # the first choice decides
         self.built = None  # done last: another thread may build the message with the old ending
+
+    @property
+    def went_on(self) -> bool:
+        """True if content has followed a choice's finish reason."""
+        return any(
+            each.finish_reason and len(each.parts) > each.parts_at_finish for each in self._choices.values()
+        )
 
     @property
     def origin(self) -> Origin | None:

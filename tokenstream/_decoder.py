@@ -8,6 +8,7 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
+from tokenstream.formats._state import ANSWERED, CLOSED
 
 if TYPE_CHECKING:
     from tokenstream._apis import FormatName
@@ -78,7 +79,7 @@ class Decoder:
             now: A clock reading, in seconds; only the metrics use it.
         """
         machine = self._machine
-        if machine.input_ended or machine.error is not None:
+        if machine.state != "reading" and (machine.state in CLOSED or machine.error is not None):
             return []
         data: Any = chunk
         if data.__class__ is machine.unit:
@@ -87,7 +88,7 @@ class Decoder:
             event = glance(data, now)
             if event is not None:
                 # Unless the answer simply continues, more events or an error follow this one.
-                return [event] if machine.continues else [event, *self._drain()]
+                return [event] if machine.state == "reading" else [event, *self._drain()]
         else:
             machine.push(chunk, now)
         return self._drain()
@@ -122,7 +123,7 @@ class Decoder:
         """A reason to close the source: "end" after the answer's end, "error" after a failure; else None."""
         if self._machine.error is not None:
             return "error"
-        return "end" if self._machine.answered else None
+        return "end" if self._machine.said in ANSWERED else None
 
     @property
     def message(self) -> Message:
@@ -160,9 +161,9 @@ class Decoder:
         except StopIteration:
             # An exception in an earlier `pull` has ended the generator behind it.
             machine.break_off(machine.now)
-        if machine.error is None and not machine.input_ended:
+        if machine.error is None and machine.state not in CLOSED:
             return events
-        if not machine.input_ended:
+        if machine.state not in CLOSED:
             # The end of the input may release events that were held back.
             machine.finish(None, machine.now)
             events += self._drain()

@@ -1,4 +1,4 @@
-"""Base classes of all events, with their common fields: choice, raw payload, part, and step of a run."""
+"""Base classes of all events, with their common fields; a call's arguments, parsed when they are read."""
 
 from __future__ import annotations
 
@@ -157,49 +157,39 @@ class SummingPartEvent(PartEvent):
 
 
 class Arguments(TextLog):
-    """The text of a call's arguments, which is parsed only when its `value` is read.
+    """The text of a call's arguments, which is parsed only when its value is read.
 
     Args:
         free: True for the free text of a custom tool, which is not JSON.
     """
 
-    __slots__ = ("_free", "_lenient", "_read_count", "_reader")
+    __slots__ = ("_free", "_readers")
 
     def __init__(self, *, free: bool = False) -> None:
         super().__init__()
         self._free = free
-        """True for the free text of a custom tool, which is not JSON."""
-        self._read_count = 0
-        """The number of characters of the text that have been parsed."""
-        self._reader: Any = None
-        """Parses the text; None until the value is read for the first time."""
-        self._lenient: Arguments | None = None
-        """The same text, parsed leniently; created at the first access to `lenient_value`."""
+        self._readers: dict[bool, tuple[FreeText | PartialJSONParser, int]] = {}
+        """The parsers of values that were read, by `lenient`; each with the characters that it has parsed."""
 
     @property
     def value(self) -> Json:
         """The value of the text so far; None if the text has no value yet."""
-        reader = self._reader
-        if reader is None:
-            reader = self._reader = FreeText() if self._free else _parser()
-        missing = self.length - self._read_count
-        if missing:
-            reader.feed("".join(last_of(self.pieces, missing)))
-            self._read_count += missing
-        return reader.value
+        return self._read(lenient=False)
 
     @property
     def lenient_value(self) -> Json:
         """The value of the text so far, parsed leniently; None if the text has no value yet."""
-        lenient = self._lenient
-        if lenient is None:
-            lenient = self._lenient = Arguments(free=self._free)
-            if not self._free:
-                lenient._reader = _parser(lenient=True)
-        missing = self.length - lenient.length
-        if missing:
-            lenient.append("".join(last_of(self.pieces, missing)))
-        return lenient.value
+        return self._read(lenient=True)
+
+    def _read(self, *, lenient: bool) -> Json:
+        """Return the value of the text so far, after parsing what has come since the last call."""
+        reader, count = self._readers.get(lenient, (None, 0))
+        if reader is None:
+            reader = FreeText() if self._free else _parser(lenient=lenient)
+        if missing := self.length - count:
+            reader.feed("".join(last_of(self.pieces, missing)))
+            self._readers[lenient] = reader, count + missing
+        return reader.value
 
 
 class FreeText:
@@ -218,8 +208,8 @@ class FreeText:
         self.value = value
 
 
-def _parser(*, lenient: bool = False) -> PartialJSONParser:
+def _parser(*, lenient: bool) -> PartialJSONParser:
     """Return a parser for arguments that may be unfinished; loaded on first use, as few programs need it."""
     from tokenstream.partial_json import PartialJSONParser
 
-    return PartialJSONParser(lenient=True) if lenient else PartialJSONParser()
+    return PartialJSONParser(lenient=lenient)

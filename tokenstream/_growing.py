@@ -173,6 +173,7 @@ class ChoiceState:
         "joined",
         "log",
         "parts",
+        "parts_at_finish",
         "places",
         "provider_data",
         "raw_finish_reason",
@@ -192,6 +193,8 @@ class ChoiceState:
         """The words and the tool calls of the choice, for its readers."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
+        self.parts_at_finish = 0
+        """Number of parts when the first finish reason came, which ends them."""
         self.finish_message: str | None = None
         self.provider_data: dict[str, Any] = {}
         self.joined: tuple[Join, ...] = ()
@@ -214,6 +217,8 @@ class ChoiceState:
 
     def finish(self, event: Finish) -> None:
         """Keep the reason for which the choice has ended; no item follows."""
+        if self.finish_reason is None:
+            self.parts_at_finish = len(self.parts)
         self.finish_reason, self.raw_finish_reason = event.reason, event.raw_reason
         self.finish_message = event.message
         if event.order is not None:

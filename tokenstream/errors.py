@@ -99,7 +99,6 @@ def store_progress(
 ) -> None:
     """Store on an error how much of the answer has arrived; a `tail` of None keeps the error's own."""
     error.partial, error.checkpoint, error.origin = partial, checkpoint, origin
-    error.tool_calls_delivered = checkpoint.tool_calls_delivered
     error.events_seen, error.bytes_seen = origin.events, origin.bytes
     if tail is not None:
         error.tail = tail
@@ -210,7 +209,8 @@ class _AnswerError(TokenStreamError):
     def partial(self) -> Message:
         """The answer as far as it had arrived; an empty message if nothing had arrived."""
         if self._partial is None:
-            self._partial = load_public("Message")()
+            empty: Message = load_public("Message")()
+            self._partial = empty
         return self._partial
 
     @partial.setter
@@ -272,12 +272,13 @@ class StreamError(_AnswerError):
     def checkpoint(self) -> Checkpoint:
         """The position of the failure: `partial`, and the data that a server needs to resume after it."""
         if self._checkpoint is None:
-            self._checkpoint = load_public("Checkpoint")(messages=(self.partial,))
+            start: Checkpoint = load_public("Checkpoint")(messages=(self.partial,))
+            self._checkpoint = start
         return self._checkpoint
 
     @checkpoint.setter
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
+        self._checkpoint, self.tool_calls_delivered = checkpoint, checkpoint.tool_calls_delivered
 
 
 class ConnectError(StreamError):

@@ -182,9 +182,9 @@ def test_a_test_that_failed_beside_other_lanes_is_tried_again_alone(tmp_path: Pa
     assert (True, True) == (bool(twice.error), twice.tried_again)
 
 
-def test_the_architecture_page_says_what_each_lane_is_for(tmp_path: Path) -> None:
+def test_the_page_for_contributors_says_what_each_lane_is_for(tmp_path: Path) -> None:
     """Two are not on every machine: they need recordings beside the checkout, and its history."""
-    page = (ROOT / "docs" / "about" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
     pythons = {tag: f"python{tag}" for tag in ("3.11", "3.12", "3.13")}
 
     lanes = {re.sub(r" 3\.\d+", " …", lane.name) for lane in Checks(tmp_path, pythons).lanes()}

@@ -15,7 +15,7 @@ from tests.project import PACKAGE
 
 _FOREIGN_WRITES = {
     "all": 47,
-    "_pipeline": 80,
+    "_pipeline": 56,
     "recovery": 75,
     "partial_json/_lenient": 100,
     "partial_json/_strict": 25,

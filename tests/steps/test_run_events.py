@@ -57,33 +57,39 @@ def in_turns(streams: list[Stream], dice: random.Random) -> None:
             left.remove(mine)
 
 
+def steps_in_turns(dice: random.Random) -> tuple[list[Event], dict[str, Stream]]:
+    """Return the events of a run whose three steps are read in turns, and the stream of each by its id."""
+    found, streams = list[Event](), dict[str, Stream]()
+    with Steps() as run:
+        seen, left = run.events(), []
+        for name, body in zip(
+            "abc", (asking("Oslo", "Rome"), asking("Oslo"), talk("Hel", "lo")), strict=True
+        ):
+            step = run.step(name)
+            streams[step.id] = step.follow(stream_of(body))
+            left.append((step, iter(streams[step.id])))
+        while left:
+            mine = dice.choice(left)
+            if next(mine[1], None) is None:
+                left.remove(mine)
+                mine[0].end()
+            found += seen.ready()
+    return found + seen.ready(), streams
+
+
 @pytest.mark.slow
 def test_three_steps_in_turns_keep_their_own_parts() -> None:
     """No two parts have one number, calls of one id are told apart, and each step adds up to its message."""
     for seed in range(20):
-        dice = random.Random(seed)
-        with Steps() as run:
-            seen = run.events()
-            found: list[Event] = []
-            steps = [run.step(name) for name in ("a", "b", "c")]
-            bodies = [asking("Oslo", "Rome"), asking("Oslo"), talk("Hel", "lo")]
-            streams = [step.follow(stream_of(body)) for step, body in zip(steps, bodies, strict=True)]
-            left = [(step, iter(stream)) for step, stream in zip(steps, streams, strict=True)]
-            while left:
-                mine = dice.choice(left)
-                if next(mine[1], None) is None:
-                    left.remove(mine)
-                    mine[0].end()
-                found += seen.ready()
-        found += seen.ready()
+        found, streams = steps_in_turns(random.Random(seed))
         messages = messages_of(found)
         ids = [event.id for event in found if isinstance(event, ToolCallStart)]
 
         assert all(len(steps) == 1 for steps in parts_of(found).values())
         assert sorted(parts_of(found)) == list(range(len(parts_of(found))))
         assert len(ids) == len(set(ids)) == 3
-        for step, stream in zip(steps, streams, strict=True):
-            assert _told(stream.message) == _told(messages[step.id])
+        for step, stream in streams.items():
+            assert _told(stream.message) == _told(messages[step])
 
 
 def _told(message: Any) -> Any:
@@ -242,21 +248,7 @@ def test_a_cut_call_that_is_left_out_has_its_id_of_the_run() -> None:
 @pytest.mark.parametrize("format", ["ui-message", "ag-ui", "openai-responses"])
 def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: Any) -> None:
     """The end of one step closes no part of another's, where parts may be written in turns."""
-    dice = random.Random(1)
-    with Steps() as run:
-        seen = run.events()
-        found: list[Event] = []
-        bodies = [asking("Oslo", "Rome"), asking("Oslo"), talk("Hel", "lo")]
-        left = []
-        for name, body in zip("abc", bodies, strict=True):
-            step = run.step(name)
-            left.append((step, iter(step.follow(stream_of(body)))))
-        while left:
-            mine = dice.choice(left)
-            if next(mine[1], None) is None:
-                left.remove(mine)
-                mine[0].end()
-            found += seen.ready()
+    found, _ = steps_in_turns(random.Random(1))
     encoder, decoder = create(format, lossy=True), Decoder(format)
     for chunk in [*(chunk for event in found for chunk in encoder.feed(event)), *encoder.end()]:
         decoder.feed(chunk)

@@ -16,7 +16,7 @@ from tests.support.raised import misuse
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, ProviderError, StreamInterrupted
-from tokenstream.events import Event, Finish, TextDelta
+from tokenstream.events import Event, TextDelta
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 
@@ -39,16 +39,6 @@ def test_stop_keeps_what_was_read_and_drops_what_was_not_decoded() -> None:
         iter(stream)
     assert list(stream.text) == ["Let "]
     assert stream.final().ending == "stopped"
-
-
-def test_a_stop_after_the_finish_reason_leaves_the_answer_complete() -> None:
-    """The finish reason was seen: the answer is whole, whatever is not read of the rest."""
-    stream = Stream(ANSWER)
-    for event in stream:
-        if isinstance(event, Finish):
-            stream.stop()
-
-    assert stream.message.ending == "complete"
 
 
 def test_a_read_within_a_read_is_refused() -> None:

@@ -114,10 +114,6 @@ def every(_: int) -> bool:
     return True
 
 
-def never(_: int) -> bool:
-    return False
-
-
 RECORDED = [recorded for recorded in [*ours(), *shared()] if recorded.format in registry.names()]
 each_recording = pytest.mark.parametrize(
     "recorded", sampled(RECORDED, one_in=12, slow_one_in=3), ids=lambda recorded: recorded.name
@@ -129,7 +125,7 @@ def test_a_reader_comes_to_the_same_message_wherever_it_looks(recorded: Recorded
     """After every event, at the end alone, and now and then; of every recording."""
     events = read([recorded.body], format=recorded.format).events
     dice = random.Random(len(events))
-    places: list[Callable[[int], bool]] = [every, never, lambda _: dice.random() < 0.1]
+    places: list[Callable[[int], bool]] = [every, lambda _: False, lambda _: dice.random() < 0.1]
     for looks in places:
         messages, found = told(events, looks)
 
@@ -149,7 +145,7 @@ _pieces = st.text("ab", min_size=1, max_size=3)
 _kinds = ["text", "reasoning", "refusal", "call", "custom", "server", "result", "media", "opaque", "citation"]
 
 
-def _begun(kind: str, choice: int, part: int) -> list[Event]:
+def _begun(kind: str, choice: int, part: int) -> Event:
     where: Any = {"choice": choice, "part": part}
     id = f"c{choice}.{part}"
     starts: dict[str, Event] = {
@@ -164,7 +160,7 @@ def _begun(kind: str, choice: int, part: int) -> list[Event]:
         "opaque": PartStart(OpaquePart(type="t"), **where),
         "citation": CitationAdded(Citation(url="u"), **where),
     }
-    return [starts[kind]]
+    return starts[kind]
 
 
 def _more(draw: st.DrawFn, kind: str, choice: int, part: int) -> list[Event]:
@@ -175,9 +171,8 @@ def _more(draw: st.DrawFn, kind: str, choice: int, part: int) -> list[Event]:
             return [TextDelta(piece, **where)]
         case "reasoning":
             signature = draw(st.sampled_from([None, None, "sig"]))
-            return [
-                ReasoningDelta(draw(st.sampled_from([piece, "" if signature else piece])), signature, **where)
-            ]
+            text = draw(st.sampled_from([piece, "" if signature else piece]))
+            return [ReasoningDelta(text, signature, **where)]
         case "refusal":
             return [RefusalDelta(piece, **where)]
         case "call" | "custom":
@@ -213,9 +208,8 @@ def answers(draw: st.DrawFn) -> list[Event]:
     for attempt in range(draw(st.integers(1, 2))):
         if attempt:
             events.append(Restarted(Message()))
-        events.append(
-            MessageStart(draw(st.sampled_from([None, "m", "n"])), draw(st.sampled_from([None, "x"])))
-        )
+        id, model = (draw(st.sampled_from([None, *names])) for names in ("mn", "x"))
+        events.append(MessageStart(id, model))
         opened: dict[tuple[int, int], str] = {}
         over: set[tuple[int, int]] = set()
         texts: dict[tuple[int, int], str] = {}
@@ -228,15 +222,14 @@ def answers(draw: st.DrawFn) -> list[Event]:
                 kind = draw(st.sampled_from(_kinds))
                 place = (choice, len(mine))
                 opened[place] = kind
-                events += _begun(kind, *place)
+                events.append(_begun(kind, *place))
                 if kind == "citation":
                     over.add(place)
             elif what == "more":
                 place = draw(st.sampled_from(running))
                 more = _more(draw, opened[place], *place)
-                texts[place] = texts.get(place, "") + "".join(
-                    event.fragment for event in more if isinstance(event, ToolCallDelta)
-                )
+                fragments = [event.fragment for event in more if isinstance(event, ToolCallDelta)]
+                texts[place] = "".join([texts.get(place, ""), *fragments])
                 events += more
             elif what == "end":
                 place = draw(st.sampled_from(running))
@@ -267,12 +260,9 @@ def test_parts_that_are_written_in_turns_come_whole(events: list[Event], data: s
     again = made_of(found)
     if any(isinstance(event, Restarted) for event in events):
         # The counts of an attempt are final where the reader has seen that it had finished.
-        assert [_uncounted(message) for message in messages if _says(message)] == [
-            _uncounted(message) for message in again if _says(message)
-        ]
-        return
+        messages, again = [*map(_uncounted, messages)], [*map(_uncounted, again)]
 
-    assert [message for message in messages if _says(message)] == [each for each in again if _says(each)]
+    assert [*filter(_says, messages)] == [*filter(_says, again)]
 
 
 def _says(message: Message) -> bool:
@@ -287,16 +277,12 @@ def _uncounted(message: Message) -> Message:
 
 def test_a_reader_is_told_that_the_answer_began_again() -> None:
     """What it had been given is to be forgotten; what was spent on it counts."""
-    accumulator = Accumulator()
-    cursor = EventCursor(accumulator)
     restarted = Restarted(Message(parts=(TextPart(text="Hel"),)))
-    found: list[Event] = []
-    for event in (TextDelta("Hel"), UsageUpdate(Usage(output_tokens=2)), restarted, TextDelta("Hi")):
-        accumulator.take(event)
-        found.extend(cursor.ready())
+    spent = UsageUpdate(Usage(output_tokens=2))
+    messages, found = told([TextDelta("Hel"), spent, restarted, TextDelta("Hi")], every)
 
     assert restarted in found
-    assert accumulator.message == made_of(found)[0]
+    assert messages == made_of(found)
 
 
 def test_what_a_loser_has_spent_counts_without_a_word_of_it() -> None:

@@ -169,12 +169,17 @@ class Held(Source):
 
 
 @pytest.mark.parametrize(
-    "body, format",
-    [(ANSWER, "openai-chat"), ([*ANSWER[:3], DONE], "openai-chat"), (TOKENS, "text")],
-    ids=["with a finish reason", "without", "bare text"],
+    "body, format, ending",
+    [
+        pytest.param(ANSWER, "openai-chat", "complete", id="with a finish reason"),
+        pytest.param([*ANSWER[:3], DONE], "openai-chat", "stopped", id="without"),
+        pytest.param(TOKENS, "text", "complete", id="bare text"),
+    ],
 )
-def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(body: list[bytes], format: Any) -> None:
-    """The loop waits only for the end of the body then; the answer is at its own end."""
+def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(
+    body: list[bytes], format: Any, ending: str
+) -> None:
+    """The answer is at its own end, unless a sentinel without a reason waits for the end of the body."""
     source = Held(body)
     stream = Stream(source, format=format)
     with Loop(stream) as loop:
@@ -185,7 +190,7 @@ def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(body: list[b
         loop.ended()
 
     assert loop.error is None
-    assert (said_at_once, stream.message.ending) == ("complete", "complete")
+    assert (said_at_once, stream.message.ending) == (ending, ending)
 
 
 def test_an_error_of_the_source_after_a_stop_is_nobodys() -> None:

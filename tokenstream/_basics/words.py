@@ -150,7 +150,7 @@ def _describe_problem(error: Mapping[str, Any]) -> str:
     kind = error.get("type", "")
     words = _WORDS.get(kind)
     if words is not None:
-        context = error.get("ctx") or {}
+        context: Mapping[str, Any] = error.get("ctx") or {}
         return words.format(tag=_name_of_tag(context), expected=context.get("expected_tags"))
     message = str(error.get("msg", "is not valid"))
     if _PREFIX.match(message):

@@ -12,6 +12,7 @@ from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
 from tokenstream.formats._kit.told_text import added_by
+from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Payloads, TextBody, WholeMessages
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told_text import TextFinder, ToldText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
+    from tokenstream.formats._state import Endings
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
@@ -61,17 +63,6 @@ class Connection:
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
     `format.feed(frame)` for each frame, and checks the `error` of both. The driver
     must not keep a reference to the framing or the format, since any call may replace them.
-
-    Args:
-        format: A format's name or a format object; None to detect it.
-        departures: Counts the departures (deviations from the protocol).
-        found: Called with the format's name once the name is known.
-        make_stage: Creates the stage that the format's events pass through; None for no stage.
-        offered: The tools that the request offers; None if they are not known.
-        continued_format: A format that has read another connection, and continues with this connection;
-            None for a new format.
-        find_text: Returns the text that the message has for a part; None if there is no message.
-        adapt: Prepares a new format for an answer with pauses; None if pauses are not gone through.
     """
 
     __slots__ = (
@@ -81,7 +72,6 @@ class Connection:
         "_departures",
         "_find_text",
         "_found",
-        "_framing_ended",
         "_last_events",
         "_limits",
         "_make_stage",
@@ -89,6 +79,7 @@ class Connection:
         "error",
         "format",
         "framing",
+        "framing_ended",
         "last_position",
         "left_frame",
         "log",
@@ -118,7 +109,7 @@ class Connection:
         """The events of the last frames, read at the end of the input, which the message may still lack."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
-        self._framing_ended = False
+        self.framing_ended = False
         """True once `framing.end()` has been called."""
         self.log: EventLog | None = None
         """The events that were read from all connections; None if nothing is resumed."""
@@ -216,16 +207,20 @@ class Connection:
             del self.format, self.framing
 
     @property
-    def finished(self) -> bool:
-        """True once the answer is finished, whatever happens to the connection afterwards."""
+    def endings(self) -> Endings:
+        """The endings of the answer if its input ends here, from what the server has said in all of it."""
         format = self.format
-        if not format.finished:
-            return False
-        if format.ended or not (format.may_go_on or format.parts.finish_waits):
-            return True
+        said, is_open = format.said(), format.may_go_on or format.parts.finish_waits
+        if not format.finished and said not in ("doubt", "sentinel"):
+            # The terminal event may say that the answer was cut off.
+            said = "nothing"
+        elif format.finished and said in ("nothing", "doubt"):
+            # The format gives the reason to the reader only at its end.
+            said = "open reason" if is_open else "reason"
         # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
-        is_faulty = isinstance(format.error, ProtocolError)
-        return not (is_faulty or self._is_cut)
+        if said not in ANSWERED and is_open and (isinstance(format.error, ProtocolError) or self._is_cut):
+            said = "nothing"
+        return ENDINGS[said]
 
     @property
     def _is_over(self) -> bool:
@@ -254,7 +249,7 @@ class Connection:
     @property
     def unfinished_choices(self) -> list[int]:
         """Indexes of the choices that have begun but not finished."""
-        if self.finished:
+        if self.endings.broken == "complete":
             return []
         choices = self.format.parts.choices.values()
         if self.format.goes_on or not self.format.finish_is_last:
@@ -403,8 +398,8 @@ class Connection:
         Only the end of the format can decide in some cases whether the answer is complete.
         """
         error = self.error or self._find_unreported_error()
-        is_lost = cause is not None and self.format.parts.finish_waits
-        if error is not None or (self.finished and not is_lost):
+        ending = self.endings.clean if cause is None else self.endings.broken
+        if error is not None or ending == "complete":
             return error
         if cause is not None:
             return cause
@@ -446,9 +441,9 @@ class Connection:
 
         Only the first call ends the framing. A later call reads the frame that the first one left unread.
         """
-        if self._framing_ended:
+        if self.framing_ended:
             return self.read_left_frame()
-        self._framing_ended = True
+        self.framing_ended = True
         events = self._read_last_frames(self.framing.end())
         # Read after `end`, because the framing may be detected only at the end.
         unfinished = self.framing.unfinished
@@ -460,17 +455,24 @@ class Connection:
         self.error = self.error or self.framing.error
         return events
 
+    def is_repeated(self, frame: Frame) -> bool:
+        """Record a frame in the log, if there is one; return True if an earlier connection has brought it.
+
+        Raises:
+            PositionLost: The frame belongs to another answer.
+        """
+        is_repeated = self.log is not None and self.log.check_or_add(frame, self.known_format)
+        self.format.dropped += is_repeated
+        return is_repeated
+
     def _read_last_frames(self, frames: Sequence[Frame]) -> list[Event]:
         """Read the frames at the end of the input, except those that an earlier connection brought."""
-        if self.log is not None:
-            try:
-                new = [frame for frame in frames if not self.log.check_or_add(frame, self.known_format)]
-            except PositionLost as error:
-                self.error = error
-                return []
-            self.format.dropped += len(frames) - len(new)
-            frames = new
-        return self._read_frames(frames)
+        try:
+            new = [frame for frame in frames if not self.is_repeated(frame)]
+        except PositionLost as error:
+            self.error = error
+            return []
+        return self._read_frames(new)
 
     def read_left_frame(self) -> list[Event]:
         """Read the frame that `cut_short` has left unread, if any; return its events."""
@@ -496,7 +498,8 @@ class Connection:
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
         cut_message = self._cut_message
-        if self.error is None and not self.finished and (format.finished or cut_message):
+        is_cut = (format.finished or cut_message) and self.endings.clean != "complete"
+        if self.error is None and is_cut:
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
@@ -556,7 +559,7 @@ class Connection:
         parts = self.format.parts
         # No end of the answer has said that nothing more of these calls follows.
         parts.cut_waiting()
-        parts.close_all(complete=self.finished)
+        parts.close_all(complete=self.endings.broken == "complete")
         return parts.take()
 
     def _read_frames(self, frames: Iterable[Frame]) -> list[Event]:

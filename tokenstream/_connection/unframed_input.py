@@ -30,11 +30,6 @@ class UnframedInput:
     """Holds the first bytes of an input until they reveal its framing, and is then replaced by that framing.
 
     If the body cannot be read, this object stays and collects the start of the body for the error.
-
-    Args:
-        format: The format, which may be known before the framing.
-        departures: Counts the departures (deviations from the protocol).
-        found: Called with the framing before the framing gets its first bytes.
     """
 
     __slots__ = (

@@ -25,11 +25,7 @@ SLICE_END = ServerSentEvent(b"", event="slice", id="")
 
 
 class Arrivals:
-    """Puts frames in order, and drops those that an earlier connection has already brought.
-
-    Args:
-        meter: Records when the first frame arrives.
-    """
+    """Puts frames in order, and drops those that an earlier connection has already brought."""
 
     __slots__ = ("_meter", "log", "lost", "marks_slices", "ready", "reorder")
 
@@ -93,7 +89,7 @@ class Arrivals:
             for frame in frames:
                 # A frame that reveals the format may end the log.
                 if self.log is not None:
-                    if not self._is_repeated(self.log, frame, connection):
+                    if not self._is_repeated(frame, connection):
                         yield frame
                 elif reorder is None:
                     yield frame
@@ -105,17 +101,13 @@ class Arrivals:
             if connection.framing.error is not None or self.gap is not None:
                 return
 
-    def _is_repeated(self, log: EventLog, frame: Any, connection: Connection) -> bool:  # noqa: ANN401 - any frame
+    def _is_repeated(self, frame: Any, connection: Connection) -> bool:  # noqa: ANN401 - any frame
         """Record a frame; return True if an earlier connection has brought it, or if it sets `lost`."""
-        # The frame before may have revealed the format.
-        format = connection.format
         try:
-            repeated = log.check_or_add(frame, connection.known_format)
+            return connection.is_repeated(frame)
         except PositionLost as error:
             self.lost = error
             return True
-        format.dropped += repeated
-        return repeated
 
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
         """Prepare for another connection, which resumes the answer of `kept_format`, or begins a new one.

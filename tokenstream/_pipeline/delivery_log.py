@@ -36,9 +36,6 @@ class DeliveryLog:
 
     A reader that returns only the finished answer, such as `final()`, records nothing: before it returns, it
     has given nothing to anybody.
-
-    Args:
-        accumulator: Holds the message.
     """
 
     __slots__ = ("_accumulator", "readings")

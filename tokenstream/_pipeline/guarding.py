@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
+from tokenstream.formats._state import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +32,6 @@ class Guarding:
     """Passes the events of a machine to guards, and ends the answer when a guard wants that.
 
     `Machine.guarding` is this object until a guard has ended the answer, and None afterwards.
-
-    Args:
-        guards: The rules that check the answer.
-        stops: The stream, which is ended if a guard wants that.
     """
 
     __slots__ = ("_finish", "_machine", "_stops", "guards", "waits")
@@ -99,7 +96,7 @@ class Guarding:
             # The message is empty again, so the rules forget the old answer.
             guards.begin_again()
         now = self._machine.now
-        self._call(lambda: guards.feed(event, now))
+        self.call(lambda: guards.feed(event, now))
         return event
 
     def show_glanced(self, event: Event | None) -> Event | None:
@@ -111,7 +108,7 @@ class Guarding:
     def _show_finish(self, event: Finish) -> Event | None:
         """Pass the end of a choice to the guards; return it once they allow it, or the `Stopped` event."""
         machine, guards = self._machine, self.guards
-        self._call(lambda: guards.finish(event))
+        self.call(lambda: guards.finish(event))
         if machine.guarding is None:
             return machine.pull_stopped()
         if guards.pending:
@@ -128,14 +125,14 @@ class Guarding:
         input is read than they allow. At the end, all guards are asked for their last verdict.
         """
         machine = self._machine
-        needs_more_input = machine.continues or (
-            machine.awaits_end_since is not None and machine.error is None and not machine.input_ended
+        needs_more_input = machine.state == "reading" or (
+            machine.awaits_end_since is not None and machine.error is None and machine.state not in CLOSED
         )
         if needs_more_input:
             if self.guards.can_count:
                 self._stop_if_wanted()
-        elif machine.guarding is not None and machine.input_ended and not machine.holds_back:
-            self._call(self.guards.end)
+        elif machine.guarding is not None and machine.state in CLOSED and not machine.holds_back:
+            self.call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
             self.waits = machine.stopped_event is None and self.guards.pending
         return machine.pull_stopped()
@@ -146,7 +143,7 @@ class Guarding:
         """Pass an event that is held back to the guards."""
         if self.guards.can_hold:
             now = self._machine.now
-            self._call(lambda: self.guards.feed_held(event, now))
+            self.call(lambda: self.guards.feed_held(event, now))
 
     def allow_release(self) -> bool:
         """Ask the guards if the held-back events may be returned; return True if they may.
@@ -156,7 +153,7 @@ class Guarding:
         """
         machine = self._machine
         if self.guards.is_holding:
-            self._call(self.guards.end_held)
+            self.call(self.guards.end_held)
             self.waits = machine.guarding is not None and self.guards.pending
         return machine.guarding is not None and not self.waits
 
@@ -170,7 +167,7 @@ class Guarding:
         """
         machine, deadline = self._machine, None
         # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
-        if self.waits or not machine.input_ended:
+        if self.waits or machine.state not in CLOSED:
             # A budget of seconds counts from the request.
             self.guards.start(machine.meter.started_at)
             deadline = self.guards.deadline
@@ -179,14 +176,10 @@ class Guarding:
     def tick(self, now: float) -> None:
         """Let the guards check their deadlines, and stop the answer if a guard wants that."""
         machine = self._machine
-        if self.waits or not machine.input_ended:
+        if self.waits or machine.state not in CLOSED:
             machine.pass_time(now)
             self.guards.tick(now)
             self._stop_if_wanted()
-
-    def take_verdict(self, record: Callable[[], object]) -> None:
-        """Accept the verdict of an awaited guard, which `record` records, or whose exception it raises."""
-        self._call(record)
 
     def fail(self, error: StreamError) -> None:
         """End the answer with an error, and close the source; held-back events are never returned."""
@@ -199,13 +192,13 @@ class Guarding:
         """Forget the finish event about which the guards have not decided yet, if there is one."""
         self._finish, self.waits = None, False
 
-    def _call(self, call: Callable[[], object]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Call a function that passes something to the guards; then stop the stream if a guard wants that.
 
         If the function raises an exception, the stream ends with `GuardFailed`.
         """
         try:
-            call()
+            function()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
             self._fail_for(
                 error,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import MessageStart
 from tokenstream.formats._kit.told_text import added_by
+from tokenstream.formats._state import CLOSED
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
@@ -26,9 +27,6 @@ class Joining:
     1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
     2. `seam` changes the events of a continuation into events of the whole answer.
     3. The message takes the event; with guards, a `Finish` only after step 4.
-
-    Args:
-        machine: The machine, which reads the events.
     """
 
     __slots__ = ("_cleaned", "_format_name", "_machine", "hold", "refusal", "seam", "shows_held")
@@ -145,7 +143,7 @@ class Joining:
                 cleaned.extend(seam.clean(event))
             elif (relocated := self._add(cleaned.popleft())) is not None:
                 return relocated
-        if machine.input_ended or machine.error is not None:
+        if machine.state in CLOSED or machine.error is not None:
             # No more input follows, so text that `clean` held back as a possible marker is not one.
             cleaned.extend(seam.flush())
         return self._add(cleaned.popleft()) if cleaned else None
@@ -189,7 +187,7 @@ class Joining:
             rests = machine.resting and machine.connection.format.resting
             is_complete = rests or self.hold is None or (hold.is_met and not self._is_extended)
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        if self.hold is None or not (is_complete or machine.input_ended):
+        if self.hold is None or not (is_complete or machine.state in CLOSED):
             return False
         if machine.guarding is not None and not machine.guarding.allow_release():
             return False

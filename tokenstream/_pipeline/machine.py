@@ -1,25 +1,11 @@
 """The engine of streams and decoders: a connection, an accumulator and a meter, one event at a time.
 
-A machine is in one of three states::
+`State` is the state of its input. `pull` returns the events of the input; once that has ENDED, what the end
+has released (`events_left`); and once it == "shut", the `Stopped` event if there is one.
 
-       ┌───────── Resumption.renew ◀────────┐
-       ▼                                    │
-    READING ──────── finish ────────▶ ENDED ┤
-       │                                    │
-       └──── cut, a guard's stop ──▶ SHUT ◀─┘
-
-| state   | marked by                       | `pull` returns                                    |
-|---------|---------------------------------|---------------------------------------------------|
-| READING | neither of the two below        | the events of the input                           |
-| ENDED   | `input_ended`, and not SHUT     | what the end of the input released: `events_left` |
-| SHUT    | `_is_shut`, or `stopped_event`  | the `Stopped` event if there is one, then nothing |
-
-`cut` sets `input_ended` as well as `_is_shut`. A machine that is SHUT stays so: recovery calls `renew` only
-from READING or ENDED.
-
-If the server can replay the answer, recovery skips ENDED: it calls `Resumption.cut_short` instead of
+If the server can replay the answer, recovery skips that end: it calls `Resumption.cut_short` instead of
 `finish`, so that the format stays open, and then `renew`. If a continuation is refused at its end,
-`Joining` clears `input_ended`, so that recovery can make another attempt.
+`Joining` calls `refuse`, so that recovery can make another attempt.
 
 Rules for this file:
 
@@ -59,6 +45,7 @@ from tokenstream.departures import Departures
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.unknown import describe_bad_piece
+from tokenstream.formats._state import ANSWERED, CLOSED, ENDINGS, OPEN
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
@@ -80,6 +67,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.told_text import ToldText
     from tokenstream.formats._registry import FormatChoice
+    from tokenstream.formats._state import Endings, Said, State
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
     from tokenstream.stages._guards.guards import Guards
@@ -124,13 +112,6 @@ class Machine:
     | any other                 | `read`, which calls `on_read`                                          |
 
     `settle` decides which parts the next event passes. `resumption` keeps what another connection needs.
-
-    Args:
-        format: The format's name or a format object; None to detect it.
-        content_type: The response's content type; None if it is not known.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        make_stage: Creates the stage that a format's events pass through; None for no stage.
-        offered: The tools that the caller names; None to take them from the request, if it is known.
     """
 
     __slots__ = (  # noqa: RUF023 - grouped by what they are about
@@ -161,13 +142,12 @@ class Machine:
         "begun_at",
         "chunk",
         "head",
-        "input_ended",
-        "is_between_slices",
         "kept_format",
         "now",
         "reads_behind_error",
         "resting",
         "shortcut",
+        "state",
         "unit",
         # The way of an event, which `settle` sets.
         "changes_events",
@@ -180,15 +160,14 @@ class Machine:
         "awaits_end_since",
         "current_events",
         "current_frame",
-        "_is_shut",
+        "last_frame",
         "returned_count",
         "events_left",
         "glance",
         "glanced_event",
         "stopped_event",
         # The end.
-        "answered",
-        "continues",
+        "said",
         "error",
     )
 
@@ -212,7 +191,10 @@ class Machine:
 
         # The parts.
         self.accumulator = Accumulator(
-            limits=limits, late_usage=self._find_late_usage, find_journal_id=self.find_answer_id
+            limits=limits,
+            late_usage=self._find_late_usage,
+            find_journal_id=self.find_answer_id,
+            find_origin=lambda: self.origin,
         )
         """The stage that contains the message."""
         self.delivered = DeliveryLog(self.accumulator)
@@ -223,7 +205,6 @@ class Machine:
         """Deviations of the server from its documentation, with the rule applied to each."""
         self.arrivals = Arrivals(self.meter)
         """Puts frames in order, and drops repeated ones."""
-        self.accumulator.find_origin = lambda: self.origin
         self.asked = AskedFacts()
         """Knows the request, for the answer's origin."""
         self.progress = Progress(self)
@@ -257,8 +238,8 @@ class Machine:
         """The fast path that was created last: `shortcut` is that, or calls it, while there is one."""
         self.kept_format: Format | None = None
         """A format that continues with the next connection; None to create a new format for it."""
-        self.input_ended = False
-        """True once no more input is accepted."""
+        self.state: State = "reading"
+        """The state of the input."""
         self.reads_behind_error: bool | None = None
         """True to read the rest of the body behind a provider's error, False only that of the piece in hand.
 
@@ -271,8 +252,6 @@ class Machine:
         self.unit: type = bytes
         """The class of input that `give` takes: bytes, or str for decoded text."""
         self.coding: ContentDecoder | None = None
-        self.is_between_slices = False
-        """True while the next slice of a compressed chunk waits to be read; no other input may be given."""
         self._superseded: list[ref[Connection]] = []
         """The connections that others have replaced, as long as they exist."""
         self.connection: Connection
@@ -284,10 +263,8 @@ class Machine:
         # The end.
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
-        self.answered = False
-        """True once the terminal event has arrived."""
-        self.continues = True
-        """True while the answer simply continues: no error, no terminal event, no end, none to be awaited."""
+        self.said: Said = "nothing"
+        """What the server has said about the end, in the chunks that are used up."""
         self.awaits_end_since: float | None = None
         """The clock reading since which nothing but the end is left to come; None while more may come."""
 
@@ -298,6 +275,8 @@ class Machine:
         """The events of the current frame, and the number of events returned before them."""
         self.current_frame: object = None
         """The frame that caused the error, or that of several whose events are being returned; else None."""
+        self.last_frame: object = None
+        """The last of several frames in a chunk."""
         self.events_left: list[Event] = []
         """The events that the end of the input has produced, and that have not been returned yet."""
         self.glanced_event: Event | None = None
@@ -306,8 +285,6 @@ class Machine:
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         self._again: Event | None = None
         """An event that was already pulled once, and is returned next."""
-        self._is_shut = False
-        """True once no further event is returned, except a `Stopped`."""
 
         # The way of an event, which `settle` sets.
         self.read: Callable[[], Event | None] = read_events(self).__next__
@@ -329,8 +306,7 @@ class Machine:
 
         | `pull`            | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|
-        | `pull_stopped`    | a guard has stopped the answer                                        |
-        | `_pull_nothing`   | the answer was cut                                                    |
+        | `pull_stopped`    | the answer was cut, perhaps because a guard has stopped it            |
         | `_pull_again`     | an event was put back                                                 |
         | `guarding.pull`   | there are guards, which get the events of `pull_unguarded`            |
         | `pull_unguarded`  | otherwise: `joining.pull` while that has to do, then `read` itself    |
@@ -344,7 +320,7 @@ class Machine:
         If a guard counts what arrives, it sees each event before `on_read` does any of this.
 
         Call this method after each change of these states. `begin_again` leaves that to `Joining.begin`,
-        which its only caller calls next, and `Joining.drop_held` to `drop_all`.
+        which its only caller calls next, and `Joining.drop_held` to `end_for_guard`.
         `pull_stopped` need not call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
@@ -360,10 +336,8 @@ class Machine:
         if guarding is not None and guarding.guards.can_count:
             self.on_read = _count_first(guarding.count, self.on_read)
         self.changes_events = joining is not None and joining.changes_events
-        if self.stopped_event is not None:
+        if self.state == "shut":
             self.pull = self.pull_stopped
-        elif self._is_shut:
-            self.pull = _pull_nothing
         elif self._again is not None:
             self.pull = self._pull_again
         else:
@@ -414,14 +388,6 @@ class Machine:
     def format(self) -> str | None:
         """The format's name; None until it is known."""
         return None if self.refusal is not None else self.connection.name
-
-    @property
-    def end_is_assumed(self) -> bool:
-        """True if only a sentinel, such as `[DONE]`, has ended the answer, and not a finish reason.
-
-        The end is certain only once the input ends cleanly.
-        """
-        return self.refusal is None and self.connection.format.assumed
 
     def connect(self, *, is_first: bool = False) -> None:
         """Begin a new connection, which is read by the `kept_format`, or by a new format if there is none."""
@@ -491,8 +457,6 @@ class Machine:
     def pull_stopped(self) -> Event | None:
         """Return the `Stopped` event if the answer was stopped, else None."""
         event, self.stopped_event = self.stopped_event, None
-        if event is not None:
-            self._is_shut = True
         return event
 
     def _name_format(self, name: str) -> None:
@@ -511,6 +475,23 @@ class Machine:
     def find_text(self, told: ToldText) -> str:
         """Return a part's text so far, with what is held back, to compare it to the server's whole text."""
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
+
+    @property
+    def has_unread(self) -> bool:
+        """True if some of what was read is not handed out yet."""
+        events, returned = self.current_events
+        is_within = self.current_frame is not None and self.current_frame is not self.last_frame
+        return is_within or self.returned_count < returned + len(events)
+
+    @property
+    def endings(self) -> Endings:
+        """The endings by what may come next, from what the server has said in all that the reader has."""
+        said, has_unread = self.said, self.has_unread
+        if not (has_unread or self.holds_back or self.refusal or self.state in CLOSED):
+            said = self.connection.format.said()
+        # In a format that gives a reason with each chunk, the first one can't be told from the last.
+        is_amid = said == "open reason" and (has_unread or self.accumulator.went_on)
+        return ENDINGS["nothing" if is_amid else said]
 
     def find_own_text(self, told: ToldText) -> str:
         """Return the text that the message has for a part."""
@@ -585,11 +566,6 @@ class Machine:
         """True while no event may be returned before the guards have decided."""
         return self.guarding is not None and self.guarding.waits
 
-    @property
-    def owes_events(self) -> bool:
-        """True if the input has ended without an error, but `pull` still has events to return."""
-        return bool(self.events_left) and self.error is None and not self._is_shut
-
     # -- the input -----------------------------------------------------------
 
     def give(self, chunk: object, now: float) -> Event | None:
@@ -622,9 +598,11 @@ class Machine:
             self._take_payload(chunk)
         else:
             raise describe_bad_piece(chunk)
-        self.chunk = chunk
-        self.now = now
-        self.shortcut = None
+        self.read_plainly(chunk, now)
+
+    def read_plainly(self, chunk: object, now: float) -> None:
+        """Let `pull` read this input, and no fast path."""
+        self.chunk, self.now, self.shortcut = chunk, now, None
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
         """Check a payload that is already decoded; from now on, the connection expects only such payloads."""
@@ -654,14 +632,16 @@ class Machine:
 
     def pause(self) -> None:
         """Pause between two slices of a compressed chunk, so that a driver can look at the clock."""
-        self.is_between_slices = True
-        # A driver's shortest path asks only for this.
-        self.continues = False
+        self.state = "sliced"
 
     def resume(self) -> None:
         """Go on with the next slice."""
-        self.is_between_slices = False
-        self.continues = True
+        self.state = "reading"
+
+    def rest(self) -> None:
+        """Note that only the rest of the connection is left to be read: no other connection follows."""
+        if self.state in OPEN:
+            self.state = "resting"
 
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
         """Create the fast path for chunks like the last one, and read the next chunk on it if possible.
@@ -684,10 +664,10 @@ class Machine:
         if arrivals.reorder is not None:
             arrivals.ready = arrivals.reorder.tick(now)
             self.error = self.error or arrivals.reorder.error
-            self.continues = self.continues and self.error is None
+            if self.error is not None and self.state == "reading":
+                self.state = "ending"
             if arrivals.ready:
-                # An empty chunk makes `pull` read, and no fast path may come between.
-                self.chunk, self.now, self.shortcut = b"", now, None
+                self.read_plainly(b"", now)
 
     def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
         """Forget everything of the last connection, except for the answer so far.
@@ -697,8 +677,8 @@ class Machine:
         """
         self.error = self.chunk = self.glanced_event = self.head = self.current_frame = None
         self.refusal = self.coding = None
-        self.input_ended = self.answered = self.resting = self._is_shut = self.is_between_slices = False
-        self.continues = True
+        self.said, self.resting = "nothing", False
+        self.state = "reading"
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.go_on()
@@ -710,7 +690,7 @@ class Machine:
             hold.take_events_left(self.events_left)
 
     def drop_unread(self) -> None:
-        """Drop the events that the input has brought and that were not returned; `settle` must follow.
+        """Drop the events that the input has brought and that were not returned.
 
         If an event of the last chunk has ended the attempt, those behind it belong to nothing that
         follows.
@@ -719,6 +699,7 @@ class Machine:
         self.read = read_events(self).__next__
         # Nothing is left to read here, so `leave` adds to what is read next.
         self.read()
+        self.settle()
 
     def read_refusal(self, refusal: ErrorBody, chunk: bytes, *, is_last: bool) -> None:
         """Read a piece of the body of a response that is an error, which has no events."""
@@ -731,10 +712,10 @@ class Machine:
             refusal.end()
         self.error = refusal.error or (None if self.coding is None else self.coding.error)
         self.meter.mark(self.now, frame=True)
-        self.answered = refusal.ended
-        if self.answered:
+        if refusal.ended:
+            self.said = "terminal"
             self.meter.finish(self.now)
-        self.continues = self.error is None and not self.answered
+        self.state = "reading" if self.error is None and not refusal.ended else "ending"
 
     # -- the end -------------------------------------------------------------
 
@@ -752,7 +733,7 @@ class Machine:
 
     def finish(self, cause: StreamError | None, now: float) -> None:
         """End the input, which a cause has broken off or which ended cleanly; `pull` returns the rest."""
-        if self.input_ended:
+        if self.state in CLOSED:
             return
         self.end_input(now)
         if self.refusal is not None:
@@ -775,10 +756,13 @@ class Machine:
             del events_in_checkpoint[left_before + connection.last_position.events_left :]
         self.current_events = events_in_checkpoint, self.returned_count
         self.progress.keep()
-        if is_broken and connection.finished and connection.format.parts.difference is None:
+        is_broken = is_broken and connection.format.parts.difference is None
+        if is_broken and connection.endings.broken == "complete":
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")
+        if self.said == "sentinel" and self.error is None:
+            self.said = "terminal"  # the end of the input has confirmed it
         if self.events_left:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
@@ -805,7 +789,7 @@ class Machine:
     def stop(self, now: float) -> None:
         """Stop reading here, as `cut` does; the message keeps the text that a stage has held back."""
         parts, (events, returned) = self.connection.format.parts, self.current_events
-        is_behind_all = self.returned_count >= returned + len(events) and not self.input_ended
+        is_behind_all = self.returned_count >= returned + len(events) and self.state not in CLOSED
         # Text that a guard has not seen, or a hold has not released, is not added.
         if parts.stage is not None and is_behind_all and self.guarding is None and not self.holds_back:
             parts.stage.end(whole=False)
@@ -823,21 +807,15 @@ class Machine:
         if self.guarding is not None:
             # Nothing waits for a guard any more, not even the end of the answer.
             self.guarding.forget_finish()
-        self._is_shut = True
-        self.settle()
-
-    def drop_all(self) -> None:
-        """Stop reading here, as `cut` does, and drop held-back events; the usage includes their tokens."""
-        self.cut(self.now)
-        if self.joining is not None:
-            self.joining.drop_held()
+        self.state = "shut"
         self.settle()
 
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
         # The format may have read events that were never returned.
-        is_whole = self.error is None and self.refusal is None and self.connection.finished
-        if is_whole and (self.answered or all(each.finish_reason for each in self.accumulator.messages)):
+        is_whole = self.connection.endings.broken == "complete" and not (self.error or self.refusal)
+        has_end = self.said in ANSWERED or all(each.finish_reason for each in self.accumulator.messages)
+        if is_whole and has_end:
             self.note_departure("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(
@@ -857,7 +835,9 @@ class Machine:
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
             ending = "stopped" if self.refusal is not None else self.connection.format.verdict
         is_cut = self.refusal is None and (error is not None or self.connection.format.goes_on)
-        self.accumulator.conclude(ending, cut=self.connection.unfinished_choices if is_cut else ())
+        cut = self.connection.unfinished_choices if is_cut else ()
+        is_open = self.connection.format.may_go_on and not self.connection.framing_ended
+        self.accumulator.conclude(ending, cut=None if is_open and ending == "stopped" else cut)
         if error is not None:
             self.progress.store_on(error)
         if self.observer is not None:
@@ -881,33 +861,37 @@ class Machine:
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""
         self.error = error
-        self.continues = False
+        if self.state in OPEN:
+            self.state = "ending"
         self.shortcut = None
 
     def refuse(self, error: StreamError) -> None:
         """Fail with an error of this attempt, which another attempt may replace."""
         self.fail(error)
         # Also if the input has ended: after its end, no other attempt would replace this one.
-        self.input_ended = False
+        self.state = "ending"
 
     def end_for_guard(self, stopped: Stopped | None) -> None:
         """End the answer with an event, or for a guard that failed: drop the guards, and all that is left."""
         self.guarding = None
-        self.drop_all()
+        self.cut(self.now)
+        if self.joining is not None:
+            # The usage still includes their tokens.
+            self.joining.drop_held()
+            self.settle()
         if stopped is not None:
             # The guard decides the ending, even if the terminal event has arrived.
-            self.error, self.answered = None, False
+            self.error, self.said = None, "nothing"
             self.give_again(stopped)
 
     def end_with(self, finish: Finish, now: float) -> None:
         """End the answer here without an error; parts that are still open end as they are."""
         self.error = None
-        if not self.input_ended:
+        if self.state not in CLOSED:
             self.end_input(now)
         if self.joining is not None:
             self.joining.end()
         self.drop_unread()
-        self.settle()
         parts = enumerate(self.accumulator.message.parts)
         ended: list[Event] = [PartDone(None, part=index) for index, part in parts if not part.complete]
         self.leave([*ended, finish])
@@ -936,8 +920,7 @@ class Machine:
 
     def end_input(self, now: float) -> None:
         """Accept no more input from now on."""
-        self.input_ended = True
-        self.continues = self.is_between_slices = False
+        self.state = "ended"
         self.shortcut = None
         self.meter.finish(now)
 
@@ -956,7 +939,3 @@ def _count_first(count: Callable[[Event], object], on_read: Callable[[Any], bool
         return on_read(event)
 
     return count_and_read
-
-
-def _pull_nothing() -> None:
-    """Return None: there are no more events."""

@@ -22,9 +22,6 @@ class Pausing:
     """Lets each new format number its parts behind those of the legs before, and withhold a pause.
 
     So the events of all legs are those of one message: it has one head, and one end.
-
-    Args:
-        withholds: Returns True for a finish that is a pause after which the answer may go on.
     """
 
     __slots__ = ("_machine", "_paused", "_withholds")

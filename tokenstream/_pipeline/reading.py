@@ -8,6 +8,7 @@ from tokenstream._growing import NOWHERE, is_bare
 from tokenstream._pipeline.arrivals import SLICE_END
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
+from tokenstream.formats._state import ANSWERED, OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         if not uses_sorted_frames:
             frames = connection.framing.frames(chunk)
             several = len(frames) > 1
+            if several:
+                machine.last_frame = frames[-1]
             # `waiting`: a mark of the metrics, such as the first frame or text, is not reached yet.
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
@@ -102,7 +105,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 content_events = 0
                 machine.pause()
                 yield None
-                if not machine.is_between_slices:
+                if machine.state != "sliced":
                     # The input has ended here, or another connection has begun.
                     frames = None
                     break
@@ -147,19 +150,21 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         if content_events:
             meter.count_deltas(content_events)
         reader = connection.format
-        machine.answered = reader.ended
-        if machine.answered:
+        machine.said = said = reader.said()
+        if said in ANSWERED:
             meter.finish(now)
         if reader.resting is not machine.resting:
             # The server has begun, or has ceased, to wait for the client.
             machine.resting, machine.begun_at = not machine.resting, now
-        if not reader.awaits_end():
+        if said == "nothing" or not reader.awaits_end(said):
             machine.awaits_end_since = None
         elif machine.awaits_end_since is None or content_events:
             machine.awaits_end_since = now
         awaits_end = machine.awaits_end_since is not None
-        machine.continues = machine.error is None and not (machine.answered or awaits_end)
-        may_have_shortcut = machine.continues and reader.may_have_shortcut() and meter.content_chunks
+        is_ending = machine.error is not None or said in ANSWERED or awaits_end
+        if machine.state in OPEN:
+            machine.state = "ending" if is_ending else "reading"
+        may_have_shortcut = not is_ending and reader.may_have_shortcut() and meter.content_chunks
         if may_have_shortcut and not (uses_sorted_frames or machine.changes_events):
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut
@@ -215,8 +220,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
         # A chunk that exceeds the limit is left to `pull`, which reports the error.
         event: Any = read(chunk) if size <= max_bytes else None
         if event is None:
-            machine.shortcut = None
-            machine.chunk = chunk
+            machine.read_plainly(chunk, now)
             return None
         meter.bytes = size
         stamps.append(now)

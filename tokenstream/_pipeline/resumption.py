@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.stages._guards.guards import Guards
 
 
 class Resume(NamedTuple):
@@ -61,11 +60,7 @@ class _UnreadFrame(NamedTuple):
 
 
 class Resumption:
-    """Lets a machine use further connections, and keeps what the next one needs of those before.
-
-    Args:
-        machine: The machine, whose `resumption` this object is.
-    """
+    """Lets a machine use further connections, and keeps what the next one needs of those before."""
 
     __slots__ = (
         "_old_checkpoint",
@@ -129,8 +124,12 @@ class Resumption:
         if not is_unused:
             machine.drop_unread()
         is_from_start = isinstance(renewal, Restart)
-        if machine.guarding is not None:
-            self._reset_guards(machine.guarding.guards, renewal, is_from_start=is_from_start)
+        if machine.guarding is not None and kept_format is None:
+            # Another answer arrives next, also if it continues the text of this one.
+            machine.guarding.guards.count_again()
+        if machine.guarding is not None and is_from_start:
+            # The guards that hold the answer back judge it from its start.
+            machine.guarding.guards.hold_again()
         # Guards judge events that are held back only if those are the whole answer so far. A resumed answer
         # whose events are still held back keeps the value that it has.
         begins_anew = kept_format is None or joining.hold is None
@@ -141,15 +140,6 @@ class Resumption:
         )
         if not is_unused:
             machine.connect()
-
-    def _reset_guards(self, guards: Guards, renewal: Renewal, *, is_from_start: bool) -> None:
-        """Prepare the guards for the next connection's events, perhaps a new answer from its start."""
-        if not isinstance(renewal, Resume):
-            # Another answer arrives next, also if it continues the text of this one.
-            guards.count_again()
-        if is_from_start:
-            # The guards that hold the answer back judge it from its start.
-            guards.hold_again()
 
     def _keep_from_last_connection(self, kept_format: Format | None) -> None:
         """Store what the next connection needs to know about those before."""
@@ -229,7 +219,7 @@ class Resumption:
             return False
         events = connection.read_left_frame()
         machine.leave(events)
-        if not events or not connection.finished:
+        if not events or connection.endings.clean != "complete":
             return False
         # What the later connection has brought instead does not matter any more.
         machine.return_to(connection)

@@ -18,8 +18,8 @@ from tokenstream.events import (
     Restarted,
     TextDelta,
 )
-from tokenstream.formats._kit.parts import CUT_SHORT
 from tokenstream.formats._kit.told_text import ToldText, added_by
+from tokenstream.formats._kit.values import CUT_SHORT
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._calls.calls import CallScanner, ThoughtScanner
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded

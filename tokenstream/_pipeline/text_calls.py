@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.call_keys import is_same_call
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.parts import CUT_SHORT
+from tokenstream.formats._kit.values import CUT_SHORT
 from tokenstream.stages._calls.calls import TextCall
 
 if TYPE_CHECKING:

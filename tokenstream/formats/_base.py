@@ -50,6 +50,7 @@ from tokenstream.formats._kit.errors import (
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._resume.resuming import Resuming
+from tokenstream.formats._state import ANSWERED, ENDINGS
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.resuming import Replay
+    from tokenstream.formats._state import Said
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -313,11 +315,25 @@ class Format(Resuming, ABC):
         is_over = self.finished or (self.ended and self.parts.has_parts)
         return None if is_over else self.doubt
 
-    def awaits_end(self) -> bool:
+    def said(self) -> Said:
+        """Return what the server has said about the end of the answer, in all that was read."""
+        if self.ended:
+            return "sentinel" if self.assumed else "terminal"
+        choices, waits = self.parts.choices, False
+        for choice in choices.values():  # asked after each chunk, so without a call
+            if choice.finish is None:
+                break
+            waits = waits or choice.finish_waits
+        else:
+            if choices and self.finished:
+                return "waits" if waits else "open reason" if self.may_go_on else "reason"
+        return "nothing" if self.doubt is None else "doubt"
+
+    def awaits_end(self, said: Said) -> bool:
         """Return True while only the end of the answer is left to come, or an error may have ended it."""
-        if not self.is_one_answer or self.ended or self.error is not None:
+        if not self.is_one_answer or said in ANSWERED or self.error is not None:
             return False
-        return self.doubt is not None or (self.parts.finished and not self.may_go_on)
+        return self.doubt is not None or (ENDINGS[said].ends_in_silence and not self.may_go_on)
 
     @property
     def may_go_on(self) -> bool:

@@ -12,6 +12,7 @@ from weakref import ref
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.formats._state import CLOSED
 from tokenstream.otel._attempts import (
     find_last,
     has_spans,
@@ -132,7 +133,7 @@ def observe(
     hub = getattr(reader, "hub", None)
     reader = reader if hub is None else hub.driver
     machine = reader.machine
-    if machine.input_ended:
+    if machine.state in CLOSED:
         raise MisuseError("the answer has ended: observe a stream before it is read")
     if machine.observer is not None:
         raise MisuseError("the stream is observed already; once is enough")

@@ -36,16 +36,7 @@ _GONE = frozenset({404, 410})
 
 
 class CurrentAttempt:
-    """The record of an answer: the attempt that is running, reports on those before, and what is known.
-
-    Args:
-        retry: The caller's options.
-        resumption: Lets further connections go on with the answer.
-        hold: Holds back the first events of the first attempt.
-        itinerary: The openers, which open the sources of attempts, and their description for reports.
-        silence: Measures the silence of each attempt, by the bounds of its route if that has some.
-        spending: The costs of all attempts; None if they are not limited.
-    """
+    """The record of an answer: the attempt that is running, reports on those before, and what is known."""
 
     def __init__(
         self,
@@ -471,7 +462,7 @@ class CurrentAttempt:
             return None
         resume_requested = self.retry.mode == "resume"
         reader = machine.connection.format
-        if reader.ended and not reader.assumed:
+        if reader.said() == "terminal":
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)
             return None

@@ -152,13 +152,6 @@ class Contender:
     """An attempt in a race, which reads its source up to the first content.
 
     The chunks are kept: if the attempt wins, the stream reads them again, from the first one.
-
-    Args:
-        open_source: Opens the attempt's source.
-        format: The answer's format; None to detect the format.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        deadlines: Bounds on the attempt's silence up to its first content.
-        clock: Returns the time in seconds.
     """
 
     def __init__(

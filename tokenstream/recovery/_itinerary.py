@@ -43,12 +43,6 @@ class Itinerary:
 
     An opener opens the source of an attempt: for the first request, or for a route. Each has attempts of its
     own, and the next one follows when they are used up.
-
-    Args:
-        openers: The first opener, then those of the routes.
-        retry: The caller's options.
-        now: A clock reading, in seconds.
-        make_stage: Creates the stage that splits the texts of the stream; None for no stage.
     """
 
     def __init__(

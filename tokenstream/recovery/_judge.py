@@ -8,6 +8,7 @@ from tokenstream._accumulator import Accumulator
 from tokenstream._pipeline.hold import is_visible
 from tokenstream.errors import AnswerRejected, PositionLost, StatusError, StreamError
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
+from tokenstream.formats._state import ANSWERED
 from tokenstream.message import ToolCall
 from tokenstream.recovery._retry import find_fault
 
@@ -103,14 +104,13 @@ def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -
     if machine.refusal is not None:
         # The response is an error instead of an answer; the format stays open, because it got none of it.
         return _as_position_lost(current, machine.error or machine.refusal.end())
-    # After a mere sentinel, the end is only assumed, and the end of the format decides.
-    has_terminal_event = machine.answered and not machine.end_is_assumed
     has_failed = machine.error is not None or cause is not None
-    if has_terminal_event and not has_failed:
+    # After a mere sentinel, the end is only assumed, and the end of the format decides.
+    if machine.said == "terminal" and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
         return _find_outcome(current)
     is_lost = machine.error is machine.arrivals.lost
-    if machine.error is not None and is_lost and not machine.answered:
+    if machine.error is not None and is_lost and machine.said not in ANSWERED:
         # The connection brought another answer than the resumed one, and nothing of it was read. So the open
         # parts stay open for the next attempt.
         return _as_position_lost(current, machine.error)

@@ -44,12 +44,7 @@ _REREADABLE = frozenset({bytes, str, list, tuple, dict})
 
 
 class SourceOpener(ABC):
-    """Opens the source of each attempt at one server, with the caller's function or a request of the library.
-
-    Args:
-        opens: The caller's function, which gets the attempt if it takes an argument.
-        format: The format of the answers; None to detect the format.
-    """
+    """Opens the source of each attempt at a server, by the caller's function or by a request."""
 
     is_async = False
     """True if it opens sources of an `AsyncStream`."""

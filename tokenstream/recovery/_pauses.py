@@ -32,11 +32,7 @@ _FINAL = frozenset({"model_context_window_exceeded", "budget_exceeded"})
 
 
 class Pauses:
-    """Goes through the pauses of an answer, each of which ends a *leg*: the stretch that one request brings.
-
-    Args:
-        current: The record of the answer and its attempts.
-    """
+    """Goes through the pauses of an answer, each of which ends a *leg*: what one request brings."""
 
     def __init__(self, current: CurrentAttempt) -> None:
         self._left = count_pauses(current.retry.pauses)

@@ -49,12 +49,7 @@ _MAX_SERVER_WAIT = 300.0
 
 
 class Planner:
-    """Decides if another attempt is made, and of which kind.
-
-    Args:
-        current: The record of the answer and its attempts.
-        total: The stream's total deadline, in seconds; None for no deadline.
-    """
+    """Decides if another attempt is made, and of which kind."""
 
     def __init__(self, current: CurrentAttempt, *, total: float | None) -> None:
         self._current, self._retry, self._itinerary = current, current.retry, current.itinerary

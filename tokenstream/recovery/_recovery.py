@@ -55,12 +55,6 @@ class Recovery:
     """Goes on with a broken answer: prepares the machine and the source for each further attempt.
 
     It has a reference to the machine but not to the driver, so that an abandoned stream can be collected.
-
-    Args:
-        retry: The caller's options.
-        itinerary: The openers, in order.
-        resumption: Lets further connections go on with the answer of a driver that has not read anything.
-        silence: Measures the silence of each attempt, by the stream's own bounds or those of a route.
     """
 
     def __init__(self, retry: Retry, itinerary: Itinerary, resumption: Resumption, silence: Silence) -> None:
@@ -248,7 +242,6 @@ class Recovery:
         self._current.hold.drop()
         # The end of the input may have completed parts of it.
         self._machine.drop_unread()
-        self._machine.settle()
         self._machine.fail(error)
 
     # -- the next attempt --------------------------------------------------

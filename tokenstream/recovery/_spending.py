@@ -36,9 +36,6 @@ class Price:
 
     The function is called once for the same token counts. After it has raised an exception, it is not called
     any more, and the cost is unknown.
-
-    Args:
-        function: The caller's function; None if the route has no price.
     """
 
     __slots__ = ("_cost", "_usage", "function")
@@ -68,11 +65,6 @@ class Spending:
 
     The attempt in progress is counted by a `Budget` as it arrives, also while it is held back. The budget
     estimates what the provider has not counted yet. With a purse, the bound is what was taken from it.
-
-    Args:
-        most: The bound on the sum, or the purse that bounds many answers.
-        machine: Decodes the answer.
-        opener: Opens the source of the first attempt.
     """
 
     def __init__(self, most: float | Purse, machine: Machine, opener: SourceOpener) -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, overload
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
+from tokenstream.formats._state import CLOSED
 from tokenstream.stream._cancelling import send
-from tokenstream.stream._driver import ENDED, Driver
+from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
 from tokenstream.stream._reading.async_pump import AsyncPump
 from tokenstream.stream._reading.items import END, NOTHING, WAITED
@@ -34,11 +35,7 @@ if TYPE_CHECKING:
 
 
 class AsyncDriver(Driver):
-    """Drives a stream in the event loop that asks for its events.
-
-    Args:
-        source: The source, opened or not.
-    """
+    """Drives a stream in the event loop that asks for its events."""
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
 
@@ -110,9 +107,9 @@ class AsyncDriver(Driver):
                         event = self.process_item(chunk, now)
                     event = event or machine.pull()
             while event is None and (until is None or self.clock() < until):
-                if pauses and self.comes_to_rest():
+                event = await self._advance(until, pauses) or machine.pull()
+                if pauses and machine.state == "resting" and not machine.waits:
                     break
-                event = await self._advance(until) or machine.pull()
         except MisuseError:
             await self._close_misused()
             raise
@@ -124,18 +121,18 @@ class AsyncDriver(Driver):
 
     def step(self) -> Coroutine[Any, Any, Event]:
         """Return the next event for a view; after the end, raise the stream's error each time."""
-        return self._step_after_end() if self.phase is ENDED else self.__anext__()
+        return self._step_after_end() if self.has_ended else self.__anext__()
 
     def step_until(self, until: float | None, *, pauses: bool = False) -> Coroutine[Any, Any, Event | None]:
         """Return the next event for a view, or None if none has arrived by the time `until`.
 
         If the view `pauses`, it also gets None once only the rest of the connection is left to be read.
         """
-        return self._step_after_end() if self.phase is ENDED else self.next_event(until, pauses=pauses)
+        return self._step_after_end() if self.has_ended else self.next_event(until, pauses=pauses)
 
     async def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
-        if self.phase is ENDED:
+        if self.has_ended:
             return await self._step_after_end()
         return self.poll_fast() or await self._step(self._advance_now)
 
@@ -153,12 +150,12 @@ class AsyncDriver(Driver):
     @property
     def waits_in_time(self) -> bool:
         """True if a read can stop waiting at a given time without losing anything."""
-        return self.phase is ENDED or self.pump.waits_in_time
+        return self.has_ended or self.pump.waits_in_time
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
-        # A failed attempt may be retried with another source; `continues` is False after a final error.
-        while self.is_unopened and self.machine.continues:
+        # A failed attempt may be retried with another source; after a final error, nothing == "reading".
+        while self.is_unopened and self.machine.state == "reading":
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             now, item = await self.next_item()
@@ -177,12 +174,12 @@ class AsyncDriver(Driver):
             if event is not None:
                 self.machine.give_again(event)
                 return
-        if self.phase is ENDED and self.error is not None:
+        if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
-        if self.machine.is_between_slices:
+        if self.machine.state == "sliced":
             self.pass_slice()
             return None
         if self._next_source is not None or not self.prepare_read():
@@ -211,7 +208,7 @@ class AsyncDriver(Driver):
     def will_ring(self) -> bool:
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
-        return machine.shortcut is not None and machine.continues and self.pump.will_ring
+        return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived until one produces an event; return that event, or None.
@@ -222,7 +219,7 @@ class AsyncDriver(Driver):
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._waits_for_guards:
-            if machine.is_between_slices:
+            if machine.state == "sliced":
                 self.pass_slice()
             elif not self.prepare_read():
                 if not pump.release():  # the reading task has to close the source before the end
@@ -246,15 +243,15 @@ class AsyncDriver(Driver):
 
         For a source that never waits, `bell` is set only if the stream has guards that are awaited.
         """
-        if self.phase is not ENDED and not self.pump.begun:
+        if not self.has_ended and not self.pump.begun:
             self._begin()
             self.pump.listen(bell, even_if_instant=self.awaited_guards is not None)
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which a deadline passes if nothing has arrived `since`; None for no deadline."""
         if self._waits_for_guards:
-            return self.chain.deadline  # the earliest of the stages, one of which waits for guards
-        has_input_ended = self.machine.input_ended or self.phase is ENDED
+            return self.deadline  # that of a guard, too
+        has_input_ended = self.machine.state in CLOSED or self.has_ended
         if has_input_ended or self._next_source is not None:
             return None  # no source is being read, so nothing can be late
         return self.find_read_limit(self.pump.since or since)  # the former: the start of a read in progress
@@ -313,7 +310,7 @@ class AsyncDriver(Driver):
     @property
     def closed(self) -> bool:
         """True once the source is closed."""
-        return self.pump.closed or (self.phase is ENDED and self.pump.has_ended)  # the latter after `stop`
+        return self.pump.closed or (self.has_ended and self.pump.has_ended)  # the latter after `stop`
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here; the message keeps the content read so far."""
@@ -332,7 +329,7 @@ class AsyncDriver(Driver):
         """Stop the stream; must be called in the thread of the event loop."""
         if self.awaited_guards is not None:
             self.awaited_guards.cancel()
-        if self.phase is not ENDED:
+        if not self.has_ended:
             try:
                 self.cut_short("stopped", self.verdict.end_request)
             finally:
@@ -389,25 +386,27 @@ class AsyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
-    async def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event if the machine's fast path produced one.
+    async def _advance(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: FBT001, FBT002 - as above
+        """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
         At the end of the stream, this raises the stream's error or StopAsyncIteration.
         """
         if self.awaited_guards is not None and self.machine.waits:
             await self._await_guards(self.awaited_guards, until)
             return None
-        if self.machine.is_between_slices:
+        if self.machine.state == "sliced":
             await self._pass_slice()
             return None
         if self.prepare_read():
+            if pauses and self.machine.state == "resting":
+                return None
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             # A pair: the time of its arrival, and a chunk or the like.
             item = next(self.pump.batch, None) or await self.next_item(until)
             return self.process_item(item[1], item[0])
         # Nothing is left to read.
-        had_ended = self.phase is ENDED
+        had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
@@ -430,24 +429,24 @@ class AsyncDriver(Driver):
             await checkpoint()
         finally:
             self.pump.busy = False
-        if self.machine.is_between_slices:
+        if self.machine.state == "sliced":
             self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
         """Wait for the verdict of a guard on which every held-back event depends, or until a deadline."""
-        until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
+        until = min((limit for limit in (self.deadline, until) if limit is not None), default=None)
         self.pump.busy = True
         try:
             await guards.wait(None if until is None else max(until - self.clock(), 0.0))
         finally:
             self.pump.busy = False
-        if self.machine.waits and self.phase is not ENDED:
+        if self.machine.waits and not self.has_ended:
             self._check_deadlines(self.clock())
 
     async def _replace_ended_source(self, source: LazySource) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
         await self.close_source(failed=True)  # an error of the closing must not prevent the next attempt
-        if self.phase is not ENDED:
+        if not self.has_ended:
             self.pump.replace(source)
         self._next_source = None
 
@@ -464,7 +463,7 @@ class AsyncDriver(Driver):
             raise concurrent_read_error()
         if self.verdict.end_request is not None:
             self.end()  # another thread called `stop`, and the event loop has not run its callback yet
-        if self.phase is ENDED:
+        if self.has_ended:
             return 0.0, END
         pump.busy = True
         try:
@@ -502,7 +501,7 @@ class AsyncDriver(Driver):
     def _steady_deadline(self) -> float:
         """The `earliest_deadline`, as long as a chunk can only postpone deadlines; otherwise NaN."""
         machine = self.machine
-        is_steady = machine.continues and not (
+        is_steady = machine.state == "reading" and not (
             machine.resting or machine.waits or machine.arrivals.holds_frames
         )
         return self.earliest_deadline if is_steady and machine.now < self.earliest_deadline else math.nan
@@ -530,7 +529,7 @@ class AsyncDriver(Driver):
 
     async def _close_misused(self) -> None:
         """Close the source if a mistake of the calling code has ended the stream."""
-        if self.phase is ENDED:
+        if self.has_ended:
             await self.close_source(failed=True)
 
     async def _explain(self, error: ValueError | StopIteration) -> Exception:

@@ -23,10 +23,6 @@ class AwaitedGuards:
     """Calls guards that have to be awaited, and passes their verdicts to the machine.
 
     This object has no reference to the driver, so that an unused stream can be garbage-collected.
-
-    Args:
-        machine: The stream's machine, which has the guards.
-        pump: The stream's pump, which starts the tasks.
     """
 
     __slots__ = ("_has_returned", "_machine", "_needs_task", "_pump", "_running")
@@ -126,7 +122,7 @@ class AwaitedGuards:
         # A verdict that comes in spite of a cancellation comes too late; no further value is judged after it.
         if record_verdict is not None and is_same_answer and not scope.cancel_called:
             if self._machine.guarding is not None:
-                self._machine.guarding.take_verdict(record_verdict)
+                self._machine.guarding.call(record_verdict)
             self._pump.wake()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -13,14 +14,13 @@ from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
+from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
-from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import CLOCKS, Options
-from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._reading.silence import GapDeadline, GuardDeadline, RestLimits, Silence
+from tokenstream.stream._reading.silence import RestLimits, Silence
 from tokenstream.stream._refusals import UncopyableObject, concurrent_read_error, interrupted_read_error
 from tokenstream.stream._views.aspects import Cursors
 
@@ -35,20 +35,53 @@ if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, LazySource, SyncSource
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
-    from tokenstream.stages._protocols import TimedStage
     from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._opening import Recovers
     from tokenstream.stream._options import Policy
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 
-# An attribute of an `Enum` takes twenty times as long as a global.
-OPENING, READING, ENDED = Phase.OPENING, Phase.READING, Phase.ENDED
-_OPENED, _ANSWERED, _ENDED = PhaseStep.OPENED, PhaseStep.ANSWERED, PhaseStep.ENDED
+
+class EndVerdict:
+    """Decides once how a stream ends: by itself or by a stop, whichever is first."""
+
+    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "is_asked", "stop_reason")
+
+    def __init__(self) -> None:
+        # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
+        self._lock = threading.RLock()
+        self._decided = False
+        self.end_request: str | None = None
+        """Reason of the first `stop` or `close` before the end; None if neither was called."""
+        self.stop_reason: str | None = None
+        """Reason of `stop`; None if the stream was only closed."""
+        self.is_asked = False
+        """True once `stop` or `close` was called, also after the end: tools may still run then."""
+        self.closed = False
+        """True if the stream was closed before its end."""
+        self.error_due: Exception | None = None
+        """The error that ended the stream, until the loop raises it, which closes the source first."""
+
+    def request_end(self, reason: str, *, closing: bool = False) -> None:
+        """Request the end of the stream, or only its `closing`, which is not reported as a stop.
+
+        Only the first request counts, and none once the ending is decided.
+        """
+        with self._lock:
+            self.is_asked = True
+            if not self._decided and self.end_request is None:
+                self.end_request = reason
+                self.stop_reason = None if closing else reason
+
+    def decide(self) -> bool:
+        """Decide the ending; return True if the end was requested before. Later requests have no effect."""
+        with self._lock:
+            self._decided = True
+        return self.end_request is not None
 
 
 class Driver(UncopyableObject):
-    """Drives one stream through the phases of `Phase`, and decides how the stream ends.
+    """Drives one stream, and decides how the stream ends.
 
     A pump reads items from the source: its chunks, its end, and errors. This class processes the items;
     `SyncDriver` and `AsyncDriver` add the loop that waits for them.
@@ -67,30 +100,31 @@ class Driver(UncopyableObject):
 
     __slots__ = (
         "__weakref__",
-        "_awaits_end",
-        "_is_end_unread",
         "_read_deadlines",
         "_rest_limits",
         "_sharing",
         "calls_in_hand",
-        "chain",
         "clock",
         "diverted",
         "earliest_deadline",
         "error",
+        "has_ended",
         "head",
         "is_cancelled",
         "machine",
-        "phase",
         "recovery",
         "results",
         "silence",
         "verdict",
+        "was_opened",
     )
 
     def __init__(self, options: Options) -> None:
         self.clock: Clock = options.clock or CLOCKS.get()[-1]
-        self.phase = OPENING
+        self.has_ended = False
+        """True once the ending is decided."""
+        self.was_opened = False
+        """True once a source was opened."""
         self.verdict = EndVerdict()
         """The decision on the ending."""
         self.head: ResponseHead | None = None
@@ -119,10 +153,6 @@ class Driver(UncopyableObject):
         If `prepares_each_read`, this leaves out the deadline of a gap between frames, which `prepare_read`
         asks for.
         """
-        self._awaits_end = False
-        """True if that takes account of `Deadlines.after_finish`: only the end of the answer is awaited."""
-        self._is_end_unread = False
-        """True if recovery has ended the input, and what that has released was not read yet."""
         format, limits = options.format, options.limits
         self.machine = Machine(
             format, content_type=None, limits=limits, make_stage=options.make_stage, offered=options.offered
@@ -135,8 +165,6 @@ class Driver(UncopyableObject):
             self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
             if options.reorder is not None:
                 self.machine.arrivals.reorder = claim_reorder(options.reorder)
-            self.chain: TimedStage[Any, Any] = self.make_timed_chain()
-            """The stages that limit the time of a read, as one stage."""
             self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
         except BaseException:
             # Nobody else can take it apart, so that it would wait for the garbage collector.
@@ -178,7 +206,7 @@ class Driver(UncopyableObject):
     def note_look(self) -> None:
         """Note that the program looks at the answer so far, which is delivered thereby."""
         # Once the answer has ended, no other one may replace it.
-        if self.recovery is not None and self.phase is not ENDED:
+        if self.recovery is not None and not self.has_ended:
             self.machine.delivered.note_look()
 
     @property
@@ -218,9 +246,10 @@ class Driver(UncopyableObject):
         """Return a message with the ending that `stop` has requested; unchanged if no end was requested."""
         if self.verdict.end_request is None or message.ending != "streaming":
             return message
-        has_terminal_event = self.machine.answered and self.machine.format is not None
-        if has_terminal_event or message.finish_reason:
-            # The answer had ended before the stop. (The body of an error has no format, and is no answer.)
+        machine = self.machine
+        has_reason = message.finish_reason and not machine.connection.format.may_go_on
+        if has_reason or (machine.refusal is None and machine.endings.stopped == "complete"):
+            # The answer had ended before the stop. (The body of an error is no answer.)
             return message.model_copy(update={"ending": "complete"})
         # No counts follow after a stop, so missing ones are estimated.
         return message.model_copy(update={"ending": "stopped", "usage": self.accumulator.counted})
@@ -229,7 +258,7 @@ class Driver(UncopyableObject):
 
     def check_events_left(self) -> None:
         """Raise a `MisuseError` if no events are left for a new loop."""
-        if self.phase is not ENDED or self.machine.stopped_event is not None:
+        if not self.has_ended or self.machine.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, MisuseError):
@@ -254,7 +283,7 @@ class Driver(UncopyableObject):
         """Process the response head of a source that was just opened."""
         head = source.head
         self._read_deadlines = source.read_deadlines
-        self._change_phase(_OPENED)
+        self.was_opened = True
         if head is not None and head.refuses and head.received_at is None:
             # A refusal may name the time to wait as a date.
             source.head = replace(head, received_at=time.time())
@@ -263,54 +292,46 @@ class Driver(UncopyableObject):
         log("stream opened, status %s", None if head is None else head.status, of=self)
 
     def prepare_read(self) -> bool:
-        """Get ready to read another item, maybe of a new source; return False if only the end is left."""
+        """Get ready to read another item, maybe of a new source; return False if `conclude` is next."""
         machine = self.machine
         # While a frame is missing, the deadline of that gap may be the earliest.
         is_on_time = machine.now < self.earliest_deadline and not machine.arrivals.holds_frames
-        if machine.continues and is_on_time:
+        if machine.state == "reading" and is_on_time:
             # The usual case: the answer goes on, and no deadline can have passed.
             return True
-        if self.diverted and self.phase is not ENDED:
+        if self.diverted and not self.has_ended:
             raise MisuseError(
                 "the answers of this connection are read one by one: read what `stream.responses` gives, "
                 "or the stream itself from the start"
             )
-        if machine.input_ended or (machine.error is not None and not self._reads_after_error()):
-            if not machine.input_ended:
-                # Recovery replaces the source after an error, or ends the input.
-                if self._change_source(None, machine.now):
-                    return True
-                self._is_end_unread = machine.input_ended
-            self._begin_draining()
+        if machine.state in CLOSED or (machine.error is not None and not self._reads_after_error()):
             return False
         if machine.error is not None:
             return True
-        if machine.answered:
+        if machine.said in ANSWERED:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            is_held = machine.changes_events and not machine.end_is_assumed
+            is_held = machine.changes_events and machine.said == "terminal"
             is_judged_now = is_held or machine.connection.format.parts.withheld is not None
             if is_judged_now and self._change_source(None, machine.now):
                 return True
-            self._begin_draining()
+            machine.rest()
             # The rest of the connection, after the terminal event, is read within narrow limits.
             return self.limits_after_end().allow(machine, self.clock())
-        # While the end is awaited, too, no deadline can have passed before the earliest one.
-        return (is_on_time and self._awaits_end) or self._apply_deadlines_between_reads()
+        return self._apply_deadlines_between_reads()
+
+    @property
+    def rests(self) -> bool:
+        """True while only the rest of the connection, and events held back, are left to come."""
+        return not self.has_ended and self.machine.state not in OPEN
 
     def reads_on(self) -> bool:
-        """Return True if the next read is usual, though the end or a deadline may be near, and prepare it."""
+        """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
         machine = self.machine
-        is_over = machine.answered or machine.input_ended or machine.error is not None
-        return not (is_over or machine.is_between_slices or self.diverted) and self.prepare_read()
-
-    def comes_to_rest(self) -> bool:
-        """Return True if the terminal event has arrived, so that the next read is one of the rest."""
-        machine = self.machine
-        if not machine.answered or machine.waits or machine.is_between_slices or self.diverted:
+        is_over = machine.said in ANSWERED or machine.state in CLOSED or machine.error is not None
+        if is_over or machine.state == "sliced" or self.diverted:
             return False
-        # Recovery may go on with another source, of which more of the answer is read.
-        return self.prepare_read() and machine.answered
+        return self._apply_deadlines_between_reads()
 
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived behind the provider's error is read before the error is raised."""
@@ -335,13 +356,14 @@ class Driver(UncopyableObject):
         machine, silence = self.machine, self.silence
         # No read is in progress.
         silence.since = None
-        if machine.meter.framed_chunks == silence.chunks_before and self.chain is silence:
+        is_alone = machine.guarding is None and machine.arrivals.reorder is None
+        if machine.meter.framed_chunks == silence.chunks_before and is_alone:
             # Nothing has arrived on this connection, so no deadline can have passed between two reads.
             return True
-        earliest = silence.find_safe_time() if self.chain is silence else -math.inf
+        earliest = silence.find_safe_time() if is_alone else -math.inf
         if machine.now >= earliest:
             deadline = silence.deadline
-            if self.chain is not silence or (deadline is not None and machine.now >= deadline):
+            if not is_alone or (deadline is not None and machine.now >= deadline):
                 self._check_deadlines(machine.now)
                 deadline = silence.deadline
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
@@ -349,25 +371,33 @@ class Driver(UncopyableObject):
             earliest = silence.find_earliest(deadline) if knows_gaps else -math.inf
             earliest = min(earliest, machine.guarded_until)
         self.earliest_deadline = earliest
-        self._awaits_end = machine.awaits_end_since is not None
-        return not machine.input_ended and machine.error is None
+        return machine.state not in CLOSED and machine.error is None
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read stops waiting, whose silence counts from `since` or from now."""
-        if self.machine.answered or self.machine.error is not None:
+        if self.machine.said in ANSWERED or self.machine.error is not None:
             # After the terminal event, or an error, the rest of the connection is read only for a short time.
             deadline: float | None = self.limits_after_end().until
         else:
             self.silence.since = self.clock() if since is None else since
-            deadline = self.chain.deadline
+            deadline = self.deadline
         if until is None or (deadline is not None and deadline < until):
             return deadline
+        return until
+
+    @property
+    def deadline(self) -> float | None:
+        """The time of the next deadline: of a silence, of a missing frame or of a guard; None without one."""
+        until, reorder = self.silence.deadline, self.machine.arrivals.reorder
+        for other in (None if reorder is None else reorder.deadline, self.machine.guarded_until):
+            if other is not None and other < (math.inf if until is None else until):
+                until = other
         return until
 
     def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
         """Process a chunk or an item of `_reading.items`; return an event if there is one at once."""
         machine = self.machine
-        if self.phase is ENDED:
+        if self.has_ended:
             # The stream was stopped while it was being read.
             return None
         if item.__class__ is machine.unit:
@@ -404,14 +434,16 @@ class Driver(UncopyableObject):
 
     def _process_wait(self, now: float) -> None:
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
-        if self.machine.answered or self.machine.error is not None:
+        if self.machine.said in ANSWERED or self.machine.error is not None:
             self._end_input(None, now)
         else:
             self._check_deadlines(now)
 
     def _check_deadlines(self, now: float) -> None:
         """End the stream if it was silent for too long; otherwise release events that are due."""
-        self.chain.tick(now)
+        self.silence.tick(now)
+        if self.machine.guarding is not None:
+            self.machine.guarding.tick(now)
         error = self.silence.error
         if error is not None:
             self._end_input(error, now)
@@ -421,21 +453,13 @@ class Driver(UncopyableObject):
         else:
             self.machine.give_late(now)
 
-    def make_timed_chain(self) -> TimedStage[Any, Any]:
-        """Return the stages with deadlines as one: for a silence, for a missing frame, and for guards."""
-        machine = self.machine
-        chain: TimedStage[Any, Any] = self.silence
-        if machine.arrivals.reorder is not None:
-            chain = Chain(chain, GapDeadline(machine.arrivals.reorder))
-        return chain if machine.guarding is None else Chain(chain, GuardDeadline(machine))
-
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
         guarding = self.machine.guarding
         if guarding is not None and self.machine.waits and cause is not None:
             # The events that wait for a guard's answer are never delivered.
             guarding.fail(cause)
-        elif not self.machine.input_ended and not self._change_source(cause, now):
+        elif self.machine.state not in CLOSED and not self._change_source(cause, now):
             self.machine.finish(cause, now)
 
     def _change_source(self, cause: StreamError | None, now: float) -> bool:
@@ -455,7 +479,6 @@ class Driver(UncopyableObject):
         self._rest_limits = None
         self.earliest_deadline = -math.inf
         self.silence.begin_connection(now + source.wait)
-        self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True
 
@@ -472,7 +495,7 @@ class Driver(UncopyableObject):
         The result is None unless `stop` or a guard has stopped this stream, and for a second call.
         """
         recovery = self.recovery
-        if recovery is None or self.phase is not ENDED or self.verdict.stop_reason is None:
+        if recovery is None or not self.has_ended or self.verdict.stop_reason is None:
             return None
         if self.is_cancelled:
             return None
@@ -482,7 +505,7 @@ class Driver(UncopyableObject):
     def take_booking(self) -> Any:  # noqa: ANN401 - a `Booking`, whose module comes after this one
         """Return what books the cost of the answer in its purse; None before its end, and without one."""
         spending = None if self.recovery is None else self.recovery.spending
-        return spending.take_booking() if spending is not None and self.phase is ENDED else None
+        return spending.take_booking() if spending is not None and self.has_ended else None
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""
@@ -521,19 +544,17 @@ class Driver(UncopyableObject):
     def conclude(self, ending: Ending | None = None) -> bool:
         """End the stream, by default as the machine decides, once all its events are delivered.
 
-        If the result is True, events may be left: the caller delivers these, and then calls this method
-        again.
+        If the result is True, events may be left, or another source goes on: the caller reads these first.
         """
         machine = self.machine
-        if not machine.input_ended or self._is_end_unread:
-            # End the input first, which may release events that were held back.
-            machine.finish(None, self.clock())
-            self._is_end_unread = False
+        if machine.state not in CLOSED:
+            # Recovery may replace the source after an error. The end may release what was held back.
+            if machine.error is None or not self._change_source(None, machine.now):
+                machine.finish(None, self.clock())
             return True
-        if self.phase is not ENDED:
-            if machine.owes_events:
+        if not self.has_ended:
+            if machine.events_left and machine.error is None and machine.state == "ended":
                 return True
-            self._begin_draining()
             self._end_with(self._decide_ending(ending))
             log("stream ended, %s", machine.accumulator.ending, of=self)
             if "not_streamed" in machine.departures:
@@ -555,20 +576,20 @@ class Driver(UncopyableObject):
         """
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
         machine = self.machine
-        if self.phase is ENDED or self.verdict.end_request is not None or machine.meter.chunks > 0:
+        if self.has_ended or self.verdict.end_request is not None or machine.meter.chunks > 0:
             return None
         if machine.head is not None and machine.head.status >= LOWEST_ERROR_STATUS:
             # Without its body, which may never come: nothing waits at the end of a block.
             machine.finish(None, self.clock())
         # If the opening fails, the input ends before any chunk.
-        if not machine.input_ended:
+        if machine.state not in CLOSED:
             return None
         self.conclude()
         return self.error
 
     def cut_short(self, ending: Ending, reason: str | None) -> None:
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
-        if self.phase is not ENDED:
+        if not self.has_ended:
             decided_ending = self._decide_ending(ending)
             self.machine.stop(self.clock())
             self._end_with(decided_ending)
@@ -586,13 +607,13 @@ class Driver(UncopyableObject):
             if ending is None:
                 self.error = self.machine.error
             # The last step: after a Ctrl-C in the lines above, the next read repeats them.
-            self._change_phase(_ENDED)
+            self.has_ended = True
             if recovery is not None:
                 recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream, unless it has ended, with the previous answer, from which the new one differs."""
-        if self.phase is ENDED:
+        if self.has_ended:
             return
         self.error = error
         self.machine.accumulator.take_back()
@@ -607,7 +628,7 @@ class Driver(UncopyableObject):
     def record_closing(self) -> None:
         """Record that the stream is closed early; set `error` if it was neither read nor stopped."""
         self.verdict.is_asked = True
-        if self.phase is ENDED:
+        if self.has_ended:
             return
         self.verdict.closed = True
         is_unread = not self.is_reading and not self.machine.meter.chunks
@@ -653,13 +674,6 @@ class Driver(UncopyableObject):
         """Return the ending of the stream: "stopped" or "complete" if a stop was requested, else `ending`."""
         # `decide` returns True if `stop` or `close` was called before the end.
         ending = "stopped" if self.verdict.decide() else ending
-        # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.
-        is_complete = self.machine.answered and not self.machine.waits
-        return "complete" if ending == "stopped" and is_complete else ending
-
-    def _begin_draining(self) -> None:
-        if self.phase is OPENING or self.phase is READING:
-            self._change_phase(_ANSWERED)  # only the rest of the connection is read now
-
-    def _change_phase(self, step: PhaseStep) -> None:
-        self.phase = NEXT[self.phase, step]  # the table has only the steps that a phase allows
+        # A guard that is still undecided may stop even an answer that is over.
+        is_over = ending == "stopped" and not self.machine.waits
+        return self.machine.endings.stopped if is_over else ending

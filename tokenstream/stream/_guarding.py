@@ -8,9 +8,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats._state import CLOSED
 from tokenstream.stages import Budget
 from tokenstream.stages._guards.guards import Guards, make_rule
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._prices import require_tariff
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def guard(
     if isinstance(rule, Budget) and rule.needs_price:
         rule_of_budget: Any = internal_rule
         rule_of_budget.budget.price = _find_price(driver)
-    has_begun = machine.input_ended or machine.meter.chunks > 0
+    has_begun = machine.state in CLOSED or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
-    if has_begun or driver.phase is Phase.ENDED or driver.diverted:
+    if has_begun or driver.has_ended or driver.diverted:
         raise MisuseError(
             "reading has begun, and a guard has to see an answer from its start: "
             "call .guard() before the first read"
@@ -94,5 +94,5 @@ def guard(
     guards.add(internal_rule, first_tokens, hold=hold, counts=counts)
     machine.guard(guards, _StreamStopper(driver))
     # The guards may have deadlines.
-    driver.chain, driver.earliest_deadline = driver.make_timed_chain(), -math.inf
+    driver.earliest_deadline = -math.inf
     return internal_rule

@@ -10,7 +10,6 @@ from tokenstream._sources.kinds import Reading
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import find_driver
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._sync import Stream
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
     found: Any = find_driver(stream)
     driver: SyncDriver | AsyncDriver = found.source_driver
     source = driver.pump.source
-    if driver.phase is not Phase.OPENING or not isinstance(source, LazySource) or driver.is_reading:
+    if driver.was_opened or driver.has_ended or not isinstance(source, LazySource) or driver.is_reading:
         raise MisuseError(
             f"open returned {_article(stream)} that was opened already: return the response itself, or "
             f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"

@@ -8,9 +8,9 @@ from tokenstream._basics.request_facts import TOOL_FIELDS
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._state import CLOSED
 from tokenstream.limits import check_option
 from tokenstream.message import ToolCall
-from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
@@ -71,12 +71,12 @@ def is_failure(head: ResponseHead) -> bool:
 
 def has_begun(driver: Driver, first: First) -> bool:
     """Return True once the answer of a stream has begun, or can no longer begin."""
-    if driver.phase is Phase.ENDED:
+    if driver.has_ended:
         return True
     if driver.is_unopened:
         return False
     machine = driver.machine
-    has_failed = machine.input_ended or machine.error is not None
+    has_failed = machine.state in CLOSED or machine.error is not None
     if has_failed or (driver.head is not None and is_failure(driver.head)):
         # The body is an error report, not an answer: it is read to the end for its message.
         return False

@@ -83,10 +83,6 @@ class _Tasks:
 
     Errors are stored and raised later: a task group would wrap an error that leaves one of
     its tasks in an ExceptionGroup.
-
-    Args:
-        run: Decides, event by event, which handlers to call.
-        limit: Maximum number of tools that run at once.
     """
 
     group: TaskGroup

@@ -11,7 +11,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
@@ -376,7 +375,7 @@ class Stream(SyncStreamBase, Choice):
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
-        if isinstance(driver.pump.source, LazySource) and driver.phase is not Phase.ENDED:
+        if isinstance(driver.pump.source, LazySource) and not driver.has_ended:
             try:
                 driver.open_now()
             except BaseException as error:

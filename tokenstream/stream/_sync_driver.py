@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._sources import LazySource, SyncSource
 from tokenstream.errors import MisuseError
+from tokenstream.formats._state import ANSWERED, CLOSED
 from tokenstream.stream._cancelling import send_now
-from tokenstream.stream._driver import ENDED, Driver
+from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
@@ -31,11 +32,7 @@ if TYPE_CHECKING:
 
 
 class SyncDriver(Driver):
-    """Drives a stream in the thread that asks for its events.
-
-    Args:
-        source: The source, opened or not.
-    """
+    """Drives a stream in the thread that asks for its events."""
 
     __slots__ = ("_opened_at", "pump")
 
@@ -73,15 +70,15 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
-                is_usual = machine.continues and machine.now < self.earliest_deadline
+                is_usual = machine.state == "reading" and machine.now < self.earliest_deadline
                 # The first read of a source is not usual; `reads_on` may replace the source.
                 if not is_usual and chunks is not None and machine.now >= self._opened_at:
                     is_usual = self.reads_on() and pump.direct is chunks
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if not is_usual or chunks is None or pump.pending:
-                    if pauses and self.comes_to_rest():
+                    event = self._advance(None, pauses) or machine.pull()
+                    if pauses and machine.state == "resting":
                         break
-                    event = self._advance() or machine.pull()
                     continue
                 # Most chunks take this path. It does the same as `_read`, without the cost of its calls.
                 clock = self.clock
@@ -120,7 +117,7 @@ class SyncDriver(Driver):
     def read_all(self) -> None:
         """Read the stream to its end."""
         try:
-            if self.phase is ENDED:
+            if self.has_ended:
                 self.step()  # raises the stream's error or StopIteration
             deque(self, maxlen=0)  # the fastest way to read all items and drop them
         except StopIteration:
@@ -129,7 +126,7 @@ class SyncDriver(Driver):
 
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
-        if self.phase is ENDED:
+        if self.has_ended:
             self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
@@ -145,16 +142,16 @@ class SyncDriver(Driver):
         The time counts only if the source's reads can be limited. If the view `pauses`, it also gets None
         once only the rest of the connection is left to be read.
         """
-        if self.phase is ENDED:
+        if self.has_ended:
             return self.step()  # raises the stream's error or StopIteration
         if until is None:
             return self.__next__(pauses=pauses)
-        return self._step(partial(self._advance, until), until, pauses=pauses)
+        return self._step(partial(self._advance, until, pauses), until)
 
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
         # After the end, `step` does not wait: it returns an event that is left, or raises.
-        return self.step() if self.phase is ENDED else self._step(self._advance_now)
+        return self.step() if self.has_ended else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
         """Return the next event, or None if none has arrived; `bell` wakes the loop over several streams."""
@@ -168,7 +165,7 @@ class SyncDriver(Driver):
 
     def read_ahead(self) -> None:
         """Let a thread read the source, so that `step_until` can stop waiting on time."""
-        if self.phase is not ENDED:
+        if not self.has_ended:
             if not self.pump.begin_read():
                 raise self._busy_error()
             try:
@@ -185,7 +182,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (not self.machine.answered or pump.keeps_limit):
+        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.keeps_limit):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
@@ -201,8 +198,8 @@ class SyncDriver(Driver):
         if not self.pump.begin_read():
             raise concurrent_read_error()
         try:
-            # A failed attempt may be retried with another source; `continues` is False after a final error.
-            while self.is_unopened and self.machine.continues and self.verdict.end_request is None:
+            # A failed attempt may be retried with another source; after a final error, nothing == "reading".
+            while self.is_unopened and self.machine.state == "reading" and self.verdict.end_request is None:
                 self._read()
         finally:
             self.end_read()
@@ -220,7 +217,7 @@ class SyncDriver(Driver):
             if event is not None:
                 self.machine.give_again(event)
                 return
-        if self.phase is ENDED and self.error is not None:
+        if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
 
     def _advance_now(self) -> Event | None:
@@ -233,14 +230,14 @@ class SyncDriver(Driver):
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine
         # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
-        return machine.shortcut is not None and machine.continues and self.pump.will_ring
+        return machine.shortcut is not None and machine.state == "reading" and self.pump.will_ring
 
     def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
-            if machine.is_between_slices:
+            if machine.state == "sliced":
                 self.pass_slice()
             elif self.prepare_read():
                 self.begin_polling(bell)  # a source that replaces another one needs a new thread
@@ -263,7 +260,7 @@ class SyncDriver(Driver):
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
-        return None if self.machine.input_ended or self.phase is ENDED else self.find_read_limit(since)
+        return None if self.machine.state in CLOSED or self.has_ended else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
@@ -278,9 +275,7 @@ class SyncDriver(Driver):
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
-    def _step(
-        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
-    ) -> Event | None:
+    def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
         """Return the next event; None if the single chunk, or those until a time, have produced no event."""
         if not self.pump.begin_read():
             raise self._busy_error()
@@ -288,10 +283,8 @@ class SyncDriver(Driver):
             # An event may be left from an earlier chunk.
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
-                if pauses and self.comes_to_rest():
-                    return None
                 event = advance() or self.machine.pull()
-                if until is None:
+                if until is None or self.machine.state == "resting":
                     break
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
@@ -328,7 +321,7 @@ class SyncDriver(Driver):
     def end(self, *, quiet: bool = False) -> None:
         """End the stream here, or have the read in progress do it; `quiet` logs errors of closing."""
         pump = self.pump
-        if self.phase is ENDED and pump.closed and pump.source is None and self.verdict.stop_reason is None:
+        if self.has_ended and pump.closed and pump.source is None and self.verdict.stop_reason is None:
             return  # the usual end of a block, which comes after that of the stream
         if pump.busy or not pump.lock.acquire(blocking=False):
             # The reading thread ends the stream when its read returns; do not wait for that here.
@@ -372,17 +365,17 @@ class SyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
-    def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk; return its event if the machine's fast path produced one, else None.
+    def _advance(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: FBT001, FBT002 - as above
+        """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        if self.machine.is_between_slices and self.verdict.end_request is None:
+        if self.machine.state == "sliced" and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():
-            return self._read(until)
-        had_ended = self.phase is ENDED
+            return None if pauses and self.machine.state == "resting" else self._read(until)
+        had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
@@ -441,14 +434,14 @@ class SyncDriver(Driver):
 
     def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
-        is_over = self.verdict.end_request is not None or self.phase is ENDED
+        is_over = self.verdict.end_request is not None or self.has_ended
         # If the stream has ended or is being stopped, this loop ends, too.
         return StopIteration() if is_over else concurrent_read_error()
 
     def _check_broken(self) -> None:
         """If decoding was interrupted, close the source and raise the stream's error."""
         # Only after an interruption do the events end before the stream has.
-        if self.phase is not ENDED:
+        if not self.has_ended:
             self.close_source(quiet=True)
             raise self.break_off() from None
 

@@ -9,18 +9,20 @@ from weakref import ref
 
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream._event_base import new_event, store_raw
+from tokenstream._message_parts import WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
     Event,
     Finish,
     InputTranscript,
     MessageStart,
+    PartStart,
     ProviderData,
     Unknown,
     UsageUpdate,
 )
 from tokenstream.formats._kit.count_paths import drop_zeros
-from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
+from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
 from tokenstream.formats._kit.told_text import settle
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.told_text import TextFinder
     from tokenstream.limits import Limits
-    from tokenstream.message import Usage
+    from tokenstream.message import ReasoningPart, RefusalPart, TextPart, Usage
 
 _ABSENT = object()
 _EventT = TypeVar("_EventT", bound=Event)
@@ -99,6 +101,7 @@ class AnswerEvents:
         "_parts_seen",
         "_payload_data",
         "_places",
+        "begins_inside",
         "choices",
         "difference",
         "documented",
@@ -114,6 +117,7 @@ class AnswerEvents:
         "place",
         "raw",
         "stage",
+        "starts",
         "text_before",
         "whole_text_repeated",
         "withheld",
@@ -122,7 +126,7 @@ class AnswerEvents:
 
     unkept: ClassVar[frozenset[str]] = frozenset(
         """_has_fields _payload_data _out difference documented fields find_text limits note offered raw stage
-        whole_text_repeated withheld withholds""".split()  # noqa: SIM905
+        starts whole_text_repeated withheld withholds""".split()  # noqa: SIM905
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
@@ -182,6 +186,10 @@ class AnswerEvents:
         self.withheld: Finish | None = None
         """The finish that was not reported, because another answer goes on; None if there is none."""
         # Whole texts, which servers repeat at the end of a part: `ToldText` events.
+        self.begins_inside = False
+        """True if the input begins inside the answer: the start of its first text may not have arrived."""
+        self.starts: dict[tuple[int, int], TextPart | ReasoningPart | RefusalPart] = {}
+        """The texts, without their text, that the end of the answer may complete; by choice and index."""
         self.find_text: TextFinder | None = None
         """Returns the text of a part in the message; None if there is no message."""
         self.whole_text_repeated = False
@@ -198,6 +206,8 @@ class AnswerEvents:
         out = self._out
         if out:
             self._out = []
+            if self.may_hold_surrogates:
+                mend_events(out)
         if self._payload_data:
             if self._has_fields:
                 is_only = len(self.choices) == 1
@@ -224,6 +234,14 @@ class AnswerEvents:
 
     def _keep_beginnings(self, events: Sequence[Event]) -> None:
         """Keep the beginnings of texts that only the end of the answer has told."""
+        for event in events:
+            if isinstance(event, PartStart) and (event.choice, event.part) in self.starts:
+                content = event.content
+                if isinstance(content, WORDED) and content.text:
+                    self.starts[event.choice, event.part] = content
+                    if not self.begins_inside:
+                        self.begins_inside = True
+                        self.note("start_missing")
 
     def adopt_pauses(self, other: AnswerEvents) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""
@@ -308,8 +326,8 @@ class AnswerEvents:
 
         A format explains zeros by `replaced`; after a refusal, a zero of output tokens counts in any format.
         """
-        usage = drop_zeros(usage, self._known_counts, {*replaced, *self._counts_of_refusal()})
-        self._add(UsageUpdate).usage = mend_surrogates(usage) if self.may_hold_surrogates else usage
+        zeros = {*replaced, *self._counts_of_refusal()}
+        self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
 
     @property
     def has_counts(self) -> bool:
@@ -363,8 +381,6 @@ class AnswerEvents:
         """Report new items of a list that grows, such as log probabilities."""
         # Creates the choice, or refuses its index.
         self.choice(choice)
-        if self.may_hold_surrogates:
-            name, values = mend_surrogates(name), mend_surrogates(values)
         lists = self._data_of(choice).lists
         # The list of the payload itself, of which most payloads have one: nobody else adds to it.
         lists[name] = [*lists[name], *values] if name in lists else values
@@ -388,9 +404,6 @@ class AnswerEvents:
         error: str | None = None,
     ) -> None:
         """Report a piece of the transcript of the user's speech, which is not part of the answer."""
-        if self.may_hold_surrogates:
-            text, id = mend_surrogates(text), mend_surrogates(id)
-            transcript, error = mend_surrogates(transcript), mend_surrogates(error)
         self._out.append(InputTranscript(text, id, done, transcript, error, raw=self.raw))
 
     # -- choices -----------------------------------------------------------

@@ -12,8 +12,8 @@ from tokenstream.formats._kit.repeated import says_no_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenstream._basics.json import canonical_json, is_one_value
 from tokenstream._basics.text_log import TextLog
-from tokenstream.errors import ProtocolError
-from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING, Wholeness, says_no_arguments
 from tokenstream.formats._kit.values import json_text
+
+if TYPE_CHECKING:
+    from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.message import ToolCall
 
 
 def is_other_value(text: str, arguments: str) -> bool:
@@ -108,58 +112,63 @@ class LateArguments:
         return repeats
 
 
-class EndedCalls(ContentParts):
-    """Compares what follows the end of a call with the arguments that were handed out."""
+class EndedCalls:
+    """The calls of a choice that were handed out: the server may send them again, but not change them."""
 
-    __slots__ = ()
+    __slots__ = ("_calls", "_late")
 
-    def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
-        """Read a fragment for a closed call, which may repeat arguments handed out, but not change them."""
-        text = _text_of(fragment)
-        if not text or text.isspace():
-            # White space adds nothing to arguments, so it is not a departure.
-            return
-        state = self.choice(choice)
-        finished = state.handed_out.get(sent_id)
-        if finished:
-            call = finished[-1][1]
-            late = state.late.get(sent_id)
-            if late is None:
-                late = state.late[sent_id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
-            if late.contradicts(text):
-                raise self._find_contradiction()
-        self.note("call_after_done")
+    def __init__(self) -> None:
+        self._calls: dict[str, list[tuple[object, ToolCall]]] = {}
+        """The calls, each with its index on the wire, by the id that the server sent with the call; an id
+        without any is that of a call that has begun."""
+        self._late: dict[str, LateArguments] = {}
+        """Comparisons of the fragments that came after the end of calls, by the same id."""
 
-    def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
-        """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
-        text = _text_of(arguments)
-        finished = self.choice(choice).handed_out.get(sent_id)
-        if says_no_arguments(text) or not finished:
-            return
-        if all(is_other_value(text, call.arguments_text) for _, call in finished):
-            raise self._find_contradiction()
+    def knows(self, id: str) -> bool:
+        """Return True if a call has this id."""
+        return id in self._calls
 
-    def refuse_end(self) -> ProtocolError:
-        """Return the error for an end of a call that tells other arguments than its pieces, and count it."""
-        self.note("late_content")
-        # Stored as well, because no finish reason makes up for it.
-        self.difference = ProtocolError(
-            "the end of a tool call tells other arguments than its pieces; the call was not handed out"
-        )
-        return self.difference
+    def has(self, id: str) -> bool:
+        """Return True if a call with this id was handed out."""
+        return bool(self._calls.get(id))
 
-    def _find_contradiction(self) -> ProtocolError:
-        """Return the error for other arguments of a call that was handed out, and count it."""
-        self.note("late_content")
-        # Stored as well, because no finish reason makes up for it.
-        self.difference = ProtocolError(
-            "a tool call was handed out, and the server then sends other arguments for it; the call may have "
-            "been run with arguments that were not meant"
-        )
-        return self.difference
+    def begin(self, id: str) -> bool:
+        """Note that a call with this id begins; return False if there was one."""
+        is_new = id not in self._calls
+        self._calls.setdefault(id, [])
+        return is_new
+
+    def add(self, call: OpenCall, finished: ToolCall) -> None:
+        """Add a call that is handed out."""
+        self._calls.setdefault(call.sent_id, []).append((call.number, finished))
+
+    def clear(self) -> None:
+        """Forget all calls."""
+        self._calls.clear()
+
+    def find_like(self, call: OpenCall) -> list[ToolCall]:
+        """Return the calls with the same id, index, name and type."""
+        calls, key = self._calls.get(call.sent_id), (call.number, call.name, call.type)
+        return [each for number, each in calls if (number, each.name, each.type) == key] if calls else []
+
+    def are_changed_by(self, id: str, fragment: str) -> bool:
+        """Return True if the fragments that follow the end of a call make up other arguments than its own."""
+        if not self.has(id):
+            return False
+        late = self._late.get(id)
+        if late is None:
+            call = self._calls[id][-1][1]
+            late = self._late[id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
+        return late.contradicts(fragment)
+
+    def differ_from(self, id: str, arguments: str) -> bool:
+        """Return True if arguments are other ones than those of this id's calls; empty ones say nothing."""
+        if says_no_arguments(arguments) or not self.has(id):
+            return False
+        return all(is_other_value(arguments, call.arguments_text) for _, call in self._calls[id])
 
 
-def _text_of(arguments: object) -> str:
+def text_of_arguments(arguments: object) -> str:
     """Return arguments, or a piece of them, as text; "" for None."""
     if isinstance(arguments, str):
         return arguments

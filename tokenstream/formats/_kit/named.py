@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
@@ -86,8 +86,6 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Report what a tool shows while it runs; return False, and do nothing, if its call has a result."""
         if id in self._answered:
             return False
-        if self.may_hold_surrogates:
-            id, output = mend_surrogates(id), mend_surrogates(output)
         self.emit(ToolProgress(id, self.own_calls.get(id, ""), output, raw=self.raw))
         return True
 
@@ -174,9 +172,9 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         type: str = "function",  # noqa: A002 - the field's name
     ) -> OpenCall | None:
         """Open a call of one of the application's tools; return None if it has no name or is not new."""
-        key, handed_out = (CALL, id), self.choice(0).handed_out.get(id)
+        key = CALL, id
         # A call that was handed out may be sent again; `open_call` then compares the two.
-        if key in self._open or (key in self._closed and not handed_out):
+        if key in self._open or (key in self._closed and not self.choice(0).ended.has(id)):
             self.note("call_repeated")
             return None
         if not name:

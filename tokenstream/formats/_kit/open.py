@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
@@ -10,6 +11,8 @@ from pydantic_core import to_json
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
+from tokenstream.events import Unknown
+from tokenstream.formats._kit.late import EndedCalls
 from tokenstream.formats._kit.repeated import (
     LONGEST_PLACEHOLDER,
     RepeatedArguments,
@@ -22,8 +25,7 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.events import Finish
-    from tokenstream.formats._kit.late import LateArguments
+    from tokenstream.events import Event, Finish
 
 ValueT = TypeVar("ValueT")
 
@@ -234,12 +236,12 @@ class OpenCall(OpenPart):
             note("arguments_placeholder")
             self.drop_arguments()
 
-    def as_content(self, text: str, *, complete: bool) -> ToolCall:
+    def as_content(self, *, complete: bool) -> ToolCall:
         """Return the call in the form in which the message has it once the call has ended."""
         call = ToolCall(
             id=self.id,
             name=self.name,
-            arguments_text=text,
+            arguments_text=self.arguments.join(),
             complete=complete,
             type=self.type,
             provider_data=self.provider_data,
@@ -259,12 +261,11 @@ class OpenChoice:
     __slots__ = (
         "calls_seen",
         "current_part",
+        "ended",
         "finish",
         "finish_message",
         "finish_waits",
-        "handed_out",
         "index",
-        "late",
         "next_part",
         "opened",
         "order",
@@ -282,13 +283,11 @@ class OpenChoice:
         """Every open part, by index."""
         self.calls_seen = 0
         """Number of calls of the application's tools."""
-        self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
-        """Finished calls, each with its index on the wire, by the id that the server sent with the call."""
+        self.ended = EndedCalls()
+        """The calls that were handed out."""
         self.finish: Finish | None = None
         self.finish_waits = False
         """True while `finish` is not reported, because calls wait that have to be handed out before it."""
-        self.late: dict[str, LateArguments] = {}
-        """Comparisons of the fragments for calls that were handed out with their arguments, by `sent_id`."""
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
         self.reader: Any = None
@@ -328,6 +327,14 @@ def may_hold_halves(value: object) -> bool:
     except ValueError:
         return True
     return False
+
+
+def mend_events(events: list[Event]) -> None:
+    """Replace halves of surrogate pairs in the texts of events; payloads, also unknown ones, keep them."""
+    for event in events:
+        for field in () if isinstance(event, Unknown) else fields(event):
+            if field.name != "raw":
+                setattr(event, field.name, mend_surrogates(getattr(event, field.name)))
 
 
 def mend_surrogates(value: ValueT) -> ValueT:

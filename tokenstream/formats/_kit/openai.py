@@ -10,7 +10,8 @@ from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
     from tokenstream._message_parts import Phase
-    from tokenstream.formats._kit.parts import Mark, Parts
+    from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._kit.values import Mark
     from tokenstream.message import FinishReason, Usage
 
 INPUT_TRANSCRIPTION = "conversation.item.input_audio_transcription."

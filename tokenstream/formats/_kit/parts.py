@@ -1,4 +1,4 @@
-"""Assign an answer's parts and tool calls to its choices, and make their events.
+"""Assign what an answer contains to numbered parts of its choices, and make their events.
 
 A format calls methods of `Parts` for what it finds in a payload, such as more text
 for choice 0, or a call with a certain id. `Parts` tracks which parts are open,
@@ -9,97 +9,579 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream.errors import LimitExceeded
-from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.late import EndedCalls, choose_arguments
+from tokenstream._message_parts import WORDED
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+)
+from tokenstream.formats._kit.answer import AnswerEvents
+from tokenstream.formats._kit.late import choose_arguments, text_of_arguments
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, says_no_arguments
-from tokenstream.formats._kit.values import json_text, spellings_of
+from tokenstream.formats._kit.told_text import ToldText, added_by
+from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of
+from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, MediaPart, Part, ServerToolCall, ServerToolResult
 
+TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
+
+# Created without validation: setting up the validation would add six milliseconds to every import.
+BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
+"""Empty parts; they never change, so all streams share them."""
+_BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
+    "text": BLANK_TEXT,
+    "reasoning": BLANK_REASONING,
+    "refusal": RefusalPart.model_construct(),
+}
+_ANSWERS = frozenset({"text", "refusal", "media"})
+"""Kinds of parts that answer by themselves, as calls of the application's tools do."""
+_TOLD_KINDS = {"media": "transcript", "server_tool_call": "arguments"}
+"""Maps kinds of parts to the kinds of their texts, if these have other names."""
+_WITHDRAWN_DATA = {"dropped": True}
+_WITHDRAWN: dict[str, Part] = {
+    "text": TextPart.model_construct(provider_data=_WITHDRAWN_DATA),
+    "reasoning": ReasoningPart.model_construct(provider_data=_WITHDRAWN_DATA),
+}
+"""Maps the kind of a part to the content that the part has once the server has withdrawn it."""
+_WITHDRAWN_OTHER = OpaquePart.model_construct(type="dropped")
+"""The content of a withdrawn part that is neither text nor reasoning."""
 _DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
 """Finish reasons after which an error says more than they do."""
-CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
-"""Finish reasons that mean that the answer was cut off."""
-WHOLE: frozenset[str] = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
-"""Finish reasons of a whole answer."""
-_WORST: tuple[tuple[FinishReason, ...], ...] = (
-    ("error",),
-    ("cancelled",),
-    ("content_filter", "refusal"),
-    ("length",),
-    ("unknown",),
-)
-_RANKS = {reason: rank for rank, reasons in enumerate(_WORST) for reason in reasons}
-"""Finish reasons from the worst on; those of a whole answer are all alike."""
-
-Mark: TypeAlias = "tuple[FinishReason, str | None]"
-"""A finish reason, and the provider's word for it."""
 
 
-def marks_in(
-    meanings: Mapping[str, FinishReason], *words: str | None, other: FinishReason | None = None
-) -> list[Mark]:
-    """Return the marks that words stand for; one without a meaning, such as "queued", is `other`, or none.
-
-    Example:
-        >>> marks_in({"completed": "stop"}, "completed", None, "queued")
-        [('stop', 'completed')]
-    """
-    marks = list[Mark]()
-    for word in filter(None, words):
-        reason = meanings.get(word) or other
-        if reason is not None:
-            marks.append((reason, word))
-    return marks
-
-
-def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:
-    """Return the worst mark of an answer's end, the first of equals; a contradiction of them is a departure.
-
-    Example:
-        >>> worst_of([("stop", "completed"), ("length", "max_output_tokens")], print)
-        finish_contradicted
-        ('length', 'max_output_tokens')
-    """
-    ranks = set(map(_rank_of, marks))
-    # A reason that is not known goes with any other than one of a whole answer.
-    if len(ranks - {_RANKS["unknown"]}) > 1 or ranks == {_RANKS["unknown"], len(_WORST)}:
-        note("finish_contradicted")
-    return min(marks, key=_rank_of)
-
-
-def is_worse(reason: FinishReason, than: FinishReason) -> bool:
-    """Return True if a finish reason is known, and worse than another one."""
-    return reason != "unknown" and _rank_of((reason, None)) < _rank_of((than, None))
-
-
-def _rank_of(mark: Mark) -> int:
-    """Return the rank of a mark's reason, from 0 for the worst."""
-    return _RANKS.get(mark[0], len(_WORST))
-
-
-class Parts(EndedCalls):
+class Parts(AnswerEvents):
     """Turns the content that formats read into events with choice and part indexes.
 
-    `ContentParts` has the methods for text and other content; this class adds tool calls, several
-    of which may be open at the same time, and the ends of choices.
+    A format whose wire marks the beginning and the end of parts calls `open`, `add` and `close`; any other
+    calls `write`. Several tool calls may be open at the same time. The base has the answer as a whole.
     """
 
-    __slots__ = ("_has_lost_arguments", "calls_seen")
+    __slots__ = ("_has_lost_arguments", "_last_written", "calls_seen")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
+        self._last_written: OpenPart | None = None
+        """The part written to last, if the format calls `record_written_part`."""
         self.calls_seen = 0
         """Number of tool calls that have begun, in all choices."""
         self._has_lost_arguments = False
         """True once arguments have come that belong to no call: one that has none may have lost them."""
+
+    # -- text and other content ----------------------------------------------
+
+    def open(self, choice: int, content: Part) -> OpenPart:
+        """Open a part, report its start, and return the part."""
+        state = self.choice(choice)
+        part = OpenPart(content.kind, choice, self._take_part_index(state))
+        state.opened[part.index] = part
+        if not _is_blank(content):
+            self._note_content(part)
+        is_inside = self.begins_inside or not self.started
+        if is_inside and isinstance(content, WORDED):
+            self.starts[choice, part.index] = content
+        self._add(PartStart, choice, part.index).content = content
+        return part
+
+    def _note_content(self, part: OpenPart) -> None:
+        """Note that a part has content, and if it is of a kind that answers by itself, that there is one."""
+        part.is_written = self.has_content = True
+        self.has_answer = self.has_answer or part.kind in _ANSWERS
+
+    def report_start_again(self, part: OpenPart, content: Part) -> None:
+        """Report the start of a part again, with more data; the part keeps its text."""
+        start = self.starts.get((part.choice, part.index))
+        if start is not None and isinstance(content, WORDED):
+            if start.text:
+                content = content.model_copy(update={"text": start.text})
+            self.starts[part.choice, part.index] = content
+        self._add(PartStart, part.choice, part.index).content = content
+
+    def whole(
+        self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
+    ) -> None:
+        """Add a part that arrived whole, in one payload; text that follows begins a new part."""
+        self.close_current(self.choice(choice))
+        self.close(self.open(choice, content), content)
+
+    def add_undecodable_media(self, choice: int, type: str, data: Json) -> None:  # noqa: A002 - the field's name
+        """Add media that are not valid base64, which is a departure, unchanged, as an opaque part."""
+        self.note("media_invalid")
+        self.whole(choice, OpaquePart(type=type, data=data))
+
+    def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
+        """Add text to the open part of this kind, or to a new one; for formats that do not mark parts."""
+        state = self.choices.get(choice) or self.choice(choice)
+        part = state.current_part
+        # A signature ends its block: it is about the text before it, and only that.
+        if part is None or part.kind != kind or part.signature:
+            if not text:
+                # An empty text opens no part.
+                return
+            self.close_current(state)
+            if state.finish is not None:
+                self.note("content_after_finish")
+            part = state.current_part = self.open(choice, start or _BLANK_PARTS[kind])
+        self.add(part, text)
+
+    def sign(self, choice: int, signature: str) -> None:
+        """Add a signature to the reasoning being written, or to a new, empty reasoning part.
+
+        The signature arrives whole: another one than that of the part belongs to another part.
+        """
+        state = self.choice(choice)
+        part = state.current_part
+        if part is None or part.kind != "reasoning" or part.signature not in ("", signature):
+            self.close_current(state)
+            part = state.current_part = self.open(choice, BLANK_REASONING)
+        self.add_signature(part, signature)
+
+    def write_reasoning(self, choice: int, text: str, signature: str | None) -> None:
+        """Add a piece of reasoning that may have a signature, for formats that do not mark parts.
+
+        A text with the signature of the current part belongs to that part. A text that arrives with the
+        part's signature may be the whole text of the part, which is then not added again.
+        """
+        part = self.choice(choice).current_part
+        if not signature or part is None or part.kind != "reasoning":
+            self.write(choice, "reasoning", text)
+        elif part.signature == signature:
+            self.add(part, text)
+        elif part.signature or not self.has_text(part, text):
+            self.write(choice, "reasoning", text)
+        if signature:
+            self.sign(choice, signature)
+
+    def has_text(self, part: OpenPart, text: str) -> bool:
+        """Return True if a text is the whole text of a part of reasoning, as far as it has arrived."""
+        if self.find_text is None or not text:
+            return False
+        told = ToldText("", 0, "reasoning", choice=part.choice, part=part.index)
+        return text == self.find_text(told) + added_by(self._out, told)
+
+    def add(self, part: OpenPart, text: str) -> None:
+        """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
+        if part.told and self.is_told(part, text):
+            return
+        # Halves of surrogate pairs occur only in text that is not ASCII.
+        if part.held or not text.isascii():
+            text = join_halves(part, text, self.note)
+        if not text:
+            # The text was only half a pair, which is held back.
+            return
+        if not part.is_written:
+            # `_note_content`, without a call.
+            part.is_written = self.has_content = True
+            self.has_answer = self.has_answer or part.kind in _ANSWERS
+        kind = part.kind
+        if kind == "text":
+            self._add(TextDelta, part.choice, part.index).text = text
+        elif kind == "reasoning":
+            self._out.append(ReasoningDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+        elif kind == "refusal":
+            self._out.append(RefusalDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+        else:
+            self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+
+    def add_whole(self, part: OpenPart, text: str) -> None:
+        """Add the whole text of a part, of which no delta has arrived; some may follow."""
+        if part.kind == "media":
+            self.add_media(part, transcript=text)
+        else:
+            self.add(part, text)
+        part.tell(text, 0)
+
+    def is_told(self, part: OpenPart, delta: str) -> bool:
+        """Return True if the whole text of a part has told a delta behind it, and count it.
+
+        Raises:
+            ProtocolError: The delta is not in the text that was told.
+        """
+        if not part.told or not delta:
+            return False
+        if part.repeats_told(delta):
+            self.note("content_twice")
+            return True
+        raise self._refuse(
+            ProtocolError(
+                f"a delta of part {part.index} came after the whole text of the part, and does not repeat it"
+            )
+        )
+
+    def _refuse(self, difference: ProtocolError) -> ProtocolError:
+        """Return an error to raise, and store it as well, because no finish reason makes up for it."""
+        self.difference = difference
+        return difference
+
+    def tell(
+        self, part: OpenPart, whole: str, length: int, *, rewritten: bool = False, goes_on: bool = False
+    ) -> None:
+        """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
+
+        Deltas behind it may only repeat it, unless the text `goes_on`.
+        """
+        # Half a pair that is held back is whole in the whole text.
+        part.held = ""
+        if whole:
+            self._note_content(part)
+        kind: Any = _TOLD_KINDS.get(part.kind, part.kind)
+        whole = mend_surrogates(whole)
+        told: Any = ToldText(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
+        told.ended, told.rewritten, told.open = part.closed, rewritten, None if goes_on else part
+        told.start = self.starts.get((part.choice, part.index))
+        self._out.append(told)  # `take` replaces it by a delta with the missing text
+        self.whole_text_repeated = True
+
+    def record_written_part(self, part: OpenPart) -> None:
+        """Record the part that text is now added to; count a departure if that interrupts an open part."""
+        previous, self._last_written = self._last_written, part
+        if previous is not part and previous is not None and not previous.closed:
+            self.note("parts_interleaved")
+
+    def add_signature(self, part: OpenPart, signature: str) -> None:
+        """Add a signature, or a piece of one, to a reasoning part, unless it repeats the whole signature."""
+        if signature and signature != part.signature:
+            part.signature += signature
+            part.is_written = self.has_content = True
+            self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
+
+    def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
+        """Add data or a transcript to a media part; half a surrogate pair waits for its other half."""
+        if transcript and self.is_told(part, transcript):
+            transcript = ""
+        if transcript and (part.held or not transcript.isascii()):
+            transcript = join_halves(part, transcript, self.note)
+        if data or transcript:
+            self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
+
+    def cite(self, choice: int, citation: Citation) -> None:
+        """Add a citation as a separate part; the text around the citation stays open."""
+        if citation.cites in self._places:
+            self.place = self._places[citation.cites]
+        index = self._take_part_index(self.choice(choice))
+        self.has_content = True
+        if self.text_before and citation.cites is None:
+            # The positions count in the text of all parts, of which the message has more than this answer.
+            positions = {"start": citation.start, "end": citation.end}
+            moved = {name: at + self.text_before for name, at in positions.items() if at is not None}
+            citation = citation.model_copy(update=moved)
+        self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
+
+    def result_of_call(
+        self, id: str, output: Json, error: str | None = None, *, provider_executed: bool = False
+    ) -> None:
+        """Report a tool's result that is no part, because the application called the tool."""
+        self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
+
+    def close(self, part: OpenPart, content: Part | None = None) -> None:
+        """Close a part unless it is closed; its end has `content` if the deltas do not add up to that."""
+        if part.closed:
+            return
+        # Before the end, because this may add the last piece of text.
+        self._release(part)
+        part.closed = True
+        state = self.choices[part.choice]
+        state.opened.pop(part.index, None)
+        if state.current_part is part:
+            state.current_part = None
+        self._add(PartDone, part.choice, part.index).content = content
+        if part.kind == "server_tool_result":
+            self._out.append(make_result_of_part(part.choice, self.raw))
+
+    def withdraw(self, index: int, kind: str) -> None:
+        """Close a part of the first choice, if it is open, and replace its content by an empty one."""
+        state = self.choice(0)
+        part = state.opened.pop(index, None)
+        if part is not None:
+            # Half a surrogate pair that the part still holds is dropped.
+            part.held, part.closed = "", True
+            if state.current_part is part:
+                state.current_part = None
+        # The end of a part replaces the content that its deltas have built.
+        self._out.append(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
+
+    def close_current(self, choice: OpenChoice) -> None:
+        """Close the text or the like to which pieces without an index or id are added, if there is one."""
+        if choice.current_part is not None:
+            self.close(choice.current_part)
+
+    def _release(self, part: OpenPart) -> None:
+        """Add what is held back of a part: a call's arguments `{}`, and U+FFFD for half a surrogate pair."""
+        if isinstance(part, OpenCall) and part.placeholder:
+            text, part.placeholder = part.placeholder, ""
+            self._append(part, text)
+        if part.held:
+            part.held = ""
+            self.note("lone_surrogate")
+            if isinstance(part, OpenCall):
+                self._append(part, "\ufffd")
+            elif part.kind == "media":
+                self.add_media(part, transcript="\ufffd")
+            else:
+                self.add(part, "\ufffd")
+
+    # -- tool calls --------------------------------------------------------
+
+    def open_call(
+        self,
+        choice: int,
+        id: str | None,
+        name: str,
+        *,
+        type: str = "function",  # noqa: A002 - the field's name
+        provider_data: dict[str, Any] | None = None,
+        number: object = None,
+    ) -> OpenCall:
+        """Open a call of one of the application's tools; a missing id is made up.
+
+        A call with the id of a finished call may be a repetition. Once its content differs from the finished
+        call, it is reported with a new id; if it never differs, it is dropped. Equal ids with different
+        numbers, which are indexes on the wire, are different calls.
+        """
+        state = self.choice(choice)
+        if self.calls_seen >= self.limits.tool_calls:
+            raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
+        if not id:
+            self.note("call_id_missing")
+        if self.may_hold_surrogates:
+            id, name = mend_surrogates(id), mend_surrogates(name)
+        meant = (self.offered.find_name(name) if self.offered else None) or name
+        call = OpenCall(
+            choice,
+            # A temporary, negative index: the call gets its index in the message when it is reported.
+            ~self.calls_seen,
+            id=id or self.new_id(choice),
+            name=meant,
+            is_renamed=meant != name,
+            type=type,
+            provider_data=provider_data,
+            number=number,
+            has_id=bool(id),
+        )
+        # The calls of the whole answer, and those of this choice.
+        self.calls_seen += 1
+        state.calls_seen += 1
+        state.opened[call.index] = call
+        # Arguments that are still to arrive may show that this is a finished call, sent again.
+        call.may_repeat = state.ended.find_like(call)
+        if not call.may_repeat:
+            self.report_call(call)
+        return call
+
+    def new_id(self, choice: int) -> str:
+        """Return an id for a call that has none, or has the id of another call."""
+        ended, number = self.choice(choice).ended, self.calls_seen
+        while ended.knows(f"call_{number}"):
+            number += 1
+        return f"call_{number}"
+
+    def report_call(self, call: OpenCall) -> None:
+        """Report the start of a call that repeats no other one, under a new id if its own is taken."""
+        state = self.choices[call.choice]
+        call.may_repeat = []
+        # The call ends the text or reasoning before it.
+        self.close_current(state)
+        if state.finish is not None:
+            self.note("content_after_finish")
+        if not state.ended.begin(call.sent_id):
+            self.note("call_id_repeated")
+            call.id = self.new_id(call.choice)
+            state.ended.begin(call.id)
+        # So far the call had a temporary index, and was no part of the message; behind the end it has none.
+        state.opened.pop(call.index, None)
+        call.index = self._take_part_index(state)
+        self.has_content = self.has_answer = True
+        state.opened[call.index] = call
+        place: Any = {"choice": call.choice, "part": call.index, "raw": self.raw}
+        self._out.append(ToolCallStart(call.id, call.name, call.type, call.provider_data, **place))
+        if call.has_arguments:
+            self._out.append(ToolCallDelta(call.id, call.arguments.join(), **place))
+
+    def add_arguments(self, call: OpenCall, fragment: str) -> None:
+        """Add a fragment to a call's arguments; half a surrogate pair is held back."""
+        if not fragment or (call.told and self.is_told(call, fragment)):
+            return
+        if call.held or not fragment.isascii():
+            fragment = join_halves(call, fragment, self.note)
+        if call.waits and not fragment.isspace():
+            self.note("content_after_finish")
+            call.drop_placeholder(self.note)
+        # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
+        if fragment[:1] in OPENING and call.has_arguments and call.type != "custom":
+            call.drop_placeholder(self.note)
+            if call.repeated.is_repeated(fragment, call, self.note):
+                return
+        self._append(call, fragment)
+
+    def _append(self, call: OpenCall, fragment: str) -> None:
+        """Append text to a call's arguments."""
+        if call.may_repeat:
+            if not call.keeps_repeating(fragment):
+                self.report_call(call)
+        elif fragment:
+            call.arguments.append(fragment)
+            self._out.append(
+                ToolCallDelta(call.id, fragment, choice=call.choice, part=call.index, raw=self.raw)
+            )
+
+    def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
+        """Add all arguments of a call, in an API that sends them as JSON values: JSON text is a departure."""
+        if isinstance(arguments, str):
+            self.note("arguments_unparsed")
+            self.add_arguments(call, arguments)
+        else:
+            self.add_arguments(call, json_text({} if arguments is None else arguments))
+
+    def add_fragment(self, part: OpenPart, fragment: object) -> bool:
+        """Add a piece of arguments to a call, and return True; return False if it cannot be added.
+
+        A piece for a call that was handed out may repeat its arguments, but not change them.
+        """
+        if isinstance(part, OpenCall):
+            if part.closed:
+                self.add_late(part.choice, part.sent_id, fragment)
+            elif isinstance(fragment, str):
+                self.add_arguments(part, fragment)
+            elif fragment is not None:
+                self.note("arguments_parsed")
+                self.add_arguments(part, json_text(fragment))
+        elif part.kind != "server_tool_call" or not isinstance(fragment, str):
+            # The arguments of a call that the server runs itself can only grow as text.
+            return False
+        elif fragment and part.closed:
+            self.note("call_after_done")
+        elif fragment:
+            self.add(part, fragment)
+        return True
+
+    def complete_arguments(
+        self, call: OpenCall, arguments: object, *, replaces: Literal["none", "broken", "all"] = "broken"
+    ) -> None:
+        """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
+
+        If the call was handed out, the arguments are compared. Otherwise, they replace pieces that are
+        others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
+        "all".
+        """
+        if call.closed or arguments is None:
+            self.compare_told(call.choice, call.sent_id, arguments)
+            return
+        if self.may_hold_surrogates:
+            arguments = mend_surrogates(arguments)
+        spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
+        arrived = call.arguments.join()
+        whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
+        if whole is None and replaces == "all":
+            whole = spellings[0]
+        adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
+        if whole is None or not (adds or is_placeholder or replaces != "none"):
+            self.note("late_content")
+            raise self._refuse(
+                ProtocolError(
+                    "the end of a tool call tells other arguments than its pieces; the call was not handed "
+                    "out"
+                )
+            )
+        if not adds:
+            # The call will be handed out with these arguments.
+            self.note("arguments_placeholder" if is_placeholder else "arguments_rewritten")
+            call.replace_arguments(whole)
+        elif whole != arrived + call.placeholder:
+            call.drop_held()
+            missing = whole[len(arrived) :]
+            self.add_arguments(call, missing)
+            if call.type == "custom":
+                # Pieces of JSON show by themselves that they repeat it; those of free text do not.
+                call.tell(whole, len(arrived))
+
+    def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
+        """Read a fragment for a closed call, which may repeat arguments handed out, but not change them."""
+        text = text_of_arguments(fragment)
+        # White space adds nothing to arguments, so it is not a departure.
+        if text and not text.isspace():
+            if self.choice(choice).ended.are_changed_by(sent_id, text):
+                raise self._refuse_change()
+            self.note("call_after_done")
+
+    def compare_told(self, choice: int, sent_id: str, arguments: object) -> None:
+        """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
+        if self.choice(choice).ended.differ_from(sent_id, text_of_arguments(arguments)):
+            raise self._refuse_change()
+
+    def _refuse_change(self) -> ProtocolError:
+        """Return the error for other arguments of a call that was handed out, and count it."""
+        self.note("late_content")
+        return self._refuse(
+            ProtocolError(
+                "a tool call was handed out, and the server then sends other arguments for it; the call may "
+                "have been run with arguments that were not meant"
+            )
+        )
+
+    def note_lost_arguments(self, fragment: object) -> None:
+        """Note that arguments have come for a call that has not begun: they are in no call of the message."""
+        if fragment is not None and not (isinstance(fragment, str) and says_no_arguments(fragment)):
+            self._has_lost_arguments = True
+
+    def end_at_mark(self, call: OpenCall, *, whole: bool = True) -> None:
+        """Close a call at its own mark; one that lacks arguments waits for the end of the answer."""
+        call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
+        if not call.waits:
+            self.close_call(call, whole=whole)
+
+    def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
+        """Close a call; hand it out if it is whole, and drop it if it repeats a finished call."""
+        if call.closed:
+            return
+        # Add the arguments that were held back: `{}`, or U+FFFD for half a surrogate pair.
+        self._release(call)
+        repeated = False
+        if call.may_repeat:
+            text = call.arguments.join()
+            # Without arguments, only the start of the finished call was repeated.
+            repeated = not text or any(text == each.arguments_text for each in call.may_repeat)
+            if not repeated:
+                # The arguments are only the beginning of the finished call's arguments, so this is another
+                # call, whose start was withheld until now.
+                self.report_call(call)
+        call.closed = True
+        state = self.choices[call.choice]
+        state.opened.pop(call.index, None)
+        if repeated:
+            self.note("call_repeated")
+        elif not whole:
+            self.note("call_open_at_end")
+        elif call.is_whole and not (call.is_doubtful or (self._has_lost_arguments and call.is_empty)):
+            finished = call.as_content(complete=True)
+            state.ended.add(call, finished)
+            self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
+        else:
+            # The message keeps the call, but it is not handed out.
+            self.note("call_invalid")
+            self._add(PartDone, call.choice, call.index).content = call.as_content(complete=False)
+
+    def _may_go_on(self, call: OpenCall) -> bool:
+        """Return True if arguments of a call may follow its choice's finish reason."""
+        return call.may_go_on
+
+    # -- ends --------------------------------------------------------------
 
     @property
     def finish_waits(self) -> bool:
@@ -117,14 +599,23 @@ class Parts(EndedCalls):
         """Number of open tool calls over all choices."""
         return sum([len(choice.open_calls()) for choice in self.choices.values() if choice.opened])
 
+    @property
+    def has_open(self) -> bool:
+        """True if the server has not ended something that it has begun, in a format that marks such ends."""
+        return any(not part.waits for choice in self.choices.values() for part in choice.opened.values())
+
+    @property
+    def breaks_off_in_call(self) -> bool:
+        """True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
+        calls = [call for choice in self.choices.values() for call in choice.open_calls()]
+        return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
+
     def part_of(self, event: AnyEvent) -> OpenPart | None:
         """Return the open part that an earlier event belongs to; None if the part is closed."""
         state = self.choices.get(event.choice)
         # A stage that replaces events may have changed the index.
         index = event.part if self.stage is None else self.stage.original_index(event.choice, event.part)
         return None if state is None else state.opened.get(index)
-
-    # -- ends --------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record a choice's finish reason and close its open parts.
@@ -224,268 +715,19 @@ class Parts(EndedCalls):
             choice.finish_waits = False
             self._report_finish(choice.finish)
 
-    # -- tool calls --------------------------------------------------------
 
-    def open_call(
-        self,
-        choice: int,
-        id: str | None,
-        name: str,
-        *,
-        type: str = "function",  # noqa: A002 - the field's name
-        provider_data: dict[str, Any] | None = None,
-        number: object = None,
-    ) -> OpenCall:
-        """Open a call of one of the application's tools; a missing id is made up.
+def _is_blank(content: Part) -> bool:
+    """Return True for a text, reasoning or refusal in which there is nothing yet."""
+    if not isinstance(content, WORDED) or content.text:
+        return False
+    return not (isinstance(content, ReasoningPart) and (content.signature or content.redacted))
 
-        A call with the id of a finished call may be a repetition. Once its content differs from the finished
-        call, it is reported with a new id; if it never differs, it is dropped. Equal ids with different
-        numbers, which are indexes on the wire, are different calls.
-        """
-        state = self.choice(choice)
-        if self.calls_seen >= self.limits.tool_calls:
-            raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
-        if not id:
-            self.note("call_id_missing")
-        if self.may_hold_surrogates:
-            id, name, provider_data = (
-                mend_surrogates(id),
-                mend_surrogates(name),
-                mend_surrogates(provider_data),
-            )
-        meant = (self.offered.find_name(name) if self.offered else None) or name
-        call = OpenCall(
-            choice,
-            # A temporary, negative index: the call gets its index in the message when it is reported.
-            ~self.calls_seen,
-            id=id or self.new_id(choice),
-            name=meant,
-            is_renamed=meant != name,
-            type=type,
-            provider_data=provider_data,
-            number=number,
-            has_id=bool(id),
-        )
-        # The calls of the whole answer, and those of this choice.
-        self.calls_seen += 1
-        state.calls_seen += 1
-        state.opened[call.index] = call
-        # Arguments that are still to arrive may show that this is a finished call, sent again.
-        call.may_repeat = [
-            finished
-            for wire_index, finished in state.handed_out.get(call.sent_id, ())
-            if (wire_index, finished.name, finished.type) == (number, meant, type)
-        ]
-        if not call.may_repeat:
-            self.report_call(call)
-        return call
 
-    def new_id(self, choice: int) -> str:
-        """Return an id for a call that has none, or has the id of another call."""
-        used_ids, number = self.choice(choice).handed_out, self.calls_seen
-        while f"call_{number}" in used_ids:
-            number += 1
-        return f"call_{number}"
+def make_result_of_part(choice: int, raw: Json) -> ToolResult:
+    """Return the `ToolResult` that follows the end of a `ServerToolResult`; the accumulator fills it in.
 
-    def report_call(self, call: OpenCall) -> None:
-        """Report the start of a call that repeats no other one, under a new id if its own is taken."""
-        state = self.choice(call.choice)
-        call.may_repeat = []
-        # The call ends the text or reasoning before it.
-        self._close_current(state)
-        if state.finish is not None:
-            self.note("content_after_finish")
-        if call.sent_id in state.handed_out:
-            self.note("call_id_repeated")
-            call.id = self.new_id(call.choice)
-            # An empty list reserves an id, so that no later call gets it.
-            state.handed_out[call.id] = []
-        else:
-            state.handed_out[call.sent_id] = []
-        # So far the call had a temporary index, and was no part of the message; behind the end it has none.
-        state.opened.pop(call.index, None)
-        call.index = self._take_part_index(state)
-        self.has_content = self.has_answer = True
-        state.opened[call.index] = call
-        self._out.append(
-            ToolCallStart(
-                *(call.id, call.name, call.type, call.provider_data),
-                choice=call.choice,
-                part=call.index,
-                raw=self.raw,
-            )
-        )
-        if call.has_arguments:
-            text = call.arguments.join()
-            self._out.append(ToolCallDelta(call.id, text, choice=call.choice, part=call.index, raw=self.raw))
-
-    def add_arguments(self, call: OpenCall, fragment: str) -> None:
-        """Add a fragment to a call's arguments; half a surrogate pair is held back."""
-        if not fragment or (call.told and self.is_told(call, fragment)):
-            return
-        if call.held or not fragment.isascii():
-            fragment = join_halves(call, fragment, self.note)
-        if call.waits and not fragment.isspace():
-            self.note("content_after_finish")
-            call.drop_placeholder(self.note)
-        # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
-        begins_value = fragment[:1] in OPENING and call.has_arguments and call.type != "custom"
-        if begins_value:
-            call.drop_placeholder(self.note)
-            if call.repeated.repeats_nothing(fragment, call, self.note):
-                return
-        if begins_value and call.has_arguments and call.repeated.repeats_whole(fragment, call, self.note):
-            return
-        self._append(call, fragment)
-
-    def _append(self, call: OpenCall, fragment: str) -> None:
-        """Append text to a call's arguments."""
-        if call.may_repeat:
-            if not call.keeps_repeating(fragment):
-                self.report_call(call)
-        elif fragment:
-            call.arguments.append(fragment)
-            self._out.append(
-                ToolCallDelta(call.id, fragment, choice=call.choice, part=call.index, raw=self.raw)
-            )
-
-    def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add all arguments of a call, in an API that sends them as JSON values: JSON text is a departure."""
-        if isinstance(arguments, str):
-            self.note("arguments_unparsed")
-            self.add_arguments(call, arguments)
-        else:
-            self.add_arguments(call, json_text({} if arguments is None else arguments))
-
-    def add_fragment(self, part: OpenPart, fragment: object) -> bool:
-        """Add a piece of arguments to a call, and return True; return False if it cannot be added.
-
-        A piece for a call that was handed out may repeat its arguments, but not change them.
-        """
-        if isinstance(part, OpenCall):
-            if part.closed:
-                self.add_late(part.choice, part.sent_id, fragment)
-            elif isinstance(fragment, str):
-                self.add_arguments(part, fragment)
-            elif fragment is not None:
-                self.note("arguments_parsed")
-                self.add_arguments(part, json_text(fragment))
-        elif part.kind != "server_tool_call" or not isinstance(fragment, str):
-            # The arguments of a call that the server runs itself can only grow as text.
-            return False
-        elif fragment and part.closed:
-            self.note("call_after_done")
-        elif fragment:
-            self.add(part, fragment)
-        return True
-
-    def complete_arguments(
-        self, call: OpenCall, arguments: object, *, replaces: Literal["none", "broken", "all"] = "broken"
-    ) -> None:
-        """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
-
-        If the call was handed out, the arguments are compared. Otherwise, they replace pieces that are
-        others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
-        "all".
-        """
-        if call.closed or arguments is None:
-            self.compare_told(call.choice, call.sent_id, arguments)
-            return
-        if self.may_hold_surrogates:
-            arguments = mend_surrogates(arguments)
-        spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
-        arrived = call.arguments.join()
-        whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
-        if whole is None and replaces == "all":
-            whole = spellings[0]
-        adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
-        if whole is None or not (adds or is_placeholder or replaces != "none"):
-            raise self.refuse_end()
-        if not adds:
-            # The call will be handed out with these arguments.
-            self.note("arguments_placeholder" if is_placeholder else "arguments_rewritten")
-            call.replace_arguments(whole)
-        elif whole != arrived + call.placeholder:
-            call.drop_held()
-            missing = whole[len(arrived) :]
-            self.add_arguments(call, missing)
-            if call.type == "custom":
-                # Pieces of JSON show by themselves that they repeat it; those of free text do not.
-                call.tell(whole, len(arrived))
-
-    @property
-    def has_open(self) -> bool:
-        """True if the server has not ended something that it has begun, in a format that marks such ends."""
-        return any(not part.waits for choice in self.choices.values() for part in choice.opened.values())
-
-    @property
-    def breaks_off_in_call(self) -> bool:
-        """True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
-        calls = [call for choice in self.choices.values() for call in choice.open_calls()]
-        return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
-
-    def end_at_mark(self, call: OpenCall, *, whole: bool = True) -> None:
-        """Close a call at its own mark; one that lacks arguments waits for the end of the answer."""
-        call.waits = whole and not call.closed and (call.is_empty or call.breaks_off)
-        if not call.waits:
-            self.close_call(call, whole=whole)
-
-    def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
-        """Close a call; hand it out if it is whole, and drop it if it repeats a finished call."""
-        if call.closed:
-            return
-        # Add the arguments that were held back: `{}`, or U+FFFD for half a surrogate pair.
-        self._release(call)
-        repeated = False
-        if call.may_repeat:
-            text = call.arguments.join()
-            # Without arguments, only the start of the finished call was repeated.
-            repeated = not text or any(text == finished.arguments_text for finished in call.may_repeat)
-            if not repeated:
-                # The arguments are only the beginning of the finished call's arguments, so this is another
-                # call, whose start was withheld until now.
-                self.report_call(call)
-        call.closed = True
-        state = self.choice(call.choice)
-        state.opened.pop(call.index, None)
-        if repeated:
-            self.note("call_repeated")
-        elif not whole:
-            self.note("call_open_at_end")
-        elif call.is_whole and not (call.is_doubtful or (self._has_lost_arguments and call.is_empty)):
-            self._hand_out(call, call.arguments.join())
-        else:
-            # The message keeps the call, but it is not handed out.
-            self.note("call_invalid")
-            broken = call.as_content(call.arguments.join(), complete=False)
-            self._add(PartDone, call.choice, call.index).content = broken
-
-    def _may_go_on(self, call: OpenCall) -> bool:
-        """Return True if arguments of a call may follow its choice's finish reason."""
-        return call.may_go_on
-
-    def note_lost_arguments(self, fragment: object) -> None:
-        """Note that arguments have come for a call that has not begun: they are in no call of the message."""
-        if fragment is not None and not (isinstance(fragment, str) and says_no_arguments(fragment)):
-            self._has_lost_arguments = True
-
-    def _hand_out(self, call: OpenCall, text: str) -> None:
-        """Report a finished call, and remember it to recognise repetitions."""
-        finished = call.as_content(text, complete=True)
-        self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, finished))
-        self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
-
-    # -- internals ---------------------------------------------------------
-
-    def _release(self, part: OpenPart) -> None:
-        """Add a part's held-back text: a call's arguments `{}`, or U+FFFD for half a surrogate pair."""
-        if not isinstance(part, OpenCall):
-            super()._release(part)
-            return
-        if part.placeholder:
-            text, part.placeholder = part.placeholder, ""
-            self._append(part, text)
-        if part.held:
-            part.held = ""
-            self.note("lone_surrogate")
-            self._append(part, "\ufffd")
+    Only the accumulator has the whole content of a part whose result arrived in pieces.
+    """
+    result = ToolResult("", provider_executed=True, choice=choice, raw=raw)
+    result.told_before = True
+    return result

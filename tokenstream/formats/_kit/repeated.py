@@ -143,8 +143,10 @@ class RepeatedArguments:
         self._read_length = 0
         """Number of characters of the arguments that it has read."""
 
-    def repeats_whole(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
-        """Return True if a fragment is all arguments of a call again."""
+    def is_repeated(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
+        """Return True if a fragment is all arguments of a call again, or an empty object behind them."""
+        if self._repeats_nothing(text, call, note):
+            return True
         # Texts of equal values have similar lengths; comparing any others would cost more than was sent.
         similar = call.has_id and looks_whole(text) and call.arguments.length <= MOST_SPREAD * len(text)
         if not similar or not self.are_equal(text, call):
@@ -152,7 +154,7 @@ class RepeatedArguments:
         note("call_repeated")
         return True
 
-    def repeats_nothing(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
+    def _repeats_nothing(self, text: str, call: OpenCall, note: Callable[[str], None]) -> bool:
         """Return True if a fragment is an empty object, and the call's arguments are whole without it."""
         if not says_no_arguments(text):
             return False

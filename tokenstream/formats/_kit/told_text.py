@@ -25,13 +25,10 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
-_DELTAS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
-    "text": TextDelta,
-    "reasoning": ReasoningDelta,
-    "refusal": RefusalDelta,
-}
-_FIELDS: dict[str, tuple[type, str]] = {
-    **{kind: (delta, "text") for kind, delta in _DELTAS.items()},
+_FIELDS: dict[str, tuple[type[Any], str]] = {
+    "text": (TextDelta, "text"),
+    "reasoning": (ReasoningDelta, "text"),
+    "refusal": (RefusalDelta, "text"),
     "transcript": (MediaDelta, "transcript"),
     "arguments": (PartDelta, "fragment"),
 }
@@ -172,11 +169,9 @@ def _find_missing(whole: str, arrived: str) -> str | None:
 
 def _delta_of(told: ToldText, missing: str) -> Event:
     """Return the delta that adds a missing text."""
-    if told.kind == "transcript":
-        return MediaDelta(b"", missing, choice=told.choice, part=told.part, raw=told.raw)
-    if told.kind == "arguments":
-        return PartDelta(missing, choice=told.choice, part=told.part, raw=told.raw)
-    return _DELTAS[told.kind](missing, choice=told.choice, part=told.part, raw=told.raw)
+    kind, field = _FIELDS[told.kind]
+    delta: Event = kind(**{field: missing}, choice=told.choice, part=told.part, raw=told.raw)
+    return delta
 
 
 def _difference_error(told: ToldText, arrived: str) -> ProtocolError:

@@ -1,24 +1,40 @@
-"""Convert values: base64 to bytes, JSON values to text, fields to token counts."""
+"""Convert values: base64 to bytes, JSON values to text, fields to token counts, words to finish reasons."""
 
 from __future__ import annotations
 
 import json
 import re
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from tokenstream.message import Usage
+    from tokenstream.message import FinishReason, Usage
 
 TO_STANDARD = str.maketrans("-_", "+/")
 """Translates base64 in the URL-safe alphabet to the standard one."""
 _SNAKE = re.compile("_([a-z])")
+CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
+"""Finish reasons that mean that the answer was cut off."""
+WHOLE: frozenset[str] = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
+"""Finish reasons of a whole answer."""
+_WORST: tuple[tuple[FinishReason, ...], ...] = (
+    ("error",),
+    ("cancelled",),
+    ("content_filter", "refusal"),
+    ("length",),
+    ("unknown",),
+)
+_RANKS = {reason: rank for rank, reasons in enumerate(_WORST) for reason in reasons}
+"""Finish reasons from the worst on; those of a whole answer are all alike."""
+
+Mark: TypeAlias = "tuple[FinishReason, str | None]"
+"""A finish reason, and the provider's word for it."""
 
 
 def camel_case(name: str) -> str:
@@ -138,3 +154,45 @@ def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None
     report = {name: payload[name] for name in names if count_of(payload, name) is not None}
     counts: dict[str, Any] = {names[name]: count_of(report, name) for name in report}
     return make_usage(report, **counts) if report else None
+
+
+def marks_in(
+    meanings: Mapping[str, FinishReason], *words: str | None, other: FinishReason | None = None
+) -> list[Mark]:
+    """Return the marks that words stand for; one without a meaning, such as "queued", is `other`, or none.
+
+    Example:
+        >>> marks_in({"completed": "stop"}, "completed", None, "queued")
+        [('stop', 'completed')]
+    """
+    marks = list[Mark]()
+    for word in filter(None, words):
+        reason = meanings.get(word) or other
+        if reason is not None:
+            marks.append((reason, word))
+    return marks
+
+
+def worst_of(marks: Sequence[Mark], note: Callable[[str], None]) -> Mark:
+    """Return the worst mark of an answer's end, the first of equals; a contradiction of them is a departure.
+
+    Example:
+        >>> worst_of([("stop", "completed"), ("length", "max_output_tokens")], print)
+        finish_contradicted
+        ('length', 'max_output_tokens')
+    """
+    ranks = set(map(_rank_of, marks))
+    # A reason that is not known goes with any other than one of a whole answer.
+    if len(ranks - {_RANKS["unknown"]}) > 1 or ranks == {_RANKS["unknown"], len(_WORST)}:
+        note("finish_contradicted")
+    return min(marks, key=_rank_of)
+
+
+def is_worse(reason: FinishReason, than: FinishReason) -> bool:
+    """Return True if a finish reason is known, and worse than another one."""
+    return reason != "unknown" and _rank_of((reason, None)) < _rank_of((than, None))
+
+
+def _rank_of(mark: Mark) -> int:
+    """Return the rank of a mark's reason, from 0 for the worst."""
+    return _RANKS.get(mark[0], len(_WORST))

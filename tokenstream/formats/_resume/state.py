@@ -21,7 +21,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
 from tokenstream._event_base import is_told
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.late import LateArguments
+from tokenstream.formats._kit.late import EndedCalls, LateArguments
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenChoice, OpenPart
 from tokenstream.formats._kit.repeated import RepeatedArguments, Wholeness
 from tokenstream.message import ToolCall
@@ -207,7 +207,7 @@ def _is_json(value: Any) -> bool:  # noqa: ANN401 - any value
     return kind in _SCALARS or (kind is str and is_encodable(value))
 
 
-_SHARED = (OpenPart, OpenCall, OpenChoice, RepeatedArguments, LateArguments, Wholeness)
+_SHARED = (OpenPart, OpenCall, OpenChoice, EndedCalls, RepeatedArguments, LateArguments, Wholeness)
 """Classes that the open parts of all formats consist of."""
 
 

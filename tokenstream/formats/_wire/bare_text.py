@@ -10,8 +10,8 @@ from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format, Frame, Unit
-from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

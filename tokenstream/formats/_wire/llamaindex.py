@@ -9,8 +9,7 @@ from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, provider_marks
-from tokenstream.formats._kit.parts import worst_of
-from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes, json_text, worst_of
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:

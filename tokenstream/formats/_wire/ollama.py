@@ -23,7 +23,7 @@ from tokenstream.message import MediaPart, OpaquePart
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -194,7 +194,7 @@ class Ollama(Format):
             }
             # Older servers send no ids, so making up an id is not a departure.
             id = text_of(call, "id") or self.parts.new_id(0)
-            if id in self.parts.choice(0).handed_out:
+            if self.parts.choice(0).ended.knows(id):
                 # `open_call` replaces an id already in use, but the next request must repeat the sent id.
                 other_fields["id"] = id
             opened = self.parts.open_call(0, id, name, provider_data=other_fields or None)

@@ -10,14 +10,13 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, report_logprobs, usage_of
-from tokenstream.formats._kit.parts import marks_in, worst_of
-from tokenstream.formats._kit.values import counts_in, scalar_text
+from tokenstream.formats._kit.values import counts_in, marks_in, scalar_text, worst_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

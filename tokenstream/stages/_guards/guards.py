@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 
 class _BudgetRule:
-    """Makes a budget usable as a rule of `Guards`.
-
-    Args:
-        budget: The budget; the rule uses a fresh copy.
-    """
+    """Makes a budget usable as a rule of `Guards`."""
 
     pending = False
     """Always False: no function has to return first."""
@@ -224,9 +220,6 @@ class Guards:
     Some rules hold the answer back until they have decided. Such a rule receives an event as
     soon as it arrives. So does a rule that counts what the answer costs, which holds nothing back. The other
     rules receive an event when it is released to the application.
-
-    Args:
-        message: Returns the answer, as far as it was released.
     """
 
     __slots__ = ("_arrived", "_guards", "_held_answer", "_message", "_released", "_unreleased", "can_count")

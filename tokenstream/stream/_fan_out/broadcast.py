@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream.formats._state import OPEN
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, SharedCursor
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
@@ -193,8 +193,8 @@ class SyncHub(Hub[SyncDriver]):
         else:
             if self.reads_ahead and not self.driver.waits_in_time:
                 self.run_alone(self.driver.read_ahead)
-            pauses = self.driver.phase is Phase.READING  # once, so that views look at what has arrived
-            if self.driver.phase is Phase.ENDED:
+            pauses = self.driver.machine.state in OPEN  # once, so that views look at what has arrived
+            if self.driver.has_ended:
                 # After the end, `step_until` would drop the `Stopped` event of a guard.
                 self._read(caller, self.driver.__next__)
             else:
@@ -442,12 +442,7 @@ refuse_block(BroadcastReader, is_async=False)
 
 
 class SharedPump(Pump):
-    """A pump that releases a broadcast's lock while it waits, so that other threads can read the message.
-
-    Args:
-        pump: The pump that has read the source so far.
-        lock: The broadcast's lock, held by the thread that reads the stream or looks at the message.
-    """
+    """A pump that releases a broadcast's lock while it waits, so that other threads can read the message."""
 
     __slots__ = ("_lock",)
 

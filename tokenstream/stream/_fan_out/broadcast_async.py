@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream.formats._state import OPEN
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
@@ -193,11 +193,11 @@ class AsyncHub(Hub[AsyncDriver]):
                 await self._wait_for_room(until)
             else:
                 await self._wait(until)
-        elif self.driver.phase is Phase.ENDED:
+        elif self.driver.has_ended:
             # After the end, `step_until` would drop the `Stopped` event of a guard.
             await self._read(caller, self.driver.__anext__)
         else:
-            pauses = self.driver.phase is Phase.READING  # once, so that views look at what has arrived
+            pauses = self.driver.machine.state in OPEN  # once, so that views look at what has arrived
             await self._read(caller, partial(self.driver.step_until, until, pauses=pauses))
 
     async def _wait(self, until: float | None) -> None:

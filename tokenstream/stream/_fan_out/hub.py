@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamError
 from tokenstream.stream._fan_out.queue import DriverT, EventQueue
-from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +23,7 @@ if TYPE_CHECKING:
 
 
 class Hub(EventQueue[DriverT]):
-    """Reads a stream once for all readers of a broadcast, whose views are cursors in one shared message.
-
-    Args:
-        driver: The driver of the stream; only the hub reads it from now on.
-    """
+    """Reads a stream once for all readers of a broadcast, whose views are cursors in one shared message."""
 
     __slots__ = ("__weakref__", "_bells", "_listeners", "around_tool", "leader", "watcher")
 
@@ -84,7 +79,7 @@ class Hub(EventQueue[DriverT]):
     def has_waited(self, until: float | None, *, pauses: bool) -> bool:
         """Return True if a reader waits no longer: time is up, or only the connection's rest is left."""
         is_late = until is not None and self.driver.clock() >= until
-        return is_late or (pauses and self.driver.phase is Phase.DRAINING)
+        return is_late or (pauses and self.driver.rests)
 
     def lead(self, caller: object) -> _Leadership:
         """Return a context in which a thread or task reads the stream for all readers."""
@@ -102,7 +97,7 @@ class Hub(EventQueue[DriverT]):
         # From now on, the pump refuses reads again.
         self.driver.pump.busy = True
         self.wake()
-        if kind is None or self.driver.phase is not Phase.ENDED:
+        if kind is None or not self.driver.has_ended:
             return False
         # `exhausted` is the exception that ends a loop: StopIteration or StopAsyncIteration.
         if issubclass(kind, self.driver.exhausted) or isinstance(error, StreamError):

@@ -154,12 +154,7 @@ class _Errors(Mapping[K, StreamError]):
 
 
 class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
-    """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop.
-
-    Args:
-        streams: The streams by label.
-        fail_fast: True to end all streams when the first stream fails.
-    """
+    """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop."""
 
     __slots__ = (
         "__weakref__",
@@ -299,7 +294,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         lane.grace_given = lane.entry.is_queued = False
         driver, machine = lane.driver, lane.driver.machine
         # In the middle of an answer, unless a frame is missing, chunks can only postpone deadlines.
-        is_in_the_middle = machine.continues and driver.earliest_deadline > -math.inf
+        is_in_the_middle = machine.state == "reading" and driver.earliest_deadline > -math.inf
         chunks_only_postpone = is_in_the_middle and not machine.arrivals.holds_frames
         if chunks_only_postpone and lane.alarm_is_earliest:
             # The alarm that is set is early enough.

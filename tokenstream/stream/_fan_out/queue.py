@@ -16,7 +16,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Restarted
 from tokenstream.limits import check_whole
 from tokenstream.stream._options import Policy
-from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,12 +92,7 @@ class Ring(Generic[ItemT]):
 
 
 class ReaderCursor:
-    """A reader's cursor in the events of a stream.
-
-    Args:
-        name: The name of the reader, for error messages.
-        number: The number of the reader's next event.
-    """
+    """A reader's cursor in the events of a stream."""
 
     __slots__ = (
         "dropped",
@@ -349,7 +343,7 @@ class EventQueue(Generic[DriverT]):
         """
         last_slow = self.ring.end - self.size
         is_anybody_slow = self.policy == "wait" and self._lowest_number <= last_slow
-        if not is_anybody_slow or self.driver.phase is Phase.ENDED:
+        if not is_anybody_slow or self.driver.has_ended:
             # After the end, only the report of a stop may follow, which does not wait for slow readers.
             return False
         found_slow_readers = self._slow_count > 0

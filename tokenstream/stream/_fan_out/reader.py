@@ -42,9 +42,6 @@ class SharedCursor(Generic[ItemT]):
     """A reader's cursor in an answer that a broadcast reads for all its readers.
 
     Other readers may be ahead, so more than one event may have arrived since this cursor last looked.
-
-    Args:
-        hub: The hub, which reads the stream for all readers.
     """
 
     __slots__ = ("_cursor", "_hub", "_reader_cursor", "_seen_count", "_waiting")

@@ -33,10 +33,6 @@ class AsyncPump:
     A task is useful unless the source never waits, or loses nothing when a read is cancelled.
     A task is possible on asyncio, and on trio inside `async with`. `stop` may be called from
     any thread or task. Between two reads the source may be replaced.
-
-    Args:
-        source: The source, opened or not.
-        clock: Returns the time in seconds.
     """
 
     __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader", "source")

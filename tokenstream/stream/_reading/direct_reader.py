@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 class DirectReader:
-    """Reads a source without a task of its own: each call of `wait` reads one chunk.
-
-    Args:
-        source: The source, opened or not.
-        clock: Returns the time in seconds.
-        host: The event loop; None if no event loop is running.
-    """
+    """Reads a source without a task of its own: each call of `wait` reads one chunk."""
 
     __slots__ = (
         "_clock",

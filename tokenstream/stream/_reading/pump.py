@@ -29,10 +29,6 @@ class Pump:
 
     Call `begin_read` before a read and `end_read` after it; `stop` and `close` may be
     called from any thread. Between two reads the source may be replaced.
-
-    Args:
-        source: The source, opened or not.
-        clock: Returns the time in seconds.
     """
 
     __slots__ = (

@@ -13,6 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import is_timeout
+from tokenstream.formats._state import ANSWERED
 
 if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
@@ -96,7 +97,7 @@ def _find_end(driver: Driver, now: float) -> float | None:
     Unlike `Driver.find_read_limit`, this leaves out deadlines after which the answer goes on.
     """
     machine, silence = driver.machine, driver.silence
-    if machine.answered or machine.error is not None:
+    if machine.said in ANSWERED or machine.error is not None:
         return driver.limits_after_end().until
     silence.since = now
     idle = silence.deadlines.idle_bytes

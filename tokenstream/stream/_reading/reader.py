@@ -56,10 +56,6 @@ class Reader:
 
     A reader has no reference to the stream, so that an abandoned stream can be garbage
     collected, which ends its reader.
-
-    Args:
-        source: The source, opened or not.
-        clock: Returns the time in seconds.
     """
 
     __slots__ = (

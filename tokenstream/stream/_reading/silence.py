@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.limits import Deadlines
-    from tokenstream.stages import Reorder
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",
@@ -38,17 +36,10 @@ _MAX_BYTES_AFTER_END = 64 * 1024
 
 
 class Silence:
-    """A stage that passes items on unchanged, and has an error once a deadline has passed.
+    """The deadlines of a stream that is silent; one that has passed is an error, or the end.
 
     Time during which the loop itself was busy does not count as silence.
-
-    Args:
-        deadlines: The longest silences that are allowed, unless a route has its own.
-        machine: The stream's machine, which records the times of arrivals.
     """
-
-    stop: str | None = None
-    """Always None: a silence is an error, not a reason to stop."""
 
     __slots__ = (
         "_busy_at_end",
@@ -117,12 +108,8 @@ class Silence:
         until = machine.meter.started_at + min(idle or math.inf, total or math.inf)
         return until if after is None else min(until, after + (deadlines.after_finish or math.inf))
 
-    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
-        """Return the item unchanged."""
-        return [item]
-
-    def tick(self, now: float) -> list[Any]:
-        """Set `error` or `is_over` if a deadline has passed; return [], as this stage holds nothing back."""
+    def tick(self, now: float) -> None:
+        """Set `error` or `is_over` if a deadline has passed."""
         for deadline, limit, seconds in self._active_deadlines():
             if now <= deadline or self.error is not None or self.is_over:
                 continue
@@ -130,16 +117,6 @@ class Silence:
                 self.is_over = True
             else:
                 self.error = make_stalled_error(limit, seconds)
-        return []
-
-    def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return no items: none are held back."""
-        return []
-
-    def check(self) -> None:
-        """Raise the error, if a deadline has passed."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     def apply(self, bounds: Deadlines | None) -> None:
         """Apply the bounds of a route from now on; None for those of the stream.
@@ -227,82 +204,6 @@ def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
         f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial",
         limit=limit,
     )
-
-
-class GapDeadline:
-    """A stage that adds one deadline to a driver's chain: the time by which a missing frame must arrive.
-
-    It passes items on unchanged; the machine itself acts once the deadline has passed.
-
-    Args:
-        reorder: The stage that waits for the missing frame.
-    """
-
-    error: None = None
-    stop: None = None
-
-    __slots__ = ("_reorder",)
-
-    def __init__(self, reorder: Reorder) -> None:
-        self._reorder = reorder
-
-    @property
-    def deadline(self) -> float | None:
-        """Time at which the wait for the missing frame ends; None if no frame is missing."""
-        return self._reorder.deadline
-
-    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
-        """Return the item unchanged."""
-        return [item]
-
-    def tick(self, now: float) -> list[Any]:
-        """Return no items: the machine itself ends the wait for the frame once the deadline has passed."""
-        return []
-
-    def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return no items: none are held back."""
-        return []
-
-    def check(self) -> None:
-        """Do nothing: the machine itself reports the error."""
-
-
-class GuardDeadline:
-    """A stage that adds one deadline to a driver's chain: the earliest one of the guards.
-
-    It passes items on unchanged. When the deadline passes, the guard stops the answer.
-    """
-
-    error: None = None
-    stop: None = None
-
-    __slots__ = ("_machine",)
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-
-    @property
-    def deadline(self) -> float | None:
-        """Time at which a guard stops the answer; None if no guard has a time limit."""
-        until = self._machine.guarded_until
-        return None if until == math.inf else until
-
-    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
-        """Return the item unchanged."""
-        return [item]
-
-    def tick(self, now: float) -> list[Any]:
-        """Let the guards stop the answer, if their time has passed; return an empty list."""
-        if self._machine.guarding is not None:
-            self._machine.guarding.tick(now)
-        return []
-
-    def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return no items: none are held back."""
-        return []
-
-    def check(self) -> None:
-        """Do nothing: the machine itself reports the error."""
 
 
 class RestLimits(NamedTuple):

@@ -37,10 +37,6 @@ class _ThreadReader:
 
     Opening, all reads and closing happen in one task, because a cancel scope must be left in the task that
     has entered it.
-
-    Args:
-        source: The asynchronous object.
-        make_source: Converts it to a source.
     """
 
     def __init__(self, source: object, make_source: Callable[[Any], AsyncSource | LazySource]) -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._refusals import interrupted_read_error
 from tokenstream.stream._session.session import AnswersSession
@@ -85,7 +84,7 @@ class LaneReader:
         if not pump.begin_read():
             raise session.busy_error
         try:
-            if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
+            if driver.verdict.end_request is not None or driver.has_ended:
                 # The parent stream was stopped, closed or has failed.
                 session.end()
             elif session.sorter is None and isinstance(pump.source, SyncSource):
@@ -222,7 +221,7 @@ class AsyncLaneReader:
         """
         driver, session = self._driver, self.session
         is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
-        if driver.phase is Phase.ENDED:
+        if driver.has_ended:
             # The parent stream was stopped or closed, so no answer goes on: this ends the session.
             item, is_about_connection = END, False
         elif is_about_connection:

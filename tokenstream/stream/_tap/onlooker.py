@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 
 class Onlooker:
-    """Builds the message of a tap from all that other code reads; its failures never reach that code.
-
-    Args:
-        format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        started_at: Time at which the request was sent, by `time.monotonic`; None if it is sent now.
-        offered: The tools that the request offers; None if they are not known.
-        make_stage: Creates the stage that a format's events pass through; None for no stage.
-    """
+    """Builds the message of a tap from all that other code reads; its failures never reach that code."""
 
     __slots__ = (
         "_first",
@@ -189,16 +181,13 @@ class Onlooker:
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        machine = self.machine
-        if not self.has_ended and (machine.end_is_assumed or machine.connection.format.parts.finish_waits):
-            # The sentinel, such as `[DONE]`, has come without a finish reason; or the reason has come, and
-            # calls without arguments wait for these. Code that stops there has read the whole answer.
+        ending = self.machine.endings.left
+        if ending is None:
             self._finish(None)
         elif not self.has_ended:
-            # Some programs close the source right after the terminal event, before the end of the body.
             self.machine.stop(self.clock())
             self.has_ended = True
-            self.machine.conclude("complete" if self.machine.answered else "stopped")
+            self.machine.conclude(ending)
 
     # -- within ------------------------------------------------------------
 

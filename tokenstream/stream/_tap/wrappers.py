@@ -37,12 +37,7 @@ _WHOLE_TYPES = (bytes, bytearray, memoryview, str, Mapping)
 
 
 class WatchedStream(Generic[ItemT]):
-    """Wrapper of another library's stream; reports to a watcher all that is read from the stream.
-
-    Args:
-        source: The stream, or a context manager or an awaitable that returns it.
-        onlooker: The watcher, which gets the reports.
-    """
+    """Wrapper of another library's stream; reports to a watcher all that is read from the stream."""
 
     __slots__ = (
         "__weakref__",

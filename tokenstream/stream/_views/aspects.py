@@ -5,6 +5,7 @@ A *cursor* is a reader's place in one aspect of an answer.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tokenstream.errors import MisuseError
@@ -101,12 +102,8 @@ class Cursors:
         from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def make_stage() -> Partials[Any]:
-            """Return a new stage, which turns the text of one JSON document into snapshots of its value."""
-            return Partials(
-                type, fail_fast=fail_fast, lenient=lenient, defaults=defaults, show=show, document=document
-            )
-
+        stage = partial(Partials, type, fail_fast=fail_fast, lenient=lenient)
+        make_stage = partial(stage, defaults=defaults, show=show, document=document)
         return OutputCursor(self._make_answer(tool), make_stage, "drafts")
 
     def items(
@@ -123,9 +120,7 @@ class Cursors:
         from tokenstream.stages._objects.items import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def make_stage() -> Items[Any]:
-            return Items(type, at, fail_fast=fail_fast, lenient=lenient, document=document)
-
+        make_stage = partial(Items, type, at, fail_fast=fail_fast, lenient=lenient, document=document)
         return OutputCursor(self._make_answer(tool), make_stage, "items")
 
     def field(
@@ -141,9 +136,7 @@ class Cursors:
         from tokenstream.stages._objects.items import MarkedField
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def make_stage() -> MarkedField:
-            return MarkedField(at, fail_fast=fail_fast, lenient=lenient, document=document)
-
+        make_stage = partial(MarkedField, at, fail_fast=fail_fast, lenient=lenient, document=document)
         return OutputCursor(self._make_answer(tool), make_stage, "pieces")
 
     def result(

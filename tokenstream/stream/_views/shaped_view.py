@@ -12,7 +12,6 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
@@ -103,7 +102,7 @@ class ShapedView(PlannedView[ItemT]):
                     if item is None:
                         raise
                 else:
-                    item = _find_due(cursor, driver.phase) if event is None else cursor.after(event)
+                    item = _find_due(cursor, rests=driver.rests) if event is None else cursor.after(event)
             if item is None:
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = self._end(cursor)
@@ -205,7 +204,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                     if item is None:
                         raise
                 else:
-                    item = _find_due(cursor, driver.phase) if event is None else cursor.after(event)
+                    item = _find_due(cursor, rests=driver.rests) if event is None else cursor.after(event)
             if item is None:
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = await self._end(cursor)
@@ -249,10 +248,10 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
         return driver.step_until(due, pauses=not cursor.is_settled)
 
 
-def _find_due(cursor: ShapedCursor[ItemT], phase: Phase) -> ItemT | None:
+def _find_due(cursor: ShapedCursor[ItemT], *, rests: bool) -> ItemT | None:
     """Return an item that needs no further event: its time has come, or the answer is over."""
     item = cursor.tick()
-    return cursor.settle() if item is None and phase is Phase.DRAINING else item
+    return cursor.settle() if item is None and rests else item
 
 
 def _make_newest_stage(hz: float) -> Newest[Any]:

@@ -15,7 +15,7 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 

@@ -17,7 +17,7 @@ from tokenstream._basics.untrusted import dict_of, fields_except, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
-from tokenstream.formats._kit.open import OpenCall, mend_surrogates
+from tokenstream.formats._kit.open import OpenCall
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RunParts(NamedParts):
         id, name = text_of(payload, "subagentRunId"), text_of(payload, "name")
         if id is not None and name is not None:
             self.check_room(len(self._subagents))
-            self._subagents[id] = mend_surrogates(name)
+            self._subagents[id] = name
         self.unknown("SUBAGENT_STARTED", payload)
 
     @override
@@ -215,8 +215,6 @@ class RunParts(NamedParts):
         if value is None:
             self.unknown("REASONING_ENCRYPTED_VALUE", payload)
         elif payload.get("subtype") == "tool-call" and isinstance(call, OpenCall):
-            if self.may_hold_surrogates:
-                value = mend_surrogates(value)
             call.provider_data = {**(call.provider_data or {}), "encryptedValue": value}
         elif payload.get("subtype") == "message" and entity_id in self._reasoning_by_id:
             part = self._reasoning_by_id[entity_id]

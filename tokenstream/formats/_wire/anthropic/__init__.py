@@ -10,7 +10,7 @@ from tokenstream._message_parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.parts import marks_in, worst_of
+from tokenstream.formats._kit.values import marks_in, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing import ServerSentEvent
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.values import failure_text, fragment_text
 from tokenstream.message import (
     Citation,
@@ -181,7 +180,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             return self._open_result(block_type, content)
         block = self._open_part(block_type, OpaquePart(type=block_type, data=content))
         # Deltas may add to the data of a compaction.
-        block.data = mend_surrogates(content) if self.may_hold_surrogates else {**content}
+        block.data = {**content}
         return block
 
     def _open_unannounced(self, index: int, kind: str, delta: dict[str, Any]) -> AnthropicBlock | None:
@@ -250,7 +249,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             return False
         more = fields_except(delta, "type")
         if more is not None:
-            block.data.update(mend_surrogates(more) if self.may_hold_surrogates else more)
+            block.data.update(more)
             block.pieces.append((text_of(block.data, "content") or "") if "content" in more else "")
             # Anthropic sends one delta. If there are more, their data wait for the end of the block:
             # an event for each of them would repeat all earlier data.

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
@@ -184,7 +183,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         """Open a block's part; content after the finish reason is a departure from the documentation."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
-        block.start = content = mend_surrogates(content) if self.may_hold_surrogates else content
+        block.start = content
         block.part = self.open(0, content)
         return block.part
 
@@ -349,8 +348,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
         The first field that deltas add to the block is reported at once, further ones at the block's end.
         """
-        # Surrogates are mended now, because the data may be reported with a later payload.
-        if block.add_field(name, mend_surrogates(value) if self.may_hold_surrogates else value):
+        if block.add_field(name, value):
             self.report_start_again(part, block.make_part())
 
     # -- closing -----------------------------------------------------------

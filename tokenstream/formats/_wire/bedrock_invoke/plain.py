@@ -9,7 +9,8 @@ from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, i
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.parts import Mark, Parts, marks_in, worst_of
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.values import Mark, marks_in, worst_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

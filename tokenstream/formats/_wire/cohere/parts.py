@@ -8,9 +8,9 @@ from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_ex
 from tokenstream._message_parts import make_usage
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, Usage
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, 
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.parts import worst_of
+from tokenstream.formats._kit.values import worst_of
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS, CohereParts, failure_of, usage_of
 from tokenstream.framing import ServerSentEvent
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.parts import Mark
+    from tokenstream.formats._kit.values import Mark
     from tokenstream.limits import Limits
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")

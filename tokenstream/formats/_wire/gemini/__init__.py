@@ -22,7 +22,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.parts import worst_of
+from tokenstream.formats._kit.values import worst_of
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import Path
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.formats._kit.parts import Mark
+    from tokenstream.formats._kit.values import Mark
     from tokenstream.message import FinishReason, Usage
 
 FINISH_REASONS: dict[str, FinishReason] = {

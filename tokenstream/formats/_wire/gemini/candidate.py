@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, is_list, text_of
-from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.gemini.arguments import StreamedArguments, read_path
 from tokenstream.message import Citation
@@ -14,7 +13,7 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.formats._kit.open import OpenChoice
+    from tokenstream.formats._kit.open import OpenCall, OpenChoice
 
 _SOURCE_FIELDS = ("web", "retrievedContext", "maps", "image")
 """The fields of a grounding chunk that may hold its source, one for each kind of chunk."""
@@ -178,10 +177,7 @@ class CallParts(Parts):
             for early in candidate.take_early(value):
                 self._add_values(choice, candidate, call, early)
         elif part_fields:
-            call.provider_data = {
-                **(call.provider_data or {}),
-                **(mend_surrogates(part_fields) if self.may_hold_surrogates else part_fields),
-            }
+            call.provider_data = {**(call.provider_data or {}), **part_fields}
         is_last_piece = value.get("willContinue") is not True
         is_only_piece = is_last_piece and candidate.call is None and "partialArgs" not in value
         if is_only_piece:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts, drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import is_worse
-from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, json_text
+from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, is_worse, json_text
 from tokenstream.formats._wire.gemini.candidate import CallParts
 from tokenstream.message import (
     MediaPart,
@@ -211,7 +210,7 @@ class GeminiParts(CallParts):
             data = fields_except(data, _SIGNATURE)
         # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
         state = self.choice(choice)
-        self._close_current(state)
+        self.close_current(state)
         part_type = ReasoningPart if thought else TextPart
         part = self.open(choice, part_type(provider_data=data))
         self.add(part, value)
@@ -229,7 +228,7 @@ class GeminiParts(CallParts):
             self.note("media_invalid")
             return False
         data_fields = fields_except({**value, **part_fields}, "data", "mimeType")
-        self._close_current(self.choice(choice))
+        self.close_current(self.choice(choice))
         part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=data_fields))
         self.add_media(part, data)
         self.close(part)

@@ -9,7 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.parts import marks_in, worst_of
+from tokenstream.formats._kit.values import marks_in, worst_of
 from tokenstream.formats._resume.event_log import MOST_SAVED
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._kit.parts import Mark
+    from tokenstream.formats._kit.values import Mark
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.contents import BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
@@ -354,8 +354,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
         """Close a step's part; at a `cut_off`, only that of a call, because `Parts` closes the others."""
-        data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
-        part = step.part
+        part, data = step.part, step.data
         if isinstance(part, OpenCall):
             # A call is closed in any case: `whole` decides whether it is handed out.
             self._close_call_step(step, part, data, whole=whole)

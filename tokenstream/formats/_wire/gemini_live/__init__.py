@@ -10,8 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.parts import marks_in, worst_of
-from tokenstream.formats._kit.values import camel_case
+from tokenstream.formats._kit.values import camel_case, marks_in, worst_of
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:

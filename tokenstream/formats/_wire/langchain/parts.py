@@ -16,8 +16,7 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.formats._kit.openai import provider_marks, reason_of
-from tokenstream.formats._kit.parts import worst_of
-from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text
+from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text, worst_of
 from tokenstream.message import (
     Citation,
     MediaPart,

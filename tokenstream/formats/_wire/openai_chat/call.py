@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.repeated import Wholeness
 
 if TYPE_CHECKING:
@@ -166,8 +165,8 @@ class ChatCall:
         self.last_list = -1
         """Number of the last list (`tool_calls` of a delta) that contained this call."""
 
-    def take(self, fragment: Fragment, list_number: int, *, mends: bool) -> None:
-        """Take over a fragment's id, index and further fields, and mend the fields if asked to."""
+    def take(self, fragment: Fragment, list_number: int) -> None:
+        """Take over a fragment's id, index and further fields."""
         self.last_list = list_number
         if fragment.id is not None:
             self.id = self.id or fragment.id
@@ -176,7 +175,7 @@ class ChatCall:
         part = self.part
         # A call that was handed out no longer changes.
         if fragment.extras is not None and not (part is not None and part.closed):
-            self.fields.update(mend_surrogates(fragment.extras) if mends else fragment.extras)
+            self.fields.update(fragment.extras)
             if part is not None:
                 part.provider_data = self.fields
         if part is not None and not fragment.name:

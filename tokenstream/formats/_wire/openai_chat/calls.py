@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.chat_words import LEGACY
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.repeated import says_no_arguments
 from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragment
 from tokenstream.message import OpaquePart
@@ -102,11 +101,8 @@ class ChatCalls:
         for call in unnamed:
             data = call.give_up()
             self._given_up.append(call)
-            # `fields_except` leaves out empty fields. The data are from earlier payloads, which may have
-            # contained halves of surrogate pairs.
-            self._parts.whole(
-                self._choice, OpaquePart(type="tool_call", data=mend_surrogates(fields_except(data) or {}))
-            )
+            # `fields_except` leaves out empty fields.
+            self._parts.whole(self._choice, OpaquePart(type="tool_call", data=fields_except(data) or {}))
 
     # -- assigning fragments -----------------------------------------------
 
@@ -250,7 +246,9 @@ class ChatCalls:
         if self._call_count >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._call_count += 1
-        self._parts.end_current(self._choice)  # although the name of the call may still arrive
+        self._parts.close_current(
+            self._parts.choice(self._choice)
+        )  # although the name of the call may still arrive
         self._end_last_call()
         call = self._last_call = ChatCall(fragment)
         self._unnamed_calls.append(call)
@@ -276,7 +274,7 @@ class ChatCalls:
 
     def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""
-        call.take(fragment, self._list_count, mends=self._parts.may_hold_surrogates)
+        call.take(fragment, self._list_count)
         if fragment.id is not None:
             self._by_id[fragment.id] = call
         if fragment.index is not None:
@@ -331,17 +329,14 @@ class ChatCalls:
             self._open_call(earlier)
         self._waiting_calls.remove(call)
         call.is_waiting = False
-        # The id may be from an earlier payload, which may have contained halves of surrogate pairs.
-        call_id = mend_surrogates(call.id)
-        if call.index == LEGACY:
-            # A `function_call` never has an id, so a made-up one is not a departure.
-            call_id = self._parts.new_id(self._choice)
+        # A `function_call` never has an id, so a made-up one is not a departure.
+        call_id = self._parts.new_id(self._choice) if call.index == LEGACY else call.id
         # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
         call.part = self._parts.open_call(
             self._choice,
             call_id,
             call.name,
-            type=mend_surrogates(call.type),
+            type=call.type,
             provider_data={**call.fields} or None,
             number=call.index,
         )

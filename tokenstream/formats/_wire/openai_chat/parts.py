@@ -31,9 +31,8 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._kit.parts import Parts, TextKind
 
 _PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 

@@ -18,9 +18,8 @@ from tokenstream.formats._kit.openai import (
     SESSION_COUNTS,
     report_usage,
 )
-from tokenstream.formats._kit.parts import WHOLE, worst_of
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS, SessionEvents, find_session_kind
-from tokenstream.formats._kit.values import fragment_text
+from tokenstream.formats._kit.values import WHOLE, fragment_text, worst_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 

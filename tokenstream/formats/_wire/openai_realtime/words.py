@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._kit.openai import RESPONSE_REASONS
-from tokenstream.formats._kit.parts import marks_in
 from tokenstream.formats._kit.sessions import find_session_kind
+from tokenstream.formats._kit.values import marks_in
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats._kit.parts import Mark
+    from tokenstream.formats._kit.values import Mark
 
 REMEMBERED_ITEMS = 1_000
 """Number of items of which it is remembered, at least, that pieces of their transcript were reported."""

@@ -12,8 +12,8 @@ from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import COUNTS, report_usage
-from tokenstream.formats._kit.parts import WHOLE, worst_of
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS
+from tokenstream.formats._kit.values import WHOLE, worst_of
 from tokenstream.formats._wire.openai_responses.events import (
     ENDPOINT_EVENTS,
     READERS,

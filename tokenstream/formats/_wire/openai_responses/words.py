@@ -17,8 +17,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import PHASES, PROVIDERS_REASONS, RESPONSE_REASONS
-from tokenstream.formats._kit.parts import marks_in
-from tokenstream.formats._kit.values import base64_bytes, failure_text
+from tokenstream.formats._kit.values import base64_bytes, failure_text, marks_in
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream._message_parts import Phase
     from tokenstream.errors import ProviderError
-    from tokenstream.formats._kit.parts import Mark
+    from tokenstream.formats._kit.values import Mark
 
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 """Final statuses of a response."""

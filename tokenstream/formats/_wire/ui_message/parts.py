@@ -9,8 +9,7 @@ from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.parts import CUT_SHORT
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import CUT_SHORT, json_text
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
@@ -177,10 +176,7 @@ class UIParts(NamedParts):
         """Add the further fields of a payload to the `provider_data` of a call."""
         data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
-            call.provider_data = {
-                **(call.provider_data or {}),
-                **(mend_surrogates(data) if self.may_hold_surrogates else data),
-            }
+            call.provider_data = {**(call.provider_data or {}), **data}
 
     def _set_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
         """Set a call's final arguments, which replace the fragments if the two differ."""
@@ -281,8 +277,6 @@ class UIParts(NamedParts):
 
     def _replace_content(self, part: OpenPart, content: Part) -> None:
         """Replace the whole content of a part that is already closed."""
-        if self.may_hold_surrogates:
-            content = mend_surrogates(content)
         self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- steps -------------------------------------------------------------
@@ -291,7 +285,7 @@ class UIParts(NamedParts):
         """Begin a step, which may use the ids of the step before again; calls that are still open are cut."""
         self._cut_calls()
         self._closed.clear()
-        self.choice(0).handed_out.clear()
+        self.choice(0).ended.clear()
         self._step_parts.clear()
         self._step_is_open = True
 
@@ -320,7 +314,7 @@ class UIParts(NamedParts):
         # The step may use the ids of its parts again. `withdraw` closes those that are open.
         self._open.clear()
         self._closed.clear()
-        self.choice(0).handed_out.clear()
+        self.choice(0).ended.clear()
         # Calls of the client's tools are not in `_step_parts`, so their results stay.
         server_call_ids = {id_ for kind, id_ in self._step_parts.values() if kind == "server_tool_call"}
         for index, (kind, id_) in self._step_parts.items():

@@ -1,0 +1,70 @@
+"""What is known of the end of an answer, and the ending that follows: one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending
+
+State: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended", "shut"]
+"""The state of a machine's input, which says if a driver reads on.
+
+| state   | is entered by                                                     | a driver then         |
+|---------|-------------------------------------------------------------------|-----------------------|
+| reading | a new connection; a chunk after which the answer simply continues | reads on              |
+| sliced  | the first slices of a compressed chunk                            | looks at the clock    |
+| ending  | a chunk with an error, a terminal event or the last finish reason | asks recovery         |
+| resting | `Machine.rest`: recovery does not go on with another connection   | reads the rest        |
+| ended   | `Machine.finish`, `end_with`                                      | pulls what is left    |
+| shut    | `Machine.cut`, and so a guard's stop                              | pulls the `Stopped`   |
+
+A machine that is shut stays so. From all other states, `Resumption.renew` leads back to reading.
+"""
+OPEN: tuple[State, ...] = ("reading", "sliced", "ending")
+"""The states in which more of the answer may follow."""
+CLOSED: tuple[State, ...] = ("ended", "shut")
+"""The states in which no more input is accepted."""
+
+Said: TypeAlias = Literal["nothing", "doubt", "waits", "reason", "open reason", "sentinel", "terminal"]
+"""What a server has said about the end of its answer: the last of it counts.
+
+| said        | the server has sent                                                                   |
+|-------------|---------------------------------------------------------------------------------------|
+| nothing     | no end                                                                                |
+| doubt       | an error in an event that is not known, and no end                                    |
+| waits       | the reason of every choice, but calls wait for arguments, which may follow            |
+| reason      | the reason of every choice, and no content may follow                                 |
+| open reason | the reason of every choice, but content may follow                                    |
+| sentinel    | a mere sentinel, such as `[DONE]`, which only a clean end of the input confirms       |
+| terminal    | a terminal event                                                                      |
+"""
+ANSWERED: tuple[Said, ...] = ("sentinel", "terminal")
+"""What is said by a mark at the very end: what follows is only the rest of the connection."""
+
+
+class Endings(NamedTuple):
+    """The endings of an answer, by what comes next."""
+
+    clean: Ending | None
+    """At a clean end of the input; None if the end of the format decides."""
+    broken: Ending
+    """By an error of the transport, or a lost read."""
+    stopped: Ending
+    """By `stop`, `close`, the end of the block, a cancellation or Ctrl-C."""
+    left: Ending | None
+    """By the code that a tap watches, which closes its source; None if that is as good as a clean end."""
+    ends_in_silence: bool
+    """True if a short silence is as good as a clean end; otherwise a long one breaks the answer off."""
+
+
+ENDINGS: dict[Said, Endings] = {
+    "nothing": Endings(None, "truncated", "stopped", "stopped", ends_in_silence=False),
+    "doubt": Endings("failed", "failed", "stopped", "stopped", ends_in_silence=True),
+    "waits": Endings("complete", "truncated", "stopped", None, ends_in_silence=True),
+    "reason": Endings("complete", "complete", "complete", "complete", ends_in_silence=True),
+    "open reason": Endings("complete", "complete", "complete", "complete", ends_in_silence=False),
+    # Servers send it on every way out, so that only the end tells.
+    "sentinel": Endings(None, "truncated", "stopped", None, ends_in_silence=True),
+    "terminal": Endings("complete", "complete", "complete", "complete", ends_in_silence=True),
+}
