@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tempfile
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.tables import Table
 from tests.support.packages import needed
+from tests.support.redis_servers import RedisServer
 from tokenstream import AsyncStream, relay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 
     from tests.benchmarks.timing import Plan
 
@@ -64,7 +68,18 @@ async def _read(app: Any, sent: _Sent) -> None:
     await app(dict(_SCOPE), receive, send)
 
 
-async def _ours(protocol: Any, readers: int, events: int) -> float:
+@asynccontextmanager
+async def _journal(redis_path: str | None) -> AsyncGenerator[relay.Journal]:
+    if redis_path is None:
+        async with relay.MemoryJournal() as journal:
+            yield journal
+    else:
+        client = needed("redis.asyncio").Redis(unix_socket_path=redis_path)
+        async with client, relay.RedisJournal(client) as journal:
+            yield journal
+
+
+async def _ours(protocol: Any, redis_path: str | None, readers: int, events: int) -> float:
     """Follow an answer of a journal; each event is sent before the next one comes."""
     sent = _Sent()
     tokens: asyncio.Queue[str | None] = asyncio.Queue()
@@ -73,7 +88,7 @@ async def _ours(protocol: Any, readers: int, events: int) -> float:
         while (token := await tokens.get()) is not None:
             yield token
 
-    async with relay.MemoryJournal() as journal:
+    async with _journal(redis_path) as journal:
         id = await journal.start(AsyncStream(body(), format="pieces"))
         apps = [relay.follow(journal, id, protocol=protocol) for _ in range(readers)]
         tasks = [asyncio.create_task(_read(app, sent)) for app in apps]
@@ -140,14 +155,17 @@ def _least(run: Callable[..., Coroutine[Any, Any, float]], readers: int, events:
 def followers(plan: Plan) -> list[Table]:
     """Return what an event costs for each reader, beside sse-starlette."""
     rows: list[list[str]] = []
-    for readers in (10, plan.readers):
-        events = min(plan.events, max(_ENOUGH // readers, 20))
-        theirs = _least(_theirs, readers, events)
-        rows.append([f"sse-starlette, ready-made strings, {readers:,} readers", f"{theirs:.1f}", "1.00"])
-        for protocol in _PROTOCOLS:
-            ours = _least(partial(_ours, protocol), readers, events)
-            named = f"`relay.follow`, {protocol}, {readers:,} readers"
-            rows.append([named, f"{ours:.1f}", f"{ours / theirs:.2f}"])
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
+        # The events of a journal in Redis come at its beat, 50 a second, and so are fewer.
+        ways = [(protocol, None, 1) for protocol in _PROTOCOLS] + [("tokenstream", redis.path, 10)]
+        for readers in (10, plan.readers):
+            events = min(plan.events, max(_ENOUGH // readers, 20))
+            theirs = _least(_theirs, readers, events)
+            rows.append([f"sse-starlette, ready-made strings, {readers:,} readers", f"{theirs:.1f}", "1.00"])
+            for protocol, path, share in ways:
+                ours = _least(partial(_ours, protocol, path), readers, max(events // share, 20))
+                named = f"`relay.follow`, {protocol}{', Redis' if path else ''}, {readers:,} readers"
+                rows.append([named, f"{ours:.1f}", f"{ours / theirs:.2f}"])
     return [
         Table(
             "One answer to many readers in one process, each event sent to all before the next one comes",

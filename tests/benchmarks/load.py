@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.timing import Plan
 
-_STREAMS = 10
 _TOKENS = 200
-_PACES = (50, 250)
-"""Tokens per second of each stream: at rest, and under load."""
+_SECONDS = 4
+_LOADS = ((10, 50), (10, 250), (100, 20), (5, 20))
+"""Answers at once, and the tokens of each per second; the last have few others to share messages with."""
 _WAYS = {
     "bare": ("StreamingResponse, the upstream's bytes", None),
     "respond": ("`respond`, to tokenstream", "bare"),
@@ -92,36 +92,37 @@ async def _spent(port: int) -> float:
     return float((await _get(port, "/spent")).partition(b"seconds=")[2].split()[0])
 
 
-async def _measure(port: int, way: str, tokens: int, pace: int) -> float:
+async def _measure(port: int, way: str, streams: int, tokens: int, pace: int) -> float:
     """Return the microseconds for each token; the streams begin one after the other."""
 
     async def read(number: int) -> bytes:
-        await asyncio.sleep(number / pace / _STREAMS)
+        await asyncio.sleep(number / pace / streams)
         return await _get(port, f"/{way}?count={tokens}&pause={1 / pace}")
 
     before = await _spent(port)
-    bodies = await asyncio.gather(*map(read, range(_STREAMS)))
+    bodies = await asyncio.gather(*map(read, range(streams)))
     after = await _spent(port)
     assert all(b"token %d " % tokens in body for body in bodies)
-    return (after - before) / _STREAMS / tokens * 1e6
+    return (after - before) / streams / tokens * 1e6
 
 
 def load(plan: Plan) -> list[Table]:
     """Return what a token costs by each way, the ways in turns: the median and the least."""
     tables = []
-    rounds, tokens = min(plan.rounds, 10), min(plan.tokens, _TOKENS)
+    rounds = min(plan.rounds, 10)
     with (
         tempfile.TemporaryDirectory() as folder,
         RedisServer(Path(folder)) as redis,
         server(__name__, redis.path) as port,
     ):
         for way in _WAYS:
-            asyncio.run(_measure(port, way, 10, max(_PACES)))
-        for pace in _PACES:
+            asyncio.run(_measure(port, way, 10, 10, 250))
+        for streams, pace in _LOADS:
+            tokens = min(plan.tokens, _TOKENS, _SECONDS * pace)
             found: dict[str, list[float]] = {way: [] for way in _WAYS}
             for _ in range(rounds):
                 for way, taken in found.items():
-                    taken.append(asyncio.run(_measure(port, way, tokens, pace)))
+                    taken.append(asyncio.run(_measure(port, way, streams, tokens, pace)))
             rows = []
             for way, (name, beside) in _WAYS.items():
                 middle, least = median(found[way]), min(found[way])
@@ -129,7 +130,7 @@ def load(plan: Plan) -> list[Table]:
                 rows.append([name, f"{middle:.0f}", f"{least:.0f}", ratio])
             tables.append(
                 Table(
-                    f"{_STREAMS} answers of {tokens} tokens, {pace} a second each, one reader per answer",
+                    f"{streams} answers of {tokens} tokens, {pace} a second each, one reader per answer",
                     ["", "µs per token", "least", "beside"],
                     rows,
                     ["Processor time of the server, uvicorn; the readers and Redis are other processes."],

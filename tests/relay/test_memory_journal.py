@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.journals import Answer, Place, in_memory, journal_fails, read, texts_of
+from tests.relay.journals import Answer, Place, in_memory, journal_fails, read, texts_of, until
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
 from tests.support.timing import PATIENCE, settled
 from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
-from tokenstream.relay.journal import Entry, Journal, MemoryJournal
+from tokenstream.relay.journal import Entry, Journal, MemoryJournal, Page, Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +50,40 @@ async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
 
     assert before <= 8
     assert {"x" * 20 * 2**20} == texts
+
+
+async def test_what_is_written_while_the_storage_is_read_reaches_readers_at_once() -> None:
+    """The storage has replied with less, and the producer is silent from then on."""
+
+    class Slow(Place):
+        replied, goes_on = anyio.Event(), anyio.Event()
+
+        async def read(self, id: str, after: int, limit: int) -> Page | None:
+            page = await super().read(id, after, limit)
+            if limit:
+                self.replied.set()
+                await self.goes_on.wait()
+            return page
+
+    place, answer = Slow(in_memory()), Answer("Hel")
+    async with Journal(place, lease=3600.0, drain=0.0) as journal:
+        id = await journal.start(answer.stream)
+        await anyio.wait_all_tasks_blocked()
+        reader = journal.follow(id)
+        await reader.open()
+        await place.replied.wait()
+        answer.send("lo")
+        await until(partial(_has_end, place, id, 4))
+        place.goes_on.set()
+        with anyio.fail_after(PATIENCE):
+            entries = [await anext(reader) for _ in range(4)]
+
+    assert b"lo" in entries[-1].record
+
+
+async def _has_end(storage: Storage, id: str, end: int) -> bool:
+    page = await storage.read(id, 0, 0)
+    return page is not None and page.state.end == end
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from tests.relay.journals import Answer, message_of, read
 from tests.relay.redis_places import anyio_backend, in_redis, server
 from tests.support.redis_servers import RedisServer
+from tests.support.timing import PATIENCE
 from tokenstream import relay
 from tokenstream.relay.journal import JournalError, Storage
 
@@ -22,13 +23,23 @@ pytestmark = pytest.mark.anyio
 
 
 class _CountingRedis(Redis):
-    """Counts the messages with which scripts of several answers are sent."""
+    """Counts the messages with which scripts of several answers are sent, of which the next may fail."""
 
     messages = 0
+    fate: Callable[[], Awaitable[Any]] | None = None
+    """Happens to the next message."""
 
     def pipeline(self, *arguments: Any, **options: Any) -> Any:
         self.messages += 1
-        return super().pipeline(*arguments, **options)
+        pipeline: Any = super().pipeline(*arguments, **options)
+        fate, self.fate = self.fate, None
+        if fate is not None:
+            pipeline.execute = lambda **_: fate()
+        return pipeline
+
+
+async def _break_off() -> None:
+    raise ConnectionError
 
 
 @asynccontextmanager
@@ -87,6 +98,33 @@ async def test_a_write_that_is_refused_is_refused_alone(server: RedisServer) -> 
     assert {"a": "written", "b": "fenced", "c": "written"} == told
 
 
+@pytest.mark.parametrize("fate", [_break_off, anyio.sleep_forever])
+async def test_a_message_that_fails_is_told_to_each_answer_in_it(
+    server: RedisServer, fate: Callable[[], Awaitable[Any]]
+) -> None:
+    """Within the shortest of their leases if Redis stands still; each has its own error, and goes on."""
+    leases, errors = {"a": 3600.0, "b": 0.05, "c": 3600.0}, list[JournalError]()
+
+    async def append(storage: Storage, id: str) -> None:
+        with pytest.raises(JournalError) as caught:
+            await storage.append(id, id, 1, [b"1"], lease=leases[id])
+        errors.append(caught.value)
+        await _append(storage, id, 1, b"2")
+
+    async with _storage(server) as (storage, client):
+        await _begin(storage, *leases)
+        client.fate = fate
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                for id in leases:
+                    tasks.start_soon(append, storage, id)
+        pages = [await storage.read(id, 0, 9) for id in leases]
+
+    assert ["unavailable"] * 3 == [error.kind for error in errors]
+    assert 3 == len(set(errors))
+    assert [(b"2",)] * 3 == [page.records if page else () for page in pages]
+
+
 async def test_a_task_that_is_cancelled_while_it_sends_for_others_leaves_none_waiting(
     server: RedisServer,
 ) -> None:
@@ -122,8 +160,8 @@ async def test_a_task_that_is_cancelled_while_it_sends_for_others_leaves_none_wa
 
 
 async def test_the_first_token_is_there_at_once_and_the_end_too(server: RedisServer) -> None:
-    """Only tokens in the middle wait for others, for a moment; nothing is lost or changes its place."""
-    async with Redis(unix_socket_path=server.path) as client:
+    """Only tokens in the middle wait for others, for a moment; nothing is lost where a message is."""
+    async with _CountingRedis(unix_socket_path=server.path) as client:
         await client.flushall()
         async with relay.RedisJournal(client, drain=0) as journal:
             answer = Answer("One ")
@@ -131,10 +169,13 @@ async def test_the_first_token_is_there_at_once_and_the_end_too(server: RedisSer
             entries = journal.follow(id)
             records = [(await anext(entries)).record for _ in range(3)]
             assert any(b"One " in record for record in records)
+            client.fate, before = _break_off, client.messages
             for number in range(200):
                 answer.send(f"{number} ")
                 await anyio.lowlevel.checkpoint()
             answer.end()
             whole = await read(journal, id)
 
+    # The one that failed, and at least one with what was in it.
+    assert client.messages > before + 1
     assert "One " + "".join(f"{number} " for number in range(200)) == message_of(whole)[0].text

@@ -11,7 +11,7 @@ import anyio
 import pytest
 import redis
 
-from tests.relay.journals import Answer, journal_fails, message_of, read, texts_of
+from tests.relay.journals import Answer, journal_fails, message_of, read, texts_of, until
 from tests.relay.redis_places import anyio_backend, client_of, server, two_journals
 from tests.support.redis_servers import RedisServer
 from tests.support.timing import PATIENCE
@@ -71,6 +71,28 @@ async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None
     assert 300 == len(found)
     assert {"".join(map(str, range(30)))} == texts_of(*found)
     assert clients["connected_clients"] <= 2 * 9 + 1
+
+
+@anyio_tests
+async def test_a_process_hears_from_redis_only_of_the_records_of_others(server: RedisServer) -> None:
+    """The readers of an answer that is produced here get its tokens without a message from Redis."""
+    async with two_journals(server) as (one, other, beside):
+        answer = Answer("Hel")
+        id = await one.start(answer.stream)
+        here, elsewhere = one.follow(id), other.follow(id)
+        for _ in range(3):
+            await anext(here)
+        await anyio.wait_all_tasks_blocked()
+        assert [] == await beside.pubsub_channels("*news")
+        await anext(elsewhere)
+
+        async def is_told() -> bool:
+            return len(await beside.pubsub_channels("*news")) == 1
+
+        await until(is_told)
+        answer.send("lo", over=True)
+
+        assert {"Hello"} == texts_of(await read(one, id), await read(other, id))
 
 
 @anyio_tests

@@ -18,9 +18,13 @@ from tokenstream import (
 )
 from tokenstream.events import Event
 from tokenstream.steps import RunEvents, Step, Turn
-from tokenstream.steps._follow import FollowedRun
-from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
-from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+from tokenstream.steps._follow import (
+    AsyncFollowedItems,
+    AsyncFollowedLines,
+    FollowedItems,
+    FollowedLines,
+    FollowedRun,
+)
 from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
 from tokenstream.steps._peer.exchange import PeerCall
 

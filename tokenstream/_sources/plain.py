@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
 CHUNK_SIZE = 65_536
 """The most bytes to read at once."""
-"""Largest number of bytes in one read of a file."""
 
 
 def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memoryview or str

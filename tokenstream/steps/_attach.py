@@ -55,16 +55,35 @@ _PREVIEWS = {"event_start": "event", "event_delta": "event_id"}
 """Types of events that show beforehand what another event will have, and their field for its id."""
 
 
-class Attachment:
-    """The state of the events of a hosted session; it reads nothing itself.
+EventT = TypeVar("EventT")
+_END: Any = object()
+
+
+class _Attachment(Generic[EventT]):
+    """Tells which events of a hosted session are new, and when to open them again; it reads nothing itself.
 
     Args:
+        open_live: Opens the events as they happen.
+        open_history: Returns the events before; None if there is no way to ask for them.
         seen: The ids of events that the caller has seen; the ids of new events are added.
         retries: Number of attempts to open the events again without anything new in between.
     """
 
-    def __init__(self, seen: MutableSet[str] | RecentIds | None, retries: int) -> None:
-        self.seen = seen if seen is not None else RecentIds(_REMEMBERED)
+    if not TYPE_CHECKING:
+        # The attributes are in the subclasses' dictionary.
+        __slots__ = ()
+
+    def __init__(
+        self,
+        open_live: Callable[[], Any],
+        open_history: Callable[[], Any] | None,
+        seen: MutableSet[str] | None,
+        retries: int,
+    ) -> None:
+        self._open_live = open_live
+        self._open_history = open_history
+        self.seen: MutableSet[str] | RecentIds = seen if seen is not None else RecentIds(_REMEMBERED)
+        """The ids of the events so far: the set that was passed as `seen`, or at least the last 100,000."""
         self.reattached = 0
         """Number of times that the events were opened again."""
         self._retries = retries
@@ -77,8 +96,13 @@ class Attachment:
         self._opening: dict[str, Json] | None = None
         """The first event of the last connection, if it has no id; the next connection may repeat it."""
         self._random = Random()  # noqa: S311 - the wait before an attempt is no secret
+        self._live: Any = None
+        """The events as they happen; None between two connections."""
+        self._events: Any = None
+        """The iterator over the history and the events as they happen; None between two connections."""
+        self._is_over = False
 
-    def admit(self, event: object) -> bool:
+    def _admit(self, event: object) -> bool:
         """Note an event; return False if the caller has seen it before."""
         payload: Any = payload_of(event)
         if not is_dict(payload):
@@ -106,8 +130,9 @@ class Attachment:
         self._note_state(kind, payload)
         return True
 
-    def wait_after(self, error: BaseException | None) -> float | None:
+    def _wait_after(self, error: BaseException | None) -> float | None:
         """Return the seconds until the events are opened again; None at their end; raise if that fails."""
+        self._is_over = True
         if error is None and self._is_resting:
             return None
         if error is not None and not (is_connection(error) or isinstance(error, StreamInterrupted)):
@@ -115,8 +140,12 @@ class Attachment:
         self._is_first = True
         self._failures += 1
         if self._failures > self._retries:
-            raise self._describe(error) from error
+            told = f"the events of the session could not be opened again in {self._retries} attempts"
+            if error is not None:
+                raise StreamInterrupted(told) from error
+            raise StreamTruncated(f"{told}: the server closes them in the middle of a turn")
         self.reattached += 1
+        self._is_over = False
         return wait_before(
             self._failures + 1,
             error=error if isinstance(error, StreamError) else None,
@@ -124,13 +153,6 @@ class Attachment:
             maximum=_MAXIMUM,
             random=self._random.random(),
         )
-
-    def _describe(self, error: BaseException | None) -> StreamError:
-        """Return the error for events that have failed too often."""
-        told = f"the events of the session could not be opened again in {self._retries} attempts"
-        if error is None:
-            return StreamTruncated(f"{told}: the server closes them in the middle of a turn")
-        return StreamInterrupted(told)
 
     def _note_state(self, kind: str, payload: dict[str, Json]) -> None:
         """Note whether something is going on in the session."""
@@ -145,57 +167,7 @@ class Attachment:
             self._is_resting = True
 
 
-EventT = TypeVar("EventT")
-_END: Any = object()
-
-
-class _AttachedEventsBase(Generic[EventT]):
-    """Base of both kinds of loop over the events of a hosted session.
-
-    Args:
-        open_live: Opens the events as they happen.
-        open_history: Returns the events before; None if there is no way to ask for them.
-        state: Tells which events are new, and when to open them again.
-    """
-
-    if not TYPE_CHECKING:
-        # The attributes are in the subclasses' dictionary.
-        __slots__ = ()
-
-    def __init__(
-        self, open_live: Callable[[], Any], open_history: Callable[[], Any] | None, state: Attachment
-    ) -> None:
-        self._open_live = open_live
-        self._open_history = open_history
-        self._state = state
-        self._live: Any = None
-        """The events as they happen; None between two connections."""
-        self._events: Any = None
-        """The iterator over the history and the events as they happen; None between two connections."""
-        self._is_over = False
-
-    @property
-    def reattached(self) -> int:
-        """Number of times that the events were opened again."""
-        return self._state.reattached
-
-    @property
-    def seen(self) -> MutableSet[str] | RecentIds:
-        """The ids of the events so far: the set that was passed as `seen`, or at least the last 100,000."""
-        return self._state.seen
-
-    def _end(self, error: BaseException | None) -> float | None:
-        """Return the seconds to wait before the events are opened again; None at their end."""
-        try:
-            wait = self._state.wait_after(error)
-        except BaseException:
-            self._is_over = True
-            raise
-        self._is_over = wait is None
-        return wait
-
-
-class AttachedEvents(_AttachedEventsBase[EventT]):
+class AttachedEvents(_Attachment[EventT]):
     """The events of a hosted session, each once, in `for`; made by `attach`."""
 
     def __iter__(self) -> Self:
@@ -209,14 +181,14 @@ class AttachedEvents(_AttachedEventsBase[EventT]):
                 if self._events is None:
                     self._events = self._open()
                 event = next(self._events, _END)
-            except Exception as raised:  # noqa: BLE001 - `wait_after` raises what does not concern the connection
+            except Exception as raised:  # noqa: BLE001 - `_wait_after` raises what does not concern the connection
                 event, error = _END, raised
             if event is not _END:
-                if self._state.admit(event):
+                if self._admit(event):
                     return event
                 continue
             self._close_live()
-            wait = self._end(error)
+            wait = self._wait_after(error)
             if wait is not None:
                 time.sleep(wait)
         raise StopIteration
@@ -248,7 +220,7 @@ class AttachedEvents(_AttachedEventsBase[EventT]):
                 close()
 
 
-class AsyncAttachedEvents(_AttachedEventsBase[EventT]):
+class AsyncAttachedEvents(_Attachment[EventT]):
     """The events of a hosted session, each once, in `async for`; made by `aattach`."""
 
     def __aiter__(self) -> Self:
@@ -264,14 +236,14 @@ class AsyncAttachedEvents(_AttachedEventsBase[EventT]):
                 if self._events is None:
                     self._events = await self._open()
                 event = await anext(self._events, _END)
-            except Exception as raised:  # noqa: BLE001 - `wait_after` raises what does not concern the connection
+            except Exception as raised:  # noqa: BLE001 - `_wait_after` raises what does not concern the connection
                 event, error = _END, raised
             if event is not _END:
-                if self._state.admit(event):
+                if self._admit(event):
                     return event
                 continue
             await self._close_live()
-            wait = self._end(error)
+            wait = self._wait_after(error)
             if wait is not None:
                 await sleep(wait)
         raise StopAsyncIteration
@@ -348,7 +320,7 @@ def attach(
         ['1', '2', '3']
     """
     open_live, open_history = _openers(events, id, history)
-    return AttachedEvents(open_live, open_history, Attachment(seen, retries))
+    return AttachedEvents(open_live, open_history, seen, retries)
 
 
 def aattach(
@@ -359,23 +331,17 @@ def aattach(
     seen: MutableSet[str] | None = None,
     retries: int = 8,
 ) -> AsyncAttachedEvents[Any]:
-    """Return the events of a hosted session, for `async for`; see `attach`.
+    """Return the events of a hosted session, for `async for`.
+
+    The other arguments and the errors are those of `attach`.
 
     Args:
         events: A resource of an asynchronous SDK, or a function that returns an asynchronous iterable
             or an awaitable of one.
-        id: The session's id, for a resource.
         history: Returns what has happened so far, the oldest first, in any of these forms or as a list.
-        seen: The ids of the events that you have seen, from an earlier process; new ones are added.
-        retries: Number of attempts to open the events again without anything new in between.
-
-    Raises:
-        MisuseError: `events` is neither a resource nor a function, or `id` is missing.
-        StreamInterrupted: In the loop: too many attempts have failed.
-        StreamTruncated: In the loop: the server closes the events again and again.
     """
     open_live, open_history = _openers(events, id, history)
-    return AsyncAttachedEvents(open_live, open_history, Attachment(seen, retries))
+    return AsyncAttachedEvents(open_live, open_history, seen, retries)
 
 
 def _openers(

@@ -14,7 +14,7 @@ from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.httpx import is_response as is_httpx
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream._sources.plain import close_object, from_file, is_file
+from tokenstream._sources.plain import CHUNK_SIZE, close_object, from_file, is_file
 from tokenstream._sources.requests import is_http_client
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing._content_coding import ContentDecoder
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.head import ResponseHead
 
-_CHUNK = 65_536
 _ERROR_BODY = 65_536
 """Maximum number of bytes of an error response that are read."""
 
@@ -70,7 +69,7 @@ class PatientPipe:
         if not self._has_buffered and not self._pipe.closed and not self._poll.poll(milliseconds):
             raise TimeoutError
         self._has_buffered = False
-        if chunk := self._read(_CHUNK):
+        if chunk := self._read(CHUNK_SIZE):
             return chunk
         raise StopIteration
 
@@ -275,9 +274,9 @@ class AsyncChunks:
         source = self._source
         chunk: bytes = b""
         if hasattr(source, "at_eof"):
-            chunk = await source.read(_CHUNK)
+            chunk = await source.read(CHUNK_SIZE)
         elif hasattr(source, "receive_some"):
-            chunk = await source.receive_some(_CHUNK)
+            chunk = await source.receive_some(CHUNK_SIZE)
         else:
             from anyio import EndOfStream
 

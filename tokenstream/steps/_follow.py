@@ -1,29 +1,128 @@
-"""Iterables that pass a framework's events on unchanged, and build a run from these events."""
+"""The choice of how a run is read, and the loops over an agent's output."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._sources.kinds import class_name_of
-from tokenstream._sources.payloads import is_run_event, payload_of
-from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.formats import _registry as registry
-from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
-from tokenstream.steps._chunks import is_byte_stream, is_response
-from tokenstream.steps._framework import AgentsRun, GraphMessages, LangChainRun, LlamaIndexRun, message_in
-from tokenstream.steps._step import LeftOpenStep
-from tokenstream.stream._log import warn
+from typing_extensions import override
+
+from tokenstream._basics.untrusted import is_list
+from tokenstream._sources.kinds import class_name_of, do_nothing
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.limits import Deadlines, check_option
+from tokenstream.steps._builder import Follower, LineReader, are_bare_lines
+from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
+from tokenstream.steps._peer.asynchronous import AsyncPeer
+from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage, PeerRun
+from tokenstream.steps._peer.sync import Peer
+from tokenstream.steps._program import (
+    AGENT_DEADLINES,
+    NOTHING,
+    PATIENCE,
+    AccompaniedReader,
+    AsyncDrain,
+    Patience,
+    SyncDrain,
+    ask,
+    ask_async,
+    make_line_writer,
+)
+from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:
-    from tokenstream._connection.head import ResponseHead
-    from tokenstream.steps._framework import RunOfAFramework
+    from typing import Protocol, Self
+
+    from tokenstream.steps._builder import RunBuilder
+    from tokenstream.steps._program import Tail
     from tokenstream.steps._run import Steps
+
+    class SyncInput(Protocol):
+        """Reads chunks, and passes them to a builder or to a peer."""
+
+        is_instant: bool
+
+        def read(self, seconds: float | None) -> object: ...
+        def release(self) -> None: ...
+        def close(self) -> None: ...
+
+    class AsyncInput(Protocol):
+        """Reads chunks, and passes them to a builder or to a peer."""
+
+        async def read(self) -> object: ...
+        async def aclose(self) -> None: ...
+
 
 ItemT = TypeVar("ItemT")
 _SEARCHED = 200
 """Number of lines in a list among which one with an object is searched."""
+_WHOLE = (str, bytes, dict)
+"""Types over which a loop would give characters, numbers or keys, but no events."""
+
+
+def follow(
+    source: Any,  # noqa: ANN401 - told by its methods
+    run: Steps,
+    *,
+    agent: str | None,
+    exit_code: object,
+    stderr: object,
+    stdin: object,
+    until: object,
+    deadlines: Deadlines,
+) -> FollowedItems[Any] | AsyncFollowedItems[Any] | FollowedRun[Any] | AsyncFollowedRun[Any]:
+    """Return the iterable that reads a run, and builds it.
+
+    1. A peer is read by its messages.
+    2. What prints lines, and anything with an option, is read as an agent's output: the loop gets the
+       object of each line.
+    3. Anything else is a framework's, whose events pass on unchanged.
+
+    Each is read in `async for` if it can be.
+    """
+    check_option("deadlines", deadlines, Deadlines)
+    if isinstance(source, Peer | AsyncPeer):
+        if stdin is not None:
+            raise MisuseError("stdin= is for the lines of an agent: a peer has its own")
+        limits = source.deadlines if deadlines is AGENT_DEADLINES else deadlines
+        if isinstance(source, AsyncPeer):
+            make, reply = AsyncPeerMessage, source.reply_soon
+            messages = PeerRun(run, agent, until, source, make_message=make, reply=reply)
+            return AsyncFollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
+        messages = PeerRun(run, agent, until, source, make_message=PeerMessage, reply=source.reply)
+        return FollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
+    options = (agent, exit_code, stderr, stdin, until)
+    has_options = deadlines is not AGENT_DEADLINES or any(option is not None for option in options)
+    if has_options or has_lines(source):
+        write = None if stdin is None else make_line_writer(stdin)
+        lines = LineReader(run, agent, until, has_bare_lines=are_bare_lines(source), write=write)
+        if is_asynchronous(source):
+            return AsyncFollowedLines(AsyncChunks(source), lines, deadlines, exit_code, stderr)
+        is_readable = is_response(source) or hasattr(source, "__iter__") or hasattr(source, "read")
+        if is_readable and source.__class__ not in _WHOLE:
+            return FollowedLines(SyncChunks(source), lines, deadlines, exit_code, stderr)
+    else:
+        is_iterable, is_async_iterable = can_loop(source)
+        if is_async_iterable:
+            return AsyncFollowedRun(source, Follower(run))
+        if is_iterable and source.__class__ not in _WHOLE:
+            return FollowedRun(source, Follower(run))
+    raise MisuseError(
+        f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
+        "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "
+        "as astream_events(…)"
+    )
+
+
+def has_lines(source: object) -> bool:
+    """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
+    if hasattr(source, "readline") or is_byte_stream(source) or is_response(source):
+        return True
+    # A banner may come before the first object.
+    first: list[object] = source[:_SEARCHED] if is_list(source) else []
+    return any(isinstance(line, bytes | str) and line.strip()[:1] in (b"{", "{") for line in first)
 
 
 class FollowedRun(SyncWatchedStream[ItemT]):
@@ -44,192 +143,228 @@ class AsyncFollowedRun(AsyncWatchedStream[ItemT]):
     """The call that made this object, for error messages."""
 
 
-class _Follower:
-    """Builds the run from the events of a framework; the iterables of this module call its methods."""
+class _BorrowedPeer:
+    """Reads a peer, and leaves it open when the loop over it ends: it is the caller's."""
 
-    __slots__ = ("_agent", "_has_ended", "_reader", "_run", "item_count")
+    is_instant = False
+    release = close = staticmethod(do_nothing)
 
-    def __init__(self, run: Steps) -> None:
-        self._run = run
-        self._reader: RunOfAFramework | _AgentLines | None = None
-        """Reads the events of one framework; None until the first event shows which one it is."""
-        self._agent = AgentRun(run)
-        """Keeps the first lines of an agent until they tell which agent it is."""
-        self._has_ended = False
-        """True once the open steps were ended; later events are only counted."""
-        self.item_count = 0
-        """Number of events that have passed."""
+    def __init__(self, peer: Peer | AsyncPeer) -> None:
+        self.read: Any = peer.read
 
-    def see_item(self, item: object) -> None:
-        """Build the run further from an event; events of an unknown framework are only counted."""
-        self.item_count += 1
-        if self._has_ended:
-            return
-        if self._reader is None:
-            self._reader = _find_reader(item, self._run)
-        if self._reader is not None:
-            self._read_event(self._reader, item)
-            return
-        self._agent.read(item)
-        if self._agent.reader is not None:
-            self._reader = _AgentLines(self._agent)
-        elif self.item_count == 1 and type(item).__module__.partition(".")[0] == "pydantic_ai":
-            raise MisuseError(
-                f"{class_name_of(item)} is an event of pydantic-ai, which a run does not read: make events "
-                "of tokenstream.events of it, and pass them to step.feed(…); or give pydantic-ai's model an "
-                "HTTP client with a hook that calls tap(response), whose message is the model's answer"
-            )
-        elif self.item_count == 1 and _is_answer_piece(item) and not may_be_of_agent(item):
-            raise MisuseError(
-                f"{class_name_of(item)} is a piece of a model's answer and not an event of a run: follow the "
-                "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…)); if it is a line "
-                "of an agent, name the agent, as in run.follow(lines, agent=…)"
-            )
-
-    def _read_event(self, reader: RunOfAFramework | _AgentLines, item: object) -> None:
-        """Pass an event to the reader of the framework's events; if that fails, warn and stop the steps."""
-        try:
-            reader.read_event(item)
-        except MisuseError:
-            # A mistake in the calling code, which has to see it.
-            raise
-        except LimitExceeded as error:
-            self._end(error)
-            raise
-        except Exception as error:  # noqa: BLE001 - a failure here must not disturb the reader
-            warn(
-                "the run is not followed any further: its events are not as expected (%s)",
-                type(error).__name__,
-            )
-            self.stop()
-
-    def is_first(self, item: object) -> bool:
-        """Return False: the events of a run cannot be read twice, so no loop over them starts over."""
-        return False
-
-    def end(self) -> None:
-        """End the steps that are still open; raise StreamError if the last turn of an agent has no end."""
-        self._end(None)
-        if self._agent.has_lines:
-            raise self._agent.make_unknown_error()
-        if self._reader is None and self.item_count:
-            warn(
-                "none of the %d events that were followed made a step: they are of no known framework",
-                self.item_count,
-            )
-
-    def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """End the open steps with a read's exception; a cancellation that is not `final` ends none."""
-        # After a cancellation or an interrupt that is not final, the events may be read further.
-        if isinstance(error, Exception) or final:
-            self._end(error)
-
-    def note_open_error(self, error: BaseException) -> None:
-        """End the open steps with an exception that was raised while the events were being opened."""
-        self._end(error)
-
-    def stop(self) -> None:
-        """Stop the open steps, since the events were closed before their end."""
-        if not self._has_ended and self._reader is not None:
-            self._reader.stop()
-        self._has_ended = True
-
-    def note_sent(self) -> None:
-        """Ignore the time of the request: the steps have times of their own."""
-
-    def note_head(self, head: ResponseHead | None, coding: str) -> None:
-        """Ignore a response: only the events matter."""
-
-    def see(self, chunk: bytes) -> None:
-        """Ignore bytes: only the events matter."""
-
-    def _end(self, error: BaseException | None) -> None:
-        """End the open steps, unless this was done already."""
-        has_ended, self._has_ended = self._has_ended, True
-        if not has_ended and self._reader is not None:
-            self._reader.end(error)
+    async def aclose(self) -> None:
+        """Do nothing."""
 
 
-def follow(events: object, run: Steps) -> FollowedRun[Any] | AsyncFollowedRun[Any]:
-    """Return an iterable of the same events; while it is read, the events are added to the run.
+class _Loop(Generic[ItemT]):
+    """The state that both kinds of loop over an agent's output have.
 
     Args:
-        events: The events of a framework, such as those of `astream_events(…)`.
-
-    Raises:
-        MisuseError: `events` is not an iterable of events.
+        builder: Builds the run.
+        deadlines: The longest waits.
+        exit_code: The exit code of the agent's process, or a function that returns it; None for none.
+        drain: Reads the standard error of the process; None if nobody reads it.
     """
-    sync, asynchronous = can_loop(events)
-    if asynchronous:
-        return AsyncFollowedRun(events, _Follower(run))
-    # A loop over one of these three would give characters, numbers or keys, but no events.
-    if sync and events.__class__ not in (str, bytes, dict):
-        return FollowedRun(events, _Follower(run))
-    raise cannot_follow_error(events)
+
+    def __init__(
+        self,
+        builder: RunBuilder,
+        deadlines: Deadlines,
+        exit_code: object,
+        drain: SyncDrain | AsyncDrain | None,
+    ) -> None:
+        self._builder = builder
+        self._exit_code = exit_code
+        self._patience = Patience(deadlines, time.monotonic)
+        self._is_over = False
+        """True once the input has ended."""
+        self._tail: Tail | None = None if drain is None else drain.tail
+        """The end of the standard error; None if nobody reads it."""
+        builder.begin_loop()
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that are no JSON objects, such as logs, and were passed by."""
+        return self._builder.plain_lines
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the process has written to its standard error so far, at most 8 kB."""
+        return "" if self._tail is None else self._tail.text
+
+    def _note(self, item: object) -> None:
+        """Pass a chunk or an item to the builder."""
+        if self._builder.feed(item):
+            self._patience.note_content()
+
+    def _note_end(self) -> None:
+        """Pass the end of the input to the builder."""
+        self._is_over = True
+        self._builder.end()
+
+    def _fail(self, error: Exception) -> None:
+        """End the run with an error; a cancellation or an interrupt leaves it open, to go on later."""
+        self._builder.stop(error)
+        if isinstance(error, StreamError):
+            error.stderr = self.stderr
+
+    def _stop(self) -> None:
+        """Stop the turn that is open, because nothing more is read."""
+        self._is_over = True
+        self._builder.leave()
 
 
-def cannot_follow_error(source: object) -> MisuseError:
-    """Return the error for something that is neither an agent's output nor the events of a framework."""
-    return MisuseError(
-        f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
-        "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "
-        "as astream_events(…)"
-    )
+class FollowedItems(_Loop[ItemT]):
+    """The items of an agent's output, read in `for`; made by `Steps.follow`.
 
+    The loop can be begun anew: after the end of a turn that `until=` waits for, it goes on.
+    """
 
-def has_lines(events: object) -> bool:
-    """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
-    if hasattr(events, "readline") or is_byte_stream(events) or is_response(events):
-        return True
-    # A banner may come before the first object.
-    first: list[object] = events[:_SEARCHED] if is_list(events) else []
-    return any(isinstance(line, bytes | str) and line.strip()[:1] in (b"{", "{") for line in first)
+    def __init__(
+        self, source: SyncInput, builder: RunBuilder, deadlines: Deadlines, exit_code: object, stderr: object
+    ) -> None:
+        self._source = source
+        self._drain = None if stderr is None else SyncDrain(stderr)
+        super().__init__(builder, deadlines, exit_code, self._drain)
 
+    def __del__(self) -> None:
+        drain: SyncDrain | None = getattr(self, "_drain", None)
+        if drain is not None:
+            drain.stop()
 
-class _AgentLines:
-    """Reads the objects of an agent's lines, like the events of a framework."""
+    def __iter__(self) -> Self:
+        self._builder.begin_loop()
+        return self
 
-    def __init__(self, agent: AgentRun) -> None:
-        self._agent = agent
+    def __next__(self) -> ItemT:
+        builder = self._builder
+        try:
+            while builder.must_stop or (item := builder.take()) is NOTHING:
+                if builder.must_stop or (self._is_over and builder.has_ended):
+                    raise StopIteration
+                if self._is_over:
+                    self._finish()
+                else:
+                    self._read()
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._fail(error)
+            raise
+        return cast("ItemT", item)
 
-    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
-        """Begin, continue or end turns and steps, as a line says."""
-        self._agent.read(event)
+    def close(self) -> None:
+        """Stop reading: the turn that is open is stopped, and the source is closed."""
+        self._stop()
+        if self._drain is not None:
+            self._drain.stop()
+        self._source.close()
 
-    def end(self, error: BaseException | None) -> None:
-        """End the turn that is open; without an exception, it is truncated, which raises StreamError."""
-        failure = None
-        if error is None:
-            failure = self._agent.end(None)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self) -> None:
+        """Read a chunk or an item."""
+        if self._source.is_instant:
+            try:
+                self._builder.feed(self._source.read(None))
+            except StopIteration:
+                self._note_end()
+            return
+        try:
+            item = self._patience.read(self._source.read, is_resting=self._builder.is_resting)
+        except StopIteration:
+            self._note_end()
         else:
-            self._agent.stop(error)
-        if failure is not None:
-            # The loop gets it in place of the end of the lines.
-            raise failure from None
+            self._note(item)
 
-    def stop(self) -> None:
-        """Stop the turn that is open, because the lines are not read any further."""
-        self._agent.stop(LeftOpenStep("its lines were not read to their end"))
+    @override
+    def _fail(self, error: Exception) -> None:
+        super()._fail(error)
+        # Nothing more is read: the error itself would keep the thread that reads.
+        self._source.release()
 
-
-def _find_reader(event: object, run: Steps) -> RunOfAFramework | None:
-    """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
-    if is_dict(event):
-        # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
-        return LangChainRun(run) if "run_id" in event and "event" in event else None
-    if is_run_event(event):
-        return AgentsRun(run)
-    if message_in(event) is not None:
-        return GraphMessages(run)
-    is_of_agent = hasattr(event, "current_agent_name")
-    is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
-    return LlamaIndexRun(run) if is_of_agent or is_of_tool else None
+    def _finish(self) -> None:
+        """End the run's turns; raise StreamError if one has no end, or the process has failed."""
+        self._source.release()
+        ended = ask(self._exit_code)
+        error = self._builder.finish(ended)
+        if self._drain is not None:
+            # A process that still runs was waited for long enough.
+            self._drain.finish(0 if ended.still_runs else PATIENCE)
+        if error is not None:
+            raise error
 
 
-def _is_answer_piece(item: object) -> bool:
-    """Return True if an item is a piece of a model's answer, as bytes, text or a payload of a format."""
-    if is_dict(item):
-        name, may_be_known = registry.detect(item, "")
-        return name is not None or may_be_known
-    payload: object = payload_of(item)
-    return isinstance(payload, bytes | str | dict)
+class AsyncFollowedItems(_Loop[ItemT]):
+    """The items of an agent's output, read in `async for`; made by `Steps.follow`.
+
+    The loop can be begun anew: after the end of a turn that `until=` waits for, it goes on.
+    """
+
+    def __init__(
+        self, source: AsyncInput, builder: RunBuilder, deadlines: Deadlines, exit_code: object, stderr: object
+    ) -> None:
+        self._source = source
+        self._drain = None if stderr is None else AsyncDrain(stderr)
+        self._reading = AccompaniedReader([] if self._drain is None else [self._drain.run])
+        super().__init__(builder, deadlines, exit_code, self._drain)
+
+    def __aiter__(self) -> Self:
+        self._builder.begin_loop()
+        return self
+
+    async def __anext__(self) -> ItemT:
+        builder = self._builder
+        try:
+            while builder.must_stop or (item := builder.take()) is NOTHING:
+                if builder.must_stop or (self._is_over and builder.has_ended):
+                    raise StopAsyncIteration
+                await (self._finish() if self._is_over else self._read())
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self._fail(error)
+            raise
+        return cast("ItemT", item)
+
+    async def aclose(self) -> None:
+        """Stop reading: the turn that is open is stopped, and the source is closed."""
+        self._stop()
+        await self._source.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _read(self) -> None:
+        """Read a chunk or an item, and drain the standard error meanwhile."""
+        read = partial(self._reading.read, self._source.read)
+        try:
+            item = await self._patience.read_async(read, is_resting=self._builder.is_resting)
+        except StopAsyncIteration:
+            self._note_end()
+        else:
+            self._note(item)
+
+    async def _finish(self) -> None:
+        """End the run's turns; raise StreamError if one has no end, or the process has failed."""
+        ended = await ask_async(self._exit_code)
+        error = self._builder.finish(ended)
+        if self._drain is not None:
+            await self._drain.finish(LEAST_WAIT if ended.still_runs else PATIENCE)
+        if error is not None:
+            raise error
+
+
+class FollowedLines(FollowedItems[dict[str, Any]]):
+    """Yields the decoded JSON object of each line of an agent, in `for`; made by `Steps.follow`."""
+
+
+class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
+    """Yields the decoded JSON object of each line of an agent, in `async for`; made by `Steps.follow`."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
-from tokenstream._sources.payloads import model_event_of, payload_of
+from tokenstream._sources.payloads import is_run_event, model_event_of, payload_of
 from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
@@ -396,6 +396,20 @@ class GraphMessages(RunOfAFramework):
                 self._open.pop(node_key),
             )
         return id
+
+
+def find_run(event: object, run: Steps) -> RunOfAFramework | None:
+    """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
+    if is_dict(event):
+        # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
+        return LangChainRun(run) if "run_id" in event and "event" in event else None
+    if is_run_event(event):
+        return AgentsRun(run)
+    if message_in(event) is not None:
+        return GraphMessages(run)
+    is_of_agent = hasattr(event, "current_agent_name")
+    is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
+    return LlamaIndexRun(run) if is_of_agent or is_of_tool else None
 
 
 def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:

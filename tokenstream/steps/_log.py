@@ -36,6 +36,27 @@ if TYPE_CHECKING:
     StepEvent: TypeAlias = StepStart | StepUpdate | StepWaiting | ToolResult | StepDone
 
 
+class FreeIds:
+    """Gives each id once: one that is in use gets a suffix, and "call_1" becomes "call_1-2"."""
+
+    __slots__ = ("_last_numbers", "used")
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+        self._last_numbers: dict[str, int] = {}
+        """Maps an id that was used several times to the number of its last new id: 2 for "call_1-2"."""
+
+    def find(self, id: str) -> str:
+        """Return the id, with a suffix if it is in use; it is in use from now on."""
+        free_id, number = id, self._last_numbers.get(id, 1)
+        while free_id in self.used:
+            number += 1
+            free_id = f"{id}-{number}"
+            self._last_numbers[id] = number
+        self.used.add(free_id)
+        return free_id
+
+
 class Names:
     """Maps the part indexes and call ids of each answer to part numbers and call ids of the run.
 
@@ -43,17 +64,14 @@ class Names:
     has used the same id. Numbers and ids never change later: all readers get the same ones.
     """
 
-    __slots__ = ("_ids", "_last_numbers", "_parts", "_used_ids")
+    __slots__ = ("_free_ids", "_ids", "_parts")
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int, int], int] = {}
         """Maps an answer's number, a choice and a part index to the number of the part in the run."""
         self._ids: dict[tuple[int, str], str] = {}
         """Maps an answer's number and a call's id there to the call's id in the run."""
-        self._used_ids: set[str] = set()
-        """The ids of calls in the run."""
-        self._last_numbers: dict[str, int] = {}
-        """Maps an id that several answers have used to the number of its last new id: 2 for "call_1-2"."""
+        self._free_ids = FreeIds()
 
     def make_run_id(self, answer: int, id: str) -> str:
         """Return the id that a tool call has in the run."""
@@ -61,14 +79,8 @@ class Names:
             return id
         run_id = self._ids.get((answer, id))
         if run_id is None:
-            # Another answer may have used the id: "call_1" then becomes "call_1-2".
-            run_id, number = id, self._last_numbers.get(id, 1)
-            while run_id in self._used_ids:
-                number += 1
-                run_id = f"{id}-{number}"
-                self._last_numbers[id] = number
-            self._used_ids.add(run_id)
-            self._ids[answer, id] = run_id
+            # Another answer may have used the id.
+            run_id = self._ids[answer, id] = self._free_ids.find(id)
         return run_id
 
     def number_part(self, answer: int, choice: int, part: int) -> int:

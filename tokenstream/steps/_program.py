@@ -1,23 +1,31 @@
-"""A program whose output is read: its silence, the reads beside which others run, and its exit code."""
+"""A program whose output is read: its input, silence, standard error and exit code."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import threading
-from abc import ABC, abstractmethod
+from contextlib import suppress
 from inspect import isawaitable, iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamStalled
+from tokenstream._basics.json import to_json_bytes
+from tokenstream._sources.plain import from_file, is_file
+from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
-from tokenstream.steps._agents.detect import AgentRun
-from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
+from tokenstream.steps._chunks import AsyncChunks, find_pipe, is_asynchronous
+from tokenstream.stream._reading.read_ahead import CHECK_SECONDS, ReadTimeout
+from tokenstream.stream._reading.reader import LEAST_WAIT, raise_only, run_until_cancelled
 from tokenstream.stream._reading.silence import make_stalled_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
-    from tokenstream.steps._agents import AgentReader
-    from tokenstream.steps._run import Steps
+    from tokenstream._basics.loose import Json
+
+    LineWriter: TypeAlias = Callable[[dict[str, Json]], object]
+
+T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds to wait for an agent's process after its last line."""
@@ -27,7 +35,6 @@ AGENT_DEADLINES = Deadlines(idle_bytes=None)
 
 NOTHING = object()
 """Returned if there is no item yet."""
-_ENDS_OF_TURN = ("turn", "idle")
 
 
 class Exit(NamedTuple):
@@ -128,7 +135,41 @@ class Patience:
         self._without_content = 0.0
         """Seconds of waiting since the last line or message."""
 
-    def begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
+    def read(self, read: Callable[[float | None], T], *, is_resting: bool) -> T:
+        """Read in time, with a function of the longest wait; raise StreamStalled if nothing comes."""
+        seconds = self._begin_wait(is_resting=is_resting)
+        try:
+            item = read(seconds)
+        except ReadTimeout:
+            raise self._make_error() from None
+        self._end_wait(has_bytes=True)
+        return item
+
+    async def read_async(self, read: Callable[[], Awaitable[T]], *, is_resting: bool) -> T:
+        """Read in time; raise StreamStalled if nothing comes."""
+        from anyio import move_on_after
+
+        # A limit of 0 would end the read before it could take what is there.
+        seconds = self._begin_wait(is_resting=is_resting, grace=LEAST_WAIT)
+        try:
+            with move_on_after(seconds):
+                item = await read()
+                self._end_wait(has_bytes=True)
+                return item
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            # A cancelled wait counts, too: a caller who looks every second may still wait for too long.
+            self._end_wait(has_bytes=False)
+            raise
+        raise self._make_error()
+
+    def note_content(self) -> None:
+        """Record that what has come was a line or a message."""
+        self._has_content = True
+        self._without_content = 0.0
+
+    def _begin_wait(self, *, is_resting: bool = False, grace: float = 0.0) -> float | None:
         """Begin to wait; return the longest time in seconds for which to wait, or None for no limit.
 
         No silence is too long while the agent `is_resting`. Past a deadline, all waits together may last
@@ -146,18 +187,13 @@ class Patience:
         left = min((left for left, _, _ in waits), default=0.0)
         return max(left, min(left, 0.0) + grace, 0.0) if waits else None
 
-    def end_wait(self, *, has_bytes: bool) -> None:
+    def _end_wait(self, *, has_bytes: bool) -> None:
         """Record the end of a wait."""
         waited = self._clock() - self._wait_began
         self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
         self._without_content += waited
 
-    def note_content(self) -> None:
-        """Record that what has come was a line or a message."""
-        self._has_content = True
-        self._without_content = 0.0
-
-    def make_error(self) -> StreamStalled:
+    def _make_error(self) -> StreamStalled:
         """Return the error for a wait that was too long."""
         waits = self._list_waits(self._wait_began, is_resting=False)
         _, limit, seconds = min(waits)
@@ -184,135 +220,153 @@ class Patience:
         ]
 
 
-class RunBuilder(ABC):
-    """Builds a run from an agent's items as the loop takes them, and detects which agent sends them.
+def broken_pipe_error(error: BaseException) -> StreamInterrupted:
+    """Return the error for a message that cannot be sent."""
+    failed = StreamInterrupted("the agent no longer reads what it is sent: its process may have ended")
+    failed.__cause__ = error
+    return failed
+
+
+def write_whole(pipe: Any, data: bytes) -> None:  # noqa: ANN401 - a pipe, with or without a buffer
+    """Write bytes to a pipe, and flush it."""
+    while data:
+        count = pipe.write(data)
+        # A pipe without a buffer may take only a part; others return nothing, or the whole.
+        data = data[count:] if isinstance(count, int) else b""
+    if (flush := getattr(pipe, "flush", None)) is not None:
+        flush()
+
+
+def make_line_writer(stdin: object) -> LineWriter:
+    """Return a function that writes a line's JSON to a pipe, or to asyncio's `StreamWriter` in its loop."""
+    pipe: Any = stdin
+    write_some = getattr(pipe, "write", None)
+    if not callable(write_some) or iscoroutinefunction(write_some):
+        raise MisuseError(
+            "stdin= takes the standard input of the agent's process, a pipe or a writer of asyncio, "
+            f"not {type(stdin).__name__}"
+        )
+
+    takes_text = hasattr(pipe, "encoding") or isinstance(stdin, io.TextIOBase | codecs.StreamWriter)
+    # A writer of asyncio says nothing when its process is gone.
+    is_closing = getattr(pipe, "is_closing", bool)
+
+    def write(line: dict[str, Json]) -> None:
+        """Write one line at once."""
+        data = to_json_bytes(line) + b"\n"
+        try:
+            if is_closing():
+                raise BrokenPipeError
+            if takes_text:
+                pipe.write(data.decode())
+                data = b""
+            write_whole(pipe, data)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise broken_pipe_error(error) from error
+
+    return write
+
+
+_KEPT = 8 * 1024
+"""Maximum number of bytes that are kept."""
+
+
+class Tail:
+    """The end of some output."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def add(self, chunk: object) -> None:
+        """Add bytes or text, and drop the oldest beyond the bound."""
+        if isinstance(chunk, str):
+            chunk = chunk.encode("utf-8", "surrogatepass")
+        if isinstance(chunk, bytes | bytearray):
+            self._bytes = (self._bytes + chunk)[-_KEPT:]
+
+    @property
+    def text(self) -> str:
+        """The output as text, from the first whole character on."""
+        start = self._bytes[:4].lstrip(bytes(range(0x80, 0xC0))) if len(self._bytes) == _KEPT else None
+        kept = self._bytes if start is None else start + self._bytes[4:]
+        return kept.decode("utf-8", "replace")
+
+
+class SyncDrain:
+    """Reads a pipe in a thread, so that the process never waits for a reader.
 
     Args:
-        run: The run that receives the steps.
-        agent: The name of the agent; None to detect it.
-        until: Ends the loop before the end of the input: "turn" or "idle" once a turn has ended and none is
-            open, what `peer.begin(…)` returns once it is answered, or a function of an item that returns
-            True for the last one. None to read all of the input.
+        pipe: The standard error of the process.
 
     Raises:
-        MisuseError: `agent` is not the name of a known agent, or `until` is none of these values.
+        MisuseError: It is no pipe.
     """
 
-    def __init__(self, run: Steps, agent: str | None, until: Any) -> None:  # noqa: ANN401 - checked here
-        if until is not None and until not in _ENDS_OF_TURN and not callable(until):
-            raise MisuseError(
-                'until= takes "turn", "idle", a function of an item or what peer.begin(…) returns, '
-                f"not {until!r}"
-            )
-        self._until: str | Callable[[Any], object] | None = until
-        self._turns_before = 0
-        """Number of turns that had ended when the loop began."""
-        self.has_ended = False
-        """True once the run's turns were ended."""
-        self.must_stop = False
-        """True once the loop must end because of `until`."""
-        self._run = run
-        self._agent = AgentRun(run, agent, self._prepare)
+    def __init__(self, pipe: Any) -> None:  # noqa: ANN401 - told by its methods
+        if not is_file(pipe):
+            raise MisuseError(f"stderr= takes the process's pipe, and not {type(pipe).__name__}")
+        self.tail = Tail()
+        items = from_file(pipe).chunks
+        patient = find_pipe(pipe)
+        if patient is not None:
+            patient.limit_read(CHECK_SECONDS)
+        self._items: Iterable[Any] = items if patient is None else patient
+        self._must_end = False
+        self._thread = threading.Thread(target=self._run, name="tokenstream stderr", daemon=True)
+        self._thread.start()
 
-    @property
-    def _reader(self) -> AgentReader | None:
-        """The reader of the agent; None until the agent is known."""
-        return self._agent.reader
+    def finish(self, seconds: float) -> None:
+        """Wait for the end of the output, but not for long, since a child of the process may keep it open."""
+        self._thread.join(seconds)
+        self.stop()
 
-    # -- input -------------------------------------------------------------
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._must_end = True
 
-    @abstractmethod
-    def feed(self, item: object) -> bool:
-        """Take in a chunk or an item; return True if it completes a line or a message."""
+    def _run(self) -> None:
+        """Read the pipe to its end, or until it is closed."""
+        items = iter(self._items)
+        with suppress(OSError, ValueError):
+            while not self._must_end:
+                with suppress(TimeoutError):
+                    chunk = next(items, None)
+                    if chunk is None:
+                        return
+                    self.tail.add(chunk)
 
-    @abstractmethod
-    def end(self) -> None:
-        """Take in the end of the input."""
 
-    @abstractmethod
-    def take(self) -> object:
-        """Return the next item for the loop, and build the run from it; `NOTHING` if there is none yet."""
+class AsyncDrain:
+    """Reads a stream of bytes while the loop waits for the agent's output.
 
-    @property
-    def is_resting(self) -> bool:
-        """True if the agent has nothing to do, so that its silence means nothing."""
-        return False
+    Args:
+        stream: The standard error of the process.
 
-    @property
-    def plain_lines(self) -> int:
-        """Number of lines that hold no item, such as logs, and were passed by."""
-        return 0
+    Raises:
+        MisuseError: It is no asynchronous stream.
+    """
 
-    # -- the loop ----------------------------------------------------------
+    def __init__(self, stream: object) -> None:
+        if not is_asynchronous(stream):
+            raise MisuseError(f"stderr= takes the process's stream, and not {type(stream).__name__}")
+        self.tail = Tail()
+        self._chunks = AsyncChunks(stream)
+        self._has_ended = False
 
-    def begin_loop(self) -> None:
-        """Note that a loop begins, or goes on after the last turn."""
-        self.must_stop = False
-        self._turns_before = 0 if self._reader is None else self._reader.turns_ended
+    async def run(self) -> None:
+        """Read until the end or a cancellation, which loses nothing."""
+        while not self._has_ended:
+            try:
+                self.tail.add(await self._chunks.read())
+            except StopAsyncIteration:
+                self._has_ended = True
 
-    def finish(self, ended: Exit) -> StreamError | None:
-        """End the run's turns; return the error of the run, or None."""
-        if self.has_ended:
-            return None
-        self.has_ended = True
-        name = "the agent" if self._reader is None else self._reader.name
-        if self._reader is not None:
-            error = self._reader.end(ended.code)
-        elif ended.code:
-            error = ProviderError(f"the process of {name} ended with exit code {ended.code}")
-        else:
-            is_unknown = not ended.still_runs and (self._agent.has_lines or self.plain_lines > 0)
-            error = self._agent.make_unknown_error() if is_unknown else None
-        if ended.still_runs and error is not None:
-            error.args = (f"{error.message}; its process still runs",)
-        elif ended.still_runs:
-            error = StreamStalled(
-                f"the process of {name} still runs {PATIENCE:g} s after the end of its output; what had "
-                "arrived is in .partial, and the process is yours to end",
-                limit="exit_code",
-            )
-            self._add_partial(error)
-        return error
+    async def finish(self, seconds: float) -> None:
+        """Wait for the end of the output, but not for long, since a child of the process may keep it open."""
+        from anyio import move_on_after
 
-    def stop(self, error: BaseException) -> None:
-        """End the open turn with an exception, because nothing more is read."""
-        if self._reader is not None and not self.has_ended:
-            if isinstance(error, StreamError):
-                self._add_partial(error)
-            self._reader.stop(error)
-        self.has_ended = True
-
-    # -- within ------------------------------------------------------------
-
-    def _read(self, item: object, payload: object) -> None:
-        """Build the run further from an item that the loop gets now."""
-        if not self.has_ended:
-            self._agent.read(payload)
-        if self._until is not None:
-            if callable(self._until):
-                self.must_stop = bool(self._until(item))
-            self._check_turns()
-
-    def _check_turns(self) -> None:
-        """End the loop if a turn has ended, and that is what it waits for."""
-        reader = self._reader
-        if reader is not None and self._until in _ENDS_OF_TURN and not reader.has_open_turn:
-            self.must_stop = reader.turns_ended > self._turns_before
-
-    def _call_reader(self, method: str, shown: dict[str, Any], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
-        """Call a method of the reader; keep the call until something `shown` tells which agent it is."""
-        if not self.has_ended:
-            self._agent.call(method, shown, *arguments)
-
-    def _prepare(self, reader: AgentReader) -> None:
-        """Give a reader what it needs beyond the items, and let the run steer its agent."""
-        self._run.note_reader(reader)
-
-    def _add_partial(self, error: StreamError) -> None:
-        """Store the last answer in an error."""
-        partial = None if self._reader is None else self._reader.find_partial()
-        if partial is not None:
-            error.partial = partial
+        with move_on_after(seconds):
+            await self.run()
 
 
 class AccompaniedReader:

@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._agents import AgentReader
-    from tokenstream.steps._follow import AsyncFollowedRun, FollowedRun
-    from tokenstream.steps._follow_agent import AsyncFollowedLines, FollowedLines
-    from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+    from tokenstream.steps._follow import (
+        AsyncFollowedItems,
+        AsyncFollowedLines,
+        AsyncFollowedRun,
+        FollowedItems,
+        FollowedLines,
+        FollowedRun,
+    )
     from tokenstream.steps._peer.asynchronous import AsyncPeer
     from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
     from tokenstream.steps._peer.exchange import PeerCall
@@ -384,25 +389,18 @@ class Steps(RunNode):
             on_tool_start ['running']
             on_tool_end ['done']
         """
-        from tokenstream.steps._follow import follow, has_lines
-        from tokenstream.steps._peer.base import BasePeer
+        from tokenstream.steps._follow import follow
 
-        has_options = any(option is not None for option in (agent, exit_code, stderr, stdin, until))
-        has_options = has_options or deadlines is not AGENT_DEADLINES
-        if has_options or isinstance(events, BasePeer) or has_lines(events):
-            from tokenstream.steps._follow_agent import follow_agent
-
-            return follow_agent(
-                events,
-                self,
-                agent=agent,
-                exit_code=exit_code,
-                stderr=stderr,
-                stdin=stdin,
-                until=until,
-                deadlines=deadlines,
-            )
-        return follow(events, self)
+        return follow(
+            events,
+            self,
+            agent=agent,
+            exit_code=exit_code,
+            stderr=stderr,
+            stdin=stdin,
+            until=until,
+            deadlines=deadlines,
+        )
 
     def steer(self, text: str) -> Steer:
         """Say something to the agent that the run follows, while it works.

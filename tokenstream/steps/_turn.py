@@ -10,6 +10,7 @@ from tokenstream._steer import Steer
 from tokenstream.errors import MisuseError, ProviderError
 from tokenstream.events import StepWaiting
 from tokenstream.message import Usage
+from tokenstream.steps._log import FreeIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,10 +109,8 @@ class Requests:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._requests: dict[str, _StepRequest] = {}
-        self._used_ids: set[str] = set()
+        self._free_ids = FreeIds()
         """The ids of all requests, and those that were given out for one."""
-        self._last_numbers: dict[str, int] = {}
-        """Maps an id that several agents have used to the number of its last new id: 2 for "0-2"."""
 
     @property
     def open(self) -> tuple[StepWaiting, ...]:
@@ -126,7 +125,7 @@ class Requests:
             if known is not None:
                 return known.event
             event = StepWaiting(id, request)
-            self._used_ids.add(id)
+            self._free_ids.used.add(id)
             self._requests[id] = _StepRequest(event, step, send)
             self._log.add_event(event, step.id)
         self._log.wake_readers()
@@ -135,13 +134,7 @@ class Requests:
     def find_free_id(self, id: str) -> str:
         """Return the id that the request of an agent has in the run, with a suffix if the id is in use."""
         with self._log.lock:
-            run_id, number = id, self._last_numbers.get(id, 1)
-            while run_id in self._used_ids:
-                number += 1
-                run_id = f"{id}-{number}"
-                self._last_numbers[id] = number
-            self._used_ids.add(run_id)
-        return run_id
+            return self._free_ids.find(id)
 
     def answer(self, id: str, answer: object) -> None:
         """Send the answer to a request, and mark the request as answered."""

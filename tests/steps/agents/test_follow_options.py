@@ -444,7 +444,7 @@ def test_a_generator_that_a_timeout_has_ended_is_told() -> None:
 
 def test_a_process_that_still_runs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its standard error stays open as well, and is not waited for a second time."""
-    monkeypatch.setattr("tokenstream.steps._followed.PATIENCE", 3600.0)
+    monkeypatch.setattr("tokenstream.steps._follow.PATIENCE", 3600.0)
 
     def wait(timeout: float) -> int:
         raise subprocess.TimeoutExpired("agent", timeout)

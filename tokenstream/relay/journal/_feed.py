@@ -138,9 +138,10 @@ class Feed:
     Args:
         state: The answer's state when the feed was created.
         lease: Seconds without a heartbeat after which a producer counts as dead.
+        is_given: True if a producer of this process gives the feed its records.
     """
 
-    def __init__(self, storage: Storage, id: str, state: State, *, lease: float) -> None:
+    def __init__(self, storage: Storage, id: str, state: State, *, lease: float, is_given: bool) -> None:
         self.id = id
         self.owner = state.owner
         # The records so far.
@@ -160,8 +161,10 @@ class Feed:
         self.changes = Changes()
         """Wakes the followers when records were added or the feed has ended."""
         # Records from a producer of this process.
-        self._is_given = False
+        self._is_given = is_given
         """True while the feed gets its records from a producer of this process, not from the storage."""
+        self._gaps = 0
+        """The number of times that a producer has given records of which earlier ones are missing."""
         self._given_bytes = 0
         """The size in bytes of the records that a producer has passed on since the storage was last read."""
         self._must_read = Changes()
@@ -199,7 +202,11 @@ class Feed:
         """Add records that a producer of this process has stored; ignore them if earlier ones are missing."""
         # The number of these records that the feed has already; negative if some before them are missing.
         known = self.end + 1 - first
-        if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
+        if self.is_complete or self.error is not None or owner != self.owner:
+            return
+        if known < 0:
+            self._gaps += 1
+            self._must_read.notify()
             return
         self._is_given = True
         self.records += records[known:] if known else records
@@ -252,30 +259,23 @@ class Feed:
         while self.error is None and not self.is_complete and not self._check_abandoned():
             try:
                 # Remember the end: a producer of this process may give records during the read.
-                end, self._given_bytes = self.end, 0
-                page = await retry(
-                    self._storage, partial(self._storage.read, self.id, end, _PAGE_SIZE), self._lease
-                )
+                end, gaps, self._given_bytes = self.end, self._gaps, 0
+                read = partial(self._storage.read, self.id, end, _PAGE_SIZE)
+                page = await retry(self._storage, read, self._lease)
                 # 1. The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
-                    self.fail(
-                        JournalError(
-                            "the next records of this answer are no longer held", kind="answer_expired"
-                        )
-                    )
+                    self._expire("the next records of this answer are no longer held")
                     break
                 # 2. The storage has fewer records than before: it was restored from an older backup.
                 if page.state.end < end and not page.records:
-                    self.fail(
-                        JournalError("the journal has lost the end of this answer", kind="answer_expired")
-                    )
+                    self._expire("the journal has lost the end of this answer")
                     break
                 # 3. The usual case.
                 self._add_page(page)
                 if self._seems_dead(page.state):
                     # End the answer in place of its producer.
                     await self._bury()
-                elif len(page.records) < _PAGE_SIZE and not self.is_complete:
+                elif len(page.records) < _PAGE_SIZE and self._gaps == gaps and not self.is_complete:
                     # All records were read; wait for the next ones. Even if none arrive, look at the
                     # producer's state four times a lease.
                     with anyio.move_on_after(self._lease / 4):
@@ -286,6 +286,10 @@ class Feed:
             self._products.clear()
 
     # -- within ------------------------------------------------------------
+
+    def _expire(self, message: str) -> None:
+        """End the feed because the storage has no more records of the answer."""
+        self.fail(JournalError(message, kind="answer_expired"))
 
     async def _wait_for_news(self) -> None:
         """Wait until the storage may have more records; if it is unreachable, wait a moment instead."""
@@ -315,9 +319,8 @@ class Feed:
     async def _bury(self) -> None:
         """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
         message = "the server that produced the answer stopped responding"
-        await retry(
-            self._storage, partial(self._storage.bury, self.id, [record_interruption(message)]), self._lease
-        )
+        bury = partial(self._storage.bury, self.id, [record_interruption(message)])
+        await retry(self._storage, bury, self._lease)
         report_broken(StreamInterrupted(message), self.id)
 
     def _add_page(self, page: Page) -> None:

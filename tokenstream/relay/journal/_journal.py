@@ -14,7 +14,7 @@ from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
-from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
+from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, WriteTimer
 from tokenstream.relay.journal._records import has_failed_early
 from tokenstream.relay.journal._storage import limit, retry
 from tokenstream.stream._base import StreamBase, find_driver
@@ -82,6 +82,7 @@ class Journal:
         "_producers",
         "_storage",
         "_tasks",
+        "_timer",
         "lease",
     )
 
@@ -94,6 +95,7 @@ class Journal:
         self._drain = drain
         self._drained_at: float | None = None  # the end of `drain` seconds; None before a shutdown
         self._tasks: TaskGroup | None = None
+        self._timer = WriteTimer()
         self._is_closing = False
         self._producers: dict[str, Producer] = {}
         """The producers of this process, by the ids of their answers."""
@@ -113,12 +115,15 @@ class Journal:
                 "this journal was entered already: enter it once, in the application's lifespan"
             )
         self._tasks = await create_task_group().__aenter__()
+        self._tasks.start_soon(self._timer.run, name="timer of a journal")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Let the producers end, notify the readers of all answers, and close the storage."""
+        from anyio import CancelScope, move_on_after
+
         tasks = self._require_tasks()
         self._is_closing = True
         try:
@@ -133,7 +138,9 @@ class Journal:
                 # Without the block's own error, which the task group would wrap in an exception group.
                 await tasks.__aexit__(None, None, None)
             finally:
-                await self._close_storage()
+                # Also if the journal's task was cancelled.
+                with CancelScope(shield=True), move_on_after(1.0):
+                    await self._storage.aclose()
 
     # -- answers -------------------------------------------------------------
 
@@ -197,6 +204,8 @@ class Journal:
             asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
                 requests can be compared with it; None if the request has none.
         """
+        from anyio import move_on_after
+
         tasks = self._require_tasks()
         try:
             check_arguments(stream, id, raw=raw, shape=shape)
@@ -220,15 +229,26 @@ class Journal:
             # The journal's id identifies the answer's tool calls, also to followers, so that each runs once.
             driver = cast("Driver", find_driver(stream))
             driver.source_driver.accumulator.calls.record_in_journal(id)
-        tell_written = partial(self._pass_on, id, owner)
+        tell = partial(self._pass_on, id, owner)
         producer = Producer(
-            self._storage, id, token, stream, tell_written, lease=self.lease, raw=raw, shaping=shaping
+            self._storage,
+            id,
+            token,
+            stream,
+            tell,
+            timer=self._timer,
+            lease=self.lease,
+            raw=raw,
+            shaping=shaping,
         )
         self._producers[id] = producer
         self._drained_at = None  # whatever looked like a shutdown before was none
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
-            await _wait_for_first_event(producer, open_within)
+            with move_on_after(open_within):
+                await producer.opened.wait()
+            if producer.failure is not None:
+                raise producer.failure
         return True
 
     @property
@@ -321,7 +341,8 @@ class Journal:
             feed, progress = current, nothing_read
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_answer_of(state, progress):
-            feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
+            is_given = id in self._producers
+            feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease, is_given=is_given)
             tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
         return feed, state
@@ -450,20 +471,3 @@ class Journal:
         with anyio.move_on_after(self.lease):
             for producer in list(self._producers.values()):
                 await producer.finished.wait()
-
-    async def _close_storage(self) -> None:
-        """Close the storage, even if the journal's task was cancelled; give up after a second."""
-        import anyio
-
-        with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
-            await self._storage.aclose()
-
-
-async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
-    """Wait some seconds for an answer's first event; raise its error if it fails before."""
-    import anyio
-
-    with anyio.move_on_after(seconds):
-        await producer.opened.wait()
-    if producer.failure is not None:
-        raise producer.failure

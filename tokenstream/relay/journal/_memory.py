@@ -128,7 +128,9 @@ class MemoryStorage(Storage):
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
         """Renew the producer's lease; return the reason of a stop that was requested, or None."""
-        answer = self._answer_of_producer(id, token)
+        answer = self._find(id)
+        if answer is None or answer.token != token:
+            raise fenced_error()
         answer.alive_until = self._clock() + lease
         return answer.reason
 
@@ -184,13 +186,6 @@ class MemoryStorage(Storage):
 
     # -- within ------------------------------------------------------------
 
-    def _answer_of_producer(self, id: str, token: str) -> StoredAnswer:
-        """Return the answer that the producer with this token produces; fenced if there is none."""
-        answer = self._find(id)
-        if answer is None or answer.token != token:
-            raise fenced_error()
-        return answer
-
     def _find(self, id: str) -> StoredAnswer | None:
         """Clean up all answers, then return the answer with this id; None if there is none.
 
@@ -210,17 +205,13 @@ class MemoryStorage(Storage):
         for name in [name for name, id in self._keys.items() if id not in self._answers]:
             del self._keys[name]
 
-    def _groups_of(self, answer: StoredAnswer) -> tuple[AnswerGroup, AnswerGroup]:
-        """Return the groups that an answer belongs to."""
-        return self._all, answer.share
-
     def _finish(self, id: str, answer: StoredAnswer) -> None:
         """Mark an answer as ended, and wake the tasks that wait for that, or for a request to stop it.
 
         Its records are deleted `expire` seconds later.
         """
         answer.expires = self._clock() + self._expire
-        for group in self._groups_of(answer):
+        for group in (self._all, answer.share):
             group.end(id, answer)
         answer.stops.notify()
 
@@ -229,7 +220,7 @@ class MemoryStorage(Storage):
 
         Its readers are woken, and then learn of it.
         """
-        for group in self._groups_of(answer):
+        for group in (self._all, answer.share):
             group.expire(id, answer)
         answer.drop()
         answer.changes.notify()
@@ -240,7 +231,7 @@ class MemoryStorage(Storage):
         if id in self._all.ended:
             # Tasks that wait for the answer read it again, and find that it is gone.
             self._delete_records(id, answer)
-        for group in self._groups_of(answer):
+        for group in (self._all, answer.share):
             del group.expired[id]
         if not answer.share:
             del self._shares[answer.owner]

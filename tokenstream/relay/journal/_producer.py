@@ -40,7 +40,7 @@ from tokenstream.stream._log import warn
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Coroutine, Sequence
+    from collections.abc import AsyncIterable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -75,6 +75,33 @@ class TellWritten(Protocol):
         """Receive records that are in the storage now, for example to pass them on to followers."""
 
 
+class WriteTimer:
+    """Wakes all producers of a journal that have records to write at the same times."""
+
+    def __init__(self) -> None:
+        self._ringing: dict[Changes, None] = {}
+        """The changes to notify at the next time, in order."""
+        self._has_work = Changes()
+        """Wakes `run`."""
+
+    def ring_for(self, changes: Changes) -> None:
+        """Notify those who wait for changes at the next time."""
+        self._ringing[changes] = None
+        self._has_work.notify()
+
+    async def run(self) -> None:
+        """Ring at the multiples of `_GATHER_SECONDS`, until cancelled."""
+        import anyio
+
+        while True:
+            if not self._ringing:
+                await self._has_work.wait()
+            await anyio.sleep(_GATHER_SECONDS - anyio.current_time() % _GATHER_SECONDS)
+            ringing, self._ringing = self._ringing, {}
+            for changes in ringing:
+                changes.notify()
+
+
 class Producer:
     """Reads the stream of one answer, and writes the answer's records to a storage.
 
@@ -82,6 +109,7 @@ class Producer:
         token: Identifies the producer.
         stream: The answer: a stream of this library, or any asynchronous iterable of events.
         tell_written: Called after each write.
+        timer: Wakes all producers of the journal that have records to write.
         lease: Seconds without a heartbeat after which a producer counts as dead.
         raw: True to write the provider's ids, payloads and error messages, too.
         shaping: Transforms the text before it is written; None to write it unchanged.
@@ -98,6 +126,7 @@ class Producer:
         stream: AsyncIterable[Event],
         tell_written: TellWritten,
         *,
+        timer: WriteTimer,
         lease: float,
         raw: bool = False,
         shaping: Shaping | None = None,
@@ -113,12 +142,13 @@ class Producer:
         """The error of an answer that failed before its first event."""
         # Given by the journal.
         self._storage = storage
-        self._token = token
         self._stream: Any = stream
         self._tell_written = tell_written
+        self._timer = timer
         self._lease = lease
-        self._alive_seconds = lease * ALIVE_SHARE
-        """The lease that the storage gets: in the rest, readers look again before they bury the producer."""
+        # In the rest of the lease, readers look again before they bury the producer.
+        self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE)
+        self._beat = partial(storage.beat, id, token, lease=lease * ALIVE_SHARE)
         self._raw = raw
         self._shaping = shaping
         # Reading the stream.
@@ -134,8 +164,6 @@ class Producer:
         self._queued_bytes = 0
         self._last_written = 0
         """The last position that is certainly in the storage."""
-        self._is_flushing = False
-        """True while queued records are being written."""
         # The end of the answer.
         self._last_records: list[bytes] | None = None
         """The records that end the answer; None until its ending is decided."""
@@ -144,14 +172,12 @@ class Producer:
         self._is_cut_off = False
         """True once the storage no longer accepts records from this producer."""
         # The changes for which the tasks wait.
-        self._has_queued = Changes()
-        """Wakes the task that writes when a record has been queued."""
-        self._must_hurry = Changes()
-        """Wakes the task that writes when it need not gather any more records: no others will come."""
+        self._must_write = Changes()
+        """Wakes the task that writes."""
         self._has_room = Changes()
         """Wakes the task that reads when queued records have been written."""
         self._has_writer = False
-        """True once `_write` has begun: for a storage that never waits, only if it has refused a record."""
+        """True once `_write` was begun: for a storage that never waits, only if it has refused a record."""
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
@@ -289,8 +315,7 @@ class Producer:
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True
-            self._has_queued.notify()
-            self._must_hurry.notify()
+            self._must_write.notify()
 
     def _queue_rest_of_text(self) -> None:
         """Queue the text that `shaping` has held back; if that raises, the error ends the answer."""
@@ -316,27 +341,21 @@ class Producer:
 
     async def _write(self) -> None:
         """Write queued records until the last one is written."""
-        import anyio
-
         while not self._is_cut_off and (self._queued or not self._end_queued):
-            if not self._queued:
-                await self._has_queued.wait()
-                continue
             # Neither the first token waits for others, nor the end.
-            if self._last_written >= _AT_ONCE and not self._end_queued:
-                now = anyio.current_time()
-                due = (now // _GATHER_SECONDS + 1) * _GATHER_SECONDS
-                with anyio.move_on_after(due - now):
-                    await self._must_hurry.wait()
+            if not self._queued or (self._last_written >= _AT_ONCE and not self._end_queued):
+                if self._queued:
+                    self._timer.ring_for(self._must_write)
+                await self._must_write.wait()
             await self._flush()
         self._all_written.set()
 
     async def _write_soon(self) -> None:
-        """Write the queued records at once if the storage never waits, else wake the task that writes."""
-        if self._storage.instant and not self._is_flushing:
+        """Write the queued records at once if no other task does, else wake that task."""
+        if not self._has_writer:
             first, batch = self._last_written + 1, self._queued
             try:
-                await self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds)
+                await self._append(first, batch)
             except JournalError:
                 # The other task repeats the write, and decides when to give up.
                 self._begin_writing()
@@ -346,18 +365,21 @@ class Producer:
                 size, self._queued_bytes, self._queued = self._queued_bytes, 0, []
                 self._tell_written(first, batch, size, is_last=False)
                 return
-        self._has_queued.notify()
+        if self._last_written < _AT_ONCE:
+            self._must_write.notify()
+        else:
+            self._timer.ring_for(self._must_write)
 
     async def _flush(self) -> None:
         """Write the records that are queued now to the storage; give up if the storage refuses them."""
-        self._is_flushing = True
         last = self._last_written + len(self._queued)
         while self._last_written < last and not self._is_cut_off:
             batch = tuple(self._queued[:_MAX_BATCH])
             is_last = self._end_queued and len(batch) == len(self._queued)
             append = partial(self._append, self._last_written + 1, batch, over=is_last)
+            is_limited = self._storage.limits_appends and not is_last
             try:
-                await retry(self._storage, append, self._lease)
+                await retry(self._storage, append, self._lease, is_limited=is_limited)
             except JournalError as error:
                 self._give_up(error)
                 if error.kind != "fenced":
@@ -365,7 +387,6 @@ class Producer:
                 break
             self._note_written(batch, sum(map(len, batch)), is_last=is_last)
             self._has_room.notify()
-        self._is_flushing = False
 
     def _note_written(self, batch: tuple[bytes, ...], size: int, *, is_last: bool) -> None:
         """Remove records that are in the storage now from the queue, and call `tell_written` with them."""
@@ -375,10 +396,6 @@ class Producer:
         del self._queued[: len(batch)]
         self._tell_written(first, batch, size, is_last=is_last)
 
-    def _append(self, first: int, batch: tuple[bytes, ...], *, over: bool) -> Coroutine[Any, Any, None]:
-        """Return the coroutine that writes a batch of records in one attempt."""
-        return self._storage.append(self.id, self._token, first, batch, lease=self._alive_seconds, over=over)
-
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
         failure = describe_failure(error)
@@ -386,8 +403,7 @@ class Producer:
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume` and in `_write`: nothing more will be written.
         self._has_room.notify()
-        self._has_queued.notify()
-        self._must_hurry.notify()
+        self._must_write.notify()
         self.interrupt(CUT_OFF)
 
     async def _write_early_end(self) -> None:
@@ -427,7 +443,7 @@ class Producer:
                     break
                 reason = None
                 with limit(self._storage, pause):
-                    reason = await self._storage.beat(self.id, self._token, lease=self._alive_seconds)
+                    reason = await self._beat()
                 if reason is not None:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer

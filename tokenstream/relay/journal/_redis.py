@@ -15,7 +15,6 @@ from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalError, fenced_error
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._redis_scripts import (
-    APPEND,
     ASK_STOP,
     BEAT,
     BURY,
@@ -25,9 +24,7 @@ from tokenstream.relay.journal._redis_scripts import (
     READ,
     SETTLE,
     TAKE,
-    ScriptBatches,
-    hash_of,
-    unavailable_error,
+    Scripts,
 )
 from tokenstream.relay.journal._storage import Page, State, Storage
 
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import StopReply
 
-_MAX_COMMANDS = 8
-"""The maximum number of simultaneous commands; each takes a connection from the client's pool."""
 _KEEP_SECONDS = 60.0
 """Additional seconds for which an answer is kept after its producer's last write."""
 
@@ -61,6 +56,8 @@ class RedisStorage(Storage):
         MisuseError: The client is not an asyncio client of redis-py, or allows fewer than two connections; or
             a limit is too small or negative; or the prefix is empty or contains a brace.
     """
+
+    limits_appends = True
 
     def __init__(
         self,
@@ -84,22 +81,16 @@ class RedisStorage(Storage):
             raise MisuseError(
                 "a journal needs at least two connections: raise max_connections= of the client"
             )
-        from redis.exceptions import NoScriptError, RedisError
-
         from tokenstream.relay.journal._redis_subscriptions import Subscriptions
 
-        self._failures = (RedisError, OSError)
-        self._unknown_script = NoScriptError
         self._prefix = prefix
         self._calls = AsyncRedisCallStore(client, prefix=f"{prefix}calls:")
         self._max_bytes = max_bytes
         self._per_owner = per_owner
         self._expire = expire
-        self._client = redis_client
         self._subscriptions = Subscriptions(redis_client)
         # One connection of the pool is reserved for notifications.
-        self._command_slots = asyncio.Semaphore(min(_MAX_COMMANDS, max_connections - 1))
-        self._appends = ScriptBatches(redis_client, APPEND, self._run, self._command_slots)
+        self._scripts = Scripts(redis_client, max_connections - 1)
 
     async def create(
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
@@ -121,9 +112,10 @@ class RedisStorage(Storage):
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
         """Write records atomically, and end the answer if `over` is True; see `MemoryStorage.append`."""
-        options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
-        arguments = [self._key(id, "news"), token, first, *options, *records]
-        if not await self._appends.run(self._answer_keys(id), arguments):
+        times = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease)]
+        # The text of a list of integers is JSON.
+        arguments = [token, str([first, *times, self._max_bytes]), *records]
+        if not await self._scripts.append(self._answer_keys(id), arguments, lease / 2):
             raise fenced_error()
         if over:
             await self._settle_ended(id)
@@ -137,7 +129,7 @@ class RedisStorage(Storage):
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         """End an answer whose producer is dead, with its last records; return False if nothing was done."""
-        options = [self._key(id, "news"), _to_ms(self._expire), self._max_bytes]
+        options = [_to_ms(self._expire), self._max_bytes]
         is_buried = bool(await self._run_script(BURY, id, *options, *records))
         if is_buried:
             await self._settle_ended(id)
@@ -145,7 +137,7 @@ class RedisStorage(Storage):
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
         """Ask the producer of an answer to stop it; return "asked", "ended" or "unknown"; see `Storage`."""
-        reply: StopReply = (await self._run_script(ASK_STOP, id, self._key(id, "stop"), reason)).decode()
+        reply: StopReply = (await self._run_script(ASK_STOP, id, reason)).decode()
         return reply
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
@@ -203,7 +195,7 @@ class RedisStorage(Storage):
         else:
             places, most = self._share_keys(owner, "keys"), self._per_owner.kept
         options = [key, id, instead_of or "", self._keep_ms(_KEEP_SECONDS), most]
-        held: bytes = await self._run(CLAIM, places, *options)
+        held: bytes = await self._scripts.run(CLAIM, places, *options)
         return held.decode()
 
     @property
@@ -221,7 +213,7 @@ class RedisStorage(Storage):
         limits = [bounds.running, bounds.kept, bounds.bytes]
         options = [*limits, _to_ms(self._expire), self._keep_ms(_KEEP_SECONDS)]
         for is_second in (False, True):
-            taken, *ids = await self._run(TAKE, self._share_keys(owner), id, *options)
+            taken, *ids = await self._scripts.run(TAKE, self._share_keys(owner), id, *options)
             if taken:
                 await self._forget(owner, ids)
                 return
@@ -254,12 +246,13 @@ class RedisStorage(Storage):
             return
         limits = [bounds.kept, bounds.bytes, self._keep_ms(_KEEP_SECONDS), _to_ms(grace)]
         counted = size if found == owner else ""
-        await self._forget(owner, await self._run(SETTLE, self._share_keys(owner), id, counted, *limits))
+        ids = await self._scripts.run(SETTLE, self._share_keys(owner), id, counted, *limits)
+        await self._forget(owner, ids)
 
     async def _forget(self, owner: str, ids: list[bytes]) -> None:
         """Delete answers of an owner that have ended."""
         for id in map(bytes.decode, ids):
-            await self._run_script(FORGET, id, self._key(id, "news"), owner)
+            await self._run_script(FORGET, id, owner)
 
     def _share_keys(self, owner: str | None, what: str = "answers") -> list[str]:
         """Return the two keys under which what belongs to one owner is stored."""
@@ -277,26 +270,11 @@ class RedisStorage(Storage):
 
     async def _run_script(self, script: str, id: str, *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
         """Run a Lua script on the keys of an answer, and return its reply."""
-        return await self._run(script, self._answer_keys(id), *arguments)
+        return await self._scripts.run(script, self._answer_keys(id), *arguments)
 
     def _answer_keys(self, id: str) -> list[str]:
-        """Return the keys of an answer."""
+        """Return the keys of an answer; `tell` in the scripts makes its channels of the first."""
         return [self._key(id, what) for what in ("state", "records", "alive")]
-
-    async def _run(self, script: str, keys: list[str], *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
-        """Run a Lua script on some keys, and return its reply."""
-        keys_and_arguments = (len(keys), *keys, *arguments)
-        run = self._client.execute_command
-        try:
-            async with self._command_slots:
-                try:
-                    # Replies are raw bytes, even if the client is set up to decode them.
-                    return await run("EVALSHA", hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
-                except self._unknown_script:
-                    # Redis does not have the script yet; this command also stores it.
-                    return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
-        except self._failures as error:
-            raise unavailable_error(error) from error
 
 
 class RedisJournal(Journal):

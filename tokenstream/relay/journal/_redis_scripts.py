@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
 _KEYS = """
 local meta, records, alive = KEYS[1], KEYS[2], KEYS[3]
@@ -32,6 +32,9 @@ local function live(lease)
   -- Renewing needs no memory, and so works in a full Redis.
   if lease <= 0 then redis.call('DEL', alive)
   elseif redis.call('PEXPIRE', alive, lease) == 0 then redis.call('SET', alive, '1', 'PX', lease) end
+end
+local function tell(what, message)
+  redis.call('PUBLISH', string.gsub(meta, 'state$', what), message)
 end
 local function write_even_if_full()
   -- This changes nothing, but it is a write, so Redis does not check its memory for the next ones.
@@ -46,9 +49,10 @@ local function finish(expire)
   redis.call('DEL', alive)
   if expire > 0 then redis.call('PEXPIRE', records, expire) else redis.call('DEL', records) end
   redis.call('PEXPIRE', meta, math.max(2 * expire, 1))
+  tell('news', 'over')
 end
 """
-"""The beginning of each script: names for the keys, and functions for leases, expiry and the end."""
+"""The beginning of each script: names for the keys; functions for leases, messages, expiry and the end."""
 _WRITE = """
 local function number_of(id)
   return tonumber(string.match(id, '^%d+'))
@@ -192,27 +196,26 @@ APPEND = (
     _KEYS
     + _WRITE
     + """
-local channel, token, first, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local over, expire, keep, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+-- Each argument costs the client time, so all numbers are one.
+local first, lease, over, expire, keep, most = unpack(cjson.decode(ARGV[2]))
 local state = redis.call('HMGET', meta, 'token', 'end', 'over', 'held')
-if state[1] ~= token then return 0 end
+if state[1] ~= ARGV[1] then return 0 end
 local last, is_over = tonumber(state[2]), state[3] == '1'
-local from = 9 + math.max(last + 1 - first, 0)
+local from = 3 + math.max(last + 1 - first, 0)
 if first > last + 1 or (is_over and from <= #ARGV) then return 0 end
 if is_over then return 1 end
-if over == '1' then
+if over == 1 then
   local added = 0
   for at = from, #ARGV do added = added + #ARGV[at] end
   if added <= 4096 then write_even_if_full() end
 end
 last = write(from, last, tonumber(state[4]), most)
 live(lease)
-if over == '1' then
+if over == 1 then
   finish(expire)
-  redis.call('PUBLISH', channel, 'over')
 else
   keep_for(keep)
-  redis.call('PUBLISH', channel, string.format('%.0f', last))
+  tell('news', string.format('%.0f', last))
 end
 return 1
 """
@@ -241,14 +244,13 @@ BURY = (
     _KEYS
     + _WRITE
     + """
-local channel, expire, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local expire, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local state = redis.call('HMGET', meta, 'end', 'over', 'held')
 if not state[1] or state[2] == '1' or redis.call('EXISTS', alive) == 1 then return 0 end
 write_even_if_full()
 redis.call('HSET', meta, 'token', '')
-write(4, tonumber(state[1]), tonumber(state[3]), most)
+write(3, tonumber(state[1]), tonumber(state[3]), most)
 finish(expire)
-redis.call('PUBLISH', channel, 'over')
 return 1
 """
 )
@@ -257,14 +259,13 @@ return 1
 ASK_STOP = (
     _KEYS
     + """
-local channel, reason = ARGV[1], ARGV[2]
 local state = redis.call('HMGET', meta, 'token', 'over', 'reason')
 if not state[1] then return 'unknown' end
 if state[2] == '1' then return 'ended' end
 if not state[3] then
   write_even_if_full()
-  redis.call('HSET', meta, 'reason', reason)
-  redis.call('PUBLISH', channel, 'stop')
+  redis.call('HSET', meta, 'reason', ARGV[1])
+  tell('stop', 'stop')
 end
 return 'asked'
 """
@@ -274,11 +275,10 @@ return 'asked'
 FORGET = (
     _KEYS
     + """
-local channel, owner = ARGV[1], ARGV[2]
 local state = redis.call('HMGET', meta, 'owner', 'over')
-if state[1] ~= owner or state[2] ~= '1' then return 0 end
+if state[1] ~= ARGV[1] or state[2] ~= '1' then return 0 end
 redis.call('DEL', meta, records, alive)
-redis.call('PUBLISH', channel, 'over')
+tell('news', 'over')
 return 1
 """
 )
@@ -307,54 +307,64 @@ return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, state[3],
 """Returns an answer's state, its records after a position, its owner, the reason to stop, the request, and
 the size of its records.
 """
+_MAX_COMMANDS = 8
+"""The maximum number of simultaneous commands; each takes a connection from the client's pool."""
 _MAX_TOGETHER = 500
 """The maximum number of runs in one message to Redis."""
 
 
-class ScriptBatches:
-    """Runs a script for all who ask in the same turn of the event loop, with one message and one reply.
+class Scripts:
+    """Runs scripts in a Redis, and `APPEND` with one message for all who ask in one turn of the event loop.
 
     Each run is an atomic operation of its own, and may fail on its own. What a process pays for a run is
     mostly the message and the reply, and the tasks that are woken for them.
 
     Args:
         client: An asyncio client of redis-py.
-        run_alone: Runs the script once, for a Redis that doesn't have the script yet.
-        slots: Limits the number of connections.
+        connections: The maximum number of connections.
     """
 
-    def __init__(
-        self,
-        client: Any,  # noqa: ANN401 - only the client's creator imports redis
-        script: str,
-        run_alone: Callable[..., Awaitable[Any]],
-        slots: asyncio.Semaphore,
-    ) -> None:
+    def __init__(self, client: Any, connections: int) -> None:  # noqa: ANN401 - only the client's creator imports redis
         from redis.exceptions import NoScriptError, RedisError
 
         self._client = client
-        self._script = script
-        self._run_alone = run_alone
-        self._slots = slots
+        self._slots = asyncio.Semaphore(min(_MAX_COMMANDS, connections))
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError)
         self._unknown_script = NoScriptError
-        self._asked: list[tuple[tuple[object, ...], asyncio.Future[Any]]] = []
-        """The runs that wait for the end of this turn of the event loop, and their replies."""
+        self._asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]] = []
+        """The runs that wait for the end of this turn of the event loop, their limits, and their replies."""
 
-    async def run(self, keys: list[str], arguments: Sequence[object]) -> Any:  # noqa: ANN401 - depends on the script
-        """Run the script on some keys, and return its reply."""
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked.append(((len(keys), *keys, *arguments), reply))
-        if len(self._asked) == 1:
-            await self._send_for_all()
+    async def run(
+        self, script: str, keys: Sequence[str], *arguments: object, seconds: float | None = None
+    ) -> Any:  # noqa: ANN401 - depends on the script
+        """Run a script on some keys within some seconds, and return its reply."""
+        keys_and_arguments = (len(keys), *keys, *arguments)
+        run = self._client.execute_command
         try:
-            return await reply
-        except self._unknown_script:
-            return await self._run_alone(self._script, keys, *arguments)
+            async with asyncio.timeout(seconds), self._slots:
+                try:
+                    # Replies are raw bytes, even if the client is set up to decode them.
+                    return await run("EVALSHA", _hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
+                except self._unknown_script:
+                    # Redis does not have the script yet; this command also stores it.
+                    return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
         except self._failures as error:
-            raise unavailable_error(error) from error
+            raise _unavailable_error(error) from error
 
-    async def _send_for_all(self) -> None:
+    async def append(self, keys: Sequence[str], arguments: Sequence[object], seconds: float) -> Any:  # noqa: ANN401 - a number
+        """Run `APPEND` on some keys within some seconds, and return its reply."""
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked.append(((len(keys), *keys, *arguments), seconds, reply))
+        if len(self._asked) == 1:
+            await self._append_for_all()
+        value = await reply
+        if isinstance(value, self._unknown_script):
+            return await self.run(APPEND, keys, *arguments, seconds=seconds)
+        if isinstance(value, Exception):
+            raise _unavailable_error(value) from value
+        return value
+
+    async def _append_for_all(self) -> None:
         """Send the runs of all who ask in this turn of the event loop, as the first of them."""
         try:
             # The others ask before this task goes on.
@@ -366,40 +376,30 @@ class ScriptBatches:
                     await self._send(asked[begin : begin + _MAX_TOGETHER])
             finally:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
-                for _, reply in asked:
-                    _settle(reply, JournalError("the journal's storage does not answer", kind="unavailable"))
+                for _, _, reply in asked:
+                    if not reply.done():
+                        reply.set_result(TimeoutError())
 
-    async def _send(self, asked: list[tuple[tuple[object, ...], asyncio.Future[Any]]]) -> None:
-        """Send some runs together, and pass each its reply or its error."""
+    async def _send(self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]]) -> None:
+        """Send some runs together, within the shortest of their limits; pass each its reply or its error."""
         replies: list[Any]
         try:
-            async with self._slots:
+            async with asyncio.timeout(min(seconds for _, seconds, _ in asked)), self._slots:
                 pipeline = self._client.pipeline(transaction=False)
-                for keys_and_arguments, _ in asked:
-                    # Replies are raw bytes, even if the client is set up to decode them.
+                for keys_and_arguments, _, _ in asked:
                     pipeline.execute_command(
-                        "EVALSHA", hash_of(self._script), *keys_and_arguments, NEVER_DECODE=True
+                        "EVALSHA", _hash_of(APPEND), *keys_and_arguments, NEVER_DECODE=True
                     )
                 replies = await pipeline.execute(raise_on_error=False)
         except self._failures as error:
             replies = [error] * len(asked)
-        for (_, reply), value in zip(asked, replies, strict=True):
-            _settle(reply, value)
+        for (_, _, reply), value in zip(asked, replies, strict=True):
+            # Nobody may wait for it any more.
+            if not reply.done():
+                reply.set_result(value)
 
 
-def _settle(reply: asyncio.Future[Any], value: object) -> None:
-    """Set the reply of a run, which may be an error, unless it is set or nobody waits for it any more."""
-    if reply.done():
-        return
-    if isinstance(value, Exception):
-        reply.set_exception(value)
-        # The task that has sent the run may be cancelled before it reads its own reply.
-        reply.exception()
-    else:
-        reply.set_result(value)
-
-
-def unavailable_error(error: Exception) -> JournalError:
+def _unavailable_error(error: Exception) -> JournalError:
     """Return the error for a Redis that cannot be used.
 
     Its text is not that of the cause, which may contain the host, the port or the name of a user: people
@@ -411,6 +411,6 @@ def unavailable_error(error: Exception) -> JournalError:
 
 
 @cache
-def hash_of(script: str) -> str:
+def _hash_of(script: str) -> str:
     """Return the SHA-1 hash by which Redis identifies a cached script."""
     return sha1(script.encode(), usedforsecurity=False).hexdigest()

@@ -8,6 +8,7 @@ after a while, and whenever the connection has been re-established.
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.relay.journal._changes import Changes
@@ -116,7 +117,7 @@ class Subscriptions:
                     subscription.last_message = None
         finally:
             subscription.waiting -= 1
-            subscription.used = _now()
+            subscription.used = monotonic()
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -153,7 +154,7 @@ class Subscriptions:
 
     async def _unsubscribe_unused(self) -> None:
         """Unsubscribe from channels for which no task has waited for a while; keep the connection open."""
-        now = _now()
+        now = monotonic()
         if now - self._last_cleanup < _IDLE_SECONDS:
             return
         self._last_cleanup = now
@@ -194,10 +195,6 @@ class Subscriptions:
                 # in between are lost.
                 subscription.wake(None)
             subscription.confirmed.set()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _decode(value: object) -> str:

@@ -55,17 +55,19 @@ def limit(
     return move_on_after(seconds, shield=shield)
 
 
-async def retry(storage: Storage, call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
+async def retry(
+    storage: Storage, call: Callable[[], Awaitable[ResultT]], seconds: float, *, is_limited: bool = False
+) -> ResultT:
     """Call a storage, and repeat the call while it is unreachable, for some seconds in all.
 
-    A single attempt is cancelled after half of this time.
+    A single attempt is cancelled after half of this time, unless it is limited by itself.
     """
     from anyio import current_time, sleep
 
     until, pause = current_time() + seconds, _FIRST_PAUSE
     while True:
         try:
-            with limit(storage, seconds / 2):
+            with nullcontext() if is_limited else limit(storage, seconds / 2):
                 return await call()
             raise JournalError("the journal's storage does not answer", kind="unavailable")
         except JournalError as error:
@@ -129,6 +131,8 @@ class Storage(ABC):
 
     instant: ClassVar[bool] = False
     """True if no method waits but `wait` and `wait_stop`, so that calls need no limit of time and no task."""
+    limits_appends: ClassVar[bool] = False
+    """True if `append` raises within its lease, so that only one with `over` needs a limit of time."""
 
     @abstractmethod
     async def create(

@@ -13,7 +13,6 @@ from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
-from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.codex_server import CodexServer
@@ -22,7 +21,7 @@ from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
 from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
 from tokenstream.steps._agents.protocols import MCP, A2ATasks
-from tokenstream.steps._agents.text_agents import CursorCLI, GeminiCLI, Pi
+from tokenstream.steps._agents.text_agents import AgentCore, CursorCLI, GeminiCLI, Pi, is_exception
 from tokenstream.steps._agents.values import line_of
 
 if TYPE_CHECKING:

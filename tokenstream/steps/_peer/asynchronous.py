@@ -15,14 +15,12 @@ from tokenstream.steps._peer.base import (
     SILENCE,
     AsyncPeerMessage,
     BasePeer,
-    broken_pipe_error,
     concurrent_read_error,
     is_broken_pipe,
 )
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, AccompaniedReader
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, AccompaniedReader, broken_pipe_error
 from tokenstream.stream._reading.host import find_host
-from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -78,17 +76,7 @@ class AsyncPeer(BasePeer):
     async def ask(self, method: str, params: Any = None, /, **names: Any) -> Any:  # noqa: ANN401 - JSON
         """Send a request and wait for its result; messages that come meanwhile are kept for the loop.
 
-        Args:
-            method: The method.
-            params: The parameters, as an object or an array; None for those by name alone.
-            names: Parameters by their names.
-
-        Raises:
-            ProviderError: The agent answers with an error; `code` and `data` are the agent's.
-            StreamTruncated: The agent has closed its output.
-            StreamInterrupted: The agent no longer reads.
-            StreamStalled: The agent was silent for longer than the deadlines allow.
-            LimitExceeded: Too many messages came meanwhile.
+        The arguments and errors are those of `Peer.ask`.
         """
         call = await self.begin(method, params, **names)
         patience = self._make_patience()
@@ -105,16 +93,7 @@ class AsyncPeer(BasePeer):
     async def begin(self, method: str, params: Any = None, /, **names: Any) -> PeerCall:  # noqa: ANN401 - JSON
         """Send a request, and return at once; the answer comes while a loop or `ask` reads.
 
-        Args:
-            method: The method.
-            params: The parameters, as an object or an array; None for those by name alone.
-            names: Parameters by their names.
-
-        Returns:
-            The request with its `result`, which `run.follow(peer, until=…)` takes, too.
-
-        Raises:
-            StreamInterrupted: The agent no longer reads.
+        The arguments, the result and the errors are those of `Peer.begin`.
         """
         await self._settle(method)
         call, data = self.exchange.begin(method, join_params(method, params, names))
@@ -122,29 +101,11 @@ class AsyncPeer(BasePeer):
         return call
 
     async def notify(self, method: str, params: Any = None, /, **names: Any) -> None:  # noqa: ANN401 - JSON
-        """Send a notification, which has no answer.
-
-        Args:
-            method: The method.
-            params: The parameters, as an object or an array; None for those by name alone.
-            names: Parameters by their names.
-
-        Raises:
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Send a notification, which has no answer; see `Peer.notify`."""
         await self._write(self.exchange.notify(method, join_params(method, params, names)))
 
     async def reply(self, to: JSONRPCMessage | RPCId, result: Any) -> None:  # noqa: ANN401 - JSON
-        """Answer a request of the agent.
-
-        Args:
-            to: The message, or its id.
-            result: The result, as JSON.
-
-        Raises:
-            MisuseError: No such request waits for a reply.
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Answer a request of the agent; the arguments and errors are those of `Peer.reply`."""
         await self._write(self.exchange.answer(to, {"result": result}))
 
     def reply_soon(self, to: JSONRPCMessage | RPCId, result: Any) -> None:  # noqa: ANN401 - JSON
@@ -180,17 +141,7 @@ class AsyncPeer(BasePeer):
             raise broken_pipe_error(RuntimeError("the event loop of the peer has ended"))
 
     async def refuse(self, to: JSONRPCMessage | RPCId, code: int, message: str) -> None:
-        """Answer a request of the agent with an error.
-
-        Args:
-            to: The message, or its id.
-            code: The error's code, such as -32601 for a method that you do not have.
-            message: A description of the error.
-
-        Raises:
-            MisuseError: No such request waits for a reply.
-            StreamInterrupted: The agent no longer reads.
-        """
+        """Answer a request of the agent with an error; see `Peer.refuse`."""
         await self._write(self.exchange.answer(to, {"error": {"code": code, "message": message}}))
 
     # -- from the agent ----------------------------------------------------
@@ -297,25 +248,15 @@ class AsyncPeer(BasePeer):
 
     async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
         """Read a chunk within the deadlines; raise StopAsyncIteration once all output was taken."""
-        from anyio import move_on_after
-
-        seconds = patience.begin_wait(is_resting=is_resting, grace=LEAST_WAIT)
         try:
-            with move_on_after(seconds) as scope:
-                has_message = await self.read()
-                patience.end_wait(has_bytes=True)
-                if has_message:
-                    patience.note_content()
+            has_message = await patience.read_async(self.read, is_resting=is_resting)
         except StopAsyncIteration:
             # The end may have completed a last message, or failed a request.
             if self.exchange.is_drained:
                 raise
             return
-        except BaseException:
-            patience.end_wait(has_bytes=False)
-            raise
-        if scope.cancelled_caught:
-            raise patience.make_error()
+        if has_message:
+            patience.note_content()
 
     async def _write(self, data: bytes) -> None:
         """Send bytes, after those that wait to be sent."""

@@ -6,20 +6,25 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.causes import class_names
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.errors import MisuseError
 from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.steps._peer.exchange import PeerExchange
-from tokenstream.steps._program import AGENT_DEADLINES, Patience
+from tokenstream.steps._builder import RunBuilder
+from tokenstream.steps._peer.exchange import PeerCall, PeerExchange
+from tokenstream.steps._program import AGENT_DEADLINES, NOTHING, Patience
 from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from tokenstream.errors import StreamError
+    from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._peer.asynchronous import AsyncPeer
+    from tokenstream.steps._peer.exchange import Note
     from tokenstream.steps._peer.sync import Peer
+    from tokenstream.steps._program import Exit
     from tokenstream.steps._run import Steps
 
 LATEST = 0.5
@@ -101,6 +106,102 @@ class BasePeer:
         return None
 
 
+class PeerRun(RunBuilder):
+    """Builds a run from the messages of a peer, from the requests to it, and from their answers.
+
+    Args:
+        run: The run that receives the steps.
+        agent: The name of the agent; None to detect it.
+        until: Tells where the loop ends before the messages do; None for their end.
+        peer: The peer.
+        make_message: Makes what the loop gets of a message.
+        reply: Answers a request of the agent, from an ordinary function.
+    """
+
+    def __init__(
+        self,
+        run: Steps,
+        agent: str | None,
+        until: object,
+        peer: Peer | AsyncPeer,
+        *,
+        make_message: Callable[[JSONRPCMessage, Any], JSONRPCMessage],
+        reply: Callable[[RPCId, Any], None],
+    ) -> None:
+        self._peer = peer
+        self._make_message = make_message
+        self._reply = reply
+        self._exchange = peer.exchange
+        self._call = until if isinstance(until, PeerCall) else None
+        earlier = peer.followed
+        goes_on = earlier is not None and earlier[0] is run and agent in (None, earlier[1].name)
+        super().__init__(run, None if goes_on else agent, None if self._call is not None else until)
+        if goes_on and earlier is not None:
+            # A second turn of the same conversation.
+            self._agent.use(earlier[1])
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that are no JSON-RPC, such as logs, and were passed by."""
+        return self._peer.skipped
+
+    @property
+    def is_resting(self) -> bool:
+        """True if the agent has nothing to do, or waits for an answer: it owes none, and no turn is open."""
+        has_turn = self._reader is not None and self._reader.has_open_turn
+        return self._exchange.is_resting and (not has_turn or self._exchange.has_requests)
+
+    def feed(self, item: object) -> bool:
+        """Return True if the bytes that the peer has read complete a message, as the peer says."""
+        return bool(item)
+
+    def end(self) -> None:
+        """Do nothing: the peer knows that its input has ended."""
+
+    def take(self) -> object:
+        """Return the next message, and build the run from all up to it; `NOTHING` if there is none yet."""
+        while not self._has_come():
+            item = self._exchange.take()
+            if item is None:
+                return NOTHING
+            if isinstance(item, JSONRPCMessage):
+                message = self._make_message(item, self._peer)
+                self._read(message, message.raw)
+                return message
+            self._read_note(item)
+        return NOTHING
+
+    def finish(self, ended: Exit) -> StreamError | None:
+        """End the run's turns; return the error of the run or of a request without an answer, or None."""
+        error = super().finish(ended)
+        call, self._exchange.broken_call = self._exchange.broken_call, None
+        return error if error is not None or call is None else call.error
+
+    def _has_come(self) -> bool:
+        """Return True if the loop ends here, and note that."""
+        if self._call is not None and self._exchange.has_passed(self._call):
+            self.must_stop = True
+        return self.must_stop
+
+    def _read_note(self, note: Note) -> None:
+        """Build the run further from a request to the agent, or from the answer to one."""
+        message = note.message
+        if note.is_answer:
+            self._call_reader("read_answer", message, note.method, message)
+        else:
+            shown = message.get("params")
+            self._call_reader("read_sent", message, note.method, shown, message.get("id"))
+        self._check_turns()
+
+    def _prepare(self, reader: AgentReader) -> None:
+        """Let the reader answer the agent's requests."""
+        super()._prepare(reader)
+        self._peer.followed = (self._run, reader)
+        reader.steering.ask = self._peer.begin_soon
+        self._exchange.on_reply = reader.read_reply
+        reader.send_answer = self._reply
+
+
 def is_broken_pipe(error: BaseException) -> bool:
     """Return True for an error of a writer that is closed, or whose reader has gone."""
     return isinstance(error, OSError) or not _BROKEN.isdisjoint(class_names(error))
@@ -115,31 +216,24 @@ def concurrent_read_error() -> MisuseError:
     )
 
 
-def broken_pipe_error(error: BaseException) -> StreamInterrupted:
-    """Return the error for a message that cannot be sent."""
-    failed = StreamInterrupted("the agent no longer reads what it is sent: its process may have ended")
-    failed.__cause__ = error
-    return failed
-
-
 class _AnyMessage(JSONRPCMessage):
     """A message of a peer.
 
     Args:
         message: The message as the framing gives it.
-        exchange: The conversation with the peer that has sent it.
+        peer: The peer that has sent it.
     """
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("_peer",)
 
-    def __init__(self, message: JSONRPCMessage, exchange: PeerExchange) -> None:
+    def __init__(self, message: JSONRPCMessage, peer: Peer | AsyncPeer) -> None:
         super().__init__(message.raw, message.size)
-        self._exchange = exchange
+        self._peer: Any = peer
 
     @property
     def wants_reply(self) -> bool:
         """True for a request that has no reply yet: the peer waits for one."""
-        return self.kind == "request" and self._exchange.is_waiting_for(self.id)
+        return self.kind == "request" and self._peer.exchange.is_waiting_for(self.id)
 
 
 class PeerMessage(_AnyMessage):
@@ -149,11 +243,7 @@ class PeerMessage(_AnyMessage):
     request of yours is passed on, too: its method is "".
     """
 
-    __slots__ = ("_peer",)
-
-    def __init__(self, message: JSONRPCMessage, peer: Peer) -> None:
-        super().__init__(message, peer.exchange)
-        self._peer = peer
+    __slots__ = ()
 
     def reply(self, result: Any) -> None:  # noqa: ANN401 - JSON
         """Answer the request.
@@ -182,39 +272,14 @@ class PeerMessage(_AnyMessage):
 
 
 class AsyncPeerMessage(_AnyMessage):
-    """A request or a notification of an `AsyncPeer`.
+    """A request or a notification of an `AsyncPeer`; otherwise like `PeerMessage`."""
 
-    `method` and `params` say what it is about; `raw` is the whole message. An answer that belongs to no
-    request of yours is passed on, too: its method is "".
-    """
-
-    __slots__ = ("_peer",)
-
-    def __init__(self, message: JSONRPCMessage, peer: AsyncPeer) -> None:
-        super().__init__(message, peer.exchange)
-        self._peer = peer
+    __slots__ = ()
 
     async def reply(self, result: Any) -> None:  # noqa: ANN401 - JSON
-        """Answer the request.
-
-        Args:
-            result: The result, as JSON.
-
-        Raises:
-            MisuseError: The message wants no reply, or has one.
-            StreamInterrupted: The peer no longer reads.
-        """
+        """Answer the request; the arguments and errors are those of `PeerMessage.reply`."""
         await self._peer.reply(self, result)
 
     async def refuse(self, code: int, message: str) -> None:
-        """Answer the request with an error.
-
-        Args:
-            code: The error's code, such as -32601 for a method that you do not have.
-            message: A description of the error.
-
-        Raises:
-            MisuseError: The message wants no reply, or has one.
-            StreamInterrupted: The peer no longer reads.
-        """
+        """Answer the request with an error; see `PeerMessage.refuse`."""
         await self._peer.refuse(self, code, message)

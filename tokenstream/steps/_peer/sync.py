@@ -11,15 +11,9 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import pass_over
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
-from tokenstream.steps._peer.base import (
-    SILENCE,
-    BasePeer,
-    PeerMessage,
-    broken_pipe_error,
-    concurrent_read_error,
-)
+from tokenstream.steps._peer.base import SILENCE, BasePeer, PeerMessage, concurrent_read_error
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, broken_pipe_error, write_whole
 from tokenstream.stream._reading.read_ahead import ReadTimeout
 
 if TYPE_CHECKING:
@@ -251,29 +245,20 @@ class Peer(BasePeer):
 
     def _wait(self, patience: Patience, *, is_resting: bool) -> None:
         """Read a chunk within the deadlines; raise StopIteration once all output was taken."""
-        seconds = patience.begin_wait(is_resting=is_resting)
         try:
-            has_message = self.read(seconds)
-        except ReadTimeout:
-            raise patience.make_error() from None
+            has_message = patience.read(self.read, is_resting=is_resting)
         except StopIteration:
             # The end may have completed a last message, or failed a request.
             if self.exchange.is_drained:
                 raise
             return
-        patience.end_wait(has_bytes=True)
         if has_message:
             patience.note_content()
 
     def _write(self, data: bytes) -> None:
         """Send all bytes; raise StreamInterrupted if the agent no longer reads."""
-        rest = memoryview(data)
         try:
             with self._write_lock:
-                while rest:
-                    count = self._writer.write(rest)
-                    # A pipe without a buffer may take only a part.
-                    rest = rest[count if isinstance(count, int) else len(rest) :]
-                self._writer.flush()
+                write_whole(self._writer, data)
         except (OSError, ValueError) as error:
             raise broken_pipe_error(error) from error

@@ -1,25 +1,37 @@
-"""The view of tool calls with validated arguments, for streams and their choices."""
+"""The views of tool calls with checked arguments: whole calls, and calls while they are written.
 
-# A class is callable, so for type checkers it also matches a function; the overload for types is
-# the first, and takes precedence.
+Each method has the overloads in both kinds of loop, because Python has no type variable for a generic
+class; what a tool may be, and what it makes of a call, stands here once.
+"""
+
+# A class is callable, so for type checkers it also matches a function; the overload for types is the
+# first, and takes precedence.
 # pyright: reportOverlappingOverload=false
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream.stream._views.view import AsyncChoiceBase, AsyncToolCallView, SyncChoiceBase, ToolCallView
+from tokenstream.stream._views.view import (
+    AsyncChoiceBase,
+    AsyncToolCallView,
+    AsyncView,
+    SyncChoiceBase,
+    ToolCallView,
+    View,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from functools import partial
-    from typing import Protocol, TypeAlias
+    from typing import Protocol, TypeAlias, TypedDict, Unpack
 
     from pydantic import TypeAdapter
     from typing_extensions import TypeVar
 
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.stages import CallDraft
     from tokenstream.stages._tools.store import AnyCallStore, CallStore
 
     A1 = TypeVar("A1", default=dict[str, Any])
@@ -44,119 +56,99 @@ if TYPE_CHECKING:
     OfFunction: TypeAlias = "_Function[R1] | partial[R1]"
     # For pyright, a class is a function that returns an instance: with a type variable for the result, a
     # call of a type would run to one.
-    OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
-    SyncStore: TypeAlias = CallStore | None
-    AsyncStore: TypeAlias = AnyCallStore | None
+    Tool: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
+    DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
+
+    class CallOptions(TypedDict, total=False):
+        """The options of `Stream.validated_calls`."""
+
+        lenient: Lenient
+        once: CallStore | None
+
+    class AsyncCallOptions(TypedDict, total=False):
+        """The options of `AsyncStream.validated_calls` for calls that run as often as they are read."""
+
+        lenient: Lenient
+        once: None
 
 
 class CallViews(SyncChoiceBase):
-    """Base class of streams and choices, which has the method `validated_calls`."""
+    """Base class of streams and choices, which has the methods `validated_calls` and `tool_partials`."""
 
     __slots__ = ()
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], /, *, lenient: Lenient = False, once: SyncStore = None
+        self, a: OfType[A1], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], /, *, lenient: Lenient = False, once: SyncStore = None
+        self, a: OfFunction[R1], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[CallOf[R1]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False, once: SyncStore = None
+        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: SyncStore = None
+        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False, once: SyncStore = None
+        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: SyncStore = None
+        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
-
     @overload
     def validated_calls(
-        self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
-
     @overload
     def validated_calls(
-        self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        d: OfEither[A4],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[CallOptions]
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
-
     @overload
     def validated_calls(
         self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        d: OfEither[A4],
-        e: OfEither[A5],
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
         /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
+        **options: Unpack[CallOptions],
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
-
     @overload
     def validated_calls(
         self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        d: OfEither[A4],
-        e: OfEither[A5],
-        f: OfEither[A6],
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
+        f: Tool[A6],
         /,
-        *,
-        lenient: Lenient = False,
-        once: SyncStore = None,
+        **options: Unpack[CallOptions],
     ) -> ToolCallView[
         ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
     ]: ...
-
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: CallStore | None = None, **named: OfType[A1]
     ) -> ToolCallView[ToolCall[A1]]: ...
-
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: CallStore | None = None, **named: OfFunction[R1]
     ) -> ToolCallView[CallOf[R1]]: ...
-
     @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: CallStore | None = None, **named: object
     ) -> ToolCallView[ToolCall]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: CallStore | None = None, **named: object
     ) -> ToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -200,108 +192,166 @@ class CallViews(SyncChoiceBase):
 
         return OnceView(self._driver, cursor, instead, Once(once, cursor.describe, self._index))
 
+    @overload
+    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> View[CallDraft[A1]]: ...
+    @overload
+    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> View[DraftOf[R1]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | DraftOf[R2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | CallDraft[A2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | DraftOf[R2]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], e: Tool[A5], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5]]: ...
+    @overload
+    def tool_partials(
+        self,
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
+        f: Tool[A6],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> View[
+        CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5] | CallDraft[A6]
+    ]: ...
+    @overload
+    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
+    @overload
+    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> View[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> View[Any]:
+        """Return a view of tool calls while the model writes them: a draft for each piece of a call.
+
+        Interleaved calls are distinguished by `id` and `name`. The first draft of a call is
+        delivered when the call begins, and the last when the call has ended. The last draft has
+        the call itself, checked or with its error, as in `validated_calls`. A call of a tool that
+        is not listed has only the last draft.
+
+        Args:
+            tools: Types or functions, as for `validated_calls`.
+            lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            OutputIncomplete: The answer was cut off within a call; raised at the end of the loop.
+            StreamError: The answer failed; raised in the loop.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+            >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):
+            ...     print(drafted.name, drafted.draft.get("city", default="…"), drafted.complete)
+            get_weather … False
+            get_weather Oslo False
+            get_weather Oslo True
+        """
+        cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
+        return View(self._driver, cursor, self._message_expression("tool_calls"))
+
 
 class AsyncCallViews(AsyncChoiceBase):
-    """Base class of streams and choices, which has the method `validated_calls`."""
+    """Base class of streams and choices, which has the methods `validated_calls` and `tool_partials`."""
 
     __slots__ = ()
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], /, *, lenient: Lenient = False, once: None = None
+        self, a: OfType[A1], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], /, *, lenient: Lenient = False, once: None = None
+        self, a: OfFunction[R1], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[CallOf[R1]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False, once: None = None
+        self, a: OfType[A1], b: OfType[A2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: None = None
+        self, a: OfType[A1], b: OfFunction[R2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False, once: None = None
+        self, a: OfFunction[R1], b: OfType[A2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2]]: ...
-
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: None = None
+        self, a: OfFunction[R1], b: OfFunction[R2], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
-
     @overload
     def validated_calls(
-        self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
-
     @overload
     def validated_calls(
-        self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        d: OfEither[A4],
-        /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, **options: Unpack[AsyncCallOptions]
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4]]: ...
-
     @overload
     def validated_calls(
         self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        d: OfEither[A4],
-        e: OfEither[A5],
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
         /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
+        **options: Unpack[AsyncCallOptions],
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5]]: ...
-
     @overload
     def validated_calls(
         self,
-        a: OfEither[A1],
-        b: OfEither[A2],
-        c: OfEither[A3],
-        d: OfEither[A4],
-        e: OfEither[A5],
-        f: OfEither[A6],
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
+        f: Tool[A6],
         /,
-        *,
-        lenient: Lenient = False,
-        once: None = None,
+        **options: Unpack[AsyncCallOptions],
     ) -> AsyncToolCallView[
         ToolCall[A1] | ToolCall[A2] | ToolCall[A3] | ToolCall[A4] | ToolCall[A5] | ToolCall[A6]
     ]: ...
-
     @overload
     def validated_calls(
         self, /, *, lenient: Lenient = False, once: None = None, **named: OfType[A1]
     ) -> AsyncToolCallView[ToolCall[A1]]: ...
-
     @overload
     def validated_calls(
         self, /, *, lenient: Lenient = False, once: None = None, **named: OfFunction[R1]
     ) -> AsyncToolCallView[CallOf[R1]]: ...
-
     @overload
     def validated_calls(
         self, /, *tools: object, lenient: Lenient = False, once: None = None, **named: object
@@ -310,23 +360,20 @@ class AsyncCallViews(AsyncChoiceBase):
     def validated_calls(
         self, /, *tools: OfType[A1], once: AnyCallStore, lenient: Lenient = False
     ) -> AsyncToolCallView[ToolCall[A1]]: ...
-
     @overload
     def validated_calls(
         self, /, *tools: OfFunction[Awaitable[A1]], once: AnyCallStore, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[Awaitable[A1]]]: ...
-
     @overload
     def validated_calls(
         self, /, *tools: OfFunction[R1], once: AnyCallStore, lenient: Lenient = False
     ) -> AsyncToolCallView[CallOf[Awaitable[R1]]]: ...
-
     @overload
     def validated_calls(
         self, /, *tools: object, once: AnyCallStore, lenient: Lenient = False, **named: object
     ) -> AsyncToolCallView[ToolCall[Any, Awaitable[Any]]]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: AsyncStore = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: AnyCallStore | None = None, **named: object
     ) -> AsyncToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -353,3 +400,81 @@ class AsyncCallViews(AsyncChoiceBase):
         from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
 
         return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor.describe, self._index))
+
+    @overload
+    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> AsyncView[CallDraft[A1]]: ...
+    @overload
+    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> AsyncView[DraftOf[R1]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2]]: ...
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4]]: ...
+    @overload
+    def tool_partials(
+        self, a: Tool[A1], b: Tool[A2], c: Tool[A3], d: Tool[A4], e: Tool[A5], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5]]: ...
+    @overload
+    def tool_partials(
+        self,
+        a: Tool[A1],
+        b: Tool[A2],
+        c: Tool[A3],
+        d: Tool[A4],
+        e: Tool[A5],
+        f: Tool[A6],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncView[
+        CallDraft[A1] | CallDraft[A2] | CallDraft[A3] | CallDraft[A4] | CallDraft[A5] | CallDraft[A6]
+    ]: ...
+    @overload
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> AsyncView[CallDraft[A1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> AsyncView[DraftOf[R1]]: ...
+    @overload
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncView[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
+        """Return a view of tool calls while the model writes them: a draft for each piece of a call.
+
+        Interleaved calls are distinguished by `id` and `name`. The last draft of a call has the call
+        itself, checked or with its error, as in `validated_calls`.
+
+        The arguments and errors are those of `Stream.tool_partials`.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> async def watch(stream: AsyncStream) -> None:
+            ...     async for drafted in stream.tool_partials(get_weather):
+            ...         print(drafted.name, drafted.draft.get("city", default="…"))
+        """
+        cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
+        return AsyncView(self._driver, cursor, self._message_expression("tool_calls"))

@@ -102,7 +102,7 @@ class Cursors:
         from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        stage = partial(Partials, type, fail_fast=fail_fast, lenient=lenient)
+        stage: partial[Partials[Any]] = partial(Partials, type, fail_fast=fail_fast, lenient=lenient)
         make_stage = partial(stage, defaults=defaults, show=show, document=document)
         return OutputCursor(self._make_answer(tool), make_stage, "drafts")
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from tokenstream._basics.visible import several_lines
 from tokenstream.events import ReasoningDelta
-from tokenstream.stream._outputs.tool_partials import AsyncCallDraftViews, CallDraftViews
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
 from tokenstream.stream._views.text_plan import ShapingPlan
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 
 
-class Choice(OutputViews, CallViews, CallDraftViews):
+class Choice(OutputViews, CallViews):
     """One of the alternative answers of a stream, with its own views."""
 
     __slots__ = ()
@@ -92,7 +91,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
         return self.message
 
 
-class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
+class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     """One of the alternative answers of a stream, with its own views."""
 
     __slots__ = ()
