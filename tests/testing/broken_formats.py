@@ -136,15 +136,15 @@ class Deaf(Parrot):
 
 
 class Sharing(Parrot):
-    said: ClassVar[list[str]] = []
+    heard: ClassVar[list[str]] = []
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.said.clear()
+        self.heard.clear()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        self.said.append(_text(payload.get("words")))
-        super().read({**payload, "words": str(len(self.said))}, event)
+        self.heard.append(_text(payload.get("words")))
+        super().read({**payload, "words": str(len(self.heard))}, event)
 
 
 class Crashing(Parrot):

@@ -297,7 +297,8 @@ class Parts(AnswerEvents):
         # Before the end, because this may add the last piece of text.
         self._release(part)
         part.closed = True
-        state = self.choices[part.choice]
+        # Behind an error only facts are read: the choice may be gone again, and its part still be open.
+        state = self.choices.get(part.choice) or self.choice(part.choice)
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None
@@ -394,7 +395,7 @@ class Parts(AnswerEvents):
 
     def report_call(self, call: OpenCall) -> None:
         """Report the start of a call that repeats no other one, under a new id if its own is taken."""
-        state = self.choices[call.choice]
+        state = self.choice(call.choice)
         call.may_repeat = []
         # The call ends the text or reasoning before it.
         self.close_current(state)
@@ -562,7 +563,7 @@ class Parts(AnswerEvents):
                 # call, whose start was withheld until now.
                 self.report_call(call)
         call.closed = True
-        state = self.choices[call.choice]
+        state = self.choice(call.choice)
         state.opened.pop(call.index, None)
         if repeated:
             self.note("call_repeated")

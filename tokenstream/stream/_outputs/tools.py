@@ -59,12 +59,14 @@ if TYPE_CHECKING:
     Tool: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[Any] | partial[Any]"
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
+    SyncStore: TypeAlias = CallStore | None
+    AsyncStore: TypeAlias = AnyCallStore | None
 
     class CallOptions(TypedDict, total=False):
         """The options of `Stream.validated_calls`."""
 
         lenient: Lenient
-        once: CallStore | None
+        once: SyncStore
 
     class AsyncCallOptions(TypedDict, total=False):
         """The options of `AsyncStream.validated_calls` for calls that run as often as they are read."""
@@ -137,18 +139,18 @@ class CallViews(SyncChoiceBase):
     ]: ...
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: CallStore | None = None, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
     ) -> ToolCallView[ToolCall[A1]]: ...
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, once: CallStore | None = None, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfFunction[R1]
     ) -> ToolCallView[CallOf[R1]]: ...
     @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: CallStore | None = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
     ) -> ToolCallView[ToolCall]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: CallStore | None = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
     ) -> ToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -373,7 +375,7 @@ class AsyncCallViews(AsyncChoiceBase):
         self, /, *tools: object, once: AnyCallStore, lenient: Lenient = False, **named: object
     ) -> AsyncToolCallView[ToolCall[Any, Awaitable[Any]]]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, once: AnyCallStore | None = None, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: AsyncStore = None, **named: object
     ) -> AsyncToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
