@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,13 +49,14 @@ def test_no_deadline_is_none() -> None:
 def test_a_tick_before_the_deadline_does_nothing() -> None:
     """One behind it is the error, which stays the first one."""
     silence, _ = silence_of(first_event=5.0, total=6.0)
-    silence.tick(5.0)
-    assert silence.error is None
-    silence.tick(5.5)
-    silence.tick(99.0)
+    errors: list[Any] = []
+    for now in (5.0, 5.5, 99.0):
+        silence.tick(now)
+        errors.append(silence.error)
 
-    assert "within 5 s (Deadlines.first_event)" in str(silence.error)
-    assert (silence.error and silence.error.limit) == "first_event"
+    assert errors == [None, errors[1], errors[1]]
+    assert "within 5 s (Deadlines.first_event)" in str(errors[1])
+    assert errors[1].limit == "first_event"
 
 
 def test_the_next_error_is_that_of_the_earliest_deadline() -> None:

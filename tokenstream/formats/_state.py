@@ -51,7 +51,7 @@ class Endings(NamedTuple):
     broken: Ending
     """By an error of the transport, or a lost read."""
     stopped: Ending
-    """By `stop`, `close`, the end of the block, a cancellation or Ctrl-C."""
+    """By `stop`, `close` or the end of the block, also by a cancellation or Ctrl-C."""
     left: Ending | None
     """By the code that a tap watches, which closes its source; None if that is as good as a clean end."""
     ends_in_silence: bool
