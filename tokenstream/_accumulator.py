@@ -261,20 +261,18 @@ class Accumulator:
         """Expect that the answer may start over, because further attempts at it may be made."""
         self.may_restart = True
 
-    def conclude(self, ending: Ending, *, cut: Iterable[int] | None = ()) -> None:
+    def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
         """Set the ending, once; a choice with a finish reason is complete even if the answer was cut off.
 
         Args:
             ending: The verdict on how the answer ended.
             cut: Indexes of choices that had begun, and are known to be unfinished. Such a choice is cut off
                 even if it has a finish reason, and gets a message even if no event of it has arrived.
-                None if a finish reason says nothing of any choice.
         """
         if self.ending != "streaming":
             return
-        cut_off, choices = [*map(self._choice, cut or ())], self._choices.values()
-        has_ended = [each for each in choices if each.finish_reason is not None and each not in cut_off]
-        finished = [] if cut is None else has_ended
+        cut_off, choices = [*map(self._choice, cut)], self._choices.values()
+        finished = [each for each in choices if each.finish_reason is not None and each not in cut_off]
         # If none was cut off, the answer had failed otherwise, on an earlier connection.
         spares_finished = ending == "stopped" or (ending == "truncated" and len(finished) < len(choices))
         for choice in choices:
@@ -285,11 +283,9 @@ class Accumulator:
         self.built = None  # done last: another thread may build the message with the old ending
 
     @property
-    def went_on(self) -> bool:
-        """True if content has followed a choice's finish reason."""
-        return any(
-            each.finish_reason and len(each.parts) > each.parts_at_finish for each in self._choices.values()
-        )
+    def reopened_choices(self) -> list[int]:
+        """Indexes of the choices whose content has gone on behind their finish reason."""
+        return [index for index, each in self._choices.items() if each.went_on]
 
     @property
     def origin(self) -> Origin | None:

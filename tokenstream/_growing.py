@@ -215,6 +215,12 @@ class ChoiceState:
             self.refused[call.id] = refusal
             self.results.append(refusal)
 
+    @property
+    def went_on(self) -> bool:
+        """True if content, and not sources alone, has followed the finish reason."""
+        behind = self.parts[self.parts_at_finish :] if self.finish_reason else ()
+        return any(part.start.kind not in _BESIDE for part in behind)
+
     def finish(self, event: Finish) -> None:
         """Keep the reason for which the choice has ended; no item follows."""
         if self.finish_reason is None:

@@ -4,11 +4,11 @@ Whoever adds lines or names removes as many. `python -m tests.house` prints them
 `python -m tests.evidence` those of statements.
 """
 
-LINES = 153_250
+LINES = 152_570
 """Lines of all kinds."""
-CODE = 85_530
+CODE = 85_340
 """Lines of code, without imports, docstrings, comments and blank lines."""
-MODULES = 597
+MODULES = 592
 """Modules."""
 TESTS_ONLY = 15_200
 """Statements inside functions that quick tests reach, and no recording and no documented program."""

@@ -13,9 +13,11 @@ import pytest
 from tests.stream.bodies import call, chunk
 from tests.support.playing import silent_after
 from tests.support.wire import DONE, claude, claude_close, claude_delta, claude_open, claude_start, sse
-from tokenstream import AsyncStream, Deadlines, Decoder, Stream, tap
+from tokenstream import AsyncStream, Deadlines, Decoder, Retry, Stream, resilient, tap
 from tokenstream.errors import StreamError
+from tokenstream.events import Finish, TextDelta
 from tokenstream.formats._state import ENDINGS
+from tokenstream.testing import script
 
 TEXT = [chunk({"role": "assistant", "content": "Hel"}), chunk({"content": "lo"})]
 REASON, ERROR = chunk({}, "stop"), sse({"error": {"message": "busy", "type": "server_error", "code": 503}})
@@ -25,13 +27,21 @@ WAITS = [chunk(call(0, "call_a", "look", "")), chunk({}, "tool_calls")]
 CLAUDE = [claude_start(), claude_open(0, type="text", text=""), claude_delta(0, "text_delta", text="Hi")]
 CLAUDE_REASON = [claude_close(0), claude("message_delta", delta={"stop_reason": "end_turn"}, usage={})]
 HALF = b'data: {"id": "a1", "obj'
+UI = [
+    sse({"type": "start", "messageId": "m"}),
+    sse({"type": "text-start", "id": "0"}),
+    sse({"type": "text-delta", "id": "0", "delta": "Hi"}),
+    sse({"type": "text-end", "id": "0"}),
+]
+UI_FINISH = sse({"type": "finish", "finishReason": "stop"})
 
 
-def gemini(text: str, reason: str | None = None) -> bytes:
+def gemini(text: str, reason: str | None = None, *, choice: int = 0, **more: Any) -> bytes:
     """Return a chunk of Gemini, which may give a reason in any of its chunks."""
     finish = {} if reason is None else {"finishReason": reason}
     content = {"parts": [{"text": text}], "role": "model"}
-    return sse({"candidates": [{"content": content, "index": 0, **finish}], "modelVersion": "gemini-2.5"})
+    candidates = [{"content": content, "index": choice, **finish}]
+    return sse({"candidates": candidates, "modelVersion": "gemini-2.5", **more})
 
 
 def responses(type: str, **fields: Any) -> bytes:  # noqa: A002 - the format's word
@@ -79,6 +89,7 @@ ROWS = {
     ),
     "a sentinel": Row([*TEXT, DONE], COMPLETE, BROKEN, STOPPED, COMPLETE, COMPLETE),
     "a sentinel, but a call is open": Row([*OPEN_CALL, DONE], ENDED, BROKEN, STOPPED, ENDED, ENDED),
+    "a sentinel, then a finish": Row([*UI, DONE, UI_FINISH], *[COMPLETE] * 5),
     "a sentinel and nothing before": Row([DONE], ENDED, BROKEN, STOPPED, STOPPED, SILENT),
     "a terminal event": Row([*TEXT, REASON, DONE], *[COMPLETE] * 5),
     "a terminal event, open parts": Row([*CLAUDE, claude("message_stop")], *[ENDED] * 5),
@@ -183,7 +194,7 @@ def test_each_row_of_the_table_is_reached() -> None:
     reached = set[str]()
     for row in ROWS.values():
         decoder = Decoder()
-        has_events = any([decoder.feed(each) for each in row.chunks])
+        has_events = sum([len(decoder.feed(each)) for each in row.chunks])
         if row.chunks[-1] != HALF and has_events and decoder.error is None:
             said = decoder._machine.connection.format.said()  # noqa: SLF001 - no user sees it
             endings = ENDINGS[said]
@@ -250,3 +261,51 @@ def _stopped_at(chunks: list[bytes], number: int) -> str:
             if index == number:
                 stream.stop()
     return stream.message.ending
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param(
+            [gemini("Hel"), gemini("lo", "STOP", usageMetadata={"promptTokenCount": 3})],
+            id="with usage behind it",
+        ),
+        pytest.param(script().text("Hel", "lo").finish().chunks("tokenstream"), id="with a record behind it"),
+    ],
+)
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_stop_at_the_only_reason_leaves_the_answer_complete(chunks: list[bytes], *, joined: bool) -> None:
+    """Programs leave their loop there, whatever a server says behind it, and in how many chunks."""
+    with resilient(lambda _: iter([b"".join(chunks)] if joined else chunks)) as stream:
+        for event in stream:
+            if isinstance(event, Finish):
+                break
+
+    assert (stream.message.ending, stream.message.text) == (COMPLETE, "Hello")
+
+
+def test_a_choice_with_its_reason_is_complete_while_another_goes_on() -> None:
+    """A stop cuts off only what has not ended."""
+    chunks = [
+        gemini("A"),
+        gemini("B", choice=1),
+        gemini("", "STOP"),
+        gemini("C", choice=1),
+        gemini("D", choice=1),
+    ]
+    with Stream(iter(chunks)) as stream:
+        for event in stream:
+            if isinstance(event, TextDelta) and event.text == "C":
+                stream.stop()
+
+    assert [each.ending for each in stream.messages] == [COMPLETE, STOPPED]
+
+
+def test_a_stop_amid_an_answer_that_was_held_back_is_one() -> None:
+    """All of it was read, but its reader has only the beginning."""
+    with resilient(lambda _: iter([*TEXT, REASON, DONE]), Retry(accept=lambda _: True)) as stream:
+        for event in stream:
+            if isinstance(event, TextDelta):
+                break
+
+    assert (stream.message.ending, stream.message.text) == (STOPPED, "Hel")

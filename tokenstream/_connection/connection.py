@@ -211,12 +211,12 @@ class Connection:
         """The endings of the answer if its input ends here, from what the server has said in all of it."""
         format = self.format
         said, is_open = format.said(), format.may_go_on or format.parts.finish_waits
-        if not format.finished and said not in ("doubt", "sentinel"):
-            # The terminal event may say that the answer was cut off.
-            said = "nothing"
-        elif format.finished and said in ("nothing", "doubt"):
+        if format.finished and said in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
             said = "open reason" if is_open else "reason"
+        elif not format.finished and said not in ("doubt", "sentinel"):
+            # The terminal event may say that the answer was cut off.
+            said = "nothing"
         # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
         if said not in ANSWERED and is_open and (isinstance(format.error, ProtocolError) or self._is_cut):
             said = "nothing"

@@ -1,7 +1,7 @@
 """The engine of streams and decoders: a connection, an accumulator and a meter, one event at a time.
 
-`State` is the state of its input. `pull` returns the events of the input; once that has ENDED, what the end
-has released (`events_left`); and once it == "shut", the `Stopped` event if there is one.
+`State` is the state of its input. `pull` returns the events of the input; once that has ended, what the end
+has released (`events_left`); and once it is shut, the `Stopped` event if there is one.
 
 If the server can replay the answer, recovery skips that end: it calls `Resumption.cut_short` instead of
 `finish`, so that the format stays open, and then `renew`. If a continuation is refused at its end,
@@ -53,7 +53,7 @@ from tokenstream.stages._metrics.meter import Meter
 from tokenstream.stages._text.tags import UNMARKED, find_tag, has_reasoning, with_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
@@ -276,7 +276,7 @@ class Machine:
         self.current_frame: object = None
         """The frame that caused the error, or that of several whose events are being returned; else None."""
         self.last_frame: object = None
-        """The last of several frames in a chunk."""
+        """The last of the frames in a chunk, while several are read; None for frames that are sorted."""
         self.events_left: list[Event] = []
         """The events that the end of the input has produced, and that have not been returned yet."""
         self.glanced_event: Event | None = None
@@ -477,21 +477,27 @@ class Machine:
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     @property
-    def has_unread(self) -> bool:
-        """True if some of what was read is not handed out yet."""
-        events, returned = self.current_events
-        is_within = self.current_frame is not None and self.current_frame is not self.last_frame
-        return is_within or self.returned_count < returned + len(events)
-
-    @property
     def endings(self) -> Endings:
         """The endings by what may come next, from what the server has said in all that the reader has."""
-        said, has_unread = self.said, self.has_unread
-        if not (has_unread or self.holds_back or self.refusal or self.state in CLOSED):
-            said = self.connection.format.said()
-        # In a format that gives a reason with each chunk, the first one can't be told from the last.
-        is_amid = said == "open reason" and (has_unread or self.accumulator.went_on)
-        return ENDINGS["nothing" if is_amid else said]
+        is_behind = self.joining is not None and bool(self.joining.waiting)
+        is_amid = self.said == "open reason" and bool(self.reopened_choices)
+        return ENDINGS["nothing" if is_behind or is_amid else self.said]
+
+    @property
+    def reopened_choices(self) -> Collection[int]:
+        """Indexes of the choices whose reason is not their last, as where a server gives one with each chunk.
+
+        Content has followed the reason, or more was read already than the reader has.
+        """
+        format = self.connection.format
+        if self.connection.framing_ended or not format.may_go_on:
+            return ()
+        events, returned = self.current_events
+        unread = events[max(self.returned_count - returned, 0) :]
+        is_within = self.last_frame is not None and self.current_frame is not self.last_frame
+        if format.said() == "open reason" and (is_within or any(map(has_content, unread))):
+            return format.parts.choices
+        return self.accumulator.reopened_choices
 
     def find_own_text(self, told: ToldText) -> str:
         """Return the text that the message has for a part."""
@@ -835,9 +841,8 @@ class Machine:
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
             ending = "stopped" if self.refusal is not None else self.connection.format.verdict
         is_cut = self.refusal is None and (error is not None or self.connection.format.goes_on)
-        cut = self.connection.unfinished_choices if is_cut else ()
-        is_open = self.connection.format.may_go_on and not self.connection.framing_ended
-        self.accumulator.conclude(ending, cut=None if is_open and ending == "stopped" else cut)
+        cut = self.connection.unfinished_choices if is_cut else []
+        self.accumulator.conclude(ending, cut=[*cut, *(self.reopened_choices if ending == "stopped" else ())])
         if error is not None:
             self.progress.store_on(error)
         if self.observer is not None:

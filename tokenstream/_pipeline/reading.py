@@ -171,7 +171,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
         # Frees the payload, since it may be large and the next input may take long to arrive.
         frames = frame = event = read_like_last = None
         events = ()
-        machine.current_events = NO_EVENTS
+        machine.current_events, machine.last_frame = NO_EVENTS, None
 
 
 def _count_late_content(machine: Machine, event: Event, *, is_first: bool) -> None:

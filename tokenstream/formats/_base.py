@@ -318,7 +318,7 @@ class Format(Resuming, ABC):
     def said(self) -> Said:
         """Return what the server has said about the end of the answer, in all that was read."""
         if self.ended:
-            return "sentinel" if self.assumed else "terminal"
+            return "sentinel" if self.assumed and not self.finished else "terminal"
         choices, waits = self.parts.choices, False
         for choice in choices.values():  # asked after each chunk, so without a call
             if choice.finish is None:

@@ -50,8 +50,9 @@ class Endings(NamedTuple):
     """At a clean end of the input; None if the end of the format decides."""
     broken: Ending
     """By an error of the transport, or a lost read."""
-    stopped: Ending
-    """By `stop`, `close` or the end of the block, also by a cancellation or Ctrl-C."""
+    stopped: Ending | None
+    """By `stop`, `close` or the end of the block, also by a cancellation or Ctrl-C; None if each choice that
+    has its reason is complete."""
     left: Ending | None
     """By the code that a tap watches, which closes its source; None if that is as good as a clean end."""
     ends_in_silence: bool
@@ -62,8 +63,8 @@ ENDINGS: dict[Said, Endings] = {
     "nothing": Endings(None, "truncated", "stopped", "stopped", ends_in_silence=False),
     "doubt": Endings("failed", "failed", "stopped", "stopped", ends_in_silence=True),
     "waits": Endings("complete", "truncated", "stopped", None, ends_in_silence=True),
-    "reason": Endings("complete", "complete", "complete", "complete", ends_in_silence=True),
-    "open reason": Endings("complete", "complete", "complete", "complete", ends_in_silence=False),
+    "reason": Endings("complete", "complete", None, "complete", ends_in_silence=True),
+    "open reason": Endings("complete", "complete", None, "complete", ends_in_silence=False),
     # Servers send it on every way out, so that only the end tells.
     "sentinel": Endings(None, "truncated", "stopped", None, ends_in_silence=True),
     "terminal": Endings("complete", "complete", "complete", "complete", ends_in_silence=True),

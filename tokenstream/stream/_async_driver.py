@@ -154,7 +154,7 @@ class AsyncDriver(Driver):
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
-        # A failed attempt may be retried with another source; after a final error, nothing == "reading".
+        # A failed attempt may be retried with another source; after a final error, nothing is read.
         while self.is_unopened and self.machine.state == "reading":
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)

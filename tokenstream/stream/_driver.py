@@ -247,7 +247,7 @@ class Driver(UncopyableObject):
         if self.verdict.end_request is None or message.ending != "streaming":
             return message
         machine = self.machine
-        has_reason = message.finish_reason and not machine.connection.format.may_go_on
+        has_reason = message.finish_reason and not machine.reopened_choices
         if has_reason or (machine.refusal is None and machine.endings.stopped == "complete"):
             # The answer had ended before the stop. (The body of an error is no answer.)
             return message.model_copy(update={"ending": "complete"})
@@ -442,9 +442,9 @@ class Driver(UncopyableObject):
     def _check_deadlines(self, now: float) -> None:
         """End the stream if it was silent for too long; otherwise release events that are due."""
         self.silence.tick(now)
-        if self.machine.guarding is not None:
-            self.machine.guarding.tick(now)
         error = self.silence.error
+        if error is None and self.machine.guarding is not None:
+            self.machine.guarding.tick(now)
         if error is not None:
             self._end_input(error, now)
         elif self.silence.is_over:
@@ -676,4 +676,4 @@ class Driver(UncopyableObject):
         ending = "stopped" if self.verdict.decide() else ending
         # A guard that is still undecided may stop even an answer that is over.
         is_over = ending == "stopped" and not self.machine.waits
-        return self.machine.endings.stopped if is_over else ending
+        return self.machine.endings.stopped or "stopped" if is_over else ending

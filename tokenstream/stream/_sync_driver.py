@@ -198,7 +198,7 @@ class SyncDriver(Driver):
         if not self.pump.begin_read():
             raise concurrent_read_error()
         try:
-            # A failed attempt may be retried with another source; after a final error, nothing == "reading".
+            # A failed attempt may be retried with another source; after a final error, nothing is read.
             while self.is_unopened and self.machine.state == "reading" and self.verdict.end_request is None:
                 self._read()
         finally:

@@ -371,20 +371,23 @@ class Scripts:
             await asyncio.sleep(0)
         finally:
             asked, self._asked = self._asked, []
+            until = asyncio.get_running_loop().time() + min([seconds for _, seconds, _ in asked])
             try:
                 for begin in range(0, len(asked), _MAX_TOGETHER):
-                    await self._send(asked[begin : begin + _MAX_TOGETHER])
+                    await self._send(asked[begin : begin + _MAX_TOGETHER], until)
             finally:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
                 for _, _, reply in asked:
                     if not reply.done():
                         reply.set_result(TimeoutError())
 
-    async def _send(self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]]) -> None:
-        """Send some runs together, within the shortest of their limits; pass each its reply or its error."""
+    async def _send(
+        self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]], until: float
+    ) -> None:
+        """Send some runs together, until a time of the loop; pass each its reply or its error."""
         replies: list[Any]
         try:
-            async with asyncio.timeout(min(seconds for _, seconds, _ in asked)), self._slots:
+            async with asyncio.timeout_at(until), self._slots:
                 pipeline = self._client.pipeline(transaction=False)
                 for keys_and_arguments, _, _ in asked:
                     pipeline.execute_command(
