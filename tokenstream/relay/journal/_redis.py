@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _KEEP_SECONDS = 60.0
 """Additional seconds for which an answer is kept after its producer's last write."""
+_LEAST_SECONDS = 1.0
+"""The seconds that a message has at least: a busy process may need them, however short a lease is."""
 
 
 class RedisStorage(Storage):
@@ -115,7 +117,8 @@ class RedisStorage(Storage):
         times = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease)]
         # The text of a list of integers is JSON.
         arguments = [token, str([first, *times, self._max_bytes]), *records]
-        if not await self._scripts.append(self._answer_keys(id), arguments, lease / 2):
+        limit = max(lease / 2, _LEAST_SECONDS)
+        if not await self._scripts.append(self._answer_keys(id), arguments, limit):
             raise fenced_error()
         if over:
             await self._settle_ended(id)

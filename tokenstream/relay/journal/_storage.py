@@ -132,7 +132,7 @@ class Storage(ABC):
     instant: ClassVar[bool] = False
     """True if no method waits but `wait` and `wait_stop`, so that calls need no limit of time and no task."""
     limits_appends: ClassVar[bool] = False
-    """True if `append` raises within its lease, so that only one with `over` needs a limit of time."""
+    """True if `append` raises within its lease, or a second, so that only one with `over` needs a limit."""
 
     @abstractmethod
     async def create(
