@@ -10,9 +10,9 @@ CODE = 85_340
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""
-TESTS_ONLY = 15_200
+TESTS_ONLY = 14_850
 """Statements inside functions that quick tests reach, and no recording and no documented program."""
-TESTS_ONLY_SHARE = 0.274
+TESTS_ONLY_SHARE = 0.27
 """Their share of all statements inside functions."""
 SURFACE = {
     "public names": 235,
