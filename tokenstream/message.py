@@ -74,7 +74,7 @@ _TURNS = {
     "put_calls_in_text": "_in_text",
     "ToolResults": "_results",
 }
-"""What a message asks of `turns`, each with its module: all that modules at this level reach above them."""
+"""Names in `turns` that a message asks for, each with its module: all that this level reaches above it."""
 
 
 def _ask_turns(name: str) -> Any:  # noqa: ANN401 - a name of another module

@@ -264,7 +264,7 @@ class Machine:
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
         self.said: Said = "nothing"
-        """What the server has said about the end, in the chunks that are used up."""
+        """The last word of the server about the end, from the chunks that are used up."""
         self.awaits_end_since: float | None = None
         """The clock reading since which nothing but the end is left to come; None while more may come."""
 
@@ -477,6 +477,12 @@ class Machine:
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     @property
+    def unread_events(self) -> Sequence[Event]:
+        """The events that were decoded, and not returned yet; without those that are held back."""
+        events, returned = self.current_events
+        return events[max(self.returned_count - returned, 0) :]
+
+    @property
     def endings(self) -> Endings:
         """The endings by what may come next, from what the server has said in all that the reader has."""
         is_behind = self.joining is not None and bool(self.joining.waiting)
@@ -492,10 +498,8 @@ class Machine:
         format = self.connection.format
         if self.connection.framing_ended or not format.may_go_on:
             return ()
-        events, returned = self.current_events
-        unread = events[max(self.returned_count - returned, 0) :]
         is_within = self.last_frame is not None and self.current_frame is not self.last_frame
-        if format.said() == "open reason" and (is_within or any(map(has_content, unread))):
+        if format.said() == "open reason" and (is_within or any(map(has_content, self.unread_events))):
             return format.parts.choices
         return self.accumulator.reopened_choices
 
@@ -794,10 +798,12 @@ class Machine:
 
     def stop(self, now: float) -> None:
         """Stop reading here, as `cut` does; the message keeps the text that a stage has held back."""
-        parts, (events, returned) = self.connection.format.parts, self.current_events
-        is_behind_all = self.returned_count >= returned + len(events) and self.state not in CLOSED
+        parts, is_behind_all = self.connection.format.parts, not self.unread_events
         # Text that a guard has not seen, or a hold has not released, is not added.
-        if parts.stage is not None and is_behind_all and self.guarding is None and not self.holds_back:
+        is_shown = (
+            is_behind_all and self.state not in CLOSED and self.guarding is None and not self.holds_back
+        )
+        if parts.stage is not None and is_shown:
             parts.stage.end(whole=False)
             for event in parts.take():
                 self.on_read(event)

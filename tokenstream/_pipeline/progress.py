@@ -96,8 +96,7 @@ class Progress:
     def _waiting(self) -> Sequence[Event]:
         """The events that were decoded but not yet returned."""
         machine = self._machine
-        events, count_before = machine.current_events
-        current = events[machine.returned_count - count_before :]
+        current = machine.unread_events
         return current if machine.joining is None else [*machine.joining.waiting, *current]
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of the end of an answer, and the ending that follows: one table."""
+"""The end of an answer: its signs, and the ending that follows from them, in one table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLOSED: tuple[State, ...] = ("ended", "shut")
 """The states in which no more input is accepted."""
 
 Said: TypeAlias = Literal["nothing", "doubt", "waits", "reason", "open reason", "sentinel", "terminal"]
-"""What a server has said about the end of its answer: the last of it counts.
+"""The last word of a server about the end of its answer.
 
 | said        | the server has sent                                                                   |
 |-------------|---------------------------------------------------------------------------------------|
@@ -40,7 +40,7 @@ Said: TypeAlias = Literal["nothing", "doubt", "waits", "reason", "open reason", 
 | terminal    | a terminal event                                                                      |
 """
 ANSWERED: tuple[Said, ...] = ("sentinel", "terminal")
-"""What is said by a mark at the very end: what follows is only the rest of the connection."""
+"""Words that stand at the very end: only the rest of the connection follows."""
 
 
 class Endings(NamedTuple):

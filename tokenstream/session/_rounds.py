@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Part
     from tokenstream.session._steering import SentSteer
-    from tokenstream.stream._driver import EndVerdict
+    from tokenstream.stream._cancelling import EndVerdict
     from tokenstream.turns._drop import Drop
 
 _DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")

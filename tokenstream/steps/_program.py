@@ -299,7 +299,7 @@ class SyncDrain:
         pipe: The standard error of the process.
 
     Raises:
-        MisuseError: It is no pipe.
+        MisuseError: It is not a pipe.
     """
 
     def __init__(self, pipe: Any) -> None:  # noqa: ANN401 - told by its methods
@@ -343,7 +343,7 @@ class AsyncDrain:
         stream: The standard error of the process.
 
     Raises:
-        MisuseError: It is no asynchronous stream.
+        MisuseError: It is not an asynchronous stream.
     """
 
     def __init__(self, stream: object) -> None:

@@ -107,7 +107,7 @@ class AsyncDriver(Driver):
                         event = self.process_item(chunk, now)
                     event = event or machine.pull()
             while event is None and (until is None or self.clock() < until):
-                event = await self._advance(until, pauses) or machine.pull()
+                event = await self._advance(until, pauses=pauses) or machine.pull()
                 if pauses and machine.state == "resting" and not machine.waits:
                     break
         except MisuseError:
@@ -386,7 +386,7 @@ class AsyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
-    async def _advance(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: FBT001, FBT002 - as above
+    async def _advance(self, until: float | None = None, *, pauses: bool = False) -> Event | None:
         """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
         At the end of the stream, this raises the stream's error or StopAsyncIteration.

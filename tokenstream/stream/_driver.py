@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -16,6 +15,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._state import ANSWERED, CLOSED, OPEN
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
+from tokenstream.stream._cancelling import EndVerdict
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import CLOCKS, Options
@@ -40,44 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._options import Policy
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
-
-
-class EndVerdict:
-    """Decides once how a stream ends: by itself or by a stop, whichever is first."""
-
-    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "is_asked", "stop_reason")
-
-    def __init__(self) -> None:
-        # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
-        self._lock = threading.RLock()
-        self._decided = False
-        self.end_request: str | None = None
-        """Reason of the first `stop` or `close` before the end; None if neither was called."""
-        self.stop_reason: str | None = None
-        """Reason of `stop`; None if the stream was only closed."""
-        self.is_asked = False
-        """True once `stop` or `close` was called, also after the end: tools may still run then."""
-        self.closed = False
-        """True if the stream was closed before its end."""
-        self.error_due: Exception | None = None
-        """The error that ended the stream, until the loop raises it, which closes the source first."""
-
-    def request_end(self, reason: str, *, closing: bool = False) -> None:
-        """Request the end of the stream, or only its `closing`, which is not reported as a stop.
-
-        Only the first request counts, and none once the ending is decided.
-        """
-        with self._lock:
-            self.is_asked = True
-            if not self._decided and self.end_request is None:
-                self.end_request = reason
-                self.stop_reason = None if closing else reason
-
-    def decide(self) -> bool:
-        """Decide the ending; return True if the end was requested before. Later requests have no effect."""
-        with self._lock:
-            self._decided = True
-        return self.end_request is not None
 
 
 class Driver(UncopyableObject):

@@ -76,7 +76,7 @@ class SyncDriver(Driver):
                     is_usual = self.reads_on() and pump.direct is chunks
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if not is_usual or chunks is None or pump.pending:
-                    event = self._advance(None, pauses) or machine.pull()
+                    event = self._advance(pauses=pauses) or machine.pull()
                     if pauses and machine.state == "resting":
                         break
                     continue
@@ -146,7 +146,7 @@ class SyncDriver(Driver):
             return self.step()  # raises the stream's error or StopIteration
         if until is None:
             return self.__next__(pauses=pauses)
-        return self._step(partial(self._advance, until, pauses), until)
+        return self._step(partial(self._advance, until, pauses=pauses), until, pauses=pauses)
 
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
@@ -275,8 +275,10 @@ class SyncDriver(Driver):
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
-    def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
-        """Return the next event; None if the single chunk, or those until a time, have produced no event."""
+    def _step(
+        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
+    ) -> Event | None:
+        """Return the next event; None at a pause, or if a single chunk, or those until a time, give none."""
         if not self.pump.begin_read():
             raise self._busy_error()
         try:
@@ -284,7 +286,7 @@ class SyncDriver(Driver):
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
                 event = advance() or self.machine.pull()
-                if until is None or self.machine.state == "resting":
+                if until is None or (pauses and self.machine.state == "resting"):
                     break
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
@@ -365,7 +367,7 @@ class SyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
-    def _advance(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: FBT001, FBT002 - as above
+    def _advance(self, until: float | None = None, *, pauses: bool = False) -> Event | None:
         """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
         At the end of the stream, this raises the stream's error or StopIteration.

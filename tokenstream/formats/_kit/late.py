@@ -119,8 +119,8 @@ class EndedCalls:
 
     def __init__(self) -> None:
         self._calls: dict[str, list[tuple[object, ToolCall]]] = {}
-        """The calls, each with its index on the wire, by the id that the server sent with the call; an id
-        without any is that of a call that has begun."""
+        """The calls, each with its index on the wire, by the id that the server sent with the call; an empty
+        list for a call that has begun, and was not handed out."""
         self._late: dict[str, LateArguments] = {}
         """Comparisons of the fragments that came after the end of calls, by the same id."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
 
-TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
+ToldKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
 _FIELDS: dict[str, tuple[type[Any], str]] = {
     "text": (TextDelta, "text"),
     "reasoning": (ReasoningDelta, "text"),
@@ -52,7 +52,7 @@ class ToldText(PartEvent):
     """The whole text."""
     length: int
     """Number of characters that the format has reported; used if there is no message to compare with."""
-    kind: TextKind = "text"
+    kind: ToldKind = "text"
     """The kind of text."""
     ended: bool = False
     """True if the end of the part was reported; it is reported again after text that was missing."""

@@ -59,6 +59,7 @@ class RedisStorage(Storage):
             a limit is too small or negative; or the prefix is empty or contains a brace.
     """
 
+    # Messages to Redis have limits of their own, which one for each answer would only repeat.
     limits_appends = True
 
     def __init__(

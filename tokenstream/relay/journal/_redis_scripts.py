@@ -379,6 +379,7 @@ class Scripts:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
                 for _, _, reply in asked:
                     if not reply.done():
+                        # As a result, because an exception that nobody waits for is logged.
                         reply.set_result(TimeoutError())
 
     async def _send(

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream.formats._state import OPEN
 from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
@@ -193,7 +192,7 @@ class SyncHub(Hub[SyncDriver]):
         else:
             if self.reads_ahead and not self.driver.waits_in_time:
                 self.run_alone(self.driver.read_ahead)
-            pauses = self.driver.machine.state in OPEN  # once, so that views look at what has arrived
+            pauses = not self.driver.rests  # once, so that views look at what has arrived
             if self.driver.has_ended:
                 # After the end, `step_until` would drop the `Stopped` event of a guard.
                 self._read(caller, self.driver.__next__)

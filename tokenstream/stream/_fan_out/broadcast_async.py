@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream.formats._state import OPEN
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._fan_out.hub import Hub
@@ -197,7 +196,7 @@ class AsyncHub(Hub[AsyncDriver]):
             # After the end, `step_until` would drop the `Stopped` event of a guard.
             await self._read(caller, self.driver.__anext__)
         else:
-            pauses = self.driver.machine.state in OPEN  # once, so that views look at what has arrived
+            pauses = not self.driver.rests  # once, so that views look at what has arrived
             await self._read(caller, partial(self.driver.step_until, until, pauses=pauses))
 
     async def _wait(self, until: float | None) -> None:

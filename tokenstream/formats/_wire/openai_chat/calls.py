@@ -246,9 +246,8 @@ class ChatCalls:
         if self._call_count >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._call_count += 1
-        self._parts.close_current(
-            self._parts.choice(self._choice)
-        )  # although the name of the call may still arrive
+        # Even though the name of the call may still arrive.
+        self._parts.close_current(self._parts.choice(self._choice))
         self._end_last_call()
         call = self._last_call = ChatCall(fragment)
         self._unnamed_calls.append(call)
