@@ -27,3 +27,30 @@ SURFACE = {
     "protocols": 13,
 }
 """The interface that somebody has to learn: the number of each, and the options of what is named."""
+
+BYTECODES = {
+    "a text delta": 366,
+    "a text delta of Decoder": 263,
+    "a text delta of AsyncStream": 360,
+    "a piece of stream.text": 480,
+    "a piece of AsyncStream.text": 477,
+    "a fragment in a string": 405,
+    "a fragment with quotation marks": 402,
+    "a fragment of an array": 405,
+    "a fragment that never ends": 405,
+    "a relayed token": 620,
+    "an answer of 1 events": 12970,
+    "an answer of 10 events": 18736,
+    "an answer of 54 events": 34789,
+    "an answer of Anthropic of 1 words": 20201,
+    "an answer of Anthropic of 10 words": 23122,
+    "an answer of Anthropic of 54 words": 39175,
+}
+"""The bytecodes of a piece of an answer and of whole answers, on CPython 3.11."""
+C_CALLS = {
+    "an answer of 1 events": 328,
+    "an answer of 10 events": 517,
+    "an answer of Anthropic of 1 words": 568,
+    "an answer of Anthropic of 10 words": 682,
+}
+"""The calls of C code in whole short answers, on CPython 3.11."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -11,7 +14,7 @@ from tests.house import budget
 from tests.house.counts import Module, class_names, lines_by_kind, modules, participles, shared_names, writes
 from tests.house.surface import surface
 from tests.house.walks import WALKS, count_retry, shortest, walk
-from tests.project import PACKAGE
+from tests.project import PACKAGE, ROOT
 
 _FOREIGN_WRITES = {
     "all": 47,
@@ -147,6 +150,18 @@ def test_a_draft_takes_few_calls_in_few_modules() -> None:
 def test_a_short_answer_takes_few_calls(name: str) -> None:
     """Most answers have few events, so that what they wait for is the library's start and end."""
     assert shortest(name).own <= _SHORT_CALLS[name]
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="each version of Python has bytecodes of its own")
+def test_events_and_answers_take_few_bytecodes() -> None:
+    """A slow-down that adds no call is seen, too, on a machine that is busy."""
+    counting = [sys.executable, "-m", "tests.house.bytecodes"]
+    printed = subprocess.run(counting, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    counted = dict(json.loads(line) for line in printed.splitlines())
+
+    assert counted.keys() == budget.BYTECODES.keys()
+    assert [name for name, most in budget.BYTECODES.items() if counted[name]["bytecodes"] > most] == []
+    assert [name for name, most in budget.C_CALLS.items() if counted[name]["c_calls"] > most] == []
 
 
 @pytest.mark.parametrize("failures", range(len(_RETRY_CALLS)))

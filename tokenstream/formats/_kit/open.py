@@ -182,10 +182,7 @@ class OpenCall(OpenPart):
     @property
     def breaks_off(self) -> bool:
         """True if the arguments end inside a JSON value."""
-        if self.type == "custom":
-            return False
-        text = self.arguments.join() + self.placeholder
-        return not is_one_value(text) and is_beginning(text)
+        return self.type != "custom" and is_beginning(self.arguments.join() + self.placeholder)
 
     @property
     def begins_object(self) -> bool:

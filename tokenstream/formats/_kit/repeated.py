@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from tokenstream._basics.json import canonical_json, looks_whole
 from tokenstream._event_base import are_equal_deltas
+from tokenstream.partial_json._strict.numbers import may_be_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +50,21 @@ def is_beginning(text: str) -> bool:
         >>> is_beginning("cat /srv"), is_beginning("")
         (False, False)
     """
+    if not text or text.isspace():
+        return False
+    if not may_be_too_long(text) and "\\u" not in text[-5:]:
+        # C code needs a fiftieth of the parser's time. It refuses more, such as deep nesting, and looks at an
+        # escape by code only once that has four characters.
+        try:
+            from_json(text, allow_inf_nan=False)
+        except (TypeError, ValueError) as error:  # TypeError: half a surrogate pair
+            if str(error).startswith("EOF while parsing"):
+                return True
+        else:
+            return False
     # Imported here, because only unusual answers need it.
     from tokenstream.partial_json import PartialJSONParser
 
-    if not text or text.isspace():
-        return False
     parser = PartialJSONParser()
     parser.feed(text)
     if parser.error is not None:

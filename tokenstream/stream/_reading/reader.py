@@ -65,6 +65,7 @@ class Reader:
         "_closed",
         "_end_event",
         "_grace_ends",
+        "_has_run",
         "_host",
         "_items",
         "_read_scope",
@@ -95,6 +96,8 @@ class Reader:
         """Rung when something arrives."""
         self._alarm: Alarm | None = None
         """The bell of a loop on asyncio that waits for this reader alone; None before the first wait."""
+        self._has_run = False
+        """True once the task was let run before a wait."""
         self._grace_ends = math.inf
         """Time at which a wait ends whose time limit has come, as returned by `time.monotonic`."""
         self._room_event: Event | None = None
@@ -182,9 +185,9 @@ class Reader:
             return True
         seconds = self._give_grace(seconds)
         if self._host.name == "asyncio":
-            if self.since is None:
-                # Perhaps the task was just started, or waits for nothing but room, and reads on as soon as it
-                # runs. Letting it run once costs a fraction of a timer.
+            if not self._has_run:
+                # The task was just started. Letting it run once costs a fraction of a timer.
+                self._has_run = True
                 await pass_turn()
             has_arrived = await self._wait_for_alarm(seconds, steady_deadline, until)
         else:
@@ -427,8 +430,9 @@ class Reader:
     @property
     def _is_full(self) -> bool:
         """True if as many items or bytes are held for the loop as may be."""
-        size = sum(len(item) for _, item in self._items if item.__class__ is bytes)
-        return len(self._items) >= MAX_AHEAD or size >= _MAX_BYTES_AHEAD
+        if len(self._items) >= MAX_AHEAD:
+            return True
+        return sum([len(item) for _, item in self._items if item.__class__ is bytes]) >= _MAX_BYTES_AHEAD
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""

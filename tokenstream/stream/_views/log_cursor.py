@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream._answer_log import DELTAS, ENDED, NO_LOG, Delta
 from tokenstream._basics.call_keys import is_same_call, note_same
@@ -166,10 +166,7 @@ class LogWordCursor(LogCursor[ItemT]):
         kinds: The classes of the deltas that bring the words.
     """
 
-    __slots__ = ("_kinds", "_part", "_read", "_tells_ends", "_to", "_turns", "_words")
-
-    _gives_text: ClassVar[bool] = True
-    """True if the items are text; False if they are deltas."""
+    __slots__ = ("_kinds", "_part", "_read", "_to", "_turns", "_words")
 
     def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
         super().__init__(accumulator, choice)
@@ -184,35 +181,12 @@ class LogWordCursor(LogCursor[ItemT]):
         """Number of their characters that were read."""
         self._turns = -1
         """The log's number of turns when that run was read; -1 while a restarted answer is compared."""
-        self._tells_ends = False
-        """True if the reader is told where items end."""
-
-    def after(self, event: AnyEvent) -> ItemT | None:
-        """Return the words that an event adds; None if the event adds no words of these kinds."""
-        if event.__class__ not in self._kinds or event.choice != self.choice:
-            return self.ready() if self._tells_ends else None
-        words, text = self._words, event.text
-        # If only this event is new, its words need not be read from the log.
-        if words is not None and self._log.turns == self._turns:
-            to = self._to + len(text)
-            if words.length == to:
-                self._to = to
-                item: Any = text if self._gives_text else event
-                return item if text else None
-        # More is new, or a run begins, or a restarted answer is compared.
-        new: Any = self._next(event)
-        if new is not None and not self._gives_text and (new.part, new.text) == (event.part, text):
-            # The event also has its payload.
-            new = event
-        first: ItemT | None = new
-        return first
-
-    def _next(self, event: AnyEvent = None) -> ItemT | None:
-        """Return the next item, as `ready` does; `event` is the last delta, if it is known."""
-        raise NotImplementedError
 
     def _read_new(self, event: AnyEvent) -> list[tuple[int, str]]:
-        """Return the words that the reader lacks, each run with its part, and count them as delivered."""
+        """Return the words that the reader lacks, each run with its part, and count them as delivered.
+
+        `event` is the last delta, if it is known.
+        """
         log = self._find_log()
         self._note_read()
         # Read before the runs: another thread may begin one.
@@ -225,8 +199,9 @@ class LogWordCursor(LogCursor[ItemT]):
         self._to = self._read.get(self._part, 0)
         if self._has:
             found = self._skip_runs(log, found)
-        if not self._has:
-            # Nothing is compared any more, so that further words can be taken from their events.
+        if not self._has and not log.is_void:
+            # Nothing is compared any more, so that further words can be taken from their events. The log of a
+            # choice that has not begun is void.
             self._turns = turns
         return [each for each in found if each[1] or each[0] == ENDED]
 
@@ -265,10 +240,12 @@ class LogWordCursor(LogCursor[ItemT]):
 class LogTextCursor(LogWordCursor[str]):
     """A reader's cursor in the text, the reasoning or the refusal of a choice."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("_tells_ends", "waiting")
 
     def __init__(self, accumulator: Accumulator, choice: int, *kinds: type[Delta]) -> None:
         super().__init__(accumulator, choice, *kinds)
+        self._tells_ends = False
+        """True if the reader is told where items end."""
         self.waiting: deque[Any] = deque()
         """The items that `ready` returns next; none unless the reader is told of the ends of items."""
 
@@ -277,14 +254,28 @@ class LogTextCursor(LogWordCursor[str]):
         self._tells_ends = True
         return self.waiting
 
+    def after(self, event: AnyEvent) -> str | None:
+        """Return the words that an event adds; None if the event adds no words of these kinds."""
+        words = self._words
+        # If only this event is new, its words need not be read from the log.
+        if words is not None and event.__class__ is words.kind and self._log.turns == self._turns:
+            text: str = event.text
+            to = self._to + len(text)
+            if words.length == to and event.choice == self.choice:
+                self._to = to
+                return text or None
+        if event.__class__ in self._kinds and event.choice == self.choice:
+            return self._next(event)
+        return self.ready() if self._tells_ends else None
+
     def ready(self) -> str | None:
         """Return the text that has arrived since the last call, in one piece; None if none has arrived."""
         if self.waiting:
             item: str = self.waiting.popleft()
             return item
-        words, log = self._words, self._log
-        # Most calls find that nothing has been added to the last run.
-        if log.turns == self._turns and not log.is_void and (words is None or words.length == self._to):
+        words = self._words
+        # Most calls find that nothing has been added to the last run; a void log has had another turn.
+        if self._log.turns == self._turns and (words is None or words.length == self._to):
             return None
         return self._next()
 
@@ -305,12 +296,23 @@ class LogDeltaCursor(LogWordCursor[Delta]):
 
     __slots__ = ("_waiting",)
 
-    _gives_text = False
-
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         super().__init__(accumulator, choice, *DELTAS.values())
         self._waiting: deque[Delta] = deque()
         """Deltas to deliver next."""
+
+    def after(self, event: AnyEvent) -> Delta | None:
+        """Return the delta itself, with its payload, unless the reader lacks more or less than that."""
+        if event.__class__ not in self._kinds or event.choice != self.choice:
+            return None
+        words, text = self._words, event.text
+        if words is not None and self._log.turns == self._turns:
+            to = self._to + len(text)
+            if words.length == to:
+                self._to = to
+                return event if text else None
+        new = self._next(event)
+        return event if new is not None and (new.part, new.text) == (event.part, text) else new
 
     def ready(self) -> Delta | None:
         """Return the next delta that the reader does not have yet; None if the reader has all deltas."""
