@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.support.wire import DONE, chat, chat_call
 from tokenstream import AsyncStream, Decoder, Stream, relay, testing
 
 if TYPE_CHECKING:
@@ -23,27 +24,15 @@ _FEWER = 200
 """Number of further pieces of the shorter of two answers; the longer has twice as many."""
 
 
-def _frame(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-    return b"data: " + json.dumps(head).encode() + b"\n\n"
-
-
-def _call(text: str, **more: str) -> bytes:
-    function = {"arguments": text, **({"name": "f"} if more else {})}
-    return _frame({"tool_calls": [{"index": 0, **more, "function": function}]})
+def _call(text: str, **start: str) -> bytes:
+    return chat(chat_call(0, text, **start))
 
 
 def _opened(text: str) -> bytes:
-    return _call(text, id="c", type="function")
+    return _call(text, id="c", name="f")
 
 
-_WORD, _STOP, _TOOL, _DONE = (
-    _frame({"content": "word "}),
-    _frame({}, "stop"),
-    _frame({}, "tool_calls"),
-    b"data: [DONE]\n\n",
-)
+_WORD, _STOP, _TOOL = chat({"content": "word "}), chat({}, "stop"), chat({}, "tool_calls")
 
 
 def _read(chunks: Sequence[bytes]) -> None:
@@ -91,7 +80,7 @@ class _Piece(NamedTuple):
     end: list[bytes]
 
 
-_TEXT = ([_WORD], _WORD, [_STOP, _DONE])
+_TEXT = ([_WORD], _WORD, [_STOP, DONE])
 _PIECES: dict[str, _Piece] = {
     "a text delta": _Piece(_read, *_TEXT),
     "a text delta of Decoder": _Piece(_decode, *_TEXT),
@@ -100,18 +89,16 @@ _PIECES: dict[str, _Piece] = {
     "a piece of AsyncStream.text": _Piece(
         lambda chunks: _read_async(chunks, lambda stream: stream.text), *_TEXT
     ),
-    "a fragment in a string": _Piece(
-        _read, [_opened('{"a": "')], _call("word "), [_call('"}'), _TOOL, _DONE]
-    ),
+    "a fragment in a string": _Piece(_read, [_opened('{"a": "')], _call("word "), [_call('"}'), _TOOL, DONE]),
     "a fragment with quotation marks": _Piece(
-        _read, [_opened('[{"a": 1')], _call(', "a": 1'), [_call("}]"), _TOOL, _DONE]
+        _read, [_opened('[{"a": 1')], _call(', "a": 1'), [_call("}]"), _TOOL, DONE]
     ),
-    "a fragment of an array": _Piece(_read, [_opened("[")], _call("1, "), [_call("0]"), _TOOL, _DONE]),
-    "a fragment that never ends": _Piece(_read, [_opened("[")], _call("1, "), [_STOP, _DONE]),
+    "a fragment of an array": _Piece(_read, [_opened("[")], _call("1, "), [_call("0]"), _TOOL, DONE]),
+    "a fragment that never ends": _Piece(_read, [_opened("[")], _call("1, "), [_STOP, DONE]),
     "a relayed token": _Piece(_relay, *_TEXT),
 }
 _WHOLE: dict[str, list[bytes]] = {
-    **{f"an answer of {count} events": [*[_WORD] * count, _STOP, _DONE] for count in (1, 10, 54)},
+    **{f"an answer of {count} events": [*[_WORD] * count, _STOP, DONE] for count in (1, 10, 54)},
     **{
         f"an answer of Anthropic of {count} words": testing.script()
         .text(*["word "] * count)
