@@ -193,7 +193,7 @@ def make_reader(
             return None
         if (
             log is not None
-            and text[:1] in OPENING
+            and text[0] in OPENING
             and (len(text) > log.length or log.length <= LONGEST_PLACEHOLDER or looks_whole(text))
         ):
             # The server may send the arguments again, or behind a placeholder, which decoding finds out.

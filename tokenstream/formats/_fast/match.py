@@ -96,6 +96,9 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 def _make_text_match(prefix: bytes, tail: bytes) -> Match:
     """Return a function that returns the text between two constant pieces of a payload, or None."""
 
+    # The text with its quotes.
+    string = slice(len(prefix) - 1, 1 - len(tail) or None)
+
     def match(payload: bytes) -> str | None:
         """Return the text between `prefix` and `tail`; None if the payload has other bytes, or no text."""
         after_prefix = payload.removeprefix(prefix)
@@ -105,7 +108,10 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
             return None
         # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
-            return parse_string(inside)
+            try:
+                return from_json(payload[string]) or None
+            except ValueError:
+                return None
         try:
             text = inside.decode()
         except UnicodeDecodeError:
@@ -118,8 +124,7 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
 
 def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Return the function that finds a text in payloads with padding, which hides the text's length."""
-    # Without the closing quote of the text, at which `partition` cuts.
-    middle = between[1:]
+    begin, middle = len(prefix) - 1, between[:-1]
 
     def match(payload: bytes) -> str | None:
         """Return the text between `prefix` and `between`; None for another payload or an empty text.
@@ -127,17 +132,20 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         After `between` comes padding (letters and digits, or nothing), then `tail`.
         """
         after_prefix = payload.removeprefix(prefix)
-        inside, _, after = after_prefix.partition(b'"')
-        padded = after.removeprefix(middle)
-        padding = padded.removesuffix(tail)
+        inner = after_prefix.removesuffix(tail)
+        # The text may contain quotes, but the padding cannot.
+        before, _, padding = inner.rpartition(b'"')
+        inside = before.removesuffix(middle)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if padding is padded or after_prefix is payload:
+        if inside is before or inner is after_prefix or after_prefix is payload:
             return None
-        is_padding = padding.isalnum() or not padding
-        if padded is after or not is_padding:
-            return _match_escaped(after_prefix, between, tail)
-        if _BACKSLASH in inside:
-            return parse_string(inside)
+        if not (padding.isalnum() or not padding):
+            return None
+        if _BACKSLASH in inside or _QUOTE in inside:
+            try:
+                return from_json(payload[begin : begin + len(inside) + 2]) or None
+            except ValueError:
+                return None
         try:
             text = inside.decode()
         except UnicodeDecodeError:
@@ -146,13 +154,6 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return (text or None) if text.isprintable() else parse_string(inside)
 
     return match
-
-
-def _match_escaped(after_prefix: bytes, between: bytes, tail: bytes) -> str | None:
-    """Return the text, in which escaped quotes may be, of a payload with padding; None if it does not fit."""
-    # The first quote is inside the text. Padding cannot contain the bytes before it.
-    inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
-    return parse_string(inside) if found and _is_padding(padding) else None
 
 
 def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
