@@ -35,7 +35,7 @@ def _call(text: str) -> OpenCall:
 @in_one_test("size", [size for size in range(1, len(_WHOLE)) if "\\" not in _WHOLE[size - 6 : size]])
 def test_pydantic_core_says_that_a_document_is_cut_in_these_words(size: int) -> None:
     """If they change, `is_beginning` is right, but takes fifty times as long: adapt it to the new words."""
-    with pytest.raises(ValueError, match="^EOF while parsing"):
+    with pytest.raises(ValueError, match=r"^EOF while parsing"):
         from_json(_WHOLE[:size], allow_inf_nan=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias
 
 from tokenstream.errors import MisuseError
 
@@ -52,8 +52,6 @@ RepairName: TypeAlias = Literal[
     "unquoted_value",
     "wrong_closer",
 ]
-REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
-"""The names of all repairs, in alphabetical order."""
 
 
 def check_lenient(lenient: object) -> Lenient:

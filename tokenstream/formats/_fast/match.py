@@ -95,7 +95,6 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 
 def _make_text_match(prefix: bytes, tail: bytes) -> Match:
     """Return a function that returns the text between two constant pieces of a payload, or None."""
-
     # The text with its quotes.
     string = slice(len(prefix) - 1, 1 - len(tail) or None)
 
@@ -137,9 +136,8 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         before, _, padding = inner.rpartition(b'"')
         inside = before.removesuffix(middle)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if inside is before or inner is after_prefix or after_prefix is payload:
-            return None
-        if not (padding.isalnum() or not padding):
+        is_other = inside is before or inner is after_prefix or after_prefix is payload
+        if is_other or (padding and not padding.isalnum()):
             return None
         if _BACKSLASH in inside or _QUOTE in inside:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -350,8 +350,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
         mended = [mend_surrogates(inner) for inner in value]
     elif isinstance(value, BaseModel):
         mended = value.model_copy(update={name: mend_surrogates(inner) for name, inner in value})
-    result: ValueT = mended
-    return result
+    return cast("ValueT", mended)
 
 
 def _mend_text(text: str) -> str:

@@ -67,11 +67,10 @@ def is_beginning(text: str) -> bool:
 
     parser = PartialJSONParser()
     parser.feed(text)
-    if parser.error is not None:
-        return False
+    is_json = parser.error is None
     # An error at the end means that the value is incomplete.
     parser.end()
-    return parser.error is not None
+    return is_json and parser.error is not None
 
 
 _MARK = re.compile(r'["\\\[\]{}]')

@@ -32,10 +32,6 @@ class NativeReader(Reader):
 
     `asyncio.Task.cancel` cancels a task once. This class cancels the task, like anyio, again and again
     until it ends.
-
-    Args:
-        source: The source, opened or not; it must not need a context manager.
-        clock: Returns the time in seconds.
     """
 
     __slots__ = ("_cancellable", "_task", "_timer")

@@ -37,11 +37,7 @@ if TYPE_CHECKING:
 
 
 class PartCursor:
-    """A reader's cursor in a part.
-
-    Args:
-        index: The index of the part in the message.
-    """
+    """A reader's cursor in a part, which has an index in the message."""
 
     __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_start", "_text_length")
 

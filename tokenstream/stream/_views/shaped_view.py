@@ -56,15 +56,9 @@ class PlannedView(RepairedView, View[ItemT]):
     """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
 
     A view with more stages is made from the plan.
-
-    Args:
-        plan: The text and its stages.
-        instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """
 
     __slots__ = ("_plan",)
-
-    _plan: ShapingPlan
 
     def __init__(self, driver: SyncDriver, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock, paced=plan.timer), instead, plan.reading)
@@ -158,15 +152,9 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
     """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
 
     A view with more stages is made from the plan.
-
-    Args:
-        plan: The text and its stages.
-        instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """
 
     __slots__ = ("_plan",)
-
-    _plan: ShapingPlan
 
     def __init__(self, driver: AsyncDriver, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock, paced=True), instead, plan.reading)
