@@ -7,6 +7,8 @@ Payloads that arrive decoded are compared value by value. In either case:
    alternate without changing each other's meaning.
 3. If a payload yields anything but exactly one delta, or is a departure, all entries are dropped: a
    part may have begun or ended, or half a surrogate pair may be held back.
+4. Where deltas do not depend on the one before, the payload that begins a part is itself learnt from, if
+   an earlier answer has proved its shape.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.events import PartDelta, PartStart, ToolCallDelta
 from tokenstream.formats._fast.entry import TEXT_DELTAS, DecodedShape, ShapeEntry
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, find_at
@@ -245,11 +247,12 @@ class FastPath:
         if self.entries and any(entry.is_same(name, frame, events, text) for entry in self.entries):
             # The payload fits an entry, but is too long for it, or was to be decoded.
             return
-        if text is None or not self._fast.turns:
+        begins = len(events) > 1
+        if text is None or begins or not self._fast.turns:
             # Without turns of choices, a delta may depend on the one before: only the newest entry is valid.
             self.clear()
-        event: Any = events[0] if events else None
-        shape = None if text is None else self._find_shape(frame, event.raw, text)
+        event: Any = events[-1] if events else None
+        shape = None if text is None else self._find_shape(frame, event.raw, text, is_new=not begins)
         if shape is None:
             return
         format: Format = self._format()
@@ -266,8 +269,13 @@ class FastPath:
         self.entries.insert(0, ShapeEntry(format, name, shape, event, log))
         self._learnt_at = format.frames
 
-    def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
-        """Return a payload's shape (all but its text), learnt before or, if it may pay off, now; or None."""
+    def _find_shape(
+        self, payload: Payload, value: dict[str, Any], text: str, *, is_new: bool
+    ) -> AnyShape | None:
+        """Return a payload's shape (all but its text), learnt before or, if it may pay off, now; or None.
+
+        Only if `is_new`, a shape that no answer has proved is learnt.
+        """
         kind = DecodedShape if is_dict(payload) else Shape
         for shape in self._shapes:
             match: Callable[[Any], str | None] = shape.match
@@ -277,6 +285,8 @@ class FastPath:
         self._misses += 1
         changing, fast = self._find_changing(value), self._fast
         known = None if isinstance(payload, dict) else fast.templates.find((*value, *changing), payload, text)
+        if known is None and not is_new:
+            return None
         path = None if known is not None else fast.find_path(value, text)
         if path is None and known is None:
             # The payload has other text, too, or half a surrogate pair of the text is held back. An entry
@@ -392,9 +402,14 @@ class FastPath:
     def _find_text(self, frame: Frame, events: list[Event]) -> str | None:
         """Return the text of a frame's only event; None if that is no delta, or one not to learn from.
 
-        Nothing is learnt from a call that holds text back, or from a frame with a departure.
+        Nothing is learnt from a call that holds text back, or from a frame with a departure. The start of the
+        delta's part may come before it, if the deltas may take turns.
         """
-        event: Any = events[0] if len(events) == 1 else None
+        event: Any = events[-1] if events else None
+        if len(events) > 1 and not (
+            self._fast.turns and len(events) == 2 and events[0].__class__ is PartStart
+        ):
+            return None
         kind = event.__class__
         if kind in TEXT_DELTAS:
             text: str = event.text
