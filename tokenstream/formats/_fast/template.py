@@ -30,10 +30,10 @@ _MOST_VALUES = 64
 """The number of values from which on a payload becomes no template; a comma is between each two of them."""
 _MOST_UNFIT = 32
 """Number of shapes that fit no template, after which the last of them takes the place of the oldest one."""
-_CHARACTERS = rb'(?:[^"\\\x00-\x1f]++|\\.)'
 # Possessive, as a token of JSON ends where its characters end.
+_STRING = rb'(?!")[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
 _PATTERNS = {
-    Hole.TEXT: rb"(%b++)" % _CHARACTERS,
+    Hole.TEXT: rb"(%b)" % _STRING,
     Hole.PADDING: rb"([A-Za-z0-9]*+)",
     Hole.CODE: rb"(%b)" % CODE,
     Hole.NUMBER: rb"(%b)" % NUMBER,
@@ -75,7 +75,7 @@ class Template:
         for found in _find_values(payload):
             group = 3 if found[3] else 1
             if found[group] and not found[2] and found.start(group) not in starts:
-                value = _NUMBER if group == 3 else rb"%b++" % _CHARACTERS
+                value = _NUMBER if group == 3 else _STRING
                 spans.append((*found.span(group), rb"(?:%b)" % value))
         pattern, position = b"", 0
         for start, end, value in sorted(spans):
