@@ -477,6 +477,11 @@ class Machine:
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     @property
+    def is_drained(self) -> bool:
+        """True if the input has ended and no event is left of it, so that only the ending is to be decided."""
+        return self.state == "ended" and not self.events_left and self.pull is self.read
+
+    @property
     def unread_events(self) -> Sequence[Event]:
         """The events that were decoded, and not returned yet; without those that are held back."""
         events, returned = self.current_events
@@ -859,15 +864,15 @@ class Machine:
 
         It is looked for once, at the end, so that the deltas of the text cost no more.
         """
-        parts, seen = self.connection.format.parts, self.connection.frames_seen
+        parts = self.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
             marked = with_marks(text) if text.startswith(UNMARKED) else text
             dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
-                self.departures.note("call_in_text", event=seen, about=dialect)
+                self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
             if find_tag(marked) is not None and not reads_reasoning and has_reasoning(marked):
-                self.departures.note("reasoning_in_text", event=seen)
+                self.note_departure("reasoning_in_text")
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

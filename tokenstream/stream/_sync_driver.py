@@ -182,7 +182,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.keeps_limit):
+        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.needs_no_limit):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
@@ -376,7 +376,9 @@ class SyncDriver(Driver):
             self.pass_slice()
             return None
         if self.prepare_read():
-            return None if pauses and self.machine.state == "resting" else self._read(until)
+            event = None if pauses and self.machine.state == "resting" else self._read(until)
+            if not self.machine.is_drained:
+                return event
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.

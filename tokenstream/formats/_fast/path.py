@@ -406,9 +406,7 @@ class FastPath:
         delta's part may come before it, if the deltas may take turns.
         """
         event: Any = events[-1] if events else None
-        if len(events) > 1 and not (
-            self._fast.turns and len(events) == 2 and events[0].__class__ is PartStart
-        ):
+        if len(events) > 1 and not (self._fast.turns and _begin_one_part(events)):
             return None
         kind = event.__class__
         if kind in TEXT_DELTAS:
@@ -458,6 +456,13 @@ class FastPath:
             pairs = zip(places, last_values, self._last_values, strict=True)
             self._changed |= {place for place, before, now in pairs if now and before != now}
         return [place for place in places if place in self._changed] if self._changed else ()
+
+
+def _begin_one_part(events: Sequence[Event]) -> bool:
+    """Return True for two events of one part, of which the first is its start."""
+    start, delta = events[0], events[-1]
+    is_start = len(events) == 2 and start.__class__ is PartStart
+    return is_start and (start.choice, start.part) == (delta.choice, delta.part)
 
 
 def _try_each(reads: list[Read], data: object) -> Event | None:

@@ -66,7 +66,7 @@ class Shape:
         self.pieces = pieces
         self.holes = holes
         self._match: Match | None = None
-        """The value of `match`; None before its first use, since most streams need only that of `between`."""
+        """The value of `match`; None before its first use: most streams need only `make_match_between`."""
 
     @property
     def match(self) -> Match:
@@ -86,10 +86,10 @@ class Shape:
         # By their numbers, LF and CR are found without an exception inside of Python.
         return 10 not in constant and 13 not in constant
 
-    def between(self, head: bytes, foot: bytes) -> Shape:
-        """Return the shape of chunks that consist of `head`, a payload of this shape, and `foot`."""
+    def make_match_between(self, head: bytes, foot: bytes) -> Match:
+        """Return the function that finds the text in chunks of `head`, a payload of this shape, and `foot`."""
         first, *inner, last = self.pieces
-        return Shape((head + first, *inner, last + foot), self.holes)
+        return make_matcher((head + first, *inner, last + foot), self.holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
         """Return the first bytes of payloads, a multiple of `multiple`, and the shape of the rest."""

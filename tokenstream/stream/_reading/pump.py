@@ -100,9 +100,9 @@ class Pump:
             self._limit = None
 
     @property
-    def keeps_limit(self) -> bool:
-        """True if the source itself applies the deadlines, so that its reads need no other limit."""
-        return self._limit is not None
+    def needs_no_limit(self) -> bool:
+        """True if the source itself applies the deadlines, or if nothing could end its reads."""
+        return self._limit is not None or self._socket is None
 
     def put_back(self, items: Iterable[Any]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
