@@ -755,7 +755,7 @@ class Machine:
             self.error = self.error or self.refusal.end()
             return
         connection = self.connection
-        if self.error is None:
+        if self.error is None and self.coding is not None:
             cause = self.end_coding(cause, now)
         # `Resumption.cut_short` may have left events that are not returned yet.
         left_before = len(self.events_left)

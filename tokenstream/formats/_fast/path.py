@@ -236,9 +236,9 @@ class FastPath:
         text = self._find_text(frame, events)
         if text is None and (events or not self.entries):
             self.clear()
-            if events and self._fast.changing and self._last_values is None and is_dict(events[-1].raw):
+            if events and self._fast.changing and self._last_values is None and is_dict(raw := events[-1].raw):
                 # Keep the values of the first payload: the next one shows which of them change.
-                self._find_changing(events[-1].raw)
+                self._find_changing(raw)
             return
         # None is the name of a payload that arrived decoded.
         name: str | None = None if is_dict(frame) else _NAMELESS
@@ -406,8 +406,11 @@ class FastPath:
         delta's part may come before it, if the deltas may take turns.
         """
         event: Any = events[-1] if events else None
-        if len(events) > 1 and not (self._fast.turns and _begin_one_part(events)):
-            return None
+        if len(events) > 1:
+            start = events[0]
+            begins = len(events) == 2 and start.__class__ is PartStart and self._fast.turns
+            if not begins or (start.choice, start.part) != (event.choice, event.part):
+                return None
         kind = event.__class__
         if kind in TEXT_DELTAS:
             text: str = event.text
@@ -456,13 +459,6 @@ class FastPath:
             pairs = zip(places, last_values, self._last_values, strict=True)
             self._changed |= {place for place, before, now in pairs if now and before != now}
         return [place for place in places if place in self._changed] if self._changed else ()
-
-
-def _begin_one_part(events: Sequence[Event]) -> bool:
-    """Return True for two events of one part, of which the first is its start."""
-    start, delta = events[0], events[-1]
-    is_start = len(events) == 2 and start.__class__ is PartStart
-    return is_start and (start.choice, start.part) == (delta.choice, delta.part)
 
 
 def _try_each(reads: list[Read], data: object) -> Event | None:
