@@ -477,11 +477,6 @@ class Machine:
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     @property
-    def is_drained(self) -> bool:
-        """True if the input has ended and no event is left of it, so that only the ending is to be decided."""
-        return self.state == "ended" and not self.events_left and self.pull is self.read
-
-    @property
     def unread_events(self) -> Sequence[Event]:
         """The events that were decoded, and not returned yet; without those that are held back."""
         events, returned = self.current_events

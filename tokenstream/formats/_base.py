@@ -333,9 +333,7 @@ class Format(Resuming, ABC):
         """Return True while only the end of the answer is left to come, or an error may have ended it."""
         if not self.is_one_answer or said in ANSWERED or self.error is not None:
             return False
-        if self.doubt is not None or said == "reason":
-            return True
-        return ENDINGS[said].ends_in_silence and not self.may_go_on
+        return self.doubt is not None or (ENDINGS[said].ends_in_silence and not self.may_go_on)
 
     @property
     def may_go_on(self) -> bool:

@@ -372,17 +372,19 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        if self.machine.state == "sliced" and self.verdict.end_request is None:
+        machine = self.machine
+        if machine.state == "sliced" and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():
-            event = None if pauses and self.machine.state == "resting" else self._read(until)
-            if not self.machine.is_drained:
+            event = None if pauses and machine.state == "resting" else self._read(until)
+            if machine.state != "ended" or machine.events_left or machine.pull is not machine.read:
                 return event
+            # The input has ended and has left no event, and none is held back: the ending is decided now.
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
-        if are_events_left or self.machine.stopped_event is not None:
+        if are_events_left or machine.stopped_event is not None:
             return None
         if not had_ended:
             self.verdict.error_due = self.error  # if Ctrl-C interrupts the closing, the next read raises it

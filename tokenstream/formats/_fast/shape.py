@@ -87,7 +87,7 @@ class Shape:
         return 10 not in constant and 13 not in constant
 
     def make_match_between(self, head: bytes, foot: bytes) -> Match:
-        """Return the function that finds the text in chunks of `head`, a payload of this shape, and `foot`."""
+        """Return the function that finds the text in chunks of `head`, a payload of this shape and `foot`."""
         first, *inner, last = self.pieces
         return make_matcher((head + first, *inner, last + foot), self.holes)
 
@@ -117,10 +117,9 @@ class Shape:
         """
         text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
-        if len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
-            return None
-        if any(probe in payload for probe in _PROBES):
-            # A probe would prove nothing of a place that holds it already.
+        is_usual = len(payload) <= LONGEST_PAYLOAD and is_utf8(payload)
+        # A probe would prove nothing of a place that holds it already.
+        if not is_usual or any(probe in payload for probe in _PROBES):
             return None
         changing_names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):

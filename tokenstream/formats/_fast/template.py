@@ -125,12 +125,11 @@ class Templates:
 
     def keep(self, key: Key, shape: Shape) -> None:
         """Keep what was proved of a payload that fits none of the templates."""
-        if Hole.AGAIN in shape.holes:
-            # A text that occurs twice is compared by no pattern of this module.
-            return
         constant = b"".join(shape.pieces)
-        if len(constant) > _LONGEST or constant.count(b",") >= _MOST_VALUES:
-            # A pattern takes time to be compiled for each value.
+        # A pattern takes time to be compiled for each value.
+        is_long = len(constant) > _LONGEST or constant.count(b",") >= _MOST_VALUES
+        if is_long or Hole.AGAIN in shape.holes:
+            # Nor does a pattern of this module compare a text that occurs twice.
             return
         if key not in self._known and len(self._known) == _MOST_KEYS:
             self._known = {}

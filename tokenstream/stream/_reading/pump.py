@@ -229,11 +229,7 @@ class Pump:
             # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
             timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
             was_limited = self.limit_read is not None and isinstance(error, timeout_error)
-        return was_limited or self._has_passed_limit(error)
-
-    def _has_passed_limit(self, error: Exception) -> bool:
-        """Return True if an exception of the source means that a deadline has passed."""
-        return self._limit is not None and self._limit.has_passed(error)
+        return was_limited or (self._limit is not None and self._limit.has_passed(error))
 
     @property
     def awaits_retry(self) -> bool:
@@ -259,7 +255,7 @@ class Pump:
         An exception of the conversion is returned as `SourceFailed`.
         """
         if isinstance(item, SourceFailed):
-            return WAITED if self._has_passed_limit(item.error) else item
+            return WAITED if self._is_timeout(item.error, None) else item
         source = self.source
         if item is END or not isinstance(source, SyncSource) or source.convert is None:
             return item
