@@ -108,11 +108,11 @@ def test_a_chunk_is_recognised_between_fixed_pieces() -> None:
     """A payload of several lines is no chunk of one line."""
     template = learn(PLAIN)
     assert template is not None
-    framed = template.between(b"data: ", b"\n\n")
+    match = template.make_match_between(b"data: ", b"\n\n")
     pretty = learn(PLAIN, payload=json.dumps(PLAIN, indent=1).encode())
 
-    assert "lo" == framed.match(b"data: " + plain("lo", n=4) + b"\n\n")
-    assert framed.match(b"data: " + plain("lo") + b"\n\nx") is None
+    assert "lo" == match(b"data: " + plain("lo", n=4) + b"\n\n")
+    assert match(b"data: " + plain("lo") + b"\n\nx") is None
     assert pretty is not None
     assert "lo" == pretty.match(json.dumps({**PLAIN, "inner": {"id": 7, "text": "lo"}}, indent=1).encode())
     assert (True, False) == (template.takes_one_line, pretty.takes_one_line)

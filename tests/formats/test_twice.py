@@ -67,4 +67,4 @@ def test_payloads_in_several_lines_have_no_frame() -> None:
     assert broken is not None
     assert flat.takes_one_line
     assert not broken.takes_one_line
-    assert "Hel" == flat.between(b"data: ", b"\n\n").match(b"data: " + PLAIN + b"\n\n")
+    assert "Hel" == flat.make_match_between(b"data: ", b"\n\n")(b"data: " + PLAIN + b"\n\n")

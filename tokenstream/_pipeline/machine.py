@@ -750,7 +750,7 @@ class Machine:
             self.error = self.error or self.refusal.end()
             return
         connection = self.connection
-        if self.error is None:
+        if self.error is None and self.coding is not None:
             cause = self.end_coding(cause, now)
         # `Resumption.cut_short` may have left events that are not returned yet.
         left_before = len(self.events_left)
@@ -859,15 +859,15 @@ class Machine:
 
         It is looked for once, at the end, so that the deltas of the text cost no more.
         """
-        parts, seen = self.connection.format.parts, self.connection.frames_seen
+        parts = self.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
             marked = with_marks(text) if text.startswith(UNMARKED) else text
             dialect = find_call_markup(marked, parts.offered)
             if dialect is not None:
-                self.departures.note("call_in_text", event=seen, about=dialect)
+                self.departures.note("call_in_text", event=self.connection.frames_seen, about=dialect)
             if find_tag(marked) is not None and not reads_reasoning and has_reasoning(marked):
-                self.departures.note("reasoning_in_text", event=seen)
+                self.note_departure("reasoning_in_text")
 
     def fail(self, error: StreamError) -> None:
         """Fail with an error, which is raised after the events that were returned before it."""

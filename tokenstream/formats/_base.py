@@ -349,7 +349,8 @@ class Format(Resuming, ABC):
         if fast.entries and (event := fast.read(frame)) is not None:
             return [event]
         events = self.feed_plainly(frame)
-        fast.learn_from(frame, events)
+        if events or fast.entries:
+            fast.learn_from(frame, events)
         return events
 
     def may_have_shortcut(self) -> bool:

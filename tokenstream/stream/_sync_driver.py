@@ -182,7 +182,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.keeps_limit):
+        if pump.chunks is not None and (self.machine.said not in ANSWERED or pump.needs_no_limit):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
@@ -372,15 +372,19 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        if self.machine.state == "sliced" and self.verdict.end_request is None:
+        machine = self.machine
+        if machine.state == "sliced" and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():
-            return None if pauses and self.machine.state == "resting" else self._read(until)
+            event = None if pauses and machine.state == "resting" else self._read(until)
+            if machine.state != "ended" or machine.events_left or machine.pull is not machine.read:
+                return event
+            # The input has ended and has left no event, and none is held back: the ending is decided now.
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
-        if are_events_left or self.machine.stopped_event is not None:
+        if are_events_left or machine.stopped_event is not None:
             return None
         if not had_ended:
             self.verdict.error_due = self.error  # if Ctrl-C interrupts the closing, the next read raises it

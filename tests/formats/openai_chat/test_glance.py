@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.formats.openai_chat.payloads import Payload, call, chunk, text
+from tests.formats.openai_chat.payloads import ROLE, Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
@@ -60,6 +60,26 @@ def test_a_text_beside_another_one_is_decoded(made: Callable[[str, str], Payload
         _sent(made(one, other)) for one, other in zip("aacbbcababbcca" * 2, "bbbbbbbbccaaaa" * 2, strict=True)
     ]
 
+    assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
+
+
+@in_one_test("seed", range(20))
+def test_a_part_that_begins_is_read_at_a_glance_from_its_second_delta_on(seed: int) -> None:
+    """An earlier answer has proved the shape; parts of several choices may have one delta or more."""
+    source = random.Random(seed)
+    kinds = source.choices(["content", "reasoning", "refusal", "tool"], weights=[6, 3, 1, 1], k=60)
+    frames = [
+        _sent(call(piece, index=choice) if kind == "tool" else chunk({kind: piece}, choice=choice))
+        for kind, piece, choice in zip(
+            kinds, source.choices("abc\u00e9", k=60), source.choices([0, 0, 0, 1], k=60), strict=True
+        )
+    ]
+    _told([_sent(ROLE), _sent(text("a")), _sent(text("b"))], shortcuts=True)
+    made = OpenAIChat()
+    for frame in (ROLE, text("a")):
+        made.feed(_sent(frame))
+
+    assert made.shortcut("event", 4096) is not None
     assert _told(frames, shortcuts=False) == _told(frames, shortcuts=True)
 
 

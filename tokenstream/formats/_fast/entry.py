@@ -147,7 +147,7 @@ class ShapeEntry:
         reader = self._framed.get(key)
         shape = self.shape
         if reader is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
-            match = shape.between(before, after).match
+            match = shape.make_match_between(before, after)
             # `or None`: with nothing after it, the payload extends to the end.
             payload = slice(len(before), -len(after) or None)
             reader = self._framed[key] = make_reader(self, match, payload=payload, max_size=max_size)

@@ -7,6 +7,8 @@ Payloads that arrive decoded are compared value by value. In either case:
    alternate without changing each other's meaning.
 3. If a payload yields anything but exactly one delta, or is a departure, all entries are dropped: a
    part may have begun or ended, or half a surrogate pair may be held back.
+4. Where deltas do not depend on the one before, the payload that begins a part is itself learnt from, if
+   an earlier answer has proved its shape.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.events import PartDelta, PartStart, ToolCallDelta
 from tokenstream.formats._fast.entry import TEXT_DELTAS, DecodedShape, ShapeEntry
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, find_at
@@ -220,12 +222,7 @@ class FastPath:
         )
 
     def learn_from(self, frame: Frame, events: list[Event]) -> None:
-        """Learn the shape of a decoded frame, so that later frames of this shape need no decoding.
-
-        A frame with anything but exactly one delta, or with a departure from the documentation, cannot be
-        learnt. It drops all learnt entries, because a payload that matches one of them may mean something
-        else from now on.
-        """
+        """Learn the shape of a decoded frame, or drop what was learnt, by the rules of this module."""
         if self._misses > _MOST_MISSES and self._deltas_to_wait > 1 and not self.entries:
             # The shapes keep differing, so only count the delta: to examine each payload for its shape would
             # cost half as much as decoding. The last delta of the wait is examined again.
@@ -234,9 +231,10 @@ class FastPath:
         text = self._find_text(frame, events)
         if text is None and (events or not self.entries):
             self.clear()
-            if events and self._fast.changing and self._last_values is None and is_dict(events[-1].raw):
+            raw = events[-1].raw if events and self._fast.changing and self._last_values is None else None
+            if is_dict(raw):
                 # Keep the values of the first payload: the next one shows which of them change.
-                self._find_changing(events[-1].raw)
+                self._find_changing(raw)
             return
         # None is the name of a payload that arrived decoded.
         name: str | None = None if is_dict(frame) else _NAMELESS
@@ -245,11 +243,11 @@ class FastPath:
         if self.entries and any(entry.is_same(name, frame, events, text) for entry in self.entries):
             # The payload fits an entry, but is too long for it, or was to be decoded.
             return
-        if text is None or not self._fast.turns:
+        if text is None or len(events) > 1 or not self._fast.turns:
             # Without turns of choices, a delta may depend on the one before: only the newest entry is valid.
             self.clear()
-        event: Any = events[0] if events else None
-        shape = None if text is None else self._find_shape(frame, event.raw, text)
+        event: Any = events[-1] if events else None
+        shape = None if text is None else self._find_shape(frame, events, text)
         if shape is None:
             return
         format: Format = self._format()
@@ -266,7 +264,7 @@ class FastPath:
         self.entries.insert(0, ShapeEntry(format, name, shape, event, log))
         self._learnt_at = format.frames
 
-    def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
+    def _find_shape(self, payload: Payload, events: list[Event], text: str) -> AnyShape | None:
         """Return a payload's shape (all but its text), learnt before or, if it may pay off, now; or None."""
         kind = DecodedShape if is_dict(payload) else Shape
         for shape in self._shapes:
@@ -275,12 +273,13 @@ class FastPath:
                 self._misses = 0
                 return shape
         self._misses += 1
+        value: Any = events[-1].raw
         changing, fast = self._find_changing(value), self._fast
         known = None if isinstance(payload, dict) else fast.templates.find((*value, *changing), payload, text)
-        path = None if known is not None else fast.find_path(value, text)
+        path = None if known is not None or len(events) > 1 else fast.find_path(value, text)
         if path is None and known is None:
             # The payload has other text, too, or half a surrogate pair of the text is held back. An entry
-            # would read later payloads wrongly.
+            # would read later payloads wrongly. For a part that may have no other delta, no proof pays off.
             self.clear()
             return None
         # Learning takes longer than decoding: after a shape that was soon dropped, wait for some deltas.
@@ -368,11 +367,10 @@ class FastPath:
         head = self._fast.head
         before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
         read_lf = entry.make_framed_reader(before, b"\n\n", max_size, lines=False)
-        if not self._fast.crlf or read_lf is None:
+        crlf = b"\r\n\r\n"
+        read_crlf = entry.make_framed_reader(before, crlf, max_size, lines=False) if self._fast.crlf else None
+        if read_lf is None or read_crlf is None:
             return read_lf
-        read_crlf = entry.make_framed_reader(before, b"\r\n\r\n", max_size, lines=False)
-        if read_crlf is None:
-            return None
         return lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk)
 
     def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
@@ -383,18 +381,22 @@ class FastPath:
         multiple of `multiple`, such as 3 for base64), and a function that makes the event from the bytes
         after them, or returns None.
         """
-        if not self.entries:
-            return None
-        return self.entries[0].make_split_reader(multiple)
+        return self.entries[0].make_split_reader(multiple) if self.entries else None
 
     # -- features of a delta -----------------------------------------------------
 
     def _find_text(self, frame: Frame, events: list[Event]) -> str | None:
         """Return the text of a frame's only event; None if that is no delta, or one not to learn from.
 
-        Nothing is learnt from a call that holds text back, or from a frame with a departure.
+        Nothing is learnt from a call that holds text back, or from a frame with a departure. The start of the
+        delta's part may come before it, if the deltas may take turns.
         """
-        event: Any = events[0] if len(events) == 1 else None
+        event: Any = events[-1] if events else None
+        if len(events) > 1:
+            start = events[0]
+            begins = len(events) == 2 and start.__class__ is PartStart and self._fast.turns
+            if not begins or (start.choice, start.part) != (event.choice, event.part):
+                return None
         kind = event.__class__
         if kind in TEXT_DELTAS:
             text: str = event.text

@@ -66,7 +66,7 @@ class Shape:
         self.pieces = pieces
         self.holes = holes
         self._match: Match | None = None
-        """The value of `match`; None before its first use, since most streams need only that of `between`."""
+        """The value of `match`; None before its first use: most streams need only `make_match_between`."""
 
     @property
     def match(self) -> Match:
@@ -86,10 +86,10 @@ class Shape:
         # By their numbers, LF and CR are found without an exception inside of Python.
         return 10 not in constant and 13 not in constant
 
-    def between(self, head: bytes, foot: bytes) -> Shape:
-        """Return the shape of chunks that consist of `head`, a payload of this shape, and `foot`."""
+    def make_match_between(self, head: bytes, foot: bytes) -> Match:
+        """Return the function that finds the text in chunks of `head`, a payload of this shape and `foot`."""
         first, *inner, last = self.pieces
-        return Shape((head + first, *inner, last + foot), self.holes)
+        return make_matcher((head + first, *inner, last + foot), self.holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
         """Return the first bytes of payloads, a multiple of `multiple`, and the shape of the rest."""
@@ -117,10 +117,9 @@ class Shape:
         """
         text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
-        if len(payload) > LONGEST_PAYLOAD or not is_utf8(payload):
-            return None
-        if any(probe in payload for probe in _PROBES):
-            # A probe would prove nothing of a place that holds it already.
+        is_usual = len(payload) <= LONGEST_PAYLOAD and is_utf8(payload)
+        # A probe would prove nothing of a place that holds it already.
+        if not is_usual or any(probe in payload for probe in _PROBES):
             return None
         changing_names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):

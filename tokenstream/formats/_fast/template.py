@@ -30,10 +30,10 @@ _MOST_VALUES = 64
 """The number of values from which on a payload becomes no template; a comma is between each two of them."""
 _MOST_UNFIT = 32
 """Number of shapes that fit no template, after which the last of them takes the place of the oldest one."""
-_CHARACTERS = rb'(?:[^"\\\x00-\x1f]++|\\.)'
 # Possessive, as a token of JSON ends where its characters end.
+_STRING = rb'(?!")[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
 _PATTERNS = {
-    Hole.TEXT: rb"(%b++)" % _CHARACTERS,
+    Hole.TEXT: rb"(%b)" % _STRING,
     Hole.PADDING: rb"([A-Za-z0-9]*+)",
     Hole.CODE: rb"(%b)" % CODE,
     Hole.NUMBER: rb"(%b)" % NUMBER,
@@ -75,7 +75,7 @@ class Template:
         for found in _find_values(payload):
             group = 3 if found[3] else 1
             if found[group] and not found[2] and found.start(group) not in starts:
-                value = _NUMBER if group == 3 else rb"%b++" % _CHARACTERS
+                value = _NUMBER if group == 3 else _STRING
                 spans.append((*found.span(group), rb"(?:%b)" % value))
         pattern, position = b"", 0
         for start, end, value in sorted(spans):
@@ -125,12 +125,11 @@ class Templates:
 
     def keep(self, key: Key, shape: Shape) -> None:
         """Keep what was proved of a payload that fits none of the templates."""
-        if Hole.AGAIN in shape.holes:
-            # A text that occurs twice is compared by no pattern of this module.
-            return
         constant = b"".join(shape.pieces)
-        if len(constant) > _LONGEST or constant.count(b",") >= _MOST_VALUES:
-            # A pattern takes time to be compiled for each value.
+        # A pattern takes time to be compiled for each value.
+        is_long = len(constant) > _LONGEST or constant.count(b",") >= _MOST_VALUES
+        if is_long or Hole.AGAIN in shape.holes:
+            # Nor does a pattern of this module compare a text that occurs twice.
             return
         if key not in self._known and len(self._known) == _MOST_KEYS:
             self._known = {}

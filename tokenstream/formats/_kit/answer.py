@@ -350,7 +350,7 @@ class AnswerEvents:
         key = name if choice is None else (self.choice(choice).index, name)
         if self.fields.get(key, _ABSENT) != value:
             self.fields[key] = value
-            self._data_of(choice).data[name] = value
+            (self._payload_data.get(choice) or self._data_of(choice)).data[name] = value
             self._has_fields = True
             if not is_documented:
                 self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))

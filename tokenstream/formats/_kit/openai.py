@@ -135,15 +135,10 @@ def usage_of(report: dict[str, Any]) -> Usage:
     """
     counts: dict[str, Any] = {}
     details: dict[str, Any] = {}
+    _copy_counts(report, _USAGE_FIELDS, counts)
     for key, value in report.items():
-        if key in _USAGE_FIELDS:
-            if value.__class__ is int:
-                counts[_USAGE_FIELDS[key]] = value
-            else:
-                _copy_count(report, key, _USAGE_FIELDS, counts)
-        elif key in _USAGE_DETAILS and is_dict(value):
-            for name in value:
-                _copy_count(value, name, _USAGE_DETAILS[key], details)
+        if key in _USAGE_DETAILS and is_dict(value):
+            _copy_counts(value, _USAGE_DETAILS[key], details)
     # A count in the details takes precedence over the same count beside them.
     counts.update(details)
     if "cost" in report:
@@ -189,11 +184,13 @@ def report_usage(parts: Parts, counts: Counts, payload: dict[str, Any], holder: 
         parts.usage(usage)
 
 
-def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
-    """Copy a number in a report to `counts`, under the name that `names` has for its key, if any."""
-    count = count_of(report, key)
-    if count is not None and key in names:
-        counts[names[key]] = count
+def _copy_counts(report: dict[str, Any], names: dict[str, str], counts: dict[str, Any]) -> None:
+    """Copy the numbers in a report to `counts`, under the names that `names` has for their keys."""
+    for key, value in report.items():
+        if key in names:
+            count = value if value.__class__ is int else count_of(report, key)
+            if count is not None:
+                counts[names[key]] = count
 
 
 def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None:

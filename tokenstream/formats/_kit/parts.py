@@ -89,7 +89,7 @@ class Parts(AnswerEvents):
 
     def open(self, choice: int, content: Part) -> OpenPart:
         """Open a part, report its start, and return the part."""
-        state = self.choice(choice)
+        state = self.choices.get(choice) or self.choice(choice)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
         if not _is_blank(content):
@@ -628,7 +628,7 @@ class Parts(AnswerEvents):
         Some servers send arguments after the reason. So a call without arguments, or with a part of them,
         waits for the end of the answer; and so does the report of the reason, which follows the calls.
         """
-        state = self.choice(choice)
+        state = self.choices.get(choice) or self.choice(choice)
         if self.may_hold_surrogates:
             raw_reason = mend_surrogates(raw_reason)
         if state.finish is not None:

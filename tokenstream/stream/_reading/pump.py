@@ -100,9 +100,9 @@ class Pump:
             self._limit = None
 
     @property
-    def keeps_limit(self) -> bool:
-        """True if the source itself applies the deadlines, so that its reads need no other limit."""
-        return self._limit is not None
+    def needs_no_limit(self) -> bool:
+        """True if the source itself applies the deadlines, or if nothing could end its reads."""
+        return self._limit is not None or self._socket is None
 
     def put_back(self, items: Iterable[Any]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
@@ -229,11 +229,7 @@ class Pump:
             # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
             timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
             was_limited = self.limit_read is not None and isinstance(error, timeout_error)
-        return was_limited or self._has_passed_limit(error)
-
-    def _has_passed_limit(self, error: Exception) -> bool:
-        """Return True if an exception of the source means that a deadline has passed."""
-        return self._limit is not None and self._limit.has_passed(error)
+        return was_limited or (self._limit is not None and self._limit.has_passed(error))
 
     @property
     def awaits_retry(self) -> bool:
@@ -259,7 +255,7 @@ class Pump:
         An exception of the conversion is returned as `SourceFailed`.
         """
         if isinstance(item, SourceFailed):
-            return WAITED if self._has_passed_limit(item.error) else item
+            return WAITED if self._is_timeout(item.error, None) else item
         source = self.source
         if item is END or not isinstance(source, SyncSource) or source.convert is None:
             return item

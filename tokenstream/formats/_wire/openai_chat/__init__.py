@@ -309,9 +309,7 @@ class OpenAIChat(Format):
 
     def _report_head(self, payload: dict[str, Any]) -> None:
         """Report the answer's id and model, and the role in its first choice that names one."""
-        role = None
-        for choice in dicts_of(payload.get("choices")):
-            role = role or _find_role(choice)
+        role = next(filter(None, map(_find_role, dicts_of(payload.get("choices")))), None)
         id, model = text_of(payload, "id"), text_of(payload, "model")
         self.parts.head(id=id, model=model, role=role)
         # Read now, like the other fields whose values most chunks repeat.
