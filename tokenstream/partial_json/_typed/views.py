@@ -261,6 +261,10 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
     __slots__ = ("_unvalidated", "growing", "length", "values")
 
+    name = ""
+    fillers: Mapping[str, Any] = {}
+    """Always empty, like `name`: only objects have fields."""
+
     def __init__(
         self, values: list[Any], growing: object = MISSING, unvalidated: Collection[int] = ()
     ) -> None:
