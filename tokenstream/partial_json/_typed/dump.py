@@ -16,7 +16,6 @@ from tokenstream._basics.untrusted import is_encodable
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import TypeNames
 from tokenstream.partial_json._shapes.write import write_plain_json, write_string
-from tokenstream.partial_json._typed.state import Around
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
 if TYPE_CHECKING:
@@ -83,23 +82,16 @@ def dump_draft(draft: object, state: SnapshotState, by_alias: ByAlias) -> str:
     inner, written = state.inner, state.document.written
     if inner is None:
         return dump_json(draft, by_alias)
-    around = written.get(by_alias)
-    if around is None or around.inner.storage is not inner.storage:
-        outside = _dump_around(draft, by_alias, inner)
-    elif (around.inner.length, around.inner.name, around.inner.growing is MISSING) == (
-        (inner.length, inner.name, inner.growing is MISSING)
-    ) and around.inner.fillers is inner.fillers:
-        leaf = _dump_leaf(inner.growing, by_alias) if around.shows_growing else ""
-        return f"{around.before}{leaf}{around.after}"
-    else:
-        outside = around.outside
-    before, after, shown, type_names = outside
-    growing: object = MISSING
-    if shown is inner:
-        inside, behind, growing = _dump_level(inner, type_names, by_alias)
-        before, after = before + inside, behind + after
-    written[by_alias] = Around(inner, outside, before, after, growing is not MISSING)
-    return f"{before}{_dump_leaf(growing, by_alias)}{after}"
+    known, outside, before, after, shown = written.get(by_alias, (None, ("", "", None, None), "", "", None))
+    if known is None or known.storage is not inner.storage:
+        known, outside = None, _dump_around(draft, by_alias, inner)
+    if known is None or not known.is_same_but_for_growth(inner):
+        before, after, shown, type_names = outside
+        if shown is inner:
+            inside, behind, shown = _dump_level(inner, type_names, by_alias)
+            before, after = before + inside, behind + after
+        written[by_alias] = inner, outside, before, after, shown
+    return f"{before}{'' if shown is MISSING else _dump_leaf(inner.growing, by_alias)}{after}"
 
 
 def _dump_around(
@@ -287,22 +279,20 @@ def _dump_elements(view: GrowingArray, by_alias: ByAlias) -> str:
 # -- plain data ----------------------------------------------------------------
 
 
-def dump_data(value: object, by_alias: ByAlias, *, fresh: bool = False) -> Json:
+def dump_data(value: object, by_alias: ByAlias) -> Json:
     """Return a value as plain data, as far as it is shown; equal to its parsed JSON."""
     type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return str(view)
     if isinstance(view, GrowingObject):
-        return _dump_object_data(view, type_names, by_alias, fresh=fresh)
+        return _dump_object_data(view, type_names, by_alias)
     if isinstance(view, GrowingArray):
-        return _dump_array_data(view, by_alias, fresh=fresh)
+        return _dump_array_data(view, by_alias)
     return json.loads(write_plain_json(view, by_alias))
 
 
-def _dump_object_data(
-    view: GrowingObject, type_names: TypeNames, by_alias: ByAlias, *, fresh: bool
-) -> dict[str, Any]:
-    """Return an object as plain data; `fresh` asks for data that the caller may change (see `dump_data`)."""
+def _dump_object_data(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> dict[str, Any]:
+    """Return an object as plain data."""
     data: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
@@ -312,33 +302,22 @@ def _dump_object_data(
             continue
         if view.growing is not MISSING and name == view.name:
             # The last field is still being written.
-            data[key] = dump_data(view.growing, by_alias, fresh=fresh)
+            data[key] = dump_data(view.growing, by_alias)
             continue
         position, text = dump_field(view, name, by_alias)
         if text is not None:
-            data[key] = _load_cached(cache, position, text, fresh=fresh)
+            if position not in cache:
+                cache[position] = json.loads(text)
+            data[key] = cache[position]
     return data
 
 
-def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
-    """Return an array as plain data; `fresh` asks for data that the caller may change (see `dump_data`)."""
+def _dump_array_data(view: GrowingArray, by_alias: ByAlias) -> list[Any]:
+    """Return an array as plain data."""
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
-    data: list[Any] = []
     for position in range(length):
-        value = MISSING if fresh else cache.get(position, MISSING)
-        if value is MISSING:
-            value = _load_cached(cache, position, dump_element(values, position, by_alias), fresh=fresh)
-        data.append(value)
-    if view.growing is not MISSING:
-        data.append(dump_data(view.growing, by_alias, fresh=fresh))
-    return data
-
-
-def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Json:
-    """Return the parsed JSON of the text of a value; it is parsed once, and then taken from a cache."""
-    if fresh:
-        return json.loads(text)
-    if position not in cache:
-        return cache.setdefault(position, json.loads(text))
-    return cache[position]
+        if position not in cache:
+            cache[position] = json.loads(dump_element(values, position, by_alias))
+    data = [cache[position] for position in range(length)]
+    return data if view.growing is MISSING else [*data, dump_data(view.growing, by_alias)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shapes.shape import Errors, TypeNames
+    from tokenstream.partial_json._shapes.shape import Errors
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
@@ -53,8 +53,9 @@ class DocumentText:
         """Returns the words of the type, which error messages may contain."""
         self.repairs = repairs
         """Returns all repairs so far; a snapshot uses only those made before it."""
-        self.written: dict[ByAlias, Around] = {}
-        """The draft that was written last, by the option `by_alias`."""
+        self.written: dict[ByAlias, tuple[Any, tuple[str, str, object, Any], str, str, object]] = {}
+        """The innermost container of the draft that was written last, what is around it, the JSON before and
+        after its growing value, and that value, by the option `by_alias`."""
 
     def parse(self, text: str, *, complete: bool) -> Json:
         """Return the plain data of a text; MISSING if there is none yet."""
@@ -70,19 +71,6 @@ class DocumentText:
         if complete:
             parser.end()
         return parser.value if parser.has_value else MISSING
-
-
-class Around(NamedTuple):
-    """The JSON around the value that grows in the innermost open object or array of a draft."""
-
-    inner: GrowingObject | GrowingArray
-    """That object or array."""
-    outside: tuple[str, str, object, TypeNames]
-    """The JSON before and after it, what is shown there (MISSING if it is hidden), and its fields' names."""
-    before: str
-    after: str
-    shows_growing: bool
-    """True if the value that grows is written between `before` and `after`."""
 
 
 class FaultLink(NamedTuple):
