@@ -102,7 +102,9 @@ async def _measure(port: int, way: str, streams: int, tokens: int, pace: int) ->
     before = await _spent(port)
     bodies = await asyncio.gather(*map(read, range(streams)))
     after = await _spent(port)
-    assert all(b"token %d " % tokens in body for body in bodies)
+    if failed := [body for body in bodies if b"token %d " % tokens not in body]:
+        first = failed[0].partition(b"\r\n")[0].decode()
+        raise RuntimeError(f"{way}: {len(failed)} of {streams} answers are not whole; the first: {first}")
     return (after - before) / streams / tokens * 1e6
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+from trio.testing import MockClock
 
 from tests.relay.journal_laws.laws import JournalLaws
 from tests.relay.journals import Answer, Place, in_memory, journal_fails, read, texts_of, until
@@ -97,6 +99,27 @@ async def test_a_storage_that_hangs_holds_no_request() -> None:
 
     assert answer.stream.closed
     assert place.closed
+
+
+def test_an_answer_that_is_produced_here_is_read_from_a_storage_that_is_slow() -> None:
+    """Its process may be busy; who follows it from another one is told soon to ask again."""
+
+    class Slow(Place):
+        """Takes three seconds for each read."""
+
+        async def read(self, id: str, after: int, limit: int) -> Page | None:
+            await anyio.sleep(3)
+            return await super().read(id, after, limit)
+
+    async def main() -> None:
+        place, answer = Slow(in_memory()), Answer("Hello", over=True)
+        async with Journal(place, lease=15.0) as journal, Journal(place, lease=15.0) as other:
+            id = await journal.start(answer.stream)
+            await journal.follow(id).open()
+            with journal_fails("unavailable"):
+                await other.follow(id).open()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 async def test_a_journal_is_used_in_its_block() -> None:

@@ -52,7 +52,7 @@ class SupportsReadLimit(Protocol):
         """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class SyncSource:
     """A source of chunks or payloads for a `Stream`.
 
@@ -107,7 +107,7 @@ class SyncSource:
         return end
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class AsyncSource:
     """A source of chunks or payloads for an `AsyncStream`.
 
@@ -173,7 +173,7 @@ class AsyncSource:
                 return converted
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class LazySource:
     """A source that is opened by the first read, such as a request that has not been sent."""
 

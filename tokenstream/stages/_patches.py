@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._typed.dump import dump_data, dump_element, dump_field, get_names_and_view
+from tokenstream.partial_json._typed.dump import dump_element, dump_field, dump_json, get_names_and_view
 from tokenstream.partial_json._typed.state import get_state
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 from tokenstream.stages._text import SoundStage
@@ -131,7 +131,7 @@ class PatchOperations:
 
     def _dump(self, shown: object) -> Json:
         """Return a shown value as plain data, which shares nothing with the snapshots."""
-        return dump_data(shown, self._by_alias, fresh=True)
+        return json.loads(dump_json(shown, self._by_alias))
 
     def _add_growth(self, path: str, before: GrowingText, after: GrowingText) -> None:
         """Add the operation for the text that was added to an open string."""

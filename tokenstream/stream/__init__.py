@@ -7,16 +7,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import make_lazy_loader
-from tokenstream.stream._async import AsyncStream
-from tokenstream.stream._sync import Stream
-from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
-from tokenstream.stream._views.text_view import AsyncTextView, TextView
-from tokenstream.stream._views.view import AsyncView, View
 
 if TYPE_CHECKING:
     from tokenstream._origin import Origin
+    from tokenstream.stream._async import AsyncStream
     from tokenstream.stream._fan_out.merge import merge
+    from tokenstream.stream._sync import Stream
     from tokenstream.stream._tap.tap import tap
+    from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
+    from tokenstream.stream._views.text_view import AsyncTextView, TextView
+    from tokenstream.stream._views.view import AsyncView, View
 
 __all__ = [
     "AsyncPartialsView",
@@ -32,8 +32,17 @@ __all__ = [
     "tap",
 ]
 
-# Loaded on first access: most programs use no taps, broadcasts, merges or origins.
-_HOMES = {"Origin": "._origin", "merge": "_fan_out.merge", "tap": "_tap.tap"}
+# Loaded on first access: a program without an event loop needs nothing of the asynchronous half.
+_HOMES = {
+    **dict.fromkeys(("AsyncPartialsView", "PartialsView"), "_views.shaped_view"),
+    "AsyncStream": "_async",
+    **dict.fromkeys(("AsyncTextView", "TextView"), "_views.text_view"),
+    **dict.fromkeys(("AsyncView", "View"), "_views.view"),
+    "Origin": "._origin",
+    "Stream": "_sync",
+    "merge": "_fan_out.merge",
+    "tap": "_tap.tap",
+}
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

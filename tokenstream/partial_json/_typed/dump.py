@@ -19,11 +19,12 @@ from tokenstream.partial_json._shapes.write import write_plain_json, write_strin
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
+    from tokenstream.partial_json._typed.state import SnapshotState
 
 NO_TYPE_NAMES = TypeNames("", field_names=None)
 """For a value without typed fields: its keys are written unchanged."""
@@ -68,12 +69,73 @@ def get_names_and_view(value: object) -> tuple[TypeNames, Any]:
 
 def dump_json(value: object, by_alias: ByAlias) -> str:
     """Return the JSON of a value; of a value that is still growing, the JSON of what a snapshot shows."""
-    type_names, view = get_names_and_view(value)
-    if view.__class__ is GrowingText:
-        return _dump_text(view)
+    before, after, growing, _ = _dump_around(value, by_alias)
+    return f"{before}{_dump_leaf(growing, by_alias)}{after}"
+
+
+def dump_draft(draft: object, state: SnapshotState, by_alias: ByAlias) -> str:
+    """Return the JSON of a draft: what has not changed since the draft that was last written is not repeated.
+
+    While a container is the innermost open one, nothing changes around it. While no value begins or ends
+    in it, only the string that grows is written.
+    """
+    inner, written = state.inner, state.document.written
+    if inner is None:
+        return dump_json(draft, by_alias)
+    known, outside, before, after, shown = written.get(by_alias, (None, ("", "", None, None), "", "", None))
+    if known is None or known.storage is not inner.storage:
+        known, outside = None, _dump_around(draft, by_alias, inner)
+    if known is None or not known.is_same_but_for_growth(inner):
+        before, after, shown, type_names = outside
+        if shown is inner:
+            inside, behind, shown = _dump_level(inner, type_names, by_alias)
+            before, after = before + inside, behind + after
+        written[by_alias] = inner, outside, before, after, shown
+    return f"{before}{'' if shown is MISSING else _dump_leaf(inner.growing, by_alias)}{after}"
+
+
+def _dump_around(
+    value: object, by_alias: ByAlias, inner: object = None
+) -> tuple[str, str, object, TypeNames]:
+    """Return the JSON before and after the innermost growing value, that value, and the names of its fields.
+
+    The search ends earlier at `inner`, or with MISSING at a growing value that the type does not write.
+    """
+    before = after = ""
+    # Not recursive: documents may be nested more deeply than calls.
+    while True:
+        type_names, view = get_names_and_view(value)
+        if view is inner or not isinstance(view, GrowingObject | GrowingArray):
+            return before, after, view, type_names
+        inside, behind, value = _dump_level(view, type_names, by_alias)
+        before, after = before + inside, behind + after
+
+
+def _dump_level(
+    view: GrowingObject | GrowingArray, type_names: TypeNames, by_alias: ByAlias
+) -> tuple[str, str, object]:
+    """Return the JSON of an object or array before and after its growing value, and that value.
+
+    The value is MISSING if there is none, or if it is not written.
+    """
     if isinstance(view, GrowingObject):
-        return _dump_object(view, type_names, by_alias)
-    return _dump_array(view, by_alias) if isinstance(view, GrowingArray) else write_plain_json(view, by_alias)
+        finished, key, others = _dump_members(view, type_names, by_alias)
+        opening, closing = "{", "}"
+    else:
+        finished, key, others = _dump_elements(view, by_alias), "", ""
+        opening, closing = "[", "]"
+    growing: object = MISSING if key is None else view.growing
+    shows_growing = growing is not MISSING
+    comma = "," if finished and (shows_growing or others) else ""
+    behind = f",{others}{closing}" if others and shows_growing else others + closing
+    return f"{opening}{finished}{comma}{key or ''}", behind, growing
+
+
+def _dump_leaf(value: object, by_alias: ByAlias) -> str:
+    """Return the JSON of a value that is no growing object or array; "" for MISSING."""
+    if value.__class__ is GrowingText:
+        return _dump_text(str(value))
+    return "" if value is MISSING else write_plain_json(value, by_alias)
 
 
 def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
@@ -150,105 +212,87 @@ def _dump_value(
         return write_plain_json(value, by_alias)
 
 
-def _dump_text(text: GrowingText) -> str:
-    """Return growing text as JSON; only text with half a surrogate pair is written with escapes."""
-    json_text = write_string(str(text))
+def _dump_text(text: str) -> str:
+    """Return text as JSON; only text with half a surrogate pair is written with escapes."""
+    json_text = write_string(text)
     # UTF-8 cannot encode half a surrogate pair.
-    return json_text if json_text.isascii() or is_encodable(json_text) else json.dumps(str(text))
+    return json_text if json_text.isascii() or is_encodable(json_text) else json.dumps(text)
 
 
-def _dump_object(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> str:
-    """Return the JSON of an object; the text of its finished fields is joined only once."""
+def _dump_members(
+    view: GrowingObject, type_names: TypeNames, by_alias: ByAlias
+) -> tuple[str, str | None, str]:
+    """Return the JSON of the fields before the growing one, its key with a colon, and the fields after it.
+
+    The key is None if no growing field is written. The text of finished fields is joined only once.
+    """
+
+    def join(names: Iterable[str], text: str = "") -> str:
+        """Return the JSON of finished fields, after that of the fields before them."""
+        members = [_dump_member(view, name, type_names, by_alias) for name in names]
+        # The text of a field that is left out is "".
+        return ",".join(filter(None, [text, *members]))
+
+    length = view.length
+    growing_key = None if view.growing is MISSING else type_names.find_key(view.name, by_alias)
+    key = None if growing_key is None else f"{_dump_text(growing_key)}:"
     if view.has_repeats:
-        # Only the last field of each name is written, so the texts cannot be joined once for all. (The text
-        # of a field that is left out is "", which `filter` drops.)
-        return (
-            f"{{{','.join(filter(None, [_dump_member(view, name, type_names, by_alias) for name in view]))}}}"
-        )
-    cache, length = _get_cache(view.log, by_alias), view.length
-    joined_count, text = cache.joined
-    if joined_count > length:
-        # The cache contains fields of a later snapshot.
-        joined_count, text = 0, ""
+        # Only the last field of each name is written, so the texts cannot be joined once for all.
+        names = list(view)
+        end = len(names) if view.growing is MISSING else names.index(view.name)
+        return join(names[:end]), key, join(names[end + 1 :])
+    cache = _get_cache(view.log, by_alias)
+    # The cache may contain fields of a later snapshot.
+    joined_count, text = cache.joined if cache.joined[0] <= length else (0, "")
     if joined_count < length:
-        added = [
-            _dump_member(view, name, type_names, by_alias) for name in view.log.names[joined_count:length]
-        ]
-        text = ",".join(filter(None, [text, *added]))
+        text = join(view.log.names[joined_count:length], text)
         if length > cache.joined[0]:
             cache.joined = length, text
-    # The field that is still growing, and the defaults of fields that have not arrived, are not cached.
-    growing_name = None if view.growing is MISSING else view.name
-    uncached = [] if growing_name is None else [_dump_member(view, growing_name, type_names, by_alias)]
-    if view.fillers:
-        absent = [name for name in view.fillers if view.log.find_position(name, length) is None]
-        uncached += [
-            _dump_member(view, name, type_names, by_alias) for name in absent if name != growing_name
-        ]
-    return f"{{{','.join(filter(None, [text, *uncached]))}}}" if uncached else f"{{{text}}}"
+    # The defaults of fields that have not arrived are not joined once for all.
+    absent = [name for name in view.fillers if view.log.find_position(name, length) is None]
+    return text, key, join([name for name in absent if view.growing is MISSING or name != view.name])
 
 
 def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias: ByAlias) -> str:
-    """Return the JSON of a field with its key; "" if the field is left out."""
+    """Return the JSON of a finished field with its key; "" if the field is left out."""
     key = type_names.find_key(name, by_alias)
-    if key is None:
-        return ""
-    if view.growing is not MISSING and name == view.name:
-        return f"{_dump_key(key)}:{dump_json(view.growing, by_alias)}"
-    _, text = dump_field(view, name, by_alias)
-    return "" if text is None else f"{_dump_key(key)}:{text}"
+    text = None if key is None else dump_field(view, name, by_alias)[1]
+    return "" if key is None or text is None else f"{_dump_text(key)}:{text}"
 
 
-def _dump_key(key: str) -> str:
-    """Return a key as JSON; only a key with half a surrogate pair is written with escapes."""
-    text = write_string(key)
-    return text if text.isascii() or is_encodable(text) else json.dumps(key)
-
-
-def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
-    """Return the JSON of an array; the text of its finished elements is joined only once."""
+def _dump_elements(view: GrowingArray, by_alias: ByAlias) -> str:
+    """Return the JSON of the finished elements of an array, which are joined only once."""
     values, length = view.values, view.length
-    if isinstance(values, ValueLog):
-        cache = _get_cache(values, by_alias)
-        joined_count, text = cache.joined
-        if joined_count > length:
-            # The cache contains elements of a later snapshot.
-            joined_count, text = 0, ""
-        if joined_count < length:
-            added = ",".join(
-                [dump_element(values, position, by_alias) for position in range(joined_count, length)]
-            )
-            text = f"{text},{added}" if text else added
-            if length > cache.joined[0]:
-                cache.joined = length, text
-    else:
-        text = ",".join([dump_json(value, by_alias) for value in islice(values, length)])
-    if view.growing is MISSING:
-        return f"[{text}]"
-    # The element that is still growing is not cached.
-    uncached = dump_json(view.growing, by_alias)
-    return f"[{text},{uncached}]" if text else f"[{uncached}]"
+    if not isinstance(values, ValueLog):
+        return ",".join([dump_json(value, by_alias) for value in islice(values, length)])
+    cache = _get_cache(values, by_alias)
+    # The cache may contain elements of a later snapshot.
+    joined_count, text = cache.joined if cache.joined[0] <= length else (0, "")
+    if joined_count < length:
+        added = [dump_element(values, position, by_alias) for position in range(joined_count, length)]
+        text = ",".join([text, *added] if joined_count else added)
+        if length > cache.joined[0]:
+            cache.joined = length, text
+    return text
 
 
 # -- plain data ----------------------------------------------------------------
 
 
-def dump_data(value: object, by_alias: ByAlias, *, fresh: bool = False) -> Json:
+def dump_data(value: object, by_alias: ByAlias) -> Json:
     """Return a value as plain data, as far as it is shown; equal to its parsed JSON."""
     type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return str(view)
     if isinstance(view, GrowingObject):
-        return _dump_object_data(view, type_names, by_alias, fresh=fresh)
+        return _dump_object_data(view, type_names, by_alias)
     if isinstance(view, GrowingArray):
-        return _dump_array_data(view, by_alias, fresh=fresh)
+        return _dump_array_data(view, by_alias)
     return json.loads(write_plain_json(view, by_alias))
 
 
-def _dump_object_data(
-    view: GrowingObject, type_names: TypeNames, by_alias: ByAlias, *, fresh: bool
-) -> dict[str, Any]:
-    """Return an object as plain data; `fresh` asks for data that the caller may change (see `dump_data`)."""
+def _dump_object_data(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> dict[str, Any]:
+    """Return an object as plain data."""
     data: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
@@ -258,33 +302,22 @@ def _dump_object_data(
             continue
         if view.growing is not MISSING and name == view.name:
             # The last field is still being written.
-            data[key] = dump_data(view.growing, by_alias, fresh=fresh)
+            data[key] = dump_data(view.growing, by_alias)
             continue
         position, text = dump_field(view, name, by_alias)
         if text is not None:
-            data[key] = _load_cached(cache, position, text, fresh=fresh)
+            if position not in cache:
+                cache[position] = json.loads(text)
+            data[key] = cache[position]
     return data
 
 
-def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
-    """Return an array as plain data; `fresh` asks for data that the caller may change (see `dump_data`)."""
+def _dump_array_data(view: GrowingArray, by_alias: ByAlias) -> list[Any]:
+    """Return an array as plain data."""
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
-    data: list[Any] = []
     for position in range(length):
-        value = MISSING if fresh else cache.get(position, MISSING)
-        if value is MISSING:
-            value = _load_cached(cache, position, dump_element(values, position, by_alias), fresh=fresh)
-        data.append(value)
-    if view.growing is not MISSING:
-        data.append(dump_data(view.growing, by_alias, fresh=fresh))
-    return data
-
-
-def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Json:
-    """Return the parsed JSON of the text of a value; it is parsed once, and then taken from a cache."""
-    if fresh:
-        return json.loads(text)
-    if position not in cache:
-        return cache.setdefault(position, json.loads(text))
-    return cache[position]
+        if position not in cache:
+            cache[position] = json.loads(dump_element(values, position, by_alias))
+    data = [cache[position] for position in range(length)]
+    return data if view.growing is MISSING else [*data, dump_data(view.growing, by_alias)]

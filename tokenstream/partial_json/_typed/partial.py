@@ -14,7 +14,7 @@ from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import locate_errors
 from tokenstream.partial_json._typed.at_once import as_draft
-from tokenstream.partial_json._typed.dump import dump_data, dump_json
+from tokenstream.partial_json._typed.dump import dump_data, dump_draft
 from tokenstream.partial_json._typed.paths import (
     Snapshot,
     check_keys,
@@ -266,10 +266,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             >>> [draft.to_json() for draft in stream.partials(dict[str, str])]
             ['{"title":"Pan"}', '{"title":"Pancakes"}']
         """
-        outcome = self._state.outcome
-        return (
-            dump_json(self, by_alias) if outcome is MISSING else self._state.document.write(outcome, by_alias)
-        )
+        state = self._state
+        if state.outcome is MISSING:
+            return dump_draft(self, state, by_alias)
+        return state.document.write(state.outcome, by_alias)
 
     def to_python(self, *, by_alias: bool | None = None) -> Json:
         """Return the object so far as plain data: `to_json` as dicts, lists and so on.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class DocumentText:
     """The text and the options of a document, shared by all its snapshots."""
 
-    __slots__ = ("choice", "lenient", "log", "may_be_array", "repairs", "start", "words", "write")
+    __slots__ = ("choice", "lenient", "log", "may_be_array", "repairs", "start", "words", "write", "written")
 
     def __init__(
         self,
@@ -53,6 +53,9 @@ class DocumentText:
         """Returns the words of the type, which error messages may contain."""
         self.repairs = repairs
         """Returns all repairs so far; a snapshot uses only those made before it."""
+        self.written: dict[ByAlias, tuple[Any, tuple[str, str, object, Any], str, str, object]] = {}
+        """The innermost container of the draft that was written last, what is around it, the JSON before and
+        after its growing value, and that value, by the option `by_alias`."""
 
     def parse(self, text: str, *, complete: bool) -> Json:
         """Return the plain data of a text; MISSING if there is none yet."""

@@ -360,8 +360,10 @@ class Journal:
         """
         if not is_valid_id(id):
             raise JournalError("no answer has this id", kind="unknown_answer")
-        # The second 0 is the limit: only the state is read, and no records.
-        page = await retry(self._storage, partial(self._storage.read, id, 0, 0), self.lease / 4)
+        # The second 0 is the limit: only the state is read, and no records. Whoever reads an answer that is
+        # produced here waits longer: the storage has just taken it, and is slow only where this process is.
+        seconds = self.lease if id in self._producers else self.lease / 4
+        page = await retry(self._storage, partial(self._storage.read, id, 0, 0), seconds)
         if page is None or page.state.owner != owner:
             raise JournalError("no answer has this id", kind="unknown_answer")
         return page.state
