@@ -38,9 +38,8 @@ async function attempt(place, act) {
 /** Say when the agent writes, waits, and has answered. @param {import("./tokenstream/tokenstream.js").Answer} answer */
 function tell(answer) {
   running[answer.ended ? "delete" : "add"](answer);
-  const ends = { complete: "answered", stopped: "stopped" };
   const goesOn = answer.waiting.length ? "waiting for your decision" : "writing …";
-  const words = running.size ? goesOn : ends[/** @type {keyof ends} */ (answer.message.ending)] ?? "";
+  const words = running.size ? goesOn : answer.message.ending === "complete" ? "answered" : "";
   const status = find(document.body, "#status");
   if (status.textContent !== words) status.textContent = words;
 }

@@ -22,6 +22,9 @@ async function send(path, body) {
   return response.json();
 }
 
+/** Set a text that is read aloud whenever it is set. @param {HTMLElement} place @param {string} text */
+const write = (place, text) => place.textContent === text || (place.textContent = text);
+
 /** Do what may fail; tell if it has failed, and offer to do it again. */
 /** @param {string} failed @param {() => Promise<void>} act */
 async function attempt(failed, act) {
@@ -89,7 +92,7 @@ function show({ id, question, answer: key, form, fresh }, article) {
     if (recipe) showRecipe(find(place, ".recipe"), recipe);
     stop.hidden = answer.ended;
     retry.hidden = !answer.ended || !message.error;
-    find(place, ".status").textContent = stateOf(answer);
+    write(find(place, ".status"), stateOf(answer));
     place.setAttribute("aria-busy", String(!answer.ended));
     tell(answer);
     place.dataset.state = answer.ended ? message.ending : answer.state;
@@ -106,9 +109,8 @@ function show({ id, question, answer: key, form, fresh }, article) {
 /** Say when answers are written, and when they are there. @param {import("./tokenstream/tokenstream.js").Answer} answer */
 function tell(answer) {
   running[answer.ended ? "delete" : "add"](answer);
-  const ends = { complete: "answered", stopped: "stopped" };
-  const words = running.size ? "writing …" : ends[/** @type {keyof ends} */ (answer.message.ending)] ?? "";
-  if (status.textContent !== words) status.textContent = words;
+  const words = running.size ? "writing …" : answer.message.ending === "complete" ? "answered" : "";
+  write(status, words);
 }
 
 /** Act on each tool call once: not again when it is replayed after a reload. */

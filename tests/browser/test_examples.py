@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,27 +24,13 @@ from tests.support.use_chat import make_project
 from tokenstream import testing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
-    from playwright.sync_api import Route as Request
-
-    Visit = Callable[..., Page]
+    from playwright.sync_api import ConsoleMessage, Locator, Page
 
 pytestmark = [pytest.mark.browser]
 
 _EXAMPLES = ("agent_page", "chat", "use_chat")
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}},
-}
-_QUESTIONS = {
-    "agent_page": ["Delete my note"],
-    "chat": ["How does it flow?", "What is the weather?"],
-    "use_chat": ["How does it flow?"],
-}
-"""Questions whose answers show all that a page can show."""
 _FRONT = """<!doctype html><html lang="en"><title>Chat</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width">
 <div id="root"></div><script type="module" src="bundle.js"></script>"""
@@ -127,51 +113,39 @@ def urls(model: Model, use_chat: Starlette) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    """What the pages of a test print as errors and warnings in the console."""
-    return []
+def said(page: Page) -> list[str]:
+    """What the page prints as errors and warnings in the console, without failed requests."""
+    found = list[str]()
+
+    def note(message: ConsoleMessage) -> None:
+        # The browser itself prints that a request has failed.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            found.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: found.append(error.message))
+    return found
 
 
-@pytest.fixture
-def visit(chromium: Browser, urls: dict[str, str], said: list[str]) -> Iterator[Visit]:
-    """Return a function that opens an example in a browser of its own."""
-    npm, _ = node_with("axe-core")
-    with ExitStack() as contexts:
-
-        def visit(
-            example: str, *, fragment: str = "", before: Callable[[Page], None] | None = None, **setting: Any
-        ) -> Page:
-            context = contexts.enter_context(chromium.new_context(**setting))
-            context.set_default_timeout(60_000)
-            context.add_init_script(_LISTEN)
-            context.add_init_script(path=npm / "node_modules" / "axe-core" / "axe.min.js")
-            page = context.new_page()
-            page.on(
-                "console", lambda each: said.append(each.text) if each.type in ("error", "warning") else None
-            )
-            page.on("pageerror", lambda error: said.append(error.message))
-            if before:
-                before(page)
-                page.goto(urls[example])
-            elif example == "use_chat":
-                # It asks for an answer to resume.
-                with page.expect_response("**/stream"):
-                    page.goto(urls[example] + fragment)
-            else:
-                page.goto(urls[example])
-            return page
-
-        yield visit
+def _visit(page: Page, url: str, *, resumes: bool) -> None:
+    """Open a page, and wait until it can be asked."""
+    page.add_init_script(_LISTEN)
+    with page.expect_response("**/stream") if resumes else nullcontext():
+        page.goto(url)
+    _input(page).wait_for()
 
 
 def _input(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Question")
 
 
+def _button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name).last
+
+
 def _ask(page: Page, question: str) -> None:
-    """Ask by the button that sends, once the page is ready."""
     _input(page).fill(question)
-    page.get_by_role("button", name="Ask", exact=True).click()
+    _button(page, "Ask").click()
 
 
 def _hears(page: Page, words: str, times: int = 1) -> None:
@@ -181,63 +155,63 @@ def _hears(page: Page, words: str, times: int = 1) -> None:
     )
 
 
-def _again(page: Page) -> Locator:
-    return page.get_by_role("button", name="Try again").last
+def _wait_for_alert(page: Page) -> None:
+    page.get_by_role("alert").filter(has_text=re.compile(r"\w")).last.wait_for()
 
 
-def _alert(page: Page) -> str:
-    """Return the line that says what has failed, once it is there."""
-    alert = page.get_by_role("alert").filter(has_text=re.compile(r"\S")).last
-    alert.wait_for()
-    return alert.inner_text()
-
-
-def _press_to(page: Page, target: Locator) -> None:
-    """Press Tab until an element has the focus."""
+def _press(page: Page, key: str, target: Locator) -> None:
+    """Press Tab until an element has the focus, and then a key."""
+    target.wait_for()
     for _ in range(40):
         page.keyboard.press("Tab")
         if target.evaluate("element => element === document.activeElement"):
+            page.keyboard.press(key)
             return
     pytest.fail(f"Tab does not lead to {target}")
 
 
-@pytest.mark.parametrize("setting", _SETTINGS)
+@pytest.mark.parametrize("scheme, width", [("light", 800), ("dark", 800), ("light", 390)])
 @pytest.mark.parametrize("example", _EXAMPLES)
-def test_axe_finds_nothing(visit: Visit, said: list[str], example: str, setting: str) -> None:
+def test_axe_finds_nothing(
+    page: Page, urls: dict[str, str], said: list[str], example: str, scheme: Any, width: int
+) -> None:
     """Empty, while a call waits, with answers, with one that broke off, and while the backend is away."""
-    page = visit(example, **_SETTINGS[setting])
-    _input(page).wait_for()
+    npm, _ = node_with("axe-core")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    _visit(page, urls[example], resumes=example == "use_chat")
+    page.evaluate((npm / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8"))
     wrong = {"empty": page.evaluate(_WRONG)}
-    for count, question in enumerate(_QUESTIONS[example], 1):
-        _ask(page, question)
-        if "Delete" in question:
-            _hears(page, "waiting for your decision")
-            wrong["waiting"] = page.evaluate(_WRONG)
-            page.get_by_role("button", name="Approve delete_note").click()
-        _hears(page, "answered", count)
+    _ask(page, "Delete my note" if example == "agent_page" else "How does it flow?")
+    if example == "agent_page":
+        _hears(page, "waiting for your decision")
+        wrong["waiting"] = page.evaluate(_WRONG)
+        _button(page, "Approve").click()
+    _hears(page, "answered")
     if example == "chat":
-        page.get_by_text("a form", exact=True).click()
-        page.get_by_text("The first one is for the cook.").wait_for()
-        page.get_by_text("Reasoning").first.click()
+        page.get_by_text("Reasoning").click()
+        for count, button in enumerate(["a tool call", "a form"], 2):
+            _button(page, button).click()
+            _hears(page, "answered", count)
     wrong["answered"] = page.evaluate(_WRONG)
-    assert said == []
-
     _ask(page, "Does it break?")
-    _alert(page)
+    _wait_for_alert(page)
     wrong["broken"] = page.evaluate(_WRONG)
     page.route("**/api/**", lambda request: request.abort())
-    _again(page).click()
-    _alert(page)
+    _button(page, "Try again").click()
+    _wait_for_alert(page)
     wrong["away"] = page.evaluate(_WRONG)
+
     assert wrong == {state: [] for state in wrong}
+    assert said == []
 
 
 @pytest.mark.parametrize("example", _EXAMPLES)
-def test_a_screen_reader_hears_that_an_answer_is_written_and_that_it_is_there(
-    visit: Visit, model: Model, said: list[str], example: str
+def test_a_screen_reader_hears_that_an_answer_is_written_and_then_that_it_is_there(
+    page: Page, urls: dict[str, str], model: Model, said: list[str], example: str
 ) -> None:
-    """It does not hear the answer's pieces, which are marked as busy until the end."""
-    page = visit(example)
+    """It does not hear each piece of the answer, which is marked as busy until the end."""
+    _visit(page, urls[example], resumes=example == "use_chat")
     _ask(page, "Go slowly")
     busy = page.locator("article[aria-busy=true]")
     busy.get_by_text("nothing is loaded").wait_for()
@@ -246,99 +220,76 @@ def test_a_screen_reader_hears_that_an_answer_is_written_and_that_it_is_there(
     _hears(page, "answered")
 
     assert busy.count() == 0
-    assert page.locator("article").last.inner_text().rstrip().endswith("At last.")
     assert page.evaluate("heard") == ["writing …", "answered"]
     assert said == []
 
 
 @pytest.mark.parametrize("example", _EXAMPLES)
-def test_the_keyboard_is_enough(visit: Visit, model: Model, said: list[str], example: str) -> None:
-    """To type, to ask with Enter and with the button, to stop, and to approve."""
-    page = visit(example)
-    _press_to(page, _input(page))
-    page.keyboard.type("Go slowly")
+def test_the_keyboard_is_enough(
+    page: Page, urls: dict[str, str], model: Model, said: list[str], example: str
+) -> None:
+    """To ask with Enter and by the button, to stop, and to approve."""
+    _visit(page, urls[example], resumes=example == "use_chat")
+    _press(page, "G", _input(page))
+    page.keyboard.type("o slowly")
     page.keyboard.press("Enter")
-    stop = page.get_by_role("button", name="Stop")
-    stop.wait_for()
-    _press_to(page, stop)
-    page.keyboard.press("Enter")
-    stop.wait_for(state="hidden")
+    _press(page, "Enter", _button(page, "Stop"))
+    _button(page, "Stop").wait_for(state="hidden")
     model.go_on()
-    _press_to(page, _input(page))
-    page.keyboard.type("Delete it")
-    _press_to(page, page.get_by_role("button", name="Ask", exact=True))
-    page.keyboard.press("Space")
+    _press(page, "D", _input(page))
+    page.keyboard.type("elete it")
+    _press(page, "Space", _button(page, "Ask"))
     if example == "agent_page":
-        approve = page.get_by_role("button", name="Approve delete_note")
-        approve.wait_for()
-        _press_to(page, approve)
-        page.keyboard.press("Space")
-    _hears(page, "answered")
+        _press(page, "Space", _button(page, "Approve delete_note"))
+    page.get_by_text("The tool says:" if example == "agent_page" else "Let me do it.").wait_for()
 
     assert said == []
 
 
-def _fail(request: Request) -> None:
-    request.fulfill(status=503, body="no server is there")
-
-
-def _abort(request: Request) -> None:
-    request.abort()
-
-
-@pytest.mark.parametrize("when", ["loaded", "asked"])
-@pytest.mark.parametrize("how", [_fail, _abort])
+@pytest.mark.parametrize(
+    "trouble",
+    ["loading fails", "loading is refused", "asking fails", "asking is refused", "the model refuses"],
+)
 @pytest.mark.parametrize("example", _EXAMPLES)
-def test_a_backend_that_is_away_is_told_and_tried_again(
-    visit: Visit, said: list[str], example: str, how: Callable[[Request], None], when: str
+def test_what_fails_is_told_and_can_be_tried_again(
+    page: Page, urls: dict[str, str], said: list[str], example: str, trouble: str
 ) -> None:
-    """It answers with status 503, or not at all; a button tries again what has failed."""
+    """A backend that is away or answers with status 503, and one whose provider does."""
 
-    def go_away(page: Page) -> None:
-        page.route("**/api/**", how)
+    def make_trouble() -> None:
+        if "model" not in trouble:
+            refuses = "refused" in trouble
+            page.route("**/api/**", lambda route: route.fulfill(status=503) if refuses else route.abort())
 
-    if when == "loaded":
-        page = visit(example, before=go_away)
+    question = f"Is {example} sick?" if "model" in trouble else "How does it flow?"
+    if "loading" in trouble:
+        make_trouble()
+        page.goto(urls[example])
     else:
-        page = visit(example)
-        _input(page).wait_for()
-        go_away(page)
-        _ask(page, "How does it flow?")
-    assert _alert(page)
+        _visit(page, urls[example], resumes=example == "use_chat")
+        make_trouble()
+        _ask(page, question)
+    _wait_for_alert(page)
     page.unroute("**/api/**")
-    _press_to(page, _again(page))
-    page.keyboard.press("Enter")
-    if when == "loaded":
-        _ask(page, "How does it flow?")
-    _hears(page, "answered")
+    _press(page, "Enter", _button(page, "Try again"))
+    if "loading" in trouble:
+        _ask(page, question)
+    page.get_by_text("nothing is loaded").wait_for()
 
-    assert _again(page).count() == 0
-    # The browser itself prints that a request has failed.
-    assert [each for each in said if not each.startswith("Failed to load resource")] == []
-
-
-@pytest.mark.parametrize("example", _EXAMPLES)
-def test_a_provider_that_is_sick_is_told_and_asked_again(visit: Visit, said: list[str], example: str) -> None:
-    page = visit(example)
-    _ask(page, f"Is {example} sick?")
-    assert _alert(page)
-    _again(page).click()
-    _hears(page, "answered")
-
-    assert [each for each in said if not each.startswith("Failed to load resource")] == []
+    assert _button(page, "Try again").count() == 0
+    assert said == []
 
 
 @pytest.mark.parametrize("fragment", ["#../../x", "#..", "#%2e%2e", "#a?b", "#a%2Fb"])
-def test_the_hash_of_a_page_of_use_chat_is_no_path(visit: Visit, fragment: str) -> None:
+def test_the_hash_of_a_page_of_use_chat_is_no_path(page: Page, urls: dict[str, str], fragment: str) -> None:
     """Whoever makes a link to the page chooses no address that it asks."""
-    page = visit("use_chat", fragment=fragment)
+    _visit(page, urls["use_chat"] + fragment, resumes=True)
     _ask(page, "How does it flow?")
     _hears(page, "answered")
     asked = page.evaluate(
         "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)"
     )
+    strange = [path for path in asked if not re.fullmatch(r"/bundle.js|/api/chat(/[\w-]+(/stream)?)?", path)]
 
     assert len(asked) > 3
-    assert [
-        path for path in asked if not re.fullmatch(r"/bundle.js|/api/chat(/[\w-]+(/stream)?)?", path)
-    ] == []
+    assert strange == []
