@@ -97,7 +97,7 @@ def use_chat(tmp_path_factory: pytest.TempPathFactory) -> Starlette:
         Route("/bundle.js", lambda _: Response(script, media_type="text/javascript")),
         Mount("/", app.app),
     ]
-    return Starlette(routes=routes, lifespan=app.lifespan)
+    return Starlette(routes=routes, lifespan=lambda _: app.lifespan(app.app))
 
 
 @pytest.fixture(scope="module")
