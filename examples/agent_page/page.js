@@ -2,11 +2,12 @@
 import { follow } from "./tokenstream/tokenstream.js";
 
 /** @param {string} path @param {object} [body] */
-async function send(path, body = {}) {
+async function send(path, body) {
   const headers = { "Content-Type": "application/json" };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  if (!response.ok) throw new Error((await response.json()).detail ?? `status ${response.status}`);
-  return response.json();
+  const response = await fetch(path, body && { method: "POST", headers, body: JSON.stringify(body) });
+  const said = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(said?.detail ?? `status ${response.status}`);
+  return said;
 }
 
 /** @param {Element} place @param {string} selector @returns {HTMLElement} */
@@ -18,14 +19,42 @@ const copy = id => {
   return /** @type {HTMLElement} */ (document.importNode(template.content, true).firstElementChild);
 };
 
+/** Do what may fail; tell if it has failed, and offer to do it again. */
+/** @param {Element} place @param {() => Promise<unknown>} act */
+async function attempt(place, act) {
+  const [error, again] = [".error", ".again"].map(name => find(place, name));
+  error.textContent = "";
+  try {
+    await act();
+    again.hidden = true;
+  } catch (failure) {
+    error.textContent = failure instanceof Error ? failure.message : String(failure);
+    again.onclick = () => attempt(place, act);
+    again.hidden = false;
+  }
+}
+
+/** @type {Set<object>} */ const running = new Set();
+/** Say when the agent writes, waits, and has answered. @param {import("./tokenstream/tokenstream.js").Answer} answer */
+function tell(answer) {
+  running[answer.ended ? "delete" : "add"](answer);
+  const goesOn = answer.waiting.length ? "waiting for your decision" : "writing …";
+  const words = running.size ? goesOn : answer.message.ending === "complete" ? "answered" : "";
+  const status = find(document.body, "#status");
+  if (status.textContent !== words) status.textContent = words;
+}
+
 /** Show a question and its answer while it arrives. @param {{id: string, question: string}} turn */
 function show({ id, question }) {
   const article = copy("turn");
-  find(document.body, "main").append(article);
+  find(document.body, "#turns").append(article);
   find(article, ".question").textContent = question;
 
   const address = `api/answers/${id}`;
   const answer = follow(address);
+  const [error, stop, again] = [".error", ".stop", ".again"].map(name => find(article, name));
+  for (const button of [stop, again]) button.ariaLabel = `${button.textContent}: ${question}`;
+  stop.onclick = () => attempt(article, () => answer.stop());
 
   /** The texts and calls of the answer, in their order. @type {Map<string, HTMLElement>} */
   const shown = new Map();
@@ -48,8 +77,14 @@ function show({ id, question }) {
       });
     }
     article.dataset.state = answer.ended ? answer.message.ending : answer.state;
-    find(article, ".stop").hidden = answer.ended;
-    find(article, ".error").textContent = answer.message.error?.message ?? "";
+    article.setAttribute("aria-busy", String(!answer.ended));
+    tell(answer);
+    stop.hidden = answer.ended;
+    if (answer.message.error) {
+      error.textContent = answer.message.error.message;
+      again.onclick = () => attempt(article, () => ask(question));
+      again.hidden = false;
+    }
   };
 
   /** @param {HTMLElement} card @param {import("./tokenstream/tokenstream.js").Part} call */
@@ -62,14 +97,13 @@ function show({ id, question }) {
     find(card, ".result").textContent = result ? wordsOf(result) : runs ? "running …" : "";
     card.classList.toggle("failed", Boolean(result?.error));
     find(card, ".decision").hidden = !request;
-    /** @param {boolean} approved */
-    const decide = approved =>
-      send(`${address}/requests/${request?.id}`, { approved }).catch(error => (find(article, ".error").textContent = error.message));
-    find(card, ".approve").onclick = () => decide(true);
-    find(card, ".deny").onclick = () => decide(false);
+    for (const [name, approved] of Object.entries({ approve: true, deny: false })) {
+      const button = find(card, `.${name}`);
+      button.ariaLabel = `${button.textContent} ${call.name}`;
+      button.onclick = () => attempt(article, () => send(`${address}/requests/${request?.id}`, { approved }));
+    }
   };
 
-  find(article, ".stop").onclick = () => answer.stop();
   let due = false;
   answer.subscribe(() => {
     if (!due) requestAnimationFrame(() => ((due = false), draw()));
@@ -84,17 +118,17 @@ function wordsOf({ output, error }) {
 }
 
 const form = /** @type {HTMLFormElement} */ (find(document.body, "form"));
-form.onsubmit = async event => {
+/** @param {string} question */
+const ask = async question => show(await send("api/answers", { question }));
+form.onsubmit = event => {
   event.preventDefault();
-  const status = find(form, ".error");
-  status.textContent = "";
-  try {
-    show(await send("api/answers", { question: form.question.value }));
+  attempt(form, async () => {
+    await ask(form.question.value);
     form.reset();
-  } catch (error) {
-    status.textContent = error instanceof Error ? error.message : String(error);
-  }
+  });
 };
-const response = await fetch("api/answers");
-for (const turn of await response.json()) show(turn);
-document.body.dataset.ready = "";
+attempt(form, async () => {
+  for (const turn of await send("api/answers")) show(turn);
+  /** @type {HTMLFieldSetElement} */ (find(form, "fieldset")).disabled = false;
+  document.body.dataset.ready = "";
+});

@@ -164,7 +164,7 @@ async def answer(chat: Chat, asked: Question) -> str:
         **(response_format(Recipe).to_openai_chat() if asked.form else {}),
     }
     url = URL or "http://replayed/v1/chat/completions"
-    stream = aconnect(url, json=request, headers={"Authorization": f"Bearer {KEY}"}, client=model)
+    stream = aconnect(url, json=request, headers={"Authorization": f"Bearer {KEY or 'none'}"}, client=model)
     return await journal.start(stream, owner=chat.owner)
 
 

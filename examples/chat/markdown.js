@@ -62,6 +62,10 @@ export function blocks(text) {
 /** @param {Element} place @param {string} text @param {number} [depth] Number of enclosing quotes. */
 export function show(place, text, depth = 0) {
   const found = blocks(text);
+  // The page's own headings are h1 and h2: below them, no level is left out.
+  const top = Math.min(...found.map(({ level }) => level ?? 6));
+  let last = 2;
+  for (const block of found) if (block.level) last = block.level = Math.min(last + 1, block.level - top + 3, 6);
   found.forEach((block, at) => {
     const there = /** @type {HTMLElement | undefined} */ (place.children[at]);
     const told = JSON.stringify(block);
@@ -88,9 +92,12 @@ function render({ kind, text, lines, level, info }, depth) {
   if (kind === "fence") {
     const code = element("code", text);
     if (info) code.dataset.language = info;
-    return element("pre", code);
+    const pre = element("pre", code);
+    // The keyboard can scroll what is wider than a phone.
+    pre.tabIndex = 0;
+    return pre;
   }
-  if (kind === "heading") return element(`h${Math.min(6, (level ?? 1) + 1)}`, ...inline(text));
+  if (kind === "heading") return element(`h${level}`, ...inline(text));
   if (kind === "rule") return element("hr");
   if (kind === "quote") {
     const quote = element("blockquote");

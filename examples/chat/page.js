@@ -6,7 +6,10 @@ import { follow } from "./tokenstream/tokenstream.js";
 
 const turns = /** @type {HTMLElement} */ (document.getElementById("turns"));
 const ask = /** @type {HTMLFormElement} */ (document.getElementById("ask"));
+const status = /** @type {HTMLElement} */ (document.getElementById("status"));
 const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
+const again = /** @type {HTMLElement} */ (document.getElementById("again"));
+let chat = "";
 
 /** @param {string} path @param {object} [body] */
 async function send(path, body) {
@@ -15,8 +18,25 @@ async function send(path, body) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body ?? {}),
   });
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  if (!response.ok) throw new Error(`status ${response.status}`);
   return response.json();
+}
+
+/** Set a text that is read aloud whenever it is set. @param {HTMLElement} place @param {string} text */
+const write = (place, text) => place.textContent === text || (place.textContent = text);
+
+/** Do what may fail; tell if it has failed, and offer to do it again. */
+/** @param {string} failed @param {() => Promise<void>} act */
+async function attempt(failed, act) {
+  notice.textContent = "";
+  try {
+    await act();
+    again.hidden = true;
+  } catch (error) {
+    notice.textContent = `${failed}: ${wordsOf(error)}`;
+    again.onclick = () => attempt(failed, act);
+    again.hidden = false;
+  }
 }
 
 /** @param {unknown} error */
@@ -39,6 +59,7 @@ function show({ id, question, answer: key, form, fresh }, article) {
   const answer = follow(form ? `${address}/form` : address, { stop: `${address}/stop`, fresh });
   const stop = find(place, ".stop");
   const retry = find(place, ".retry");
+  for (const button of [stop, retry]) button.ariaLabel = `${button.textContent}: ${question}`;
   stop.onclick = () => answer.stop().catch(error => (find(place, ".status").textContent = wordsOf(error)));
   retry.onclick = async () => {
     retry.hidden = true;
@@ -71,7 +92,9 @@ function show({ id, question, answer: key, form, fresh }, article) {
     if (recipe) showRecipe(find(place, ".recipe"), recipe);
     stop.hidden = answer.ended;
     retry.hidden = !answer.ended || !message.error;
-    find(place, ".status").textContent = stateOf(answer);
+    write(find(place, ".status"), stateOf(answer));
+    place.setAttribute("aria-busy", String(!answer.ended));
+    tell(answer);
     place.dataset.state = answer.ended ? message.ending : answer.state;
   };
   answer.subscribe(() => {
@@ -80,6 +103,14 @@ function show({ id, question, answer: key, form, fresh }, article) {
   });
   draw();
   runTools(answer, find(place, ".calls"));
+}
+
+/** @type {Set<object>} */ const running = new Set();
+/** Say when answers are written, and when they are there. @param {import("./tokenstream/tokenstream.js").Answer} answer */
+function tell(answer) {
+  running[answer.ended ? "delete" : "add"](answer);
+  const words = running.size ? "writing …" : answer.message.ending === "complete" ? "answered" : "";
+  write(status, words);
 }
 
 /** Act on each tool call once: not again when it is replayed after a reload. */
@@ -95,7 +126,7 @@ async function runTools(answer, place) {
 function stateOf({ state, message, stopReason, ended }) {
   if (message.error) return `It broke off: ${message.error.message}`;
   if (ended) return message.ending === "stopped" ? `Stopped${stopReason ? `: ${stopReason}` : ""}` : "";
-  return { connecting: "…", open: "writing …", waiting: "no connection; trying again …", ended: "" }[state];
+  return { connecting: "", open: "", waiting: "no connection; trying again …", ended: "" }[state];
 }
 
 /** @param {HTMLElement} place @param {import("./tokenstream/tokenstream.js").Part} call @param {number} at */
@@ -128,7 +159,7 @@ function showRecipe(place, recipe) {
         return item;
       }),
     );
-  find(place, "h2").textContent = recipe.name ?? "…";
+  find(place, "h3").textContent = recipe.name ?? "…";
   list(".ingredients", recipe.ingredients ?? [], ({ amount, name }) => `${amount ?? ""} ${name ?? ""}`);
   list(".steps", recipe.steps ?? [], ({ title, text }) => `${title ?? ""}: ${text ?? ""}`);
   find(place, ".tip").textContent = recipe.tip ?? "";
@@ -136,33 +167,36 @@ function showRecipe(place, recipe) {
 
 /** @param {string} question @param {boolean} form */
 async function put(question, form) {
-  try {
-    show({ ...(await send(`api/chats/${chat}/turns`, { question, form })), fresh: true });
-    notice.textContent = "";
-    window.scrollTo(0, document.body.scrollHeight);
-    return true;
-  } catch (error) {
-    notice.textContent = `It could not be asked: ${wordsOf(error)}`;
-    return false;
-  }
+  show({ ...(await send(`api/chats/${chat}/turns`, { question, form })), fresh: true });
+  window.scrollTo(0, document.body.scrollHeight);
 }
 
-ask.addEventListener("submit", async event => {
+ask.addEventListener("submit", event => {
   event.preventDefault();
-  // Keep the text if the question could not be sent.
-  if (await put(String(new FormData(ask).get("question")), false)) ask.reset();
+  attempt("It could not be asked", async () => {
+    await put(String(new FormData(ask).get("question")), false);
+    ask.reset();
+  });
 });
 for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-question]"))) {
-  button.onclick = () => put(button.dataset.question ?? "", "form" in button.dataset);
+  const { question = "", form } = button.dataset;
+  button.onclick = () => attempt("It could not be asked", () => put(question, form !== undefined));
 }
 
-// The chat's id is in the address, so that reloads and second tabs find it.
-const known = new URLSearchParams(location.search).get("chat");
-const response = known ? await fetch(`api/chats/${encodeURIComponent(known)}`) : null;
-const gone = response?.status === 404;
-const chat = known && !gone ? known : (await send("api/chats")).id;
-if (response?.ok) (await response.json()).forEach((/** @type {Turn} */ turn) => show(turn));
-else if (response && !gone) notice.textContent = `The chat could not be fetched: ${response.status}`;
-else history.replaceState(null, "", `?chat=${chat}`);
-if (gone) notice.textContent = "There is no such chat any more. This is a new one.";
-document.body.dataset.ready = "";
+attempt("The chat could not be fetched", async () => {
+  // The chat's id is in the address, so that reloads and second tabs find it.
+  const known = new URLSearchParams(location.search).get("chat");
+  const response = known ? await fetch(`api/chats/${encodeURIComponent(known)}`) : null;
+  if (known && response?.ok) {
+    chat = known;
+    (await response.json()).forEach((/** @type {Turn} */ turn) => show(turn));
+  } else if (response && response.status !== 404) {
+    throw new Error(`status ${response.status}`);
+  } else {
+    chat = (await send("api/chats")).id;
+    history.replaceState(null, "", `?chat=${chat}`);
+    if (known) notice.textContent = "There is no such chat any more. This is a new one.";
+  }
+  /** @type {HTMLFieldSetElement} */ (document.getElementById("controls")).disabled = false;
+  document.body.dataset.ready = "";
+});

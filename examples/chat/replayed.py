@@ -68,7 +68,7 @@ _WEATHER = (
 )
 
 
-def _answer(request: Request) -> Recording | Script:
+def answer(request: Request) -> Recording | Script:
     """Choose the answer by keywords in the last turn."""
     question = str(request.json["messages"][-1]["content"]).lower()
     if "recipe" in question:
@@ -82,5 +82,5 @@ def _answer(request: Request) -> Recording | Script:
 
 def client() -> httpx.AsyncClient:
     """Return a client whose requests are answered here, without a network."""
-    played = testing.transport(_answer, fault=faults.slow(PACE), pace="recorded", clock=time.monotonic)
+    played = testing.transport(answer, fault=faults.slow(PACE), pace="recorded", clock=time.monotonic)
     return httpx.AsyncClient(transport=played)

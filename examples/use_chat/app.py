@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tokenstream import Event, aconnect, relay
 
@@ -41,7 +41,8 @@ class UIMessage(BaseModel):
 class Chat(BaseModel):
     """The body that `useChat` sends."""
 
-    id: str
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """A piece of the answer's address."""
     messages: list[UIMessage]
 
 

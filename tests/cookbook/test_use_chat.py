@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cookbook.programs import EXAMPLES
 from tests.cookbook.relays import Relay, relaying
 from tests.support.node import bundle, node_with
 from tests.support.served import by_wsgi
+from tests.support.use_chat import make_project
 from tokenstream import Stream, relay
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ pytestmark = pytest.mark.slow
 """The AI SDK's packages are installed only where slow tests run."""
 
 _CHAT = Path(__file__).with_name("use_chat.mjs")
-_MOUNT = """import { createRoot } from "react-dom/client";
-import Page from "./page";
-createRoot(document.getElementById("root")!).render(<Page />);
-"""
 _ASK = """async ([url, text]) => {
   const messages = [{ id: "1", role: "user", parts: [{ type: "text", text }] }];
   const headers = { "Content-Type": "application/json" };
@@ -71,27 +67,13 @@ def backend(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Rel
         yield running
 
 
-def _project(folder: Path, npm: Path) -> Path:
-    """Write the component and a page with nothing else into a folder with all packages; return the page."""
-    (folder / "node_modules").mkdir()
-    for package in (npm / "node_modules").iterdir():
-        (folder / "node_modules" / package.name).symlink_to(package)
-    (folder / "node_modules" / "llm-tokenstream").symlink_to(relay.assets.directory)
-    (folder / "page.tsx").write_bytes((EXAMPLES / "use_chat" / "page.tsx").read_bytes())
-    (folder / "mount.tsx").write_text(_MOUNT, encoding="utf-8")
-    return folder / "mount.tsx"
-
-
 @pytest.fixture(scope="module")
 def chat_page(
     backend: Relay, front: _Front, port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Address of the page with the component, bundled as an application does."""
     npm, node = node_with("esbuild", "react-dom", "@ai-sdk/react", "ai")
-    source = _project(tmp_path_factory.mktemp("page"), npm)
-    component = source.with_name("page.tsx")
-    url = str(backend.browser.base_url).rstrip("/")
-    component.write_text(component.read_text("utf-8").replace("http://localhost:8000", url), "utf-8")
+    source = make_project(tmp_path_factory.mktemp("page"), npm, str(backend.browser.base_url).rstrip("/"))
     front.script = bundle(source, npm, node, "--jsx=automatic").replace(b"</script", b"<\\/script")
     yield f"http://localhost:{port}/"
     front.script = b""
@@ -224,7 +206,7 @@ def test_an_answer_goes_on_over_a_reload_of_the_page(backend: Relay, page: Page,
     _send(page, "Answer")
     answer.get_by_text("The sky is blue.", exact=True).wait_for()
     assert ["user: Take your time", "assistant: It goes on and on."] == page.locator(
-        "#root > div"
+        "article"
     ).all_inner_texts()[:2]
     assert 3 == len(backend.provider.requests[-1].json["messages"])
 
@@ -247,7 +229,7 @@ def test_a_reload_keeps_an_answer_that_was_stopped(backend: Relay, page: Page, c
 def test_the_component_compiles(tmp_path: Path) -> None:
     """TypeScript accepts it as strictly as it can, with the types of the AI SDK and of React."""
     folder, node = node_with("typescript", "ai", "@ai-sdk/react", "@types/react")
-    _project(tmp_path, folder)
+    make_project(tmp_path, folder, "")
     tsc = folder / "node_modules" / "typescript" / "bin" / "tsc"
     options = ["--strict", "--noEmit", "--skipLibCheck", "--jsx", "react-jsx", "--target", "es2022"]
     options += ["--lib", "es2022,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]

@@ -37,7 +37,7 @@ def test_a_tool_call_appears_and_is_not_done_again(page: Page, url: str) -> None
 def test_a_form_fills_in_over_a_reload(page: Page, url: str) -> None:
     """What comes are patches, and behind the reload those that were missing."""
     ask(page, url, "a form")
-    name = page.locator(".recipe h2")
+    name = page.locator(".recipe h3")
     until(lambda: (name.text_content() or "").startswith("Crê"))
     until(lambda: page.locator(".steps li").count() == 1)
     page.reload()
