@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
@@ -381,12 +382,8 @@ def _default_library() -> str:
 
 def _import_aiohttp_client() -> ModuleType:
     """Return the module that sends requests with aiohttp."""
-    try:
+    with needing("aiohttp", 'client="aiohttp"'):
         from tokenstream._request import aiohttp_client
-    except ImportError as error:
-        raise MisuseError(
-            'client="aiohttp" needs aiohttp: install it with pip install "llm-tokenstream[fast]"'
-        ) from error
     return aiohttp_client
 
 
