@@ -43,18 +43,8 @@ ALIASES = {
 }
 """Names for a message's attributes in other APIs, each with the attribute here."""
 FIELDS = (
-    "citations",
-    "complete",
-    "ending",
-    "finish_reason",
-    "id",
-    "model",
-    "parts",
-    "provider_data",
-    "raw_finish_reason",
-    "refusal",
-    "role",
-    "usage",
+    *("citations", "complete", "ending", "finish_reason", "id", "model", "parts", "provider_data"),
+    *("raw_finish_reason", "refusal", "role", "usage"),
 )
 """Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"

@@ -84,7 +84,7 @@ def asking_instruction() -> str:
 
     frame: Any = currentframe()
     asking = frame.f_back.f_back
-    return opname[asking.f_code.co_code[asking.f_lasti]]
+    return str(opname[asking.f_code.co_code[asking.f_lasti]])
 
 
 def _find_way(attribute: str) -> str:

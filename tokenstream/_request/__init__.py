@@ -40,23 +40,10 @@ _MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
     {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "anthropic-beta",
-        "anthropic-version",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-type",
-        "host",
-        "pragma",
-        "traceparent",
-        "transfer-encoding",
-        "user-agent",
+        *("accept", "accept-charset", "accept-encoding", "accept-language", "anthropic-beta"),
+        *("anthropic-version", "cache-control", "connection", "content-encoding", "content-language"),
+        *("content-length", "content-type", "host", "pragma", "traceparent", "transfer-encoding"),
+        *("user-agent",),
     }
 )
 """Headers that are also sent to another origin after a redirect.

@@ -60,24 +60,9 @@ _OF_CLIENT = {
 """Options of clients, in httpx and other libraries, each with the name that a client of httpx has for it."""
 _OF_PAYLOAD = frozenset(
     {
-        "frequency_penalty",
-        "input",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "n",
-        "presence_penalty",
-        "response_format",
-        "seed",
-        "stop",
-        "stream",
-        "system",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_p",
-        "user",
+        *("frequency_penalty", "input", "max_completion_tokens", "max_tokens", "messages", "model", "n"),
+        *("presence_penalty", "response_format", "seed", "stop", "stream", "system", "temperature"),
+        *("tool_choice", "tools", "top_p", "user"),
     }
 )
 """Arguments of SDKs, which a request has in its JSON."""
@@ -143,12 +128,6 @@ def find_mistake(options: Mapping[str, Any]) -> str:
     """Return a description of a header or of a value in the payload that cannot be sent; "" if all can.
 
     The description names the header, or the path to the value, but never the value, which may be a key.
-
-    Example:
-        >>> find_mistake({"headers": {"Authorization": None}})
-        "the header 'Authorization' is None: give it a value, or leave it out"
-        >>> find_mistake({"json": {"tools": [{"strict": {1, 2}}]}})
-        'json["tools"][0]["strict"] is a set, which JSON does not have'
     """
     return _find_bad_header(options.get("headers")) or _find_bad_value(options.get("json"))
 

@@ -165,7 +165,8 @@ class MarkdownPrinter:
         Args:
             block: The next block from a loop over `markdown_blocks()`.
         """
-        if isinstance(block, str):
+        given: object = block
+        if isinstance(given, str):
             raise MisuseError("show() takes a block of a loop over stream.text.markdown_blocks(), not a str")
         if self._open_block is not None and self._open_block.id != block.id:
             # Another block begins, and the last one was never closed. Its `text` is a preview; it is printed

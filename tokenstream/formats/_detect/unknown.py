@@ -77,13 +77,7 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
 
 
 def find_error(payload: bytes, limits: Limits) -> StreamError | None:
-    """Return the provider's error in a piece of a body; None if the piece contains no error.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(find_error(b'{"error": "busy"}', DEFAULT_LIMITS)), find_error(b'{"error":', DEFAULT_LIMITS)
-        ('the provider reports an error: busy', None)
-    """
+    """Return the provider's error in a piece of a body; None if the piece contains no error."""
     try:
         # Google's APIs put an error into an array if the stream is one.
         found = first_object(decode(payload, limits))
@@ -93,16 +87,7 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
 
 
 def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
-    r"""Return the error for a body without line ends or blank lines; None if the body has them.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> for tail in (b"data: {}data: {}", b"data: {}\ndata: {}\n", b"data: {\ndata: }"):
-        ...     print(str(find_lost_line_ends(tail, DEFAULT_LIMITS)).partition(": ")[0])
-        the body is one line that says `data:` again and again
-        no blank line ends the events of the body
-        None
-    """
+    r"""Return the error for a body without line ends or blank lines; None if the body has them."""
     data_lines = [line.removeprefix(b"data:") for line in tail.splitlines() if line.startswith(b"data:")]
     # Several data lines are one payload, unless the first line is a payload by itself.
     if len(data_lines) > 1 and data_lines[0].lstrip()[:1] == b"{":
@@ -133,13 +118,6 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
     The error's message lists the event types or, if there are none, the keys of the payloads. If the frames
     are the events of a framework's whole run, or the lines of an agent, the message says instead how to
     follow these.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(describe_unknown_format([b'{"type": "response.made"}'], DEFAULT_LIMITS)).partition(". ")[0]
-        "the events are of no known format; the event types seen are 'response.made'"
-        >>> str(describe_unknown_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
-        "the events are of no known format; the keys seen are 'what'"
     """
     runs = (describe_run(frame, limits) for frame in frames)
     error = next((run for run in runs if run is not None), None)
@@ -209,13 +187,7 @@ def _event_of(frame: Frame) -> str:
 
 
 def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
-    """Return the error for a frame that can only be of a framework's run or of an agent; None for any other.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(describe_run({"type": "thread.started", "thread_id": "t"}, DEFAULT_LIMITS)).partition(",")[0]
-        'these are the lines of codex'
-    """
+    """Return the error for a frame that can only be of a framework's run or of an agent; else None."""
     payload = object_of(frame, limits)
     if not payload:
         return None
@@ -246,12 +218,7 @@ def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
 
 
 def describe_bad_piece(item: object) -> MisuseError:
-    """Return the error for an item of a source that is not bytes, text or a payload.
-
-    Example:
-        >>> str(describe_bad_piece(7))
-        'int is not a piece of a body; bytes are expected, text, or payloads as dicts'
-    """
+    """Return the error for an item of a source that is not bytes, text or a payload."""
     # LangGraph streams messages as tuples.
     advice = "; the events of a framework's run are followed with Steps, run.follow(events)"
     return MisuseError(
@@ -295,12 +262,7 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def refusal(name: str) -> NotAStream:
-    """Return the error for a stream that is known by its name, but not read.
-
-    Example:
-        >>> str(refusal("a trace"))
-        'the stream is a trace, which is not read'
-    """
+    """Return the error for a stream that is known by its name, but not read."""
     return mark_cause(NotAStream(f"the stream is {name}, which is not read"), "unknown_format")
 
 
@@ -317,12 +279,7 @@ def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
 
 
 def has_snowflakes_call(payload: dict[str, Any]) -> bool:
-    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it.
-
-    Example:
-        >>> has_snowflakes_call({"choices": [{"delta": {"type": "tool_use", "tool_use_id": "t"}}]})
-        True
-    """
+    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
     return any(is_snowflakes_call(dict_of(choice, "delta")) for choice in dicts_of(payload.get("choices")))
 
 
