@@ -85,9 +85,9 @@ def _help() -> str:
 def _fault_of_install(arguments: list[str]) -> str | None:
     extras = set(PYPROJECT["project"]["optional-dependencies"])
     for argument in arguments:
-        if re.fullmatch(r"tokenstream(\[.*\])?", argument):
-            return "the distribution is llm-tokenstream; tokenstream is another one"
-        match = re.fullmatch(r"(?:\.|llm-tokenstream)\[([\w,-]+)\]", argument)
+        if re.fullmatch(r"(llm-)?tokenstream(\[.*\])?", argument):
+            return "llm-tokenstream is on no index yet, and tokenstream is another distribution"
+        match = re.fullmatch(r"\.\[([\w,-]+)\]", argument)
         unknown = set(match[1].split(",")) - extras if match else set()
         if unknown:
             return f"the distribution has no extra {', '.join(sorted(unknown))}"

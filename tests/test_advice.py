@@ -49,7 +49,7 @@ async def find_later(n: int) -> int:
         (CALLED.stream("anthropic").final(), "is a Message: pass its .to_openai_chat()"),
         (ToolResults(CALLED.stream("anthropic").final(), {"call_1": 1}), "add its .turns() to the messages"),
         (Tools(find), "is a Tools: pass its .to_openai_chat()"),
-        (response_format(dict), "is a ResponseFormat: pass its .to_openai_chat()"),
+        (response_format(dict), "is a ResponseFormat: write {**format.to_openai_chat()}"),
     ],
     ids=lambda value: type(value).__name__,
 )

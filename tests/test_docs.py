@@ -344,7 +344,8 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
         "python examples/nothere.py",
         "KEY=none python examples/nothere.py",
         "cd docs && nothere --version",
-        'pip install "llm-tokenstream[nothere]"',
+        'pip install ".[nothere]"',
+        "pip install llm-tokenstream",
         "python -m pip install tokenstream",
     ],
 )

@@ -17,25 +17,39 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
+import tokenstream
 from tests.stream.bodies import ANSWER
 from tests.support.tables import in_one_test
 from tokenstream import (
     AsyncSession,
     AsyncStream,
     Decoder,
+    Message,
+    MessageStart,
     Retry,
     Session,
+    StatusError,
     Stream,
+    TextDelta,
+    Tools,
+    Usage,
     aconnect,
     aresilient,
     connect,
+    relay,
     resilient,
+    response_format,
     tap,
     testing,
 )
+from tokenstream._basics.elsewhere import find_requirement, needing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamTruncated
+from tokenstream.message import ServerToolResult
+from tokenstream.stages import Budget
 from tokenstream.steps import Peer
+from tokenstream.terminal import MarkdownPrinter
 from tokenstream.testing import Recording
+from tokenstream.turns import ToolResults
 
 
 class Item(BaseModel):
@@ -330,6 +344,100 @@ def test_nothing_is_found_wrong_with_json(payload: Any) -> None:
     """A value that occurs twice is no circle: the request is made, and its answer is empty."""
     with pytest.raises(StreamTruncated):
         _send(json=[payload, payload], headers={"X-A": "b", "X-B": b"\xff"})
+
+
+@in_one_test(
+    ("wrong", "words"),
+    [
+        (lambda: _refused().status_code, r"status of a StatusError is `error\.status`"),
+        (lambda: _refused().response, r"`error\.status`, `error\.body`"),
+        (lambda: TextDelta("Hi").content, r"a TextDelta has `event\.text`"),
+        (lambda: MessageStart().text, r"a TextDelta has `event\.text`"),
+        (lambda: connect(_URL).text.strip(" "), r"write stream\.message\.text\.strip"),
+        (lambda: connect(_URL).json(), r"`stream\.result\(type\)` reads"),
+        (lambda: connect(_URL).markdown_blocks(), r"write `stream\.text\.markdown_blocks"),
+        (lambda: connect(_URL).on("text", print), r"stream\.run\(router\)"),
+        (lambda: {**response_format(Order)}, r"write \{\*\*format\.to_openai_chat\(\)\}"),
+        (lambda: response_format(Order).to_openai(), r"write \.to_openai_chat\(\) or"),
+        (lambda: Tools(max=Order).to_openai(), r"write \.to_openai_chat\(\) or"),
+        (lambda: Message()["text"], r"write `\.name` for \['name'\]"),
+        (lambda: Message().response_metadata, r"`message\.provider_data`"),
+        (lambda: Budget(100), r"takes these arguments by name: tokens=, characters="),
+        (lambda: ToolResults(Message(), ["7"]), r"a dict, \{call\.id: result\}"),
+        (lambda: ToolResults(Message(), {"find": 1}), r"write \{call\.id: result\}"),
+        (lambda: MarkdownPrinter().show("text"), r"stream\.text\.markdown_blocks\(\), not a str"),
+        (lambda: relay.respond(aconnect(_URL).text), r"a relay sends an AsyncStream"),
+        (lambda: connect(_URL, json='{"model": "m"}'), r"json= is JSON already: pass the dict"),
+        (lambda: connect(_URL).result({"type": "object"}), r"`dict` for any JSON object"),
+        (lambda: exec("from tokenstream import ToolResults"), r"from tokenstream\.turns import ToolResults"),
+    ],
+)
+def test_a_word_of_another_library_is_told_with_ours(wrong: Any, words: str) -> None:
+    """In an error of the kind that Python raises for it, so that `hasattr` stays False."""
+    with pytest.raises((AttributeError, ImportError, TypeError, MisuseError), match=words):
+        wrong()
+
+
+def test_a_word_of_another_library_is_no_second_name() -> None:
+    """Who asks whether it is there gets no for an answer; `dir` does not offer it."""
+    absent: list[tuple[Any, str]] = [(_refused(), "status_code"), (TextDelta("Hi"), "content")]
+    absent += [(response_format(Order), "keys"), (connect(_URL).text, "upper"), (tokenstream, "ToolResults")]
+
+    assert [] == [name for value, name in absent if hasattr(value, name) or name in dir(value)]
+    assert not hasattr(Message(), "__getitem__")
+    assert "text" in dir(TextDelta("Hi"))
+    assert 3 == sum([Usage(input_tokens=1), Usage(input_tokens=2)]).input_tokens
+
+
+def test_media_print_as_their_type_and_size() -> None:
+    """In events, parts, messages, and data URLs within JSON."""
+    image = testing.script().media(b"\x89PNG" * 325_000, mime_type="image/png").finish().stream("gemini")
+    printed = [repr(event) for event in image]
+    part = ServerToolResult(content=[{"url": "data:image/png;base64," + "A" * 1000}])
+
+    assert any("<image/png, 1.3 MB>" in each for each in printed)
+    assert "<image/png, 1.3 MB>" in repr(image.message)
+    assert max(map(len, [*printed, repr(image.message)])) < 1000
+    assert "{'url': <image/png, " in repr(part)
+
+
+@in_one_test(
+    ("place", "words"),
+    [
+        (
+            lambda turn: {"messages": [{"role": "user", "content": turn}]},
+            r'in place of json\["messages"\]\[0\]$',
+        ),
+        (lambda turn: {"messages": turn}, r"or that of another API, such as \.to_anthropic\(\), in a list$"),
+        (lambda _: {"tools": [max]}, r'pass Tools\(…\)\.to_openai_chat\(\).*, as json\["tools"\]$'),
+        (lambda _: {"response_format": Order}, r"\{\*\*response_format\(Order\)\.to_openai_chat\(\)\}"),
+        (lambda _: {"image": b"x"}, r"pass base64\.b64encode\(…\)\.decode\(\)"),
+    ],
+)
+def test_what_goes_into_a_payload_is_told_with_its_place(place: Any, words: str) -> None:
+    """Whoever follows the advice sends a request that an API takes."""
+    with pytest.raises(MisuseError, match=words):
+        _send(json=place(Message()))
+
+
+def test_an_old_package_is_told_with_the_version_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be importable, and lack what is called."""
+    find_requirement.cache_clear()
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "3.5.3")
+    with (
+        pytest.raises(MisuseError, match=r'x needs redis: install it with pip install "redis>=\d'),
+        needing("redis", "x"),
+    ):
+        pass
+    find_requirement.cache_clear()
+
+
+def _refused() -> Any:
+    with pytest.raises(StatusError) as caught:
+        connect(
+            _URL, client=httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(401)))
+        ).final()
+    return caught.value
 
 
 # -- tools, taps, recordings, types -------------------------------------------------------

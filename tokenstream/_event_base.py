@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import OF_EVENT, explain_missing
 from tokenstream._basics.json import decode
 from tokenstream._basics.text_log import TextLog, last_of
+from tokenstream._basics.visible import show_media
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,7 @@ class _InRun:
         self._step = id
 
 
+@explain_missing(OF_EVENT)
 @dataclass(slots=True, kw_only=True, repr=False, eq=False)
 class _EventBase(_InRun):
     """The fields of all events."""
@@ -49,8 +52,14 @@ class _EventBase(_InRun):
     # Written once for all events, because `dataclass` would compile them for each class, at each start.
 
     def __repr__(self) -> str:
-        shown = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr]
+        shown = [
+            f"{each.name}={show_media(getattr(self, each.name))!r}" for each in fields(self) if each.repr
+        ]
         return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __dir__(self) -> list[str]:
+        # Of the names that only explain themselves, none is to be completed.
+        return [name for name in object.__dir__(self) if name not in OF_EVENT or hasattr(self, name)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _EventBase) or other.__class__ is not self.__class__:

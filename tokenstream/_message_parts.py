@@ -9,8 +9,9 @@ from pydantic_core import PydanticUndefined
 from typing_extensions import TypeVar
 
 from tokenstream._basics.call_keys import place_of
-from tokenstream._basics.elsewhere import OF_CALL, OF_USAGE, explain_names
+from tokenstream._basics.elsewhere import OF_CALL, OF_USAGE, OF_VALUE, explain_missing, explain_names
 from tokenstream._basics.json import decode
+from tokenstream._basics.visible import show_media
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -45,6 +46,7 @@ else:
     _TypedCall = _UntypedCall
 
 
+@explain_missing(OF_VALUE)
 class Value(BaseModel):
     """An immutable value that round-trips through JSON."""
 
@@ -77,7 +79,8 @@ class Value(BaseModel):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # A field that is None says nothing.
-        return [(name, value) for name, value in super().__repr_args__() if value is not None]
+        kind = vars(self).get("mime_type")
+        return [(name, show_media(each, kind)) for name, each in super().__repr_args__() if each is not None]
 
 
 ValueT = TypeVar("ValueT", bound=Value)
@@ -576,7 +579,7 @@ class Usage(Value):
         return self.basis != "none"
 
     def __add__(self, other: Usage) -> Usage:
-        """Return the sum of two usages; `sum(usages, start=Usage())` adds many.
+        """Return the sum of two usages; `sum(usages)` adds many.
 
         A count that only one usage has is used unchanged, so a usage without counts adds nothing.
         The sum's `basis` is "estimated" or "partial" if either is, and else "reported".
@@ -589,6 +592,10 @@ class Usage(Value):
         words = ("estimated", "partial", "reported", "none")
         added["basis"] = next(word for word in words if word in bases)
         return Usage(**added, provider_data=other.provider_data or self.provider_data)
+
+    def __radd__(self, other: int) -> Usage:
+        """Return the usage itself for the 0 with which `sum(usages)` begins."""
+        return self if other == 0 else NotImplemented
 
 
 def make_usage(report: dict[str, Any], **counts: float | None) -> Usage:

@@ -1,6 +1,6 @@
 """An agent in a web page: its calls as they are written, with Approve and Deny, and their results.
 
-    pip install 'llm-tokenstream' fastapi uvicorn
+    pip install . fastapi uvicorn
     OPENAI_API_KEY=sk-… uvicorn examples.agent_page.app:app
 
 The agent goes on when the page is reloaded or closed, and waits for the user's decision as long as it takes.

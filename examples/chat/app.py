@@ -1,6 +1,6 @@
 """A chat whose answers go on when the browser reloads, sleeps or is closed, and stop only on request.
 
-    pip install 'llm-tokenstream' fastapi uvicorn
+    pip install . fastapi uvicorn
     uvicorn examples.chat.app:app
 
 The answers are replayed from scripts, so no key is needed. For a real model, set

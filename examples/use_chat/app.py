@@ -1,6 +1,6 @@
 """A backend for `useChat` of the AI SDK, whose answers go on while the page is reloaded or has no network.
 
-    pip install 'llm-tokenstream' fastapi uvicorn
+    pip install . fastapi uvicorn
     OPENAI_API_KEY=sk-… uvicorn examples.use_chat.app:app
 
 The page is `page.tsx`. Chats and answers are kept in memory: in production, use a database in place of

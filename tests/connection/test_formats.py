@@ -126,8 +126,7 @@ def test_events_of_no_known_format_are_told_by_their_names(body: bytes, words: s
     assert words in str(error)
     assert "private" not in str(error)
     assert "name it with format=" in str(error)
-    assert "tokenstream.formats.custom(text=…)" in str(error)
-    assert "any other with its SDK" in str(error)
+    assert "tokenstream.formats.custom(text=" in str(error)
 
 
 def test_many_event_types_of_no_known_format_are_told_in_part() -> None:

@@ -145,12 +145,12 @@ def test_a_web_page_is_no_stream(content_type: str | None) -> None:
     ],
     ids=repr,
 )
-def test_json_of_an_unknown_format_is_no_stream_and_the_error_lists_the_known_ones(body: bytes) -> None:
-    """Nothing is guessed: the error names the formats, and that one of them can be named."""
+def test_json_of_an_unknown_format_is_no_stream_and_the_error_says_the_way_to_read_it(body: bytes) -> None:
+    """Nothing is guessed: the error says that a format can be named, or described by its paths."""
     error = read([body]).error
 
     assert isinstance(error, NotAStream)
-    for name in ("openai-chat", "anthropic", "text", "format="):
+    for name in ("format=", "tokenstream.formats.custom(text="):
         assert name in str(error)
     assert "private" not in str(error)
 

@@ -88,7 +88,7 @@ def test_the_error_names_the_missing_package() -> None:
 
     assert 1 == done.returncode
     assert "MisuseError: " in done.stderr
-    assert 'pip install "llm-tokenstream[shape]"' in done.stderr
+    assert 'pip install "regex>=20' in done.stderr
 
 
 @pytest.mark.parametrize("longest", [0, True, "9"])

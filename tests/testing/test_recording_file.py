@@ -280,7 +280,7 @@ HEAD = "tokenstream-recording 1\n"
         ("data: Hello\n\n", 1, "name a bare body by what it is"),
         ("tokenstream-recording one\n", 1, "begins with the line"),
         ("tokenstream-recording 0\n", 1, "begins with the line"),
-        ("tokenstream-recording 2\n\n@ 0\n", 1, "version 2 .* pip install -U llm-tokenstream"),
+        ("tokenstream-recording 2\n\n@ 0\n", 1, "version 2 .* update tokenstream"),
         (f"{HEAD}status 200\n", 2, "not a line of the head"),
         (f"{HEAD}status: 200\n@ 0\n", 3, "an empty line stands between"),
         (f"{HEAD}status: fine\n", 2, "three digits"),

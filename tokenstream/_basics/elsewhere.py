@@ -1,17 +1,21 @@
-"""AttributeErrors for names that are known from other libraries, with a hint on what to use here.
+"""Errors for names that are known from other libraries, with what to use here, and for packages to install.
 
 The attributes do not exist: `hasattr` returns False, and type checkers reject them.
 """
 
 from __future__ import annotations
 
-from functools import wraps
+import re
+from contextlib import contextmanager
+from functools import cache, wraps
+from inspect import CO_VARARGS
 from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 
-from tokenstream.errors import MisuseError
+from tokenstream._basics.lazy import asking_instruction
+from tokenstream.errors import MisuseError, StreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from tokenstream.errors import TokenStreamError
 
@@ -39,18 +43,8 @@ ALIASES = {
 }
 """Names for a message's attributes in other APIs, each with the attribute here."""
 FIELDS = (
-    "citations",
-    "complete",
-    "ending",
-    "finish_reason",
-    "id",
-    "model",
-    "parts",
-    "provider_data",
-    "raw_finish_reason",
-    "refusal",
-    "role",
-    "usage",
+    *("citations", "complete", "ending", "finish_reason", "id", "model", "parts", "provider_data"),
+    *("raw_finish_reason", "refusal", "role", "usage"),
 )
 """Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"
@@ -67,17 +61,43 @@ OF_STREAM = {
     "output_text": "the text so far is `stream.message.text`, and a loop over `stream.text` gives the pieces",
     "parsed": "`stream.result(type)` reads the answer as a type",
     "request_id": "it is `stream.response.request_id`, once the response is there",
+    "json": "`stream.result(type)` reads the answer as a type, and `stream.response` is its head",
+    "on": "a Router has a function for each kind of event: stream.run(router)",
+    "read": _FINAL,
     "status_code": "it is `stream.response.status`, once the response is there",
     "text_stream": "a loop over `stream.text` gives the pieces of the text",
     "until_done": _FINAL,
 }
+_SHAPES = "accumulate graphemes lines markdown_blocks redact sentences smooth split_tags throttle until words"
+_PIECES = "iter_bytes iter_content iter_lines iter_raw iter_text"
 _STREAM_HINTS = {
+    **{name: f"write `stream.text.{name}(…)`" for name in _SHAPES.split()},
+    **dict.fromkeys(_PIECES.split(), "a loop over `stream.text` gives the pieces of the text"),
     **{name: f"it is `stream.message.{name}`" for name in FIELDS},
     **{name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()},
     **OF_STREAM,
 }
 """Names that streams of other libraries have, each with the end of the error: what to use here instead."""
+_TWO_APIS = "OpenAI has two APIs: write .to_openai_chat() or .to_openai_responses()"
+OF_FORMAT = {"keys": "write {**format.to_openai_chat()}, or that of another API", "to_openai": _TWO_APIS}
+"""What a ResponseFormat lacks, and Tools. A mapping is asked for its keys."""
+_TEXTS = "a TextDelta has `event.text`; a loop over `stream.text` gives only texts"
+OF_EVENT = {
+    **dict.fromkeys(("choices", "content", "delta", "text"), _TEXTS),
+    "type": "its class is its type: isinstance(event, TextDelta)",
+}
+OF_VALUE = {"__getitem__": "write `.name` for ['name']; `.model_dump()` makes a dict"}
+OF_ERROR = {
+    **dict.fromkeys(("body", "code", "param", "type"), "a StatusError has `error.code` and `error.body`"),
+    "headers": "a StatusError has `error.status`, `error.body` and `error.request_id`",
+    "request": "its address is in `error.origin`",
+    "response": "a StatusError has `error.status`, `error.body` and `error.request_id`",
+    "status": "only a StatusError has it: no server refused this request",
+    "status_code": "the status of a StatusError is `error.status`",
+    "text": "what had arrived is `error.partial.text`",
+}
 OF_MESSAGE = {
+    "additional_kwargs": "what else the provider sent is `message.provider_data`",
     "candidates": "this is one of them; `stream.messages` has all",
     "choices": "this is one of them; `stream.messages` has all",
     "delta": "deltas come in the loop over a stream; this is the message that they add up to",
@@ -85,7 +105,9 @@ OF_MESSAGE = {
     "message": "this is it; its text is `message.text`",
     "output_parsed": "`stream.result(type)` reads the answer as a type",
     "parsed": "`stream.result(type)` reads the answer as a type",
+    "response_metadata": "what else the provider sent is `message.provider_data`",
     "stop_reason": "it is `message.finish_reason`",
+    "to_openai": _TWO_APIS,
 }
 _MESSAGE_HINTS = {**{name: f"it is `message.{field}`" for name, field in ALIASES.items()}, **OF_MESSAGE}
 """Names that messages of other libraries have, each with the end of the error: what to use here instead."""
@@ -169,10 +191,10 @@ for _kind in (UnsupportedUse, MissingMethod):
     _kind.__name__ = _kind.__qualname__ = MisuseError.__qualname__
 
 
-class _WrongBlockMethod:
-    """Descriptor in place of a method such as `__enter__` that a class does not support.
+class _Missing:
+    """Descriptor in place of a method such as `__enter__`, or another attribute, that a class does not have.
 
-    Each access raises an error that names the kind of `with` statement to use instead.
+    Each access raises an error that names what to use instead.
 
     Args:
         message: The error's message, except for the class name with which the message begins.
@@ -180,11 +202,23 @@ class _WrongBlockMethod:
 
     def __init__(self, message: str) -> None:
         self._message = message
-        # `help` shows this for the method.
         self.__doc__ = f"Raise an error: this class {message}."
 
     def __get__(self, instance: object, owner: type) -> Never:
         raise MissingMethod(f"{owner.__name__} {self._message}")
+
+
+def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[KindT]]:
+    """Do what `explain_names` does, with a descriptor for each name: no other access takes longer."""
+
+    def explain(kind: type[KindT]) -> type[KindT]:
+        """Return the class with the descriptors."""
+        for name, hint in hints.items():
+            noun = "elements" if name == "__getitem__" else f"attribute {name!r}"
+            setattr(kind, name, _Missing(f"has no {noun}: {hint}"))
+        return kind
+
+    return explain
 
 
 def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
@@ -211,12 +245,12 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
 
         @wraps(function)
         def call(*args: object, **options: object) -> object:
+            if len(args) > code.co_argcount and not code.co_flags & CO_VARARGS:
+                _refuse_positional(function, known)
             for name in options:
                 if name in lacked or (names_all and name not in known):
-                    owner, _, method = function.__qualname__.rpartition(".")
-                    called = owner if method == "__init__" else method
                     hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])
-                    raise UnsupportedUse(f"{called}() has no option {name}=: {hint}")
+                    raise UnsupportedUse(f"{_name_called(function)}() has no option {name}=: {hint}")
             return function(*args, **options)
 
         # `wraps` does not copy these defaults, which `help` shows.
@@ -224,6 +258,18 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         return cast("FunctionT", call)
 
     return explain
+
+
+def _name_called(function: Callable[..., Any]) -> str:
+    """Return the name by which a function is called: that of the class for its `__init__`."""
+    owner, _, method = function.__qualname__.rpartition(".")
+    return owner if method == "__init__" else method
+
+
+def _refuse_positional(function: Callable[..., Any], known: Sequence[str]) -> Never:
+    """Raise the error for arguments by position that a function takes only by name."""
+    options = ", ".join(f"{name}=" for name in known[function.__code__.co_argcount :])
+    raise UnsupportedUse(f"{_name_called(function)}() takes these arguments by name: {options}")
 
 
 def name_options(name: str, known: Sequence[str]) -> str:
@@ -251,7 +297,9 @@ def explain_names(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Kind
             if hint is None:
                 # This raises the usual error or, if a property failed, once more the error of the property.
                 return usual(self, name)
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {hint}")
+            # Of an AttributeError, `{**value}` would show only that the value is no mapping.
+            error = UnsupportedUse if asking_instruction().startswith("DICT_") else AttributeError
+            raise error(f"{type(self).__name__} has no attribute {name!r}: {hint}")
 
         # Type checkers do not see what `setattr` adds, so that they still report these names as errors.
         setattr(kind, "__getattr__", find)  # noqa: B010
@@ -262,6 +310,7 @@ def explain_names(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Kind
 
 explain_names_of_streams = explain_names(_STREAM_HINTS)
 explain_names_of_messages = explain_names(_MESSAGE_HINTS)
+explain_names(OF_ERROR)(StreamError)
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:
@@ -270,7 +319,7 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
     alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"
     message = f"supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"
     for name in ("__enter__", "__exit__") if is_async else ("__aenter__", "__aexit__"):
-        setattr(kind, name, _WrongBlockMethod(message))
+        setattr(kind, name, _Missing(message))
     if is_async:
         # A `for` loop over an object without `__iter__` asks for its items by index. The reverse cannot be
         # explained: with an `__aiter__` or an `__await__` that raises an error, Starlette and others would
@@ -284,3 +333,49 @@ def _refuse_index(self: object, _index: object) -> Never:
         f"{type(self).__name__} has no items to be picked: read it in `async for`; "
         "in `for`, use Stream or connect"
     )
+
+
+@contextmanager
+def needing(package: str, user: str) -> Generator[None]:
+    """Raise the error of `needs` if the block cannot import a package, or if an old version is installed."""
+    if find_requirement(package)[1]:
+        raise needs(package, user)
+    try:
+        yield
+    except ImportError as error:
+        raise needs(package, user) from error
+
+
+def needs(package: str, user: str) -> MisuseError:
+    """Return the error for what cannot be used without a package, as an extra of this distribution has it.
+
+    Example:
+        >>> needs("regex", "a boundary").message.partition(">=")[0]
+        'a boundary needs regex: install it with pip install "regex'
+    """
+    return MisuseError(
+        f'{user} needs {package}: install it with pip install "{find_requirement(package)[0]}"'
+    )
+
+
+@cache
+def find_requirement(package: str) -> tuple[str, bool]:
+    """Return a package with the versions that are needed of it, and True if an older one is installed."""
+    # Read only for an error, or for what needs a package: it takes milliseconds.
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    try:
+        wanted = requires("llm-tokenstream") or []
+        found = (re.match(rf"{package}\s*>=\s*([\d.]+)", each, re.IGNORECASE) for each in wanted)
+        least = next(match[1] for match in found if match is not None)
+    except (PackageNotFoundError, StopIteration):
+        return package, False
+    try:
+        is_old = _numbers(version(package)) < _numbers(least)
+    except PackageNotFoundError:
+        is_old = False
+    return f"{package}>={least}", is_old
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]

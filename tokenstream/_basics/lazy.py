@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 _JOURNAL = "AnswerExpired Fenced JournalUnavailable TooManyAnswers UnknownAnswer UnknownPosition"
 _MADE = "Broadcast BroadcastReader Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
+_CLIENTS = "Anthropic AsyncAnthropic AsyncOpenAI ChatAnthropic ChatOpenAI Client OpenAI completion"
 _ELSEWHERE = {
     **dict.fromkeys(("Field", "Items", "Partials"), 'read a view of Stream(pieces, format="pieces")'),
     **dict.fromkeys(["LabelledEvent", *_MADE.split()], "a type checker infers what the function returns"),
     **dict.fromkeys(_JOURNAL.split(), "it is a JournalError of this kind"),
+    **dict.fromkeys(_CLIENTS.split(), "connect(url, json=payload, headers=…) sends the request"),
     "ConcurrentRead": 'it is a MisuseError whose kind is "concurrent"',
     "Ping": "a relay has Timing(keep_alive=…), and stream.metrics has the gaps",
     "RecordingRefused": 'it is a RecordingInvalid whose kind is "secret"',
@@ -23,6 +25,10 @@ _ELSEWHERE = {
     "routes": "the routes of a relay are relay.endpoints()",
 }
 """Names that one may expect, each with the way to what it would stand for."""
+_ROOMS: list[str] = []
+"""The names of the public packages and modules of this one."""
+_OF_PROGRAMS = ("IMPORT_FROM", "LOAD_ATTR", "LOAD_METHOD")
+"""Instructions by which a program asks for a name that it has written."""
 _LOADERS: dict[str, Callable[[str], Any]] = {}
 """The `__getattr__` of each package, and of each module with names that are gone."""
 
@@ -42,9 +48,15 @@ def make_lazy_loader(
         """Import the submodule that defines a name, and return the value of the name."""
         home = homes.get(attribute)
         if home is None:
-            if way := _ELSEWHERE.get(attribute):
-                raise ImportError(f"{name} has no {attribute}: {way}")
-            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+            instruction = asking_instruction()
+            # For `hasattr` and other calls, nothing is imported.
+            way = _find_way(attribute) if instruction in _OF_PROGRAMS else ""
+            msg = (
+                f"{name} has no {attribute}: {way}"
+                if way
+                else f"module {name!r} has no attribute {attribute!r}"
+            )
+            raise (ImportError if way and instruction == "IMPORT_FROM" else AttributeError)(msg)
         module = import_module(f".{home}", name)
         value: object = module if home == attribute else getattr(module, attribute)
         # As a global, it is found without this function from now on.
@@ -57,7 +69,31 @@ def make_lazy_loader(
         return sorted({*package["__all__"], *homes, *special})
 
     _LOADERS[name] = load
+    _ROOMS.extend(room for room, home in homes.items() if room == home and name == "tokenstream")
     return load, list_names
+
+
+def asking_instruction() -> str:
+    """Return the instruction that asks the caller, a `__getattr__`, for an attribute that is not there.
+
+    `from package import name` and `{**value}` ask as `hasattr` does, which has to stay False, and Python
+    replaces the AttributeError that tells it so. Any other error is the one that is seen.
+    """
+    from inspect import currentframe
+    from opcode import opname
+
+    frame: Any = currentframe()
+    asking = frame.f_back.f_back
+    return str(opname[asking.f_code.co_code[asking.f_lasti]])
+
+
+def _find_way(attribute: str) -> str:
+    """Return the way to what a name stands for: a hint, or the package that has it; "" if none has."""
+    if attribute in _ELSEWHERE or attribute.startswith("_"):
+        return _ELSEWHERE.get(attribute, "")
+    rooms = (f"tokenstream.{room}" for room in ("relay.journal", *_ROOMS[::-1]))
+    room = next((room for room in rooms if attribute in import_module(room).__all__), None)
+    return f"write from {room} import {attribute}" if room else ""
 
 
 def load_public(name: str) -> Any:  # noqa: ANN401 - any public name

@@ -50,6 +50,40 @@ def several_lines(text: str) -> str:
     return _ESCAPED_IN_TEXTS.sub(_escape, text)
 
 
+_MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif", b"OggS": "audio/ogg"}
+"""Maps the first bytes of media to their type."""
+_LONGEST_URL = 200
+"""The longest data URL that is printed, in characters."""
+
+
+class _Shown(str):
+    """Prints without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def show_media(value: object, kind: str | None = None) -> object:
+    """Return a value for a repr: bytes and data URLs print as their type and size, also inside of JSON.
+
+    Example:
+        >>> show_media(bytes(1_300_000), "image/png"), show_media([b"GIF87a", "text"])
+        (<image/png, 1.3 MB>, [<image/gif, 6 bytes>, 'text'])
+    """
+    if is_dict(value):
+        return {name: show_media(each) for name, each in value.items()}
+    if is_list(value):
+        return [show_media(each) for each in value]
+    if isinstance(value, bytes):
+        size = len(value)
+        kind = kind or next((each for start, each in _MEDIA.items() if value.startswith(start)), "media")
+    elif isinstance(value, str) and value.startswith("data:") and len(value) > _LONGEST_URL:
+        size, kind = len(value) * 3 // 4, re.split("[;,]", value[5:_LONGEST_URL])[0]
+    else:
+        return value
+    return _Shown(f"<{kind}, {f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size:,} bytes'}>")
+
+
 _MIN_SECRET = 4
 _TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""

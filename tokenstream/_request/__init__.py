@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
@@ -39,23 +40,10 @@ _MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
     {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "anthropic-beta",
-        "anthropic-version",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-type",
-        "host",
-        "pragma",
-        "traceparent",
-        "transfer-encoding",
-        "user-agent",
+        *("accept", "accept-charset", "accept-encoding", "accept-language", "anthropic-beta"),
+        *("anthropic-version", "cache-control", "connection", "content-encoding", "content-language"),
+        *("content-length", "content-type", "host", "pragma", "traceparent", "transfer-encoding"),
+        *("user-agent",),
     }
 )
 """Headers that are also sent to another origin after a redirect.
@@ -381,12 +369,8 @@ def _default_library() -> str:
 
 def _import_aiohttp_client() -> ModuleType:
     """Return the module that sends requests with aiohttp."""
-    try:
+    with needing("aiohttp", 'client="aiohttp"'):
         from tokenstream._request import aiohttp_client
-    except ImportError as error:
-        raise MisuseError(
-            'client="aiohttp" needs aiohttp: install it with pip install "llm-tokenstream[fast]"'
-        ) from error
     return aiohttp_client
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from json import dumps
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -59,24 +60,9 @@ _OF_CLIENT = {
 """Options of clients, in httpx and other libraries, each with the name that a client of httpx has for it."""
 _OF_PAYLOAD = frozenset(
     {
-        "frequency_penalty",
-        "input",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "n",
-        "presence_penalty",
-        "response_format",
-        "seed",
-        "stop",
-        "stream",
-        "system",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_p",
-        "user",
+        *("frequency_penalty", "input", "max_completion_tokens", "max_tokens", "messages", "model", "n"),
+        *("presence_penalty", "response_format", "seed", "stop", "stream", "system", "temperature"),
+        *("tool_choice", "tools", "top_p", "user"),
     }
 )
 """Arguments of SDKs, which a request has in its JSON."""
@@ -92,6 +78,9 @@ _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "d
 
 def check_options(function: Callable[..., object], options: Mapping[str, object], client: object) -> None:
     """Check a request's options; a misspelt one may mean a parameter of the called function."""
+    payload = options.get("json")
+    if isinstance(payload, str) and payload.lstrip().startswith("{"):
+        raise MisuseError("json= is JSON already: pass the dict itself, or content= with a Content-Type")
     for option in options:
         if option in OPTIONS or _is_accepted_by(client, option):
             continue
@@ -131,18 +120,14 @@ def _is_accepted_by(client: object, option: str) -> bool:
 
 
 _SCALARS = (str, int, float, bool, type(None))
+_PLACE = re.compile(r'(json(?:\["(?:[^"\\]|\\.)*"\])?)(\[\d+\])?(.*)', re.DOTALL)
+"""Matches a path into a payload: a field, perhaps the element of its list, and what follows."""
 
 
 def find_mistake(options: Mapping[str, Any]) -> str:
     """Return a description of a header or of a value in the payload that cannot be sent; "" if all can.
 
     The description names the header, or the path to the value, but never the value, which may be a key.
-
-    Example:
-        >>> find_mistake({"headers": {"Authorization": None}})
-        "the header 'Authorization' is None: give it a value, or leave it out"
-        >>> find_mistake({"json": {"tools": [{"strict": {1, 2}}]}})
-        'json["tools"][0]["strict"] is a set, which JSON does not have'
     """
     return _find_bad_header(options.get("headers")) or _find_bad_value(options.get("json"))
 
@@ -170,7 +155,7 @@ def _find_bad_value(payload: object) -> str:
     waiting: list[tuple[str, Any, tuple[int, ...]]] = [("json", payload, ())]
     while waiting:
         path, value, within = waiting.pop()
-        mistake = _describe_bad_value(value, within)
+        mistake = _describe_bad_value(value, path, within)
         if mistake:
             return f"{path} {mistake}"
         if _is_container(value):
@@ -194,7 +179,7 @@ def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
             yield f"[{index}]", each
 
 
-def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
+def _describe_bad_value(value: object, path: str, within: tuple[int, ...]) -> str:
     """Return the reason why a value is not JSON, apart from what it contains; "" if there is no reason."""
     if _is_container(value):
         if id(value) in within:
@@ -208,19 +193,36 @@ def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
         return "has half a surrogate pair, which is no character"
     if isinstance(value, _SCALARS):
         return ""
-    return f"is {_article(value)}{_advise(value)}"
+    return f"is {_article(value)}{_advise(value, path)}"
 
 
-def _advise(value: object) -> str:
-    """Return the part of a description that says how to get JSON from a value."""
-    # Imported only for a mistake: a request needs nothing of it.
+def _advise(value: object, path: str) -> str:
+    """Return the part of a description that says how to get JSON from a value, and where that goes."""
+    # Imported only for a mistake: a request needs nothing of them.
+    from tokenstream.message import Message
+    from tokenstream.schemas import Tools
+    from tokenstream.schemas._in_request import ResponseFormat
     from tokenstream.turns import ToolResults
 
+    written = ".to_openai_chat(), or that of another API, such as .to_anthropic()"
+    field, index, rest = _PLACE.fullmatch(path).groups(default="")  # type: ignore[union-attr] # of any path
     if isinstance(value, ToolResults):
         return ": add its .turns() to the messages"
+    if isinstance(value, Message):
+        # A turn has a role of its own.
+        place = f", in place of {field}{index}" if rest else "" if index else ", in a list"
+        return f": pass its {written}{place}"
+    if isinstance(value, ResponseFormat):
+        return ": write {**format.to_openai_chat()}, or that of another API, in the payload: it has the field"
+    if isinstance(value, type) and hasattr(value, "model_dump"):
+        return f": write {{**response_format({value.__name__}).to_openai_chat()}} in the payload, or Tools(…)"
+    if isinstance(value, Tools):
+        return f": pass its {written}{f', in place of {field}' if index else ''}"
+    if callable(value):
+        return f": pass Tools(…){written}, as {field}"
+    if isinstance(value, bytes):
+        return ": pass base64.b64encode(…).decode(), where the API takes it"
     # A message has `model_dump` as well, which no API accepts.
-    if hasattr(value, "to_openai_chat"):
-        return ": pass its .to_openai_chat(), or that of another API, such as .to_anthropic()"
     return ": pass its .model_dump()" if hasattr(value, "model_dump") else ", which JSON does not have"
 
 

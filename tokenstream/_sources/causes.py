@@ -16,27 +16,16 @@ if TYPE_CHECKING:
 
 _TRANSPORT_ERRORS = frozenset(
     {
-        "TransportError",
-        "HTTPException",
-        "HTTPError",
-        "ClientError",
-        "ConnectionError",
-        "APIConnectionError",
-        "InvalidHandshake",
+        *("TransportError", "HTTPException", "HTTPError", "ClientError", "ConnectionError"),
+        *("APIConnectionError", "InvalidHandshake"),
     }
 )
 """Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
 CONNECT_ERRORS = frozenset(
     {
-        "ClientConnectorError",
-        "ConnectError",
-        "ConnectTimeout",
-        "ConnectTimeoutError",
-        "ConnectionTimeoutError",
-        "NewConnectionError",
-        "PoolTimeout",
-        "ProxyError",
+        *("ClientConnectorError", "ConnectError", "ConnectTimeout", "ConnectTimeoutError"),
+        *("ConnectionTimeoutError", "NewConnectionError", "PoolTimeout", "ProxyError"),
     }
 )
 """Exceptions that are raised before there is a connection."""

@@ -10,6 +10,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.loose import ErasedGeneric
 from tokenstream._message_parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
@@ -171,9 +172,8 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
 class RedisCallStore:
     """Remembers in Redis which tool calls have run, so that no process runs one of them again.
 
-    It is the argument `once=` of `validated_calls`, for a `Stream`. It needs redis-py: `pip install
-    "llm-tokenstream[redis]"`. Redis must not evict the keys (`maxmemory-policy noeviction`): a call that
-    Redis has lost can be run again.
+    It is the argument `once=` of `validated_calls`, for a `Stream`. It needs redis-py. Redis must not evict
+    the keys (`maxmemory-policy noeviction`): a call that Redis has lost can be run again.
 
     Args:
         client: A `redis.Redis` of the application; the store does not close it.
@@ -375,12 +375,9 @@ class AsyncRedisCallStore:
 
 def client_classes(user: str = "this store") -> tuple[type, type]:
     """Return the classes of redis-py's clients: the plain one, and the asynchronous one."""
-    try:
+    with needing("redis", user):
         from redis import Redis
         from redis.asyncio import Redis as AsyncRedis
-    except ImportError as error:
-        msg = f'{user} needs redis-py: install it with pip install "llm-tokenstream[redis]"'
-        raise MisuseError(msg) from error
     return Redis, AsyncRedis
 
 

@@ -27,23 +27,8 @@ STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "st
 """Maps each ending to the exit status."""
 _WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
 _ERROR_ATTRIBUTES = (
-    "kind",
-    "retryable",
-    "retry_after",
-    "status",
-    "code",
-    "type",
-    "stage",
-    "limit",
-    "value",
-    "event",
-    "offset",
-    "request_id",
-    "events_seen",
-    "bytes_seen",
-    "tool_calls_delivered",
-    "tail",
-    "body",
+    *("kind", "retryable", "retry_after", "status", "code", "type", "stage", "limit", "value", "event"),
+    *("offset", "request_id", "events_seen", "bytes_seen", "tool_calls_delivered", "tail", "body"),
 )
 """Names of the attributes that are reported; each class of errors has some of them."""
 

@@ -205,6 +205,13 @@ class CustomMapping:
         """True if the mapping names a mark for the end of the answer."""
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
+    def is_of_error(self, data: Json) -> bool:
+        """Return True if a payload has the type "error", or that kind where a condition asks for another."""
+        kinds = [path for path, allowed in self.where if "error" not in allowed]
+        return any(
+            find(data, path) == "error" for path in (kinds if "type" in self.fields else [*kinds, ("type",)])
+        )
+
     def may_hold_text(self, data: object, event: str) -> bool:
         """Return True if a payload meets the mapping's conditions for text, so that text is looked for."""
         if self.events is not None and event not in self.events:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._state import CLOSED
@@ -112,12 +113,8 @@ def observe(
         ...     print(stream.final().text)
         Hello
     """
-    try:
+    with needing("opentelemetry-api", "observe"):
         from opentelemetry.context import get_current
-    except ImportError:
-        raise MisuseError(
-            'observe needs opentelemetry-api: install it with pip install "llm-tokenstream[otel]"'
-        ) from None
     wrapped_stream: Any = stream
     receivers = Receivers(tracer_provider, meter_provider, get_current())
     if isinstance(wrapped_stream, Steps):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError, StreamError, pass_over
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
 from tokenstream.relay._attribution import ending_of
-from tokenstream.stream import AsyncStream, Stream
+from tokenstream.stream import AsyncStream, AsyncTextView, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._fan_out.reader import ReaderDriver
@@ -51,7 +51,7 @@ class EventsIn:
     """
 
     def __init__(self, source: AsyncIterable[Event]) -> None:
-        if isinstance(source, Stream) or not hasattr(source, "__aiter__"):
+        if isinstance(source, Stream | AsyncTextView) or not hasattr(source, "__aiter__"):
             raise MisuseError(
                 f"a relay sends an AsyncStream, or another async iterable of events, not {source!r:.80}"
             )

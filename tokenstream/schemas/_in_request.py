@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import OF_FORMAT, explain_names
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.schemas._build import SchemaDescription, describe, describe_type
@@ -33,6 +34,7 @@ _MOST_NAME = 64
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
 
 
+@explain_names(OF_FORMAT)
 class Tools(ToolTable):
     """Tools that a model may call: described for requests, and used to validate the calls.
 
@@ -230,6 +232,7 @@ def _describe_tool(name: str, refused: SchemaRefused) -> str:
     return _describe_refusal(f"the tool {name!r}", refused, "parameter")
 
 
+@explain_names(OF_FORMAT)
 class ResponseFormat:
     """The requested type of an answer, written for the request of each API.
 

@@ -36,14 +36,9 @@ _INITIAL, _MAXIMUM = 0.5, 20.0
 """The longest wait before the second attempt, and before any attempt, in seconds."""
 _RESTING = frozenset(
     {
-        "session.status_idle",
-        "session.status_terminated",
-        "session.deleted",
-        "agent.session.idle",
-        "agent.session.requires_action",
-        "agent.session.budget_reached",
-        "agent.session.failed",
-        "session.idle",
+        *("session.status_idle", "session.status_terminated", "session.deleted", "agent.session.idle"),
+        *("agent.session.requires_action", "agent.session.budget_reached", "agent.session.failed"),
+        *("session.idle",),
     }
 )
 """Types of events after which a server may close the connection, because nothing is going on."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._basics.elsewhere import find_requirement
 from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_request
@@ -77,10 +79,10 @@ def require_tariff(asked: tuple[str, object] | None, format: FormatChoice, optio
     tariff = find_tariff(asked, format)
     if tariff is None or tariff.find_cost(Usage(input_tokens=1, output_tokens=1)) is None:
         model = "a request that names no model" if tariff is None else f"the model {tariff.model!r}"
-        raise MisuseError(
-            f"{option} needs the price of {model}: give it, as in Route(price=…), or install the prices with "
-            'pip install "llm-tokenstream[prices]", which may lack this model at this address'
-        )
+        way = "the installed genai-prices has none for it at this address"
+        if find_spec("genai_prices") is None:
+            way = f'or install the prices with pip install "{find_requirement("genai-prices")[0]}"'
+        raise MisuseError(f"{option} needs the price of {model}: give it, as in Route(price=…); {way}")
     return tariff
 
 

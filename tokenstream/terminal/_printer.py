@@ -8,6 +8,7 @@ import sys
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -133,14 +134,10 @@ class MarkdownPrinter:
     def __init__(
         self, console: Console | None = None, *, code_theme: str = "monokai", hyperlinks: bool = False
     ) -> None:
-        try:
+        with needing("rich", "MarkdownPrinter"):
             from rich.console import Console as NewConsole
 
             from tokenstream.terminal._document import MarkdownDocument
-        except ImportError:
-            raise MisuseError(
-                'MarkdownPrinter needs rich: install it with pip install "llm-tokenstream[rich]"'
-            ) from None
         self._document_class = MarkdownDocument
         self._console = NewConsole(file=sys.stdout) if console is None else console
         self._code_theme = code_theme
@@ -168,6 +165,9 @@ class MarkdownPrinter:
         Args:
             block: The next block from a loop over `markdown_blocks()`.
         """
+        given: object = block
+        if isinstance(given, str):
+            raise MisuseError("show() takes a block of a loop over stream.text.markdown_blocks(), not a str")
         if self._open_block is not None and self._open_block.id != block.id:
             # Another block begins, and the last one was never closed. Its `text` is a preview; it is printed
             # for good as the model wrote it.

@@ -134,6 +134,8 @@ class ToolResults(Mapping[str, Any]):
 
     def _keep(self, message: Message, values: Mapping[str, object], errors: Collection[str]) -> None:
         """Keep the results of calls, in the order of the calls."""
+        if not isinstance(values, Mapping):
+            raise MisuseError(f"`values` is a dict, {{call.id: result}}, and not {type(values).__name__}")
         calls = message.tool_calls
         self._ids = {id: call.id for call in calls for id in ids_of(call)} | {
             call.id: call.id for call in calls
@@ -143,7 +145,8 @@ class ToolResults(Mapping[str, Any]):
         for id in (*values, *errors):
             if self._ids.get(id) not in given:
                 raise MisuseError(
-                    f"{id!r} has no result in `values`, or is not the id of a tool call of the message"
+                    f"{id!r} has no result in `values`, or is not the id of a tool call of the message: "
+                    "write {call.id: result}"
                 )
         self._message = message
         self._values = {call.id: given[call.id] for call in calls if call.id in given}

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
+import httpx
 import pytest
 
+from tests.docs_pages import blocks
+from tests.project import ROOT
 from tests.support import chunkings
 from tests.support.beside import needs_recordings
 from tests.support.reading import read
 from tests.support.recordings import Recorded, shared
-from tokenstream.errors import StreamTruncated
+from tests.support.tables import in_one_test
+from tokenstream import Stream
+from tokenstream.errors import NotAStream, ProviderError, StreamTruncated
 from tokenstream.formats import custom
 
 MAPPINGS = {
@@ -28,6 +37,95 @@ MAPPINGS = {
 }
 
 RECORDED = shared(*MAPPINGS)
+
+PAGE = (ROOT / "docs" / "formats" / "custom.md").read_text(encoding="utf-8")
+LINES = next(block.code for block in blocks(PAGE, "python") if "dify = " in block.code)
+PLATFORMS = {
+    "dify": [
+        {"event": "workflow_started", "task_id": "t", "data": {"id": "w"}},
+        {"event": "message", "task_id": "t", "message_id": "m", "answer": "Hel"},
+        {"event": "message", "task_id": "t", "message_id": "m", "answer": "lo"},
+        {"event": "message_end", "task_id": "t", "metadata": {"usage": {"completion_tokens": 2}}},
+    ],
+    "n8n": [
+        {"type": "begin", "metadata": {"nodeId": "n"}},
+        {"type": "item", "content": "Hel", "metadata": {"nodeId": "n"}},
+        {"type": "item", "content": "lo", "metadata": {"nodeId": "n"}},
+        {"type": "end", "metadata": {"nodeId": "n"}},
+    ],
+    "flowise": [
+        {"event": "start", "data": "Hel"},
+        {"event": "token", "data": "Hel"},
+        {"event": "token", "data": "lo"},
+        {"event": "metadata", "data": {"chatId": "c", "messageId": "m"}},
+        {"event": "end", "data": "[DONE]"},
+    ],
+    "langflow": [
+        {"event": "add_message", "data": {"sender": "User", "text": "Hi", "id": "u"}},
+        {"event": "token", "data": {"chunk": "Hel", "id": "a"}},
+        {"event": "token", "data": {"chunk": "lo", "id": "a"}},
+        {"event": "end", "data": {"result": {"session_id": "s", "outputs": []}}},
+    ],
+    "poe": [
+        ("meta", {"content_type": "text/markdown"}),
+        ("text", {"text": "Hel"}),
+        ("text", {"text": "lo"}),
+        ("done", {}),
+    ],
+    "ragflow": [
+        {"code": 0, "message": "", "data": {"answer": "Hel", "reference": {}, "final": False}},
+        {"code": 0, "message": "", "data": {"answer": "lo", "reference": {}, "final": False}},
+        {"code": 0, "message": "", "data": {"answer": "Hello [ID:0]", "reference": {}, "final": True}},
+        {"code": 0, "message": "", "data": True},
+    ],
+    "clova": [
+        ("token", {"message": {"role": "assistant", "content": "Hel"}, "finishReason": None}),
+        ("token", {"message": {"role": "assistant", "content": "lo"}, "finishReason": None}),
+        ("result", {"message": {"role": "assistant", "content": "Hello"}, "finishReason": "stop"}),
+    ],
+}
+"""Payloads as the documents of platforms have them in 2026, some under the name of their event."""
+FAILURES = {
+    "dify": {"event": "error", "status": 400, "code": "no_quota", "message": "no quota"},
+    "n8n": {"type": "error", "content": "no quota"},
+    "flowise": {"event": "error", "data": "no quota"},
+    "langflow": {"event": "error", "data": {"error": "no quota"}},
+    "poe": ("error", {"allow_retry": False, "text": "no quota"}),
+}
+
+
+def _body(payloads: list[Any]) -> bytes:
+    named = [payload if isinstance(payload, tuple) else ("", payload) for payload in payloads]
+    frames = [
+        (f"event: {event}\n" if event else "") + f"data: {json.dumps(data)}\n\n" for event, data in named
+    ]
+    return "".join(frames).encode()
+
+
+@in_one_test("platform", PLATFORMS)
+def test_a_platform_is_read_by_the_line_of_the_page(platform: str) -> None:
+    """Also by the line that the error about its format proposes."""
+    body = _body(PLATFORMS[platform])
+    names: dict[str, Any] = {"custom": custom, "Stream": Stream}
+    exec(LINES, names)
+    with pytest.raises(NotAStream) as caught:
+        Stream(httpx.Response(200, content=body, headers={"content-type": "text/event-stream"})).final()
+    (proposed,) = re.findall(r"tokenstream\.formats\.(custom\(.*\)): check it", str(caught.value))
+
+    for format in (names[platform], eval(proposed, {"custom": custom})):
+        message = Stream([body], format=format).final()
+        assert ("Hello", "complete") == (message.text, message.ending)
+
+
+@in_one_test("platform", FAILURES)
+def test_an_error_of_a_platform_is_raised(platform: str) -> None:
+    """It is no text, and no end of the answer."""
+    names: dict[str, Any] = {"custom": custom, "Stream": Stream}
+    exec(LINES, names)
+    body = _body([*PLATFORMS[platform][:3], FAILURES[platform]])
+
+    with pytest.raises(ProviderError, match="the provider reports an error"):
+        Stream([body], format=names[platform]).final()
 
 
 @needs_recordings

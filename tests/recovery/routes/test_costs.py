@@ -167,7 +167,7 @@ class TestThePricesOfTheTable:
             stream.final()
         assert stream.cost is None
 
-        words = rf"'{model}'.*Route\(price=….*llm-tokenstream\[prices\]"
+        words = rf"'{model}'.*Route\(price=….*the installed genai-prices has none"
         for most in (1.0, Purse(most=1.0)):
             with pytest.raises(MisuseError, match=words):
                 connect(url, json=question(model), client=playing(counted), retry=Retry(most=most))
@@ -184,7 +184,7 @@ class TestThePricesOfTheTable:
         monkeypatch.setattr("tokenstream.stream._prices._look_up", _look_up.__wrapped__)
 
         assert Tariff("gpt-5", OPENAI, adds_cached=False).find_cost(Usage(input_tokens=1)) is None
-        with pytest.raises(MisuseError, match=r"llm-tokenstream\[prices\]"):
+        with pytest.raises(MisuseError, match=r'pip install "genai-prices'):
             connect(OPENAI, json=question(), retry=Retry(most=1.0))
 
     def test_are_asked_for_before_the_request_of_a_function_is_sent(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
 from tokenstream.errors import MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._custom import COMMON_REASONS
 from tokenstream.formats._detect.payloads import is_whole, name_of, object_of, payload_of
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
@@ -20,7 +22,7 @@ from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.framing._sniff import Sniffed, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Frame
@@ -35,6 +37,15 @@ _MOST_NAME = 40
 """The longest name, in characters, that a message contains in full."""
 _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches an event type that looks like a name, and so cannot be text of a user."""
+_FIELD = re.compile(r"\w[\w-]{0,39}")
+_TEXTS = (
+    *("delta", "content", "text", "chunk", "token", "answer", "generated_text", "response"),
+    *("completion", "reply", "output", "message", "result", "data"),
+)
+"""Names of fields that usually have an answer's text, the surest first."""
+_FINISH = re.compile(r"(?i)(^|[._])(finish_?reason|stop_?reason|(is_?)?(done|final|finished|last|end))$")
+_END = re.compile(r"(?i)(end|done|stop|finish|complete|result|close)")
+_ERROR = re.compile(r"(?i)(^|[._])err(or)?_?(msg|message|text)$")
 
 _INVOKE_AGENT_FIELDS = frozenset({"agentId", "agentAliasId", "sessionId"})
 """The fields of which each trace of InvokeAgent has one."""
@@ -66,13 +77,7 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
 
 
 def find_error(payload: bytes, limits: Limits) -> StreamError | None:
-    """Return the provider's error in a piece of a body; None if the piece contains no error.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(find_error(b'{"error": "busy"}', DEFAULT_LIMITS)), find_error(b'{"error":', DEFAULT_LIMITS)
-        ('the provider reports an error: busy', None)
-    """
+    """Return the provider's error in a piece of a body; None if the piece contains no error."""
     try:
         # Google's APIs put an error into an array if the stream is one.
         found = first_object(decode(payload, limits))
@@ -82,16 +87,7 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
 
 
 def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
-    r"""Return the error for a body without line ends or blank lines; None if the body has them.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> for tail in (b"data: {}data: {}", b"data: {}\ndata: {}\n", b"data: {\ndata: }"):
-        ...     print(str(find_lost_line_ends(tail, DEFAULT_LIMITS)).partition(": ")[0])
-        the body is one line that says `data:` again and again
-        no blank line ends the events of the body
-        None
-    """
+    r"""Return the error for a body without line ends or blank lines; None if the body has them."""
     data_lines = [line.removeprefix(b"data:") for line in tail.splitlines() if line.startswith(b"data:")]
     # Several data lines are one payload, unless the first line is a payload by itself.
     if len(data_lines) > 1 and data_lines[0].lstrip()[:1] == b"{":
@@ -122,13 +118,6 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
     The error's message lists the event types or, if there are none, the keys of the payloads. If the frames
     are the events of a framework's whole run, or the lines of an agent, the message says instead how to
     follow these.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(describe_unknown_format([b'{"type": "response.made"}'], DEFAULT_LIMITS)).partition(". ")[0]
-        "the events are of no known format; the event types seen are 'response.made'"
-        >>> str(describe_unknown_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
-        "the events are of no known format; the keys seen are 'what'"
     """
     runs = (describe_run(frame, limits) for frame in frames)
     error = next((run for run in runs if run is not None), None)
@@ -138,20 +127,67 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
         return _agent_error("an agent", frames[0], limits)
     return _unknown_format_error(
         f"the events are of no known format; {_list_names(frames, limits)}.",
-        f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of a "
-        "server of your own with tokenstream.formats.custom(text=…), and any other with its SDK",
+        f" If you know the format, name it with format=…; {_advise_mapping(frames, limits)}",
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
 
 
-def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
-    """Return the error for a frame that can only be of a framework's run or of an agent; None for any other.
+def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
+    """Return the mapping that would read what was seen, in names alone: no value may be of a user."""
+    seen = [(_event_of(frame), dict(_walk(object_of(frame, limits)))) for frame in frames]
+    seen = [(event, fields) for event, fields in seen if fields]
+    paths = [path for _, fields in seen for path in fields]
+    texts = Counter(path for _, fields in seen for path, value in fields.items() if _may_be_text(path, value))
+    if not texts:
+        return "read a simple format of a server of your own with tokenstream.formats.custom(text=…)"
+    text = max(texts, key=lambda path: (texts[path], -_TEXTS.index(path.rpartition(".")[2])))
+    options: dict[str, object] = {"text": text}
+    # The kind of a payload is a field of it, or the name of its event.
+    kind_of = next((key for key in ("type", "event") if all(key in fields for _, fields in seen)), "")
+    kinds = [str(fields[kind_of]) if kind_of else event for event, fields in seen]
+    found = Counter(kind for kind, (_, fields) in zip(kinds, seen, strict=True) if text in fields)
+    kind, others = found.most_common(1)[0][0], dict.fromkeys(filter(_TYPE_NAME.fullmatch, kinds))
+    if others.pop(kind, "") is None and others:
+        options |= {"where": {kind_of: kind}} if kind_of else {"event": kind}
+    finish = next((path for path in paths if _FINISH.search(path)), None)
+    last = kinds[-1] if kind_of else _event_of(frames[-1])
+    end = last if last != kind and _END.search(last) and _TYPE_NAME.fullmatch(last) else ""
+    if finish is not None:
+        options["finish"] = finish
+        sent = "".join(str(fields.get(text, "")) for _, fields in seen if not fields.get(finish))
+        final = next((str(fields.get(text)) for _, fields in seen if fields.get(finish)), "")
+        if sent and final.startswith(sent) and "event" not in options:
+            # The last payload repeats the whole text.
+            options["where"] = {finish: False}
+    elif end and "where" in options:
+        options |= {"finish": kind_of} | ({} if end in COMMON_REASONS else {"finish_reasons": {end: "stop"}})
+    if end and not kind_of:
+        options["end"] = end
+    options |= {"error": path for path in paths if _ERROR.search(path)}  # noqa: B035 - of the last path
+    written = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    return f"the names seen would fit tokenstream.formats.custom({written}): check it, and pass it as format="
 
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(describe_run({"type": "thread.started", "thread_id": "t"}, DEFAULT_LIMITS)).partition(",")[0]
-        'these are the lines of codex'
-    """
+
+def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the path and the value of each field of a payload, at most four steps deep."""
+    items = value.items() if is_dict(value) else enumerate(value[:1]) if is_list(value) else ()
+    for key, each in items:
+        if path.count(".") < 3 and _FIELD.fullmatch(str(key)):
+            yield from _walk(each, f"{path}.{key}" if path else str(key))
+    if path and not items:
+        yield path, value
+
+
+def _may_be_text(path: str, value: object) -> bool:
+    return isinstance(value, str) and value != "" and path.rpartition(".")[2] in _TEXTS
+
+
+def _event_of(frame: Frame) -> str:
+    return name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+
+
+def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
+    """Return the error for a frame that can only be of a framework's run or of an agent; else None."""
     payload = object_of(frame, limits)
     if not payload:
         return None
@@ -182,12 +218,7 @@ def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
 
 
 def describe_bad_piece(item: object) -> MisuseError:
-    """Return the error for an item of a source that is not bytes, text or a payload.
-
-    Example:
-        >>> str(describe_bad_piece(7))
-        'int is not a piece of a body; bytes are expected, text, or payloads as dicts'
-    """
+    """Return the error for an item of a source that is not bytes, text or a payload."""
     # LangGraph streams messages as tuples.
     advice = "; the events of a framework's run are followed with Steps, run.follow(events)"
     return MisuseError(
@@ -202,7 +233,7 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
     keys: dict[str, None] = {}
     for frame in frames:
         payload = object_of(frame, limits)
-        kind = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+        kind = _event_of(frame)
         type_field = payload.get("type")
         if not kind and isinstance(type_field, str) and _TYPE_NAME.fullmatch(type_field):
             kind = type_field
@@ -231,12 +262,7 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def refusal(name: str) -> NotAStream:
-    """Return the error for a stream that is known by its name, but not read.
-
-    Example:
-        >>> str(refusal("a trace"))
-        'the stream is a trace, which is not read'
-    """
+    """Return the error for a stream that is known by its name, but not read."""
     return mark_cause(NotAStream(f"the stream is {name}, which is not read"), "unknown_format")
 
 
@@ -253,12 +279,7 @@ def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
 
 
 def has_snowflakes_call(payload: dict[str, Any]) -> bool:
-    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it.
-
-    Example:
-        >>> has_snowflakes_call({"choices": [{"delta": {"type": "tool_use", "tool_use_id": "t"}}]})
-        True
-    """
+    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
     return any(is_snowflakes_call(dict_of(choice, "delta")) for choice in dicts_of(payload.get("choices")))
 
 

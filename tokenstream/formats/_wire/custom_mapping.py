@@ -229,7 +229,7 @@ class Custom(Format):
             has_usual_field = data.get("error") and "error" not in self.mapped.fields
             if event == "error" or has_usual_field:
                 self.error = provider_error(data, event)
-            elif data.get("type") == "error" and "type" not in self.mapped.fields:
+            elif self.mapped.is_of_error(data):
                 # Its text would count as the answer's.
                 texts = [text for path in self.mapped.text if (text := find_text(data, path))]
                 self.error = provider_error({"error": {"message": texts[0] if texts else "", **data}})
@@ -301,8 +301,12 @@ class Custom(Format):
         return True
 
     def _reason_of(self, word: str) -> FinishReason | None:
-        """Return the mapping's finish reason for a word, else "unknown"; None if the word means no end."""
-        return self.mapped.reasons.get(word, "unknown")
+        """Return the mapping's finish reason for a word, else "unknown"; None if the word means no end.
+
+        Where a condition asks for the same field, it has the kinds of payloads, most of which end nothing.
+        """
+        of_kind = self.mapped.finish in dict(self.mapped.where)
+        return self.mapped.reasons.get(word, None if of_kind else "unknown")
 
     def _report_unmapped_fields(self, data: object) -> None:
         """Report the fields that no path leads to; the last value of one that changes, at the end."""

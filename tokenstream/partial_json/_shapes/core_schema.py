@@ -46,23 +46,8 @@ _TEXT = frozenset({"any", "str"})
 
 SCALARS = frozenset(
     {
-        "bool",
-        "bytes",
-        "complex",
-        "date",
-        "datetime",
-        "decimal",
-        "enum",
-        "float",
-        "int",
-        "literal",
-        "multi-host-url",
-        "none",
-        "str",
-        "time",
-        "timedelta",
-        "url",
-        "uuid",
+        *("bool", "bytes", "complex", "date", "datetime", "decimal", "enum", "float", "int", "literal"),
+        *("multi-host-url", "none", "str", "time", "timedelta", "url", "uuid"),
     }
 )
 """Schemas of values that are neither objects nor arrays."""

@@ -284,7 +284,7 @@ class RedisStorage(Storage):
 class RedisJournal(Journal):
     """Keeps answers in Redis: for processes and machines that follow and stop each other's answers.
 
-    It needs redis-py (`pip install "llm-tokenstream[redis]"`), and so runs under asyncio.
+    It needs redis-py, and so runs under asyncio.
     A process uses one connection for notifications and at most eight for everything else,
     independently of the number of readers.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN, GrowingUsage
 from tokenstream.errors import MisuseError
@@ -73,6 +74,7 @@ class Budget:
         "stop",
     )
 
+    @explain_options()
     def __init__(
         self,
         *,

@@ -6,6 +6,7 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._matching.rewriting import as_regex, watch_end
@@ -31,7 +32,6 @@ _SLICE = 256
 """Number of characters that are searched at once, at least."""
 _SHORT = 48
 """Number of characters after an open position that a search may read, instead of a test at each place."""
-_INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
 class Matcher:
@@ -172,13 +172,8 @@ def _find_literal(compiled: AnyPattern) -> str:
 
 def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
     """Return a variant of a pattern that finds only partial matches: it fails after each whole one."""
-    try:
+    with needing("regex", f"{stage} with a pattern that is more than plain text"):
         regex: Any = import_module("regex")
-    except ImportError as error:
-        raise MisuseError(
-            f"{stage} needs the package regex for a pattern that is more than plain text, to tell what may "
-            f"still become a match: {_INSTALL}"
-        ) from error
     flags = compiled.flags
     if isinstance(compiled, re.Pattern):
         watched = as_regex(watched, flags)

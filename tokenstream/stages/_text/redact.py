@@ -45,7 +45,7 @@ class Redact(SearchStage):
 
     Args:
         pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
-            `regex`. Any pattern except plain text needs the package regex (`llm-tokenstream[shape]`).
+            `regex`. Any pattern except plain text needs the package regex.
         with_: The replacement of a match, taken literally; or a function that returns it for
             a match object. The positions in that object are not positions in the whole text.
         max_length: The most characters that are held back; required if the pattern does not limit its

@@ -189,7 +189,7 @@ class Until(SearchStage):
 
     Args:
         marker: The text that ends the result, taken literally, or a regular expression compiled by `re`
-            or `regex`; any marker except plain text needs the package regex (`llm-tokenstream[shape]`).
+            or `regex`; any marker except plain text needs the package regex.
         include: True if the marker is returned, too. It is returned whole, so the stage waits for
             the end of a marker that may still grow, such as `\n+`.
         max_length: The most characters that are held back; required if a compiled marker does

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import MisuseError
+from tokenstream._basics.elsewhere import needs
 from tokenstream.limits import check_whole
 from tokenstream.stages._text import TextStage
 
@@ -363,10 +363,7 @@ class Graphemes(_UnitStage):
         super().__init__(longest)
         pattern = graphemes_pattern()
         if pattern is None:
-            raise MisuseError(
-                "boundaries between letters need the package regex: install it with "
-                'pip install "llm-tokenstream[shape]"'
-            )
+            raise needs("regex", "a boundary between letters")
         self._match = pattern.match
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:

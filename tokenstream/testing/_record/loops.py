@@ -136,7 +136,7 @@ def note_loop(source: object, notes: Notes) -> object:
     if _is_complete(source) and not is_response:
         raise MisuseError(
             f"{name} is complete already: Recording.load(path) reads a file, and "
-            "Recording.of([body]).save(path) writes a recording"
+            "Recording.of([body]).save(path) writes a recording; an answer is recorded from connect(url, …)"
         )
     is_looped = any(can_loop(source)) and not is_response
     wrapper_class = _WRAPPER_CLASSES.get(can_read(source)) if is_looped else None

@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._connection.head import ResponseHead
-from tokenstream.errors import MisuseError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._recordings.file_format import RecordingInvalid
@@ -30,13 +30,8 @@ _MAX_RATIO = 100
 
 def read_yaml(data: bytes, path: Path) -> object:
     """Return a YAML document as plain values."""
-    try:
+    with needing("PyYAML", f"reading the cassette {path.name}"):
         yaml = import_module("yaml")
-    except ImportError:
-        raise MisuseError(
-            f"reading the cassette {path.name} needs PyYAML: install it with "
-            'pip install "llm-tokenstream[vcr]"'
-        ) from None
     # The C loader is ten times as fast, but not every PyYAML has it; both construct plain values only.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

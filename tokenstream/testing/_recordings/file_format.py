@@ -256,7 +256,7 @@ class _FileReader:
         if int(match[1]) > _VERSION:
             raise _InvalidLine(
                 f"it is of version {int(match[1])} of the format, and this tokenstream reads up to "
-                f"{_VERSION}: install a newer one with pip install -U llm-tokenstream, or record it anew"
+                f"{_VERSION}: update tokenstream, or record it anew"
             )
 
     def _read_head(self) -> dict[str, Any]:

@@ -142,12 +142,8 @@ _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _FIELDS_OF_GEMINI_LIVE = frozenset(
     {
-        "setupComplete",
-        "serverContent",
-        "toolCall",
-        "toolCallCancellation",
-        "goAway",
-        "sessionResumptionUpdate",
+        *("setupComplete", "serverContent", "toolCall", "toolCallCancellation", "goAway"),
+        *("sessionResumptionUpdate",),
     }
 )
 _FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})

@@ -31,12 +31,8 @@ if TYPE_CHECKING:
 
 _EVENTS = frozenset(
     {
-        "interaction.created",
-        "interaction.status_update",
-        "interaction.completed",
-        "step.start",
-        "step.delta",
-        "step.stop",
+        *("interaction.created", "interaction.status_update", "interaction.completed", "step.start"),
+        *("step.delta", "step.stop"),
     }
 )
 _OWN_FIELDS = ("interaction", "interaction_id", "index")

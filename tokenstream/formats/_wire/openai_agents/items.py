@@ -50,16 +50,8 @@ INPUT_ITEMS = frozenset(
 """Types of items that the agent was given, and has not written."""
 
 _NO_ARGUMENTS = (
-    "id",
-    "type",
-    "status",
-    "turn_id",
-    "name",
-    "server_label",
-    "output",
-    "error",
-    "exit_code",
-    "duration_ms",
+    *("id", "type", "status", "turn_id", "name", "server_label", "output", "error", "exit_code"),
+    *("duration_ms",),
 )
 """Fields of a tool's item that are not its arguments."""
 
