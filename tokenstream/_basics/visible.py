@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tokenstream._basics.loose import Json
 
@@ -50,6 +51,40 @@ def several_lines(text: str) -> str:
     return _ESCAPED_IN_TEXTS.sub(_escape, text)
 
 
+KEYS: dict[str, tuple[str, str]] = {
+    "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
+    # DeepSeek, OpenRouter, Moonshot and others have such keys, too. Text without a digit is no key, but
+    # words with hyphens.
+    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]{0,99}[0-9])[\w-]{20,}"),
+    "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
+    "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
+    "a client secret of Google": (r"GOCSPX-", r"[\w-]{20,}"),
+    "an access key of AWS": (r"A(?:KIA|SIA)", r"[A-Z0-9]{16}(?!\w)"),
+    "a key of Amazon Bedrock": (r"ABSK", r"[A-Za-z0-9+/=]{60,}"),
+    "a short key of Amazon Bedrock": (r"bedrock-api-key-", r"[A-Za-z0-9+/=]{40,}"),
+    "a token of GitHub": (r"gh[pousr]_", r"[A-Za-z0-9]{36,}"),
+    "a fine-grained token of GitHub": (r"github_pat_", r"\w{22,}"),
+    "a token of GitLab": (r"glpat-", r"[\w-]{20,}"),
+    "a token of Slack": (r"x(?:ox[abeoprs]|app)-", r"[A-Za-z0-9-]{10,}"),
+    "a token of Hugging Face": (r"hf_", r"[A-Za-z0-9]{30,}(?!\w)"),
+    "a key of Groq": (r"gsk_", r"[A-Za-z0-9]{40,}"),
+    "a key of xAI": (r"xai-", r"[A-Za-z0-9]{40,}"),
+    "a key of Perplexity": (r"pplx-", r"[A-Za-z0-9]{40,}"),
+    "a key of NVIDIA": (r"nvapi-", r"[\w-]{40,}"),
+    "a key of Cerebras": (r"csk-", r"[A-Za-z0-9]{40,}"),
+    "a key of Fireworks": (r"fw_", r"[A-Za-z0-9]{22,}(?!\w)"),
+    "a token of Replicate": (r"r8_", r"[A-Za-z0-9]{37}(?!\w)"),
+    "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
+    "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
+    "a token in a header": (
+        r"(?i:bearer)",
+        r"\s{1,4}(?:(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*|[A-Za-z]{20,}(?![\w-]))",
+    ),
+    "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
+}
+"""Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
+_MOST_OF_TEXT = 200
+"""The maximum number of characters of another code's exception in a message."""
 _MIN_SECRET = 4
 _TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
@@ -60,17 +95,17 @@ class SecretMask:
     """Hides secrets in texts, such as the error message of a provider.
 
     Args:
-        secrets: Values of headers of the request.
+        secrets: Secrets of the request, such as values of its headers.
 
     Example:
         >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
         'the key *** is wrong'
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         words = {word for secret in secrets for word in secret.split()}
-        # The secrets are hidden in JSON, too, where characters may be escaped.
-        words |= {json.dumps(word)[1:-1] for word in words}
+        # The secrets are hidden in JSON and in code, too, where characters may be escaped.
+        words |= {form(word)[1:-1] for word in words for form in (json.dumps, repr)}
         # Short words, and the name of a scheme such as "Bearer", are not secrets.
         secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
         self._words = sorted(secret_words, key=len, reverse=True)
@@ -92,3 +127,84 @@ class SecretMask:
         if is_dict(value):
             return {name: self.mask_json(inner) for name, inner in value.items()}
         return [self.mask_json(inner) for inner in value] if is_list(value) else value
+
+    # -- exceptions of other code ----------------------------------------------------------------
+
+    def text_of(self, error: BaseException) -> str:
+        """Return the text of an exception without secrets."""
+        return self._mask_keys(str_of(error))
+
+    def describe(self, error: BaseException) -> str:
+        """Return the class name of an exception and the first line of its text, without secrets."""
+        line = one_line(self.text_of(error).strip().partition("\n")[0][:_MOST_OF_TEXT])
+        return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+    def mask_error(self, error: BaseException) -> BaseException:
+        """Return the exception to show as a cause: itself, if none of its text is hidden.
+
+        Otherwise, it is a stand-in of the same type name, with the masked text and the same traceback, and
+        with stand-ins of its causes and members. The exception itself is never changed.
+        """
+        return self._stand_in(error, {}) if self._hides_text(error, set()) else error
+
+    def _hides_text(self, error: BaseException | None, seen: set[int]) -> bool:
+        """Return True if text of an exception is hidden, or of one of its causes or members."""
+        if error is None or id(error) in seen:
+            return False
+        seen.add(id(error))
+        texts = [str_of(error.args), *_notes_of(error)]
+        if self.text_of(error) != str_of(error) or any(self._mask_keys(text) != text for text in texts):
+            return True
+        return any(self._hides_text(each, seen) for each in (*_causes_of(error), *_members_of(error)))
+
+    def _stand_in(self, error: BaseException, known: dict[int, BaseException]) -> BaseException:
+        """Return a stand-in for an exception; `known` has those so far, by the ids of their originals."""
+        if id(error) in known:
+            return known[id(error)]
+        kind, members = type(error), [self._stand_in(each, known) for each in _members_of(error)]
+        base: Any = BaseExceptionGroup if members else Exception
+        text = self._mask_keys(getattr(error, "message", "")) if members else self.text_of(error)
+        stand_in: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})(
+            text, *[members][: len(members)]
+        )
+        known[id(error)] = stand_in
+        for note in _notes_of(error):
+            stand_in.add_note(self._mask_keys(note))
+        causes = [each and self._stand_in(each, known) for each in _causes_of(error)]
+        stand_in.__cause__, stand_in.__context__ = causes
+        stand_in.__suppress_context__ = error.__suppress_context__
+        result: BaseException = stand_in.with_traceback(error.__traceback__)
+        return result
+
+    def _mask_keys(self, text: str) -> str:
+        """Return a text without secrets, and without what has the shape of a key."""
+        return _find_keys().sub("***", self.mask_text(text))
+
+
+@cache
+def _find_keys() -> re.Pattern[str]:
+    """Return a pattern of keys, which is compiled only for an exception."""
+    return re.compile("|".join([rf"(?<!\w){start}{rest}" for start, rest in KEYS.values()]))
+
+
+def str_of(value: object) -> str:
+    """Return an object as text; "" if its `__str__` fails."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an exception still counts if its `__str__` fails
+        return ""
+
+
+def _notes_of(error: BaseException) -> list[str]:
+    """Return the notes of an exception."""
+    return [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+
+
+def _members_of(error: BaseException) -> Sequence[BaseException]:
+    """Return the exceptions of a group; none for any other exception."""
+    return error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+
+
+def _causes_of(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """Return the cause and the context of an exception that a traceback shows."""
+    return error.__cause__, None if error.__suppress_context__ else error.__context__
