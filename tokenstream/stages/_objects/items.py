@@ -61,7 +61,10 @@ class Field(Search[str | OutputInvalid]):
 
     def _on_invalid(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
         """Add an error to the results if the path has wildcards, as other strings may follow; else fail."""
-        (self._go_on_behind if self._matcher.pattern.wild else self._fail)(error, out)
+        if self._matcher.pattern.wild:
+            self._go_on_behind(error, out)
+        else:
+            self._fail(error)
 
 
 class MarkedField(Field):
