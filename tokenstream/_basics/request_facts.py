@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._basics.url import place_of, split_url
-from tokenstream._basics.visible import SecretMask
+from tokenstream._basics.visible import SecretMask, str_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -164,14 +164,14 @@ class Asked(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have slots
         url, parts = self[0], split_url(self[0])
         # What belongs to a password in an address that is malformed is not known.
         words = [parts.username, parts.password] if place_of(url).host else re.split(r"[/?#:@&=]", url)
-        pairs = [("key", unquote(word)) for word in words if word] + parse_qsl(parts.query)
+        texts = [("key", unquote(word)) for word in words if word] + parse_qsl(parts.query)
         options, client = self._sent
         for name in ("headers", "params", "cookies", "auth"):
-            for holder in (options.get(name), getattr(client, name, None)):
-                pairs += _find_texts(name, holder)
+            for given in (options.get(name), getattr(client, name, None)):
+                texts += _find_texts(name, given)
         return [
             word
-            for name, text in pairs
+            for name, text in texts
             if name.lower() not in HARMLESS
             for word in text.split()
             if len(word) >= SHORTEST_KEY or names_secret(name)
@@ -188,18 +188,15 @@ def _find_texts(name: str, value: Any) -> list[tuple[str, str]]:  # noqa: ANN401
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if isinstance(value, str):
-        return parse_qsl(value) if name == "params" else [(name, value)]
+        return [(name, value)]
     if name == "cookies" and not is_dict(value):
         # A jar of httpx or of the standard library.
-        value = {each.name: each.value for each in getattr(value, "jar", value) or ()}
-    items: Any = getattr(value, "multi_items", None) or getattr(value, "items", None)
-    if items is not None:
-        inner = items()
+        inner = [(name, each.value) for each in getattr(value, "jar", value) or ()]
     elif isinstance(value, list | tuple):
         inner = [each if isinstance(each, tuple) else (name, each) for each in value]
     else:
-        inner = getattr(value, "__dict__", {}).items()
-    # The name of a cookie does not tell that it is none.
-    found = [(name if name == "cookies" else str(key), each) for key, each in inner]
-    texts = [(key, each.decode("latin-1") if isinstance(each, bytes) else each) for key, each in found]
-    return [(key, each) for key, each in texts if isinstance(each, str)]
+        items = getattr(value, "multi_items", getattr(value, "items", getattr(value, "__dict__", {}).items))
+        # The name of a cookie does not tell that it is none.
+        inner = [(name if name == "cookies" else key, each) for key, each in items()]
+    found = [(key, each) for key, each in inner if isinstance(each, str | bytes)]
+    return [text for key, each in found for text in _find_texts(str_of(key), each)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import is_dict, is_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tokenstream._basics.loose import Json
 
@@ -142,39 +143,37 @@ class SecretMask:
     def mask_error(self, error: BaseException) -> BaseException:
         """Return the exception to show as a cause: itself, if none of its text is hidden.
 
-        Otherwise, it is a stand-in of the same type name, with the masked text and the same traceback, and
-        with stand-ins of its causes and members. The exception itself is never changed.
+        Otherwise, it is a stand-in of the same type name, with the masked text and the same traceback; and so
+        are its causes and members. The exception itself is never changed.
         """
-        return self._stand_in(error, {}) if self._hides_text(error, set()) else error
+        shown: BaseException = self._show(error, {})
+        return shown
 
-    def _hides_text(self, error: BaseException | None, seen: set[int]) -> bool:
-        """Return True if text of an exception is hidden, or of one of its causes or members."""
-        if error is None or id(error) in seen:
-            return False
-        seen.add(id(error))
-        texts = [str_of(error.args), *_notes_of(error)]
-        if self.text_of(error) != str_of(error) or any(self._mask_keys(text) != text for text in texts):
-            return True
-        return any(self._hides_text(each, seen) for each in (*_causes_of(error), *_members_of(error)))
-
-    def _stand_in(self, error: BaseException, known: dict[int, BaseException]) -> BaseException:
-        """Return a stand-in for an exception; `known` has those so far, by the ids of their originals."""
-        if id(error) in known:
-            return known[id(error)]
-        kind, members = type(error), [self._stand_in(each, known) for each in _members_of(error)]
-        base: Any = BaseExceptionGroup if members else Exception
-        text = self._mask_keys(getattr(error, "message", "")) if members else self.text_of(error)
-        stand_in: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})(
-            text, *[members][: len(members)]
-        )
-        known[id(error)] = stand_in
-        for note in _notes_of(error):
+    def _show(self, error: Any, known: dict[int, Any]) -> Any:  # noqa: ANN401 - an exception, or None
+        """Return an exception or its stand-in; `known` has those so far, by the ids of their originals."""
+        if error is None or id(error) in known:
+            return known.get(id(error))
+        known[id(error)] = error
+        notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+        members = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
+        # A traceback shows no context that is suppressed.
+        context = None if error.__suppress_context__ else error.__context__
+        related = [*members, error.__cause__, context]
+        shown = [self._show(each, known) for each in related]
+        texts = [str_of(error.args), *notes]
+        is_hidden = self.text_of(error) != str_of(error) or [*map(self._mask_keys, texts)] != texts
+        if not is_hidden and all(map(operator.is_, shown, related)):
+            return error
+        kind, base = type(error), BaseExceptionGroup if members else Exception
+        make: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})
+        *members, cause, context = shown
+        text = self._mask_keys(error.message) if members else self.text_of(error)
+        stand_in = known[id(error)] = make(text, members) if members else make(text)
+        for note in notes:
             stand_in.add_note(self._mask_keys(note))
-        causes = [each and self._stand_in(each, known) for each in _causes_of(error)]
-        stand_in.__cause__, stand_in.__context__ = causes
+        stand_in.__cause__, stand_in.__context__ = cause, context
         stand_in.__suppress_context__ = error.__suppress_context__
-        result: BaseException = stand_in.with_traceback(error.__traceback__)
-        return result
+        return stand_in.with_traceback(error.__traceback__)
 
     def _mask_keys(self, text: str) -> str:
         """Return a text without secrets, and without what has the shape of a key."""
@@ -193,18 +192,3 @@ def str_of(value: object) -> str:
         return str(value)
     except Exception:  # noqa: BLE001 - an exception still counts if its `__str__` fails
         return ""
-
-
-def _notes_of(error: BaseException) -> list[str]:
-    """Return the notes of an exception."""
-    return [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
-
-
-def _members_of(error: BaseException) -> Sequence[BaseException]:
-    """Return the exceptions of a group; none for any other exception."""
-    return error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-
-
-def _causes_of(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """Return the cause and the context of an exception that a traceback shows."""
-    return error.__cause__, None if error.__suppress_context__ else error.__context__
