@@ -199,17 +199,14 @@ class _AnswerError(TokenStreamError):
     _partial: Message | None = None
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self._origin}" if self._tells_origin else self.message
+        message = self.message
+        return f"{message}\n{self._origin}" if isinstance(message, _WithoutOrigin) else message
 
     @property
     def message(self) -> str:
-        message = super().message
-        return _WithoutOrigin(message) if self._tells_origin else message
-
-    @property
-    def _tells_origin(self) -> bool:
         # Without a server or an id, the line would tell nobody anything.
-        return self._origin is not None and self._origin.is_known
+        is_told = self._origin is not None and self._origin.is_known
+        return (_WithoutOrigin if is_told else str)(Exception.__str__(self))
 
     @property
     def origin(self) -> Origin:

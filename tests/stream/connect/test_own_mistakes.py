@@ -34,7 +34,7 @@ def _client(**options: Any) -> httpx.Client:
 
 
 def _pieces(call: Callable[..., Any]) -> Iterator[bytes]:
-    yield b"data: {}\n\n"
+    yield ANSWER.chunks("openai-chat")[0]
     call()
 
 
