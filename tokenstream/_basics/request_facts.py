@@ -116,31 +116,12 @@ def model_in(payload: object, url: str | None) -> str | None:
     return None if match is None else unquote(match[1])
 
 
-HARMLESS = frozenset(
-    {
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "anthropic-beta",
-        "anthropic-version",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-language",
-        "content-length",
-        "content-type",
-        "host",
-        "pragma",
-        "traceparent",
-        "transfer-encoding",
-        "user-agent",
-    }
-)
-"""Headers that are no credentials.
-
-Any other header may be one, because each provider and gateway has its own name for the key.
-"""
+is_harmless = re.compile(
+    r"accept(-charset|-encoding|-language)?|anthropic-(beta|version)|cache-control|connection"
+    r"|content-(encoding|language|length|type)|host|pragma|traceparent|transfer-encoding|user-agent",
+    re.IGNORECASE,
+).fullmatch
+"""Matches headers that are no credentials: each provider and gateway has its own name for the key."""
 SHORTEST_KEY = 16
 """The number of characters from which on a word is a key, if its name does not tell that it is none."""
 names_secret = re.compile("auth|key|token|secret|cookie|passw|credential|signature", re.IGNORECASE).search
@@ -172,7 +153,7 @@ class Asked(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have slots
         return [
             word
             for name, text in texts
-            if name.lower() not in HARMLESS
+            if not is_harmless(name)
             for word in text.split()
             if len(word) >= SHORTEST_KEY or names_secret(name)
         ]

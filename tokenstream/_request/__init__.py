@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.request_facts import HARMLESS, Asked
+from tokenstream._basics.request_facts import Asked, is_harmless
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
@@ -80,7 +80,7 @@ class _Redirects:
         if origin_of(next_request.url) != origin_of(response.request.url):
             # Credentials stay removed even if another redirect leads back to the first origin.
             self.sending["auth"] = None
-            for name in {name.lower() for name in next_request.headers} - HARMLESS:
+            for name in {name.lower() for name in next_request.headers if not is_harmless(name)}:
                 del next_request.headers[name]
         return next_request
 

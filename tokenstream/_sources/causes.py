@@ -292,6 +292,12 @@ def unsendable_request_error(error: Exception, mask: SecretMask) -> MisuseError:
     return misuse
 
 
+def name_package(error: ImportError) -> str:
+    """Return a description of a package that is needed but not installed."""
+    named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
+    return f"{named} is needed here and cannot be imported: install it"
+
+
 def unusable_client_error(error: Exception) -> MisuseError:
     """Return the error for an HTTP client that this library asked httpx to make, and httpx refused.
 
@@ -305,8 +311,7 @@ def unusable_client_error(error: Exception) -> MisuseError:
     elif isinstance(error, ImportError) and "socksio" in message:
         reason = "a SOCKS proxy needs a package: pip install httpx[socks]"
     elif isinstance(error, ImportError):
-        named = f"the package {error.name!r}" if error.name else f"a package ({kind})"
-        reason = f"{named} is needed here and cannot be imported: install it"
+        reason = name_package(error)
     elif isinstance(error, OSError):
         reason = f"its certificates cannot be read ({kind}); check SSL_CERT_FILE and SSL_CERT_DIR"
     elif "proxy" in message.lower():

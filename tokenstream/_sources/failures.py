@@ -23,6 +23,7 @@ from tokenstream._sources.causes import (
     find_request_fault,
     is_timeout,
     is_transport,
+    name_package,
 )
 from tokenstream._sources.requests import convert_aws_error
 from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
@@ -112,7 +113,7 @@ def reading_error(
             f"the response was already read or closed ({type(error).__name__}); pass it unread"
         )
     elif isinstance(error, ImportError):
-        converted = _missing_package_error(error)
+        converted = MisuseError(name_package(error))
     elif is_timeout(error):
         # The timeout was set by the caller's client, or derived from one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
@@ -152,12 +153,6 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
         "what had arrived is in .partial",
         kind="network" if broke_on_the_way else "unknown",
     )
-
-
-def _missing_package_error(error: ImportError) -> MisuseError:
-    """Return the error for a package that is needed but not installed."""
-    named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
-    return MisuseError(f"{named} is needed here and cannot be imported: install it")
 
 
 def _convert_cause(
@@ -201,7 +196,7 @@ def _convert_opening(
     if "TooManyRedirects" in names:
         return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
-        return _missing_package_error(error)
+        return MisuseError(name_package(error))
     fault = find_request_fault(error, names)
     if fault:
         return MisuseError(f"the request cannot be made: {fault}")
