@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import logging
 import pickle
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -295,6 +298,33 @@ def test_the_error_of_an_output_has_the_origin_of_its_answer(cut: int | None) ->
 def test_an_error_keeps_its_origin_in_another_process(world: str) -> None:
     """Errors pickle, with all that they tell."""
     _, error = failed(world, URL, answered)
-    copy = pickle.loads(pickle.dumps(error))
+    again = pickle.loads(pickle.dumps(error))
 
-    assert (copy.origin, str(copy), copy.message) == (error.origin, str(error), error.message)
+    assert (again.origin, str(again), again.message) == (error.origin, str(error), error.message)
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    "kept", [lambda each: each, copy.copy, lambda each: pickle.loads(pickle.dumps(each))]
+)
+def test_who_reports_an_error_tells_its_origin_once(world: str, kept: Callable[[Any], Any]) -> None:
+    """A traceback, the log and Sentry, which prefers `error.message`; also if the error is raised again."""
+    utils = pytest.importorskip("sentry_sdk.utils")
+    stream, error = failed(world, URL, answered)
+    with pytest.raises(StreamError) as again:
+        run_in(world, lambda: got(stream.final()))
+    for raised in (kept(error), kept(again.value)):
+        line, log = str(raised.origin), io.StringIO()
+        logger = logging.getLogger("application")
+        logger.handlers, logger.propagate = [logging.StreamHandler(log)], False
+        try:
+            raise raised
+        except StreamError:
+            logger.exception("failed")
+            event, _ = utils.event_from_exception(raised)
+        (value,) = [each["value"] for each in event["exception"]["values"]]
+
+        assert str(raised).splitlines()[-1] == line
+        assert line not in raised.message
+        told = ["".join(traceback.format_exception(raised)), log.getvalue(), value]
+        assert [each.count(line) for each in told] == [1, 1, 1]

@@ -122,7 +122,9 @@ class TokenStreamError(Exception):
     def message(self) -> str:
         """The description of the error without the line about the answer's origin.
 
-        It may leave the program; only errors about the connection itself name the server in it.
+        It may leave the program; only errors about the connection itself name the server in it. A text that
+        lacks the line is false as a condition, so that what reports `error.message or str(error)`, as Sentry
+        does, reports the line, too.
         """
         return super().__str__()
 
@@ -181,6 +183,15 @@ class NotExpressible(MisuseError):
         self.kinds = dict(kinds)
 
 
+class _WithoutOrigin(str):
+    """A message that lacks the line about the origin: false, but like any other text in all other ways."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
 class _AnswerError(TokenStreamError):
     """Base class of the errors that have a partial answer."""
 
@@ -188,9 +199,14 @@ class _AnswerError(TokenStreamError):
     _partial: Message | None = None
 
     def __str__(self) -> str:
+        message = self.message
+        return f"{message}\n{self._origin}" if isinstance(message, _WithoutOrigin) else message
+
+    @property
+    def message(self) -> str:
         # Without a server or an id, the line would tell nobody anything.
         is_told = self._origin is not None and self._origin.is_known
-        return f"{self.message}\n{self._origin}" if is_told else self.message
+        return (_WithoutOrigin if is_told else str)(Exception.__str__(self))
 
     @property
     def origin(self) -> Origin:
@@ -524,6 +540,12 @@ class OutputInvalid(_OutputError):
         best: The output as far as it can be read; None if none of it can be read.
         path: The path in the document, if the output is only one element of the document.
     """
+
+    @property
+    def index(self) -> int | None:
+        """Position of the element in its array, from 0; None if the error is not about an element."""
+        last = self.path[-1] if self.path else None
+        return last if isinstance(last, int) else None
 
     @cached_property
     def words_for_model(self) -> str:

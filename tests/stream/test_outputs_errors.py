@@ -24,7 +24,7 @@ from tests.stream.recipes import (
     read,
     title_in,
 )
-from tests.support.either import Each, run_in
+from tests.support.either import Each, inside, run_in
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid, StreamInterrupted
 
@@ -244,6 +244,30 @@ def test_a_validator_that_fails_at_the_end_of_the_stream_is_no_end_of_the_loop(f
         with pytest.raises(RuntimeError, match="StopIteration") as caught:
             list(view)
         assert isinstance(caught.value.__cause__, StopIteration)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("size", [1, 1_000])
+def test_a_new_loop_over_the_same_items_goes_on_behind_a_bad_one(colour: str, size: int) -> None:
+    """The error says so, and which element it is; that is the last as well as the first."""
+    body = chat('{"n": [1, "x", 2, {}, 3, null]}', size=size)
+    found: list[Any] = []
+
+    async def main() -> None:
+        stream: Any = Stream(Source(body)) if colour == "sync" else AsyncStream(AsyncSource(body))
+        async with inside(stream):
+            view = stream.items(int, at="n")
+            while not found or found[-1] != "end":
+                try:
+                    async for each in Each(view):
+                        found.append(each)
+                    found.append("end")
+                except OutputInvalid as error:
+                    found.append(f"{error.index}: {error.text}{str(error)[-49:]}")
+
+    run_in(colour, main)
+    told = "; a new loop over the same view goes on behind it"
+    assert found == [1, f'1: "x"{told}', 2, f"3: {{}}{told}", 3, f"5: null{told}", "end"]
 
 
 def test_errors_pickle() -> None:

@@ -31,7 +31,7 @@ def message_of(error: BaseException) -> str:
     That line is for logs and tracebacks only: it names the host and the path of a request. What a model, a
     browser or another process reads is made with this function.
     """
-    return error.message if isinstance(error, TokenStreamError) else str(error)
+    return str(error.message if isinstance(error, TokenStreamError) else error)
 
 
 def message_without_hint(error: Exception) -> str:

@@ -1,14 +1,15 @@
-"""The model that a request names, and the tools that it offers, with the schemas of their arguments."""
+"""The model that a request names, the tools that it offers, with their schemas, and its secrets."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
-from tokenstream._basics.url import split_url
+from tokenstream._basics.url import place_of, split_url
+from tokenstream._basics.visible import SecretMask, str_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -113,3 +114,70 @@ def model_in(payload: object, url: str | None) -> str | None:
         return str(payload["model"])
     match = None if url is None else _MODEL_IN_PATH.search(split_url(url).path)
     return None if match is None else unquote(match[1])
+
+
+is_harmless = re.compile(
+    r"accept(-charset|-encoding|-language)?|anthropic-(beta|version)|cache-control|connection"
+    r"|content-(encoding|language|length|type)|host|pragma|traceparent|transfer-encoding|user-agent",
+    re.IGNORECASE,
+).fullmatch
+"""Matches headers that are no credentials: each provider and gateway has its own name for the key."""
+SHORTEST_KEY = 16
+"""The number of characters from which on a word is a key, if its name does not tell that it is none."""
+names_secret = re.compile("auth|key|token|secret|cookie|passw|credential|signature", re.IGNORECASE).search
+
+
+class Asked(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have slots
+    """The address and the JSON of a request, which also finds the secrets that no text may show."""
+
+    _sent: tuple[Mapping[str, Any], object]
+    """The options of the request, as for httpx, and the client that sends it; None for our own."""
+
+    @classmethod
+    def of(cls, url: str, options: Mapping[str, Any], client: object) -> Asked:
+        """Return the facts about a request."""
+        asked = cls((url, options.get("json")))
+        asked._sent = options, client
+        return asked
+
+    def find_secrets(self) -> list[str]:
+        """Return the credentials of the request: in its address, headers, cookies, parameters and `auth=`."""
+        url, parts = self[0], split_url(self[0])
+        # What belongs to a password in an address that is malformed is not known.
+        words = [parts.username, parts.password] if place_of(url).host else re.split(r"[/?#:@&=]", url)
+        texts = [("key", unquote(word)) for word in words if word] + parse_qsl(parts.query)
+        options, client = self._sent
+        for name in ("headers", "params", "cookies", "auth"):
+            for given in (options.get(name), getattr(client, name, None)):
+                texts += _find_texts(name, given)
+        return [
+            word
+            for name, text in texts
+            if not is_harmless(name)
+            for word in text.split()
+            if len(word) >= SHORTEST_KEY or names_secret(name)
+        ]
+
+
+def mask_of(asked: tuple[str, object] | None) -> SecretMask:
+    """Return the mask for the secrets of a request, as far as they are known."""
+    return SecretMask(asked.find_secrets() if isinstance(asked, Asked) else ())
+
+
+def _find_texts(name: str, value: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - whatever httpx takes
+    """Return the texts in an option of a request, each with the name under which it stands there."""
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        return [(name, value)]
+    if name == "cookies" and not is_dict(value):
+        # A jar of httpx or of the standard library.
+        inner = [(name, each.value) for each in getattr(value, "jar", value) or ()]
+    elif isinstance(value, list | tuple):
+        inner = [each if isinstance(each, tuple) else (name, each) for each in value]
+    else:
+        items = getattr(value, "multi_items", getattr(value, "items", getattr(value, "__dict__", {}).items))
+        # The name of a cookie does not tell that it is none.
+        inner = [(name if name == "cookies" else key, each) for key, each in items()]
+    found = [(key, each) for key, each in inner if isinstance(each, str | bytes)]
+    return [text for key, each in found for text in _find_texts(str_of(key), each)]

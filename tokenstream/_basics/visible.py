@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
@@ -84,6 +86,40 @@ def show_media(value: object, kind: str | None = None) -> object:
     return _Shown(f"<{kind}, {f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size:,} bytes'}>")
 
 
+KEYS: dict[str, tuple[str, str]] = {
+    "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
+    # DeepSeek, OpenRouter, Moonshot and others have such keys, too. Text without a digit is no key, but
+    # words with hyphens.
+    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]{0,99}[0-9])[\w-]{20,}"),
+    "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
+    "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
+    "a client secret of Google": (r"GOCSPX-", r"[\w-]{20,}"),
+    "an access key of AWS": (r"A(?:KIA|SIA)", r"[A-Z0-9]{16}(?!\w)"),
+    "a key of Amazon Bedrock": (r"ABSK", r"[A-Za-z0-9+/=]{60,}"),
+    "a short key of Amazon Bedrock": (r"bedrock-api-key-", r"[A-Za-z0-9+/=]{40,}"),
+    "a token of GitHub": (r"gh[pousr]_", r"[A-Za-z0-9]{36,}"),
+    "a fine-grained token of GitHub": (r"github_pat_", r"\w{22,}"),
+    "a token of GitLab": (r"glpat-", r"[\w-]{20,}"),
+    "a token of Slack": (r"x(?:ox[abeoprs]|app)-", r"[A-Za-z0-9-]{10,}"),
+    "a token of Hugging Face": (r"hf_", r"[A-Za-z0-9]{30,}(?!\w)"),
+    "a key of Groq": (r"gsk_", r"[A-Za-z0-9]{40,}"),
+    "a key of xAI": (r"xai-", r"[A-Za-z0-9]{40,}"),
+    "a key of Perplexity": (r"pplx-", r"[A-Za-z0-9]{40,}"),
+    "a key of NVIDIA": (r"nvapi-", r"[\w-]{40,}"),
+    "a key of Cerebras": (r"csk-", r"[A-Za-z0-9]{40,}"),
+    "a key of Fireworks": (r"fw_", r"[A-Za-z0-9]{22,}(?!\w)"),
+    "a token of Replicate": (r"r8_", r"[A-Za-z0-9]{37}(?!\w)"),
+    "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
+    "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
+    "a token in a header": (
+        r"(?i:bearer)",
+        r"\s{1,4}(?:(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*|[A-Za-z]{20,}(?![\w-]))",
+    ),
+    "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
+}
+"""Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
+_MOST_OF_TEXT = 200
+"""The maximum number of characters of another code's exception in a message."""
 _MIN_SECRET = 4
 _TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
@@ -94,17 +130,17 @@ class SecretMask:
     """Hides secrets in texts, such as the error message of a provider.
 
     Args:
-        secrets: Values of headers of the request.
+        secrets: Secrets of the request, such as values of its headers.
 
     Example:
         >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
         'the key *** is wrong'
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         words = {word for secret in secrets for word in secret.split()}
-        # The secrets are hidden in JSON, too, where characters may be escaped.
-        words |= {json.dumps(word)[1:-1] for word in words}
+        # The secrets are hidden in JSON and in code, too, where characters may be escaped.
+        words |= {form(word)[1:-1] for word in words for form in (json.dumps, repr)}
         # Short words, and the name of a scheme such as "Bearer", are not secrets.
         secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
         self._words = sorted(secret_words, key=len, reverse=True)
@@ -126,3 +162,67 @@ class SecretMask:
         if is_dict(value):
             return {name: self.mask_json(inner) for name, inner in value.items()}
         return [self.mask_json(inner) for inner in value] if is_list(value) else value
+
+    # -- exceptions of other code ----------------------------------------------------------------
+
+    def text_of(self, error: BaseException) -> str:
+        """Return the text of an exception without secrets."""
+        return self._mask_keys(str_of(error))
+
+    def describe(self, error: BaseException) -> str:
+        """Return the class name of an exception and the first line of its text, without secrets."""
+        line = one_line(self.text_of(error).strip().partition("\n")[0][:_MOST_OF_TEXT])
+        return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+    def mask_error(self, error: BaseException) -> BaseException:
+        """Return the exception to show as a cause: itself, if none of its text is hidden.
+
+        Otherwise, it is a stand-in of the same type name, with the masked text and the same traceback; and so
+        are its causes and members. The exception itself is never changed.
+        """
+        shown: BaseException = self._show(error, {})
+        return shown
+
+    def _show(self, error: Any, known: dict[int, Any]) -> Any:  # noqa: ANN401 - an exception, or None
+        """Return an exception or its stand-in; `known` has those so far, by the ids of their originals."""
+        if error is None or id(error) in known:
+            return known.get(id(error))
+        known[id(error)] = error
+        notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+        members = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
+        # A traceback shows no context that is suppressed.
+        context = None if error.__suppress_context__ else error.__context__
+        related = [*members, error.__cause__, context]
+        shown = [self._show(each, known) for each in related]
+        texts = [str_of(error.args), *notes]
+        is_hidden = self.text_of(error) != str_of(error) or [*map(self._mask_keys, texts)] != texts
+        if not is_hidden and all(map(operator.is_, shown, related)):
+            return error
+        kind, base = type(error), BaseExceptionGroup if members else Exception
+        make: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})
+        *members, cause, context = shown
+        text = self._mask_keys(error.message) if members else self.text_of(error)
+        stand_in = known[id(error)] = make(text, members) if members else make(text)
+        for note in notes:
+            stand_in.add_note(self._mask_keys(note))
+        stand_in.__cause__, stand_in.__context__ = cause, context
+        stand_in.__suppress_context__ = error.__suppress_context__
+        return stand_in.with_traceback(error.__traceback__)
+
+    def _mask_keys(self, text: str) -> str:
+        """Return a text without secrets, and without what has the shape of a key."""
+        return _find_keys().sub("***", self.mask_text(text))
+
+
+@cache
+def _find_keys() -> re.Pattern[str]:
+    """Return a pattern of keys, which is compiled only for an exception."""
+    return re.compile("|".join([rf"(?<!\w){start}{rest}" for start, rest in KEYS.values()]))
+
+
+def str_of(value: object) -> str:
+    """Return an object as text; "" if its `__str__` fails."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an exception still counts if its `__str__` fails
+        return ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
+from tokenstream._basics.request_facts import SHORTEST_KEY, names_secret
 from tokenstream._basics.untrusted import dict_of
 from tokenstream._basics.visible import SecretMask
 from tokenstream._basics.waits import reset_of, retry_after_of
@@ -45,9 +45,6 @@ _NOT_MODIFIED = 304
 _PAYMENT_REQUIRED, _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 402, 429, 500
 _PORTS = {"http": 80, "https": 443}
 _SHOULD_RETRY = {"true": True, "false": False}
-_SHORTEST_KEY = 16
-"""The number of characters from which on a word in a header is a key, and not a word such as "none"."""
-_names_secret = re.compile("auth|key|token|secret|cookie", re.IGNORECASE).search
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
@@ -69,9 +66,9 @@ def find_keys(request: object, status: int) -> tuple[str, ...]:
     if status < LOWEST_ERROR_STATUS:
         return ()
     headers: Any = getattr(request, "headers", None) or {}
-    values: Iterable[object] = compress(headers.values(), map(_names_secret, headers))
+    values: Iterable[object] = compress(headers.values(), map(names_secret, headers))
     words = " ".join(map(str, values)).split()
-    return tuple([word for word in words if len(word) >= _SHORTEST_KEY])
+    return tuple([word for word in words if len(word) >= SHORTEST_KEY])
 
 
 def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._basics.request_facts import mask_of
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
 from tokenstream.formats._state import CLOSED
@@ -57,11 +58,7 @@ class Guarding:
         try:
             self.guards.count(event, self._machine.now)
         except Exception as error:  # noqa: BLE001 - the function may raise anything; it is raised in its place
-            self._fail_for(
-                error,
-                f"the function price= raised {type(error).__name__}, so the stream was closed; "
-                "what had arrived is in .partial",
-            )
+            self._fail_for(error, "the function price=")
 
     def pull(self) -> Event | None:
         """Return the next event, once the guards have checked it; None when more input is needed."""
@@ -200,18 +197,17 @@ class Guarding:
         try:
             function()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
-            self._fail_for(
-                error,
-                f"a guard of the stream raised {type(error).__name__}, so the stream was closed; "
-                "what had arrived is in .partial",
-            )
+            self._fail_for(error, "a guard of the stream")
             return
         self._stop_if_wanted()
 
-    def _fail_for(self, cause: Exception, message: str) -> None:
-        """End the answer with `GuardFailed`, because a guard's function has raised an exception."""
-        failed = GuardFailed(message)
-        failed.__cause__ = cause
+    def _fail_for(self, cause: Exception, name: str) -> None:
+        """End the answer with `GuardFailed`, because a function of that name has raised an exception."""
+        mask = mask_of(self._machine.asked.request)
+        failed = GuardFailed(
+            f"{name} raised {mask.describe(cause)}, so the stream was closed; what had arrived is in .partial"
+        )
+        failed.__cause__ = mask.mask_error(cause)
         self.fail(failed)
 
     def _stop_if_wanted(self) -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import needing
+from tokenstream._basics.request_facts import Asked, is_harmless
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
@@ -20,7 +21,12 @@ from tokenstream._sources import (
     from_response,
     opening_error,
 )
-from tokenstream._sources.causes import unsendable_request_error, unusable_client_error
+from tokenstream._sources.causes import (
+    ClientMask,
+    raise_converted,
+    unsendable_request_error,
+    unusable_client_error,
+)
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import DEFAULT_DEADLINES
 from tokenstream.stream._reading.wake import shut_down
@@ -38,18 +44,6 @@ _LIBRARIES = ("httpx", "aiohttp")
 """Names that the option *client* accepts in place of a client, for one of this library's own clients."""
 _MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
-_HARMLESS = frozenset(
-    {
-        *("accept", "accept-charset", "accept-encoding", "accept-language", "anthropic-beta"),
-        *("anthropic-version", "cache-control", "connection", "content-encoding", "content-language"),
-        *("content-length", "content-type", "host", "pragma", "traceparent", "transfer-encoding"),
-        *("user-agent",),
-    }
-)
-"""Headers that are also sent to another origin after a redirect.
-
-Any other header may be a credential, because each provider and gateway has its own name for the key.
-"""
 
 
 class _Redirects:
@@ -87,7 +81,7 @@ class _Redirects:
         if origin_of(next_request.url) != origin_of(response.request.url):
             # Credentials stay removed even if another redirect leads back to the first origin.
             self.sending["auth"] = None
-            for name in {name.lower() for name in next_request.headers} - _HARMLESS:
+            for name in {name.lower() for name in next_request.headers if not is_harmless(name)}:
                 del next_request.headers[name]
         return next_request
 
@@ -152,7 +146,7 @@ class HTTPRequest:
         self._options = options
         self._find_left: Callable[[], float] | None = None
         """Returns the seconds for which opening may still wait; None if it has no limit."""
-        self._asked = (self._url, options.get("json"))
+        self._asked = Asked.of(self._url, options, self._client)
         """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
         sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions
@@ -196,9 +190,7 @@ class HTTPRequest:
                         response = client.send(next_request, **redirects.sending)
                         stack.callback(response.close)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
-                    failed = self._convert_error(error)
-                    # With the cause that it has already, or none: the message of `error` may quote a key.
-                    raise failed from failed.__cause__
+                    raise_converted(self._convert_error(error))
                 if timeouts is not None:
                     timeouts.end(response)
                 return from_response(
@@ -258,9 +250,7 @@ class HTTPRequest:
                         response = await client.send(next_request, **redirects.sending)
                         stack.push_async_callback(response.aclose)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
-                    failed = self._convert_error(error)
-                    # With the cause that it has already, or none: the message of `error` may quote a key.
-                    raise failed from failed.__cause__
+                    raise_converted(self._convert_error(error))
                 source = make_source(response)
                 return replace(
                     source,
@@ -297,9 +287,7 @@ class HTTPRequest:
         try:
             return self._new_client(kind)
         except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
-            failed = unusable_client_error(error)
-            # With its own cause or none: the message of `error` may quote a password.
-            raise failed from failed.__cause__
+            raise_converted(unusable_client_error(error))
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
         """Return a new client with the read timeout that the deadlines allow."""
@@ -317,13 +305,14 @@ class HTTPRequest:
         The message of an error about the request itself quotes neither the headers nor the address,
         because they may contain a key.
         """
-        converted = opening_error(error, self._host(), self._read_deadlines)
+        mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
+        converted = opening_error(error, self._host(), self._read_deadlines, mask)
         # An error of this library (`converted is error`) quotes nothing.
         if isinstance(converted, MisuseError) and converted is not error:
             mistake = find_mistake(self._options)
             if mistake:
                 return MisuseError(f"the request cannot be made: {mistake}")
-            return unsendable_request_error(error, self._options)
+            return unsendable_request_error(error, mask)
         return converted
 
     def _host(self) -> str:

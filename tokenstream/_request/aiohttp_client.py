@@ -17,7 +17,7 @@ from yarl import URL
 
 from tokenstream._request.client import CONNECT_SECONDS, get_tls_context, origin_of
 from tokenstream._sources.aiohttp import from_aiohttp
-from tokenstream._sources.causes import PROXY_VARIABLES, unusable_client_error
+from tokenstream._sources.causes import PROXY_VARIABLES, raise_converted, unusable_client_error
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def settings_of_environment(url: httpx.URL) -> dict[str, Any]:
         try:
             settings["ssl"] = get_tls_context()
         except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
-            failed = unusable_client_error(error)
-            raise failed from failed.__cause__
+            raise_converted(unusable_client_error(error))
     return settings
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.httpx import refused_response
 from tokenstream._sources.kinds import LazySource
@@ -55,8 +56,8 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | LazySour
         stack = ExitStack()
         try:
             manager_result = stack.enter_context(source)
-        except Exception as error:
-            raise opening_error(error, UNNAMED_SERVER) from error
+        except Exception as error:  # noqa: BLE001 - raised as one of our errors
+            raise_converted(opening_error(error, UNNAMED_SERVER))
         try:
             opened = make_source(manager_result)
             while isinstance(opened, LazySource):
@@ -81,8 +82,8 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | L
         stack = AsyncExitStack()
         try:
             manager_result = await stack.enter_async_context(source)
-        except Exception as error:
-            raise opening_error(error, UNNAMED_SERVER) from error
+        except Exception as error:  # noqa: BLE001 - raised as one of our errors
+            raise_converted(opening_error(error, UNNAMED_SERVER))
         try:
             opened = await open_result(manager_result, make_source)
             stack.push_async_callback(opened.close)
@@ -111,11 +112,11 @@ def from_awaitable(
         """Await the object, and open the result."""
         try:
             result = await source
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised as one of our errors
             # An SDK's exception may have an error response with an unread body: read that response.
             result = refused_response(error)
             if result is None:
-                raise opening_error(error, UNNAMED_SERVER) from error
+                raise_converted(opening_error(error, UNNAMED_SERVER))
         return await open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.

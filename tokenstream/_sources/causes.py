@@ -2,17 +2,22 @@
 
 Exceptions are recognised by the names of their classes, so that no other library is imported. A message says
 no more than the exception does, and quotes neither an address nor a header, because they may contain a key.
+A cause is the exception itself, or a stand-in without the request's secrets: see `SecretMask.mask_error`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Never
 
+from typing_extensions import override
+
+from tokenstream._basics.visible import SecretMask, str_of
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _TRANSPORT_ERRORS = frozenset(
     {
@@ -29,6 +34,10 @@ CONNECT_ERRORS = frozenset(
     }
 )
 """Exceptions that are raised before there is a connection."""
+_CLIENTS = re.compile(
+    r"(aiohttp|anyio|h11|h2|hpack|http(core|x)2?|httpx_sse|idna|tokenstream|trio|urllib3|yarl)$"
+)
+"""Packages whose exceptions may quote a header, an address or the payload of the request."""
 _MAX_CAUSES = 8
 """Largest number of exceptions in a chain of causes that are examined."""
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
@@ -121,21 +130,13 @@ def is_timeout(error: BaseException) -> bool:
 
 def describe_chain(error: BaseException) -> list[str]:
     """Return the description of an exception, then those of its causes that concern the connection."""
-    causes = [cause for cause in cause_chain(error)[1:] if is_connection(cause) and message_of(cause)]
+    causes = [cause for cause in cause_chain(error)[1:] if is_connection(cause) and str_of(cause)]
     return [describe(each) for each in (error, *causes)]
 
 
 def is_connection(error: BaseException) -> bool:
     """Return True for an exception that concerns the connection: a transport error, or a timeout."""
     return is_transport(error) or bool(class_names(error) & (CONNECT_ERRORS | _TIMEOUTS))
-
-
-def message_of(error: BaseException) -> str:
-    """Return the message of an exception; "" if its `__str__` fails."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - the error still counts if its `__str__` fails
-        return ""
 
 
 def describe(error: BaseException) -> str:
@@ -147,11 +148,11 @@ def describe(error: BaseException) -> str:
     # The message of http.client's BadStatusLine is left out, too, since it quotes the server's line.
     quotes_server = not isinstance(error, OSError) and "BadStatusLine" in class_names(error)
     has_safe_message = is_connection(error) and not quotes_server
-    message = without_quotes(message_of(error)) if has_safe_message else ""
+    message = without_quotes(str_of(error)) if has_safe_message else ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
+def without_quotes(message: str, harmless: Collection[str] = ()) -> str:
     """Return an exception's message with "…" in place of quoted text, which may contain a secret.
 
     The messages of some libraries quote a header with a key, or a part of the payload.
@@ -183,7 +184,7 @@ def _find_invalid_header(error: Exception) -> str:
 
 def _find_protocol_fault(error: Exception) -> str:
     """Return a description of the part of a request that httpx refuses to send; "" if it is not known."""
-    message = message_of(error).lower()
+    message = str_of(error).lower()
     return next((fault for words, fault in _PROTOCOL_FAULTS if words in message), "")
 
 
@@ -193,7 +194,7 @@ def find_advice(error: Exception) -> str:
         if "gaierror" in class_names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
             return "the host name has no address: check it"
         # Some versions of OpenSSL write underscores between the words.
-        reason = message_of(each).upper().replace("_", " ") if is_connection(each) else ""
+        reason = str_of(each).upper().replace("_", " ") if is_connection(each) else ""
         advice = _find_tls_advice(reason)
         if advice:
             return advice
@@ -227,22 +228,63 @@ def find_pool_advice(names: set[str]) -> str:
     return "all connections in the client's pool were in use: close streams sooner, or allow it more"
 
 
-def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseError:
-    """Return the error for a request that an httpx or httpx2 client refuses to send.
+class ClientMask(SecretMask):
+    """A mask of what happens in an HTTP client, whose own exceptions may quote the request.
 
-    The message quotes no values besides the options' names, because a value may be a key. If the message
-    of the client's exception quotes any, that exception does not become the `__cause__`.
+    Args:
+        secrets: Secrets of the request.
+        harmless: Quotations that are shown.
     """
-    message = without_quotes(message_of(error), frozenset(names))
-    if not any(map(str.isalpha, message)):
-        # Without its quotations, the message is empty.
-        message = type(error).__name__
-    fault = find_request_fault(error, class_names(error))
-    misuse = MisuseError(f"the request cannot be made: {f'{fault} ({message})' if fault else message}")
-    if message == message_of(error):
-        # The exception's own message has no quotations.
-        misuse.__cause__ = error
+
+    def __init__(self, secrets: Iterable[str] = (), harmless: Collection[str] = ()) -> None:
+        super().__init__(secrets)
+        self._harmless = harmless
+
+    @override
+    def text_of(self, error: BaseException) -> str:
+        text = super().text_of(error)
+        return without_quotes(text, self._harmless) if _is_of_client(error) else text
+
+    @override
+    def describe(self, error: BaseException) -> str:
+        text = self.text_of(error)
+        # Without its quotations, the message of a client may be empty.
+        return text if _is_of_client(error) and any(map(str.isalpha, text)) else super().describe(error)
+
+
+def _is_of_client(error: BaseException) -> bool:
+    """Return True if a library raised an exception, and not code that it has called."""
+    place, name = error.__traceback__, "tokenstream"
+    while place is not None:
+        found = str(place.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        name = name if found in sys.stdlib_module_names else found
+        place = place.tb_next
+    return _CLIENTS.match(name) is not None
+
+
+def raise_converted(error: Exception) -> Never:
+    """Raise an error of this library in place of the exception that is handled, which may tell a secret."""
+    if error is sys.exception():
+        # The application has raised it itself.
+        raise error
+    try:
+        raise error from error.__cause__
+    finally:
+        error.__context__ = error.__cause__
+
+
+def unsendable_request_error(error: Exception, mask: SecretMask) -> MisuseError:
+    """Return the error for a request that an httpx or httpx2 client refuses to send."""
+    fault, reason = find_request_fault(error, class_names(error)), mask.describe(error)
+    misuse = MisuseError(f"the request cannot be made: {f'{fault} ({reason})' if fault else reason}")
+    misuse.__cause__ = mask.mask_error(error)
     return misuse
+
+
+def name_package(error: ImportError) -> str:
+    """Return a description of a package that is needed but not installed."""
+    named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
+    return f"{named} is needed here and cannot be imported: install it"
 
 
 def unusable_client_error(error: Exception) -> MisuseError:
@@ -251,15 +293,14 @@ def unusable_client_error(error: Exception) -> MisuseError:
     The fault is in an environment variable, such as the address of a proxy, or a package is missing.
     """
     names = class_names(error)
-    message = message_of(error)
+    message = str_of(error)
     kind = type(error).__name__
     if "InvalidURL" in names:
         reason = f"the address of a proxy is not a valid URL; check {PROXY_VARIABLES}"
     elif isinstance(error, ImportError) and "socksio" in message:
         reason = "a SOCKS proxy needs a package: pip install httpx[socks]"
     elif isinstance(error, ImportError):
-        named = f"the package {error.name!r}" if error.name else f"a package ({kind})"
-        reason = f"{named} is needed here and cannot be imported: install it"
+        reason = name_package(error)
     elif isinstance(error, OSError):
         reason = f"its certificates cannot be read ({kind}); check SSL_CERT_FILE and SSL_CERT_DIR"
     elif "proxy" in message.lower():
@@ -270,7 +311,6 @@ def unusable_client_error(error: Exception) -> MisuseError:
     else:
         reason = kind
     misuse = MisuseError(f"the client cannot be made: {reason}")
-    if without_quotes(message) == message:
-        # An address may contain a password.
-        misuse.__cause__ = error
+    # An address may contain a password.
+    misuse.__cause__ = ClientMask().mask_error(error)
     return misuse

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import mark_given
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.visible import SecretMask, str_of
 from tokenstream._connection.status import status_error
 from tokenstream._sources.causes import (
     CONNECT_ERRORS,
@@ -22,7 +23,7 @@ from tokenstream._sources.causes import (
     find_request_fault,
     is_timeout,
     is_transport,
-    message_of,
+    name_package,
 )
 from tokenstream._sources.requests import convert_aws_error
 from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
@@ -65,6 +66,8 @@ _UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "V
 
 Used only for errors of reading: in errors of opening, these causes may concern the request instead.
 """
+_NO_SECRETS = SecretMask()
+"""The mask for a request whose secrets are not known."""
 _ENDS = frozenset({"StopAsyncIteration", "StopIteration"})
 """Exceptions by which an iterator says that it has ended."""
 _ALREADY_READ = frozenset(
@@ -84,12 +87,12 @@ class FunctionFailed(MisuseError):
 
 
 def reading_error(
-    error: Exception, read_deadlines: Deadlines | None, *, begun: bool
+    error: Exception, read_deadlines: Deadlines | None, mask: SecretMask = _NO_SECRETS, *, begun: bool
 ) -> StreamError | MisuseError:
     """Convert an exception that a source raised while it was read, perhaps before a first event.
 
-    The exception becomes the `__cause__` of the returned error. The deadlines are those that set the read
-    timeout; None if the client is the caller's own.
+    The exception, as the mask shows it, becomes the `__cause__` of the returned error. The deadlines are
+    those that set the read timeout; None if the client is the caller's own.
     """
     if isinstance(error, StreamError | MisuseError):
         return mark_given(error)
@@ -104,13 +107,13 @@ def reading_error(
         )
     elif "MidStreamFallbackError" in names:
         # litellm wraps the exception of a provider's SDK.
-        converted = _convert_cause(error, read_deadlines, begun=begun)
+        converted = _convert_cause(error, read_deadlines, mask, begun=begun)
     elif names & _ALREADY_READ:
         converted = MisuseError(
             f"the response was already read or closed ({type(error).__name__}); pass it unread"
         )
     elif isinstance(error, ImportError):
-        converted = _missing_package_error(error)
+        converted = MisuseError(name_package(error))
     elif is_timeout(error):
         # The timeout was set by the caller's client, or derived from one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
@@ -130,7 +133,7 @@ def reading_error(
             or _convert_provider_error(error, names)
             or _convert_unknown(error, names)
         )
-    converted.__cause__ = error
+    converted.__cause__ = mask.mask_error(error)
     return converted
 
 
@@ -152,33 +155,27 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     )
 
 
-def _missing_package_error(error: ImportError) -> MisuseError:
-    """Return the error for a package that is needed but not installed."""
-    named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
-    return MisuseError(f"{named} is needed here and cannot be imported: install it")
-
-
 def _convert_cause(
-    error: Exception, read_deadlines: Deadlines | None, *, begun: bool
+    error: Exception, read_deadlines: Deadlines | None, mask: SecretMask, *, begun: bool
 ) -> StreamError | MisuseError:
     """Convert a litellm exception that wraps another exception, by converting the wrapped exception."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, Exception):
         return StreamInterrupted(f"the source broke ({describe(error)}); what had arrived is in .partial")
-    converted = reading_error(cause, read_deadlines, begun=begun)
+    converted = reading_error(cause, read_deadlines, mask, begun=begun)
     if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
         # The class of the exception is not known, but its status means an error of the provider.
-        details = {"message": message_of(cause), "code": _status_of(cause)}
+        details = {"message": str_of(cause), "code": _status_of(cause)}
         converted = provider_error({"error": details}) or converted
     return converted
 
 
 def opening_error(
-    error: Exception, server: str, read_deadlines: Deadlines | None = None
+    error: Exception, server: str, read_deadlines: Deadlines | None = None, mask: SecretMask = _NO_SECRETS
 ) -> StreamError | MisuseError:
     """Convert an exception that was raised while a source was opened, before there was a response.
 
-    The exception becomes the `__cause__` of the returned error.
+    The exception, as the mask shows it, becomes the `__cause__` of the returned error.
     """
     if isinstance(error, StreamError | MisuseError):
         return mark_given(error)
@@ -186,20 +183,20 @@ def opening_error(
     converted = (
         _convert_refusal(error, names)
         or _convert_provider_error(error, names)
-        or _convert_opening(error, names, server, read_deadlines)
+        or _convert_opening(error, names, server, read_deadlines, mask)
     )
-    converted.__cause__ = error
+    converted.__cause__ = mask.mask_error(error)
     return converted
 
 
 def _convert_opening(
-    error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None
+    error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None, mask: SecretMask
 ) -> StreamError | MisuseError:
     """Return the error for an exception from opening a source that no other function has converted."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
-        return _missing_package_error(error)
+        return MisuseError(name_package(error))
     fault = find_request_fault(error, names)
     if fault:
         return MisuseError(f"the request cannot be made: {fault}")
@@ -211,12 +208,12 @@ def _convert_opening(
         limit = "first_event" if read_deadlines is not None else "transport"
         return StreamStalled(f"no response came from {server} ({describe(error)})", limit=limit)
     if not had_no_connection and not is_transport(error):
-        return MisuseError(f"the source cannot be opened: {describe(error)}")
+        return MisuseError(f"the source cannot be opened: {mask.describe(error)}")
     cause = describe_chain(error)[-1]
     if "LocalProtocolError" in names:
         # The client itself refuses to go on, because of the state of the connection. With these words, it
         # does so before it has sent the request.
-        was_sent = "outbound streams" not in message_of(error)
+        was_sent = "outbound streams" not in str_of(error)
         return ConnectError(
             f"the connection to {server} takes no request now ({cause})",
             stage="head" if was_sent else "connect",
@@ -277,7 +274,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
     if "TextGenerationError" in names:
         kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]
         return provider_error(
-            {"error": message_of(error) or "no words", "error_type": kinds[0] if kinds else None}
+            {"error": str_of(error) or "no words", "error_type": kinds[0] if kinds else None}
         )
     if "APIError" in names and is_dict(getattr(error, "details", None)):
         # This is google-genai's class; other SDKs have classes of the same name.
@@ -285,7 +282,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
     if "APIError" in names and "APIConnectionError" not in names:
         # An SDK such as openai's raises it for an error event in the stream.
         body: object = getattr(error, "body", None)
-        details = body.get("error", body) if is_dict(body) else {"message": message_of(error)}
+        details = body.get("error", body) if is_dict(body) else {"message": str_of(error)}
         return provider_error({"error": details}, "error")
     return None
 

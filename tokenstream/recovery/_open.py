@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from tokenstream._basics.url import server_of
 from tokenstream._sources import AsyncSource, LazySource, SyncSource, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
+from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError, PositionLost
@@ -197,9 +198,7 @@ class SyncOpener(SourceOpener):
                     source.close()
                     raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
-                failed = opening_error(error, UNNAMED_SERVER)
-                # The cause is already set: mostly, it is `error`.
-                raise failed from failed.__cause__
+                raise_converted(opening_error(error, UNNAMED_SERVER))
             return source
 
         def find_socket() -> Any:  # noqa: ANN401 - a socket of any kind
@@ -256,9 +255,7 @@ class AsyncOpener(SourceOpener):
                 await source.close()
                 raise PositionLost(_OTHER_ANSWER)
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            failed = opening_error(error, UNNAMED_SERVER)
-            # The cause is already set: mostly, it is `error`.
-            raise failed from failed.__cause__
+            raise_converted(opening_error(error, UNNAMED_SERVER))
         return source
 
 

@@ -282,7 +282,7 @@ class Sending:
             return [*held_back, *self._encoder.conclude(ending, error)]
         self._encoder.ending = ending or implied_ending(error)
         # The provider's message may be private; without it, the encoder sends a general one.
-        message = error.message if self._raw else None
+        message = str(error.message) if self._raw else None
         return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]
 
     @property

@@ -12,6 +12,7 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import AsyncSource, LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
+from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import FunctionFailed, opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.plain import read_at_once
@@ -165,7 +166,7 @@ class AsyncSession(SessionBase):
             await self._line.close_tasks()
             if not isinstance(error, Exception):
                 raise
-            raise opening_error(error, UNNAMED_SERVER) from error
+            raise_converted(opening_error(error, UNNAMED_SERVER))
         self._is_open = True
         return self
 

@@ -11,6 +11,7 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
+from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import FunctionFailed, opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
@@ -146,10 +147,10 @@ class Session(SessionBase):
         """Open the connection."""
         try:
             self._line.run(self._conversation.connect())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised as one of our errors
             if not self._falls_back(error, self._line):
                 self._line.disconnect()
-                raise opening_error(error, UNNAMED_SERVER) from error
+                raise_converted(opening_error(error, UNNAMED_SERVER))
         self._is_open = True
         return self
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from weakref import ref
 
 from tokenstream._basics.kept_errors import raised_anew
+from tokenstream._basics.request_facts import mask_of
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamError
@@ -496,7 +497,8 @@ class Driver(UncopyableObject):
                 # The traceback of what is raised has this frame, which would keep it.
                 del error
         begun = self.machine.meter.first_event_at is not None
-        converted = reading_error(error, self._read_deadlines, begun=begun)
+        mask = mask_of(self.machine.asked.request)
+        converted = reading_error(error, self._read_deadlines, mask, begun=begun)
         if isinstance(converted, MisuseError):
             try:
                 raise converted

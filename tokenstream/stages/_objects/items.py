@@ -61,10 +61,10 @@ class Field(Search[str | OutputInvalid]):
 
     def _on_invalid(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
         """Add an error to the results if the path has wildcards, as other strings may follow; else fail."""
-        if self._matcher.pattern.wild and not self._fail_fast:
-            out.append(error)
+        if self._matcher.pattern.wild:
+            self._go_on_behind(error, out)
         else:
-            super()._on_invalid(error, out)
+            self._fail(error)
 
 
 class MarkedField(Field):
@@ -204,7 +204,7 @@ class Items(Search[T | OutputInvalid]):
         try:
             out.append(self._schema.validate_text(text))
         except OutputInvalid as error:
-            self._on_invalid(self._make_element_error(event, text, error.errors), out)
+            self._go_on_behind(self._make_element_error(event, text, error.errors), out)
         except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)
 
@@ -224,8 +224,5 @@ class Items(Search[T | OutputInvalid]):
         return OutputInvalid(why, text=text, errors=errors_in_document, path=path)
 
     def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
-        """Add an error to `out` in place of the element; with `fail_fast`, end the reading with the error."""
-        if self._fail_fast:
-            self._fail(error)
-        else:
-            out.append(error)
+        """Put the error in place of the elements."""
+        self._go_on_behind(error, out)

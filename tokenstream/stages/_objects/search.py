@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import release_value
@@ -167,6 +168,16 @@ class Search(DocumentStage, Generic[OutT]):
     def _on_invalid(self, error: OutputInvalid, out: list[OutT]) -> None:
         """Fail because of an invalid value at the path; a subclass may put the error in `out` instead."""
         self._fail(error)
+
+    def _go_on_behind(self, error: OutputInvalid, out: list[Any]) -> None:
+        """Put an error in `out` in place of a result; with `fail_fast`, end the reading with the error."""
+        if self._fail_fast:
+            self._fail(error)
+            return
+        if error.path or self._matcher.pattern.wild:
+            # Behind the only value at a path, nothing follows.
+            add_code_hint(error, "; a new loop over the same view goes on behind it")
+        out.append(error)
 
     def _fail_at_fault(self) -> None:
         """Fail at once if the JSON is invalid, instead of at the end of the text."""

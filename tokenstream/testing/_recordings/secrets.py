@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._basics.visible import KEYS
 from tokenstream._connection.head import REQUEST_IDS
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing._recordings.file_format import RecordingInvalid
@@ -52,38 +53,6 @@ class Secret(NamedTuple):
 
 _QUOTED = r"[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}"
 """Matches the text between a name and its value, in JSON, in a form or in a shell command."""
-_KEYS: dict[str, tuple[str, str]] = {
-    "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
-    # DeepSeek, OpenRouter, Moonshot and others have such keys, too. Text without a digit is no key, but
-    # words with hyphens.
-    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]{0,99}[0-9])[\w-]{20,}"),
-    "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
-    "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
-    "a client secret of Google": (r"GOCSPX-", r"[\w-]{20,}"),
-    "an access key of AWS": (r"A(?:KIA|SIA)", r"[A-Z0-9]{16}(?!\w)"),
-    "a key of Amazon Bedrock": (r"ABSK", r"[A-Za-z0-9+/=]{60,}"),
-    "a short key of Amazon Bedrock": (r"bedrock-api-key-", r"[A-Za-z0-9+/=]{40,}"),
-    "a token of GitHub": (r"gh[pousr]_", r"[A-Za-z0-9]{36,}"),
-    "a fine-grained token of GitHub": (r"github_pat_", r"\w{22,}"),
-    "a token of GitLab": (r"glpat-", r"[\w-]{20,}"),
-    "a token of Slack": (r"x(?:ox[abeoprs]|app)-", r"[A-Za-z0-9-]{10,}"),
-    "a token of Hugging Face": (r"hf_", r"[A-Za-z0-9]{30,}(?!\w)"),
-    "a key of Groq": (r"gsk_", r"[A-Za-z0-9]{40,}"),
-    "a key of xAI": (r"xai-", r"[A-Za-z0-9]{40,}"),
-    "a key of Perplexity": (r"pplx-", r"[A-Za-z0-9]{40,}"),
-    "a key of NVIDIA": (r"nvapi-", r"[\w-]{40,}"),
-    "a key of Cerebras": (r"csk-", r"[A-Za-z0-9]{40,}"),
-    "a key of Fireworks": (r"fw_", r"[A-Za-z0-9]{22,}(?!\w)"),
-    "a token of Replicate": (r"r8_", r"[A-Za-z0-9]{37}(?!\w)"),
-    "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
-    "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
-    "a token in a header": (
-        r"(?i:bearer)",
-        r"\s{1,4}(?:(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*|[A-Za-z]{20,}(?![\w-]))",
-    ),
-    "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
-}
-"""Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
 _PATTERNS_WITHOUT_BEGINNING: dict[str, str] = {
     "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
     "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
@@ -128,7 +97,7 @@ def _key_pattern(kind: str, beginning: str, rest: str) -> str:
 
 
 _ALL_PATTERNS = {
-    kind: _key_pattern(kind, *parts) for kind, parts in _KEYS.items()
+    kind: _key_pattern(kind, *parts) for kind, parts in KEYS.items()
 } | _PATTERNS_WITHOUT_BEGINNING
 _PATTERNS = [(kind, re.compile(pattern.encode(), re.ASCII)) for kind, pattern in _ALL_PATTERNS.items()]
 

@@ -106,7 +106,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     """
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    message = error.message if raw else _MESSAGES_BY_CLASS.get(name, ERROR_KINDS[error.kind].failure)
+    message = str(error.message) if raw else _MESSAGES_BY_CLASS.get(name, ERROR_KINDS[error.kind].failure)
     record: dict[str, Any] = {
         "error": name,
         "kind": error.kind,

@@ -1,0 +1,165 @@
+"""A mistake in the application's own code, which a request or a stream calls: what the error tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.tables import in_one_test
+from tokenstream import Retry, Stream, aconnect, connect, resilient, testing
+from tokenstream.errors import GuardFailed, MisuseError, StreamInterrupted, TokenStreamError
+
+URL = "https://api.example/v1/chat/completions"
+KEY = "tenant-7-very-private"
+OPTIONS: dict[str, Any] = {"json": {"model": "m"}, "headers": {"Authorization": f"Bearer {KEY}"}}
+ANSWER = testing.script().text("Hello", " there").finish("stop")
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """Return a function of the application's that raises an error."""
+
+    def my_function(*_: Any) -> Any:
+        raise error
+
+    return my_function
+
+
+def _client(**options: Any) -> httpx.Client:
+    return httpx.Client(**{"transport": testing.transport(ANSWER)} | options)
+
+
+def _pieces(call: Callable[..., Any]) -> Iterator[bytes]:
+    yield ANSWER.chunks("openai-chat")[0]
+    call()
+
+
+def _ask(**options: Any) -> object:
+    with connect(URL, **OPTIONS | options) as stream:
+        return stream.final()
+
+
+def _guard(call: Callable[..., Any]) -> object:
+    with connect(URL, client=_client(), **OPTIONS) as stream:
+        return stream.guard(call).final()
+
+
+async def _aask(call: Callable[..., Any]) -> object:
+    async def hook(_: httpx.Request) -> None:
+        call()
+
+    client = httpx.AsyncClient(event_hooks={"request": [hook]}, transport=testing.transport(ANSWER))
+    async with aconnect(URL, client=client, **OPTIONS) as stream:
+        return await stream.final()
+
+
+class _Signing(httpx.Auth):
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call = call
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        yield self.call(request)
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call = call
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _pieces(self.call)
+
+
+PLACES: dict[str, tuple[Callable[[Any], object], type[TokenStreamError]]] = {
+    "auth": (lambda call: _ask(auth=_Signing(call)), MisuseError),
+    "auth, with a retry": (lambda call: _ask(auth=_Signing(call), retry=Retry(wait=0)), MisuseError),
+    "a hook": (lambda call: _ask(client=_client(event_hooks={"request": [call]})), MisuseError),
+    "a hook of answers": (lambda call: _ask(client=_client(event_hooks={"response": [call]})), MisuseError),
+    "an async hook": (lambda call: asyncio.run(_aask(call)), MisuseError),
+    "httpx's mock": (lambda call: _ask(client=_client(transport=httpx.MockTransport(call))), MisuseError),
+    "our mock": (lambda call: _ask(client=_client(transport=testing.transport(call))), MisuseError),
+    "content": (lambda call: _ask(json=None, content=_pieces(call), client=_client()), MisuseError),
+    "a body": (
+        lambda call: _ask(
+            client=_client(transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=_Body(call))))
+        ),
+        StreamInterrupted,
+    ),
+    "a guard": (_guard, GuardFailed),
+}
+OF_NO_REQUEST: dict[str, tuple[Callable[[Any], object], type[TokenStreamError]]] = {
+    "open": (lambda call: resilient(call, Retry(wait=0)).final(), MisuseError),
+    "a source": (lambda call: Stream(_pieces(call)).final(), StreamInterrupted),
+}
+
+
+def _fail(place: str, error: Exception) -> TokenStreamError:
+    act, kind = (PLACES | OF_NO_REQUEST)[place]
+    with pytest.raises(kind) as caught:
+        act(raising(error))
+    return caught.value
+
+
+@pytest.mark.parametrize("place", PLACES | OF_NO_REQUEST)
+def test_the_line_of_the_mistake_is_in_the_traceback(place: str) -> None:
+    """The exception itself is the cause, with its text and all its frames; nothing of it is changed."""
+    raised = KeyError("region")
+    raised.add_note("of the application")
+    before = {**vars(raised)}
+    error = _fail(place, raised)
+
+    assert error.__cause__ is raised
+    assert (raised.args, vars(raised), raised.__cause__) == (("region",), before, None)
+    assert "my_function" in "".join(traceback.format_exception(error))
+    if place not in ("a body", "a source"):
+        # Those of a source's reading name the class alone: another library's exception may quote the answer.
+        assert "KeyError: 'region'" in str(error)
+
+
+def _caused() -> Exception:
+    error = ValueError("no tenant")
+    error.__cause__ = RuntimeError(f"refused {KEY}")
+    return error
+
+
+class _Refused(Exception):
+    def __str__(self) -> str:
+        return "refused"
+
+
+SECRETS: dict[str, Callable[[], Exception]] = {
+    "in its message": lambda: ValueError(f"cannot sign with {KEY}"),
+    "in what is no text": lambda: KeyError((1, {"key": KEY.encode()})),
+    "in what its text leaves out": lambda: _Refused(KEY),
+    "in its cause": _caused,
+    "in a group": lambda: ExceptionGroup("several", [OSError("other"), ValueError(f"bad {KEY}")]),
+    "that only looks like one": lambda: ValueError("cannot sign with sk-proj-0123456789abcdef"),
+}
+
+
+@in_one_test("place", list(PLACES))
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_of_the_request_is_in_no_traceback(place: str, secret: str) -> None:
+    """A stand-in of the same name has the rest of the text, and the frames; the exception stays as it was."""
+    raised = SECRETS[secret]()
+    before = repr(raised), raised.__cause__
+    error = _fail(place, raised)
+    told = "".join(traceback.format_exception(error))
+
+    assert KEY not in told + repr(error.__cause__) + repr(error.__context__)
+    assert "sk-proj-0123456789abcdef" not in told
+    assert "my_function" in told
+    assert error.__cause__ is not raised
+    assert type(error.__cause__).__name__ == type(raised).__name__
+    assert (repr(raised), raised.__cause__) == before
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("place", sorted(PLACES.keys() - {"an async hook"}))
+def test_what_interrupts_the_program_passes_through(place: str, kind: type[BaseException]) -> None:
+    """It is no mistake of the application's."""
+    with pytest.raises(kind):
+        PLACES[place][0](raising(kind()))
