@@ -115,12 +115,19 @@ class _SlowRedis(Redis):
     asked: anyio.Event
     may_begin: anyio.Event
 
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        # The place among the owner's answers is taken before the answer is there.
-        if args[0] in ("EVAL", "EVALSHA") and "{owner" not in args[3]:
-            self.asked.set()
-            await self.may_begin.wait()
-        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        pipeline: Any = super().pipeline(*args, **options)
+        execute = pipeline.execute
+
+        async def wait(**options: Any) -> Any:
+            # The place among the owner's answers is taken before the answer is there.
+            if any("{owner" not in command[0][3] for command in pipeline.command_stack):
+                self.asked.set()
+                await self.may_begin.wait()
+            return await execute(**options)
+
+        pipeline.execute = wait
+        return pipeline
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -170,4 +170,4 @@ _MESSAGES = {
 def refuse(code: str) -> Refusal:
     """Return the response, with the status 409 or 422, to a request that belongs to no answer as it is."""
     status = 422 if code == "key_reused" else 409
-    return Refusal(status, error_body(code, _MESSAGES[code], retryable=False), as_event=b"")
+    return Refusal(status, error_body(code, _MESSAGES[code], retryable=False))

@@ -86,7 +86,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_journal_error(error, self._retry, self.id)
+            self._refusal = refuse_journal_error(error, self.id)
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted}
         if asked.method in ("POST", "PUT"):
@@ -159,7 +159,7 @@ class StartOutlet(FollowOutlet):
             return refuse_failed(error, self.encode_error, self.id)
         except JournalError as error:
             await close_stream(self._source)
-            return refuse_journal_error(error, self._retry, self.id)
+            return refuse_journal_error(error, self.id)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
         """Start the answer; if another request has started it meanwhile, refuse a request that differs."""

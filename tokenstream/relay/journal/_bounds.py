@@ -36,10 +36,13 @@ class Bounds:
     """Maximum number of answers; beyond it, those of the owner that ended first are forgotten."""
     bytes: int = 64 * 1024 * 1024
     """Maximum size of all records in bytes; beyond it, the owner's answers that ended first are discarded."""
+    opening: int = 256
+    """Maximum number of answers, of all owners of this process, that wait to begin; beyond it, a new one is
+    refused (503)."""
 
     def __post_init__(self) -> None:
-        if min(self.running, self.kept, self.bytes) < 1:
-            raise MisuseError("running, kept and bytes of an owner must be at least 1")
+        if min(self.running, self.kept, self.bytes, self.opening) < 1:
+            raise MisuseError("running, kept, bytes and opening of Bounds must be at least 1")
 
 
 BOUNDS = Bounds()

@@ -79,6 +79,7 @@ class Journal:
         "_drained_at",
         "_feeds",
         "_is_closing",
+        "_opening",
         "_producers",
         "_storage",
         "_tasks",
@@ -97,6 +98,7 @@ class Journal:
         self._tasks: TaskGroup | None = None
         self._timer = WriteTimer()
         self._is_closing = False
+        self._opening = 0  # the answers that the storage is creating
         self._producers: dict[str, Producer] = {}
         """The producers of this process, by the ids of their answers."""
         self._feeds: WeakValueDictionary[str, Feed] = WeakValueDictionary()
@@ -411,8 +413,15 @@ class Journal:
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
-        with limit(self._storage, self.lease, shield=True):
-            return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
+        if self._opening >= self._storage.opening:
+            # Each of them would wait for all others, until nobody gets an answer in time.
+            raise JournalError(f"{self._opening:,} answers wait to begin", kind="unavailable")
+        self._opening += 1
+        try:
+            with limit(self._storage, self.lease, shield=True):
+                return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
+        finally:
+            self._opening -= 1
         raise JournalError("the journal's storage does not answer", kind="unavailable")
 
     def _pass_on(
