@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream._basics.json import is_sendable
@@ -16,14 +17,17 @@ from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
-from tokenstream.relay._asgi.response import Response
+from tokenstream.relay._asgi.response import Response as AnswerResponse
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._protocols import find_protocol
+from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, MutableMapping
+
+    from starlette.responses import Response
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
@@ -79,7 +83,7 @@ def endpoints(
                                for with another body or key
     410                        the answer has expired, or its next records were trimmed
     413                        the body is larger than `max_body`
-    415                        the body has another content type than JSON
+    415                        the body is not declared as JSON by a `Content-Type`
     422                        the `Idempotency-Key` was sent with another body before
     429                        the owner has too many running answers
     429, 502, 503, 504         the provider failed before the first event
@@ -119,6 +123,31 @@ def endpoints(
         max_body=max_body,
         origins=check_origins(origins),
     )
+
+
+def refusal(error: StreamError | JournalError) -> Response:
+    """Return the response that refuses a request because its answer could not begin.
+
+    It has the status, the `Retry-After` and the JSON body with which `relay.respond` answers this error.
+    Return it from an endpoint of your own that calls `Journal.start`; where Starlette is imported, it is a
+    response of Starlette's.
+
+    Args:
+        error: The error that `Journal.start` or the stream has raised.
+
+    Example:
+        >>> from tokenstream.relay import JournalError
+        >>> refusal(JournalError("8 answers of this owner are running", kind="too_many_answers")).status_code
+        429
+    """
+    refused = refuse_failed(error) if isinstance(error, StreamError) else refuse_journal_error(error)
+    response: Response | _JSONResponse = _to_response(refused)
+    if "starlette.responses" in sys.modules:
+        from starlette.responses import Response
+
+        headers, response = response.raw_headers, Response(response.body, response.status_code)
+        response.raw_headers = headers
+    return cast("Response", response)
 
 
 class _RequestRefused(Exception):
@@ -173,7 +202,9 @@ class Endpoints:
             response = _to_response(refuse_journal_error(error))
         await response(scope, receive, send)
 
-    async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
+    async def _dispatch(
+        self, scope: MutableMapping[str, Any], receive: Receive
+    ) -> AnswerResponse | _JSONResponse:
         """Return the response to a request, according to its path and method."""
         if sent_cross_site(partial(read_all, scope), self._origins):
             raise _RequestRefused(403, "cross_site", CROSS_SITE)
@@ -197,7 +228,7 @@ class Endpoints:
 
     async def _start_answer(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction, id: str | None
-    ) -> Response | _JSONResponse:
+    ) -> AnswerResponse | _JSONResponse:
         """Start an answer, by default with a new id; return a response with the id or with the answer."""
         owner = await self._find_owner(scope)
         _check_content_type(read_header(scope, b"content-type"))
@@ -216,14 +247,14 @@ class Endpoints:
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, b"accept")
         if accepts_answer or asked.continues:
             # The client wants the answer in this response, not only its id.
-            return Response(outlet, timing=self._timing)
+            return AnswerResponse(outlet, timing=self._timing)
         headers = await outlet.prepare(asked)
         refusal = await outlet.begin(self._timing.open_within)
         if refusal is not None:
             return _to_response(refusal)
         return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
 
-    async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
+    async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> AnswerResponse:
         """Return the response that sends an answer of the journal from the position in the request on."""
         last_event_id = read_header(scope, b"last-event-id") or _read_after_parameter(scope)
         owner = await self._find_owner(scope)
@@ -243,10 +274,12 @@ class Endpoints:
         if self._owner is None:
             return None
         try:
-            owner = self._owner(scope)
-            return await owner if isawaitable(owner) else owner
+            made = self._owner(scope)
+            owner = await made if isawaitable(made) else made
         except PermissionError:
             raise _RequestRefused(403, "forbidden", "this is not allowed") from None
+        check_owner(owner, self._owner)
+        return owner
 
     async def _read_body(self, receive: Receive) -> Json:
         """Read a request's body, and return its JSON value."""
@@ -289,16 +322,20 @@ class _JSONResponse:
     """
 
     def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
-        self._status = status
-        self._body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+        # The public attributes have the names of Starlette's.
+        self.status_code = status
+        self.body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
-        named["content-length"] = str(len(self._body))
-        self._headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()]
+        named["content-length"] = str(len(self.body))
+        self.raw_headers = [
+            (name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()
+        ]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Send the response."""
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+        head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(head)
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def _to_response(refusal: Refusal) -> _JSONResponse:
@@ -312,12 +349,9 @@ def _check_method(method: str, *methods: str) -> None:
 
 
 def _check_content_type(header: str) -> None:
-    """Refuse a body that says that it is not JSON, as does a form of a page of another site.
-
-    The header may be "", as a program may leave it out.
-    """
+    """Refuse a body that is not declared as JSON, as a page of another site may send any without a type."""
     kind = header.partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
+    if kind != "application/json" and not kind.endswith("+json"):
         raise _RequestRefused(415, "unsupported_type", "the body must be application/json")
 
 

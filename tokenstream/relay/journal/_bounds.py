@@ -59,14 +59,16 @@ def is_valid_id(id: object) -> bool:
     return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_encodable(id)
 
 
-def check_owner(owner: object) -> None:
-    """Check that a value can be an answer's owner: None, or a text without half a surrogate pair.
+def check_owner(owner: object, function: object = None) -> None:
+    """Check that a value, which a function may have returned, can be an answer's owner: None or a text.
 
-    Another value would be equal to no owner that the journal has read back from its storage.
+    Another value, or half a surrogate pair, would be equal to no owner that is read back from a storage.
     """
     if owner is not None and not (isinstance(owner, str) and is_encodable(owner)):
         kind = type(owner).__name__
-        raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and not this {kind}")
+        name = getattr(function, "__qualname__", type(function).__name__)
+        what = "not this" if function is None else f"{name}() has returned a"
+        raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and {what} {kind}")
 
 
 def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:
