@@ -196,15 +196,8 @@ class Journal:
     ) -> bool:
         """Start producing an answer, like `start`; return False if an answer with this id exists.
 
-        Args:
-            stream: As for `start`.
-            id: The answer's id.
-            owner: As for `start`.
-            open_within: As for `start`.
-            raw: As for `start`.
-            shape: As for `start`.
-            asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
-                requests can be compared with it; None if the request has none.
+        `asked` is the fingerprint of the request, which the storage keeps in the answer's state so that later
+        requests can be compared with it; None if the request has none.
         """
         from anyio import move_on_after
 
@@ -315,16 +308,7 @@ class Journal:
     async def attach(
         self, follower: AnswerFollower, id: str, after: int, owner: str | None
     ) -> tuple[Feed, State]:
-        """Register a follower, and return the feed that it reads from and the answer's state.
-
-        Args:
-            id: The answer's id.
-            after: The position of the last record that the follower has; 0 for none.
-            owner: The answer's owner; None if it has none.
-
-        Raises:
-            JournalError: The answer or the position does not exist, or the journal cannot be used now.
-        """
+        """Register a follower, and return the feed that it reads from and the answer's state."""
         tasks = self._require_tasks()
         if self._is_closing:
             raise JournalError(_CLOSED, kind="closed")
@@ -350,16 +334,7 @@ class Journal:
         return feed, state
 
     async def read_state(self, id: str, owner: str | None) -> State:
-        """Return the state of an answer, if it belongs to this owner.
-
-        Args:
-            id: The answer's id.
-            owner: The answer's owner; None if it has none.
-
-        Raises:
-            JournalError: No answer has this id, the answer belongs to another owner, or the storage is
-                unreachable.
-        """
+        """Return the state of an answer, if it belongs to this owner."""
         if not is_valid_id(id):
             raise JournalError("no answer has this id", kind="unknown_answer")
         # The second 0 is the limit: only the state is read, and no records.
@@ -373,11 +348,6 @@ class Journal:
 
         If the answer has failed before its first content, a new request loses nothing, so the key stands for
         the new id from now on.
-
-        Args:
-            key: The key, which a client has chosen.
-            id: A new random id, for a key that stands for no answer.
-            owner: The owner on whose behalf the request acts; each has keys of its own.
 
         Raises:
             JournalError: The storage is unreachable.
