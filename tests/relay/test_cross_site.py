@@ -90,14 +90,19 @@ def test_two_origins_in_a_request_are_none_of_those_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "origins", [PAGE, ["page.example"], ["https://page.example/"], ["null"], [""], [None]]
+    "origins", [PAGE, ["page.example"], ["https://page.example/"], ["null"], [""], [None], ["https://*.x"]]
 )
 def test_what_is_no_list_of_origins_is_refused_where_it_is_given(origins: Any) -> None:
-    """A text would be read as letters, and an address with a path equals no origin."""
+    """A text would be read as letters; an address with a path, or a wildcard, equals no origin."""
     with pytest.raises(MisuseError, match="origin"):
         relay.is_cross_site(_scope({}), origins=origins)
     with pytest.raises(MisuseError, match="origin"):
         relay.endpoints(relay.MemoryJournal(), origins=origins)
+    respond: Any = relay.respond
+    with pytest.raises(MisuseError, match=r"is_cross_site\(request, origins=\[…\]\) .* a list of the hosts"):
+        respond([], origins=origins)
+    with pytest.raises(MisuseError, match="list the hosts one by one"):
+        relay.endpoints(relay.MemoryJournal(), origins=["https://*.x"])
 
 
 def test_what_is_no_request_is_refused() -> None:
