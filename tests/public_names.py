@@ -97,7 +97,7 @@ PUBLIC: dict[str, list[str]] = {
         "tap",
     ],
     "tokenstream.cli": [],
-    "tokenstream.departures": ["Departure", "DepartureName", "Departures", "RULES"],
+    "tokenstream.departures": ["Departure", "Departures", "RULES"],
     "tokenstream.errors": [
         "AnswerRejected",
         "CallStoreUnavailable",
@@ -210,6 +210,7 @@ PUBLIC: dict[str, list[str]] = {
         "is_cross_site",
         "losses",
         "payloads",
+        "refusal",
         "respond",
         "shut_down",
         "stop",

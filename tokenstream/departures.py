@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["RULES", "Departure", "DepartureName", "Departures"]
+__all__ = ["RULES", "Departure", "Departures"]
 
 DepartureName: TypeAlias = Literal[
     "end_unmarked",

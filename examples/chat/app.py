@@ -101,6 +101,12 @@ def refuse_other_sites(request: Request) -> None:
 app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_other_sites)])
 
 
+@app.exception_handler(relay.JournalError)
+async def refuse(_: Request, error: relay.JournalError) -> Response:
+    """Refuse an answer that cannot begin, such as the ninth at once of one user (429)."""
+    return relay.refusal(error)
+
+
 def owner_of(response: Response, owner: Annotated[str | None, Cookie()] = None) -> str:
     """Identify a browser by a cookie; a real application uses its users' sessions."""
     if owner is None:

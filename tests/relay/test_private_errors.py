@@ -12,6 +12,7 @@ import anyio
 import pytest
 import redis.exceptions
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from starlette.websockets import WebSocket
 
 from tests.relay.follow.support import answer_to
@@ -259,7 +260,7 @@ async def test_the_words_of_any_version_of_redis_py_stay_in(
         raise redis.exceptions.AuthenticationError(f"Error 111 connecting to {SECRET}")
 
     async with Redis(unix_socket_path=server.path) as client, relay.RedisJournal(client) as journal:
-        monkeypatch.setattr(client, "execute_command", refuse)
+        monkeypatch.setattr(Pipeline, "execute", refuse)
         sent = await sent_by(relay.respond(Answer("Hel").stream, journal=journal))
         with journal_fails("unavailable", match="AuthenticationError") as caught:
             await journal.start(Answer("Hel").stream)

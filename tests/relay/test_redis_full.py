@@ -79,7 +79,7 @@ async def test_a_full_redis_refuses_an_answer_before_the_provider_is_asked(serve
             for accept in ("application/json", "text/event-stream"):
                 client = Client()
                 client.request = b'{"text":"b"}'
-                client.scope["headers"] = [(b"accept", accept.encode())]
+                client.scope["headers"].append((b"accept", accept.encode()))
                 await client.call(relay.endpoints(one, answer))
                 statuses.append(client.status)
             with journal_fails("unavailable"):

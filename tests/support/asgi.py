@@ -33,7 +33,11 @@ class Client:
             "query_string": b"",
             "root_path": "",
             "scheme": "http",
-            "headers": [(b"host", b"made.up"), (b"accept-encoding", b"gzip")],
+            "headers": [
+                (b"host", b"made.up"),
+                (b"accept-encoding", b"gzip"),
+                (b"content-type", b"application/json"),
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 2),
             "state": {},

@@ -159,6 +159,7 @@ _TIMES = ("grace", "keep_alive", "open_within", "send_timeout")
 OF_RELAY = {
     **{name: f"write timing=relay.Timing({name}=…)" for name in _TIMES},
     "drop": "what the protocol cannot express is left out, and logged; relay.losses() has the names",
+    "origins": "ask relay.is_cross_site(request, origins=[…]) before, with a list of the hosts",
     "ids": "a journal numbers the events of its answers; without one, send relay.encode(…, ids=True)",
     "raw": "send relay.encode(…, raw=True)",
     "status": "set .status_code of the response",

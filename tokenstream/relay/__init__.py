@@ -9,7 +9,7 @@ from tokenstream._basics.lazy import make_lazy_loader
 if TYPE_CHECKING:
     from tokenstream.relay._asgi.assets import assets
     from tokenstream.relay._asgi.delivery import Timing
-    from tokenstream.relay._asgi.endpoints import endpoints
+    from tokenstream.relay._asgi.endpoints import endpoints, refusal
     from tokenstream.relay._asgi.follow import follow, stop
     from tokenstream.relay._asgi.origins import is_cross_site
     from tokenstream.relay._asgi.respond import respond
@@ -36,6 +36,7 @@ __all__ = [
     "is_cross_site",
     "losses",
     "payloads",
+    "refusal",
     "respond",
     "shut_down",
     "stop",
@@ -57,6 +58,7 @@ if not TYPE_CHECKING:
             "payloads": "_encode",
             "follow": "_asgi.follow",
             "is_cross_site": "_asgi.origins",
+            "refusal": "_asgi.endpoints",
             "respond": "_asgi.respond",
             "shut_down": "_asgi.shutdown",
             "stop": "_asgi.follow",

@@ -159,6 +159,7 @@ def _hash(content: bytes) -> str:
 
 
 _MESSAGES = {
+    "invalid_id": "The answer's id must be a text of 1 to 256 characters.",
     "no_answer_id": "A position belongs to an answer: send the answer's id in X-Answer-Id.",
     "not_kept": "This answer is not kept, so it cannot be continued.",
     "other_request": "This answer was asked for with another body or key.",
@@ -168,6 +169,6 @@ _MESSAGES = {
 
 
 def refuse(code: str) -> Refusal:
-    """Return the response, with the status 409 or 422, to a request that belongs to no answer as it is."""
-    status = 422 if code == "key_reused" else 409
-    return Refusal(status, error_body(code, _MESSAGES[code], retryable=False), as_event=b"")
+    """Return the response (400, 409 or 422) to a request that belongs to no answer as it is."""
+    status = {"invalid_id": 400, "key_reused": 422}.get(code, 409)
+    return Refusal(status, error_body(code, _MESSAGES[code], retryable=False))

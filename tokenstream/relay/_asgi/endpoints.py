@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import parse_qs
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream._basics.json import is_sendable
@@ -20,10 +23,13 @@ from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._protocols import find_protocol
+from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, MutableMapping
+
+    from starlette.responses import Response as StarletteResponse
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
@@ -79,7 +85,7 @@ def endpoints(
                                for with another body or key
     410                        the answer has expired, or its next records were trimmed
     413                        the body is larger than `max_body`
-    415                        the body has another content type than JSON
+    415                        the body is not declared as JSON by a `Content-Type`
     422                        the `Idempotency-Key` was sent with another body before
     429                        the owner has too many running answers
     429, 502, 503, 504         the provider failed before the first event
@@ -110,53 +116,52 @@ def endpoints(
     check_journal(journal)
     # Refuses an unknown protocol now, and not at the first request.
     find_protocol(protocol)
-    return Endpoints(
-        journal,
-        answer,
-        owner=owner,
-        protocol=protocol,
-        timing=timing,
-        max_body=max_body,
-        origins=check_origins(origins),
-    )
+    return Endpoints(journal, answer, owner, protocol, check_timing(timing), max_body, check_origins(origins))
 
 
-class _RequestRefused(Exception):
-    """Raised to refuse a request; the response is an error status with a JSON body.
+def refusal(error: StreamError | JournalError) -> StarletteResponse:
+    """Return the response that refuses a request because its answer could not begin.
+
+    It has the status, the `Retry-After` and the JSON body with which `relay.respond` answers this error.
+    Return it from an endpoint of your own that calls `Journal.start`; where Starlette is imported, it is a
+    response of Starlette's.
 
     Args:
-        kind: The kind of error, in one word.
-        message: A sentence that describes the error.
+        error: The error that `Journal.start` or the stream has raised.
+
+    Example:
+        >>> from tokenstream.relay import JournalError
+        >>> refusal(JournalError("8 answers of this owner are running", kind="too_many_answers")).status_code
+        429
     """
+    response: Any = _to_response(
+        refuse_failed(error) if isinstance(error, StreamError) else refuse_journal_error(error)
+    )
+    if "starlette.responses" in sys.modules:
+        import starlette.responses
 
-    def __init__(self, status: int, kind: str, message: str, **headers: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = error_body(kind, message, retryable=False)
-        self.headers = headers
+        headers = response.raw_headers
+        response = starlette.responses.Response(response.body, response.status_code)
+        response.raw_headers = headers
+    return cast("StarletteResponse", response)
 
 
+def _refuse(status: int, kind: str, message: str, **headers: str) -> SourceRefused:
+    """Return the exception that refuses a request with an error status and a JSON body."""
+    return SourceRefused(Refusal(status, error_body(kind, message, retryable=False), headers))
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoints:
     """The ASGI application that `endpoints` returns: it starts, sends and stops the answers of a journal."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        answer: AnswerFunction | None,
-        *,
-        owner: OwnerFunction | None,
-        protocol: ProtocolName,
-        timing: Timing,
-        max_body: int,
-        origins: frozenset[str],
-    ) -> None:
-        self._journal = journal
-        self._answer = answer
-        self._owner = owner
-        self._protocol: ProtocolName = protocol
-        self._timing = check_timing(timing)
-        self._max_body = max_body
-        self._origins = origins
+    _journal: Journal
+    _answer: AnswerFunction | None
+    _owner: OwnerFunction | None
+    _protocol: ProtocolName
+    _timing: Timing
+    _max_body: int
+    _origins: frozenset[str]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response."""
@@ -164,8 +169,8 @@ class Endpoints:
             raise MisuseError(f"these endpoints answer requests over HTTP, and this is {scope['type']!r}")
         try:
             response = await self._dispatch(scope, receive)
-        except _RequestRefused as refusal:
-            response = _JSONResponse(refusal.status, refusal.body, refusal.headers)
+        except SourceRefused as refused:
+            response = _to_response(refused.refusal)
         except StreamError as error:
             # The head was not sent yet, so the error needs no event.
             response = _to_response(refuse_failed(error))
@@ -176,7 +181,7 @@ class Endpoints:
     async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
         """Return the response to a request, according to its path and method."""
         if sent_cross_site(partial(read_all, scope), self._origins):
-            raise _RequestRefused(403, "cross_site", CROSS_SITE)
+            raise _refuse(403, "cross_site", CROSS_SITE)
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         segments, method = path.split("/") if path else [], scope["method"]
         match segments:
@@ -193,25 +198,22 @@ class Endpoints:
                 _check_method(method, "POST")
                 return await self._stop_answer(scope, id)
             case _:
-                raise _RequestRefused(404, "not_found", "there is nothing here")
+                raise _refuse(404, "not_found", "there is nothing here")
 
     async def _start_answer(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction, id: str | None
     ) -> Response | _JSONResponse:
         """Start an answer, by default with a new id; return a response with the id or with the answer."""
         owner = await self._find_owner(scope)
-        _check_content_type(read_header(scope, b"content-type"))
+        kind = read_header(scope, b"content-type").partition(";")[0].strip().lower()
+        # A page of another site may send any body without a type.
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise _refuse(415, "unsupported_type", "the body must be application/json")
         request = await self._read_body(receive)
+        # Not called if the request continues an answer.
+        make = partial(_make_answer, answer, request)
         # Made in any case: it chooses the id, and knows the protocol's content type.
-        outlet = StartOutlet(
-            # Not called if the request continues an answer.
-            partial(_make_answer, answer, request),
-            self._journal,
-            id,
-            protocol=self._protocol,
-            owner=owner,
-            body=request,
-        )
+        outlet = StartOutlet(make, self._journal, id, protocol=self._protocol, owner=owner, body=request)
         asked = read_asked(scope)
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, b"accept")
         if accepts_answer or asked.continues:
@@ -225,7 +227,9 @@ class Endpoints:
 
     async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
         """Return the response that sends an answer of the journal from the position in the request on."""
-        last_event_id = read_header(scope, b"last-event-id") or _read_after_parameter(scope)
+        # Some readers cannot set a header.
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        last_event_id = read_header(scope, b"last-event-id") or query.get("after", [""])[0]
         owner = await self._find_owner(scope)
         return follow(
             self._journal, id, last_event_id, protocol=self._protocol, owner=owner, timing=self._timing
@@ -243,10 +247,12 @@ class Endpoints:
         if self._owner is None:
             return None
         try:
-            owner = self._owner(scope)
-            return await owner if isawaitable(owner) else owner
+            made = self._owner(scope)
+            owner = await made if isawaitable(made) else made
         except PermissionError:
-            raise _RequestRefused(403, "forbidden", "this is not allowed") from None
+            raise _refuse(403, "forbidden", "this is not allowed") from None
+        check_owner(owner, self._owner)
+        return owner
 
     async def _read_body(self, receive: Receive) -> Json:
         """Read a request's body, and return its JSON value."""
@@ -254,11 +260,11 @@ class Endpoints:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _RequestRefused(400, "invalid_request", "the body was cut")
+                raise _refuse(400, "invalid_request", "the body was cut")
             body += message.get("body", b"")
             if len(body) > self._max_body:
                 # The rest of the body is not read, so the connection cannot be used again.
-                raise _RequestRefused(
+                raise _refuse(
                     413, "too_large", f"the body is larger than {self._max_body:,} bytes", connection="close"
                 )
             if not message.get("more_body", False):
@@ -268,7 +274,7 @@ class Endpoints:
             # Python reads NaN and halves of surrogate pairs, with which no request can be made.
             if is_sendable(value):
                 return value
-        raise _RequestRefused(400, "invalid_request", "the body is not JSON")
+        raise _refuse(400, "invalid_request", "the body is not JSON")
 
 
 async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:
@@ -277,8 +283,7 @@ async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Ev
         made = answer(body)
         return await made if isawaitable(made) else made
     except ValueError:
-        message = error_body("invalid_request", "the body is not what was expected", retryable=False)
-        raise SourceRefused(Refusal(400, message)) from None
+        raise _refuse(400, "invalid_request", "the body is not what was expected") from None
 
 
 class _JSONResponse:
@@ -289,16 +294,19 @@ class _JSONResponse:
     """
 
     def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
-        self._status = status
-        self._body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+        # The public attributes have the names of Starlette's.
+        self.status_code = status
+        self.body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
-        named["content-length"] = str(len(self._body))
-        self._headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()]
+        named["content-length"] = str(len(self.body))
+        self.raw_headers = [
+            (name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()
+        ]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Send the response."""
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def _to_response(refusal: Refusal) -> _JSONResponse:
@@ -308,23 +316,4 @@ def _to_response(refusal: Refusal) -> _JSONResponse:
 def _check_method(method: str, *methods: str) -> None:
     """Refuse a request whose HTTP method is not one of `methods`."""
     if method not in methods:
-        raise _RequestRefused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
-
-
-def _check_content_type(header: str) -> None:
-    """Refuse a body that says that it is not JSON, as does a form of a page of another site.
-
-    The header may be "", as a program may leave it out.
-    """
-    kind = header.partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise _RequestRefused(415, "unsupported_type", "the body must be application/json")
-
-
-def _read_after_parameter(scope: MutableMapping[str, Any]) -> str:
-    """Return the query parameter `after`, meant for readers that cannot set a header; "" if it is absent."""
-    for pair in scope.get("query_string", b"").decode("latin-1").split("&"):
-        name, _, value = pair.partition("=")
-        if name == "after":
-            return str(value)
-    return ""
+        raise _refuse(405, "not_allowed", "this path has no such method", allow=", ".join(methods))

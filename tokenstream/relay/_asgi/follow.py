@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
-from tokenstream.errors import MisuseError
+from tokenstream._basics.error_marks import mark_reported
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import quote_id
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, error_body
@@ -17,6 +19,7 @@ from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
 from tokenstream.relay._attribution import AnswerById
+from tokenstream.relay._encoders.tokenstream import error_record
 from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError, describe_failure, describe_to_reader
 from tokenstream.relay.journal._journal import Journal
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
     from types import TracebackType
 
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import ErrorKind
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""
+_KINDS: dict[int, ErrorKind] = {429: "rate_limited", 500: "server", 503: "overloaded"}
+"""Maps statuses of refusals to the kinds of their error events; "invalid_request" for all others."""
 
 
 class FollowOutlet(Outlet):
@@ -97,12 +102,11 @@ class FollowOutlet(Outlet):
             make = partial(Transcript, protocol=self._protocol)
             self._transcript = self._feed.get_product(self._protocol, make)
         except JournalError as error:
-            # If the head was sent already, the reader is told to reconnect; it then gets the error's status.
-            return refuse_journal_error(error, self._retry, self.id)
+            return refuse_journal_error(error, self.id)
         self._follower, self._has_begun = follower, True
         if follower.has_all:
             # A browser's EventSource does not reconnect after this status.
-            return Refusal(204, b"", as_event=b"")
+            return Refusal(204, b"")
         # The head is sent at once: the answer exists, although its next record may arrive much later.
         self.first_chunk = b""
         live_after = follower.live_after
@@ -118,6 +122,21 @@ class FollowOutlet(Outlet):
             # The head of the answer may have been sent, and is not sent again.
             return self._transcript.encode_error(error)
         return b"".join(self._error_writer.encode_error(error))
+
+    def encode_refusal(self, refusal: Refusal) -> bytes:
+        """Return a refusal as the error event that says what its body says."""
+        if refusal.as_event or not refusal.body:
+            return refusal.as_event
+        told = json.loads(refusal.body)["error"]
+        kind = _KINDS.get(refusal.status, "invalid_request")
+        error = StreamError(told["message"], kind=kind, retryable=told["retryable"])
+        frame_record = self._error_writer.frame_record
+        if frame_record is not None:
+            # The message is this library's own, so readers may get it.
+            return frame_record(None, error_record(error, raw=True))
+        # It is logged as a refusal.
+        mark_reported(error)
+        return self.encode_error(error)
 
     async def open_head(self) -> Refusal | None:
         """Find the answer, so that the head has the status that a GET request would get."""
@@ -192,8 +211,8 @@ def parse_position(value: str | int | None) -> int:
     return int(value)
 
 
-def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | None = None) -> Refusal:
-    """Return the response for a journal's error; `as_event` takes its place once a head was sent."""
+def refuse_journal_error(error: JournalError, id: str | None = None) -> Refusal:
+    """Return the response for a journal's error."""
     is_temporary = error.retry_after is not None
     if is_temporary:
         about = None if id is None else AnswerById(id)
@@ -202,7 +221,7 @@ def refuse_journal_error(error: JournalError, as_event: bytes = b"", id: str | N
         tell("a reader gets status %d: %s", error.status, describe_failure(error), of=about)
     body = error_body(*describe_to_reader(error), retryable=is_temporary)
     headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
-    return Refusal(error.status, body, headers, as_event=as_event)
+    return Refusal(error.status, body, headers)
 
 
 @explain_options(**OF_RELAY)

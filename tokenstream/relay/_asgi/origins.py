@@ -56,6 +56,8 @@ def check_origins(origins: Iterable[str]) -> frozenset[str]:
     for origin in listed:
         if origin != "*" and not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
             raise MisuseError(f"{origin!r} is no origin, such as 'https://page.example': a scheme and a host")
+        if "*" in origin[1:]:
+            raise MisuseError(f"{origin!r} has a wildcard, which no origin has: list the hosts one by one")
     return frozenset(origin if origin == "*" else _normalize(origin) for origin in listed)
 
 

@@ -141,7 +141,7 @@ class HTTPDelivery(Delivery):
             return
         if self._head_begun:
             # The status is sent already, so the error can only be an event of the protocol.
-            await self._send_chunk(refusal.as_event, more=False)
+            await self._send_chunk(self._outlet.encode_refusal(refusal), more=False)
             return
         await self._send_complete(refusal)
 

@@ -17,7 +17,7 @@ from tokenstream.relay._asgi.asking import (
     refuse,
 )
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_journal_error
-from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
+from tokenstream.relay._asgi.refusals import refuse_failed
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
 from tokenstream.relay.journal._errors import JournalError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.relay._asgi.asking import AskedPosition, Source
+    from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
 
@@ -86,7 +87,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_journal_error(error, self._retry, self.id)
+            self._refusal = refuse_journal_error(error, self.id)
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted}
         if asked.method in ("POST", "PUT"):
@@ -121,13 +122,10 @@ class StartOutlet(FollowOutlet):
             if self._is_id_given and asked.id != self.id:
                 return refuse("other_request")
             self.id = asked.id
-        elif self._is_id_given:
-            # `self.id` is the application's id already.
-            pass
-        elif key is not None:
+        elif key is not None and not self._is_id_given:
             claimed = await self.journal.claim_key(key, self.id, owner=self.owner)
             self._has_key, self.id = claimed != self.id, claimed
-        elif asked.position:
+        elif asked.position and not self._is_id_given:
             return refuse("no_answer_id")
         return None
 
@@ -143,7 +141,7 @@ class StartOutlet(FollowOutlet):
         """
         # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
         if self._refusal is None and not self.continues and not is_valid_id(self.id):
-            self._refusal = _refuse_id()
+            self._refusal = refuse("invalid_id")
         try:
             # Under a new random id, there is no answer yet.
             may_exist = self.continues or self._is_id_given or self._has_key
@@ -159,7 +157,7 @@ class StartOutlet(FollowOutlet):
             return refuse_failed(error, self.encode_error, self.id)
         except JournalError as error:
             await close_stream(self._source)
-            return refuse_journal_error(error, self._retry, self.id)
+            return refuse_journal_error(error, self.id)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
         """Start the answer; if another request has started it meanwhile, refuse a request that differs."""
@@ -194,10 +192,4 @@ class StartOutlet(FollowOutlet):
         await close_stream(self._source)
         if self._refusal is not None:
             return self._refusal
-        return None if is_valid_id(self.id) else _refuse_id()
-
-
-def _refuse_id() -> Refusal:
-    """Return the response (400) to a request with an id that no answer can have, such as too long a one."""
-    message = "The answer's id must be a text of 1 to 256 characters."
-    return Refusal(400, error_body("invalid_id", message, retryable=False))
+        return None if is_valid_id(self.id) else refuse("invalid_id")

@@ -36,10 +36,13 @@ class Bounds:
     """Maximum number of answers; beyond it, those of the owner that ended first are forgotten."""
     bytes: int = 64 * 1024 * 1024
     """Maximum size of all records in bytes; beyond it, the owner's answers that ended first are discarded."""
+    opening: int = 256
+    """Maximum number of answers, of all owners of this process, that wait to begin; beyond it, a new one is
+    refused (503)."""
 
     def __post_init__(self) -> None:
-        if min(self.running, self.kept, self.bytes) < 1:
-            raise MisuseError("running, kept and bytes of an owner must be at least 1")
+        if min(self.running, self.kept, self.bytes, self.opening) < 1:
+            raise MisuseError("running, kept, bytes and opening of Bounds must be at least 1")
 
 
 BOUNDS = Bounds()
@@ -56,14 +59,16 @@ def is_valid_id(id: object) -> bool:
     return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_encodable(id)
 
 
-def check_owner(owner: object) -> None:
-    """Check that a value can be an answer's owner: None, or a text without half a surrogate pair.
+def check_owner(owner: object, function: object = None) -> None:
+    """Check that a value, which a function may have returned, can be an answer's owner: None or a text.
 
-    Another value would be equal to no owner that the journal has read back from its storage.
+    Another value, or half a surrogate pair, would be equal to no owner that is read back from a storage.
     """
     if owner is not None and not (isinstance(owner, str) and is_encodable(owner)):
         kind = type(owner).__name__
-        raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and not this {kind}")
+        name = getattr(function, "__qualname__", type(function).__name__)
+        what = "not this" if function is None else f"{name}() has returned a"
+        raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and {what} {kind}")
 
 
 def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:

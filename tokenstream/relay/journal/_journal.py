@@ -79,6 +79,7 @@ class Journal:
         "_drained_at",
         "_feeds",
         "_is_closing",
+        "_opening",
         "_producers",
         "_storage",
         "_tasks",
@@ -97,6 +98,7 @@ class Journal:
         self._tasks: TaskGroup | None = None
         self._timer = WriteTimer()
         self._is_closing = False
+        self._opening = 0  # the answers that the storage is creating
         self._producers: dict[str, Producer] = {}
         """The producers of this process, by the ids of their answers."""
         self._feeds: WeakValueDictionary[str, Feed] = WeakValueDictionary()
@@ -194,15 +196,8 @@ class Journal:
     ) -> bool:
         """Start producing an answer, like `start`; return False if an answer with this id exists.
 
-        Args:
-            stream: As for `start`.
-            id: The answer's id.
-            owner: As for `start`.
-            open_within: As for `start`.
-            raw: As for `start`.
-            shape: As for `start`.
-            asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
-                requests can be compared with it; None if the request has none.
+        `asked` is the fingerprint of the request, which the storage keeps in the answer's state so that later
+        requests can be compared with it; None if the request has none.
         """
         from anyio import move_on_after
 
@@ -313,16 +308,7 @@ class Journal:
     async def attach(
         self, follower: AnswerFollower, id: str, after: int, owner: str | None
     ) -> tuple[Feed, State]:
-        """Register a follower, and return the feed that it reads from and the answer's state.
-
-        Args:
-            id: The answer's id.
-            after: The position of the last record that the follower has; 0 for none.
-            owner: The answer's owner; None if it has none.
-
-        Raises:
-            JournalError: The answer or the position does not exist, or the journal cannot be used now.
-        """
+        """Register a follower, and return the feed that it reads from and the answer's state."""
         tasks = self._require_tasks()
         if self._is_closing:
             raise JournalError(_CLOSED, kind="closed")
@@ -348,16 +334,7 @@ class Journal:
         return feed, state
 
     async def read_state(self, id: str, owner: str | None) -> State:
-        """Return the state of an answer, if it belongs to this owner.
-
-        Args:
-            id: The answer's id.
-            owner: The answer's owner; None if it has none.
-
-        Raises:
-            JournalError: No answer has this id, the answer belongs to another owner, or the storage is
-                unreachable.
-        """
+        """Return the state of an answer, if it belongs to this owner."""
         if not is_valid_id(id):
             raise JournalError("no answer has this id", kind="unknown_answer")
         # The second 0 is the limit: only the state is read, and no records. Whoever reads an answer that is
@@ -373,11 +350,6 @@ class Journal:
 
         If the answer has failed before its first content, a new request loses nothing, so the key stands for
         the new id from now on.
-
-        Args:
-            key: The key, which a client has chosen.
-            id: A new random id, for a key that stands for no answer.
-            owner: The owner on whose behalf the request acts; each has keys of its own.
 
         Raises:
             JournalError: The storage is unreachable.
@@ -413,8 +385,15 @@ class Journal:
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
-        with limit(self._storage, self.lease, shield=True):
-            return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
+        if self._opening >= self._storage.opening:
+            # Each of them would wait for all others, until nobody gets an answer in time.
+            raise JournalError(f"{self._opening:,} answers wait to begin", kind="unavailable")
+        self._opening += 1
+        try:
+            with limit(self._storage, self.lease, shield=True):
+                return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
+        finally:
+            self._opening -= 1
         raise JournalError("the journal's storage does not answer", kind="unavailable")
 
     def _pass_on(

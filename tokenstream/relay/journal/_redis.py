@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalError, fenced_error
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._redis_scripts import (
+    APPEND,
     ASK_STOP,
     BEAT,
     BURY,
@@ -90,6 +92,7 @@ class RedisStorage(Storage):
         self._calls = AsyncRedisCallStore(client, prefix=f"{prefix}calls:")
         self._max_bytes = max_bytes
         self._per_owner = per_owner
+        self.opening = sys.maxsize if per_owner is None else per_owner.opening
         self._expire = expire
         self._subscriptions = Subscriptions(redis_client)
         # One connection of the pool is reserved for notifications.
@@ -119,7 +122,7 @@ class RedisStorage(Storage):
         # The text of a list of integers is JSON.
         arguments = [token, str([first, *times, self._max_bytes]), *records]
         limit = max(lease / 2, _LEAST_SECONDS)
-        if not await self._scripts.append(self._answer_keys(id), arguments, limit):
+        if not await self._scripts.run(APPEND, self._answer_keys(id), *arguments, seconds=limit):
             raise fenced_error()
         if over:
             await self._settle_ended(id)

@@ -11,12 +11,13 @@ memory; once a script has written, it is refused nothing more. So the order of t
 - Scripts that keep an answer alive, stop it or end it start with a write that needs none, so that a
   full Redis delays neither a stop nor the end that readers wait for.
 
-The script that several answers need at the same moment is sent to Redis once for all of them.
+The scripts that several answers need at the same moment are sent to Redis in one message.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import cache
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
@@ -311,13 +312,16 @@ _MAX_COMMANDS = 8
 """The maximum number of simultaneous commands; each takes a connection from the client's pool."""
 _MAX_TOGETHER = 500
 """The maximum number of runs in one message to Redis."""
+_CANCELLED = object()
+"""The reply of a run whose message was not sent whole, since the task that sent it was cancelled."""
 
 
 class Scripts:
-    """Runs scripts in a Redis, and `APPEND` with one message for all who ask in one turn of the event loop.
+    """Runs scripts in a Redis, with one message for all who ask in one turn of the event loop.
 
     Each run is an atomic operation of its own, and may fail on its own. What a process pays for a run is
-    mostly the message and the reply, and the tasks that are woken for them.
+    mostly the message and the reply, and the tasks that are woken for them. If each run had a message, a
+    thousand answers that begin at once would also wait for each other's turns of the event loop.
 
     Args:
         client: An asyncio client of redis-py.
@@ -335,43 +339,38 @@ class Scripts:
         """The runs that wait for the end of this turn of the event loop, their limits, and their replies."""
 
     async def run(
-        self, script: str, keys: Sequence[str], *arguments: object, seconds: float | None = None
+        self, script: str, keys: Sequence[str], *arguments: object, seconds: float = math.inf
     ) -> Any:  # noqa: ANN401 - depends on the script
         """Run a script on some keys within some seconds, and return its reply."""
-        keys_and_arguments = (len(keys), *keys, *arguments)
-        run = self._client.execute_command
-        try:
-            async with asyncio.timeout(seconds), self._slots:
-                try:
-                    # Replies are raw bytes, even if the client is set up to decode them.
-                    return await run("EVALSHA", _hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
-                except self._unknown_script:
-                    # Redis does not have the script yet; this command also stores it.
-                    return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
-        except self._failures as error:
-            raise _unavailable_error(error) from error
-
-    async def append(self, keys: Sequence[str], arguments: Sequence[object], seconds: float) -> Any:  # noqa: ANN401 - a number
-        """Run `APPEND` on some keys within some seconds, and return its reply."""
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked.append(((len(keys), *keys, *arguments), seconds, reply))
-        if len(self._asked) == 1:
-            await self._append_for_all()
-        value = await reply
+        run = (len(keys), *keys, *arguments)
+        value = await self._ask(("EVALSHA", _hash_of(script), *run), seconds)
         if isinstance(value, self._unknown_script):
-            return await self.run(APPEND, keys, *arguments, seconds=seconds)
+            # Redis does not have the script yet; this command also stores it.
+            value = await self._ask(("EVAL", script, *run), seconds)
         if isinstance(value, Exception):
             raise _unavailable_error(value) from value
         return value
 
-    async def _append_for_all(self) -> None:
-        """Send the runs of all who ask in this turn of the event loop, as the first of them."""
+    async def _ask(self, command: tuple[object, ...], seconds: float) -> Any:  # noqa: ANN401 - a reply or an error
+        """Send a command with those of all who ask in this turn of the event loop; return reply or error."""
+        while True:
+            reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            self._asked.append((command, seconds, reply))
+            if len(self._asked) == 1:
+                await self._send_all()
+            value = await reply
+            if value is not _CANCELLED:
+                return value
+
+    async def _send_all(self) -> None:
+        """Send the commands of all who ask in this turn of the event loop, as the first of them."""
         try:
             # The others ask before this task goes on.
             await asyncio.sleep(0)
         finally:
             asked, self._asked = self._asked, []
-            until = asyncio.get_running_loop().time() + min([seconds for _, seconds, _ in asked])
+            seconds = min([seconds for _, seconds, _ in asked])
+            until = None if seconds == math.inf else asyncio.get_running_loop().time() + seconds
             try:
                 for begin in range(0, len(asked), _MAX_TOGETHER):
                     await self._send(asked[begin : begin + _MAX_TOGETHER], until)
@@ -379,27 +378,26 @@ class Scripts:
                 # If this task is cancelled, the others ask again: a run that is repeated changes nothing.
                 for _, _, reply in asked:
                     if not reply.done():
-                        # As a result, because an exception that nobody waits for is logged.
-                        reply.set_result(TimeoutError())
+                        reply.set_result(_CANCELLED)
 
     async def _send(
-        self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]], until: float
+        self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]], until: float | None
     ) -> None:
-        """Send some runs together, until a time of the loop; pass each its reply or its error."""
+        """Send some commands together, until a time of the loop; pass each its reply or its error."""
         replies: list[Any]
         try:
             async with asyncio.timeout_at(until), self._slots:
                 pipeline = self._client.pipeline(transaction=False)
-                for keys_and_arguments, _, _ in asked:
-                    pipeline.execute_command(
-                        "EVALSHA", _hash_of(APPEND), *keys_and_arguments, NEVER_DECODE=True
-                    )
+                for command, _, _ in asked:
+                    # Replies are raw bytes, even if the client is set up to decode them.
+                    pipeline.execute_command(*command, NEVER_DECODE=True)
                 replies = await pipeline.execute(raise_on_error=False)
         except self._failures as error:
             replies = [error] * len(asked)
         for (_, _, reply), value in zip(asked, replies, strict=True):
             # Nobody may wait for it any more.
             if not reply.done():
+                # An error is a result, because an exception that nobody waits for is logged.
                 reply.set_result(value)
 
 

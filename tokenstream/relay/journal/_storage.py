@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
+from tokenstream.relay.journal._bounds import BOUNDS
 from tokenstream.relay.journal._errors import JournalError
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ class Storage(ABC):
 
     instant: ClassVar[bool] = False
     """True if no method waits but `wait` and `wait_stop`, so that calls need no limit of time and no task."""
+    opening: int = BOUNDS.opening
+    """Maximum number of answers that may wait for `create` at the same time, of those of one process."""
     limits_appends: ClassVar[bool] = False
     """True if `append` raises within its lease, or a second, so that only one with `over` needs a limit."""
 
