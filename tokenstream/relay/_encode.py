@@ -9,7 +9,7 @@ from anyio import CancelScope
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._attribution import ending_of, name_answer
+from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._sending import Sending
 from tokenstream.steps._events import RunEvents
 
@@ -36,7 +36,7 @@ class _EncodedPieces(Generic[PieceT]):
     def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
         self._source = source
         self._sending = sending
-        name_answer(source, sending.answer_id)
+        sending.read_from(source)
         self._joins = joins
         self._events: Any = None
         """The iterator over the source; None before the first event."""
@@ -56,7 +56,7 @@ class _EncodedPieces(Generic[PieceT]):
     def _encode_error(self, error: StreamError) -> None:
         """Encode the error that ends the answer, and queue its pieces."""
         self._ended = True
-        self._add_pieces(self._sending.encode_error(error, ending_of(self._source)))
+        self._add_pieces(self._sending.fail(error, ending_of(self._source)))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
         """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""

@@ -16,8 +16,8 @@ from tokenstream.relay._asgi.asking import (
     quote_id,
     refuse,
 )
-from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_journal_error
-from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
+from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed, refuse_journal_error
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
 from tokenstream.relay.journal._errors import JournalError
@@ -86,7 +86,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_journal_error(error, self._retry, self.id)
+            self._refusal = refuse_journal_error(error, self._retry)
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted}
         if asked.method in ("POST", "PUT"):
@@ -156,10 +156,10 @@ class StartOutlet(FollowOutlet):
         except SourceRefused as refused:
             return refused.refusal
         except StreamError as error:
-            return refuse_failed(error, self.encode_error, self.id)
+            return refuse_failed(error, self.encode_error)
         except JournalError as error:
             await close_stream(self._source)
-            return refuse_journal_error(error, self._retry, self.id)
+            return refuse_journal_error(error, self._retry)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
         """Start the answer; if another request has started it meanwhile, refuse a request that differs."""
@@ -170,6 +170,7 @@ class StartOutlet(FollowOutlet):
             open_within=open_within,
             shape=self._shape,
             asked=self._fingerprint,
+            served=self.served,
         )
         return None if self._is_own else await self._check_existing(must_exist=True)
 
