@@ -128,7 +128,9 @@ class AnswerOutlet(Outlet):
         try:
             if self._entry_error is not None:
                 raise self._entry_error
-            self.first_chunk = self.encode(await self._events.next())
+            event = await self._events.next()
+            self.served.begin()
+            self.first_chunk = self.encode(event)
         except StopAsyncIteration as error:
             # The answer has no events.
             self.first_chunk = self.encode_end(error)

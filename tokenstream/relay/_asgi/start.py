@@ -192,6 +192,8 @@ class StartOutlet(FollowOutlet):
 
     async def open_head(self) -> Refusal | None:
         """Close the answer unread: a HEAD request starts nothing."""
+        if self.continues:
+            return await self.begin()
         await close_stream(self._source)
         if self._refusal is not None:
             return self._refusal

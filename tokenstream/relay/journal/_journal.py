@@ -17,7 +17,7 @@ from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, WriteTimer
 from tokenstream.relay.journal._records import has_failed_early
-from tokenstream.relay.journal._storage import limit, retry
+from tokenstream.relay.journal._storage import limit, no_reply_error, retry
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import WARNING
 
@@ -412,12 +412,15 @@ class Journal:
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
         """Create an answer, even if its client disconnects; return False if the id exists already."""
+        from anyio import current_time
+
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
+        began = current_time()
         with limit(self._storage, self.lease, shield=True):
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
-        raise JournalError("the journal's storage does not answer", kind="unavailable")
+        raise no_reply_error(self._storage, began, self.lease)
 
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], size: int, *, is_last: bool

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from hashlib import sha1
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.relay.journal._errors import JournalError
@@ -333,6 +334,8 @@ class Scripts:
         self._unknown_script = NoScriptError
         self._asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]] = []
         """The runs that wait for the end of this turn of the event loop, their limits, and their replies."""
+        self.heard_at = -inf
+        """The time of the event loop at which Redis last answered; -inf before."""
 
     async def run(
         self, script: str, keys: Sequence[str], *arguments: object, seconds: float | None = None
@@ -344,10 +347,12 @@ class Scripts:
             async with asyncio.timeout(seconds), self._slots:
                 try:
                     # Replies are raw bytes, even if the client is set up to decode them.
-                    return await run("EVALSHA", _hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
+                    reply = await run("EVALSHA", _hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
                 except self._unknown_script:
                     # Redis does not have the script yet; this command also stores it.
-                    return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
+                    reply = await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
+                self.heard_at = asyncio.get_running_loop().time()
+                return reply
         except self._failures as error:
             raise _unavailable_error(error) from error
 
@@ -395,6 +400,7 @@ class Scripts:
                         "EVALSHA", _hash_of(APPEND), *keys_and_arguments, NEVER_DECODE=True
                     )
                 replies = await pipeline.execute(raise_on_error=False)
+                self.heard_at = asyncio.get_running_loop().time()
         except self._failures as error:
             replies = [error] * len(asked)
         for (_, _, reply), value in zip(asked, replies, strict=True):

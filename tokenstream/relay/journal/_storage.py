@@ -21,6 +21,7 @@ from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
@@ -66,15 +67,29 @@ async def retry(
 
     until, pause = current_time() + seconds, _FIRST_PAUSE
     while True:
+        began = current_time()
         try:
             with nullcontext() if is_limited else limit(storage, seconds / 2):
                 return await call()
-            raise JournalError("the journal's storage does not answer", kind="unavailable")
+            raise no_reply_error(storage, began, seconds / 2)
         except JournalError as error:
             if error.kind != "unavailable" or current_time() + pause > until:
                 raise
         await sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalError:
+    """Return the error for a call that has got no reply within some seconds, which may be our own fault.
+
+    A storage that meanwhile has answered another call does answer, and of one whose reply this process was
+    too busy to read nothing is known.
+    """
+    from anyio import current_time
+
+    is_silent = storage.heard_at < began and current_time() - began < 1.5 * seconds + 1
+    told = "does not answer" if is_silent else "was not heard in time: it or this server has too much to do"
+    return JournalError(f"the journal's storage {told}", kind="unavailable")
 
 
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
@@ -133,6 +148,8 @@ class Storage(ABC):
     """True if no method waits but `wait` and `wait_stop`, so that calls need no limit of time and no task."""
     limits_appends: ClassVar[bool] = False
     """True if `append` raises within its lease, or a second, so that only one with `over` needs a limit."""
+    heard_at: float = -inf
+    """The time of `anyio.current_time` at which the storage last answered; -inf if that is not known."""
 
     @abstractmethod
     async def create(
