@@ -30,7 +30,7 @@ _CUT = b"".join(testing.script().text("Hel", "lo").finish("stop").chunks("openai
 async def asked(
     fault: str, late: anyio.Event | None = None, **options: Any
 ) -> AsyncIterator[Callable[[], AsyncStream]]:
-    """Yield a function that asks a provider, which cuts the answer or refuses, once `late` is set if given."""
+    """Yield a function that asks a provider, which cuts the answer or refuses, if `late` is set or None."""
 
     async def provider(_: httpx.Request) -> httpx.Response:
         if late is not None:
@@ -108,13 +108,11 @@ async def test_one_line_has_the_id_of_the_reader_and_says_what_it_got(
     assert f" · model {'scripted-1' if fault == 'cut' else 'm-1'} · answer {id}" in message
     assert ("advice: ask again later" in message) == (fault != "cut")
     assert "private" not in message
-    assert (
-        origin["answer_id"],
-        origin["status"],
-        origin["head_sent"],
-        origin["owner"],
-        origin["attempt"],
-    ) == (id, None if fault == "refused" else 200, fault != "refused", options.get("owner"), 1)
+    assert (origin["answer_id"], origin["owner"], origin["attempt"]) == (id, options.get("owner"), 1)
+    # A journal reads on without its reader, who may get the head only later.
+    if fault != "cut" or "journal" not in options:
+        status = None if fault == "refused" else 200
+        assert (origin["status"], origin["head_sent"]) == (status, status is not None)
     assert client.status == (503 if fault == "refused" else 200)
     assert ("id" not in options) or id == "mine-1"
 
@@ -270,7 +268,7 @@ class _Busy(Place):
     ("heard_at", "says"),
     [
         (float("-inf"), "the journal's storage does not answer"),
-        (float("inf"), "the journal's storage was not heard in time: it or this server has too much to do"),
+        (float("inf"), "the journal's storage was not heard in time: it or this server is too busy"),
     ],
 )
 async def test_a_storage_that_answers_others_is_not_said_to_be_silent(

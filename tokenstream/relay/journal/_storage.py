@@ -88,8 +88,11 @@ def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalErr
     from anyio import current_time
 
     is_silent = storage.heard_at < began and current_time() - began < 1.5 * seconds + 1
-    told = "does not answer" if is_silent else "was not heard in time: it or this server has too much to do"
-    return JournalError(f"the journal's storage {told}", kind="unavailable")
+    if is_silent:
+        return JournalError("the journal's storage does not answer", kind="unavailable")
+    return JournalError(
+        "the journal's storage was not heard in time: it or this server is too busy", kind="unavailable"
+    )
 
 
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
