@@ -87,14 +87,12 @@ class ServedAnswer:
         """Log that the application has raised an exception, which the server is to log."""
         self._tell_failure(f"the application raised {type(error).__name__}", None, None)
 
-    def report_refusal(self, level: int, why: str, status: int | None) -> None:
-        """Log that a reader is refused, with a status unless it has a head already, or has gone."""
-        if self.status is not None:
-            self.tell(level, "a reader that has status %d already gets no answer: %s", self.status, why)
-        elif status is not None:
+    def report_refusal(self, level: int, why: str, status: int) -> None:
+        """Log that a reader is refused, with a status unless it has a head already."""
+        if self.status is None:
             self.tell(level, "a reader gets status %d: %s", status, why)
         else:
-            self.tell(level, "a reader that has gone would have got no answer: %s", why)
+            self.tell(level, "a reader that has status %d already gets no answer: %s", self.status, why)
 
     def tell(self, level: int, message: str, *details: object, error: StreamError | None = None) -> None:
         """Log a message about the answer, with the origin of its error, or of its source."""
@@ -104,16 +102,12 @@ class ServedAnswer:
 
     def _tell_failure(self, why: str, status: int | None, error: StreamError | None) -> None:
         """Log a warning of a failure, which says what its reader gets."""
-        if self.has_begun:
-            self.tell(WARNING, "an answer broke off: %s", why, error=error)
-            return
-        failed = "an answer failed before its first event: %s"
-        if self.status is not None:
-            self.tell(WARNING, f"{failed}; its reader has status %d already", why, self.status, error=error)
-        elif status is not None:
-            self.tell(WARNING, f"{failed}; its reader gets status %d", why, status, error=error)
-        else:
-            self.tell(WARNING, failed, why, error=error)
+        what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
+        if not self.has_begun and self.status is not None:
+            what = f"{what}; its reader has status {self.status} already"
+        elif not self.has_begun and status is not None:
+            what = f"{what}; its reader gets status {status}"
+        self.tell(WARNING, what, why, error=error)
 
     def _find_origin(self, error: StreamError | None) -> Origin:
         """Return the origin of an error, or else of the source, under the id that readers have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
 from anyio import CancelScope
 
@@ -15,13 +15,21 @@ from tokenstream.steps._events import RunEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-    from typing import Self
+    from typing import Self, Unpack
 
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
 
 PieceT = TypeVar("PieceT")
+
+
+class _Options(TypedDict, total=False):
+    """The options of `encode` and `payloads`."""
+
+    ids: bool
+    raw: bool
+    shape: Shape | None
 
 
 class _EncodedPieces(Generic[PieceT]):
@@ -150,30 +158,15 @@ class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
 
 @overload
 def encode(
-    stream: RunEvents,
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
-    stream: AsyncIterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
 ) -> AsyncIterator[bytes]: ...
 @overload
 def encode(
-    stream: Iterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
 ) -> Iterator[bytes]: ...
 @explain_options(**OF_RELAY)
 def encode(
@@ -218,30 +211,15 @@ def encode(
 
 @overload
 def payloads(
-    stream: RunEvents,
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
 ) -> EncodedRun[dict[str, Any]]: ...
 @overload
 def payloads(
-    stream: AsyncIterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
 ) -> AsyncIterator[dict[str, Any]]: ...
 @overload
 def payloads(
-    stream: Iterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
 ) -> Iterator[dict[str, Any]]: ...
 @explain_options(**OF_RELAY)
 def payloads(

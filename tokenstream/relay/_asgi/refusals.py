@@ -43,7 +43,7 @@ class Refusal:
         error = self.error
         if isinstance(error, StreamError):
             served.report(error, status)
-        elif error is not None and error.retry_after is not None:
+        elif error is not None and error.retry_after is not None and status is not None:
             from tokenstream.relay.journal._errors import describe_failure
 
             # An owner who asks too often must not fill the log with warnings.

@@ -194,15 +194,9 @@ class Journal:
         asked: str | None = None,
         served: ServedAnswer | None = None,
     ) -> bool:
-        """Start producing an answer, like `start`; return False if an answer with this id exists.
+        """Start producing an answer, as `start` does; return False if an answer with this id exists.
 
         Args:
-            stream: As for `start`.
-            id: The answer's id.
-            owner: As for `start`.
-            open_within: As for `start`.
-            raw: As for `start`.
-            shape: As for `start`.
             asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
                 requests can be compared with it; None if the request has none.
             served: The record of the response that starts the answer, which reports a failure that is raised
@@ -317,12 +311,7 @@ class Journal:
     async def attach(
         self, follower: AnswerFollower, id: str, after: int, owner: str | None
     ) -> tuple[Feed, State]:
-        """Register a follower, and return the feed that it reads from and the answer's state.
-
-        Args:
-            id: The answer's id.
-            after: The position of the last record that the follower has; 0 for none.
-            owner: The answer's owner; None if it has none.
+        """Register a follower that has the records up to `after`; return its feed and the answer's state.
 
         Raises:
             JournalError: The answer or the position does not exist, or the journal cannot be used now.
@@ -353,10 +342,6 @@ class Journal:
 
     async def read_state(self, id: str, owner: str | None) -> State:
         """Return the state of an answer, if it belongs to this owner.
-
-        Args:
-            id: The answer's id.
-            owner: The answer's owner; None if it has none.
 
         Raises:
             JournalError: No answer has this id, the answer belongs to another owner, or the storage is
