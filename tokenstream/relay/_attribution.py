@@ -98,7 +98,7 @@ class ServedAnswer:
         """Log a message about the answer, with the origin of its error, or of its source."""
         fields = {"owner": self.owner, "status": self.status, "head_sent": self.status is not None}
         advice = "" if error is None else advice_of(error)
-        tell(level, message, *details, of=_Attributed(self._find_origin(error)), advice=advice, **fields)
+        tell(level, message, *details, of=_KnownOrigin(self._find_origin(error)), advice=advice, **fields)
 
     def _tell_failure(self, why: str, status: int | None, error: StreamError | None) -> None:
         """Log a warning of a failure, which says what its reader gets."""
@@ -123,7 +123,7 @@ class ServedAnswer:
         return replace(origin, answer_id=id, source_id=source_id)
 
 
-class _Attributed(NamedTuple):
+class _KnownOrigin(NamedTuple):
     """An origin, as the log takes it."""
 
     origin: Origin

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PieceT = TypeVar("PieceT")
 
 
-class _Options(TypedDict, total=False):
+class _Encoding(TypedDict, total=False):
     """The options of `encode` and `payloads`."""
 
     ids: bool
@@ -158,15 +158,15 @@ class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
 
 @overload
 def encode(
-    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
+    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
-    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> AsyncIterator[bytes]: ...
 @overload
 def encode(
-    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> Iterator[bytes]: ...
 @explain_options(**OF_RELAY)
 def encode(
@@ -211,15 +211,15 @@ def encode(
 
 @overload
 def payloads(
-    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
+    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> EncodedRun[dict[str, Any]]: ...
 @overload
 def payloads(
-    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> AsyncIterator[dict[str, Any]]: ...
 @overload
 def payloads(
-    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Options]
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> Iterator[dict[str, Any]]: ...
 @explain_options(**OF_RELAY)
 def payloads(
