@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -29,7 +29,7 @@ _CUT = b"".join(testing.script().text("Hel", "lo").finish("stop").chunks("openai
 @asynccontextmanager
 async def asked(
     fault: str, late: anyio.Event | None = None, **options: Any
-) -> AsyncIterator[Callable[[], AsyncStream]]:
+) -> AsyncGenerator[Callable[[], AsyncStream]]:
     """Yield a function that asks a provider, which cuts the answer or refuses, if `late` is set or None."""
 
     async def provider(_: httpx.Request) -> httpx.Response:
@@ -213,6 +213,25 @@ async def test_the_id_in_the_application_s_own_header_is_the_one() -> None:
     assert stream.origin.answer_id == "a/b"
 
 
+async def test_the_header_alone_does_not_make_calls_of_two_answers_differ() -> None:
+    """Only a journal gives an answer an identity that comes before the one that the caller gives it."""
+    chunks = testing.script().tool_call("pay", {"usd": 100}).finish("tool_calls").chunks("openai-chat")
+
+    async def app(*request: Any) -> None:
+        await relay.respond(AsyncStream(chunks), protocol="openai-chat")(*request)
+
+    keys, ids = set[str](), set[str]()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        for _ in range(2):
+            url = "https://relay.example/v1/chat/completions"
+            async with aconnect(url, json={}, client=http, answer_id="order 7") as stream:
+                keys.add((await stream.final()).tool_calls[0].key)
+                assert stream.response is not None
+                ids.add(stream.response.headers["x-answer-id"])
+
+    assert (len(keys), len(ids), stream.origin.answer_id) == (1, 2, "order 7")
+
+
 async def test_a_refused_owner_gets_no_id_of_another_s(caplog: pytest.LogCaptureFixture) -> None:
     """Nor does the log name the other's answer as theirs; it says for which one was asked."""
     place = Place(in_memory())
@@ -260,7 +279,7 @@ class _Busy(Place):
 
     heard_at: float
 
-    async def read(self, *_: Any) -> Any:
+    async def read(self, id: str, after: int, limit: int) -> Any:
         await anyio.sleep_forever()
 
 
