@@ -204,16 +204,16 @@ def respond(
     ASGI application for one request. It enters the stream, reads it and closes it.
 
     What the protocol cannot express is left out, and logged. The provider's own ids, payloads and
-    error messages are never sent.
+    error messages are never sent. The header `x-answer-id` has an id of ours, which the log has, too.
 
     Args:
         stream: The answer, or a function, sync or async, that makes it. If the request continues an answer,
             an unread stream is closed without being opened, and a function is not called.
         protocol: The name of the protocol in which to send the answer.
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
-            whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `x-answer-id`
-            contains the answer's id, percent-encoded, and `location` its address. A request with
-            `x-answer-id`, or with a position in `last-event-id`, continues that answer or is refused.
+            whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `location` has
+            the answer's address. A request with the `x-answer-id` of an answer, percent-encoded, or with a
+            position in `last-event-id`, continues that answer or is refused.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
             this id exists, it is sent, and `stream` is closed. If the id is empty or longer than 256
             characters, as a client may have chosen it, the response is a 400.
