@@ -175,21 +175,36 @@ def test_nothing_secret_is_in_an_origin(world: str) -> None:
         ("https://api.example:443/v1?q=1#f", ("api.example", None, "/v1")),
         ("http://127.0.0.1:8000/", ("127.0.0.1", 8000, "")),
         ("wss://api.example/v1/realtime?model=m", ("api.example", None, "/v1/realtime")),
-        (f"https://api.example/{SECRET}/chat", ("api.example", None, "/sk-01234…/chat")),
+        (f"https://api.example/{SECRET}/chat", ("api.example", None, "/…/chat")),
+        ("https://api.example/AIzaSyABCDEFGHIJKLMNOPQRSTUV/chat", ("api.example", None, "/…/chat")),
+        ("https://api.example/550e8400-e29b-41d4-a716-446655440000", ("api.example", None, "/…")),
+        ("https://api.example/AB12-CD34-EF56-GH78-IJ90/chat", ("api.example", None, "/…/chat")),
+        (f"https://api.example/{'1-' * 5_000}!", ("api.example", None, "/…")),
         ("https://api.example/v1;key=1/chat", ("api.example", None, "/v1/chat")),
         ("https://me:a/b@api.example/v1", (None, None, "")),
         ("https://me:1/b@api.example/v1", (None, None, "")),
         (
             "https://v.example/v1/models/opus@2025:streamRawPredict",
-            ("v.example", None, "/v1/models/opus@202…"),
+            ("v.example", None, "/v1/models/opus@2025:streamRawPredict"),
         ),
+        *[
+            (f"https://api.example{path}?key={SECRET}", ("api.example", None, path))
+            for path in (
+                "/v1beta/models/gemini-3-flash-preview-09-2026:streamGenerateContent",
+                "/openai/deployments/gpt-5-chat-production-eu/chat/completions",
+                "/openai/deployments/ourOwnNameForAModelOfThisYear/chat",
+                "/model/anthropic.claude-3-5-sonnet-20240620-v1:0/invoke-with-response-stream",
+                "/client/v4/ai/run/@cf/meta/llama-3.1-8b-instruct-fp8",
+                "/Qwen2.5-Coder-32B-Instruct-AWQ/generate",
+            )
+        ],
         ("https://api.example:99999/v1", (None, None, "")),
         ("nonsense", (None, None, "")),
         ("", (None, None, "")),
     ],
 )
 def test_an_address_is_told_without_what_may_be_secret(url: str, expected: tuple[Any, ...]) -> None:
-    """Segments of 20 and more characters may be keys, whatever the API."""
+    """Segments of 20 and more characters may be keys, whatever the API, but names of models are told."""
     response = requests.Response()
     response.status_code, response.url, response.raw = 200, url, io.BytesIO()
     with Stream(response) as stream:
@@ -248,6 +263,29 @@ def test_two_answers_have_two_ids() -> None:
         assert first.final() == second.final()
 
     assert first.origin.answer_id == first.origin.answer_id != second.origin.answer_id
+
+
+@in_each_world
+def test_the_id_of_the_caller_is_that_of_the_origin(world: str) -> None:
+    """Without a relay, nobody gives the answer another one."""
+
+    async def main() -> Any:
+        url = "https://down.example/acme-a1b2c3d4e5f6a7b8c9d0/m-1a1b2c3d4e5f6a7b8c9d0"
+        asked = {**ASKED, "model": "acme-a1b2c3d4e5f6a7b8c9d0"}
+        make_client: Any = httpx.Client if world == "sync" else httpx.AsyncClient
+        async with inside(make_client(transport=httpx.MockTransport(answered))) as client:
+            stream = connect_in(world)(url, json=asked, client=client, answer_id="order 7")
+            with pytest.raises(StreamError) as caught:
+                async with inside(stream):
+                    await got(stream.final())
+        return caught.value.origin
+
+    origin = run_in(world, main)
+
+    assert (origin.answer_id, origin.source_id, "source_id" in origin.fields) == ("order 7", None, False)
+    # The name of the model that was asked for is no key.
+    assert origin.path == "/acme-a1b2c3d4e5f6a7b8c9d0/…"
+    assert origin.line.endswith(" s · model acme-a1b2c3d4e5f6a7b8c9d0 · answer order 7")
 
 
 def test_the_client_of_the_application_tells_the_server_as_well() -> None:

@@ -14,7 +14,7 @@ _MAX_NAME = 20
 _MIN_PLACE = 16
 """The number of characters that the address has in the line even if nothing else is to be shortened."""
 _SEPARATOR = " · "
-_UNUSUAL = ("port", "route")
+_UNUSUAL = ("port", "route", "source_id")
 """Fields that most origins do not have, and that `fields` leaves out then."""
 
 
@@ -36,7 +36,7 @@ class Origin:
     port: int | None = None
     """Port of the request; None for the usual port of the address, and if it is not known."""
     path: str = ""
-    """Path of the request, without a query; segments of 20 and more characters are shortened."""
+    """Path of the request, without a query; "…" stands for what may be a key."""
     format: str | None = None
     """Name of the answer's format; None if it is not known."""
     model: str | None = None
@@ -46,8 +46,10 @@ class Origin:
     request_id: str | None = None
     """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
     answer_id: str | None = None
-    """Our id of the answer: the one in a relay's journal or the one that a relay's readers get, or else a
-    random one; None if the answer is not a stream of this library."""
+    """Our id of the answer: the one that a relay's readers get, or else your `answer_id=`, or a random one;
+    None if the answer is not a stream of this library."""
+    source_id: str | None = None
+    """The id that the answer has where the relay gets it from; None if that is the same, or there is none."""
     attempt: int = 1
     """Number of the attempt, from 1."""
     attempts: int = 1
@@ -83,9 +85,11 @@ class Origin:
 
     @property
     def line(self) -> str:
-        """The line of `str(origin)` and our id of the answer, for logs: no two answers have the same."""
-        own = None if self.answer_id is None else f"answer {self.answer_id}"
-        return _SEPARATOR.join(filter(None, (str(self), own)))
+        """The line of `str(origin)`, with the model and our id of the answer, by which a log is searched."""
+        model = None if self.model is None else _shorten(self.model, _MAX_ID)
+        named = {"model": model, "answer": self.answer_id, "source id": self.source_id}
+        ids = [f"{name} {id}" for name, id in named.items() if id is not None]
+        return _SEPARATOR.join(filter(None, (str(self), *ids)))
 
     @property
     def fields(self) -> dict[str, Any]:

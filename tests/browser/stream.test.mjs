@@ -99,6 +99,19 @@ test("a server that begins an answer anew gives each event once, also those with
   assert.deepEqual((await came(frames(...begun, "sources", ...begun, ...rest))).events, expected);
 });
 
+test("a POST that is only named, and not kept, is read as it comes, and goes out once wherever it is cut", async () => {
+  for (const words of [[], ["start"], ["start", "a", "b"]]) {
+    const methods = [];
+    const fetch = async (_, { method }) => (methods.push(method), new Response(frames(...words), { headers: HEADERS }));
+    const stream = await openStream("http://localhost/stream", { wait: 0.001, method: "POST", body: "{}", fetch }, () => false);
+    const events = [];
+    await assert.rejects(async () => {
+      for await (const data of stream) events.push(data);
+    }, TypeError);
+    assert.deepEqual([methods, events], [["POST"], words]);
+  }
+});
+
 test("an answer with an id but without positions is read as it comes, and isn't continued", async () => {
   let to;
   const fetch = async () => new Response(new ReadableStream({ start: controller => void (to = controller) }), { headers: HEADERS });

@@ -213,6 +213,60 @@ def test_a_page_that_starts_an_answer_by_post_runs_its_tools() -> None:
     assert len(own) > 30
 
 
+_CUT = """
+const { follow } = await import(process.argv[1] + "tokenstream.js");
+const { openStream } = await import(process.argv[1] + "stream.js");
+const post = { method: "POST", body: "{}", wait: 0.001 };
+const told = [];
+for (const place of ["whole", "cut", "head"]) {
+  const url = process.argv[2] + place;
+  const { ending } = await follow(url, post).done;
+  const other = await openStream(url + "/ui", post, data => data === "[DONE]");
+  let said = 0;
+  try {
+    for await (const _ of other) said += 1;
+    told.push([ending, "ends"]);
+  } catch (error) {
+    told.push([ending, error.name]);
+  }
+}
+console.log(JSON.stringify(told));
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.slow
+def test_an_answer_that_is_not_kept_is_asked_for_once_wherever_it_is_cut() -> None:
+    """Each response has an id, but only a journal makes it one to go on with: the model is asked once."""
+    node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
+    if node is None:
+        pytest.skip("needs Node")
+    chunks = testing.script().text("Hel", "lo").finish("stop").chunks("openai-chat")
+    asked: list[str] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        place, _, ui = scope["path"].strip("/").partition("/")
+        asked.append(place)
+        # The head is the first message; the server ends the connection in place of those that are left.
+        left = iter(range({"head": 1, "cut": 3, "whole": 99}[place]))
+
+        async def send_some(message: Any) -> None:
+            if next(left, None) is None:
+                raise ConnectionAbortedError
+            await send(message)
+
+        protocol: relay.ProtocolName = "ui-message" if ui else "tokenstream"
+        await respond(AsyncStream(chunks), protocol=protocol)(scope, receive, send_some)
+
+    with by_uvicorn(answer) as url:
+        program = [node, "--input-type=module", "-e", _CUT, f"{_MODULE.parent.as_uri()}/", url]
+        done = subprocess.run(program, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [["complete", "ends"], *[["truncated", "TypeError"]] * 2]
+    assert asked == [place for place in ("whole", "cut", "head") for _ in range(2)]
+
+
 _KEPT = ("kind", "complete", "text", "id", "name", "arguments_text")
 
 

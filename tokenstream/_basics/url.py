@@ -15,10 +15,18 @@ USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _PARAMETERS = re.compile(r";[^/]*")
 """Matches the parameters behind a path's segment."""
-_LONG_SEGMENT = re.compile(r"([^/]{8})[^/]{12,}")
-"""Matches a path's segment that is so long that it may be a secret, with the characters to show of it."""
-_VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*")
-"""Matches a model with a version in a path, such as that of Vertex AI: the only usual `@` in a path."""
+_LONG_SEGMENT = re.compile(r"(?<=/)[^/]{20,}")
+"""Matches a path's segment that is so long that it may be a secret."""
+_VERSIONED_MODEL = re.compile(r"/models?/[^/@]+@[^/@]*|/ai/run/@[^/@]+/")
+"""Matches a model of Vertex AI with its version, or one of Cloudflare's: the only usual `@` in a path."""
+_BEFORE_MODEL = re.compile(r"/(?:models?|deployments|engines)/$")
+"""Matches the part of a path behind which an API has the name of a model."""
+_METHOD = r"stream(?:Generate|Raw)[A-Z][a-z]{5,12}"
+# No two of them match one word: a segment from outside must not be read in many ways.
+_NUMBERED = r"[A-Za-z]{1,5}[0-9]{1,3}[A-Za-z]{0,2}|[0-9]{1,3}[A-Za-z]{1,2}|v[0-9]{1,3}p[0-9]{1,3}"
+_WORD = rf"(?:[A-Za-z]{{1,14}}|[0-9]{{1,8}}|{_NUMBERED}|{_METHOD})"
+_NAME = re.compile(rf"(?!(?:sk|pk|rk|key|token|secret)[-_])(?=.*[a-z]{{3}}){_WORD}(?:[-._:@]{_WORD})*")
+"""Matches words and short numbers, as names of models and methods consist of, and keys do not."""
 
 
 def split_url(url: str) -> SplitResult:
@@ -66,21 +74,34 @@ class PublicAddress(NamedTuple):
     port: int | None
     """The port; None for the usual port of the scheme."""
     path: str
-    """The path, in which long segments are shortened."""
+    """The path, in which "…" stands for what may be a key."""
 
 
-def place_of(url: str) -> PublicAddress:
+def place_of(url: str, model: str | None = None) -> PublicAddress:
     """Return the address of a request without user, password, query and whatever else may be a secret.
+
+    The name of the model is none.
 
     Example:
         >>> place_of("https://me:secret@example.com:8443/v1/0123456789abcdef0123/chat?key=secret")
-        PublicAddress(host='example.com', port=8443, path='/v1/01234567…/chat')
+        PublicAddress(host='example.com', port=8443, path='/v1/…/chat')
+        >>> place_of("https://example.com/deployments/gpt-5-chat-production/chat").path
+        '/deployments/gpt-5-chat-production/chat'
     """
     parts = split_url(url)
     host, port = _server_in(parts)
     # Behind an unescaped password with a slash, what looks like the path has the host.
     if host is None or "@" in _VERSIONED_MODEL.sub("", parts.path):
         return PublicAddress(None, None, "")
-    path = _LONG_SEGMENT.sub(r"\1…", _PARAMETERS.sub("", parts.path.rstrip("/")))
+    from urllib.parse import unquote
+
+    def mask(segment: re.Match[str]) -> str:
+        """Return a long segment as it is to be shown."""
+        is_model = bool(model) and f"{unquote(segment[0])}:".startswith(f"{model}:")
+        is_named = is_model or _NAME.fullmatch(segment[0]) or _BEFORE_MODEL.search(path, 0, segment.start())
+        return segment[0] if is_named else "…"
+
+    path = _PARAMETERS.sub("", parts.path.rstrip("/"))
+    path = _LONG_SEGMENT.sub(mask, path)
     usual_port = USUAL_PORTS.get(parts.scheme)
     return PublicAddress(one_line(host), None if port == usual_port else port, one_line(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.error_marks import add_code_hint, mark_cause
+from tokenstream._basics.error_marks import add_advice, add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.request_facts import SHORTEST_KEY, names_secret
 from tokenstream._basics.untrusted import dict_of
@@ -132,9 +132,10 @@ def make_status_error(
     reported, payload = _find_error(body, limits)
     kind, retryable = _classify(head, reported, expected)
     retry_after = _find_wait(head, reported, payload)
+    advice = _advice(head.status, kind, retry_after, retryable=retryable)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
-        f"{_words_of(text, reported)}; {_advice(head.status, kind, retry_after, retryable=retryable)}",
+        f"{_words_of(text, reported)}; {advice}",
         status=head.status,
         code=reported.code if reported is not None else None,
         type=(reported.type if reported is not None else None) or _aws_exception_of(head),
@@ -144,7 +145,7 @@ def make_status_error(
         retry_after=retry_after,
     )
     error.request_id = (reported.request_id if reported is not None else None) or head.request_id
-    return error
+    return add_advice(error, advice)
 
 
 def _classify(

@@ -40,13 +40,15 @@ class AskedFacts:
     The address of a response takes precedence over that of the request, which may have been redirected.
     """
 
-    __slots__ = ("_asked", "_model", "_random_id", "_told_id", "_url", "find_attempt")
+    __slots__ = ("_asked", "_given_id", "_model", "_random_id", "_told_id", "_url", "find_attempt")
 
     def __init__(self) -> None:
         self.find_attempt: Callable[[], AttemptFacts] | None = None
         """Returns the facts about the current attempt; None if there is only one."""
         self._told_id: str | None = None
         """The id of the answer that readers of a relay get; None if there is none."""
+        self._given_id: str | None = None
+        """The id of the answer that the caller has given; None if there is none."""
         self._random_id: str | None = None
         """An id of the answer for the log; None before it is needed."""
         self._asked: tuple[str, object] | None = None
@@ -68,10 +70,15 @@ class AskedFacts:
         """The address and the JSON of the request; None if they are not known."""
         return self._asked
 
-    def name_answer(self, id: str) -> None:
-        """Note the id under which the readers of a relay know the answer."""
+    def note_given_id(self, id: str) -> None:
+        """Note the caller's own id of the answer."""
+        self._given_id = _clean(id)
+
+    def name_answer(self, id: str) -> str:
+        """Note the id under which readers of a relay know the answer; return the one that all have."""
         # A stream with several readers keeps the first one's.
         self._told_id = self._told_id or id
+        return self._told_id
 
     def make_origin(
         self, machine: Machine, now: float | None = None, error: StreamError | None = None
@@ -91,17 +98,21 @@ class AskedFacts:
         until = latest if meter.ended_at is None else meter.ended_at
         request_id = (None if head is None else head.request_id) if error is None else error.request_id
         number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
-        host, port, path = place_of(url)
         format = machine.connection.known_format
+        model = (None if format is None else format.parts.model) or self._model
+        host, port, path = place_of(url, model)
+        source_id = self._given_id or _clean(machine.named_id)
+        answer_id = self._told_id or source_id or self._make_random_id()
         return Origin(
             host=host,
             port=port,
             path=path,
             format=machine.format or format_of_request(url, machine.wanted),
-            model=_clean((None if format is None else format.parts.model) or self._model),
+            model=_clean(model),
             route=route,
             request_id=_clean(request_id),
-            answer_id=self._find_answer_id(machine),
+            answer_id=answer_id,
+            source_id=None if source_id == answer_id else source_id,
             attempt=number,
             attempts=most,
             seconds=max(0.0, until - meter.started_at),
@@ -109,14 +120,8 @@ class AskedFacts:
             events=machine.events_seen,
         )
 
-    def _find_answer_id(self, machine: Machine) -> str:
-        """Return our id of an answer: that of this relay, of the relay that sends it, or a random one."""
-        if self._told_id is not None:
-            return self._told_id
-        # The id of a journal, here or at the relay that sends the answer.
-        identity = machine.accumulator.calls.find_journal_identity()
-        if identity is not None:
-            return _clean(identity.id) or ""
+    def _make_random_id(self) -> str:
+        """Return the same random id at each call."""
         self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
         return self._random_id
 

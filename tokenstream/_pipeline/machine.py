@@ -513,11 +513,21 @@ class Machine:
         is_new = self.refusal is not None and self.kept_format is None
         return is_new and self.connection.serves(self.wanted, self.make_stage)
 
-    def find_answer_id(self) -> str | None:
-        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
+    @property
+    def named_id(self) -> str | None:
+        """The answer's id as the relay that sends it has named it, in a header or, if kept, in an event."""
         head = self.head
         named = None if head is None or self.refusal is not None else head.headers.get("x-answer-id")
         return self.connection.format.answer_id if named is None else unquote(named)
+
+    def find_answer_id(self) -> str | None:
+        """Return the answer's id at a relay with a journal; the header alone does not show that there is one.
+
+        A journal also gives the answer an address, its events positions, or the first event the id.
+        """
+        head, told = self.head, self.connection.format.answer_id
+        is_kept = told or self.progress.last_event_id or (head is not None and "location" in head.headers)
+        return self.named_id if is_kept else None
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
         """Accept the head of a response; its status decides if the body is an answer or an error.

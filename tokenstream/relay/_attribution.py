@@ -1,16 +1,17 @@
-"""Attribution of answers that a relay sends: their ids, and the one place where a broken answer is logged."""
+"""Attribution of answers that a relay sends: the record of who is served what, which alone logs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.error_marks import mark_reported
+from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.visible import one_line
 from tokenstream._origin import Origin
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error
-from tokenstream.stream._log import describe_cause, warn
+from tokenstream.stream._log import WARNING, describe_cause, tell
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
@@ -22,16 +23,110 @@ _BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "faile
 """The class of error for each ending of an answer that has broken off."""
 
 
-class AnswerById(NamedTuple):
-    """An answer of which only the id is known, for the log."""
+class ServedAnswer:
+    """A record of who is served what: it is made where a response is made, and it alone logs.
 
-    id: str
+    The producer of an answer in a journal has one, too, which it shares with the response that starts it.
 
-    @property
-    def origin(self) -> Origin:
-        """The origin of the answer, which has nothing but the id."""
-        # A client may have made the id, and could forge lines of the log with one of several lines.
-        return Origin(answer_id=one_line(self.id))
+    Args:
+        id: The answer's id as its readers have it; None if they get none.
+        owner: The answer's owner; None if it has none.
+        asked_id: The id that was asked for, if readers that are refused have another one.
+    """
+
+    __slots__ = ("_asked_id", "_is_kept", "_source", "has_begun", "id", "owner", "status")
+
+    def __init__(self, id: str | None, *, owner: str | None = None, asked_id: str | None = None) -> None:
+        self.id = id
+        self.owner = owner
+        self._asked_id = asked_id
+        self._source: object = None
+        """The stream, or another source of the answer's events; None if it is not known."""
+        self._is_kept = False
+        """True if a journal has the answer, under its id."""
+        self.has_begun = False
+        """True once an event has arrived."""
+        self.status: int | None = None
+        """The status of the head that was sent; None before."""
+
+    # -- what becomes known --------------------------------------------------
+
+    def attribute(self, source: object) -> str | None:
+        """Note the answer's source; return the answer's id, which all readers of a stream share."""
+        self._source = source
+        stream: Any = source
+        if self.id is not None and isinstance(source, StreamBase):
+            shared = find_driver(stream).machine.asked.name_answer(self.id)
+            # A head that was sent has told the id already.
+            if self.status is None and not self._is_kept:
+                self.id = shared
+        return self.id
+
+    def keep(self, id: str, source: object = None) -> None:
+        """Note that the answer is in a journal, under an id, and what the journal reads it from."""
+        self.id, self._is_kept, self._asked_id = id, True, None
+        if source is not None:
+            self.attribute(source)
+
+    def begin(self) -> None:
+        """Note that the answer's first event has arrived."""
+        self.has_begun = True
+
+    def note_head(self, status: int, id: str | None) -> None:
+        """Note that a head was sent, with a status and, if it has one, the answer's id."""
+        self.status, self.id = status, id or self.id
+
+    # -- what is logged ------------------------------------------------------
+
+    def report(self, error: StreamError, status: int | None = None) -> None:
+        """Log, once for each error, that the answer has failed; a reader without a head gets `status`."""
+        if mark_reported(error):
+            self._tell_failure(describe_cause(error), status, error)
+
+    def report_bug(self, error: Exception) -> None:
+        """Log that the application has raised an exception, which the server is to log."""
+        self._tell_failure(f"the application raised {type(error).__name__}", None, None)
+
+    def report_refusal(self, level: int, why: str, status: int) -> None:
+        """Log that a reader is refused, with a status unless it has a head already."""
+        if self.status is None:
+            self.tell(level, "a reader gets status %d: %s", status, why)
+        else:
+            self.tell(level, "a reader that has status %d already gets no answer: %s", self.status, why)
+
+    def tell(self, level: int, message: str, *details: object, error: StreamError | None = None) -> None:
+        """Log a message about the answer, with the origin of its error, or of its source."""
+        fields = {"owner": self.owner, "status": self.status, "head_sent": self.status is not None}
+        advice = "" if error is None else advice_of(error)
+        tell(level, message, *details, of=_KnownOrigin(self._find_origin(error)), advice=advice, **fields)
+
+    def _tell_failure(self, why: str, status: int | None, error: StreamError | None) -> None:
+        """Log a warning of a failure, which says what its reader gets."""
+        what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
+        if not self.has_begun and self.status is not None:
+            what = f"{what}; its reader has status {self.status} already"
+        elif not self.has_begun and status is not None:
+            what = f"{what}; its reader gets status {status}"
+        self.tell(WARNING, what, why, error=error)
+
+    def _find_origin(self, error: StreamError | None) -> Origin:
+        """Return the origin of an error, or else of the source, under the id that readers have."""
+        origin = None if error is None or error.origin == Origin() else error.origin
+        origin = origin or find_origin(self._source) or Origin()
+        if self.id is None:
+            return origin
+        # A client may have made an id, and could forge lines of the log with one of several lines.
+        id, source_id = one_line(self.id), origin.answer_id or self._asked_id
+        if source_id is None or source_id == self.id:
+            source_id = origin.source_id
+        source_id = None if source_id is None or source_id == self.id else one_line(source_id)
+        return replace(origin, answer_id=id, source_id=source_id)
+
+
+class _KnownOrigin(NamedTuple):
+    """An origin, as the log takes it."""
+
+    origin: Origin
 
 
 def find_origin(source: object) -> Origin | None:
@@ -41,11 +136,9 @@ def find_origin(source: object) -> Origin | None:
     return origin if isinstance(origin, Origin) else None
 
 
-def name_answer(source: object, id: str | None) -> None:
-    """Give a stream its readers' id for its lines in the log, which no other source of events has."""
-    stream: Any = source
-    if id is not None and isinstance(source, StreamBase):
-        find_driver(stream).machine.asked.name_answer(id)
+def make_answer_id() -> str:
+    """Return a new random id, which cannot be guessed."""
+    return token_urlsafe(24)
 
 
 def ending_of(source: object) -> Ending | None:
@@ -76,23 +169,3 @@ def make_interruption(source: object, message: str) -> StreamInterrupted:
     error = StreamInterrupted(message)
     error.origin = find_origin(source)
     return error
-
-
-def report_broken(error: StreamError, id: str | None, *, status: int | None = None) -> None:
-    """Log that an answer has broken off, once for each error, with the origin of the answer.
-
-    Whatever turns a verdict into an error event calls this first: the encoders for one reader, the
-    producers of journals, and the refusals. Readers that follow the answer of a journal log nothing. The
-    status is None once the answer has begun.
-    """
-    if not mark_reported(error):
-        return
-    if error.origin.answer_id is None and id is not None:
-        error.origin = replace(error.origin, answer_id=one_line(id))
-    if status is None:
-        warn("an answer broke off: %s", describe_cause(error), of=error)
-    else:
-        cause = describe_cause(error)
-        warn(
-            "an answer failed before its first event: %s; its reader gets status %d", cause, status, of=error
-        )

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
 
 from anyio import CancelScope
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._attribution import ending_of, name_answer
+from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._sending import Sending
 from tokenstream.steps._events import RunEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-    from typing import Self
+    from typing import Self, Unpack
 
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
 
 PieceT = TypeVar("PieceT")
+
+
+class _Encoding(TypedDict, total=False):
+    """The options of `encode` and `payloads`."""
+
+    ids: bool
+    raw: bool
+    shape: Shape | None
 
 
 class _EncodedPieces(Generic[PieceT]):
@@ -36,7 +44,7 @@ class _EncodedPieces(Generic[PieceT]):
     def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
         self._source = source
         self._sending = sending
-        name_answer(source, sending.answer_id)
+        sending.read_from(source)
         self._joins = joins
         self._events: Any = None
         """The iterator over the source; None before the first event."""
@@ -56,7 +64,7 @@ class _EncodedPieces(Generic[PieceT]):
     def _encode_error(self, error: StreamError) -> None:
         """Encode the error that ends the answer, and queue its pieces."""
         self._ended = True
-        self._add_pieces(self._sending.encode_error(error, ending_of(self._source)))
+        self._add_pieces(self._sending.fail(error, ending_of(self._source)))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
         """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""
@@ -150,30 +158,15 @@ class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
 
 @overload
 def encode(
-    stream: RunEvents,
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
-    stream: AsyncIterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> AsyncIterator[bytes]: ...
 @overload
 def encode(
-    stream: Iterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> Iterator[bytes]: ...
 @explain_options(**OF_RELAY)
 def encode(
@@ -218,30 +211,15 @@ def encode(
 
 @overload
 def payloads(
-    stream: RunEvents,
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> EncodedRun[dict[str, Any]]: ...
 @overload
 def payloads(
-    stream: AsyncIterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> AsyncIterator[dict[str, Any]]: ...
 @overload
 def payloads(
-    stream: Iterable[Event],
-    protocol: ProtocolName = "tokenstream",
-    *,
-    ids: bool = False,
-    raw: bool = False,
-    shape: Shape | None = None,
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> Iterator[dict[str, Any]]: ...
 @explain_options(**OF_RELAY)
 def payloads(

@@ -27,13 +27,13 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.relay import _encoders as encoders
-from tokenstream.relay._attribution import AnswerById, find_broken, report_broken
+from tokenstream.relay._attribution import ServedAnswer, find_broken
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, implied_ending
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay._shape import Shaping
-from tokenstream.stream._log import warn
+from tokenstream.stream._log import WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -159,6 +159,8 @@ class Sending:
         raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part; None to send it unchanged.
         id: The answer's id, which replaces the provider's id; None for a random id that cannot be guessed.
+        names: True to give the answer an id even if the protocol sends none.
+        is_followed: True if the answer is in a journal, whose producer logs its failure.
         as_payloads: True to return JSON objects instead of bytes.
 
     Raises:
@@ -173,6 +175,8 @@ class Sending:
         raw: bool = False,
         shape: Shape | None = None,
         id: str | None = None,
+        names: bool = False,
+        is_followed: bool = False,
         as_payloads: bool = False,
     ) -> None:
         self.protocol = find_protocol(protocol)
@@ -198,16 +202,18 @@ class Sending:
             encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
         )
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
-        self._known_id = id
-        """The id under which other readers may follow the answer, too; None if there is none."""
+        self._is_followed = is_followed
+        prefix = "" if raw or self._is_own_protocol else encoder_class.default_id
+        if id is None and (prefix or names):
+            # An encoder without a default id sends no ids.
+            id = f"{prefix}{'-' if prefix else ''}{token_hex(12)}"
+        self.served = ServedAnswer(id)
+        """The record of the answer, which logs."""
         # Ids of the answer and its messages, which replace the provider's private ones.
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
         if not raw and not self._is_own_protocol:
-            # An encoder without a default id sends no ids, so it gets none.
-            prefix = encoder_class.default_id
-            self._id = id or (f"{prefix}-{token_hex(12)}" if prefix else None)
-            self._encoder.id = self._id
+            self._id = self._encoder.id = id
         if not raw and isinstance(self._encoder, AGUIEncoder):
             # AG-UI clients keep the messages of all runs of a thread in one list, so ids must not repeat.
             self._encoder.scope = f"{id or token_hex(12)}-"
@@ -227,6 +233,12 @@ class Sending:
         self._told = ToldEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
+    def read_from(self, source: object) -> None:
+        """Attribute the answer to the source of its events; its readers may share an id already."""
+        id = self.served.attribute(source)
+        if self._id is not None:
+            self._id = self._encoder.id = id
+
     def encode_event(self, event: Event) -> list[Any]:
         """Return the chunks for an event, bytes or JSON objects; a function in `shape` may raise."""
         if not isinstance(event, _EVENT_CLASSES):
@@ -235,6 +247,8 @@ class Sending:
                 "not one of its views, and transform its text with shape="
             )
         shaping = self._shaping
+        if not self.served.has_begun:
+            self.served.begin()
         if shaping is None:
             return self._encode_shaped(event)
         events = shaping.feed(event, now=time.monotonic())
@@ -259,7 +273,7 @@ class Sending:
         ending = self._told.choose(ending)
         broken = find_broken(ending)
         if broken is not None:
-            return [*held_back, *self.encode_error(broken, ending)]
+            return [*held_back, *self.fail(broken, ending)]
         encoder: Encoder = self._encoder
         if self._is_own_protocol:
             self._report_losses()
@@ -273,9 +287,14 @@ class Sending:
         self._report_losses()
         return [*held_back, *chunks]
 
+    def fail(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
+        """Log that the answer has failed, and return the chunks of `encode_error`."""
+        if not self._is_followed:
+            self.served.report(error)
+        return self.encode_error(error, ending)
+
     def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that report an error, by default with the ending that the error implies."""
-        self.report_broken(error)
         held_back = self._flush_shape()
         self._report_losses()
         if self._is_own_protocol:
@@ -284,16 +303,6 @@ class Sending:
         # The provider's message may be private; without it, the encoder sends a general one.
         message = str(error.message) if self._raw else None
         return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]
-
-    @property
-    def answer_id(self) -> str | None:
-        """The answer's id as readers get it; None if they get none of this relay's."""
-        return self._known_id or self._id
-
-    def report_broken(self, error: StreamError) -> None:
-        """Log that the answer has broken off, unless it is followed in a journal: its producer does that."""
-        if self._known_id is None:
-            report_broken(error, self._id)
 
     # -- within ------------------------------------------------------------------
 
@@ -335,10 +344,10 @@ class Sending:
         lost = self._encoder.losses.describe()
         if not lost:
             return
-        if self._known_id is None:
-            report_losses(self._encoder.name, lost, self._id)
+        if self._is_followed:
+            _report_losses_of(self.served.id, self._encoder.name, lost)
         else:
-            _report_losses_of(self._known_id, self._encoder.name, lost)
+            report_losses(self._encoder.name, lost, self.served)
 
     def _flush_shape(self) -> list[Any]:
         """Return the chunks of the text that the function `shape` has held back."""
@@ -350,21 +359,16 @@ class Sending:
         return [chunk for each in events for chunk in self._encode_shaped(each)]
 
 
-def report_losses(format: str, lost: str, id: str | None) -> None:
+def report_losses(format: str, lost: str, served: ServedAnswer) -> None:
     """Log a warning that readers of a format do not get everything in an answer as it was."""
-    about = None if id is None else AnswerById(id)
-    warn(
-        "the format %s cannot express everything in an answer; left out or changed: %s",
-        format,
-        lost,
-        of=about,
-    )
+    said = "the format %s cannot express everything in an answer; left out or changed: %s"
+    served.tell(WARNING, said, format, lost)
 
 
 @lru_cache(maxsize=1024)
-def _report_losses_of(id: str, format: str, lost: str) -> None:
+def _report_losses_of(id: str | None, format: str, lost: str) -> None:
     """Call `report_losses`, but only once for each answer, which many readers may follow."""
-    report_losses(format, lost, id)
+    report_losses(format, lost, ServedAnswer(id))
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced

@@ -40,10 +40,17 @@ def is_shown(level: int) -> bool:
     return "logging" in sys.modules and _find_logger().isEnabledFor(level)
 
 
-def tell(level: int, message: str, *details: object, of: HasOrigin | None = None) -> None:
+def tell(
+    level: int,
+    message: str,
+    *details: object,
+    of: HasOrigin | None = None,
+    advice: str = "",
+    **fields: object,
+) -> None:
     """Log a message, and the origin of the answer that it is about, if the level is enabled.
 
-    The message must never contain the answer or the request.
+    The message must never contain the answer or the request. The record's origin gets more fields, too.
     """
     # A warning is shown also by a program that has not imported `logging`.
     if level < WARNING and "logging" not in sys.modules:
@@ -54,9 +61,11 @@ def tell(level: int, message: str, *details: object, of: HasOrigin | None = None
     origin = None if of is None else of.origin
     extra: dict[str, Any] | None = None
     if origin is not None:
-        extra = {"origin": origin.fields}
+        extra = {"origin": origin.fields | fields}
         if line := origin.line:
             message, details = f"{message} · %s", (*details, line)
+    if advice:
+        message, details = f"{message} · advice: %s", (*details, advice)
     # The record has the place in this library that logs the message, not this function.
     logger.log(level, message, *map(_clean, details), extra=extra, stacklevel=2)
 

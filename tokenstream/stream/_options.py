@@ -64,6 +64,7 @@ class Options(NamedTuple):
         """Give a new machine the answer's identity, and the answer so far if there is a checkpoint."""
         if self.answer_id is not None:
             machine.accumulator.calls.identify(identity_of_caller(self.answer_id))
+            machine.asked.note_given_id(self.answer_id)
         if self.checkpoint is not None:
             machine.restore(self.checkpoint)
 

@@ -14,14 +14,15 @@ from urllib.parse import parse_qs
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream._basics.json import is_sendable
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
+from tokenstream.relay._asgi.asking import SourceRefused, quote_id, read_asked, read_header
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
-from tokenstream.relay._asgi.follow import check_journal, follow, refuse_journal_error
+from tokenstream.relay._asgi.follow import check_journal, follow
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
-from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import StartOutlet
+from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError
@@ -222,7 +223,7 @@ class Endpoints:
         headers = await outlet.prepare(asked)
         refusal = await outlet.begin(self._timing.open_within)
         if refusal is not None:
-            return _to_response(refusal)
+            return _to_response(refusal, outlet.served)
         return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
 
     async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
@@ -240,7 +241,7 @@ class Endpoints:
         state = await self._journal.stop(id, owner=await self._find_owner(scope))
         if state == "unknown":
             raise JournalError("no answer has this id", kind="unknown_answer")
-        return _JSONResponse(200, {"state": state})
+        return _JSONResponse(200, {"state": state}, {"x-answer-id": quote_id(id)})
 
     async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:
         """Return the owner on whose behalf a request acts; None for answers without an owner."""
@@ -309,8 +310,12 @@ class _JSONResponse:
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
-def _to_response(refusal: Refusal) -> _JSONResponse:
-    return _JSONResponse(refusal.status, refusal.body, dict(refusal.headers))
+def _to_response(refusal: Refusal, served: ServedAnswer | None = None) -> _JSONResponse:
+    """Return the response to a refused request; by default, it is refused before any answer."""
+    served = ServedAnswer(make_answer_id()) if served is None else served
+    refusal.report(served, refusal.status)
+    headers = {"x-answer-id": quote_id(served.id), **refusal.headers}
+    return _JSONResponse(refusal.status, refusal.body, headers)
 
 
 def _check_method(method: str, *methods: str) -> None:

@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
-from tokenstream._basics.error_marks import mark_reported
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import quote_id
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, error_body
+from tokenstream.relay._asgi.refusals import Refusal, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
-from tokenstream.relay._attribution import AnswerById
+from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._encoders.tokenstream import error_record
 from tokenstream.relay.journal._bounds import check_owner
-from tokenstream.relay.journal._errors import JournalError, describe_failure, describe_to_reader
+from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._journal import Journal
-from tokenstream.stream._log import inform, warn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -62,6 +60,8 @@ class FollowOutlet(Outlet):
         self._error_writer = body = BodyWriter(protocol)
         """Encodes errors that are not part of the answer's transcript, such as those of the storage."""
         self.id = id
+        # A reader that is refused gets another id, as this one may be that of another owner's answer.
+        self.served = ServedAnswer(make_answer_id(), owner=owner, asked_id=id)
         self.headers: Mapping[str, str] = {**body.headers, "x-answer-id": quote_id(id)}
         self.heartbeat = body.heartbeat
         self.journal = journal
@@ -76,6 +76,11 @@ class FollowOutlet(Outlet):
         """The response to send instead, if the request alone shows that the answer cannot be sent."""
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
+
+    @property
+    def answer_id(self) -> str | None:
+        """The id of the answer in its journal."""
+        return self.id
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -102,8 +107,9 @@ class FollowOutlet(Outlet):
             make = partial(Transcript, protocol=self._protocol)
             self._transcript = self._feed.get_product(self._protocol, make)
         except JournalError as error:
-            return refuse_journal_error(error, self.id)
+            return refuse_journal_error(error)
         self._follower, self._has_begun = follower, True
+        self.served.keep(self.id)
         if follower.has_all:
             # A browser's EventSource does not reconnect after this status.
             return Refusal(204, b"")
@@ -134,8 +140,6 @@ class FollowOutlet(Outlet):
         if frame_record is not None:
             # The message is this library's own, so readers may get it.
             return frame_record(None, error_record(error, raw=True))
-        # It is logged as a refusal.
-        mark_reported(error)
         return self.encode_error(error)
 
     async def open_head(self) -> Refusal | None:
@@ -209,19 +213,6 @@ def parse_position(value: str | int | None) -> int:
             kind="unknown_position",
         )
     return int(value)
-
-
-def refuse_journal_error(error: JournalError, id: str | None = None) -> Refusal:
-    """Return the response for a journal's error."""
-    is_temporary = error.retry_after is not None
-    if is_temporary:
-        about = None if id is None else AnswerById(id)
-        # An owner who asks too often must not fill the log with warnings.
-        tell = inform if error.kind == "too_many_answers" else warn
-        tell("a reader gets status %d: %s", error.status, describe_failure(error), of=about)
-    body = error_body(*describe_to_reader(error), retryable=is_temporary)
-    headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
-    return Refusal(error.status, body, headers)
 
 
 @explain_options(**OF_RELAY)

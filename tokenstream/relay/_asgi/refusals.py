@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenstream._kinds import ERROR_KINDS
-from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
-from tokenstream.relay._attribution import report_broken
+from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
+from tokenstream.stream._log import INFO, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.errors import StreamError
+    from tokenstream.relay._attribution import ServedAnswer
+    from tokenstream.relay.journal._errors import JournalError
 
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
@@ -34,6 +35,20 @@ class Refusal:
     """Further headers, such as Retry-After."""
     as_event: bytes = b""
     """The error as an event, to be sent if the head was sent already; empty if there is no such event."""
+    error: StreamError | JournalError | None = None
+    """The reason, which is logged when the response is sent; None if nothing has failed."""
+
+    def report(self, served: ServedAnswer, status: int | None) -> None:
+        """Log what has failed; its reader gets a status, unless the head was sent; None if it has gone."""
+        error = self.error
+        if isinstance(error, StreamError):
+            served.report(error, status)
+        elif error is not None and error.retry_after is not None and status is not None:
+            from tokenstream.relay.journal._errors import describe_failure
+
+            # An owner who asks too often must not fill the log with warnings.
+            level = INFO if error.kind == "too_many_answers" else WARNING
+            served.report_refusal(level, describe_failure(error), status)
 
 
 def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
@@ -69,15 +84,12 @@ def status_of(error: StreamError) -> int:
     return status or ERROR_KINDS[error.kind].refusal_status
 
 
-def refuse_failed(
-    error: StreamError, encode: Callable[[StreamError], bytes] | None = None, id: str | None = None
-) -> Refusal:
-    """Return the response for an answer that failed before its first event, and log that.
+def refuse_failed(error: StreamError, encode: Callable[[StreamError], bytes] | None = None) -> Refusal:
+    """Return the response for an answer that failed before its first event.
 
     If the head was sent already, `encode` returns the error as an event.
     """
     status = status_of(error)
-    report_broken(error, id, status=status)
     as_event = b"" if encode is None else encode(error)
     # Not the error's own message: it may quote the provider's, which may be private.
     message = ERROR_KINDS[error.kind].refusal
@@ -85,10 +97,20 @@ def refuse_failed(
         message = _TIMEOUT_MESSAGE
     if error.retry_after is None:
         body = error_body(error.kind, message, retryable=error.retryable)
-        return Refusal(status, body, {}, as_event)
+        return Refusal(status, body, {}, as_event, error)
     seconds = max(math.ceil(error.retry_after), 0)
     body = error_body(error.kind, message, retryable=error.retryable, retry_after=seconds)
-    return Refusal(status, body, {"retry-after": str(seconds)}, as_event)
+    return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
+
+
+def refuse_journal_error(error: JournalError) -> Refusal:
+    """Return the response for a journal's error."""
+    from tokenstream.relay.journal._errors import describe_to_reader
+
+    is_temporary = error.retry_after is not None
+    body = error_body(*describe_to_reader(error), retryable=is_temporary)
+    headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
+    return Refusal(error.status, body, headers, error=error)
 
 
 def _is_timeout(error: StreamError) -> bool:

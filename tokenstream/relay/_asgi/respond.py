@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import make_source, refuse
+from tokenstream.relay._asgi.asking import make_source, quote_id, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Timing
-from tokenstream.relay._asgi.refusals import refuse_failed
+from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import BodyWriter, Outlet
-from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
+from tokenstream.relay._attribution import SHUT_DOWN, make_interruption
 from tokenstream.relay._events_in import BatchReader, EventsIn
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ class AnswerOutlet(Outlet):
     """
 
     def __init__(self, source: Source, writer: BodyWriter) -> None:
-        self._writer = writer
+        self._writer, self.served = writer, writer.served
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source)
         self._refusal: Refusal | None = None
         """The response to send instead if the request wants to continue an answer; else None."""
-        self.headers = writer.headers
+        self.headers = writer.headers | {"x-answer-id": quote_id(self.answer_id)}
         self.heartbeat = writer.heartbeat
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
@@ -67,16 +68,22 @@ class AnswerOutlet(Outlet):
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
         """Set the source of the answer's events."""
         self._events = EventsIn(source)
-        name_answer(source, self._writer.answer_id)
+        self._writer.read_from(source)
         self._batches = BatchReader(self._events)
+
+    @property
+    def answer_id(self) -> str | None:
+        """The id of the answer, by which the log is searched; nothing is kept under it."""
+        return self.served.id
 
     async def prepare(self, asked: AskedPosition) -> Mapping[str, str]:
         """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
 
-        A GET is not refused, because an application may make the same events for it each time.
+        A GET that names only a position is not refused, because an application may make the same events for
+        it each time.
         """
-        if asked.continues and asked.method not in ("GET", "HEAD"):
-            from tokenstream.relay._asgi.follow import parse_position, refuse_journal_error
+        if asked.id is not None or (asked.continues and asked.method not in ("GET", "HEAD")):
+            from tokenstream.relay._asgi.follow import parse_position
             from tokenstream.relay.journal._errors import JournalError
 
             try:
@@ -98,11 +105,16 @@ class AnswerOutlet(Outlet):
         except StreamError as error:
             # `open` makes a refusal of it.
             self._entry_error = error
+        except Exception as error:
+            self.served.report_bug(error)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, Exception):
+            self.served.report_bug(error)
         # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:
             await self._events.close()
@@ -116,13 +128,15 @@ class AnswerOutlet(Outlet):
         try:
             if self._entry_error is not None:
                 raise self._entry_error
-            self.first_chunk = self.encode(await self._events.next())
+            event = await self._events.next()
+            self.served.begin()
+            self.first_chunk = self.encode(event)
         except StopAsyncIteration as error:
             # The answer has no events.
             self.first_chunk = self.encode_end(error)
         except StreamError as error:
             self.has_ended = True
-            return refuse_failed(error, self.encode_error, self._writer.answer_id)
+            return refuse_failed(error, self.encode_error)
         return None
 
     async def open_head(self) -> Refusal | None:
@@ -156,7 +170,7 @@ class AnswerOutlet(Outlet):
         if isinstance(error, StopAsyncIteration):
             return b"".join(self._writer.encode_end(self._events.ending)) or None
         if isinstance(error, StreamError):
-            return self.encode_error(error)
+            return b"".join(self._writer.fail(error))
         # A mistake of the application's.
         raise error
 
@@ -166,7 +180,8 @@ class AnswerOutlet(Outlet):
 
     def shutdown_chunk(self) -> bytes:
         """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
-        return self.encode_error(make_interruption(self._events.source, SHUT_DOWN)) + self._writer.retry
+        error = make_interruption(self._events.source, SHUT_DOWN)
+        return b"".join(self._writer.fail(error)) + self._writer.retry
 
 
 @explain_options(**OF_RELAY)
@@ -189,16 +204,16 @@ def respond(
     ASGI application for one request. It enters the stream, reads it and closes it.
 
     What the protocol cannot express is left out, and logged. The provider's own ids, payloads and
-    error messages are never sent.
+    error messages are never sent. The header `x-answer-id` has an id of ours, which the log has, too.
 
     Args:
         stream: The answer, or a function, sync or async, that makes it. If the request continues an answer,
             an unread stream is closed without being opened, and a function is not called.
         protocol: The name of the protocol in which to send the answer.
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
-            whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `x-answer-id`
-            contains the answer's id, percent-encoded, and `location` its address. A request with
-            `x-answer-id`, or with a position in `last-event-id`, continues that answer or is refused.
+            whatever `timing.grace` is, and `follow` serves readers that reconnect. The header `location` has
+            the answer's address. A request with the `x-answer-id` of an answer, percent-encoded, or with a
+            position in `last-event-id`, continues that answer or is refused.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
             this id exists, it is sent, and `stream` is closed. If the id is empty or longer than 256
             characters, as a client may have chosen it, the response is a 400.
@@ -233,5 +248,7 @@ def respond(
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
     if body is not None or location is not None:
         raise MisuseError("an answer is kept, and has an address, only in a journal: pass journal=…")
-    outlet = AnswerOutlet(stream, BodyWriter(protocol, shape=shape))
+    own = next((value for name, value in (headers or {}).items() if name.lower() == "x-answer-id"), None)
+    own = None if own is None else unquote(own)
+    outlet = AnswerOutlet(stream, BodyWriter(protocol, shape=shape, id=own, names=True))
     return make_response(outlet, timing=timing, headers=headers)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError, TokenStreamError
-from tokenstream.relay._asgi.asking import read_asked
+from tokenstream.relay._asgi.asking import quote_id, read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.shutdown import abort_connection
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.delivery import Timing
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._asgi.writing import Outlet
+    from tokenstream.relay._attribution import ServedAnswer
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""
@@ -46,10 +47,12 @@ class HTTPDelivery(Delivery):
     until the other has sent its whole message.
     """
 
-    def __init__(self, outlet: Outlet, head: Head, timing: Timing, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, outlet: Outlet, make_head: Callable[[], Head], timing: Timing, receive: Receive, send: Send
+    ) -> None:
         super().__init__(timing, receive, send)
         self._outlet = outlet
-        self._head = head
+        self._make_head = make_head
         self._receive = receive
         self._send = send
         self._head_begun = False
@@ -111,7 +114,9 @@ class HTTPDelivery(Delivery):
             await self._send_part(None, chunk, more=more)
         else:
             # The body begins with a heartbeat, so that its first bytes arrive together with the head.
-            await self._send_part(self._head, self._outlet.heartbeat + chunk, more=more)
+            head, outlet = self._make_head(), self._outlet
+            outlet.served.note_head(head[0], outlet.answer_id)
+            await self._send_part(head, outlet.heartbeat + chunk, more=more)
 
     async def _send_part(self, head: Head | None, body: bytes, *, more: bool) -> None:
         """Send a part of the response."""
@@ -138,7 +143,9 @@ class HTTPDelivery(Delivery):
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
         if self._disconnected:
+            refusal.report(self._outlet.served, None)
             return
+        refusal.report(self._outlet.served, refusal.status)
         if self._head_begun:
             # The status is sent already, so the error can only be an event of the protocol.
             await self._send_chunk(self._outlet.encode_refusal(refusal), more=False)
@@ -147,7 +154,8 @@ class HTTPDelivery(Delivery):
 
     async def _send_complete(self, refusal: Refusal) -> None:
         """Send a complete response at once."""
-        await self._send_part((refusal.status, encode_headers(refusal)), refusal.body, more=False)
+        head = refusal.status, encode_headers(refusal, self._outlet.served)
+        await self._send_part(head, refusal.body, more=False)
 
     # -- the other tasks -------------------------------------------------------
 
@@ -240,9 +248,9 @@ class HTTPDelivery(Delivery):
             abort_connection(self._receive, self._send)
 
 
-def encode_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a complete response, as ASGI wants them."""
-    headers = dict(refusal.headers)
+def encode_headers(refusal: Refusal, served: ServedAnswer) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a complete response, as ASGI wants them, with the id in an answer's record."""
+    headers = {"x-answer-id": quote_id(served.id), **refusal.headers}
     if refusal.status != _NO_CONTENT:
         headers = {"content-type": "application/json", "content-length": str(len(refusal.body)), **headers}
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
@@ -300,18 +308,27 @@ class Response:
                 "endpoint, and take relay.websocket() for WebSockets"
             )
         status = self.status_code
-        headers = self._with_prepared(outlet, await outlet.prepare(read_asked(scope)))
+        prepared = await outlet.prepare(read_asked(scope))
+
+        def make_head() -> Head:
+            """Return the head, with the id that the answer has by now."""
+            id = outlet.answer_id
+            named = prepared if id is None else {**prepared, "x-answer-id": quote_id(id)}
+            return status, self._with_prepared(outlet, named)
+
         if scope["method"] == "HEAD":
             # The answer is closed without being read.
             refusal = await outlet.open_head()
             async with outlet:
                 pass
+            status, headers = make_head()
             if refusal is not None:
-                status, headers = refusal.status, encode_headers(refusal)
+                refusal.report(outlet.served, refusal.status)
+                status, headers = refusal.status, encode_headers(refusal, outlet.served)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            delivery = HTTPDelivery(outlet, (status, headers), self._timing, receive, send)
+            delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send)
             await delivery.run()
             if delivery.shutting_down:
                 await outlet.run_out()

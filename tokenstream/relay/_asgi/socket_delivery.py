@@ -14,9 +14,9 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
 from tokenstream.relay._asgi.sockets import Disconnection
-from tokenstream.relay._attribution import SHUT_DOWN, make_interruption, name_answer
+from tokenstream.relay._attribution import SHUT_DOWN, make_interruption
 from tokenstream.relay._events_in import BatchReader
-from tokenstream.stream._log import inform
+from tokenstream.stream._log import INFO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,6 @@ class MessageRefused(Exception):
         """Return the error with which the client's answer ends; it is not logged as one that broke off."""
         error = ProtocolError(self.reason)
         mark_reported(error)
-        inform("an answer ends because of its reader: %s", self.reason)
         return error
 
 
@@ -127,7 +126,7 @@ class SocketDelivery(Delivery):
     async def _send_answer(self, events: EventsIn) -> None:
         """Send an answer and its end; if the answer fails, send the error."""
         self._owes_end, self._source = True, events.source
-        name_answer(self._source, self._writer.answer_id)
+        self._writer.read_from(self._source)
         try:
             async with events:
                 await self._send_all(events)
@@ -135,7 +134,7 @@ class SocketDelivery(Delivery):
             if self._refused is None:
                 await self._send_last(self._writer.encode_end(events.ending))
         except StreamError as error:
-            await self._send_last(self._writer.encode_error(error))
+            await self._send_last(self._writer.fail(error))
 
     async def _send_all(self, events: EventsIn) -> None:
         """Send all events of an answer; after a slow send, several events together."""
@@ -196,6 +195,8 @@ class SocketDelivery(Delivery):
         with move_on_after(STOP_SECONDS):
             try:
                 if self._refused is not None:
+                    why = "an answer ends because of its reader: %s"
+                    self._writer.served.tell(INFO, why, self._refused.reason)
                     await self._fail(self._refused.make_error())
                     await self._socket.close(self._refused.code, self._refused.reason)
                 elif self.shutting_down:
@@ -210,4 +211,4 @@ class SocketDelivery(Delivery):
     async def _fail(self, error: StreamError) -> None:
         """Send the error with which an answer ends, if one is being sent."""
         if self._owes_end:
-            await self._send_chunks(self._writer.encode_error(error))
+            await self._send_chunks(self._writer.fail(error))

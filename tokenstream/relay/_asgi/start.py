@@ -16,8 +16,8 @@ from tokenstream.relay._asgi.asking import (
     quote_id,
     refuse,
 )
-from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_journal_error
-from tokenstream.relay._asgi.refusals import refuse_failed
+from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
+from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
 from tokenstream.relay.journal._errors import JournalError
@@ -87,7 +87,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_journal_error(error, self.id)
+            self._refusal = refuse_journal_error(error)
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted}
         if asked.method in ("POST", "PUT"):
@@ -154,10 +154,10 @@ class StartOutlet(FollowOutlet):
         except SourceRefused as refused:
             return refused.refusal
         except StreamError as error:
-            return refuse_failed(error, self.encode_error, self.id)
+            return refuse_failed(error, self.encode_error)
         except JournalError as error:
             await close_stream(self._source)
-            return refuse_journal_error(error, self.id)
+            return refuse_journal_error(error)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
         """Start the answer; if another request has started it meanwhile, refuse a request that differs."""
@@ -168,6 +168,7 @@ class StartOutlet(FollowOutlet):
             open_within=open_within,
             shape=self._shape,
             asked=self._fingerprint,
+            served=self.served,
         )
         return None if self._is_own else await self._check_existing(must_exist=True)
 
@@ -189,6 +190,8 @@ class StartOutlet(FollowOutlet):
 
     async def open_head(self) -> Refusal | None:
         """Close the answer unread: a HEAD request starts nothing."""
+        if self.continues:
+            return await self.begin()
         await close_stream(self._source)
         if self._refusal is not None:
             return self._refusal

@@ -36,7 +36,7 @@ class Transcript:
 
     def __init__(self, feed: Feed, protocol: str) -> None:
         # The answer has the same id in every process, so that a reader may reconnect to another process.
-        body = BodyWriter(protocol, id=feed.id)
+        body = BodyWriter(protocol, id=feed.id, is_followed=True)
         # The protocol.
         self.headers = body.headers
         self.heartbeat = body.heartbeat

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 
 if TYPE_CHECKING:
@@ -39,6 +41,16 @@ class Outlet(ABC):
 
     async def __aenter__(self) -> Self:
         return self
+
+    @cached_property
+    def served(self) -> ServedAnswer:
+        """The record of the answer, with the id that a refused reader gets."""
+        return ServedAnswer(make_answer_id())
+
+    @property
+    def answer_id(self) -> str | None:
+        """The id of the answer in the head of the response; None for none."""
+        return None
 
     @abstractmethod
     async def __aexit__(
@@ -101,8 +113,16 @@ class Outlet(ABC):
 class BodyWriter(Sending):
     """Encodes an answer as the body of an HTTP response, and has the protocol's headers for it."""
 
-    def __init__(self, protocol: str, *, shape: Shape | None = None, id: str | None = None) -> None:
-        super().__init__(protocol, shape=shape, id=id)
+    def __init__(
+        self,
+        protocol: str,
+        *,
+        shape: Shape | None = None,
+        id: str | None = None,
+        names: bool = False,
+        is_followed: bool = False,
+    ) -> None:
+        super().__init__(protocol, shape=shape, id=id, names=names, is_followed=is_followed)
         self.headers = dict(self.protocol.headers)
         self.heartbeat, self.retry = self.protocol.heartbeat, self.protocol.retry
 

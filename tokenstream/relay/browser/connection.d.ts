@@ -80,8 +80,10 @@ export type Line = {
 /** An answer's connections over HTTP, one after the other: each continues where the one before it broke. */
 export declare class Connection {
     #private;
-    /** @type {string | null} The answer's id in its journal; null until the server has sent it. */
+    /** @type {string | null} The answer's id; null until the server has sent it. */
     id: string | null;
+    /** True once the server has shown that it keeps the answer: it has an address or positions, or an event names it. */
+    kept: boolean;
     /** The position of the last event received; 0 before the first. */
     position: number;
     /** @type {State} */

@@ -49,8 +49,10 @@ const AGAIN = /408|425|429|50[0234]/;
 
 /** An answer's connections over HTTP, one after the other: each continues where the one before it broke. */
 export class Connection {
-  /** @type {string | null} The answer's id in its journal; null until the server has sent it. */
+  /** @type {string | null} The answer's id; null until the server has sent it. */
   id = null;
+  /** True once the server has shown that it keeps the answer: it has an address or positions, or an event names it. */
+  kept = false;
   /** The position of the last event received; 0 before the first. */
   position;
   /** @type {State} */
@@ -148,8 +150,8 @@ export class Connection {
   /** True if the request can be repeated without starting another answer. */
   get #resumable() {
     if ((this.#begun && this.position === 0) || this.#listener.isLoose?.()) return false;
-    // Without the answer's id, a repeated POST would ask for another answer.
-    return this.id !== null || (this.#gets && (!this.#begun || this.#listener.findId !== undefined));
+    // A repeated POST would ask for another answer, unless the server keeps this one: the header alone does not say so.
+    return (this.id !== null && this.kept) || (this.#gets && (!this.#begun || this.#listener.findId !== undefined));
   }
 
   /** @param {string} url @param {RequestInit} init */
@@ -219,6 +221,7 @@ export class Connection {
     // The browser may reuse a dead socket for the request. A journal answers at once, so the timeout can be short.
     this.#heard(this.#suspects ? 1 : this.position > 0 ? 2 ** (this.#failures || 1) : Infinity);
     let response;
+    if (!this.kept) this.id = null;
     try {
       const headers = await this.#headers();
       headers.set("Accept", "text/event-stream");
@@ -253,6 +256,7 @@ export class Connection {
     this.#unchecked = true;
     if (named !== null ? !this.#isSame(decoded(named)) : this.#mustName && !this.#listener.findId && this.#lose()) return false;
     const location = response.headers.get("Location");
+    this.kept ||= location !== null;
     const place = location === null ? null : new URL(location, this.#url);
     // Headers with a user's tokens go to no other origin, as with a redirect.
     const moves = place?.origin === new URL(this.#url).origin;
@@ -335,12 +339,14 @@ export class Connection {
     if (data && this.#unchecked && this.#listener.findId) {
       this.#unchecked = false;
       const named = this.#listener.findId(data);
+      this.kept ||= typeof named === "string";
       if (typeof named === "string" ? !this.#isSame(named) : this.#mustName && this.#lose()) return;
     }
     const position = own && /^[0-9]{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
       if (position <= this.position) return this.#listener.repeated?.();
       this.position = position;
+      this.kept = true;
     }
     if (this.#listener.take(data, position)) this.#news = this.#begun = true;
   }

@@ -16,7 +16,7 @@ export type StreamOptions = import("./connection.js").ConnectionOptions & Openin
 /**
  * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
  *
- * Continues after a cut if the response has named the answer in `X-Answer-Id`, and its events have positions.
+ * Continues after a cut if the response has named the answer in `X-Answer-Id`, and has given its address or positions.
  * Resolves as soon as the server has answered: with null if there is nothing to follow. Rejects if the server refuses.
  *
  * @param {string | URL} url

@@ -15,7 +15,7 @@ const MOST_HELD = 100;
 /**
  * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
  *
- * Continues after a cut if the response has named the answer in `X-Answer-Id`, and its events have positions.
+ * Continues after a cut if the response has named the answer in `X-Answer-Id`, and has given its address or positions.
  * Resolves as soon as the server has answered: with null if there is nothing to follow. Rejects if the server refuses.
  *
  * @param {string | URL} url
@@ -59,7 +59,9 @@ export function openStream(url, { signal, placeOf, ...options }, isLast) {
         if (data) held.push(data);
         const last = data !== "" && isLast(data);
         // Only the last of the events at one position has its number: after a cut, all of them come again.
-        const waits = connection.id !== null && position === null && !last;
+        // A GET can be repeated, so it is worth to wait if its answer is kept, too.
+        const kept = connection.kept || (connection.id !== null && connection.address !== null);
+        const waits = kept && position === null && !last;
         if (waits && !loose && held.length < MOST_HELD) return false;
         loose = position === null;
         for (const each of held) to.enqueue(each);

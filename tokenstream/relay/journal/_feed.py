@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import StreamInterrupted
-from tokenstream.relay._attribution import AnswerById, report_broken
+from tokenstream.relay._attribution import ServedAnswer
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
-    from tokenstream._origin import Origin
     from tokenstream.relay.journal._journal import Journal
     from tokenstream.relay.journal._storage import Page, State, Storage
 
@@ -156,6 +155,8 @@ class Feed:
         """The reason why reading has stopped before the answer's end, or None."""
         self.followers: WeakSet[object] = WeakSet()
         """The followers that read from this feed; a follower that is garbage-collected leaves the set."""
+        self.served = ServedAnswer(id, owner=state.owner)
+        """The record of the answer, for the log."""
         self._storage = storage
         self._lease = lease
         self.changes = Changes()
@@ -247,11 +248,6 @@ class Feed:
             self.changes.notify()
             self._must_read.notify()
 
-    @property
-    def origin(self) -> Origin:
-        """The origin of the answer, for the log."""
-        return AnswerById(self.id).origin
-
     async def run(self) -> None:
         """Read the answer until it ends or nobody follows it any more."""
         import anyio
@@ -321,7 +317,8 @@ class Feed:
         message = "the server that produced the answer stopped responding"
         bury = partial(self._storage.bury, self.id, [record_interruption(message)])
         await retry(self._storage, bury, self._lease)
-        report_broken(StreamInterrupted(message), self.id)
+        self.served.begin()
+        self.served.report(StreamInterrupted(message))
 
     def _add_page(self, page: Page) -> None:
         """Add a page of records, and drop the records that the storage has trimmed."""

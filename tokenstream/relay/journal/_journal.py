@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
+from tokenstream.relay._attribution import ServedAnswer
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
@@ -16,9 +17,9 @@ from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, WriteTimer
 from tokenstream.relay.journal._records import has_failed_early
-from tokenstream.relay.journal._storage import limit, retry
+from tokenstream.relay.journal._storage import limit, no_reply_error, retry
 from tokenstream.stream._base import StreamBase, find_driver
-from tokenstream.stream._log import warn
+from tokenstream.stream._log import WARNING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
@@ -193,14 +194,14 @@ class Journal:
         raw: bool = False,
         shape: Shape | None = None,
         asked: str | None = None,
+        served: ServedAnswer | None = None,
     ) -> bool:
-        """Start producing an answer, like `start`; return False if an answer with this id exists.
+        """Start producing an answer, as `start` does; return False if an answer with this id exists.
 
         `asked` is the fingerprint of the request, which the storage keeps in the answer's state so that later
-        requests can be compared with it; None if the request has none.
+        requests can be compared with it; None if the request has none. `served` reports a failure that is
+        raised here.
         """
-        from anyio import move_on_after
-
         tasks = self._require_tasks()
         try:
             check_arguments(stream, id, raw=raw, shape=shape)
@@ -224,6 +225,8 @@ class Journal:
             # The journal's id identifies the answer's tool calls, also to followers, so that each runs once.
             driver = cast("Driver", find_driver(stream))
             driver.source_driver.accumulator.calls.record_in_journal(id)
+        has_response, served = served is not None, served or ServedAnswer(id, owner=owner)
+        served.keep(id, stream)
         tell = partial(self._pass_on, id, owner)
         producer = Producer(
             self._storage,
@@ -231,6 +234,7 @@ class Journal:
             token,
             stream,
             tell,
+            served=served,
             timer=self._timer,
             lease=self.lease,
             raw=raw,
@@ -240,10 +244,9 @@ class Journal:
         self._drained_at = None  # whatever looked like a shutdown before was none
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
-            with move_on_after(open_within):
-                await producer.opened.wait()
-            if producer.failure is not None:
-                raise producer.failure
+            failure = await producer.wait_opened(open_within, reports=not has_response)
+            if failure is not None:
+                raise failure
         return True
 
     @property
@@ -382,6 +385,8 @@ class Journal:
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
         """Create an answer, even if its client disconnects; return False if the id exists already."""
+        from anyio import current_time
+
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
@@ -389,12 +394,13 @@ class Journal:
             # Each of them would wait for all others, until nobody gets an answer in time.
             raise JournalError(f"{self._opening:,} answers wait to begin", kind="unavailable")
         self._opening += 1
+        began = current_time()
         try:
             with limit(self._storage, self.lease, shield=True):
                 return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         finally:
             self._opening -= 1
-        raise JournalError("the journal's storage does not answer", kind="unavailable")
+        raise no_reply_error(self._storage, began, self.lease)
 
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], size: int, *, is_last: bool
@@ -409,7 +415,7 @@ class Journal:
         try:
             await producer.run()
         except Exception as error:  # noqa: BLE001 - a storage's exception must not end all other answers
-            warn("an answer of a journal could not be written: %r", error, of=producer)
+            producer.served.tell(WARNING, "an answer of a journal could not be written: %r", error)
         finally:
             del self._producers[producer.id]
             producer.finished.set()
@@ -426,7 +432,7 @@ class Journal:
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers
-            warn("an answer of a journal could not be read: %r", error, of=feed)
+            feed.served.tell(WARNING, "an answer of a journal could not be read: %r", error)
             feed.fail(JournalError("the journal's storage has failed", kind="unavailable"))
         if not feed.is_complete and self._feeds.get(feed.id) is feed:
             # This feed no longer reads, so the next follower needs a new one.

@@ -21,14 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
-from tokenstream.relay._attribution import (
-    AnswerById,
-    ending_of,
-    find_broken,
-    find_origin,
-    make_interruption,
-    report_broken,
-)
+from tokenstream.relay._attribution import ending_of, find_broken, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._sending import TELLING, ToldEnding, report_losses
@@ -36,7 +29,7 @@ from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._storage import limit, retry
-from tokenstream.stream._log import warn
+from tokenstream.stream._log import WARNING
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
@@ -44,8 +37,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from tokenstream._origin import Origin
     from tokenstream.events import Event
+    from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay._shape import Shaping
     from tokenstream.relay.journal._storage import Storage
 
@@ -109,6 +102,7 @@ class Producer:
         token: Identifies the producer.
         stream: The answer: a stream of this library, or any asynchronous iterable of events.
         tell_written: Called after each write.
+        served: The record of the answer, which logs.
         timer: Wakes all producers of the journal that have records to write.
         lease: Seconds without a heartbeat after which a producer counts as dead.
         raw: True to write the provider's ids, payloads and error messages, too.
@@ -126,6 +120,7 @@ class Producer:
         stream: AsyncIterable[Event],
         tell_written: TellWritten,
         *,
+        served: ServedAnswer,
         timer: WriteTimer,
         lease: float,
         raw: bool = False,
@@ -138,8 +133,11 @@ class Producer:
         """Set at the first event, when the answer has ended without any, or when its failure is written."""
         self.finished = anyio.Event()
         """Set when the producer has finished."""
-        self.failure: StreamError | None = None
+        self.served = served
+        self._failure: StreamError | None = None
         """The error of an answer that failed before its first event."""
+        self._is_awaited = False
+        """True while somebody waits for the first event who reports a failure."""
         # Given by the journal.
         self._storage = storage
         self._stream: Any = stream
@@ -181,10 +179,20 @@ class Producer:
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
-    @property
-    def origin(self) -> Origin:
-        """The origin of the answer, for the log."""
-        return find_origin(self._stream) or AnswerById(self.id).origin
+    async def wait_opened(self, seconds: float, *, reports: bool) -> StreamError | None:
+        """Wait for the first event; return the failure before it, which is not logged unless `reports`."""
+        from anyio import move_on_after
+
+        self._is_awaited, is_told = not reports, False
+        try:
+            with move_on_after(seconds):
+                await self.opened.wait()
+            is_told = True
+        finally:
+            self._is_awaited = False
+            if self._failure is not None and not is_told:
+                self.served.report(self._failure)
+        return self._failure if self.opened.is_set() else None
 
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""
@@ -212,6 +220,8 @@ class Producer:
         finally:
             # `Journal.start` may still be waiting for the first event.
             self.opened.set()
+            if self._failure is not None and not self._is_awaited:
+                self.served.report(self._failure)
 
     def stop(self, reason: str) -> None:
         """End the answer because a stop was requested."""
@@ -240,16 +250,17 @@ class Producer:
                 ending = self._told.choose(ending_of(self._stream))
                 broken = find_broken(ending)
                 if broken is not None:
-                    report_broken(broken, self.id)
+                    self.served.report(broken)
                 last = [record_ending(ending)]
         except StreamError as error:
-            report_broken(error, self.id)
-            if not self.opened.is_set():
+            if self.opened.is_set():
+                self.served.report(error)
+            else:
                 # The code that started the answer waits for `opened`, and raises this error.
-                self.failure = error
+                self._failure = error
             last = [record_failure(error, raw=self._raw)]
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
-            warn("an answer of a journal could not be produced: %r", error, of=self)
+            self.served.tell(WARNING, "an answer of a journal could not be produced: %r", error)
             last = [record_failure(error)]
         if last is None:
             # If `stop` or `interrupt` has cancelled the reading, it has chosen the last records itself.
@@ -257,7 +268,7 @@ class Producer:
         self._queue_end(last or [])
         # A client that is told of a failure may ask again at once, and must then find it written: `run` sets
         # `opened`.
-        if self.failure is None:
+        if self._failure is None:
             self.opened.set()
 
     def _break_off(self, message: str) -> None:
@@ -266,7 +277,7 @@ class Producer:
         A stop that was requested before stays the answer's ending.
         """
         if self._last_records is None:
-            report_broken(make_interruption(self._stream, message), self.id)
+            self.served.report(make_interruption(self._stream, message))
             self._last_records = [record_interruption(message)]
 
     async def _consume(self) -> None:
@@ -286,6 +297,7 @@ class Producer:
                         await self._write_soon()
                     if not has_begun:
                         has_begun = True
+                        self.served.begin()
                         self.opened.set()
                     while self._queued_bytes > _MAX_QUEUED_BYTES and not self._is_cut_off:
                         await self._has_room.wait()
@@ -311,7 +323,7 @@ class Producer:
             # If `shape` fails here, its error replaces the last records.
             self._queue_rest_of_text()
             if self._lost_events:
-                report_losses("tokenstream", ", ".join(sorted(self._lost_events)), self.id)
+                report_losses("tokenstream", ", ".join(sorted(self._lost_events)), self.served)
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True
@@ -328,7 +340,8 @@ class Producer:
             # Raises the error that `shape` has met, if any.
             shaping.check()
         except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
-            warn("the end of an answer of a journal could not be produced: %r", error, of=self)
+            said = "the end of an answer of a journal could not be produced: %r"
+            self.served.tell(WARNING, said, error)
             self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------
@@ -398,8 +411,8 @@ class Producer:
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records of this answer."""
-        failure = describe_failure(error)
-        warn("an answer of a journal is given up in its middle: %s", failure, of=self)
+        said = "an answer of a journal is given up in its middle: %s"
+        self.served.tell(WARNING, said, describe_failure(error))
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume` and in `_write`: nothing more will be written.
         self._has_room.notify()

@@ -206,6 +206,11 @@ class RedisStorage(Storage):
         return held.decode()
 
     @property
+    def heard_at(self) -> float:  # type: ignore[override] # it is read only
+        """The time of the event loop at which Redis last answered."""
+        return self._scripts.heard_at
+
+    @property
     def calls(self) -> AsyncRedisCallStore:
         """A store of tool calls in the same Redis."""
         return self._calls

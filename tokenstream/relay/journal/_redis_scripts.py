@@ -17,9 +17,9 @@ The scripts that several answers need at the same moment are sent to Redis in on
 from __future__ import annotations
 
 import asyncio
-import math
 from functools import cache
 from hashlib import sha1
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.relay.journal._errors import JournalError
@@ -337,9 +337,11 @@ class Scripts:
         self._unknown_script = NoScriptError
         self._asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]] = []
         """The runs that wait for the end of this turn of the event loop, their limits, and their replies."""
+        self.heard_at = -inf
+        """The time of the event loop at which Redis last answered; -inf before."""
 
     async def run(
-        self, script: str, keys: Sequence[str], *arguments: object, seconds: float = math.inf
+        self, script: str, keys: Sequence[str], *arguments: object, seconds: float = inf
     ) -> Any:  # noqa: ANN401 - depends on the script
         """Run a script on some keys within some seconds, and return its reply."""
         run = (len(keys), *keys, *arguments)
@@ -370,7 +372,7 @@ class Scripts:
         finally:
             asked, self._asked = self._asked, []
             seconds = min([seconds for _, seconds, _ in asked])
-            until = None if seconds == math.inf else asyncio.get_running_loop().time() + seconds
+            until = None if seconds == inf else asyncio.get_running_loop().time() + seconds
             try:
                 for begin in range(0, len(asked), _MAX_TOGETHER):
                     await self._send(asked[begin : begin + _MAX_TOGETHER], until)
@@ -392,6 +394,7 @@ class Scripts:
                     # Replies are raw bytes, even if the client is set up to decode them.
                     pipeline.execute_command(*command, NEVER_DECODE=True)
                 replies = await pipeline.execute(raise_on_error=False)
+                self.heard_at = asyncio.get_running_loop().time()
         except self._failures as error:
             replies = [error] * len(asked)
         for (_, _, reply), value in zip(asked, replies, strict=True):

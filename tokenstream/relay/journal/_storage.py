@@ -21,6 +21,7 @@ from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
@@ -67,15 +68,32 @@ async def retry(
 
     until, pause = current_time() + seconds, _FIRST_PAUSE
     while True:
+        began = current_time()
         try:
             with nullcontext() if is_limited else limit(storage, seconds / 2):
                 return await call()
-            raise JournalError("the journal's storage does not answer", kind="unavailable")
+            raise no_reply_error(storage, began, seconds / 2)
         except JournalError as error:
             if error.kind != "unavailable" or current_time() + pause > until:
                 raise
         await sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalError:
+    """Return the error for a call that has got no reply within some seconds, which may be our own fault.
+
+    A storage that meanwhile has answered another call does answer, and of one whose reply this process was
+    too busy to read nothing is known.
+    """
+    from anyio import current_time
+
+    is_silent = storage.heard_at < began and current_time() - began < 1.5 * seconds + 1
+    if is_silent:
+        return JournalError("the journal's storage does not answer", kind="unavailable")
+    return JournalError(
+        "the journal's storage was not heard in time: it or this server is too busy", kind="unavailable"
+    )
 
 
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
@@ -136,6 +154,8 @@ class Storage(ABC):
     """Maximum number of answers that may wait for `create` at the same time, of those of one process."""
     limits_appends: ClassVar[bool] = False
     """True if `append` raises within its lease, or a second, so that only one with `over` needs a limit."""
+    heard_at: float = -inf
+    """The time of `anyio.current_time` at which the storage last answered; -inf if that is not known."""
 
     @abstractmethod
     async def create(

@@ -1,0 +1,347 @@
+"""From what a reader reports to the log: one line has the id that it was given, and says what it got."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+import anyio
+import httpx
+import pytest
+
+from tests.relay.follow.support import answer_to
+from tests.relay.journals import Answer, Place, in_memory
+from tests.support.asgi import Client
+from tests.support.served import by_uvicorn
+from tokenstream import AsyncStream, aconnect, relay, testing
+from tokenstream.errors import StreamError
+from tokenstream.events import Event, TextDelta
+from tokenstream.relay.journal import Journal, JournalError, MemoryJournal
+
+pytestmark = pytest.mark.anyio
+
+_CUT = b"".join(testing.script().text("Hel", "lo").finish("stop").chunks("openai-chat")[:3])
+
+
+@asynccontextmanager
+async def asked(
+    fault: str, late: anyio.Event | None = None, **options: Any
+) -> AsyncGenerator[Callable[[], AsyncStream]]:
+    """Yield a function that asks a provider, which cuts the answer or refuses, if `late` is set or None."""
+
+    async def provider(_: httpx.Request) -> httpx.Response:
+        if late is not None:
+            await late.wait()
+        numbered = {"x-request-id": "req_7", "content-type": "text/event-stream"}
+        if fault == "cut":
+            return httpx.Response(200, headers=numbered, content=_CUT)
+        return httpx.Response(503, headers=numbered, json={"error": {"message": "private words"}})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(provider)) as http:
+        url = "https://gateway.example/v1/chat/completions"
+        yield lambda: aconnect(url, json={"model": "m-1"}, client=http, **options)
+
+
+async def _in_a_generator(stream: AsyncStream) -> AsyncIterator[Event]:
+    async with stream:
+        async for event in stream:
+            yield event
+
+
+_SOURCES: dict[str, Callable[[Callable[[], AsyncStream]], Any]] = {
+    "a stream": lambda ask: ask(),
+    "a generator": lambda ask: _in_a_generator(ask()),
+    "a filter": lambda ask: (event async for event in ask()),
+    "a function": lambda ask: ask,
+    "a function of a generator": lambda ask: lambda: _in_a_generator(ask()),
+}
+_WAYS: dict[str, dict[str, Any]] = {
+    "ui-message": {"protocol": "ui-message"},
+    "tokenstream": {},
+    "text": {"protocol": "text"},
+    "a journal": {"journal": True},
+    "a journal with an id": {"journal": True, "id": "mine-1"},
+    "a journal in another protocol": {"journal": True, "protocol": "openai-chat"},
+}
+
+
+def told(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
+    """Return the only warning."""
+    (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    return record
+
+
+@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize("source", _SOURCES)
+@pytest.mark.parametrize("fault", ["cut", "refused", "refused late"])
+async def test_one_line_has_the_id_of_the_reader_and_says_what_it_got(
+    fault: str, source: str, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever stands between the provider's answer and the relay."""
+    late, client, options = anyio.Event(), Client(), dict(_WAYS[way])
+    is_late = fault == "refused late"
+    async with MemoryJournal(drain=0) as journal, asked(fault, late if is_late else None) as ask:
+        if options.get("journal"):
+            options.update(journal=journal, owner="ann")
+        timing = relay.Timing(open_within=0 if is_late else None)
+        app = relay.respond(_SOURCES[source](ask), timing=timing, **options)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, app)
+            if is_late:
+                await client.until(lambda: client.status == 200)
+            late.set()
+    record = told(caplog)
+    message, origin = record.getMessage(), vars(record)["origin"]
+    begins = {
+        "cut": "an answer broke off: network (StreamTruncated) · ",
+        "refused": "an answer failed before its first event: overloaded (StatusError 503); its reader gets "
+        "status 503 · ",
+        "refused late": "an answer failed before its first event: overloaded (StatusError 503); its reader "
+        "has status 200 already · ",
+    }[fault]
+    id = unquote(client.headers["x-answer-id"])
+
+    assert message.startswith(f"{begins}gateway.example/v1/chat/completions · openai-chat · req_7 · ")
+    assert f" · model {'scripted-1' if fault == 'cut' else 'm-1'} · answer {id}" in message
+    assert ("advice: ask again later" in message) == (fault != "cut")
+    assert "private" not in message
+    assert (origin["answer_id"], origin["owner"], origin["attempt"]) == (id, options.get("owner"), 1)
+    # A journal reads on without its reader, who may get the head only later.
+    if fault != "cut" or "journal" not in options:
+        status = None if fault == "refused" else 200
+        assert (origin["status"], origin["head_sent"]) == (status, status is not None)
+    assert client.status == (503 if fault == "refused" else 200)
+    assert ("id" not in options) or id == "mine-1"
+
+
+@pytest.mark.parametrize("source", _SOURCES)
+@pytest.mark.parametrize("way", ["tokenstream", "ui-message", "a journal with an id"])
+async def test_the_line_names_the_id_of_the_source_if_that_is_another(
+    source: str, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where both give one, the relay's is what the reader and the log get."""
+    client, options = Client(), dict(_WAYS[way])
+    async with MemoryJournal(drain=0) as journal, asked("cut", answer_id="order 7") as ask:
+        options |= {"journal": journal} if options.get("journal") else {}
+        await client.call(relay.respond(_SOURCES[source](ask), **options))
+    id = client.headers["x-answer-id"]
+
+    assert id != "order 7"
+    assert told(caplog).getMessage().endswith(f" · answer {id} · source id order 7")
+    assert b"order 7" not in client.body
+
+
+async def test_several_readers_of_an_answer_share_its_id(caplog: pytest.LogCaptureFixture) -> None:
+    """Over two protocols, and by a function that is called only later."""
+    clients = [Client(), Client(), Client()]
+    async with asked("cut") as ask:
+        first, second, third = ask().tee(3)
+        apps = [
+            relay.respond(first, protocol="ui-message"),
+            relay.respond(second),
+            relay.respond(lambda: third, protocol="openai-chat"),
+        ]
+        async with anyio.create_task_group() as tasks:
+            for client, app in zip(clients, apps, strict=True):
+                tasks.start_soon(client.call, app)
+    (id,) = {client.headers["x-answer-id"] for client in clients}
+
+    assert all(id.encode() in client.body for client in (clients[0], clients[2]))
+    assert told(caplog).getMessage().endswith(f" · answer {id}")
+
+
+@pytest.mark.parametrize("way", [*_WAYS, "endpoints"])
+async def test_each_response_of_a_server_has_an_id(way: str) -> None:
+    """An answer, a refusal before one, and a response to a request for its head, over HTTP."""
+    journal, options = MemoryJournal(drain=0), dict(_WAYS.get(way, {}))
+    options |= {"journal": journal} if options.get("journal") else {}
+    made: list[str] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            async with journal:
+                await receive()
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+        def make(*_: Any) -> AsyncStream:
+            made.append(scope["path"])
+            if scope["path"] == "/refused":
+                return AsyncStream(httpx.Response(503, json={}))
+            return AsyncStream(["Hello"], format="pieces")
+
+        app: Any = relay.respond(make, **options)
+        if way == "endpoints":
+            app = relay.endpoints(journal, make)
+            scope = {**scope, "path": "/"}
+        await app(scope, receive, send)
+
+    sent = {"content-type": "application/json"}
+    with by_uvicorn(answer, lifespan="on") as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            whole = await http.post("/whole", json={})
+            names = {"x-answer-id": "another's"}
+            continued = await http.post("/named", json={}, headers=sent | names)
+            others = [
+                await http.post("/refused", json={}),
+                await http.post("/named", json={}, headers={"last-event-id": "4"}),
+                await http.get("/named", headers=names),
+                await http.head("/named", headers=names),
+            ]
+    responses = [whole, continued, *others]
+
+    assert all(response.headers.get("x-answer-id") for response in responses)
+    assert whole.status_code in (200, 201)
+    # What a client has sent is no id of an answer, and may be that of another owner's: no model is asked.
+    assert continued.status_code in (404, 409)
+    assert "another" not in "".join(response.headers["x-answer-id"] for response in responses)
+    assert "/named" not in made
+
+
+async def test_the_id_in_the_application_s_own_header_is_the_one() -> None:
+    """In the answer's first event, too."""
+    client, stream = Client(), AsyncStream(["Hello"], format="pieces")
+    await client.call(relay.respond(stream, protocol="ui-message", headers={"X-Answer-ID": "a%2Fb"}))
+
+    assert client.headers["x-answer-id"] == "a%2Fb"
+    assert b'"messageId":"a/b"' in client.body
+    assert stream.origin.answer_id == "a/b"
+
+
+async def test_the_header_alone_does_not_make_calls_of_two_answers_differ() -> None:
+    """Only a journal gives an answer an identity that comes before the one that the caller gives it."""
+    chunks = testing.script().tool_call("pay", {"usd": 100}).finish("tool_calls").chunks("openai-chat")
+
+    async def app(*request: Any) -> None:
+        await relay.respond(AsyncStream(chunks), protocol="openai-chat")(*request)
+
+    keys, ids = set[str](), set[str]()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        for _ in range(2):
+            url = "https://relay.example/v1/chat/completions"
+            async with aconnect(url, json={}, client=http, answer_id="order 7") as stream:
+                keys.add((await stream.final()).tool_calls[0].key)
+                assert stream.response is not None
+                ids.add(stream.response.headers["x-answer-id"])
+
+    assert (len(keys), len(ids), stream.origin.answer_id) == (1, 2, "order 7")
+
+
+async def test_a_refused_owner_gets_no_id_of_another_s(caplog: pytest.LogCaptureFixture) -> None:
+    """Nor does the log name the other's answer as theirs; it says for which one was asked."""
+    place = Place(in_memory())
+    async with Journal(place, drain=0, lease=0.2) as journal:
+        await journal.start(Answer("Hello", over=True).stream, id="ann's", owner="ann")
+        refused = await answer_to(journal, "ann's", owner="bob")
+        client = Client()
+        await client.call(relay.respond(Answer("x").stream, journal=journal, id="ann's", owner="bob"))
+        place.away = True
+        away = await answer_to(journal, "ann's", owner="bob")
+    ids = [unquote(each.headers["x-answer-id"]) for each in (refused, client, away)]
+
+    assert (refused.status, client.status, away.status) == (404, 404, 503)
+    assert len({*ids, "ann's"}) == 4
+    assert told(caplog).getMessage().endswith(f" · answer {ids[2]} · source id ann's")
+
+
+async def test_an_exception_of_the_application_is_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever its words are: the server logs them. Its reader knows the answer by its id."""
+
+    async def broken(*texts: str) -> AsyncIterator[Event]:
+        for text in texts:
+            yield TextDelta(text)
+        raise KeyError("private words")
+
+    async def function() -> Any:
+        raise KeyError("private words")
+
+    clients = [Client() for _ in range(3)]
+    for client, source in zip(clients, (broken("Hel"), broken(), function), strict=True):
+        with pytest.raises(KeyError):
+            await client.call(relay.respond(source))
+    first, *rest = [record.getMessage() for record in caplog.records]
+
+    assert first == (
+        f"an answer broke off: the application raised KeyError · answer {clients[0].headers['x-answer-id']}"
+    )
+    assert [line.partition(" · ")[0] for line in rest] == [
+        "an answer failed before its first event: the application raised KeyError"
+    ] * 2
+
+
+class _Busy(Place):
+    """A storage of which no reply comes; it answers others meanwhile, or does not."""
+
+    heard_at: float
+
+    async def read(self, id: str, after: int, limit: int) -> Any:
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("heard_at", "says"),
+    [
+        (float("-inf"), "the journal's storage does not answer"),
+        (float("inf"), "the journal's storage was not heard in time: it or this server is too busy"),
+    ],
+)
+async def test_a_storage_that_answers_others_is_not_said_to_be_silent(
+    heard_at: float, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The line says what is known: the storage may be busy, as this server may be."""
+    place = _Busy(in_memory())
+    place.heard_at = heard_at
+    async with Journal(place, drain=0, lease=0.02) as journal:
+        client = await answer_to(journal, "7")
+
+    assert client.status == 503
+    assert told(caplog).getMessage().startswith(f'a reader gets status 503: JournalError("{says}")')
+
+
+async def test_a_journal_that_fails_behind_the_head_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Its reader has a status already."""
+    held = anyio.Event()
+
+    class Held(Place):
+        async def create(self, *_: Any, **__: Any) -> bool:
+            await held.wait()
+            raise JournalError("the storage is full", kind="unavailable")
+
+    client = Client()
+    async with Journal(Held(in_memory()), drain=0) as journal, anyio.create_task_group() as tasks:
+        app = relay.respond(
+            Answer("x").stream, journal=journal, protocol="openai-chat", timing=relay.Timing(open_within=0)
+        )
+        tasks.start_soon(client.call, app)
+        await client.until(lambda: client.status == 200)
+        held.set()
+    line = told(caplog).getMessage()
+
+    assert line.startswith(
+        "a reader that has status 200 already gets no answer: JournalError('the storage is "
+    )
+    assert line.endswith(f" · answer {client.headers['x-answer-id']}")
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_an_answer_that_fails_without_a_response_is_a_line_without_a_status(
+    waits: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The journal logs it, also if the error is raised to the code that starts the answer."""
+    async with MemoryJournal(drain=0) as journal, asked("refused") as ask:
+        try:
+            await journal.start(ask(), id="7", open_within=60 if waits else None)
+        except StreamError:
+            assert waits
+        else:
+            assert not waits
+            await answer_to(journal, "7")
+    line = told(caplog).getMessage()
+
+    assert line.startswith("an answer failed before its first event: overloaded (StatusError 503) · gateway.")
+    assert " · answer 7 · advice: " in line
