@@ -127,7 +127,7 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
         return _agent_error("an agent", frames[0], limits)
     return _unknown_format_error(
         f"the events are of no known format; {_list_names(frames, limits)}.",
-        f" If you know the format, name it with format=…; {_advise_mapping(frames, limits)}",
+        _advise_mapping(frames, limits),
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
 
@@ -139,7 +139,10 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     paths = [path for _, fields in seen for path in fields]
     texts = Counter(path for _, fields in seen for path, value in fields.items() if _may_be_text(path, value))
     if not texts:
-        return "read a simple format of a server of your own with tokenstream.formats.custom(text=…)"
+        return (
+            f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of "
+            "a server of your own with tokenstream.formats.custom(text=…), and any other with its SDK"
+        )
     text = max(texts, key=lambda path: (texts[path], -_TEXTS.index(path.rpartition(".")[2])))
     options: dict[str, object] = {"text": text}
     # The kind of a payload is a field of it, or the name of its event.
@@ -165,7 +168,10 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
         options["end"] = end
     options |= {"error": path for path in paths if _ERROR.search(path)}  # noqa: B035 - of the last path
     written = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"the names seen would fit tokenstream.formats.custom({written}): check it, and pass it as format="
+    return (
+        " If you know the format, name it with format=…; the names seen would fit "
+        f"tokenstream.formats.custom({written}): check it, and pass it as format="
+    )
 
 
 def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:

@@ -47,13 +47,20 @@ class _ExplainsOrder:
             # `_plan` itself is missing in a view that was never initialised.
             if name != "_plan":
                 self._plan.refuse_missing(name)
-                if hasattr(str, name) and not name.startswith("_"):
-                    raise MissingMethod(
-                        f"this view is not a str: write {self._instead}.{name}(…) behind its loop"
-                    )
             # This raises the usual error or, if a property failed, once more the error of the property.
             object.__getattribute__(self, name)
             raise AttributeError(name)
+
+
+class _MethodOfStr:
+    """Descriptor in place of a method of a str, which a view is not; no other access takes longer."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, view: Any, kind: type) -> Never:
+        instead = "stream.message.text" if view is None else view._instead
+        raise MissingMethod(f"this view is not a str: write {instead}.{self._name}(…) behind its loop")
 
 
 class PlannedView(RepairedView, View[ItemT]):
@@ -168,6 +175,12 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
         await super().aclose()
         # From now on, adding a stage is refused.
         self._plan = ShapingPlan(refuse_closed)
+
+
+for _name in dir(str):
+    if not _name.startswith("_"):
+        setattr(PlannedView, _name, _MethodOfStr(_name))
+        setattr(AsyncPlannedView, _name, _MethodOfStr(_name))
 
 
 class AsyncShapedView(_ExplainsOrder, AsyncPlannedView[ItemT]):
