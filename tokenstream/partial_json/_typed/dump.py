@@ -87,7 +87,7 @@ def dump_draft(draft: object, state: SnapshotState, by_alias: ByAlias) -> str:
         known, outside = None, _dump_around(draft, by_alias, inner)
     if known is None or not known.is_same_but_for_growth(inner):
         before, after, shown, type_names = outside
-        if shown is inner:
+        if shown is not MISSING:
             inside, behind, shown = _dump_level(inner, type_names, by_alias)
             before, after = before + inside, behind + after
         written[by_alias] = inner, outside, before, after, shown

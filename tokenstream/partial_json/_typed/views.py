@@ -266,7 +266,6 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
     __slots__ = ("_unvalidated", "growing", "length", "values")
 
-
     def __init__(
         self, values: list[Any], growing: object = MISSING, unvalidated: Collection[int] = ()
     ) -> None:
