@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import operator
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
@@ -120,6 +119,8 @@ KEYS: dict[str, tuple[str, str]] = {
 """Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
 _MOST_OF_TEXT = 200
 """The maximum number of characters of another code's exception in a message."""
+_MOST_SHOWN = 100
+"""The maximum number of exceptions that are shown of a chain or a group."""
 _MIN_SECRET = 4
 _TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
@@ -128,9 +129,6 @@ _SCHEMES = {"basic", "bearer", "digest", "token"}
 
 class SecretMask:
     """Hides secrets in texts, such as the error message of a provider.
-
-    Args:
-        secrets: Secrets of the request, such as values of its headers.
 
     Example:
         >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
@@ -180,15 +178,18 @@ class SecretMask:
         Otherwise, it is a stand-in of the same type name, with the masked text and the same traceback; and so
         are its causes and members. The exception itself is never changed.
         """
-        shown: BaseException = self._show(error, {})
-        return shown
+        return cast("BaseException", self._show(error, {}))
 
     def _show(self, error: Any, known: dict[int, Any]) -> Any:  # noqa: ANN401 - an exception, or None
         """Return an exception or its stand-in; `known` has those so far, by the ids of their originals."""
         if error is None or id(error) in known:
             return known.get(id(error))
-        known[id(error)] = error
-        notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+        if len(known) == _MOST_SHOWN:
+            return Exception("…")
+        # Causes in a circle end where they begin.
+        known[id(error)] = None
+        given = getattr(error, "__notes__", None)
+        notes = [*map(str_of, given)] if is_list(given) else []
         members = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
         # A traceback shows no context that is suppressed.
         context = None if error.__suppress_context__ else error.__context__
@@ -196,7 +197,8 @@ class SecretMask:
         shown = [self._show(each, known) for each in related]
         texts = [str_of(error.args), *notes]
         is_hidden = self.text_of(error) != str_of(error) or [*map(self._mask_keys, texts)] != texts
-        if not is_hidden and all(map(operator.is_, shown, related)):
+        if not is_hidden and [*map(id, shown)] == [*map(id, related)]:
+            known[id(error)] = error
             return error
         kind, base = type(error), BaseExceptionGroup if members else Exception
         make: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})
