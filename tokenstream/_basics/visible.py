@@ -53,8 +53,8 @@ def several_lines(text: str) -> str:
 
 _MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif", b"OggS": "audio/ogg"}
 """Maps the first bytes of media to their type."""
-_LONGEST_URL = 200
-"""The longest data URL that is printed, in characters."""
+_ENCODED = re.compile(r"(?s)(?=.{200})(?:data:([^;,]*)|(?:iVBORw|/9j/|R0lGOD|T2dnU|UklGR)[\w+/-]{60})")
+"""Matches a long data URL, and a picture or a sound in base64."""
 
 
 class _Shown(str):
@@ -65,7 +65,7 @@ class _Shown(str):
 
 
 def show_media(value: object, kind: str | None = None) -> object:
-    """Return a value for a repr: bytes and data URLs print as their type and size, also inside of JSON.
+    """Return a value for a repr: media print as their type and size, also encoded and inside of JSON.
 
     Example:
         >>> show_media(bytes(1_300_000), "image/png"), show_media([b"GIF87a", "text"])
@@ -78,8 +78,8 @@ def show_media(value: object, kind: str | None = None) -> object:
     if isinstance(value, bytes):
         size = len(value)
         kind = kind or next((each for start, each in _MEDIA.items() if value.startswith(start)), "media")
-    elif isinstance(value, str) and value.startswith("data:") and len(value) > _LONGEST_URL:
-        size, kind = len(value) * 3 // 4, re.split("[;,]", value[5:_LONGEST_URL])[0]
+    elif isinstance(value, str) and (found := _ENCODED.match(value)):
+        size, kind = len(value) * 3 // 4, found[1] or "media"
     else:
         return value
     return _Shown(f"<{kind}, {f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size:,} bytes'}>")
