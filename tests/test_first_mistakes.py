@@ -390,15 +390,16 @@ def test_a_word_of_another_library_is_no_second_name() -> None:
 
 
 def test_media_print_as_their_type_and_size() -> None:
-    """In events, parts, messages, and data URLs within JSON."""
+    """In events, parts, messages, and encoded within JSON."""
     image = testing.script().media(b"\x89PNG" * 325_000, mime_type="image/png").finish().stream("gemini")
     printed = [repr(event) for event in image]
-    part = ServerToolResult(content=[{"url": "data:image/png;base64," + "A" * 1000}])
+    png = "iVBORw0KGgo" + "A" * 1000
+    part = ServerToolResult(content=[{"url": "data:image/png;base64," + png, "partial_image_b64": png}])
 
     assert any("<image/png, 1.3 MB>" in each for each in printed)
     assert "<image/png, 1.3 MB>" in repr(image.message)
     assert max(map(len, [*printed, repr(image.message)])) < 1000
-    assert "{'url': <image/png, " in repr(part)
+    assert "{'url': <image/png, 774 bytes>, 'partial_image_b64': <media, 758 bytes>}" in repr(part)
 
 
 @in_one_test(

@@ -57,10 +57,6 @@ class _EventBase(_InRun):
         ]
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
-    def __dir__(self) -> list[str]:
-        # Of the names that only explain themselves, none is to be completed.
-        return [name for name in object.__dir__(self) if name not in OF_EVENT or hasattr(self, name)]
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _EventBase) or other.__class__ is not self.__class__:
             return NotImplemented

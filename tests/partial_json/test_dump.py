@@ -215,7 +215,6 @@ def test_defaults_that_show_are_written() -> None:
     assert last.to_python() == {"name": "n", "steps": [], "colour": "r", "price": "2.00", "count": 0}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("by_alias", "defaults"), [(None, False), (True, True)])
 def test_json_and_plain_data_say_the_same(by_alias: bool | None, defaults: bool) -> None:
     """Every draft's `to_python` is what its `to_json` says; of a valid whole both are the final object's."""

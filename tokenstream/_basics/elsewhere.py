@@ -86,6 +86,8 @@ OF_EVENT = {
     **dict.fromkeys(("choices", "content", "delta", "text"), _TEXTS),
     "type": "its class is its type: isinstance(event, TextDelta)",
 }
+_METHODS = re.findall(r"\b[a-z]\w+", " ".join(dir(str)))
+OF_TEXT = {name: f"it is no str: write {{0._instead}}.{name}(…) behind its loop" for name in _METHODS}
 OF_VALUE = {"__getitem__": "write `.name` for ['name']; `.model_dump()` makes a dict"}
 OF_ERROR = {
     **dict.fromkeys(("body", "code", "param", "type"), "a StatusError has `error.code` and `error.body`"),
@@ -203,10 +205,11 @@ class _Missing:
 
     def __init__(self, message: str) -> None:
         self._message = message
-        self.__doc__ = f"Raise an error: this class {message}."
+        self.__doc__ = "Raise an error that names what to use instead."
 
     def __get__(self, instance: object, owner: type) -> Never:
-        raise MissingMethod(f"{owner.__name__} {self._message}")
+        message = self._message.format(owner if instance is None else instance)
+        raise MissingMethod(f"{owner.__name__} {message}")
 
 
 def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[KindT]]:
@@ -217,6 +220,9 @@ def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[Ki
         for name, hint in hints.items():
             noun = "elements" if name == "__getitem__" else f"attribute {name!r}"
             setattr(kind, name, _Missing(f"has no {noun}: {hint}"))
+        usual: Any = kind.__dir__
+        # None of the names is to be completed.
+        kind.__dir__ = lambda self: [each for each in usual(self) if each not in hints or hasattr(self, each)]  # type: ignore[method-assign]
         return kind
 
     return explain

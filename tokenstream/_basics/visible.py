@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import operator
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
@@ -54,8 +53,8 @@ def several_lines(text: str) -> str:
 
 _MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif", b"OggS": "audio/ogg"}
 """Maps the first bytes of media to their type."""
-_LONGEST_URL = 200
-"""The longest data URL that is printed, in characters."""
+_ENCODED = re.compile(r"(?s)(?=.{200})(?:data:([^;,]*)|(?:iVBORw|/9j/|R0lGOD|T2dnU|UklGR)[\w+/-]{60})")
+"""Matches a long data URL, and a picture or a sound in base64."""
 
 
 class _Shown(str):
@@ -66,7 +65,7 @@ class _Shown(str):
 
 
 def show_media(value: object, kind: str | None = None) -> object:
-    """Return a value for a repr: bytes and data URLs print as their type and size, also inside of JSON.
+    """Return a value for a repr: media print as their type and size, also encoded and inside of JSON.
 
     Example:
         >>> show_media(bytes(1_300_000), "image/png"), show_media([b"GIF87a", "text"])
@@ -79,8 +78,8 @@ def show_media(value: object, kind: str | None = None) -> object:
     if isinstance(value, bytes):
         size = len(value)
         kind = kind or next((each for start, each in _MEDIA.items() if value.startswith(start)), "media")
-    elif isinstance(value, str) and value.startswith("data:") and len(value) > _LONGEST_URL:
-        size, kind = len(value) * 3 // 4, re.split("[;,]", value[5:_LONGEST_URL])[0]
+    elif isinstance(value, str) and (found := _ENCODED.match(value)):
+        size, kind = len(value) * 3 // 4, found[1] or "media"
     else:
         return value
     return _Shown(f"<{kind}, {f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size:,} bytes'}>")
@@ -120,6 +119,8 @@ KEYS: dict[str, tuple[str, str]] = {
 """Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
 _MOST_OF_TEXT = 200
 """The maximum number of characters of another code's exception in a message."""
+_MOST_SHOWN = 100
+"""The maximum number of exceptions that are shown of a chain or a group."""
 _MIN_SECRET = 4
 _TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
@@ -128,9 +129,6 @@ _SCHEMES = {"basic", "bearer", "digest", "token"}
 
 class SecretMask:
     """Hides secrets in texts, such as the error message of a provider.
-
-    Args:
-        secrets: Secrets of the request, such as values of its headers.
 
     Example:
         >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
@@ -180,15 +178,18 @@ class SecretMask:
         Otherwise, it is a stand-in of the same type name, with the masked text and the same traceback; and so
         are its causes and members. The exception itself is never changed.
         """
-        shown: BaseException = self._show(error, {})
-        return shown
+        return cast("BaseException", self._show(error, {}))
 
     def _show(self, error: Any, known: dict[int, Any]) -> Any:  # noqa: ANN401 - an exception, or None
         """Return an exception or its stand-in; `known` has those so far, by the ids of their originals."""
         if error is None or id(error) in known:
             return known.get(id(error))
-        known[id(error)] = error
-        notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+        if len(known) == _MOST_SHOWN:
+            return Exception("…")
+        # Causes in a circle end where they begin.
+        known[id(error)] = None
+        given = getattr(error, "__notes__", None)
+        notes = [*map(str_of, given)] if is_list(given) else []
         members = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
         # A traceback shows no context that is suppressed.
         context = None if error.__suppress_context__ else error.__context__
@@ -196,7 +197,8 @@ class SecretMask:
         shown = [self._show(each, known) for each in related]
         texts = [str_of(error.args), *notes]
         is_hidden = self.text_of(error) != str_of(error) or [*map(self._mask_keys, texts)] != texts
-        if not is_hidden and all(map(operator.is_, shown, related)):
+        if not is_hidden and [*map(id, shown)] == [*map(id, related)]:
+            known[id(error)] = error
             return error
         kind, base = type(error), BaseExceptionGroup if members else Exception
         make: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})

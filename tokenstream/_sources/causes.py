@@ -128,10 +128,10 @@ def is_timeout(error: BaseException) -> bool:
     return False
 
 
-def describe_chain(error: BaseException) -> list[str]:
+def describe_chain(error: BaseException, mask: SecretMask) -> list[str]:
     """Return the description of an exception, then those of its causes that concern the connection."""
     causes = [cause for cause in cause_chain(error)[1:] if is_connection(cause) and str_of(cause)]
-    return [describe(each) for each in (error, *causes)]
+    return [describe(each, mask) for each in (error, *causes)]
 
 
 def is_connection(error: BaseException) -> bool:
@@ -139,7 +139,7 @@ def is_connection(error: BaseException) -> bool:
     return is_transport(error) or bool(class_names(error) & (CONNECT_ERRORS | _TIMEOUTS))
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, mask: SecretMask) -> str:
     """Return the class name of an exception, with the message if the exception concerns the connection.
 
     The messages of other exceptions may contain a part of the payload: those of pydantic, for
@@ -148,7 +148,7 @@ def describe(error: BaseException) -> str:
     # The message of http.client's BadStatusLine is left out, too, since it quotes the server's line.
     quotes_server = not isinstance(error, OSError) and "BadStatusLine" in class_names(error)
     has_safe_message = is_connection(error) and not quotes_server
-    message = without_quotes(str_of(error)) if has_safe_message else ""
+    message = without_quotes(mask.text_of(error)) if has_safe_message else ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
@@ -229,12 +229,7 @@ def find_pool_advice(names: set[str]) -> str:
 
 
 class ClientMask(SecretMask):
-    """A mask of what happens in an HTTP client, whose own exceptions may quote the request.
-
-    Args:
-        secrets: Secrets of the request.
-        harmless: Quotations that are shown.
-    """
+    """A mask of what happens in an HTTP client, whose own exceptions may quote the request."""
 
     def __init__(self, secrets: Iterable[str] = (), harmless: Collection[str] = ()) -> None:
         super().__init__(secrets)

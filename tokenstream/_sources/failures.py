@@ -102,7 +102,7 @@ def reading_error(
     if "MidStreamFallbackError" in causes and causes & _ENDS:
         # litellm raises it where the provider's stream ends without a finish reason.
         converted = StreamTruncated(
-            f"litellm's source ended before the end of the answer ({describe(error)}); "
+            f"litellm's source ended before the end of the answer ({describe(error, mask)}); "
             "what had arrived is in .partial"
         )
     elif "MidStreamFallbackError" in names:
@@ -119,25 +119,25 @@ def reading_error(
         deadline = "idle_bytes" if begun else "first_event"
         limit = "transport" if read_deadlines is None else deadline
         converted = StreamStalled(
-            f"nothing arrived within the client's read timeout ({describe(error)}); "
+            f"nothing arrived within the client's read timeout ({describe(error, mask)}); "
             "what had arrived is in .partial",
             limit=limit,
         )
     elif causes & _CODING_ERRORS:
         converted = ProtocolError(
-            f"the body's compression is broken ({describe(error)}); ask for Accept-Encoding: identity"
+            f"the body's compression is broken ({describe(error, mask)}); ask for Accept-Encoding: identity"
         )
     else:
         converted = (
             _convert_refusal(error, names)
             or _convert_provider_error(error, names)
-            or _convert_unknown(error, names)
+            or _convert_unknown(error, names, mask)
         )
     converted.__cause__ = mask.mask_error(error)
     return converted
 
 
-def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
+def _convert_unknown(error: Exception, names: set[str], mask: SecretMask) -> StreamError:
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable_error(error)
@@ -149,7 +149,7 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
         )
     broke_on_the_way = is_transport(error)
     return StreamInterrupted(
-        f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error)}); "
+        f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error, mask)}); "
         "what had arrived is in .partial",
         kind="network" if broke_on_the_way else "unknown",
     )
@@ -161,7 +161,8 @@ def _convert_cause(
     """Convert a litellm exception that wraps another exception, by converting the wrapped exception."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, Exception):
-        return StreamInterrupted(f"the source broke ({describe(error)}); what had arrived is in .partial")
+        said = describe(error, mask)
+        return StreamInterrupted(f"the source broke ({said}); what had arrived is in .partial")
     converted = reading_error(cause, read_deadlines, mask, begun=begun)
     if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
         # The class of the exception is not known, but its status means an error of the provider.
@@ -206,10 +207,10 @@ def _convert_opening(
     had_no_connection = bool(all_names & CONNECT_ERRORS) or bool(pool_advice)
     if is_timeout(error) and not had_no_connection:
         limit = "first_event" if read_deadlines is not None else "transport"
-        return StreamStalled(f"no response came from {server} ({describe(error)})", limit=limit)
+        return StreamStalled(f"no response came from {server} ({describe(error, mask)})", limit=limit)
     if not had_no_connection and not is_transport(error):
         return MisuseError(f"the source cannot be opened: {mask.describe(error)}")
-    cause = describe_chain(error)[-1]
+    cause = describe_chain(error, mask)[-1]
     if "LocalProtocolError" in names:
         # The client itself refuses to go on, because of the state of the connection. With these words, it
         # does so before it has sent the request.

@@ -98,7 +98,7 @@ OF_NO_REQUEST: dict[str, tuple[Callable[[Any], object], type[TokenStreamError]]]
 
 def _fail(place: str, error: Exception) -> TokenStreamError:
     act, kind = (PLACES | OF_NO_REQUEST)[place]
-    with pytest.raises(kind) as caught:
+    with pytest.raises(TokenStreamError if isinstance(error, OSError) else kind) as caught:
         act(raising(error))
     return caught.value
 
@@ -119,9 +119,12 @@ def test_the_line_of_the_mistake_is_in_the_traceback(place: str) -> None:
         assert "KeyError: 'region'" in str(error)
 
 
-def _caused() -> Exception:
-    error = ValueError("no tenant")
-    error.__cause__ = RuntimeError(f"refused {KEY}")
+def _caused(*, others: int = 0, in_circle: bool = False) -> Exception:
+    first = error = Exception(f"refused {KEY}")
+    for _ in range(others + 1):
+        cause, error = error, ValueError("no tenant")
+        error.__cause__ = cause
+    first.__cause__ = error if in_circle else None
     return error
 
 
@@ -135,6 +138,9 @@ SECRETS: dict[str, Callable[[], Exception]] = {
     "in what is no text": lambda: KeyError((1, {"key": KEY.encode()})),
     "in what its text leaves out": lambda: _Refused(KEY),
     "in its cause": _caused,
+    "in a circle of causes": lambda: _caused(in_circle=True),
+    "behind more causes than a stack is deep": lambda: _caused(others=2000),
+    "in what the network is said to do": lambda: OSError(5, f"broken by {KEY}"),
     "in a group": lambda: ExceptionGroup("several", [OSError("other"), ValueError(f"bad {KEY}")]),
     "that only looks like one": lambda: ValueError("cannot sign with sk-proj-0123456789abcdef"),
 }

@@ -101,7 +101,7 @@ def dump_draft(draft: object, state: SnapshotState, by_alias: ByAlias) -> str:
     place = inner.length, inner.growing is MISSING
     if known is None or (known.length, known.growing is MISSING) != place:
         before, after, shown, type_names = outside
-        if shown is inner:
+        if shown is not MISSING:
             inside, behind, shown = _dump_level(inner, type_names, by_alias)
             before, after = before + inside, behind + after
         written[by_alias] = inner, outside, before, after, shown

@@ -240,7 +240,7 @@ def _refuse_non_type(candidate: object, title: str) -> None:
     # The class of a generic alias belongs to `typing` or to Python itself, and has none of these attributes.
     if cls is not candidate and any(hasattr(cls, fields) for fields in _FIELDS):
         raise MisuseError(f"an object of {cls.__name__} is not a type: pass the class itself")
-    if isinstance(candidate, dict | list | tuple | str | int | float):
+    if isinstance(candidate, dict | list | tuple):
         raise MisuseError(
             f"an object of {cls.__name__} is not a type: pass a class, such as a pydantic model or a "
             "TypedDict, or `dict` for any JSON object"

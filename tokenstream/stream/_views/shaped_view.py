@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, Self
 
 from typing_extensions import TypeVar
 
-from tokenstream._basics.elsewhere import THROTTLE_HINTS, MissingMethod, explain_options
+from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed
@@ -31,6 +31,7 @@ ItemT = TypeVar("ItemT")
 T = TypeVar("T")
 
 
+@explain_missing(OF_TEXT)
 class _ExplainsOrder:
     """Explains the methods that a view lacks because an earlier method must come last.
 

@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
+from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _USUAL_HZ = 30.0
 """Default number of updates per second of `accumulate`."""
 
 
+@explain_missing(OF_TEXT)
 class _TextShaping:
     """Methods that shape a text; each returns a new view from the start of the text.
 
