@@ -53,17 +53,6 @@ class _ExplainsOrder:
             raise AttributeError(name)
 
 
-class _MethodOfStr:
-    """Descriptor in place of a method of a str, which a view is not; no other access takes longer."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, view: Any, kind: type) -> Never:
-        instead = "stream.message.text" if view is None else view._instead
-        raise MissingMethod(f"this view is not a str: write {instead}.{self._name}(…) behind its loop")
-
-
 class PlannedView(RepairedView, View[ItemT]):
     """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
 
@@ -176,12 +165,6 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
         await super().aclose()
         # From now on, adding a stage is refused.
         self._plan = ShapingPlan(refuse_closed)
-
-
-for _name in dir(str):
-    if not _name.startswith("_"):
-        setattr(PlannedView, _name, _MethodOfStr(_name))
-        setattr(AsyncPlannedView, _name, _MethodOfStr(_name))
 
 
 class AsyncShapedView(_ExplainsOrder, AsyncPlannedView[ItemT]):
