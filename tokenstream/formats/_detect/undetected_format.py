@@ -54,7 +54,6 @@ class UndetectedFormat(Format):
     The new format counts these frames; the attribute `frames` of this one stays 0.
 
     Args:
-        limits: Bounds on decoding the frames, and on the format.
         found: Called with the new format before that format reads its first frame.
 
     Example:

@@ -86,11 +86,7 @@ StageFactory: TypeAlias = "Callable[[Parts], EventStage]"
 
 
 class AnswerEvents:
-    """Collects the events of a payload, and makes the events about the answer as a whole.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Collects the events of a payload, and makes the events about the answer as a whole."""
 
     __slots__ = (
         "_finish_data",

@@ -208,7 +208,6 @@ class GrowingTexts:
     held back until the next text decides. The decision is made once, for all texts of the answer.
 
     Args:
-        note: Counts a departure of the server from its documentation.
         report_change: Called with the key and the text if a text that grows was changed.
         grows: True if each text is known to contain the ones before it; False if each text is known
             to be a piece; None to find out.

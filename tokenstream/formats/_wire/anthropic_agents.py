@@ -160,7 +160,6 @@ class AnthropicAgents(HostedSession):
     """The `anthropic-agents` format: the events of a session, whose answers end when the agent is idle.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: "" to end after one answer; None to read all answers of the session.
 
     Example:

@@ -47,7 +47,6 @@ class Custom(Format):
 
     Args:
         mapped: The paths to the text and the other values of a payload.
-        limits: Bounds on the text held back, and on JSON payloads.
 
     Example:
         >>> from tokenstream.formats._custom import CustomMapping

@@ -37,9 +37,6 @@ _MEDIA_TYPES = frozenset({"audio", "document", "image", "video"})
 class LlamaIndex(Format):
     """The `llamaindex` format: a model's `ChatResponse`s or `CompletionResponse`s.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> llamaindex = LlamaIndex()
         >>> response = {"text": "Hel", "delta": "Hel", "raw": None, "additional_kwargs": {}}

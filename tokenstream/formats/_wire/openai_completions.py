@@ -44,9 +44,6 @@ _STOP_FLAGS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "
 class OpenAICompletions(Format):
     """The `openai-completions` format: `text_completion` objects, as sent by OpenAI, vLLM and others.
 
-    Args:
-        limits: Bounds on parts, choices, and JSON payloads.
-
     Example:
         >>> completions = OpenAICompletions()
         >>> for piece in (b"Hel", b"lo"):

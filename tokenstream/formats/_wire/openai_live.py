@@ -110,7 +110,6 @@ class OpenAILive(SessionEvents):
     the message. A session ends with `session.closed` only.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         session: Data of the session that are known before its first event.
 
     Example:

@@ -40,9 +40,6 @@ class Transcription(SessionEvents):
     The transcript of a file ends with an event of its own. A session has no such event, so it is complete if
     the input ends while no utterance is being spoken or transcribed.
 
-    Args:
-        limits: Bounds on parts and JSON payloads.
-
     Example:
         >>> transcription = Transcription()
         >>> for event in transcription.feed({"type": "transcription.text.delta", "text": "Hel"}):

@@ -69,9 +69,6 @@ class A2A(Format):
 
     A payload may be the result in a JSON-RPC response, or stand alone.
 
-    Args:
-        limits: Bounds on parts and JSON payloads.
-
     Example:
         >>> task = A2A()
         >>> artifact = {"artifactId": "a", "parts": [{"text": "Hello"}]}

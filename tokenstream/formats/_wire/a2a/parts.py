@@ -90,12 +90,7 @@ class Content:
 
 
 class TaskParts(Parts):
-    """Turns the artifacts and messages of a task into parts of the answer's message.
-
-    Args:
-        limits: Bounds on parts.
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns the artifacts and messages of a task into parts of the answer's message."""
 
     __slots__ = ("_artifacts", "last_run")
 

@@ -79,9 +79,6 @@ _OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
 class AGUI(Format):
     """The `ag-ui` format: the events of one run of an agent.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> run = AGUI()
         >>> for event in run.feed(b'{"type":"RUN_STARTED","threadId":"t","runId":"r"}'):

@@ -73,9 +73,6 @@ _KNOWN_IN_DELTAS = PADDING | {
 class Anthropic(Format):
     """The `anthropic` format: the events of a stream, or a whole message in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> anthropic = Anthropic()
         >>> anthropic.feed({"type": "content_block_start", "index": 0,

@@ -141,9 +141,6 @@ class BedrockConverse(Format):
     The answer is complete at `messageStop`, but token counts may follow, so the stream
     goes on to the end of the input.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> from tokenstream.framing import EventStreamMessage
         >>> converse = BedrockConverse()

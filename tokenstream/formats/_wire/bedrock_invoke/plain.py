@@ -249,9 +249,6 @@ class PlainModel(Format):
     """Reads the native stream of a model whose payloads have only text, a finish reason and token counts.
 
     A table has the paths to these fields for each model; see `ModelShape`.
-
-    Args:
-        limits: Bounds on parts, choices, and JSON payloads.
     """
 
     __slots__ = ("_counted_parts",)

@@ -33,11 +33,7 @@ _MESSAGE: Path = ("delta", "message")
 
 
 class V1(V2):
-    """Reads answers of v1, the older version of Cohere's chat API; leaves other payloads to `V2`.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-    """
+    """Reads answers of v1, the older version of Cohere's chat API; leaves other payloads to `V2`."""
 
     __slots__ = ("_has_citations",)
 
@@ -191,9 +187,6 @@ def _is_index(value: object) -> bool:
 
 class Cohere(V1, V2):
     """The `cohere` format: answers of the chat API, version 2 or 1, streamed or whole.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
 
     Example:
         >>> cohere = Cohere()

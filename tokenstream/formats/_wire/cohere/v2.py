@@ -27,11 +27,7 @@ _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 
 
 class V2(Format):
-    """Reads answers of v2, the current version of Cohere's chat API; the base class of `V1`.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-    """
+    """Reads answers of v2, the current version of Cohere's chat API; the base class of `V1`."""
 
     __slots__ = ("content", "is_nameless")
 

@@ -159,9 +159,6 @@ _WRAPPED_FIELDS = frozenset(
 class Gemini(Format):
     """The `gemini` format: the chunks of generateContent's stream, or a whole answer in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, choices, and JSON payloads.
-
     Example:
         >>> gemini = Gemini()
         >>> chunk = {"candidates": [{"content": {"parts": [{"text": "Hel"}]}}]}

@@ -56,9 +56,6 @@ _KNOWN_IN_INTERACTIONS = frozenset(
 class GeminiInteractions(Format):
     """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> interactions = GeminiInteractions()
         >>> delta = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Hel"}}

@@ -92,7 +92,6 @@ class GeminiLive(Format):
     All turns of the session form one message, with the finish reason of the last turn.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         one: True if the answer ends with its first turn.
 
     Example:

@@ -52,7 +52,6 @@ class LangChainProtocol(HostedSession):
     of its subgraphs, such as subagents, are not the answer.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: The id of the only message to read; None to read all messages.
 
     Example:
