@@ -179,8 +179,7 @@ class UndetectedFormat(Format):
             return []
         if self._holds(BARE) and not self._holds(*_OBJECTS):
             return self._give_way("text")
-        frames = [frame for frame, _ in self._held]
-        name, is_proven = find_likeliest(frames, self.limits)
+        name, is_proven = find_likeliest([frame for frame, _ in self._held], self.limits)
         return self._give_way(name, is_proven=is_proven)
 
     def _holds(self, *results: str) -> bool:
@@ -189,8 +188,7 @@ class UndetectedFormat(Format):
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
-        error = StreamTruncated("the body ended without a single event")
-        return add_code_hint(error, EMPTY_INPUT_HINT)
+        return add_code_hint(StreamTruncated("the body ended without a single event"), EMPTY_INPUT_HINT)
 
     def _give_way(
         self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None

@@ -162,8 +162,7 @@ class OpenAICompletions(Format):
         """Read a choice: its text and further fields, and then its finish reason."""
         for name, value in choice.items():
             if name not in _SKIPPED_CHOICE_FIELDS and value is not None:
-                reader = self._CHOICE_READERS.get(name, OpenAICompletions._read_field)
-                reader(self, index, name, value)
+                self._CHOICE_READERS.get(name, OpenAICompletions._read_field)(self, index, name, value)
         word = choice.get("finish_reason")
         if isinstance(word, str) and word:
             self.parts.finish(index, finish_reason(word), word)

@@ -328,8 +328,7 @@ class OpenAILive(SessionEvents):
             response.calls[key] = call
         if not is_done:
             return
-        text = text_of(item, "input" if type == "custom" else "arguments") or ""
-        self.parts.complete_arguments(call, text)
+        self.parts.complete_arguments(call, text_of(item, "input" if type == "custom" else "arguments") or "")
         self.parts.end_at_mark(call, whole=_is_whole(item))
         del response.calls[key]
 

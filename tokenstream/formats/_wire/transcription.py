@@ -191,8 +191,7 @@ class Transcription(SessionEvents):
         self._read_rest(payload)
         report = dict_of(payload, "usage")
         if report:
-            counts = SESSION_COUNTS.read(report) if "input_tokens" in report else usage_of(report)
-            self.parts.usage(counts)
+            self.parts.usage(SESSION_COUNTS.read(report) if "input_tokens" in report else usage_of(report))
         self._finish(key)
         if not self._session:
             self.conclude()

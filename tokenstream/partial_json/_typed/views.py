@@ -243,8 +243,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and `copy` need: the fields' names and values, and if each value is final."""
-        fields = [(name, value, self.is_final(name)) for name, value in self.items()]
-        return _rebuild_object, (fields,)
+        return _rebuild_object, ([(name, value, self.is_final(name)) for name, value in self.items()],)
 
 
 def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
@@ -265,7 +264,6 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
     """
 
     __slots__ = ("_unvalidated", "growing", "length", "values")
-
 
     def __init__(
         self, values: list[Any], growing: object = MISSING, unvalidated: Collection[int] = ()

@@ -341,10 +341,5 @@ def _is_of_kind(kind: PayloadKind, content: dict[str, Any]) -> bool:
 
 
 def state_of(word: str) -> str:
-    """Return a state as version 0.3 spells it.
-
-    Example:
-        >>> state_of("TASK_STATE_INPUT_REQUIRED"), state_of("working")
-        ('input-required', 'working')
-    """
+    """Return a state as version 0.3 spells it."""
     return word.removeprefix(_STATE_PREFIX).lower().replace("_", "-")
