@@ -108,8 +108,7 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
 def _lost_line_ends_error(symptom: str, cause: str, tail: bytes) -> NotAStream:
     """Return the error for a body without line ends or blank lines."""
     error = NotAStream(f"{symptom}: {cause}", body=str(tail, "utf-8", "replace"))
-    hint = ". Hand over the response itself or its bytes, not its lines (iter_lines)"
-    return add_code_hint(error, hint)
+    return add_code_hint(error, ". Hand over the response itself or its bytes, not its lines (iter_lines)")
 
 
 def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
@@ -286,14 +285,9 @@ def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
 
 def has_snowflakes_call(payload: dict[str, Any]) -> bool:
     """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
-    return any(is_snowflakes_call(dict_of(choice, "delta")) for choice in dicts_of(payload.get("choices")))
-
-
-def is_snowflakes_call(delta: dict[str, Any]) -> bool:
-    """Return whether a delta is a piece of a tool call as Snowflake Cortex sends it."""
-    return delta.get("type") == "tool_use" and not delta.keys().isdisjoint(
-        {"tool_use_id", "content_list", "input"}
-    )
+    fields = {"tool_use_id", "content_list", "input"}
+    deltas = (dict_of(choice, "delta") for choice in dicts_of(payload.get("choices")))
+    return any(each.get("type") == "tool_use" and not each.keys().isdisjoint(fields) for each in deltas)
 
 
 def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:

@@ -238,8 +238,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and `copy` need: the fields' names and values, and if each value is final."""
-        fields = [(name, value, self.is_final(name)) for name, value in self.items()]
-        return _rebuild_object, (fields,)
+        return _rebuild_object, ([(name, value, self.is_final(name)) for name, value in self.items()],)
 
 
 def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
