@@ -102,7 +102,8 @@ class AskedFacts:
         model = (None if format is None else format.parts.model) or self._model
         host, port, path = place_of(url, model)
         source_id = self._given_id or _clean(machine.named_id)
-        answer_id = self._told_id or source_id or self._make_random_id()
+        self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
+        answer_id = self._told_id or source_id or self._random_id
         return Origin(
             host=host,
             port=port,
@@ -119,11 +120,6 @@ class AskedFacts:
             bytes=meter.bytes,
             events=machine.events_seen,
         )
-
-    def _make_random_id(self) -> str:
-        """Return the same random id at each call."""
-        self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
-        return self._random_id
 
 
 def _find_url(error: StreamError | None) -> str:
