@@ -167,9 +167,7 @@ class _SchemaWriter:
         if rules.closed:
             # An API that wants objects without further keys (below) also wants every value to have a type.
             _refuse_untyped(schema, path, rules)
-        written: dict[str, Any] = {}
-        for key, value in schema.items():
-            written[key] = self._write_inner(key, value, path)
+        written: dict[str, Any] = {key: self._write_inner(key, value, path) for key, value in schema.items()}
         is_object = schema.get("type") == "object" or "properties" in schema
         if rules.closed and is_object:
             # The API wants each object to say that it has no further keys.

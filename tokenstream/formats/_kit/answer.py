@@ -7,7 +7,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
-from tokenstream._basics.untrusted import says_nothing
+from tokenstream._basics.untrusted import dict_of, says_nothing
 from tokenstream._event_base import new_event, store_raw
 from tokenstream._message_parts import WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -324,6 +324,12 @@ class AnswerEvents:
         """
         zeros = {*replaced, *self._counts_of_refusal()}
         self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
+
+    def usage_in(self, payload: dict[str, Any], read: Callable[[dict[str, Any]], Usage]) -> None:
+        """Report the token counts in the `usage` of a payload, if it has any."""
+        report = dict_of(payload, "usage")
+        if report:
+            self.usage(read(report))
 
     @property
     def has_counts(self) -> bool:

@@ -138,7 +138,11 @@ def _settle_one(
         beginning = told.start.model_copy(update={"text": told.text.removesuffix(arrived)})
         return PartStart(beginning, choice=told.choice, part=told.part, raw=told.raw)
     if missing is None and told.kind not in _OFTEN_REWRITTEN:
-        return _difference_error(told, arrived)
+        return ProtocolError(
+            f"the whole text of part {told.part} differs from its deltas: {len(arrived)} characters arrived, "
+            f"the server then repeats {len(told.text)}, and the first difference is at character "
+            f"{_count_common(told.text, arrived)}; what had arrived is in .partial"
+        )
     if not missing and told.text != arrived:
         note("text_rewritten")
     return missing or ""
@@ -167,15 +171,6 @@ def _delta_of(told: ToldText, missing: str) -> Event:
     kind, field = _FIELDS[told.kind]
     delta: Event = kind(**{field: missing}, choice=told.choice, part=told.part, raw=told.raw)
     return delta
-
-
-def _difference_error(told: ToldText, arrived: str) -> ProtocolError:
-    """Return the error for a whole text that does not begin with the text that arrived."""
-    return ProtocolError(
-        f"the whole text of part {told.part} differs from its deltas: {len(arrived)} characters arrived, "
-        f"the server then repeats {len(told.text)}, and the first difference is at character "
-        f"{_count_common(told.text, arrived)}; what had arrived is in .partial"
-    )
 
 
 def _count_common(one: str, other: str) -> int:

@@ -110,9 +110,7 @@ class MistralConversations(Format):
 
     def _read_done(self, payload: dict[str, Any]) -> None:
         """End the answer, with its token counts; Mistral sends no finish reason."""
-        report = dict_of(payload, "usage")
-        if report:
-            self.parts.usage(usage_of(report))
+        self.parts.usage_in(payload, usage_of)
         self._report_rest(payload, "usage")
         self.parts.finish(0, "stop", None)
         self.conclude()

@@ -210,16 +210,13 @@ class OpenAILive(SessionEvents):
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
         """Report the seconds that the session has taken so far, and the share of the context in use."""
-        report = dict_of(payload, "usage")
-        if report:
-            self.parts.usage(usage_of(report))
+        self.parts.usage_in(payload, usage_of)
         self.parts.report_unknown_fields(payload, ("type", "event_id", "client_event_id", "usage"))
 
     def _read_closed(self, payload: dict[str, Any]) -> None:
         """End the message, with the reason for which the session was closed; a translation's has none."""
-        report, word = dict_of(payload, "usage"), text_of(payload, "reason")
-        if report:
-            self.parts.usage(usage_of(report))
+        self.parts.usage_in(payload, usage_of)
+        word = text_of(payload, "reason")
         for id in [*self._delegated]:
             self._end_response(id, _UNENDED)
         reason = "stop" if word is None else _REASONS.get(word, "unknown")

@@ -331,9 +331,7 @@ class BedrockConverse(Format):
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
         """Report the token counts, the model that a prompt router chose, and all fields except `usage`."""
-        report = dict_of(payload, "usage")
-        if report:
-            self.parts.usage(USAGE.read(report))
+        self.parts.usage_in(payload, USAGE.read)
         model = text_of(dict_of(dict_of(payload, "trace"), "promptRouter"), "invokedModelId")
         if model is not None:
             self.parts.head(model=model)

@@ -52,12 +52,6 @@ class ConverseBlock:
         self._was_reported = True
         return is_first
 
-    @property
-    def has_unreported(self) -> bool:
-        """True if the block has fields that wait to be reported at the end of the block."""
-        # The first piece of all was reported at once.
-        return sum(len(pieces) for pieces in self.added.values()) > 1
-
     def make_part(self) -> Part:
         """Return the part without its text: as it was opened, with the fields that deltas have added."""
         # Deltas add fields only to parts of the kinds in `_COMBINERS`.
@@ -349,7 +343,8 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
     def _report_unsent(self, block: ConverseBlock) -> None:
         """Report the start of a block's part again if deltas have added data that was not reported yet."""
-        if block.has_unreported and block.part is not None:
+        # The first piece of all was reported at once.
+        if sum(len(pieces) for pieces in block.added.values()) > 1 and block.part is not None:
             self.report_start_again(block.part, block.make_part())
 
     _PART_OPENERS: ClassVar[

@@ -228,11 +228,6 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Return the indexes of the open calls, and of those among other keys."""
         return [index for kind, index in (*self._open, *others) if kind == "call"]
 
-    def add_whole_call(self, index: int, call: dict[str, Any]) -> None:
-        """Add a tool call that arrived in one piece."""
-        self.start_call(index, call)
-        self.end_call(index)
-
     # -- tool calls of v1 ------------------------------------------------------
 
     def add_v1_fragment(self, delta: dict[str, Any]) -> None:

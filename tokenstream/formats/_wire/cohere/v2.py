@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, text_of, whole_number
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
@@ -174,7 +174,8 @@ class V2(Format):
         for citation in dicts_of(message.get("citations")):
             self.content.cite_source(citation)
         for index, call in enumerate(dicts_of(message.get("tool_calls"))):
-            self.content.add_whole_call(index, call)
+            self.content.start_call(index, call)
+            self.content.end_call(index)
 
     def end_answer(self, reason: str | None, report: dict[str, Any], failure_message: str | None) -> None:
         """End the answer."""
@@ -241,8 +242,7 @@ def _message_of(payload: dict[str, Any]) -> dict[str, Any]:
 
 def _index_of(payload: dict[str, Any]) -> int | None:
     """Return the index of an event's block or call, which may be text with digits; None if it has none."""
-    index = index_of(payload.get("index"))
-    return index if isinstance(index, int) and not isinstance(index, bool) else None
+    return whole_number(index_of(payload.get("index")))
 
 
 def _failure_message_of(delta: dict[str, Any]) -> str | None:

@@ -109,7 +109,9 @@ class GeminiParts(CallParts):
         self.deltas_since_usage += 1
         if self.deltas_since_usage < self.usage_interval:
             return []
-        self.emit_periodic_usage()
+        # Reports become rarer: an answer has few of them, however long it is.
+        self.usage_interval = min(2 * self.usage_interval, _MOST_WAITING)
+        self.emit_usage()
         return self.take()
 
     def store_delta(self, delta: Event) -> bool:
@@ -119,11 +121,6 @@ class GeminiParts(CallParts):
         self.latest_delta = delta
         self.deltas_since_usage += 1
         return True
-
-    def emit_periodic_usage(self) -> None:
-        """Report the newest usage if it has changed; double the number of deltas until the next report."""
-        self.usage_interval = min(2 * self.usage_interval, _MOST_WAITING)
-        self.emit_usage()
 
     def emit_usage(self) -> None:
         """Report the counts of the last usage report, if they are new."""

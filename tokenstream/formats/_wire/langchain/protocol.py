@@ -300,9 +300,7 @@ class LangChainProtocol(HostedSession):
 
     def _read_usage(self, event: dict[str, Any]) -> None:
         """Report the token counts in an event; each report is the sum so far."""
-        report = dict_of(event, "usage")
-        if report:
-            self.parts.usage(usage_of(report))
+        self.parts.usage_in(event, usage_of)
 
     def _read_finish(self, event: dict[str, Any]) -> None:
         """End the answer; without a finish reason of a provider that sends them, it was cut off.

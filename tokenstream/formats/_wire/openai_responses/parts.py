@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of, whole_number
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
@@ -360,8 +360,7 @@ def number_of(payload: dict[str, Any], name: str) -> int | None:
         >>> number_of({"index": "2"}, "index"), number_of({"index": True}, "index")
         (2, None)
     """
-    value = index_of(payload.get(name))
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return whole_number(index_of(payload.get(name)))
 
 
 def sequence_number_of(payload: dict[str, Any]) -> int | None:

@@ -129,7 +129,9 @@ class TextItem(ResponseItem):
 
     def read_texts(self, field: str, value: object, *, complete: bool) -> None:
         """Read the texts in a field of the item; before the item is complete, only open them."""
-        contents = self._list_texts(value)
+        # Some servers send one text as a string.
+        is_text = isinstance(value, str) and value
+        contents = [{"type": "text", "text": value}] if is_text else dicts_of(value)
         streamed = sorted(key for key in self.sections if key[0] == field)
         if complete and not streamed and self._was_reported(contents):
             # The texts of the other field were streamed, and this field only repeats them.
@@ -150,12 +152,6 @@ class TextItem(ResponseItem):
         """
         reported = sum(section.length for section in self.sections.values())
         return reported > 0 and reported == sum(len(text_of(content, "text") or "") for content in contents)
-
-    def _list_texts(self, value: object) -> list[dict[str, Any]]:
-        """Return the texts in a field of an item; some servers send one text as a string."""
-        if isinstance(value, str) and value:
-            return [{"type": "text", "text": value}]
-        return dicts_of(value)
 
     def _report_missing(self, section: Section, content: dict[str, Any]) -> None:
         """Report what a whole text contains beyond earlier events: text, annotations, log probabilities."""
