@@ -33,19 +33,14 @@ class _Encoding(TypedDict, total=False):
 
 
 class _EncodedPieces(Generic[PieceT]):
-    """Base class of the iterators over an encoded answer, for both kinds of loop.
-
-    Args:
-        source: The stream or other iterable that yields the events.
-        joins: True to join the chunks that `sending` returns for one event, so that the iterator returns
-            one piece for each event.
-    """
+    """Base class of the iterators over an encoded answer, for both kinds of loop."""
 
     def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
         self._source = source
         self._sending = sending
         sending.read_from(source)
         self._joins = joins
+        """True to return one piece for each event."""
         self._events: Any = None
         """The iterator over the source; None before the first event."""
         self._pieces: deque[PieceT] = deque()

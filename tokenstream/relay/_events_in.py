@@ -41,14 +41,7 @@ async def close_stream(stream: object) -> None:
 
 
 class EventsIn:
-    """Reads events one by one, or all that have arrived; as a context manager, it enters their source.
-
-    Args:
-        source: A stream, a reader of a stream, the events of a run, or any async iterable of events.
-
-    Raises:
-        MisuseError: `source` is none of these.
-    """
+    """Reads events one by one, or all that have arrived; as a context manager, it enters their source."""
 
     def __init__(self, source: AsyncIterable[Event]) -> None:
         if isinstance(source, Stream | AsyncTextView) or not hasattr(source, "__aiter__"):

@@ -162,9 +162,6 @@ class Sending:
         names: True to give the answer an id even if the protocol sends none.
         is_followed: True if the answer is in a journal, whose producer logs its failure.
         as_payloads: True to return JSON objects instead of bytes.
-
-    Raises:
-        MisuseError: The protocol is unknown, or does not support ids or objects.
     """
 
     def __init__(

@@ -87,11 +87,7 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
 
 
 class _ShapedText:
-    """A text part that is being transformed, with the stages for this part.
-
-    Args:
-        event: Any event of the part, for the part's index, choice and step.
-    """
+    """A text part that is being transformed, with the stages for this part."""
 
     __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "step", "waiting_events")
 
@@ -122,9 +118,6 @@ class Shaping:
 
     The end and the citations of a text part, and a finish reason after it, wait until its transformed text
     was returned; all other events are returned at once.
-
-    Args:
-        shape: Takes a text view, and returns a transformed view.
 
     Example:
         >>> shaping = Shaping(lambda text: text.words())

@@ -60,16 +60,7 @@ def _without_usage(message: bytes) -> bytes:
 
 
 class AskedQuestion:
-    """A question that was asked, and what has come of it.
-
-    Args:
-        conversation: The conversation of the session.
-        question: What the application says.
-        lane: The name of the lane; "" for the default one.
-        router: The tools to run; None to leave calls to the application.
-        options: The options for reading an answer, to run its tools; None without a router.
-        may_restart: True if another attempt at the answer may begin it again.
-    """
+    """A question that was asked, and what has come of it."""
 
     def __init__(
         self,

@@ -222,11 +222,7 @@ class _AsyncQuestionOpener(SessionOpening, AsyncOpener):
 
 
 class AsyncLine(Line):
-    """Takes steps, with one connection at a time.
-
-    Args:
-        opens: The caller's function that opens a connection.
-    """
+    """Takes steps, with one connection at a time."""
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)

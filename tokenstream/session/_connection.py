@@ -24,11 +24,7 @@ class Bell(Protocol):
 
 
 class FairLock:
-    """A turn that one run of steps has at a time; the others wait, in the order in which they came.
-
-    Args:
-        make_bell: Makes an event for which the driver can wait.
-    """
+    """A turn that one run of steps has at a time; the others wait, in the order in which they came."""
 
     __slots__ = ("_make_bell", "_waiters", "is_taken")
 
@@ -90,12 +86,7 @@ def earliest(times: Iterable[float | None]) -> float | None:
 
 
 class RenewedConnection:
-    """A connection that is replaced when it is gone; one run of steps at a time reads it.
-
-    Args:
-        clock: Returns the time in seconds.
-        make_bell: Makes an event for which the driver can wait.
-    """
+    """A connection that is replaced when it is gone; one run of steps at a time reads it."""
 
     __slots__ = ("_clock", "_reading", "is_half_written", "is_open", "number")
 

@@ -36,17 +36,7 @@ _MAX_KEPT = 1_024
 
 
 class SessionConversation:
-    """The state of a session: its rounds, and the exchanges of the current connection.
-
-    Args:
-        format: The name of the API's format; None to find it by the connection's URL.
-        model: The model's name; None if the URL names it.
-        tools: The tools, a list in the form of the API or an object with a method that writes it; or None.
-        settings: Further fields of the request.
-        limits: Bounds on the messages that wait to be read.
-        clock: Returns the time in seconds.
-        make_bell: Makes an event for which the driver can wait.
-    """
+    """The state of a session: its rounds, and the exchanges of the current connection."""
 
     def __init__(
         self,

@@ -98,11 +98,7 @@ CLOSED_MEANWHILE = "the session was closed while an answer was in progress"
 
 
 class Line:
-    """A connection that is replaced when it is gone.
-
-    Args:
-        opens: The caller's function that opens a connection.
-    """
+    """A connection that is replaced when it is gone."""
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         self._opens = opens

@@ -43,9 +43,6 @@ class ResponsesInTurn(OpenAIResponses):
 
     All responses form one message, with the last finish reason. The answer ends with the input.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> responses = ResponsesInTurn()
         >>> for id in ("resp_1", "resp_2"):

@@ -62,14 +62,7 @@ class HasRounds(Protocol):
 
 
 class Question:
-    """The application's words in one round: a text, items of the API's requests, or the results of tools.
-
-    Args:
-        content: The text, item or items, or results.
-
-    Raises:
-        MisuseError: The content is something else, or empty.
-    """
+    """The application's words in one round: a text, items of the API's requests, or the results of tools."""
 
     __slots__ = ("items", "results", "text")
 

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 class SentSteer(Steer):
-    """A `Steer`, and what only the session does with it.
-
-    Args:
-        question: The input.
-        target: The id of the response that it steers; None if none was in progress.
-    """
+    """A `Steer`, and what only the session does with it."""
 
     __slots__ = ("_successor", "question")
 

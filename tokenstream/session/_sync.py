@@ -232,11 +232,7 @@ class _CurrentConnection(NamedTuple):
 
 
 class SyncLine(Line):
-    """Takes steps, with one connection at a time; each thread takes its own steps.
-
-    Args:
-        opens: The caller's function that opens a connection.
-    """
+    """Takes steps, with one connection at a time; each thread takes its own steps."""
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)

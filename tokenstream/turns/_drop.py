@@ -36,12 +36,7 @@ _NAMES = frozenset((*get_args(Kind), "all"))
 
 
 def names_of(drop: Drop) -> frozenset[str]:
-    """Return the names in the option `drop`, which may be a single name or several, as a set.
-
-    Example:
-        >>> sorted(names_of("all")), sorted(names_of(("citation", "reasoning")))
-        (['all'], ['citation', 'reasoning'])
-    """
+    """Return the names in the option `drop`, which may be a single name or several, as a set."""
     argument: Any = drop
     is_single = isinstance(argument, str) or not hasattr(argument, "__iter__")
     names = [argument] if is_single else list(argument)

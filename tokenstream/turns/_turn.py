@@ -45,9 +45,6 @@ class AssistantTurn(ABC):
     There is a method for each kind of part. It returns None if it has written the part or
     nothing had to be written, else the obstacle: the reason why the API cannot take the part, by
     the name that `drop` has for it. This class drops or reports the parts with an obstacle.
-
-    Raises:
-        MisuseError: `drop` contains an unknown name.
     """
 
     api: ClassVar[str]
@@ -296,12 +293,7 @@ def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
 
 
 def text_arguments(call: ToolCall) -> str:
-    """Return a call's arguments as text; an empty object if there are none.
-
-    Example:
-        >>> text_arguments(ToolCall(arguments_text=" "))
-        '{}'
-    """
+    """Return a call's arguments as text; an empty object if there are none."""
     return call.arguments_text if call.arguments_text.strip() else "{}"
 
 

@@ -22,11 +22,7 @@ _CONTENT_TYPES = {
 
 
 class Assets:
-    """The files of the browser's reader, as an ASGI application to mount.
-
-    Args:
-        directory: The folder of the files.
-    """
+    """The files of the browser's reader, as an ASGI application to mount."""
 
     def __init__(self, directory: Path) -> None:
         self.directory: Final = directory

@@ -76,10 +76,6 @@ class Delivery(ABC):
        disconnect. Below an application's middleware, each wake-up of this task costs more.
     2. A second task reads the answer and sends it. With `_delivers_first`, these two change places.
     3. A third task sends heartbeats during silence.
-
-    Args:
-        receive: The callable that receives from the reader, to detect the server's shutdown.
-        send: The callable that sends to the reader, to detect the server's shutdown.
     """
 
     _sending: CancelScope

@@ -288,11 +288,7 @@ async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Ev
 
 
 class _JSONResponse:
-    """A complete JSON response.
-
-    Args:
-        body: A JSON value, or the bytes of one.
-    """
+    """A complete JSON response, made of a JSON value or of the bytes of one."""
 
     def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
         # The public attributes have the names of Starlette's.

@@ -46,9 +46,6 @@ class AnswerOutlet(Outlet):
     Nothing is read while a chunk is being sent, so no queue grows for a slow reader:
     the events that arrived meanwhile form the next chunk, with neighbouring deltas
     merged, and a faster provider is slowed down by backpressure.
-
-    Args:
-        source: The stream or other async iterable that yields the events, or a function that makes it.
     """
 
     def __init__(self, source: Source, writer: BodyWriter) -> None:

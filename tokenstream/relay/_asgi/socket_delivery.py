@@ -31,12 +31,7 @@ _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
 
 
 class MessageRefused(Exception):
-    """The client has sent a message that is not allowed, so the connection is closed.
-
-    Args:
-        reason: A sentence that describes the client's mistake.
-        code: The close code.
-    """
+    """The client has sent a message that is not allowed, so the connection is closed."""
 
     def __init__(self, reason: str, code: int = _UNKNOWN) -> None:
         super().__init__(reason)
@@ -69,9 +64,6 @@ class SocketDelivery(Delivery):
     """Sends answers over a WebSocket, while listening for messages of the client.
 
     Subclasses say which answers are sent, and what the client's messages do.
-
-    Args:
-        make_writer: Makes the encoder of one answer.
     """
 
     _delivers_first = True

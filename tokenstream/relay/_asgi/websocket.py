@@ -36,17 +36,7 @@ _EXPECTED = (
 
 
 class SessionDelivery(SocketDelivery):
-    """Asks a session what the client asks, and sends the answers, until the client disconnects.
-
-    Args:
-        session: The session, which the application has entered.
-        router: Runs the tools that the answers call; None to end an answer with its calls.
-
-    The other options are those of `SocketDelivery`.
-
-    Raises:
-        MisuseError: The session is not asynchronous.
-    """
+    """Asks a session what the client asks, and sends the answers, until the client disconnects."""
 
     def __init__(
         self,
@@ -187,10 +177,7 @@ _MAX_MESSAGE = 65_536
 
 
 class _AnswerDelivery(SocketDelivery):
-    """Sends one answer over a WebSocket, while listening for a message of the client.
-
-    The options are those of `SocketDelivery`.
-    """
+    """Sends one answer over a WebSocket, while listening for a message of the client."""
 
     def __init__(
         self, socket: ServerSocket, events: EventsIn, make_writer: Callable[[], MessageWriter], timing: Timing

@@ -78,10 +78,6 @@ _WHOLE = ""
 class Losses:
     """Decides what an encoder may leave out of an answer, and keeps what it has left out.
 
-    Args:
-        format: The format's name.
-        allowed: True to leave out what the format cannot express; False to raise an error for it.
-
     Example:
         >>> losses = Losses("cohere", allowed=True)
         >>> losses.add("token counts: cost", "usage", ["cost"])

@@ -133,10 +133,6 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     """Return the JSON value of an event's record; None if the event is not sent.
 
     With `raw`, it includes the provider's ids, payloads and unknown fields.
-
-    Example:
-        >>> payload_of(TextDelta("Hel", part=1))
-        {'type': 'text_delta', 'text': 'Hel', 'part': 1}
     """
     cls: type[Any] = event.__class__
     name = _TYPES.get(cls)
@@ -168,12 +164,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
 
 
 def is_recorded(event: AnyEvent) -> bool:
-    """Return True if the protocol has a type for the class of an event.
-
-    Example:
-        >>> is_recorded(TextDelta("Hel"))
-        True
-    """
+    """Return True if the protocol has a type for the class of an event."""
     return event.__class__ in _TYPES
 
 
@@ -198,12 +189,7 @@ def read_record(record: bytes) -> Event | End:
 
 
 def end_record(ending: Ending) -> bytes:
-    """Return the last record of an answer that ended without an error.
-
-    Example:
-        >>> end_record("stopped")
-        b'{"type":"end","ending":"stopped"}'
-    """
+    """Return the last record of an answer that ended without an error."""
     return to_strict_json({"type": "end", "ending": ending})
 
 
@@ -221,12 +207,7 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
 
 
 def implied_ending(error: StreamError) -> Ending:
-    """Return the ending of an answer that an error has ended.
-
-    Example:
-        >>> implied_ending(StreamError("no"))
-        'failed'
-    """
+    """Return the ending of an answer that an error has ended."""
     # The rule is that by which a reader takes the ending from an error record without one.
     return end_of({"type": "error", **error_fields(error)}).ending
 

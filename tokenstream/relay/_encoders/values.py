@@ -91,10 +91,6 @@ def to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the caller has
     """Return a value of the caller as a JSON value.
 
     An object that JSON cannot express becomes the name of its class.
-
-    Example:
-        >>> to_json_value({"at": (1, b"a")})
-        {'at': [1, 'YQ==']}
     """
     if value is None or value.__class__ is str:
         return value

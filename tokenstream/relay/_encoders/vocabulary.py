@@ -80,9 +80,6 @@ class Vocabulary:
     """Base class of `Encoder` that describes a format: the content that it can express, and its words.
 
     It also holds the answer's id, model and token counts.
-
-    Args:
-        lossy: True to leave out what the format cannot express; False to raise an error for it.
     """
 
     name: ClassVar[str]

@@ -112,20 +112,12 @@ def omit_medium(
 
 
 def drop_none(**fields: object) -> dict[str, Any]:
-    """Return the fields that are not None.
-
-    Example:
-        >>> drop_none(url="a", title=None)
-        {'url': 'a'}
-    """
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 class ServerParts(Generic[T]):
     """The parts of one class that have begun and not ended; a part may grow until it ends.
-
-    Args:
-        part_class: `ServerToolCall` or `ServerToolResult`.
 
     Example:
         >>> from tokenstream.events import PartDone, PartStart

@@ -44,10 +44,6 @@ class AnswerFollower:
     """An async iterator over the records of an answer after a position; it ends with the answer.
 
     `Journal.follow` returns it.
-
-    Args:
-        after: The position of the last record that the reader has; 0 for none.
-        owner: The answer's owner; None if it has none.
     """
 
     def __init__(self, journal: Journal, id: str, after: int, owner: str | None) -> None:
@@ -132,13 +128,7 @@ ProductT = TypeVar("ProductT", bound=Product)
 
 
 class Feed:
-    """The records of one answer, as far as this process has read them.
-
-    Args:
-        state: The answer's state when the feed was created.
-        lease: Seconds without a heartbeat after which a producer counts as dead.
-        is_given: True if a producer of this process gives the feed its records.
-    """
+    """The records of one answer, as far as this process has read them."""
 
     def __init__(self, storage: Storage, id: str, state: State, *, lease: float, is_given: bool) -> None:
         self.id = id

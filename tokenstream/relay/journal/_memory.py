@@ -26,17 +26,7 @@ _MAX_LAST_BYTES = 4_096
 class MemoryStorage(Storage):
     """Keeps answers in the memory of this process, for one event loop.
 
-    Args:
-        max_answers: Maximum number of answers. Beyond it, the answers that ended first are
-            forgotten; if none has ended, no new answer can begin.
-        max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
-        max_total_bytes: Maximum size of all records in bytes. Beyond it, the records of the answers that
-            ended first are deleted; if none has ended, no more records can be written.
-        per_owner: Limits for the answers of each owner; None for none. If the storage is full, an owner with
-            more than an equal share makes room by its own answers first.
-        expire: Seconds for which the records of an answer are kept after its end. For the same
-            time after that, the storage remembers that the answer existed.
-        clock: Returns the current time, in seconds.
+    The options are those of `MemoryJournal`.
     """
 
     instant = True

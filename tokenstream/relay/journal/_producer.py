@@ -96,18 +96,7 @@ class WriteTimer:
 
 
 class Producer:
-    """Reads the stream of one answer, and writes the answer's records to a storage.
-
-    Args:
-        token: Identifies the producer.
-        stream: The answer: a stream of this library, or any asynchronous iterable of events.
-        tell_written: Called after each write.
-        served: The record of the answer, which logs.
-        timer: Wakes all producers of the journal that have records to write.
-        lease: Seconds without a heartbeat after which a producer counts as dead.
-        raw: True to write the provider's ids, payloads and error messages, too.
-        shaping: Transforms the text before it is written; None to write it unchanged.
-    """
+    """Reads the stream of one answer, and writes the answer's records to a storage."""
 
     _tasks: TaskGroup
     """The tasks beside the one that reads."""

@@ -25,10 +25,6 @@ def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer whose events ended without an error.
 
     For "truncated" and "failed", the record reports an error.
-
-    Example:
-        >>> record_ending("stopped")
-        b'{"type":"end","ending":"stopped"}'
     """
     broken = find_broken(ending)
     return end_record(ending) if broken is None else error_record(broken, ending=ending)

@@ -49,16 +49,7 @@ class RedisStorage(Storage):
 
     All keys of one answer have the same hash tag, so that a Redis cluster keeps them on one node.
 
-    Args:
-        client: An asyncio client of redis-py; the storage does not close it.
-        prefix: Prefix of the keys.
-        max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
-        per_owner: Limits for the answers of each owner; None for none.
-        expire: Seconds for which an answer is kept after its end.
-
-    Raises:
-        MisuseError: The client is not an asyncio client of redis-py, or allows fewer than two connections; or
-            a limit is too small or negative; or the prefix is empty or contains a brace.
+    The options, and the errors for them, are those of `RedisJournal`.
     """
 
     # Messages to Redis have limits of their own, which one for each answer would only repeat.

@@ -322,10 +322,6 @@ class Scripts:
     Each run is an atomic operation of its own, and may fail on its own. What a process pays for a run is
     mostly the message and the reply, and the tasks that are woken for them. If each run had a message, a
     thousand answers that begin at once would also wait for each other's turns of the event loop.
-
-    Args:
-        client: An asyncio client of redis-py.
-        connections: The maximum number of connections.
     """
 
     def __init__(self, client: Any, connections: int) -> None:  # noqa: ANN401 - only the client's creator imports redis

@@ -54,11 +54,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """The Redis subscriptions of a process: a channel for each answer that it waits for, on one connection.
-
-    Args:
-        client: An asyncio client of redis-py.
-    """
+    """The Redis subscriptions of a process: on one connection, a channel for each answer it waits for."""
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - only the client's creator imports redis
         from redis.exceptions import RedisError

@@ -72,15 +72,7 @@ class AnswerGroup:
 
 
 class StoredAnswer:
-    """One answer, with as many of its newest records as its limit allows.
-
-    Args:
-        share: All answers of this owner.
-        limit: The maximum size of the records together, in bytes; the last record is always kept.
-        token: Identifies the producer.
-        alive_until: The clock reading until which the producer counts as alive.
-        asked: The fingerprint of the request that started the answer; None if it had none.
-    """
+    """One answer, with as many of its newest records as its limit allows."""
 
     __slots__ = (
         "_records",

@@ -128,12 +128,7 @@ class AWSEncoder(Encoder):
 
 
 def is_exception(name: str) -> bool:
-    """Return True if the name of an AWS message is the name of an exception.
-
-    Example:
-        >>> is_exception("throttlingException"), is_exception("messageStart")
-        (True, False)
-    """
+    """Return True if the name of an AWS message is the name of an exception."""
     return name.endswith(_EXCEPTION)
 
 
@@ -187,12 +182,7 @@ def _padding(length: int) -> str:
 
 
 def base64(data: bytes) -> str:
-    """Return bytes as base64 text.
-
-    Example:
-        >>> base64(bytes(2))
-        'AAA='
-    """
+    """Return bytes as base64 text."""
     return b2a_base64(data, newline=False).decode("ascii")
 
 

@@ -45,12 +45,7 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
 
 
 def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
-    """Return an error object of OpenAI's APIs, by default with the code that OpenAI uses for `kind`.
-
-    Example:
-        >>> make_error("rate_limited", "Slow down", None)["code"]
-        'rate_limit_exceeded'
-    """
+    """Return an error object of OpenAI's APIs, by default with the code that OpenAI uses for `kind`."""
     error_type, default_code = word_for(kind, _ERRORS, ("server_error", "server_error"))
     return {"message": message, "type": error_type, "param": None, "code": code or default_code}
 

@@ -31,14 +31,7 @@ if TYPE_CHECKING:
 
 
 class OutputItem:
-    """One item of an answer, with a start and an end of its own.
-
-    Args:
-        kind: The kind of item, as the encoder calls it.
-        part: The index of the item's part.
-        index: The index of the item in the answer.
-        fields: The fields of the item besides its content.
-    """
+    """One item of an answer, with a start and an end of its own."""
 
     __slots__ = (
         "annotations",
