@@ -231,7 +231,6 @@ class Guards:
     def add(self, rule: object, first: int, *, hold: bool, counts: bool = False) -> None:
         """Add a rule, which counts as decided after `first` pieces of content."""
         self._guards.append(_Guard(rule, first, hold=hold, counts=counts))
-
         self.can_count = self.can_count or counts
 
     # -- arriving events ---------------------------------------------------
