@@ -173,7 +173,11 @@ class TextLines:
         of_choice = f" of choice {message.choice}" if len(report.messages) > 1 else ""
         print(f"\nmessage{of_choice}")
         for index, part in enumerate(message.parts):
-            _print_part(index, part)
+            pairs, text = split_part(part)
+            state = "" if part.complete else " (not complete)"
+            print(f"  {index} {part.kind.replace('_', ' ')}{state}{write_pairs(pairs)}")
+            if text:
+                print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
         if not message.parts:
             print("  nothing came")
         print()
@@ -246,15 +250,6 @@ def split_part(part: Part) -> tuple[dict[str, str], str]:
     text = None if text_field is None else getattr(part, text_field)
     # The text of a citation may be None.
     return pairs, text or ""
-
-
-def _print_part(index: int, part: Part) -> None:
-    """Print a part: one line with its fields, then its text, if there is any."""
-    pairs, text = split_part(part)
-    state = "" if part.complete else " (not complete)"
-    print(f"  {index} {part.kind.replace('_', ' ')}{state}{write_pairs(pairs)}")
-    if text:
-        print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
 
 
 def list_error_rows(error: StreamError, origin: Origin) -> list[tuple[str, str]]:

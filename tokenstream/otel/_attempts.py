@@ -100,7 +100,9 @@ def parameters_of(payload: object) -> Attributes:
         {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
     """
     # The payload and some objects in it, since APIs have their parameters at different places.
-    objects = list(_objects_in(payload))
+    objects: list[dict[str, Any]] = []
+    if is_dict(payload):
+        objects = [payload, *(payload[name] for name in _PARAMETER_OBJECTS if is_dict(payload.get(name)))]
     attributes: Attributes = {}
     # For each attribute: the function that checks a value, and the names that APIs have for the parameter.
     for name, (read_value, keys) in _READERS.items():
@@ -115,13 +117,6 @@ def parameters_of(payload: object) -> Attributes:
     if output is not None:
         attributes["gen_ai.output.type"] = output
     return attributes
-
-
-def _objects_in(payload: object) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a request that may contain parameters: the payload, and some of its members."""
-    if is_dict(payload):
-        yield payload
-        yield from (payload[name] for name in _PARAMETER_OBJECTS if is_dict(payload.get(name)))
 
 
 def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:

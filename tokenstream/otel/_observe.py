@@ -118,9 +118,12 @@ def observe(
     wrapped_stream: Any = stream
     receivers = Receivers(tracer_provider, meter_provider, get_current())
     if isinstance(wrapped_stream, Steps):
-        _observe_run(
-            wrapped_stream,
-            RunObserver(receivers, provider=provider, model=model, attributes=dict(attributes or {})),
+        if wrapped_stream.observer is not None:
+            raise MisuseError("the run is observed already; once is enough")
+        if wrapped_stream.steps or wrapped_stream.ended is not None:
+            raise MisuseError("the run has begun: observe a run before its first step")
+        wrapped_stream.observer = RunObserver(
+            receivers, provider=provider, model=model, attributes=dict(attributes or {})
         )
         return stream
     if not isinstance(wrapped_stream, Stream | AsyncStream | Tap | AsyncTap):
@@ -151,15 +154,6 @@ def observe(
     # Report earlier streams that were garbage-collected before their end; that was no safe moment for it.
     report_dropped()
     return stream
-
-
-def _observe_run(run: Steps, observer: RunObserver) -> None:
-    """Report a run from now on."""
-    if run.observer is not None:
-        raise MisuseError("the run is observed already; once is enough")
-    if run.steps or run.ended is not None:
-        raise MisuseError("the run has begun: observe a run before its first step")
-    run.observer = observer
 
 
 @cache

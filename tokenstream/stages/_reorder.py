@@ -221,17 +221,14 @@ class Reorder:
         # Bytes, and dicts that were decoded elsewhere, are the payload themselves.
         value: Any = getattr(frame, "payload", frame)
         if not is_dict(value):
-            value = self._decode(value)
+            try:
+                value = decode(value)
+            except ProtocolError:
+                # The format itself reports invalid JSON when it reads the frame.
+                return None
         for name in self._path:
             value = value.get(name) if is_dict(value) else None
         return value
-
-    def _decode(self, payload: Json) -> Json:
-        try:
-            return decode(payload)
-        except ProtocolError:
-            # The format itself reports invalid JSON when it reads the frame.
-            return None
 
     def _take_numbered(self, number: int, frame: Frame, now: float) -> list[Frame]:
         """Return a numbered frame and the held frames after it; none if it is too early or repeated."""

@@ -98,8 +98,11 @@ def _prepare_tokens(tokens: list[Token]) -> Iterator[Token]:
             place = f" ({address})" if address and not address.startswith("data:") else ""
             yield _make_text_token(f"🌆 {token.content}{place}")
         elif token.type == "html_block":
+            children: list[Token] = []
+            for line in token.content.rstrip("\n").split("\n"):
+                children += [Token("hardbreak", "br", 0), _make_text_token(line)]
             yield Token("paragraph_open", "p", 1)
-            yield Token("inline", "", 0, children=[*_make_line_tokens(token.content)])
+            yield Token("inline", "", 0, children=children[1:])
             yield Token("paragraph_close", "p", -1)
         else:
             yield token
@@ -142,15 +145,6 @@ def _is_too_deep(block: list[Token], room: int) -> bool:
 def _make_text_token(content: str) -> Token:
     """Return plain text as a token of the Markdown parser."""
     return Token("text", "", 0, content=content)
-
-
-def _make_line_tokens(source: str) -> Iterator[Token]:
-    """Yield the tokens of plain text, with its line breaks."""
-    first, *rest = source.rstrip("\n").split("\n")
-    yield _make_text_token(first)
-    for line in rest:
-        yield Token("hardbreak", "br", 0)
-        yield _make_text_token(line)
 
 
 def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:

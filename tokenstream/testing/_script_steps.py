@@ -166,11 +166,7 @@ class _ScriptedChoice:
 
 
 class _EventMaker:
-    """Turns the steps of one script into events.
-
-    Args:
-        script_ids: Ids of calls that the script itself sets; generated ids differ from these.
-    """
+    """Turns the steps of one script into events."""
 
     def __init__(self, script_ids: frozenset[str]) -> None:
         self._states: dict[int, _ScriptedChoice] = {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.cli._demo.screen import Screen
-    from tokenstream.message import Ending, Usage
+    from tokenstream.message import Ending
     from tokenstream.stream import Stream
 
 MAX_WIDTH = 60
@@ -346,18 +346,12 @@ class _DemoPlayer:
 def _make_row(stream: Stream) -> list[tuple[str, str]]:
     """Return the row of the table for a stream: cells of a text and a style."""
     message, metrics = stream.message, stream.metrics
-    speed = metrics.tokens_per_second
+    speed, usage = metrics.tokens_per_second, message.usage
+    has_counts = usage.input_tokens is not None and usage.output_tokens is not None
     return [
         (stream.format or "-", ""),
         (message.ending, "good" if message.complete else "bad"),
-        (_write_usage(message.usage), ""),
+        (f"{usage.input_tokens} + {usage.output_tokens}" if has_counts else "-", ""),
         ("-" if metrics.ttft is None else f"{metrics.ttft:.2f} s", ""),
         ("-" if speed is None else f"{speed:,.0f}", ""),
     ]
-
-
-def _write_usage(usage: Usage) -> str:
-    """Return the counts of input and output tokens as text, "-" unless the server has sent both."""
-    if usage.input_tokens is None or usage.output_tokens is None:
-        return "-"
-    return f"{usage.input_tokens} + {usage.output_tokens}"

@@ -99,7 +99,8 @@ def _run(options: argparse.Namespace) -> int:
     # An unknown format raises here, before any request is sent.
     Decoder(options.format)
     request = build_request(options)
-    _announce()
+    if sys.stderr is not None and sys.stderr.isatty():
+        print("watching the answer to its end; Ctrl-C judges what has come", file=sys.stderr)
     probes = list(_send_probes(options, request))
     # A head is made only for its `place`, the address without the parts that may be secret.
     address = ResponseHead(status=0, url=options.url).place
@@ -111,12 +112,6 @@ def _run(options: argparse.Namespace) -> int:
         for line in lines_of(address, probes, diagnosis):
             print(mask.mask_text(line))
     return 0 if diagnosis.verdict == "streams" else 1
-
-
-def _announce() -> None:
-    """Print a note that the probe takes a while, if standard error is a terminal."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        print("watching the answer to its end; Ctrl-C judges what has come", file=sys.stderr)
 
 
 def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator[ProbedAnswer]:

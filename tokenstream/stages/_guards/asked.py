@@ -82,11 +82,6 @@ class AnswerRule:
         self._has_new_content = False
         """True if content has arrived since the last call."""
 
-    @property
-    def has_decided(self) -> bool:
-        """True once the answer need not be held back for this rule."""
-        return self.has_returned
-
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError
@@ -61,13 +61,7 @@ class _BudgetRule:
 
 
 class _TextRule:
-    """Applies a rule for texts to each choice of an answer.
-
-    Args:
-        stage: The rule; each text is checked by a fresh copy.
-        kinds: The classes of events whose text is checked.
-        apart: True if each part is a text of its own; False if all parts of a choice are one text.
-    """
+    """Applies a rule for texts to each choice of an answer, or to each part if they are texts `apart`."""
 
     deadline: float | None = None
     """Always None: the rule does not depend on time."""
@@ -129,7 +123,7 @@ def make_rule(rule: Any, first: int, every: int | None) -> object:  # noqa: ANN4
         )
     if isinstance(rule, str | re.Pattern):
         # All text of a choice is one text, so that a match may span several parts.
-        return _TextRule(Match(compile_pattern(rule)), (TextDelta,), apart=False)
+        return _TextRule(Match(compile_pattern(cast("Any", rule))), (TextDelta,), apart=False)
     if isinstance(rule, Budget):
         return _BudgetRule(rule)
     if isinstance(rule, Repetition):
@@ -186,7 +180,7 @@ class _Guard:
         if self.rule.stop is not None:
             return True
         # A function has decided once it has returned; any other rule, after enough of the answer.
-        return self.rule.has_decided if isinstance(self.rule, AnswerRule) else self._pieces >= self._first
+        return self.rule.has_returned if isinstance(self.rule, AnswerRule) else self._pieces >= self._first
 
 
 class _Choices:
@@ -237,7 +231,6 @@ class Guards:
     def add(self, rule: object, first: int, *, hold: bool, counts: bool = False) -> None:
         """Add a rule, which counts as decided after `first` pieces of content."""
         self._guards.append(_Guard(rule, first, hold=hold, counts=counts))
-
         self.can_count = self.can_count or counts
 
     # -- arriving events ---------------------------------------------------

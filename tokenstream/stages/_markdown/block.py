@@ -217,7 +217,7 @@ class MarkdownBlock:
 def _read_source(_block: MarkdownBlock, state: State, _before: State | None) -> str:
     """Return the Markdown of a block: its whole lines, and the unfinished line as of the snapshot."""
     shape, pieces, size = state
-    return shape.completion.join_lines(shape.lines, shape.size) + "".join(pieces[:size])
+    return shape.completion.lines.join(shape.lines, shape.size) + "".join(pieces[:size])
 
 
 def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str:

@@ -52,12 +52,7 @@ class _JoinedLines:
 
 
 class _ParagraphLines:
-    """The whole lines of a paragraph, without its link definitions and without an unfinished last line.
-
-    Args:
-        lines: The lines of the block.
-        begin: The index of the paragraph's first line.
-    """
+    """The whole lines of a paragraph, without its link definitions and without an unfinished last line."""
 
     __slots__ = ("_ends", "_lines", "begin", "content", "full", "prefixes")
 
@@ -124,15 +119,15 @@ class Completion:
     """
 
     __slots__ = (
-        "_before",
         "_completer",
         "_line",
         "_line_pieces",
-        "_lines",
         "_math",
         "_options",
         "_paragraph",
         "_piece_count",
+        "before",
+        "lines",
     )
 
     def __init__(self, math: Math | None = None) -> None:
@@ -148,18 +143,10 @@ class Completion:
         """The first `_piece_count` of the line's pieces, joined."""
         self._paragraph = _ParagraphLines([], 0)
         """The whole lines of the paragraph that was read last."""
-        self._lines = _JoinedLines()
+        self.lines = _JoinedLines()
         """The whole lines of the block."""
-        self._before = _JoinedLines()
-        """The lines before the paragraph."""
-
-    def join_lines(self, lines: list[str], count: int) -> str:
-        """Return the text of the first `count` whole lines of a block."""
-        return self._lines.join(lines, count)
-
-    def join_before(self, lines: list[str], count: int) -> str:
-        """Return the text of the lines before a paragraph or a formula, the first `count` of a block."""
-        return self._before.join(lines, count)
+        self.before = _JoinedLines()
+        """The lines before the paragraph or formula."""
 
     def join_line(self, pieces: list[str], count: int) -> str:
         """Return the line that consists of the first `count` of its pieces."""
@@ -200,8 +187,8 @@ def build_preview(shape: BlockShape, tail: str) -> str:
         return _preview_paragraph(shape, tail)
     if leaf == LineKind.MATH:
         # A formula is shown only once it is whole.
-        return shape.completion.join_before(shape.lines, shape.leaf_first_line)
-    before = shape.completion.join_lines(shape.lines, shape.size)
+        return shape.completion.before.join(shape.lines, shape.leaf_first_line)
+    before = shape.completion.lines.join(shape.lines, shape.size)
     if leaf == LineKind.FENCE:
         return _preview_fence(shape, before + tail)
     if leaf == LineKind.HTML:
@@ -245,7 +232,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     While the paragraph has no visible text, the preview ends before the paragraph.
     """
     paragraph = shape.completion.read_paragraph(shape)
-    before = shape.completion.join_before(shape.lines, min(paragraph.begin, shape.size))
+    before = shape.completion.before.join(shape.lines, min(paragraph.begin, shape.size))
     # If the paragraph is all of the block, only definitions are before its text, and they render to nothing.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
     if shape.may_define:

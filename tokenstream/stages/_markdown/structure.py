@@ -309,7 +309,11 @@ class BlockStructure:
                 return UNDECIDED
             # The mark is whole, and alone on the line.
             if line_match.text.endswith(self._math_mark, 0, len(line_match.text.rstrip(" \t"))):
-                return self._open_formula(line, line_match)
+                # For some renderers, a formula directly below a text is in the same block.
+                self._close_leaf()
+                self._in_doubt = True
+                self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)
+                return SAME
         reader, character = leaf.reader, line_match.text[line_match.content_at]
         if reader is not None and leaf.defines and continues_all and not reader.may_continue(character):
             return self._take_after_definitions(leaf, line, line_match, complete=complete)
@@ -391,13 +395,6 @@ class BlockStructure:
         """Return True if a line so far consists of the first characters of a formula's mark."""
         content = line_match.text[line_match.content_at :].rstrip(" \t")
         return line_match.indent < CODE_INDENT and self._math_mark.startswith(content)
-
-    def _open_formula(self, line: str, line_match: MatchedLine) -> int:
-        """Open a formula directly below a text; return `SAME`: for some renderers it is in the same block."""
-        self._close_leaf()
-        self._in_doubt = True
-        self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)
-        return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
         """Let the open formula take a line, which continues or ends it, or shows that it is not a formula."""

@@ -133,7 +133,9 @@ class Smooth(TextStage):
                 break
             stop = length = len(text)
             if not (is_overdue or whole or self._credit >= length - offset):
-                stop = _leave_letter(text, offset + int(self._credit))
+                stop = offset + int(self._credit)
+                while stop < length and is_inside_letter(text, stop):
+                    stop += 1
             pieces.append(text[offset:stop])
             self._credit -= stop - offset
             self._length -= stop - offset
@@ -146,13 +148,6 @@ class Smooth(TextStage):
             # Nothing is held any more, so text that was returned early must not delay later text.
             self._credit = max(self._credit, 0.0)
         return pieces if whole else _join(pieces)
-
-
-def _leave_letter(text: str, position: int) -> int:
-    """Return the first position at or after `position` that is not inside a letter."""
-    while position < len(text) and is_inside_letter(text, position):
-        position += 1
-    return position
 
 
 class _Rate:

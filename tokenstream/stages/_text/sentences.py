@@ -66,12 +66,6 @@ def ends_line(blanks: str) -> bool:
     return _LINE_END.search(blanks) is not None
 
 
-def ends_clause(text: str, mark_at: int, blanks: str) -> bool:
-    """Return True if a comma or a similar mark ends a clause; within a number, it does not."""
-    # No blank follows the full-width marks in `_UNSPACED`, nor a comma within a number.
-    return text[mark_at] in _UNSPACED or bool(blanks)
-
-
 def ends_sentence(text: str, start: int, mark_at: int, marks_end: int, next_at: int) -> bool:
     """Return True if a sentence ends at a mark, judged by the text up to the first character after it."""
     if _BARE.fullmatch(text, start, marks_end):
@@ -295,7 +289,8 @@ class Sentences(TextStage):
         if ends_line(blanks):
             return True
         is_long_enough = self._min_first is not None and marks_end - start >= self._min_first
-        return is_long_enough and ends_clause(text, mark_at, blanks)
+        # No blank follows the full-width marks in `_UNSPACED`, nor a comma within a number.
+        return is_long_enough and (text[mark_at] in _UNSPACED or bool(blanks))
 
     def _emit(self, text: str, start: int, boundary: int, out: list[str]) -> int:
         """Append a piece to `out`, and return its end; only the first piece may end at a clause."""

@@ -263,7 +263,10 @@ def reorder(
     if seed is None:
         order = _swap(recording, len(spans), events)
     elif events is None:
-        order = _shuffle(len(spans), seed)
+        order = list(range(len(spans)))
+        random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+        # The original order would not be a fault.
+        order = order if order != sorted(order) else order[::-1]
     else:
         raise MisuseError("pass `events` or `seed`, not both")
     framing = framing_of(recording)
@@ -459,11 +462,3 @@ def _swap(recording: Recording, size: int, events: tuple[int, int] | None) -> li
     order = list(range(size))
     order[first], order[second] = order[second], order[first]
     return order
-
-
-def _shuffle(size: int, seed: int) -> list[int]:
-    """Return a random order of `size` items that differs from the sorted one; `size` is at least 2."""
-    order = list(range(size))
-    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
-    # The original order would not be a fault.
-    return order if order != sorted(order) else order[::-1]

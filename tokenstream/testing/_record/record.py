@@ -52,48 +52,28 @@ def refuse_earlier(terms: Terms) -> None:
 
 def note_answers(client: FromHTTPX, terms: Terms) -> None:
     """Record every answer of a client, timed from its request, by hooks that run before the client's own."""
-    hooks = _Hooks(terms)
-    note_request, note_response = (
-        (hooks.note_request_async, hooks.note_response_async)
-        if hasattr(client, "aclose")
-        else (hooks.note_request, hooks.note_response)
-    )
+    started_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def note_request(request: object) -> None:
+        started_at[request] = terms.clock()
+
+    def note_response(response: FromHTTPX) -> None:
+        # The body is read later; nothing is written if it is empty.
+        note_httpx(response, Notes(terms, started_at=started_at.get(response.request), keep_empty=False))
+
+    async def note_request_async(request: object) -> None:
+        note_request(request)
+
+    async def note_response_async(response: FromHTTPX) -> None:
+        note_response(response)
+
+    is_async = hasattr(client, "aclose")
     own_hooks = client.event_hooks
     client.event_hooks = {
         **own_hooks,
-        "request": [note_request, *own_hooks.get("request", ())],
-        "response": [note_response, *own_hooks.get("response", ())],
+        "request": [note_request_async if is_async else note_request, *own_hooks.get("request", ())],
+        "response": [note_response_async if is_async else note_response, *own_hooks.get("response", ())],
     }
-
-
-class _Hooks:
-    """Event hooks that record all answers of an httpx client.
-
-    The client calls one hook before each request, and another when the head of a response has arrived.
-    """
-
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
-        self._started_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-        """Time at which each request was sent."""
-
-    def note_request(self, request: object) -> None:
-        """Store the time of a request, from which the times in the recording of its response are counted."""
-        self._started_at[request] = self._terms.clock()
-
-    def note_response(self, response: FromHTTPX) -> None:
-        """Begin to record a response, whose body is read later; nothing is written if the body is empty."""
-        note_httpx(
-            response, Notes(self._terms, started_at=self._started_at.get(response.request), keep_empty=False)
-        )
-
-    async def note_request_async(self, request: object) -> None:
-        """Do the same as `note_request`, for a client that awaits its hooks."""
-        self.note_request(request)
-
-    async def note_response_async(self, response: object) -> None:
-        """Do the same as `note_response`, for a client that awaits its hooks."""
-        self.note_response(response)
 
 
 SourceT = TypeVar("SourceT")

@@ -83,11 +83,7 @@ class _TooLarge(Exception):
 
 
 class _SizeCounter:
-    """Adds up the sizes of a document's events; an alias counts as much as the value it refers to.
-
-    Args:
-        limit: Largest allowed sum, in characters and events.
-    """
+    """Adds up the sizes of a document's events; an alias counts as much as the value it refers to."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
