@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
+from tokenstream._basics import visible
 from tokenstream._basics.json import _block_pattern
 from tokenstream.formats._detect import payloads
 from tokenstream.formats._fast.match import Hole
@@ -60,6 +61,9 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.framing._json_array, before a comma": _compile_element(
         rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+"
     ),
+    "tokenstream._basics.visible._find_keys": visible._find_keys(),  # noqa: SLF001 - as above
+    # The requirements of this package alone.
+    "tokenstream._basics.elsewhere.find_requirement": None,
     "tokenstream.formats._registry.path_patterns": None,
     "tokenstream.formats._detect.payloads._compile_nothing": payloads._compile_nothing(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,

@@ -290,7 +290,7 @@ def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
 def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp_path: Path) -> None:
     """In every framing; no byte is changed, and JSON that is no array is one piece."""
     (tmp_path / name).write_bytes(body)
-    answers = serve.answer_from_folder(tmp_path, rate=10.0, first=0.05)
+    answers = serve.FolderAnswers(tmp_path, rate=10.0, first=0.05)
     with ReplayServer(answers) as server, httpx.stream("GET", f"{server.url}/a", trust_env=False) as response:
         begun = time.monotonic()
         received = [(time.monotonic() - begun, piece) for piece in response.iter_raw()]
@@ -339,7 +339,7 @@ def test_a_name_is_no_way_to_the_terminal(tmp_path: Path, capsys: pytest.Capture
     if sys.platform == "win32":
         pytest.skip("Windows allows no such file name")
     (tmp_path / "a\x1b[31m.sse").write_bytes(b"data: x\n\n")
-    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
+    with ReplayServer(serve.FolderAnswers(tmp_path)) as server:
         httpx.get(f"{server.url}/a%1b[31m", trust_env=False)
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as connection:
             connection.sendall(b"GET /\x1b\x9b HTTP/1.0\r\n\r\n")
@@ -405,7 +405,7 @@ def test_a_recording_that_cannot_be_read_is_a_failure_of_the_server(
     def refuse(*_: Any) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
+    with ReplayServer(serve.FolderAnswers(tmp_path)) as server:
         with monkeypatch.context() as patched:
             patched.setattr(type(path), "read_bytes", refuse)
             response = httpx.get(f"{server.url}/a", trust_env=False)
@@ -423,7 +423,7 @@ def test_a_whole_recording_is_served_with_its_status_and_its_break(tmp_path: Pat
     replace(broken, breaks="reset").save(tmp_path / "broken.rec")
     (tmp_path / "odd.rec").write_text("not a recording", encoding="utf-8")
 
-    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
+    with ReplayServer(serve.FolderAnswers(tmp_path)) as server:
         with connect(f"{server.url}/whole/v1/chat/completions", json={}) as stream:
             assert "Hello" == stream.final().text
         with pytest.raises(StatusError) as refusal, connect(f"{server.url}/refused", json={}) as stream:
@@ -462,10 +462,10 @@ def test_the_rate_counts_for_a_whole_recording_of_any_content_type(
     answer.replaced(headers={"content-type": content_type}).save(tmp_path / "answer.rec")
     frames = answer.chunks("events")
 
-    with ReplayServer(serve.answer_from_folder(tmp_path, rate=1000)) as server:
+    with ReplayServer(serve.FolderAnswers(tmp_path, rate=1000)) as server:
         response = httpx.get(f"{server.url}/answer", trust_env=False)
         request = server.exchanges[0].request
-    reply = serve.answer_from_folder(tmp_path, rate=1000)(request)
+    reply = serve.FolderAnswers(tmp_path, rate=1000)(request)
 
     assert (content_type, answer.body) == (response.headers["content-type"], response.content)
     assert frames == [data for _, data in reply.chunks]
@@ -476,7 +476,7 @@ def test_the_rate_counts_for_a_whole_recording_of_any_content_type(
 def test_a_recording_of_a_websocket_is_refused_over_http(tmp_path: Path) -> None:
     testing.script().text("Hello").finish("stop").recording("openai-realtime").save(tmp_path / "socket.rec")
 
-    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
+    with ReplayServer(serve.FolderAnswers(tmp_path)) as server:
         response = httpx.get(f"{server.url}/socket", trust_env=False)
 
     assert 501 == response.status_code

@@ -65,6 +65,9 @@ class Scripted(Outlet):
         if not isinstance(error, StopAsyncIteration):
             raise error
 
+    def encode_refusal(self, refusal: Refusal) -> bytes:
+        return b"data: error\n\n"
+
     def stop(self, reason: str) -> bool:
         self.stopped.append(reason)
         self.stop_event.set()
@@ -208,7 +211,7 @@ async def test_heartbeats_are_sent_in_a_silence_and_never_in_the_middle_of_a_chu
 @pytest.mark.slow
 async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
     """What fails later is told as an event of the protocol; earlier, as a status."""
-    refused = Refusal(429, b'{"error":{}}', {"Retry-After": "7"}, b"data: error\n\n")
+    refused = Refusal(429, b'{"error":{}}', {"Retry-After": "7"})
     early, late = Client(), Client()
     await early.call(make_response(Scripted(three, refused)))
     outlet = Scripted(three, refused)

@@ -71,7 +71,8 @@ def test_answers_that_threads_read_at_once_say_their_own() -> None:
 
         def read(number: int) -> Message:
             with Stream(
-                client.send(client.build_request("POST", f"{server.url}/{number}"), stream=True), deadlines=PATIENT
+                client.send(client.build_request("POST", f"{server.url}/{number}"), stream=True),
+                deadlines=PATIENT,
             ) as stream:
                 with suppress(StreamError):
                     stream.final()

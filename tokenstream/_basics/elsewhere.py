@@ -253,11 +253,11 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
         @wraps(function)
         def call(*args: object, **options: object) -> object:
             if len(args) > code.co_argcount and not code.co_flags & CO_VARARGS:
-                _refuse_positional(function, known)
+                _refuse_positional(function, args, known)
             for name in options:
                 if name in lacked or (names_all and name not in known):
                     hint = lacked.get(name) or name_options(name, [each for each in known if each != "self"])
-                    raise UnsupportedUse(f"{_name_called(function)}() has no option {name}=: {hint}")
+                    raise UnsupportedUse(f"{_name_called(function, args)}() has no option {name}=: {hint}")
             return function(*args, **options)
 
         # `wraps` does not copy these defaults, which `help` shows.
@@ -267,16 +267,17 @@ def _explain(hints: Mapping[str, str], *, names_all: bool) -> Callable[[Function
     return explain
 
 
-def _name_called(function: Callable[..., Any]) -> str:
+def _name_called(function: Callable[..., Any], arguments: Sequence[object]) -> str:
     """Return the name by which a function is called: that of the class for its `__init__`."""
-    owner, _, method = function.__qualname__.rpartition(".")
-    return owner if method == "__init__" else method
+    return type(arguments[0]).__name__ if function.__name__ == "__init__" else function.__name__
 
 
-def _refuse_positional(function: Callable[..., Any], known: Sequence[str]) -> Never:
+def _refuse_positional(
+    function: Callable[..., Any], arguments: Sequence[object], known: Sequence[str]
+) -> Never:
     """Raise the error for arguments by position that a function takes only by name."""
     options = ", ".join(f"{name}=" for name in known[function.__code__.co_argcount :])
-    raise UnsupportedUse(f"{_name_called(function)}() takes these arguments by name: {options}")
+    raise UnsupportedUse(f"{_name_called(function, arguments)}() takes these arguments by name: {options}")
 
 
 def name_options(name: str, known: Sequence[str]) -> str:

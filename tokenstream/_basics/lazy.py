@@ -79,11 +79,11 @@ def asking_instruction() -> str:
     `from package import name` and `{**value}` ask as `hasattr` does, which has to stay False, and Python
     replaces the AttributeError that tells it so. Any other error is the one that is seen.
     """
-    from inspect import currentframe
+    import sys
     from opcode import opname
 
-    frame: Any = currentframe()
-    asking = frame.f_back.f_back
+    # A frame that is kept in itself would keep all that its callers have.
+    asking = sys._getframe(2)  # noqa: SLF001 - the only way to what asks
     return str(opname[asking.f_code.co_code[asking.f_lasti]])
 
 

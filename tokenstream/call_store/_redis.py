@@ -7,8 +7,7 @@ script is one atomic operation. All times are in milliseconds.
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.loose import ErasedGeneric
@@ -17,13 +16,14 @@ from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
-ReplyT = TypeVar("ReplyT")
-ResultT = TypeVar("ResultT")
+ClientT = TypeVar("ClientT")
+_Command: TypeAlias = tuple[Any, ...]
+"""A command of Redis, whose reply is raw bytes, even if the client is set up to decode them."""
 
 _BEGIN = """
 local call, alive = KEYS[1], KEYS[2]
@@ -89,21 +89,25 @@ return {}
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
 
-class _RedisCalls(ErasedGeneric[ReplyT]):
-    """Sends the commands of both Redis stores, and returns Redis's replies.
+class _RedisStore(ErasedGeneric[ClientT]):
+    """The parts of both Redis stores that send nothing: options, commands, and what replies mean."""
 
-    For the client of an `AsyncRedisCallStore`, each method returns an awaitable of the reply instead.
+    is_shared = True
+    """Always True: other processes may use the same keys of Redis."""
+    _is_async: ClassVar[bool] = False
 
-    Args:
-        kind: The class of the client.
-        client: The client; the store does not close it.
-        keep: Seconds for which a call is remembered.
-
-    Raises:
-        MisuseError: The client is of another class, or an option is not possible.
-    """
-
-    def __init__(self, kind: type, client: object, prefix: str, keep: float) -> None:
+    def __init__(
+        self,
+        client: ClientT,
+        *,
+        prefix: str = "tokenstream:calls:",
+        lease: float = 600.0,
+        keep: float = 604_800.0,
+        max_result: int = 1 << 20,
+        retry_failed: bool = False,
+        same_calls: bool = False,
+    ) -> None:
+        kind = client_classes()[self._is_async]
         from redis.exceptions import RedisError
 
         if not isinstance(client, kind):
@@ -111,65 +115,61 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
             raise MisuseError(f"this store takes a {kind.__module__}.{kind.__qualname__}, not a {given}")
         if keep <= 0:
             raise MisuseError("keep= must be more than 0 seconds")
-        if "{" in prefix or not prefix:
-            raise MisuseError(
-                f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
-            )
-        self.failures = (RedisError, OSError)
+        check_prefix(prefix)
+        self._failures = (RedisError, OSError)
         self._client: Any = client
         self._prefix = prefix
         self._keep = keep
+        self.lease = check_lease(lease)
+        """Seconds within which a call has to end."""
+        self.max_result = max_result
+        """Maximum length of a result's JSON, in characters."""
+        self.retry_failed = retry_failed
+        """True to run a call again that has failed."""
+        self.same_calls = same_calls
+        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
 
-    def begin(self, key: str, lease: float, token: str, about: str, *, again: bool) -> ReplyT:
-        return self._run(_BEGIN, key, token, _to_ms(lease), _to_ms(self._keep), int(again), about.encode())
+    def _begin(self, key: str, lease: float, token: str, about: str, *, again: bool) -> _Command:
+        times = _to_ms(lease), _to_ms(self._keep)
+        return self._to_run(_BEGIN, key, token, *times, int(again), about.encode())
 
-    def look(self, key: str) -> ReplyT:
-        return self._run(_LOOK, key)
-
-    def finish(self, key: str, result: str | None, token: str, *, failed: bool) -> ReplyT:
+    def _finish(self, key: str, result: str | None, token: str, *, failed: bool) -> _Command:
         status = "failed" if failed else "done"
         results = [] if result is None else [result.encode()]
-        return self._run(_FINISH, key, token, _to_ms(self._keep), status, *results)
+        return self._to_run(_FINISH, key, token, _to_ms(self._keep), status, *results)
 
-    def abandon(self, key: str, token: str, *, may_have_run: bool) -> ReplyT:
-        return self._run(_ABANDON, key, token, int(may_have_run))
+    def _settle(self, key: UncertainCall | str, result: object) -> _Command:
+        return self._to_run(_SETTLE, key_of(key), _to_ms(self._keep), to_result(result).encode())
 
-    def forget(self, key: str) -> ReplyT:
-        return self._run(_FORGET, key)
-
-    def settle(self, key: str, result: str) -> ReplyT:
-        return self._run(_SETTLE, key, _to_ms(self._keep), result.encode())
-
-    def find_uncertain(self, key: str) -> ReplyT:
-        """Return the text about a call, in a list; an empty list if the call is not uncertain."""
-        return self._run(_FIND_UNCERTAIN, key)
-
-    def scan(self, cursor: int) -> ReplyT:
-        """Return the cursor of the next scan, 0 at the end, and the names of some keys in Redis."""
+    def _scan(self, cursor: int) -> _Command:
+        """Return the command whose reply is the cursor of the next scan, 0 at the end, and names of keys."""
         # In a pattern, these characters would stand for others.
         prefix = re.sub(r"([\\*?\[\]^])", r"\\\1", self._prefix)
-        command = "SCAN", cursor, "MATCH", f"{prefix}{{*}}:call", "COUNT", 1000
-        reply: ReplyT = self._client.execute_command(*command, NEVER_DECODE=True)
-        return reply
+        return "SCAN", cursor, "MATCH", f"{prefix}{{*}}:call", "COUNT", 1000
 
-    def read_keys(self, names: Sequence[bytes]) -> list[str]:
-        """Return the keys of the calls whose names in Redis `scan` has returned."""
+    def _read_keys(self, names: Sequence[bytes]) -> list[str]:
+        """Return the keys of the calls whose names in Redis a scan has found."""
         return [name.decode()[len(self._prefix) + 1 : -len("}:call")] for name in names]
 
-    def make_error(self, error: Exception) -> CallStoreUnavailable:
+    def _to_run(self, script: str, key: str, *arguments: object) -> _Command:
+        """Return the command that runs a script on the two Redis keys of a call, its state and its lease."""
+        # The braces keep both keys of a call on one node of a cluster.
+        keys = [f"{self._prefix}{{{key}}}:{what}" for what in ("call", "alive")]
+        return "EVAL", script, 2, *keys, *arguments
+
+    def _make_error(self, error: Exception) -> CallStoreUnavailable:
         """Return the error to raise if Redis fails, without Redis's message, which may contain the host."""
         return CallStoreUnavailable(f"the call store's Redis cannot be used now ({type(error).__name__})")
 
-    def _run(self, script: str, key: str, *arguments: object) -> ReplyT:
-        """Run a Lua script on the two Redis keys of a call, its state and its lease; return the reply."""
-        # The braces keep both keys of a call on one node of a cluster.
-        keys = [f"{self._prefix}{{{key}}}:{what}" for what in ("call", "alive")]
-        # Replies are raw bytes, even if the client is set up to decode them.
-        reply: ReplyT = self._client.execute_command("EVAL", script, 2, *keys, *arguments, NEVER_DECODE=True)
-        return reply
+
+if TYPE_CHECKING:
+    _SyncStore: TypeAlias = _RedisStore[Redis]
+    _AsyncStore: TypeAlias = _RedisStore[AsyncRedis]
+else:
+    _SyncStore = _AsyncStore = _RedisStore
 
 
-class RedisCallStore:
+class RedisCallStore(_SyncStore):
     """Remembers in Redis which tool calls have run, so that no process runs one of them again.
 
     It is the argument `once=` of `validated_calls`, for a `Stream`. It needs redis-py. Redis must not evict
@@ -194,46 +194,21 @@ class RedisCallStore:
         600.0
     """
 
-    is_shared = True
-    """Always True: other processes may use the same keys of Redis."""
-
-    def __init__(
-        self,
-        client: Redis,
-        *,
-        prefix: str = "tokenstream:calls:",
-        lease: float = 600.0,
-        keep: float = 604_800.0,
-        max_result: int = 1 << 20,
-        retry_failed: bool = False,
-        same_calls: bool = False,
-    ) -> None:
-        kind, _ = client_classes()
-        self._calls: _RedisCalls[Any] = _RedisCalls(kind, client, prefix, keep)
-        self.lease = check_lease(lease)
-        """Seconds within which a call has to end."""
-        self.max_result = max_result
-        """Maximum length of a result's JSON, in characters."""
-        self.retry_failed = retry_failed
-        """True to run a call again that has failed."""
-        self.same_calls = same_calls
-        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
-
     def begin(self, key: str, lease: float, *, token: str, again: bool = False, about: str = "") -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
-        return _read_state(self._do(lambda: self._calls.begin(key, lease, token, about, again=again)))
+        return _read_state(self._do(self._begin(key, lease, token, about, again=again)))
 
     def look(self, key: str) -> CallState:
         """Return the state of a call and change nothing; the status is "new" if nothing is known."""
-        return _read_state(self._do(lambda: self._calls.look(key)))
+        return _read_state(self._do(self._to_run(_LOOK, key)))
 
     def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
         """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
-        self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+        self._do(self._finish(key, result, token, failed=failed))
 
     def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
-        self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
+        self._do(self._to_run(_ABANDON, key, token, int(may_have_run)))
 
     def uncertain(self) -> list[UncertainCall]:
         """Return the calls of which nobody knows the end; see `CallStore.uncertain`.
@@ -243,10 +218,10 @@ class RedisCallStore:
         found: dict[str, UncertainCall] = {}
         cursor: int | None = None
         while cursor != 0:
-            reply = self._do(partial(self._calls.scan, cursor or 0))
-            cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
+            reply = self._do(self._scan(cursor or 0))
+            cursor, keys = int(reply[0]), self._read_keys(reply[1])
             for key in keys:
-                for about in self._do(partial(self._calls.find_uncertain, key)):
+                for about in self._do(self._to_run(_FIND_UNCERTAIN, key)):
                     found[key] = UncertainCall.of(key, about.decode())
         return [*found.values()]
 
@@ -256,22 +231,21 @@ class RedisCallStore:
         Raises:
             MisuseError: JSON cannot express the result.
         """
-        text, key = to_result(result), key_of(key)
-        return bool(self._do(lambda: self._calls.settle(key, text)))
+        return bool(self._do(self._settle(key, result)))
 
     def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""
-        return bool(self._do(lambda: self._calls.forget(key)))
+        return bool(self._do(self._to_run(_FORGET, key)))
 
-    def _do(self, command: Callable[[], ResultT]) -> ResultT:
+    def _do(self, command: _Command) -> Any:  # noqa: ANN401 - depends on the command
         """Run a command of Redis, and return its reply; any failure becomes `CallStoreUnavailable`."""
         try:
-            return command()
-        except self._calls.failures as error:
-            raise self._calls.make_error(error) from error
+            return self._client.execute_command(*command, NEVER_DECODE=True)
+        except self._failures as error:
+            raise self._make_error(error) from error
 
 
-class AsyncRedisCallStore:
+class AsyncRedisCallStore(_AsyncStore):
     """Remembers in Redis which tool calls have run, for an `AsyncStream` on asyncio; see `RedisCallStore`.
 
     Args:
@@ -294,48 +268,25 @@ class AsyncRedisCallStore:
         60
     """
 
-    is_shared = True
-    """Always True: other processes may use the same keys of Redis."""
-
-    def __init__(
-        self,
-        client: AsyncRedis,
-        *,
-        prefix: str = "tokenstream:calls:",
-        lease: float = 600.0,
-        keep: float = 604_800.0,
-        max_result: int = 1 << 20,
-        retry_failed: bool = False,
-        same_calls: bool = False,
-    ) -> None:
-        _, kind = client_classes()
-        self._calls: _RedisCalls[Awaitable[Any]] = _RedisCalls(kind, client, prefix, keep)
-        self.lease = check_lease(lease)
-        """Seconds within which a call has to end."""
-        self.max_result = max_result
-        """Maximum length of a result's JSON, in characters."""
-        self.retry_failed = retry_failed
-        """True to run a call again that has failed."""
-        self.same_calls = same_calls
-        """True to refuse an answer whose calls differ from those of the first answer under the same id."""
+    _is_async = True
 
     async def begin(
         self, key: str, lease: float, *, token: str, again: bool = False, about: str = ""
     ) -> CallState:
         """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
-        return _read_state(await self._do(lambda: self._calls.begin(key, lease, token, about, again=again)))
+        return _read_state(await self._do(self._begin(key, lease, token, about, again=again)))
 
     async def look(self, key: str) -> CallState:
         """Return the state of a call and change nothing; the status is "new" if nothing is known."""
-        return _read_state(await self._do(lambda: self._calls.look(key)))
+        return _read_state(await self._do(self._to_run(_LOOK, key)))
 
     async def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
         """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
-        await self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+        await self._do(self._finish(key, result, token, failed=failed))
 
     async def abandon(self, key: str, *, token: str, may_have_run: bool = True) -> None:
         """Give up a call that its caller has begun and will not end; see `CallStore.abandon`."""
-        await self._do(lambda: self._calls.abandon(key, token, may_have_run=may_have_run))
+        await self._do(self._to_run(_ABANDON, key, token, int(may_have_run)))
 
     async def uncertain(self) -> list[UncertainCall]:
         """Return the calls of which nobody knows the end; see `CallStore.uncertain`.
@@ -345,10 +296,10 @@ class AsyncRedisCallStore:
         found: dict[str, UncertainCall] = {}
         cursor: int | None = None
         while cursor != 0:
-            reply = await self._do(partial(self._calls.scan, cursor or 0))
-            cursor, keys = int(reply[0]), self._calls.read_keys(reply[1])
+            reply = await self._do(self._scan(cursor or 0))
+            cursor, keys = int(reply[0]), self._read_keys(reply[1])
             for key in keys:
-                for about in await self._do(partial(self._calls.find_uncertain, key)):
+                for about in await self._do(self._to_run(_FIND_UNCERTAIN, key)):
                     found[key] = UncertainCall.of(key, about.decode())
         return [*found.values()]
 
@@ -358,19 +309,18 @@ class AsyncRedisCallStore:
         Raises:
             MisuseError: JSON cannot express the result.
         """
-        text, key = to_result(result), key_of(key)
-        return bool(await self._do(lambda: self._calls.settle(key, text)))
+        return bool(await self._do(self._settle(key, result)))
 
     async def forget(self, key: str) -> bool:
         """Forget a call, so that it can be run anew; return False if Redis does not have it."""
-        return bool(await self._do(lambda: self._calls.forget(key)))
+        return bool(await self._do(self._to_run(_FORGET, key)))
 
-    async def _do(self, command: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def _do(self, command: _Command) -> Any:  # noqa: ANN401 - depends on the command
         """Run a command of Redis, and return its reply; any failure becomes `CallStoreUnavailable`."""
         try:
-            return await command()
-        except self._calls.failures as error:
-            raise self._calls.make_error(error) from error
+            return await self._client.execute_command(*command, NEVER_DECODE=True)
+        except self._failures as error:
+            raise self._make_error(error) from error
 
 
 def client_classes(user: str = "this store") -> tuple[type, type]:
@@ -379,6 +329,14 @@ def client_classes(user: str = "this store") -> tuple[type, type]:
         from redis import Redis
         from redis.asyncio import Redis as AsyncRedis
     return Redis, AsyncRedis
+
+
+def check_prefix(prefix: str) -> None:
+    """Refuse a prefix of keys in Redis that is empty or has a brace."""
+    if "{" in prefix or not prefix:
+        raise MisuseError(
+            f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
+        )
 
 
 def _read_state(reply: Sequence[Any]) -> CallState:

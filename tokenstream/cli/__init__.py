@@ -136,12 +136,6 @@ def _find_name(arguments: Sequence[str] | None) -> str:
     return _SCRIPT_ENDINGS.sub("", called)
 
 
-def _describe_version() -> str:
-    """Return a line with the versions of the package, of Python, and of optional packages if installed."""
-    found = [f"{name} {version}" for name in _OPTIONAL if (version := _find_version(name))]
-    return f"tokenstream {__version__}, Python {platform.python_version()}, {', '.join(found) or 'no extras'}"
-
-
 def _find_version(distribution: str) -> str | None:
     try:
         return metadata.version(distribution)
@@ -160,5 +154,7 @@ class _PrintVersion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print the line with the versions on standard output, and exit."""
-        print(_describe_version())
+        found = [f"{name} {version}" for name in _OPTIONAL if (version := _find_version(name))]
+        extras = ", ".join(found) or "no extras"
+        print(f"tokenstream {__version__}, Python {platform.python_version()}, {extras}")
         parser.exit()

@@ -10,8 +10,6 @@ from tokenstream.errors import LimitExceeded, NotAStream, ProviderError, StatusE
 from tokenstream.formats._registry import names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tokenstream.errors import ErrorKind, StreamError
 
 FAILED = 1
@@ -103,16 +101,12 @@ def advise_on_error(error: StreamError, origin: Origin) -> str:
     if origin == "file":
         return "look at what was recorded: a file has no other answer to give"
     if error.retryable and error.kind != "authentication":
-        return _advise_to_retry(error.retry_after, error.tool_calls_delivered)
+        time = f"in {error.retry_after:g} seconds" if error.retry_after else "again"
+        calls = error.tool_calls_delivered
+        if calls:
+            return f"ask {time}, but mind the tool calls that were handed out: {', '.join(calls)}"
+        return f"ask {time}: it may help"
     return _ADVICE_BY_KIND.get(error.kind, "the same request will hardly do better")
-
-
-def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> str:
-    """Return the advice to send the request again, which may repeat the delivered `tool_calls`."""
-    time = f"in {retry_after:g} seconds" if retry_after else "again"
-    if tool_calls:
-        return f"ask {time}, but mind the tool calls that were handed out: {', '.join(tool_calls)}"
-    return f"ask {time}: it may help"
 
 
 def _advise_on_body(error: NotAStream, origin: Origin) -> str:

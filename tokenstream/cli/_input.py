@@ -99,7 +99,11 @@ def open_file_pieces(options: argparse.Namespace) -> FilePieces | None:
     if has_request_options(options):
         msg = f"a method, headers and data belong to a request, and {source!r} is no http or https URL"
         raise CommandFailed(msg, status=MISUSE)
-    return _read_standard_input() if source == "-" else _read_file(source)
+    with ExitStack() as stack:
+        is_piped = source == "-"
+        file = open_standard_input(stack) if is_piped else open_file(source, stack, hint=_write_hint(source))
+        # `pop_all` hands the closing over; without it, the `with` block would close the file.
+        return FilePieces(file, stack.pop_all())
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
@@ -177,22 +181,6 @@ def open_url(options: argparse.Namespace) -> Stream:
     return connect(
         options.source, method=request.method, headers=request.headers, format=options.format, **request.body
     )
-
-
-def _read_standard_input() -> FilePieces:
-    """Return an iterator over the bytes of standard input as they arrive; its `close` closes the file."""
-    with ExitStack() as stack:
-        file = open_standard_input(stack)
-        # `pop_all` hands the closing over; without it, the `with` block would close the file.
-        return FilePieces(file, stack.pop_all())
-
-
-def _read_file(name: str) -> FilePieces:
-    """Return an iterator over the bytes of a file; its `close` closes the file."""
-    with ExitStack() as stack:
-        file = open_file(name, stack, hint=_write_hint(name))
-        # `pop_all` hands the closing over; without it, the `with` block would close the file.
-        return FilePieces(file, stack.pop_all())
 
 
 def _write_hint(name: str) -> str:

@@ -36,7 +36,7 @@ from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
     from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._serve.server import Request
@@ -207,13 +207,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(run=_run)
 
 
-def answer_from_folder(
-    folder: Path, *, rate: float | None = None, first: float = 0.0
-) -> Callable[[Request], Reply]:
-    """Return a function that answers requests with a folder's recordings, read anew each time."""
-    return _FolderAnswers(Folder(folder), rate=rate, first=first)
-
-
 def _parse_port(argument: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", argument) or int(argument) > 65_535:
         raise argparse.ArgumentTypeError(f"{argument!r} is not a port: pass a number from 0 to 65535")
@@ -225,7 +218,7 @@ def _run(options: argparse.Namespace) -> int:
     root = Path(options.folder)
     if not root.is_dir():
         raise CommandFailed(f"{options.folder} is not a folder")
-    answer = answer_from_folder(root, rate=options.rate, first=options.first)
+    answer = FolderAnswers(root, rate=options.rate, first=options.first)
     # `keep=0`: no request stays in memory.
     server = ReplayServer(answer, host=options.host, port=options.port, keep=0)
     try:
@@ -274,16 +267,16 @@ def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
         time.sleep(3600)
 
 
-class _FolderAnswers:
-    """Chooses the reply to each request, and prints a line about it.
+class FolderAnswers:
+    """Answers requests with a folder's recordings, read anew each time, and prints a line about each.
 
     Args:
         rate: Number of events per second; None for no pauses.
         first: Seconds before the first event.
     """
 
-    def __init__(self, folder: Folder, *, rate: float | None, first: float) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, rate: float | None = None, first: float = 0.0) -> None:
+        self._folder = Folder(folder)
         self._rate = rate
         self._first = first
 

@@ -365,7 +365,8 @@ class Format(Resuming, ABC):
     def feed_plainly(self, frame: Frame) -> list[Event]:
         """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
-            return self._read_after_error(frame)
+            # Behind the provider's error come token counts, ids and fields, and no content.
+            return self._read_facts(*self._object_in(frame))[0] if self.reads_on else []
         self.frames += 1
         if self.ended:
             self.after_end(frame)
@@ -591,10 +592,6 @@ class Format(Resuming, ABC):
         """True after the provider's error: what follows may tell the tokens and the cost of the answer."""
         return self.error is not None and isinstance(self.error, ProviderError)
 
-    def _read_after_error(self, frame: Frame) -> list[Event]:
-        """Return the token counts, ids and fields in a frame behind the provider's error, and no content."""
-        return self._read_facts(*self._object_in(frame))[0] if self.reads_on else []
-
     def _read_facts(self, payload: dict[str, Any], event: str) -> tuple[list[Event], bool]:
         """Return the token counts, ids and fields in a payload behind the end, and True if it has more."""
         if not payload or text_of(payload, "type") in PING_NAMES:
@@ -698,8 +695,7 @@ class Format(Resuming, ABC):
             return
         if not isinstance(frame, bytes):
             if isinstance(frame, EventStreamMessage) and (frame.kind != "event" or frame.event == PIECE):
-                error = exception_error(frame.event, frame.payload, frame.headers)
-                self.fail(error, was_whole=self.is_whole)
+                self.fail(exception_error(frame.event, frame.payload, frame.headers), was_whole=self.is_whole)
                 return
             event, frame = name_of(frame), frame.payload
         self.parts.raw = None

@@ -76,12 +76,7 @@ def compile_path(option: str, path: object) -> Path:
 
 
 def find(payload: Json, path: Path) -> Json:
-    """Return the first value at a path; None if the path leads nowhere.
-
-    Example:
-        >>> find({"choices": [{"text": "Hel"}]}, ("choices", 0, "text")), find({}, ("choices",))
-        ('Hel', None)
-    """
+    """Return the first value at a path; None if the path leads nowhere."""
     value = payload
     for depth, step in enumerate(path):
         if value.__class__ is dict:
@@ -100,12 +95,7 @@ def find(payload: Json, path: Path) -> Json:
 
 
 def find_text(payload: object, path: Path) -> str | None:
-    """Return the text at a path, or None if there is none; if `"*"` leads to several texts, they are joined.
-
-    Example:
-        >>> find_text({"content": [{"text": "Hel"}, {}, {"text": "lo"}]}, ("content", "*", "text"))
-        'Hello'
-    """
+    """Return the text at a path, None if there is none; several texts, to which `"*"` leads, are joined."""
     if _EACH not in path:
         value = find(payload, path)
         return value if value.__class__ is str else None
@@ -197,13 +187,7 @@ class CustomMapping:
         places = list_single_places(texts, others)
         # The dataclass is frozen.
         object.__setattr__(self, "fields", fields)
-        fast = Fast(texts=places, padding=PADDING - fields) if places else None
-        object.__setattr__(self, "fast", fast)
-
-    @property
-    def tells_its_end(self) -> bool:
-        """True if the mapping names a mark for the end of the answer."""
-        return self.finish is not None or self.sentinel is not None or bool(self.ends)
+        object.__setattr__(self, "fast", Fast(texts=places, padding=PADDING - fields) if places else None)
 
     def is_of_error(self, data: Json) -> bool:
         """Return True if a payload has the type "error", or that kind where a condition asks for another."""

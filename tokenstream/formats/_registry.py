@@ -29,12 +29,7 @@ _GROUP = "tokenstream.formats"
 
 
 def names() -> list[str]:
-    """Return the names of this library's formats.
-
-    Example:
-        >>> "openai-chat" in names()
-        True
-    """
+    """Return the names of this library's formats."""
     return list(_READERS)
 
 
@@ -113,12 +108,7 @@ def path_patterns() -> list[tuple[re.Pattern[str], str]]:
 
 
 def format_of_path(path: str) -> str | None:
-    """Return the format that providers use at a path; None if the path is not known.
-
-    Example:
-        >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages"), format_of_path("/")
-        ('openai-chat', 'anthropic', None)
-    """
+    """Return the format that providers use at a path; None if the path is not known."""
     for end, format in path_patterns():
         if end.search(path):
             return format

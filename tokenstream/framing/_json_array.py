@@ -236,8 +236,7 @@ class JSONArrayParser(LineFraming[bytes]):
         if mark == b'"':
             self._in_string, self._step = True, self._read_nested
             return self._read_nested(text, position + 1, frames, start=position)
-        begins_scalar = _find_end(_SCALAR, text, position) > position
-        if begins_scalar:
+        if _find_end(_SCALAR, text, position) > position:
             self._step = self._read_scalar
             return self._read_scalar(text, position, frames)
         return self._refuse("an element of a JSON array is expected", position)

@@ -85,8 +85,7 @@ def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Snif
             return "undecided"
         # The headers are shorter than 16 MiB, too, so this is an event stream cut in its first bytes.
         return "aws-eventstream" if start[4:5] in (b"", b"\x00") else None
-    checksum = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
-    return "aws-eventstream" if crc32(start[:8]) == checksum else None
+    return "aws-eventstream" if crc32(start[:8]) == int.from_bytes(start[8:_PRELUDE_BYTES], "big") else None
 
 
 def title_of(page: str) -> str:

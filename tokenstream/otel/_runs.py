@@ -205,7 +205,6 @@ def around_tools(receivers: Receivers, inner: Around | None) -> Around:
             running.error_type = type(error).__name__
             raise
         finally:
-            run_quietly(running.restore_context)
             run_quietly(running.report)
 
     return around
@@ -243,18 +242,14 @@ class _RunningTool:
         )
         self._context_token = context.attach(trace.set_span_in_context(self._span))
 
-    def restore_context(self) -> None:
-        """Restore the context that was current before `start_span`."""
-        if self._context_token is not None:
-            from opentelemetry import context
-
-            context.detach(self._context_token)
-
     def report(self) -> None:
-        """End the span and record its duration."""
+        """Restore the context that was current before `start_span`, end the span and record its duration."""
+        from opentelemetry import context as contexts
         from opentelemetry import trace
 
         seconds = time.perf_counter() - self._started
+        if self._context_token is not None:
+            run_quietly(lambda: contexts.detach(self._context_token))
         attributes, context = self._attributes, self._receivers.context
         if self.error_type is not None:
             attributes = {**attributes, "error.type": self.error_type}

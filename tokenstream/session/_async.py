@@ -8,8 +8,6 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.elsewhere import explain_options
-from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import AsyncSource, LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
@@ -41,21 +39,18 @@ from tokenstream.stream._reading.read_limit import LEAST_SECONDS
 from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
     from anyio.abc import TaskGroup, TaskStatus
 
     from tokenstream._steer import Steer
-    from tokenstream.limits import Deadlines, Limits
-    from tokenstream.recovery import Attempt, Retry
+    from tokenstream.recovery import Attempt
     from tokenstream.router import Router, ToolResults
-    from tokenstream.schemas import Tools
     from tokenstream.session._asked_question import AskedQuestion
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._lines import OpenedConnection, Step, Steps, T
-    from tokenstream.stages._text.tags import Tags
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -120,38 +115,13 @@ class AsyncSession(SessionBase):
         ...                     print(piece, end="")
     """
 
-    __slots__ = ("__weakref__", "_line")
+    __slots__ = ("__weakref__",)
 
-    @explain_options()
-    def __init__(
-        self,
-        open: Callable[[], Any],  # noqa: A002 - what it does
-        *,
-        model: str | None = None,
-        tools: Tools | Router | list[dict[str, Any]] | None = None,
-        format: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-        retry: Retry | None = None,
-        fallback: Callable[[dict[str, Any]], Any] | None = None,
-        limits: Limits | None = None,
-        deadlines: Deadlines | None = None,
-        tags: Tags | None = None,
-    ) -> None:
-        super().__init__(
-            open,
-            is_async=True,
-            model=model,
-            tools=tools,
-            format=format,
-            settings=settings,
-            retry=retry,
-            fallback=fallback,
-            limits=limits,
-            deadlines=deadlines,
-            make_stage=make_stage_factory(tags),
-        )
-        self._line = AsyncLine(open)
-        """Takes the steps of the conversation."""
+    _is_async = True
+    _line: AsyncLine
+
+    def _make_line(self, open: Callable[[], Any]) -> AsyncLine:  # noqa: A002 - as in `__init__`
+        return AsyncLine(open)
 
     async def __aenter__(self) -> Self:
         """Open the connection; on trio, also a task group."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.request_facts import offered_in
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.recovery._resilient import check_retry
@@ -20,26 +23,21 @@ from tokenstream.session._steering import steer_answer
 from tokenstream.stream._options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokenstream._steer import Steer
-    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
+    from tokenstream.schemas import Tools
     from tokenstream.session._connection import Bell
     from tokenstream.session._lines import Line, Steps
+    from tokenstream.stages._text.tags import Tags
 
 _RESPONSES = "openai-responses"
 
 
 class SessionBase:
-    """The parts of a session that need no connection, for both kinds of sessions.
-
-    Args:
-        open: Opens a connection.
-        is_async: True for `AsyncSession`; see there for the other arguments.
-        make_stage: Creates the stage that splits the texts of an answer; None for no stage.
-    """
+    """The parts of a session that need no connection; the options are those of `Session`."""
 
     __slots__ = (
         "_conversation",
@@ -49,24 +47,27 @@ class SessionBase:
         "_is_falling_back",
         "_is_open",
         "_limits",
+        "_line",
         "_make_stage",
         "_retry",
     )
 
+    _is_async: ClassVar[bool] = False
+
+    @explain_options()
     def __init__(
         self,
         open: Callable[[], Any],  # noqa: A002 - what it does
         *,
-        is_async: bool,
-        model: str | None,
-        tools: object,
-        format: str | None,
-        settings: object,
-        retry: Retry | None,
-        fallback: Callable[[dict[str, Any]], Any] | None,
-        limits: Limits | None,
-        deadlines: Deadlines | None,
-        make_stage: StageFactory | None,
+        model: str | None = None,
+        tools: Tools | Router | list[dict[str, Any]] | None = None,
+        format: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        retry: Retry | None = None,
+        fallback: Callable[[dict[str, Any]], Any] | None = None,
+        limits: Limits | None = None,
+        deadlines: Deadlines | None = None,
+        tags: Tags | None = None,
     ) -> None:
         if not callable(open):
             raise MisuseError(
@@ -80,8 +81,8 @@ class SessionBase:
         """True once no connection could be opened, so that questions are sent as POSTs."""
         self._limits = limits or DEFAULT_LIMITS
         self._deadlines = deadlines
-        self._make_stage = make_stage
-        self._retry = None if retry is None else check_retry(retry, is_async=is_async)
+        self._make_stage = make_stage_factory(tags)
+        self._retry = None if retry is None else check_retry(retry, is_async=self._is_async)
         if self._retry is not None and self._retry.routes != Routes():
             raise MisuseError("a session asks one server: leave out routes= of its Retry")
         if format is None and fallback is not None:
@@ -96,9 +97,15 @@ class SessionBase:
             check_settings(settings),
             limits=self._limits,
             clock=time.monotonic,
-            make_bell=_make_async_bell if is_async else threading.Event,
+            make_bell=_make_async_bell if self._is_async else threading.Event,
         )
         self._is_open = self._is_closed = False
+        self._line: Any = self._make_line(open)
+        """Takes the steps of the conversation."""
+
+    @abstractmethod
+    def _make_line(self, open: Callable[[], Any]) -> Line:  # noqa: A002 - as in `__init__`
+        """Return what takes the steps of the conversation, of either kind."""
 
     # -- facts ---------------------------------------------------------------
 

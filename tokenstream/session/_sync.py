@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.elsewhere import explain_options
-from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
@@ -37,19 +35,16 @@ from tokenstream.stream._log import log
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
     from tokenstream._steer import Steer
-    from tokenstream.limits import Deadlines, Limits
-    from tokenstream.recovery import Attempt, Retry
+    from tokenstream.recovery import Attempt
     from tokenstream.router import Router, ToolResults
-    from tokenstream.schemas import Tools
     from tokenstream.session._asked_question import AskedQuestion
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._lines import Step, Steps, T
-    from tokenstream.stages._text.tags import Tags
 
 
 class Answer(Stream):
@@ -110,38 +105,12 @@ class Session(SessionBase):
         (0, [])
     """
 
-    __slots__ = ("__weakref__", "_line")
+    __slots__ = ("__weakref__",)
 
-    @explain_options()
-    def __init__(
-        self,
-        open: Callable[[], Any],  # noqa: A002 - what it does
-        *,
-        model: str | None = None,
-        tools: Tools | Router | list[dict[str, Any]] | None = None,
-        format: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-        retry: Retry | None = None,
-        fallback: Callable[[dict[str, Any]], Any] | None = None,
-        limits: Limits | None = None,
-        deadlines: Deadlines | None = None,
-        tags: Tags | None = None,
-    ) -> None:
-        super().__init__(
-            open,
-            is_async=False,
-            model=model,
-            tools=tools,
-            format=format,
-            settings=settings,
-            retry=retry,
-            fallback=fallback,
-            limits=limits,
-            deadlines=deadlines,
-            make_stage=make_stage_factory(tags),
-        )
-        self._line = SyncLine(open)
-        """Takes the steps of the conversation."""
+    _line: SyncLine
+
+    def _make_line(self, open: Callable[[], Any]) -> SyncLine:  # noqa: A002 - as in `__init__`
+        return SyncLine(open)
 
     def __enter__(self) -> Self:
         """Open the connection."""

@@ -340,17 +340,15 @@ class HandlerRun:
         If none has, the first is given the calls that it lacks.
         """
         message = next((each for each in messages if not self._find_missing(each)), messages[0])
-        missing = [_make_plain(call) for call in self._find_missing(message)]
+        missing: list[ToolCall] = []
+        for call in self._find_missing(message):
+            # A checked call becomes one as a message has it.
+            plain = ToolCall.model_construct(call.model_fields_set, **dict(call))
+            set_place(plain, place_of(call))
+            missing.append(plain)
         if missing:
             message = message.model_copy(update={"parts": (*message.parts, *missing)})
         return ToolResults.so_far(message, self._values, self._errors)
-
-
-def _make_plain(call: ToolCall) -> ToolCall:
-    """Return a checked call as a message has it."""
-    plain = ToolCall.model_construct(call.model_fields_set, **dict(call))
-    set_place(plain, place_of(call))
-    return plain
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:

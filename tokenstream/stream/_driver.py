@@ -280,8 +280,7 @@ class Driver(UncopyableObject):
                 return True
             machine.rest()
             # The rest of the connection, after the terminal event, is read within narrow limits.
-            is_first, limits = self._rest_limits is None, self.limits_after_end()
-            return is_first or limits.allow(machine, self.clock())
+            return self.limits_after_end().allow(machine, self.clock())
         return self._apply_deadlines_between_reads()
 
     @property

@@ -93,19 +93,16 @@ def _prepare_tokens(tokens: list[Token]) -> Iterator[Token]:
             is_break = _BREAK.fullmatch(token.content)
             yield Token("hardbreak", "br", 0) if is_break else _make_text_token(token.content)
         elif token.type == "image":
-            yield _make_text_token(_describe_image(token.content, str(token.attrs.get("src", ""))))
+            address = str(token.attrs.get("src", ""))
+            # An address that begins with data: contains the image itself, and is not printed.
+            place = f" ({address})" if address and not address.startswith("data:") else ""
+            yield _make_text_token(f"🌆 {token.content}{place}")
         elif token.type == "html_block":
             yield Token("paragraph_open", "p", 1)
             yield Token("inline", "", 0, children=[*_make_line_tokens(token.content)])
             yield Token("paragraph_close", "p", -1)
         else:
             yield token
-
-
-def _describe_image(title: str, address: str) -> str:
-    """Return the text that is printed in place of an image."""
-    # An address that begins with data: contains the image itself, and is not printed.
-    return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
 
 
 def _flatten_deep_blocks(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
@@ -176,14 +173,9 @@ def _trim_line(line: list[Segment], console: Console) -> list[Segment]:
     while segments:
         last = segments[-1]
         text = last.text.rstrip(" ")
-        ends_with_text = len(text) == len(last.text)
-        if ends_with_text or (console.color_system and _has_visible_background(last)):
+        ends_with_text, style = len(text) == len(last.text), last.style
+        is_visible = style is not None and (style.bgcolor or style.reverse or style.underline)
+        if ends_with_text or (console.color_system and is_visible):
             break
         segments[-1:] = [Segment(text, last.style)] if text else []
     return segments
-
-
-def _has_visible_background(segment: Segment) -> bool:
-    """Return True if spaces in a segment can be seen."""
-    style = segment.style
-    return style is not None and bool(style.bgcolor or style.reverse or style.underline)

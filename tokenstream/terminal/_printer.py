@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream.errors import MisuseError
@@ -252,7 +252,7 @@ class MarkdownPrinter:
             drawn = self._write_changes(rows)
         else:
             all_rows = "\r\n".join(rows)
-            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{all_rows}{_WRAP_ON}\r{_cursor_up(len(rows) - 1)}"
+            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{all_rows}{_WRAP_ON}\r{_move_cursor(len(rows) - 1, 'A')}"
         # Nothing is written as long as the block is empty.
         if drawn and (rows or self._rows):
             hide_cursor = "" if self._cursor_hidden else _HIDE_CURSOR
@@ -274,7 +274,7 @@ class MarkdownPrinter:
         cursor_row = 0
         for number, (old, new) in enumerate(zip_longest(self._rows, rows, fillvalue="")):
             if old != new:
-                changes.append(f"{_cursor_down(number - cursor_row)}\r{_ERASE_ROW}{new}")
+                changes.append(f"{_move_cursor(number - cursor_row, 'B')}\r{_ERASE_ROW}{new}")
                 cursor_row = number
         return f"{_SAVE}{_WRAP_OFF}{''.join(changes)}{_WRAP_ON}{_RESTORE}" if changes else ""
 
@@ -300,11 +300,6 @@ class MarkdownPrinter:
         file.flush()
 
 
-def _cursor_up(rows: int) -> str:
-    """Return the escape that moves the cursor up; "" for no rows, since terminals take 0 for 1."""
-    return f"\x1b[{rows}A" if rows > 0 else ""
-
-
-def _cursor_down(rows: int) -> str:
-    """Return the escape that moves the cursor down; "" for no rows, since terminals take 0 for 1."""
-    return f"\x1b[{rows}B" if rows else ""
+def _move_cursor(rows: int, direction: Literal["A", "B"]) -> str:
+    """Return the escape that moves the cursor up (A) or down (B); "" for no rows: terminals take 0 for 1."""
+    return f"\x1b[{rows}{direction}" if rows > 0 else ""

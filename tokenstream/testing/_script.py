@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream._apis import ScriptFormat
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
-    from tokenstream.message import Ending, FinishReason
+    from tokenstream.message import FinishReason
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import ReplayOptions
     from tokenstream.testing._script_steps import Step
@@ -321,7 +321,8 @@ class Script:
         accumulator = Accumulator()
         for event in self.events:
             accumulator.feed(event)
-        accumulator.conclude(self._ending)
+        # The answer is complete as soon as any choice has its finish reason.
+        accumulator.conclude("failed" if self._failed else "complete" if self._finished else "truncated")
         # A script without steps is an empty answer.
         return accumulator.messages or [accumulator.message]
 
@@ -343,13 +344,6 @@ class Script:
         except NotExpressible:
             return False
         return True
-
-    @property
-    def _ending(self) -> Ending:
-        """The ending of the answer: "complete" as soon as any choice has its finish reason."""
-        if self._failed:
-            return "failed"
-        return "complete" if self._finished else "truncated"
 
     def _add_text(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
         """Add a text of some kind; a single piece is cut into smaller ones, as models send them."""

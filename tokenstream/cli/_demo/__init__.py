@@ -241,7 +241,9 @@ def run(*, program: str, fast: bool = False) -> int:
         screen.print_caption("From stream.message and stream.metrics:")
         screen.print_table(_COLUMN_HEADS, [_make_row(stream) for stream, _ in player.streams])
         as_expected = [stream.message.ending == ending for stream, ending in player.streams]
-    _print_end(screen, program)
+    screen.print_line()
+    screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
+    screen.print_line(f"Try yours:  {program} inspect --help")
     return 0 if all(as_expected) else 1
 
 
@@ -255,13 +257,6 @@ def _print_introduction(screen: Screen, *, fast: bool) -> None:
     screen.print_code(OPENING)
     output = "lines with | are" if screen.answer_margin else "the rest is"
     screen.print_caption(f"Lines with # are remarks; {output} output.")
-
-
-def _print_end(screen: Screen, program: str) -> None:
-    """Print where to go next."""
-    screen.print_line()
-    screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
-    screen.print_line(f"Try yours:  {program} inspect --help")
 
 
 class _DemoPlayer:

@@ -206,7 +206,12 @@ def events_display(screen: Screen) -> Generator[Callable[[Event | Message], None
 
     def show(item: Event | Message) -> None:
         if isinstance(item, Message):
-            _print_parts(screen, item)
+            screen.print_answer(f"ending: {item.ending}\n")
+            if item.text:
+                screen.print_answer(f"text: {len(item.text)} characters\n")
+            for call in item.tool_calls:
+                state = "complete" if call.complete else "not complete, so no loop gets it"
+                screen.print_answer(f"call: {call.name}, {state}\n{call.arguments_text}\n")
         else:
             printer.print_event(item)
 
@@ -221,7 +226,15 @@ def form_display(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None],
     form once the line's value is finished.
     """
     if screen.console is None:
-        yield _FormPrinter(screen).show
+        printed: set[str] = set()
+
+        def show(draft: Partial[Recipe]) -> None:
+            for label, text, done in _list_lines(draft):
+                if done and label not in printed:
+                    printed.add(label)
+                    screen.print_answer(f"{label:{_FIELD_WIDTH}}{text}\n")
+
+        yield show
         return
     from rich.live import Live
 
@@ -289,32 +302,6 @@ class _EventPrinter:
         if last_kind is not self._kind:
             self._screen.end_line()
         return last_kind is not self._kind
-
-
-def _print_parts(screen: Screen, message: Message) -> None:
-    """Print the ending of a message, and a line or two for each text and tool call."""
-    screen.print_answer(f"ending: {message.ending}\n")
-    if message.text:
-        screen.print_answer(f"text: {len(message.text)} characters\n")
-    for call in message.tool_calls:
-        state = "complete" if call.complete else "not complete, so no loop gets it"
-        screen.print_answer(f"call: {call.name}, {state}\n{call.arguments_text}\n")
-
-
-class _FormPrinter:
-    """Prints each line of a form once its value is finished."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self._printed: set[str] = set()
-        """Names of the fields whose line was printed."""
-
-    def show(self, draft: Partial[Recipe]) -> None:
-        """Print the lines whose values have been finished since the last draft."""
-        for label, text, done in _list_lines(draft):
-            if done and label not in self._printed:
-                self._printed.add(label)
-                self._screen.print_answer(f"{label:{_FIELD_WIDTH}}{text}\n")
 
 
 def _build_form(draft: Partial[Recipe], width: int) -> Table:

@@ -82,13 +82,7 @@ def object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
 
 
 def is_whole(frame: Frame, limits: Limits) -> bool:
-    """Return whether the last frame has a whole payload, although the mark that ends a frame is missing.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> is_whole(b'{"done": true}', DEFAULT_LIMITS), is_whole(b'{"done": tr', DEFAULT_LIMITS)
-        (True, False)
-    """
+    """Return whether the last frame has a whole payload, although the mark that ends a frame is missing."""
     payload = payload_of(frame)
     if not isinstance(payload, bytes) or payload.strip() == b"[DONE]":
         return True

@@ -54,7 +54,6 @@ class UndetectedFormat(Format):
     The new format counts these frames; the attribute `frames` of this one stays 0.
 
     Args:
-        limits: Bounds on decoding the frames, and on the format.
         found: Called with the new format before that format reads its first frame.
 
     Example:
@@ -180,8 +179,7 @@ class UndetectedFormat(Format):
             return []
         if self._holds(BARE) and not self._holds(*_OBJECTS):
             return self._give_way("text")
-        frames = [frame for frame, _ in self._held]
-        name, is_proven = find_likeliest(frames, self.limits)
+        name, is_proven = find_likeliest([frame for frame, _ in self._held], self.limits)
         return self._give_way(name, is_proven=is_proven)
 
     def _holds(self, *results: str) -> bool:
@@ -190,8 +188,7 @@ class UndetectedFormat(Format):
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
-        error = StreamTruncated("the body ended without a single event")
-        return add_code_hint(error, EMPTY_INPUT_HINT)
+        return add_code_hint(StreamTruncated("the body ended without a single event"), EMPTY_INPUT_HINT)
 
     def _give_way(
         self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None

@@ -108,8 +108,7 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
 def _lost_line_ends_error(symptom: str, cause: str, tail: bytes) -> NotAStream:
     """Return the error for a body without line ends or blank lines."""
     error = NotAStream(f"{symptom}: {cause}", body=str(tail, "utf-8", "replace"))
-    hint = ". Hand over the response itself or its bytes, not its lines (iter_lines)"
-    return add_code_hint(error, hint)
+    return add_code_hint(error, ". Hand over the response itself or its bytes, not its lines (iter_lines)")
 
 
 def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
@@ -127,7 +126,7 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
         return _agent_error("an agent", frames[0], limits)
     return _unknown_format_error(
         f"the events are of no known format; {_list_names(frames, limits)}.",
-        f" If you know the format, name it with format=…; {_advise_mapping(frames, limits)}",
+        _advise_mapping(frames, limits),
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
 
@@ -139,7 +138,10 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     paths = [path for _, fields in seen for path in fields]
     texts = Counter(path for _, fields in seen for path, value in fields.items() if _may_be_text(path, value))
     if not texts:
-        return "read a simple format of a server of your own with tokenstream.formats.custom(text=…)"
+        return (
+            f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of "
+            "a server of your own with tokenstream.formats.custom(text=…), and any other with its SDK"
+        )
     text = max(texts, key=lambda path: (texts[path], -_TEXTS.index(path.rpartition(".")[2])))
     options: dict[str, object] = {"text": text}
     # The kind of a payload is a field of it, or the name of its event.
@@ -165,7 +167,10 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
         options["end"] = end
     options |= {"error": path for path in paths if _ERROR.search(path)}  # noqa: B035 - of the last path
     written = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"the names seen would fit tokenstream.formats.custom({written}): check it, and pass it as format="
+    return (
+        " If you know the format, name it with format=…; the names seen would fit "
+        f"tokenstream.formats.custom({written}): check it, and pass it as format="
+    )
 
 
 def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -280,14 +285,9 @@ def find_refused(payload: dict[str, Any], event: str) -> NotAStream | None:
 
 def has_snowflakes_call(payload: dict[str, Any]) -> bool:
     """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
-    return any(is_snowflakes_call(dict_of(choice, "delta")) for choice in dicts_of(payload.get("choices")))
-
-
-def is_snowflakes_call(delta: dict[str, Any]) -> bool:
-    """Return whether a delta is a piece of a tool call as Snowflake Cortex sends it."""
-    return delta.get("type") == "tool_use" and not delta.keys().isdisjoint(
-        {"tool_use_id", "content_list", "input"}
-    )
+    fields = {"tool_use_id", "content_list", "input"}
+    deltas = (dict_of(choice, "delta") for choice in dicts_of(payload.get("choices")))
+    return any(each.get("type") == "tool_use" and not each.keys().isdisjoint(fields) for each in deltas)
 
 
 def _is_invoke_agent(payload: dict[str, Any], event: str) -> bool:

@@ -162,8 +162,7 @@ class ShapeEntry:
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
-            read = make_reader(self, rest.match, start=start)
-            self._split = self.name, start, read
+            self._split = self.name, start, make_reader(self, rest.match, start=start)
         return self._split
 
 

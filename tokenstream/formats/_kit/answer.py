@@ -86,11 +86,7 @@ StageFactory: TypeAlias = "Callable[[Parts], EventStage]"
 
 
 class AnswerEvents:
-    """Collects the events of a payload, and makes the events about the answer as a whole.
-
-    Args:
-        note: Counts a departure of the server from its documentation.
-    """
+    """Collects the events of a payload, and makes the events about the answer as a whole."""
 
     __slots__ = (
         "_finish_data",
@@ -357,8 +353,7 @@ class AnswerEvents:
 
     def other_field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that the format does not read; as `Unknown`, too, if no document names it."""
-        is_documented = self.documented is None or name in self.documented
-        self.field(name, value, choice, is_documented=is_documented)
+        self.field(name, value, choice, is_documented=self.documented is None or name in self.documented)
 
     def _data_of(self, choice: int | None) -> ProviderData:
         """Return the event that has the fields of a choice (None: of the answer) in the payload."""

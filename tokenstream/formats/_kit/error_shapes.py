@@ -117,24 +117,14 @@ def _says_failure(payload: dict[str, Any], reasons: list[str]) -> bool:
 
 
 def first_object(value: object) -> dict[str, Any] | None:
-    """Return an object, or the first one of an array, in which some servers send an error; else None.
-
-    Example:
-        >>> first_object({"error": "busy"}), first_object([{"error": "busy"}]), first_object([1])
-        ({'error': 'busy'}, {'error': 'busy'}, None)
-    """
+    """Return an object, or the first one of an array, in which some servers send an error; else None."""
     if is_dict(value):
         return value
     return value[0] if is_list(value) and value and is_dict(value[0]) else None
 
 
 def first_listed(details: dict[str, Any]) -> dict[str, Any]:
-    """Return the first error in a list, such as FastAPI's `detail` or Cloudflare's `errors`; {} if none.
-
-    Example:
-        >>> first_listed({"errors": [{"message": "busy"}, {"message": "no"}]})
-        {'message': 'busy'}
-    """
+    """Return the first error in a list, such as FastAPI's `detail` or Cloudflare's `errors`; {} if none."""
     for name in ("detail", "errors", "error"):
         listed = details.get(name)
         if is_list(listed) and listed and is_dict(listed[0]):

@@ -86,12 +86,7 @@ _MOST_HEADERS = 64
 
 
 def kind_of_status(status: int) -> ErrorKind:
-    """Return the error kind of an HTTP status.
-
-    Example:
-        >>> kind_of_status(529), kind_of_status(404), kind_of_status(502)
-        ('overloaded', 'invalid_request', 'server')
-    """
+    """Return the error kind of an HTTP status."""
     if status in _KINDS_BY_STATUS:
         return _KINDS_BY_STATUS[status]
     if status >= _LOWEST_SERVER_STATUS:
@@ -100,12 +95,7 @@ def kind_of_status(status: int) -> ErrorKind:
 
 
 def is_final(status: int) -> bool:
-    """Return True for a 5xx status that the same request would get again, so that a retry is useless.
-
-    Example:
-        >>> is_final(501), is_final(503)
-        (True, False)
-    """
+    """Return True for a 5xx status that the same request would get again, so that a retry is useless."""
     return status in _FINAL_STATUSES
 
 
@@ -125,8 +115,7 @@ def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> 
         if word is not None and word in retryable:
             error.retryable = retryable[word]
             # The kind, which was derived from general words, must not contradict the table.
-            kind_is_retryable = StreamError("", kind=error.kind).retryable
-            if error.retryable and not kind_is_retryable:
+            if error.retryable and not StreamError("", kind=error.kind).retryable:
                 error.kind = "server"
             elif not error.retryable and error.kind in ("server", "unknown"):
                 error.kind = "invalid_request"
@@ -172,13 +161,7 @@ def _specific_kind_of(word: object) -> ErrorKind | None:
 
 
 def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
-    """Return the error in a payload, or None if the payload contains no error.
-
-    Example:
-        >>> error = provider_error({"error": {"message": "busy", "type": "overloaded_error"}})
-        >>> str(error), error.kind, error.retryable
-        ('the provider reports an error: busy', 'overloaded', True)
-    """
+    """Return the error in a payload, or None if the payload contains no error."""
     details = find_details(payload, event)
     if details is None:
         return None
@@ -239,13 +222,7 @@ def is_aside(payload: dict[str, Any], event: str) -> bool:
 def exception_error(
     name: str, payload: bytes, headers: dict[str, Any]
 ) -> ProviderError | ProtocolError | None:
-    """Return the error for an exception message, or a `PIECE`, of a binary event stream; it is never None.
-
-    Example:
-        >>> error = exception_error("throttlingException", b'{"message": "slow down"}', {})
-        >>> error.code, error.kind, str(error)
-        ('throttlingException', 'rate_limited', 'the provider reports an error: slow down')
-    """
+    """Return the error for an exception message, or a `PIECE`, of a binary event stream; it is never None."""
     if name == PIECE:
         return ProtocolError(
             "the messages hold pieces of another body, as SageMaker sends it: pass boto3's response, or its "
@@ -264,11 +241,6 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
     """Return the error of a payload whose only key is the name of an AWS exception, or None.
 
     Gateways translate exceptions of a binary event stream into such payloads.
-
-    Example:
-        >>> error = named_exception({"throttlingException": {"message": "slow down"}})
-        >>> error.code, error.retryable, named_exception({"messageStart": {"role": "assistant"}})
-        ('throttlingException', True, None)
     """
     name = next(iter(payload), "")
     details = payload.get(name)
@@ -278,12 +250,7 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
 
 
 def read_repeated_headers(details: dict[str, Any]) -> dict[str, str]:
-    """Return the HTTP headers that an error object repeats, as OpenRouter's do, by lower-case name.
-
-    Example:
-        >>> read_repeated_headers({"code": 429, "metadata": {"headers": {"Retry-After": "2"}}})
-        {'retry-after': '2'}
-    """
+    """Return the HTTP headers that an error object repeats, as OpenRouter's do, by lower-case name."""
     metadata = details.get("metadata")
     if not is_dict(metadata):
         return {}

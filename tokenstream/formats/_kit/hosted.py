@@ -30,7 +30,6 @@ class HostedSession(Format):
     A session has any number of answers, one after another, and stays open between them.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: The key of the only answer to read, as `place_of` returns it; None to read all of them.
     """
 

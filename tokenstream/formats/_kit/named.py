@@ -247,10 +247,5 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
 
 
 def call_id_of(payload: dict[str, Any]) -> str:
-    """Return the id of the tool call that a payload belongs to; "" if the payload has none.
-
-    Example:
-        >>> call_id_of({"toolCallId": "call_1"}), call_id_of({})
-        ('call_1', '')
-    """
+    """Return the id of the tool call that a payload belongs to; "" if the payload has none."""
     return text_of(payload, "toolCallId") or ""

@@ -117,22 +117,12 @@ PROVIDERS_REASONS: dict[str, FinishReason] = {
 
 
 def finish_reason(word: str) -> FinishReason:
-    """Return the finish reason for a server's word; "unknown" for an unknown word.
-
-    Example:
-        >>> finish_reason("EOS"), finish_reason("full_moon")
-        ('stop', 'unknown')
-    """
+    """Return the finish reason for a server's word; "unknown" for an unknown word."""
     return FINISH_REASONS.get(word.lower(), "unknown")
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts as `Usage`, which also contains the report itself.
-
-    Example:
-        >>> usage_of({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}).cached_tokens
-        4
-    """
+    """Return a report of token counts as `Usage`, which also contains the report itself."""
     counts: dict[str, Any] = {}
     details: dict[str, Any] = {}
     _copy_counts(report, _USAGE_FIELDS, counts)
@@ -217,10 +207,5 @@ def provider_marks(response: dict[str, Any], *reasons: str | None) -> list[Mark]
 
 
 def reason_of(word: str) -> FinishReason:
-    """Return the finish reason for a provider's word.
-
-    Example:
-        >>> reason_of("MAX_TOKENS"), reason_of("because")
-        ('length', 'unknown')
-    """
+    """Return the finish reason for a provider's word."""
     return PROVIDERS_REASONS.get(word.lower(), "unknown")

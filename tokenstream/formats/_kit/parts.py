@@ -506,8 +506,7 @@ class Parts(AnswerEvents):
             call.replace_arguments(whole)
         elif whole != arrived + call.placeholder:
             call.drop_held()
-            missing = whole[len(arrived) :]
-            self.add_arguments(call, missing)
+            self.add_arguments(call, whole[len(arrived) :])
             if call.type == "custom":
                 # Pieces of JSON show by themselves that they repeat it; those of free text do not.
                 call.tell(whole, len(arrived))

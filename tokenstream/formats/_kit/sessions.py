@@ -61,12 +61,7 @@ def find_session_kind(payload: dict[str, Any]) -> Literal["transcription", "live
 
 
 class SessionParts(Parts):
-    """Turns the content of a session's answers into events; each answer has a single choice, with index 0.
-
-    Args:
-        limits: Bounds on parts and tool calls.
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns the content of a session's answers into events; each answer has a single choice, with index 0."""
 
     __slots__ = ()
 

@@ -73,12 +73,7 @@ TextFinder: TypeAlias = Callable[[ToldText], str]
 
 
 def added_by(events: Iterable[Any], told: ToldText) -> str:
-    """Return the text that events add to the part that `told` is about.
-
-    Example:
-        >>> added_by([TextDelta("Hel"), TextDelta("lo"), TextDelta("no", part=1)], ToldText("Hello", 5))
-        'Hello'
-    """
+    """Return the text that events add to the part that `told` is about."""
     kind, field = _FIELDS[told.kind]
     place = (kind, told.choice, told.part)
     deltas = [event for event in events if (event.__class__, event.choice, event.part) == place]
@@ -184,12 +179,7 @@ def _difference_error(told: ToldText, arrived: str) -> ProtocolError:
 
 
 def _count_common(one: str, other: str) -> int:
-    """Return the number of characters with which both texts begin.
-
-    Example:
-        >>> _count_common("Hello", "Help"), _count_common("", "Hello")
-        (3, 0)
-    """
+    """Return the number of characters with which both texts begin."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -208,7 +198,6 @@ class GrowingTexts:
     held back until the next text decides. The decision is made once, for all texts of the answer.
 
     Args:
-        note: Counts a departure of the server from its documentation.
         report_change: Called with the key and the text if a text that grows was changed.
         grows: True if each text is known to contain the ones before it; False if each text is known
             to be a piece; None to find out.
@@ -272,8 +261,7 @@ class GrowingTexts:
             lacks_text = was_sent_empty or (not text and begins_content)
             if lacks_text:
                 return self.settle(grows=False)
-            repeats_text = text == self._latest[key]
-            if repeats_text and begins_content:
+            if text == self._latest[key] and begins_content:
                 return self.settle(grows=True)
         return []
 

@@ -38,12 +38,7 @@ Mark: TypeAlias = "tuple[FinishReason, str | None]"
 
 
 def camel_case(name: str) -> str:
-    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
-
-    Example:
-        >>> camel_case("server_content"), camel_case("serverContent")
-        ('serverContent', 'serverContent')
-    """
+    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case."""
     return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
@@ -65,12 +60,7 @@ def base64_bytes(encoded: object) -> bytes | None:
 
 
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:
-    """Return a value as JSON text, or raise a `ProtocolError` that names `what`, in the plural.
-
-    Example:
-        >>> json_text({"city": "Zürich"})
-        '{"city": "Zürich"}'
-    """
+    """Return a value as JSON text, or raise a `ProtocolError` that names `what`, in the plural."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
@@ -101,12 +91,7 @@ def spellings_of(value: object) -> list[str]:
 
 
 def scalar_text(value: object) -> str | None:
-    """Return a number or a boolean as JSON text; None for any other value.
-
-    Example:
-        >>> scalar_text(6), scalar_text(True), scalar_text("6"), scalar_text(None)
-        ('6', 'true', None, None)
-    """
+    """Return a number or a boolean as JSON text; None for any other value."""
     return json_text(value, "numbers") if isinstance(value, int | float) else None
 
 
@@ -144,13 +129,7 @@ def failure_of_code(result: dict[str, Any]) -> str | None:
 
 
 def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:
-    """Return the token counts among a payload's fields, or None if the payload has no counts.
-
-    Example:
-        >>> usage = counts_in({"text": "", "eval_count": 3}, {"eval_count": "output_tokens"})
-        >>> usage.output_tokens, usage.provider_data
-        (3, {'eval_count': 3})
-    """
+    """Return the token counts among a payload's fields, or None if the payload has no counts."""
     report = {name: payload[name] for name in names if count_of(payload, name) is not None}
     counts: dict[str, Any] = {names[name]: count_of(report, name) for name in report}
     return make_usage(report, **counts) if report else None
@@ -159,12 +138,7 @@ def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None
 def marks_in(
     meanings: Mapping[str, FinishReason], *words: str | None, other: FinishReason | None = None
 ) -> list[Mark]:
-    """Return the marks that words stand for; one without a meaning, such as "queued", is `other`, or none.
-
-    Example:
-        >>> marks_in({"completed": "stop"}, "completed", None, "queued")
-        [('stop', 'completed')]
-    """
+    """Return the marks that words stand for; one without a meaning, such as "queued", is `other`, or none."""
     marks = list[Mark]()
     for word in filter(None, words):
         reason = meanings.get(word) or other

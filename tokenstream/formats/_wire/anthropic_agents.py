@@ -140,8 +140,7 @@ class AgentMessages:
             self._parts.note("text_rewritten")
             whole = TextPart(text=text, complete=True, provider_data={"id": id})
             if block.part.closed:
-                done = PartDone(whole, choice=0, part=block.part.index, raw=self._parts.raw)
-                self._parts.emit(done)
+                self._parts.emit(PartDone(whole, choice=0, part=block.part.index, raw=self._parts.raw))
             else:
                 self._parts.close(block.part, whole)
 
@@ -160,7 +159,6 @@ class AnthropicAgents(HostedSession):
     """The `anthropic-agents` format: the events of a session, whose answers end when the agent is idle.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: "" to end after one answer; None to read all answers of the session.
 
     Example:
@@ -204,8 +202,7 @@ class AnthropicAgents(HostedSession):
     @override
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         kind, id = text_of(payload, "type") or "", text_of(payload, "id")
-        is_repeated = id is not None and not self._placed_ids.add(id)
-        if is_repeated:
+        if id is not None and not self._placed_ids.add(id):
             return None, False
         if kind in _ENDS_OF_SESSION:
             self._places_answer = False
@@ -216,8 +213,7 @@ class AnthropicAgents(HostedSession):
             if was_open:
                 self._ended_ids = self._placed_ids.copy()
             return ("" if was_open else None), was_open
-        is_about_session = kind not in self._OF_ANSWER or _is_of_thread(payload, kind)
-        if is_about_session:
+        if kind not in self._OF_ANSWER or _is_of_thread(payload, kind):
             return None, False
         self._places_answer = True
         return "", False
@@ -402,10 +398,5 @@ def _is_of_thread(payload: dict[str, Any], kind: str) -> bool:
 
 
 def usage_of(payload: dict[str, Any]) -> Usage | None:
-    """Return the tokens of one request to the model, from the event that ends it; None if it has none.
-
-    Example:
-        >>> usage_of({"model_usage": {"input_tokens": 9, "output_tokens": 2}}).output_tokens
-        2
-    """
+    """Return the tokens of one request to the model, from the event that ends it; None if it has none."""
     return counts_in(dict_of(payload, "model_usage"), COUNTS)

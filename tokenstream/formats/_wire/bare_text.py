@@ -48,7 +48,6 @@ class Text(Format):
 
     Args:
         joiner: Text to put between two pieces.
-        limits: Bounds on the text held back.
 
     Example:
         >>> format = Text(joiner=" ")

@@ -47,7 +47,6 @@ class Custom(Format):
 
     Args:
         mapped: The paths to the text and the other values of a payload.
-        limits: Bounds on the text held back, and on JSON payloads.
 
     Example:
         >>> from tokenstream.formats._custom import CustomMapping
@@ -116,7 +115,7 @@ class Custom(Format):
             finish_reason_is_last = mapped.sentinel is None and not mapped.ends
             if self.parts.finished and finish_reason_is_last:
                 self.conclude()
-            elif not mapped.tells_its_end:
+            elif mapped.finish is None and finish_reason_is_last:
                 # The mapping names no mark.
                 self.end_without_finish()
         return super().end(now=now)

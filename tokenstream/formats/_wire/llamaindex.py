@@ -37,9 +37,6 @@ _MEDIA_TYPES = frozenset({"audio", "document", "image", "video"})
 class LlamaIndex(Format):
     """The `llamaindex` format: a model's `ChatResponse`s or `CompletionResponse`s.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> llamaindex = LlamaIndex()
         >>> response = {"text": "Hel", "delta": "Hel", "raw": None, "additional_kwargs": {}}
@@ -271,15 +268,13 @@ class LlamaIndex(Format):
         """
         choices = dicts_of(raw.get("choices")) or dicts_of(raw.get("candidates"))
         # Chunks of OpenAI and Gemini, of Ollama, and of OpenAI's Responses API end with a finish reason.
-        is_responses = (text_of(raw, "type") or "").startswith("response.")
-        if choices or "done" in raw or is_responses:
+        if choices or "done" in raw or (text_of(raw, "type") or "").startswith("response."):
             self._expects_finish = True
         # The places where providers put the reason: the first choice, the chunk, or Bedrock's `messageStop`.
         holders = (*choices[:1], raw, dict_of(raw, "delta"), dict_of(raw, "messageStop"))
         reason = next((word for holder in holders if (word := text_of(holder, *_FINISH_REASON_FIELDS))), None)
         # In OpenAI's Responses API, the response has a status instead, perhaps with details.
-        response = dict_of(raw, "response")
-        marks = provider_marks(response, reason)
+        marks = provider_marks(dict_of(raw, "response"), reason)
         if marks:
             self._add_pending_arguments()
             self.parts.finish(0, *worst_of(marks, self.note))

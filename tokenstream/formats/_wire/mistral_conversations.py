@@ -37,9 +37,6 @@ _ENTRY = ("id", "agent_id")
 class MistralConversations(Format):
     """The `mistral-conversations` format: the events of one response, in which several agents may speak.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> conversation = MistralConversations()
         >>> for event in conversation.feed({"type": "message.output.delta", "id": "msg_1", "content": "Hel"}):

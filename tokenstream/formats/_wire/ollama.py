@@ -60,9 +60,6 @@ _TEXT_FIELDS: dict[str, TextKind] = {
 class Ollama(Format):
     """The `ollama` format: chat and generate, streamed as JSON lines or whole.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> ollama = Ollama()
         >>> line = {"model": "m", "message": {"role": "assistant", "content": "Hel"}, "done": False}

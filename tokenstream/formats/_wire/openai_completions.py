@@ -44,9 +44,6 @@ _STOP_FLAGS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "
 class OpenAICompletions(Format):
     """The `openai-completions` format: `text_completion` objects, as sent by OpenAI, vLLM and others.
 
-    Args:
-        limits: Bounds on parts, choices, and JSON payloads.
-
     Example:
         >>> completions = OpenAICompletions()
         >>> for piece in (b"Hel", b"lo"):
@@ -165,8 +162,7 @@ class OpenAICompletions(Format):
         """Read a choice: its text and further fields, and then its finish reason."""
         for name, value in choice.items():
             if name not in _SKIPPED_CHOICE_FIELDS and value is not None:
-                reader = self._CHOICE_READERS.get(name, OpenAICompletions._read_field)
-                reader(self, index, name, value)
+                self._CHOICE_READERS.get(name, OpenAICompletions._read_field)(self, index, name, value)
         word = choice.get("finish_reason")
         if isinstance(word, str) and word:
             self.parts.finish(index, finish_reason(word), word)

@@ -110,7 +110,6 @@ class OpenAILive(SessionEvents):
     the message. A session ends with `session.closed` only.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         session: Data of the session that are known before its first event.
 
     Example:
@@ -329,8 +328,7 @@ class OpenAILive(SessionEvents):
             response.calls[key] = call
         if not is_done:
             return
-        text = text_of(item, "input" if type == "custom" else "arguments") or ""
-        self.parts.complete_arguments(call, text)
+        self.parts.complete_arguments(call, text_of(item, "input" if type == "custom" else "arguments") or "")
         self.parts.end_at_mark(call, whole=_is_whole(item))
         del response.calls[key]
 

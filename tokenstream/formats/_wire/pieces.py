@@ -23,9 +23,6 @@ class Pieces(Format):
 
     The answer ends with the last piece.
 
-    Args:
-        limits: Bounds on the text held back.
-
     Example:
         >>> pieces = Pieces()
         >>> [event.text for event in pieces.feed("Hel") if hasattr(event, "text")]

@@ -37,9 +37,6 @@ _KNOWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
 class TGI(Format):
     """The `tgi` format: the tokens of Text Generation Inference's native route, or a whole generation.
 
-    Args:
-        limits: Bounds on parts, choices, and JSON payloads.
-
     Example:
         >>> tgi = TGI()
         >>> events = tgi.feed(b'{"index":1,"token":{"id":13,"text":"Hel","special":false}}')

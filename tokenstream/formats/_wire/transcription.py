@@ -40,9 +40,6 @@ class Transcription(SessionEvents):
     The transcript of a file ends with an event of its own. A session has no such event, so it is complete if
     the input ends while no utterance is being spoken or transcribed.
 
-    Args:
-        limits: Bounds on parts and JSON payloads.
-
     Example:
         >>> transcription = Transcription()
         >>> for event in transcription.feed({"type": "transcription.text.delta", "text": "Hel"}):
@@ -194,8 +191,7 @@ class Transcription(SessionEvents):
         self._read_rest(payload)
         report = dict_of(payload, "usage")
         if report:
-            counts = SESSION_COUNTS.read(report) if "input_tokens" in report else usage_of(report)
-            self.parts.usage(counts)
+            self.parts.usage(SESSION_COUNTS.read(report) if "input_tokens" in report else usage_of(report))
         self._finish(key)
         if not self._session:
             self.conclude()

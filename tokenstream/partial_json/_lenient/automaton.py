@@ -372,13 +372,6 @@ class PushdownAutomaton:
         )
         return position
 
-    def refuse_cut(self, position: int) -> int:
-        """Set the error for a document whose end is missing; return the position, as every step does."""
-        self.forget_unfinished_values()
-        # Sets the error, as the document is not complete.
-        self.document.end(self.base + position)
-        return position
-
     def forget_unfinished_values(self) -> None:
         """Remove each repair "unfinished_value" from the end of the list; the values stay dropped.
 

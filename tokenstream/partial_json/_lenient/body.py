@@ -143,7 +143,10 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
         return reader.refuse_two_readings(position)
     if reader.must_be_closed:
         # The option `lenient="closed"` allows all repairs but this one.
-        return reader.refuse_cut(position)
+        reader.forget_unfinished_values()
+        # This sets the error, as the document is not complete.
+        reader.document.end(reader.base + position)
+        return position
     if reader.is_at(VALUE, COLON):
         # The last key has no value: it is dropped.
         reader.repair_log.note("unfinished_value", reader.key_at)

@@ -236,8 +236,7 @@ def read_text_after_document(reader: LenientReader, text: str, position: int, ou
 
     Either way, the result is `position`: no character is read.
     """
-    char = text[position]
-    if is_end_doubtful(reader, char):
+    if is_end_doubtful(reader, text[position]):
         return reader.refuse_two_readings(position)
     return turn_to_prose(reader, text, position, out)
 

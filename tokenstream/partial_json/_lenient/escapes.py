@@ -69,18 +69,12 @@ def begins_path(before: str) -> bool:
     return _PATH_ROOT(before) is not None
 
 
-def continues_path(piece: str) -> bool:
-    """Return True if a piece of a string may be part of a file path."""
-    return _PATH(piece) is not None
-
-
 def is_rest_of_path(text: str, position: int, before: str, quotes: str) -> bool | None:
     r"""Return True if a file path extends from a position to the closing quote; None if later text decides.
 
     After a file name, such as `a.txt`, a backslash may begin a line break instead.
     """
-    segment = before.rpartition("\\")[2]
-    if "." in segment.lstrip("."):
+    if "." in before.rpartition("\\")[2].lstrip("."):
         # The name of a file, which ends a path; `..` is a directory.
         return False
     end: int = _PATH_REST(text, position, position + _MOST_PATH).end()
@@ -142,7 +136,7 @@ class EscapeReader:
         pieces.append(piece)
         self.remember_end(piece)
         if self.in_path:
-            self.in_path = continues_path(piece)
+            self.in_path = _PATH(piece) is not None
         if self.may_have_ended:
             # The next visible character shows if the string seems to have ended.
             visible = piece.lstrip()

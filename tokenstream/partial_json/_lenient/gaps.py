@@ -83,8 +83,7 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 @under((OTHER,), COLON)
 def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip white space that JSON does not allow, and return the position after it; refuse all else."""
-    char = text[position]
-    if is_odd_space(char):
+    if is_odd_space(text[position]):
         reader.repair_log.note("odd_space", reader.base + position)
         # The widest gap counts: the kinds of gap are numbers, and a line break is more than a space.
         reader.gap = max(reader.gap, SPACE_GAP)
@@ -190,8 +189,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
     In both cases, the result is `position`: no character is read.
     """
     char = text[position]
-    in_object = reader.document.container.__class__ is dict
-    if in_object:
+    if reader.document.container.__class__ is dict:
         # A key: quoted, or after a line break.
         is_certain = char in OPENING_QUOTES or reader.gap == LINE_GAP
     elif char in OPENING_QUOTES or char == "[":

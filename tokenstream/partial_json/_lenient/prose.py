@@ -285,8 +285,7 @@ class Prose:
         if char == "]":
             return self._introduces_json and self._ends_line(peek, start + 1)
         end = peek.skip_quoted(start)
-        is_string = end > start
-        if is_string:
+        if end > start:
             return peek.get_char(peek.skip_spaces(end)) in {",", "]"}
         return self._introduces_json and self._is_scalar_before_comma(peek, start)
 
@@ -307,8 +306,7 @@ class Prose:
     @under("`~", _STEPS)
     def _read_fence(self, text: str, position: int) -> tuple[int, SearchResult | None]:
         """Read a run of backticks or tildes: three or more of them begin or end a code fence."""
-        run = _RUN(text, position)
-        end: int = run.end()
+        end: int = _RUN(text, position).end()
         length = end - position
         may_be_longer = end == len(text) and length < _MOST_FENCE
         if may_be_longer and not self._text_ended:

@@ -178,8 +178,7 @@ class QuoteJudge:
         """Return the verdict on the quote, judged by the first character after it that is not white space."""
         peek = self._peek
         position = peek.skip_spaces(self._start)
-        char = peek.get_char(position)
-        step = _AFTER_QUOTE.get(char)
+        step = _AFTER_QUOTE.get(peek.get_char(position))
         if step is not None:
             verdict: QuoteVerdict = step(self, position)
             return verdict

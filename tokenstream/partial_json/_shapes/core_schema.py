@@ -75,8 +75,7 @@ def _config_of(schema: CoreSchema) -> CoreSchema:
 
 def _find_title(schema: CoreSchema) -> str:
     """Return the name of a schema's class; "" if it has no class."""
-    name = getattr(schema.get("cls"), "__name__", "")
-    return str(name)
+    return str(getattr(schema.get("cls"), "__name__", ""))
 
 
 def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
@@ -334,8 +333,7 @@ def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
     items: Any = schema.get("items_schema") or ANY
     if isinstance(items, dict):
         return [items]
-    repeated = schema.get("variadic_item_index")
-    if repeated is not None:
+    if schema.get("variadic_item_index") is not None:
         # If a part has variable length, an index may lead to any of the items.
         return list(items)
     return [items[key]] if -len(items) <= key < len(items) else []

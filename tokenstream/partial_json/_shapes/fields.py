@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -33,7 +32,6 @@ from tokenstream.partial_json._shapes.write import (
     strip_serializers,
     write_plain_json,
 )
-from tokenstream.partial_json._typed.defaults import Defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -69,14 +67,17 @@ def make_fields(
     return _FieldsStructure(types, layered, names, cls)
 
 
-def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
-    """Return an object's defaults, but not those that depend on fields that may not have arrived."""
-    makers: dict[str, Callable[[], Any]] = {}
+def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> dict[str, Any]:
+    """Make an object's defaults, but not those that depend on fields that may not have arrived.
+
+    They are made for each object, so that no mutable value is shared.
+    """
+    made: dict[str, Any] = {}
     for name, field in list_fields(schema):
         inner = types.definitions.resolve(field["schema"])
         if inner["type"] == "default" and not inner.get("default_factory_takes_data"):
-            makers[name] = partial(_make_default, types, field["schema"], config)
-    return Defaults(makers)
+            made[name] = _make_default(types, field["schema"], config)
+    return {name: value for name, value in made.items() if value is not MISSING}
 
 
 def _make_default(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> object:
@@ -163,8 +164,7 @@ class _FieldsStructure(AssembledStructure):
             return None
         slot = self._slots.get(name)
         if slot is None:
-            field = dict(self._fields)[name]
-            slot = self._types.get_slot(field["schema"], self._config)
+            slot = self._types.get_slot(dict(self._fields)[name]["schema"], self._config)
             if name in self._late:
                 # This slot only shows the value: `read_late` reads it, with the fields before it.
                 slot = _LateSlot(slot)
@@ -175,8 +175,8 @@ class _FieldsStructure(AssembledStructure):
         """Return the name of the field that a key belongs to; the key itself if it belongs to no field."""
         return self._names.get(str(key), key)
 
-    def find_defaults(self) -> Defaults:
-        """Return the defaults of the fields, to show for fields that have not arrived."""
+    def find_defaults(self) -> dict[str, Any]:
+        """Make the defaults of the fields, to show for fields that have not arrived."""
         return make_defaults(self._types, self._schema, self._config)
 
     def locate(self, key: str | int) -> tuple[str | int, ...]:
@@ -406,8 +406,8 @@ class _LateSlot(Slot):
         """
         return self._slot.find_inner_show_unit(key)
 
-    def find_defaults(self) -> Defaults | None:
-        """Return the defaults to show in a growing object, as the field's own slot gives them."""
+    def find_defaults(self) -> dict[str, Any] | None:
+        """Make the defaults to show in a growing object, as the field's own slot gives them."""
         return self._slot.find_defaults()
 
 

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
-    from tokenstream.partial_json._typed.defaults import Defaults
 
     Config: TypeAlias = CoreSchema | None
     StructureMaker: TypeAlias = Callable[["PydanticSlots", LayeredSchema], ValueStructure | None]
@@ -213,8 +212,8 @@ class PydanticSlot(Slot):
             found += [self._types.get_slot(each, config) for each in inner]
         return found
 
-    def find_defaults(self) -> Defaults | None:
-        """Return the defaults of the type's fields; None unless exactly one class with fields is possible."""
+    def find_defaults(self) -> dict[str, Any] | None:
+        """Make the defaults of the type's fields; None unless exactly one class with fields is possible."""
         if len(self._objects) != 1:
             return None
         return make_defaults(self._types, self._objects[0].schema, self._objects[0].config)

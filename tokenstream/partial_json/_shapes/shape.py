@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
-    from tokenstream.partial_json._typed.defaults import Defaults
 
 Entries: TypeAlias = dict[str | int, Any]
 """The values of an object or array so far, by key: validated values, `InvalidEntry` or `UnreadEntry`."""
@@ -155,8 +154,8 @@ class ValueStructure(ABC):
         """
         return []
 
-    def find_defaults(self) -> Defaults | None:
-        """Return the defaults of the fields; None if the structure has no fields."""
+    def find_defaults(self) -> dict[str, Any] | None:
+        """Make the defaults of the fields; None if the structure has no fields."""
         return None
 
     def write(
@@ -246,8 +245,8 @@ class Slot(ABC):
         """
         return None
 
-    def find_defaults(self) -> Defaults | None:
-        """Return the defaults of the fields of an object; None unless the type allows exactly one class."""
+    def find_defaults(self) -> dict[str, Any] | None:
+        """Make the defaults of the fields of an object; None unless the type allows exactly one class."""
         return None
 
 

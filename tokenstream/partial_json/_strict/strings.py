@@ -91,8 +91,7 @@ def count_decided(text: str) -> int:
 
 def _is_escaped(text: str, position: int) -> bool:
     """Return True if the backslash at a position is itself escaped."""
-    before = text[:position]
-    return (position - len(before.rstrip("\\"))) % 2 == 1
+    return (position - len(text[:position].rstrip("\\"))) % 2 == 1
 
 
 def unescape(escape: str) -> tuple[str, int]:
@@ -148,5 +147,4 @@ def decode_open_string(text: str) -> tuple[str, int, bool] | None:
         string, end = scan_string(text[:size] + '"', 0)
     except ValueError:
         return None
-    is_closed = end <= size
-    return string, end - 1, is_closed
+    return string, end - 1, end <= size

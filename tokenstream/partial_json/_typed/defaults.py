@@ -9,33 +9,10 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.views import FieldLog, GrowingObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._typed.open import OpenContainer
-
-
-class Defaults:
-    """The defaults of a type's fields, made separately for each object so that no mutable value is shared.
-
-    Args:
-        makers: A function for each field, which returns its default; MISSING if there is none.
-
-    Example:
-        >>> made = Defaults({"tags": list, "tries": lambda: 3}).make()
-        >>> made
-        {'tags': [], 'tries': 3}
-    """
-
-    __slots__ = ("_makers",)
-
-    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
-        self._makers = makers
-
-    def make(self) -> dict[str, Any]:
-        """Return the defaults by name, in the order of the fields."""
-        made = {name: make() for name, make in self._makers.items()}
-        return {name: value for name, value in made.items() if value is not MISSING}
 
 
 class DefaultsFiller:
@@ -56,8 +33,7 @@ class DefaultsFiller:
     def view_before_document(self) -> GrowingObject | None:
         """The value to show before the document begins; None unless it is an object with defaults."""
         if self._first_defaults is None:
-            defaults = self._slot.find_defaults()
-            self._first_defaults = {} if defaults is None else defaults.make()
+            self._first_defaults = self._slot.find_defaults() or {}
         if not self._first_defaults:
             return None
         return FilledObject(FieldLog(), name="", growing=MISSING, fillers=self._first_defaults)
@@ -66,19 +42,17 @@ class DefaultsFiller:
         """Set the defaults that an object shows for its missing fields; `node` is the object, just begun."""
         # Only types with fields have `type_names`. The defaults are set once, so that they stay the same.
         if node.is_object and node.slot.type_names is not None and node.fillers is None:
-            defaults = node.slot.find_defaults()
             if node.parent is None and self._first_defaults is not None:
                 # The outermost object: its defaults were shown before it began, and stay the same.
                 node.fillers = self._first_defaults
-            elif defaults is not None:
-                node.fillers = defaults.make()
+            else:
+                node.fillers = node.slot.find_defaults()
 
     @staticmethod
     def set_member_defaults(node: OpenContainer) -> None:
         """Set the defaults of an object of a union, once the member of the union is known."""
-        defaults = None if node.structure is None else node.structure.find_defaults()
-        if defaults is not None and node.fillers is None:
-            node.fillers = defaults.make()
+        if node.structure is not None and node.fillers is None:
+            node.fillers = node.structure.find_defaults()
 
 
 class FilledObject(GrowingObject):

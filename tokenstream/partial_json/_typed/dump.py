@@ -46,6 +46,18 @@ class DumpCache:
         self.data: dict[int | str, Any] = {}
         """Maps the keys of `texts` to the same values as plain data."""
 
+    def join(self, length: int, write: Callable[[range], list[str]]) -> str:
+        """Return the JSON of the first values; `write` returns that of those which are not joined yet."""
+        joined = self.joined
+        # Joined may be values of a later snapshot.
+        count, text = joined if joined[0] <= length else (0, "")
+        if count < length:
+            # The text of a field that is left out is "".
+            text = ",".join(filter(None, [text, *write(range(count, length))]))
+            if length > joined[0]:
+                self.joined = length, text
+        return text
+
 
 def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
     """Return the cache with the JSON of finished values; there is one for each value of `by_alias`."""
@@ -85,7 +97,9 @@ def dump_draft(draft: object, state: SnapshotState, by_alias: ByAlias) -> str:
     known, outside, before, after, shown = written.get(by_alias, (None, ("", "", None, None), "", "", None))
     if known is None or known.storage is not inner.storage:
         known, outside = None, _dump_around(draft, by_alias, inner)
-    if known is None or not known.is_same_but_for_growth(inner):
+    # The number of finished values says which value grows, as each of them ends as a finished one.
+    place = inner.length, inner.growing is MISSING
+    if known is None or (known.length, known.growing is MISSING) != place:
         before, after, shown, type_names = outside
         if shown is not MISSING:
             inside, behind, shown = _dump_level(inner, type_names, by_alias)
@@ -143,16 +157,18 @@ def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
     log = view.log
     texts = _get_cache(log, by_alias).texts
     position = log.find_position(name, view.length)
-    if position is None:
-        # The field has not arrived: its default is shown; without one, it is left out.
-        if name not in view.fillers:
-            return name, None
-        if name in texts:
-            return name, texts[name]
-        return name, texts.setdefault(name, _dump_default(view, name, by_alias))
-    if position not in texts:
-        return position, texts.setdefault(position, _dump_finished(log, position, by_alias))
-    return position, texts[position]
+    if position is None and name not in view.fillers:
+        return name, None
+    # Of a field that has not arrived, its default is shown.
+    place = name if position is None else position
+    if place not in texts:
+        # A serializer method that needs other fields of a default gets their defaults.
+        texts[place] = (
+            _dump_value(log.structure, name, view.fillers[name], lambda: view.fillers, by_alias)
+            if position is None
+            else _dump_finished(log, position, by_alias)
+        )
+    return place, texts[place]
 
 
 def dump_element(values: list[Any], position: int, by_alias: ByAlias) -> str:
@@ -189,12 +205,6 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
     return _dump_value(structure, log.names[position], log.values[position], collect_before, by_alias)
 
 
-def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
-    """Return the JSON of the default that is shown for a missing field; None if the field is left out."""
-    # A serializer method that needs other fields gets their defaults.
-    return _dump_value(view.log.structure, name, view.fillers[name], lambda: view.fillers, by_alias)
-
-
 def _dump_value(
     structure: ValueStructure | None,
     name: str | int,
@@ -227,30 +237,27 @@ def _dump_members(
     The key is None if no growing field is written. The text of finished fields is joined only once.
     """
 
-    def join(names: Iterable[str], text: str = "") -> str:
-        """Return the JSON of finished fields, after that of the fields before them."""
-        members = [_dump_member(view, name, type_names, by_alias) for name in names]
-        # The text of a field that is left out is "".
-        return ",".join(filter(None, [text, *members]))
+    def write(names: Iterable[str]) -> list[str]:
+        """Return the JSON of finished fields; that of a field that is left out is ""."""
+        return [_dump_member(view, name, type_names, by_alias) for name in names]
 
-    length = view.length
+    log = view.log
     growing_key = None if view.growing is MISSING else type_names.find_key(view.name, by_alias)
     key = None if growing_key is None else f"{_dump_text(growing_key)}:"
     if view.has_repeats:
         # Only the last field of each name is written, so the texts cannot be joined once for all.
         names = list(view)
         end = len(names) if view.growing is MISSING else names.index(view.name)
-        return join(names[:end]), key, join(names[end + 1 :])
-    cache = _get_cache(view.log, by_alias)
-    # The cache may contain fields of a later snapshot.
-    joined_count, text = cache.joined if cache.joined[0] <= length else (0, "")
-    if joined_count < length:
-        text = join(view.log.names[joined_count:length], text)
-        if length > cache.joined[0]:
-            cache.joined = length, text
+        return (
+            ",".join(filter(None, write(names[:end]))),
+            key,
+            ",".join(filter(None, write(names[end + 1 :]))),
+        )
     # The defaults of fields that have not arrived are not joined once for all.
-    absent = [name for name in view.fillers if view.log.find_position(name, length) is None]
-    return text, key, join([name for name in absent if view.growing is MISSING or name != view.name])
+    absent = [name for name in view.fillers if log.find_position(name, view.length) is None]
+    others = write(name for name in absent if view.growing is MISSING or name != view.name)
+    finished = _get_cache(log, by_alias).join(view.length, lambda added: write(log.names[at] for at in added))
+    return finished, key, ",".join(filter(None, others))
 
 
 def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias: ByAlias) -> str:
@@ -262,18 +269,12 @@ def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias
 
 def _dump_elements(view: GrowingArray, by_alias: ByAlias) -> str:
     """Return the JSON of the finished elements of an array, which are joined only once."""
-    values, length = view.values, view.length
+    values = view.values
     if not isinstance(values, ValueLog):
-        return ",".join([dump_json(value, by_alias) for value in islice(values, length)])
-    cache = _get_cache(values, by_alias)
-    # The cache may contain elements of a later snapshot.
-    joined_count, text = cache.joined if cache.joined[0] <= length else (0, "")
-    if joined_count < length:
-        added = [dump_element(values, position, by_alias) for position in range(joined_count, length)]
-        text = ",".join([text, *added] if joined_count else added)
-        if length > cache.joined[0]:
-            cache.joined = length, text
-    return text
+        return ",".join([dump_json(value, by_alias) for value in islice(values, view.length)])
+    return _get_cache(values, by_alias).join(
+        view.length, lambda added: [dump_element(values, position, by_alias) for position in added]
+    )
 
 
 # -- plain data ----------------------------------------------------------------

@@ -17,18 +17,7 @@ if TYPE_CHECKING:
 
 
 class OpenContainer:
-    """A node of a draft: an open object or array ("the container"), with its entries and its view.
-
-    Args:
-        parent: The node of the container around this one; None for the document itself.
-        event: The event that began the container.
-        name: The name under which the parent's view shows the container; None if it is hidden.
-        slot: The slot of the container's type.
-        structure: Reads the values one by one; None if this or an outer container is read as a whole.
-        show_unit: The unit in which strings in the container become visible.
-        fault_before: The newest validation error in the document when the container begins, or None.
-        in_whole: True if a container around this one is read as a whole, from its text when it closes.
-    """
+    """A node of a draft: an open object or array ("the container"), with its entries and its view."""
 
     __slots__ = (
         "cached_location",

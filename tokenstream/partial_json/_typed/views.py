@@ -221,11 +221,6 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         """Return True if a field is growing whose name no finished field has."""
         return self.growing is not MISSING and self.log.find(self.name, self.length) is MISSING
 
-    def is_same_but_for_growth(self, other: GrowingObject) -> bool:
-        """Return True if another view of the object differs at most in how far its last value has come."""
-        names = (self.length, self.name, self.growing is MISSING)
-        return names == (other.length, other.name, other.growing is MISSING) and self.fillers is other.fillers
-
     @property
     def has_repeats(self) -> bool:
         """True if a name occurs more than once."""
@@ -243,8 +238,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and `copy` need: the fields' names and values, and if each value is final."""
-        fields = [(name, value, self.is_final(name)) for name, value in self.items()]
-        return _rebuild_object, (fields,)
+        return _rebuild_object, ([(name, value, self.is_final(name)) for name, value in self.items()],)
 
 
 def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
@@ -281,10 +275,6 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
     def storage(self) -> object:
         """The list of finished elements, which all views of the array share."""
         return self.values
-
-    def is_same_but_for_growth(self, other: GrowingArray) -> bool:
-        """Return True if another view of the array differs at most in how far its last element has come."""
-        return self.length == other.length and (self.growing is MISSING) == (other.growing is MISSING)
 
     def is_final(self, index: object) -> bool:
         """Return True if the element at an index is final: it cannot change any more."""

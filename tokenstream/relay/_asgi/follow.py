@@ -44,12 +44,7 @@ class FollowOutlet(Outlet):
 
     No queue grows for a slow reader: everything that arrives during a send forms the next chunk.
 
-    Args:
-        last_event_id: The position that the reader has sent; None for the beginning.
-        owner: The answer's owner; None if it has none.
-
-    Raises:
-        MisuseError: The protocol is unknown, the journal is something else, or the owner is no text.
+    The arguments and errors are those of `relay.follow`.
     """
 
     def __init__(
@@ -66,8 +61,6 @@ class FollowOutlet(Outlet):
         self.heartbeat = body.heartbeat
         self.journal = journal
         self.owner = owner
-        self._retry = body.retry
-        """The bytes that tell a reader to reconnect soon; empty if the protocol has none."""
         self._protocol = protocol
         self._last_event_id = last_event_id
         self._is_own = False
@@ -122,25 +115,19 @@ class FollowOutlet(Outlet):
             self.first_chunk = self._transcript.frame_live(live_after)
         return None
 
-    def encode_error(self, error: StreamError) -> bytes:
-        """Return an error as the last event."""
-        if self._has_begun and self._transcript.frame_record is None:
-            # The head of the answer may have been sent, and is not sent again.
-            return self._transcript.encode_error(error)
-        return b"".join(self._error_writer.encode_error(error))
-
     def encode_refusal(self, refusal: Refusal) -> bytes:
         """Return a refusal as the error event that says what its body says."""
-        if refusal.as_event or not refusal.body:
-            return refusal.as_event
-        told = json.loads(refusal.body)["error"]
-        kind = _KINDS.get(refusal.status, "invalid_request")
-        error = StreamError(told["message"], kind=kind, retryable=told["retryable"])
-        frame_record = self._error_writer.frame_record
-        if frame_record is not None:
-            # The message is this library's own, so readers may get it.
-            return frame_record(None, error_record(error, raw=True))
-        return self.encode_error(error)
+        error, frame_record = refusal.error, self._error_writer.frame_record
+        if not isinstance(error, StreamError):
+            if not refusal.body:
+                return b""
+            told = json.loads(refusal.body)["error"]
+            kind = _KINDS.get(refusal.status, "invalid_request")
+            error = StreamError(told["message"], kind=kind, retryable=told["retryable"])
+            if frame_record is not None:
+                # The message is this library's own, so readers may get it.
+                return frame_record(None, error_record(error, raw=True))
+        return b"".join(self._error_writer.encode_error(error))
 
     async def open_head(self) -> Refusal | None:
         """Find the answer, so that the head has the status that a GET request would get."""
@@ -186,7 +173,7 @@ class FollowOutlet(Outlet):
 
     def shutdown_chunk(self) -> bytes:
         """Return the bytes of an instruction to reconnect, since the answer goes on without this response."""
-        return self._retry
+        return self._error_writer.retry
 
 
 def check_journal(journal: object) -> None:

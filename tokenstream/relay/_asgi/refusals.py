@@ -12,7 +12,7 @@ from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamEr
 from tokenstream.stream._log import INFO, WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay.journal._errors import JournalError
@@ -33,8 +33,6 @@ class Refusal:
     """JSON that describes the error."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further headers, such as Retry-After."""
-    as_event: bytes = b""
-    """The error as an event, to be sent if the head was sent already; empty if there is no such event."""
     error: StreamError | JournalError | None = None
     """The reason, which is logged when the response is sent; None if nothing has failed."""
 
@@ -84,23 +82,19 @@ def status_of(error: StreamError) -> int:
     return status or ERROR_KINDS[error.kind].refusal_status
 
 
-def refuse_failed(error: StreamError, encode: Callable[[StreamError], bytes] | None = None) -> Refusal:
-    """Return the response for an answer that failed before its first event.
-
-    If the head was sent already, `encode` returns the error as an event.
-    """
+def refuse_failed(error: StreamError) -> Refusal:
+    """Return the response for an answer that failed before its first event."""
     status = status_of(error)
-    as_event = b"" if encode is None else encode(error)
     # Not the error's own message: it may quote the provider's, which may be private.
     message = ERROR_KINDS[error.kind].refusal
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE
-    if error.retry_after is None:
-        body = error_body(error.kind, message, retryable=error.retryable)
-        return Refusal(status, body, {}, as_event, error)
-    seconds = max(math.ceil(error.retry_after), 0)
-    body = error_body(error.kind, message, retryable=error.retryable, retry_after=seconds)
-    return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
+    after, headers = {}, dict[str, str]()
+    if error.retry_after is not None:
+        after = {"retry_after": max(math.ceil(error.retry_after), 0)}
+        headers = {"retry-after": str(after["retry_after"])}
+    body = error_body(error.kind, message, retryable=error.retryable, **after)
+    return Refusal(status, body, headers, error)
 
 
 def refuse_journal_error(error: JournalError) -> Refusal:
@@ -110,7 +104,7 @@ def refuse_journal_error(error: JournalError) -> Refusal:
     is_temporary = error.retry_after is not None
     body = error_body(*describe_to_reader(error), retryable=is_temporary)
     headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
-    return Refusal(error.status, body, headers, error=error)
+    return Refusal(error.status, body, headers, error)
 
 
 def _is_timeout(error: StreamError) -> bool:

@@ -136,7 +136,7 @@ class AnswerOutlet(Outlet):
             self.first_chunk = self.encode_end(error)
         except StreamError as error:
             self.has_ended = True
-            return refuse_failed(error, self.encode_error)
+            return refuse_failed(error)
         return None
 
     async def open_head(self) -> Refusal | None:
@@ -147,9 +147,10 @@ class AnswerOutlet(Outlet):
         self._is_head = True
         return await super().open_head()
 
-    def encode_error(self, error: StreamError) -> bytes:
-        """Return an error as the last event."""
-        return b"".join(self._writer.encode_error(error))
+    def encode_refusal(self, refusal: Refusal) -> bytes:
+        """Return the error of an answer that failed before its first event as the last event."""
+        error = refusal.error
+        return b"".join(self._writer.encode_error(error)) if isinstance(error, StreamError) else b""
 
     def next(self) -> Awaitable[Any]:
         """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from tokenstream.relay._asgi.asking import (
 )
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
 from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
+from tokenstream.relay._attribution import make_answer_id
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
 from tokenstream.relay.journal._errors import JournalError
@@ -42,13 +42,7 @@ class StartOutlet(FollowOutlet):
     A request that names an answer or a position never starts an answer: it continues that answer, or is
     refused, and the source is closed unread.
 
-    Args:
-        id: The answer's id; None for the id in the request, or a random id that cannot be guessed.
-        owner: The answer's owner; None if it has none.
-        shape: Transforms the text of each text part before it is written.
-        body: The request's body, as bytes or a JSON value; None if it is not known.
-        location: The address of the answer, in which `{id}` stands for its id; None for the request's own
-            address, a slash and the id.
+    The arguments are those of `relay.respond`.
     """
 
     def __init__(
@@ -64,7 +58,7 @@ class StartOutlet(FollowOutlet):
         location: str | None = None,
     ) -> None:
         self._is_id_given = id is not None
-        id = secrets.token_urlsafe(24) if id is None else id
+        id = make_answer_id() if id is None else id
         super().__init__(journal, id, last_event_id=None, protocol=protocol, owner=owner)
         self._source = source
         self._shape = shape
@@ -154,7 +148,7 @@ class StartOutlet(FollowOutlet):
         except SourceRefused as refused:
             return refused.refusal
         except StreamError as error:
-            return refuse_failed(error, self.encode_error)
+            return refuse_failed(error)
         except JournalError as error:
             await close_stream(self._source)
             return refuse_journal_error(error)

@@ -13,7 +13,6 @@ from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
     from tokenstream.relay.journal._feed import Feed
 
 _MAX_JOINED = 64 * 1024
@@ -26,26 +25,16 @@ class Transcript:
     In protocols based on SSE, the last event of each chunk has the position as its id: a
     reader that reconnects can continue after this position.
 
-    Args:
-        feed: The feed that reads the records of the answer.
-
     Raises:
         JournalError: The beginning of the answer was trimmed, and the protocol needs it.
-        MisuseError: The protocol is unknown.
     """
 
     def __init__(self, feed: Feed, protocol: str) -> None:
         # The answer has the same id in every process, so that a reader may reconnect to another process.
         body = BodyWriter(protocol, id=feed.id, is_followed=True)
-        # The protocol.
-        self.headers = body.headers
-        self.heartbeat = body.heartbeat
-        self.retry = body.retry
-        """An instruction to reconnect after a while; empty if the protocol has none."""
         self.frame_record = body.frame_record
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
-        # The records, and their bytes so far.
         self._feed = feed
         self._first = feed.first
         """The position of the first chunk."""
@@ -115,12 +104,6 @@ class Transcript:
             )
         return self._last_event
 
-    def encode_error(self, error: StreamError) -> bytes:
-        """Return the event for an error behind the last chunk, the same for all readers."""
-        if self._last_event is None:
-            self._last_event = self._transcoder.encode_error(error)
-        return self._last_event
-
     def trim(self, count: int) -> None:
         """Drop the oldest chunks."""
         # The encoder needs each record once, even those whose chunks are dropped.
@@ -143,11 +126,7 @@ class Transcript:
 
 
 class _Transcoder:
-    """Turns records, which are in the protocol "tokenstream", into the bytes of another protocol.
-
-    Args:
-        body: Encodes the events of the records in the other protocol.
-    """
+    """Turns records, which are in the protocol "tokenstream", into the bytes of another protocol."""
 
     def __init__(self, body: BodyWriter) -> None:
         self._body = body
@@ -177,8 +156,4 @@ class _Transcoder:
             return b""
         if end.error is None:
             return b"".join(self._body.encode_end(end.ending))
-        return self.encode_error(end.error)
-
-    def encode_error(self, error: StreamError) -> bytes:
-        """Return the bytes that report an error."""
-        return b"".join(self._body.encode_error(error))
+        return b"".join(self._body.encode_error(end.error))

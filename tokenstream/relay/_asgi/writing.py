@@ -86,9 +86,9 @@ class Outlet(ABC):
     def encode_end(self, error: Exception) -> bytes | None:
         """Return the last chunk or None; raise an error that is not the answer's."""
 
+    @abstractmethod
     def encode_refusal(self, refusal: Refusal) -> bytes:
         """Return a refusal as the error event that ends a response whose head was sent already."""
-        return refusal.as_event
 
     @abstractmethod
     def stop(self, reason: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._attribution import ServedAnswer
+from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
@@ -180,7 +180,7 @@ class Journal:
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
                 than 256 characters; `owner` is no text; `shape` returns no text, or is combined with `raw`.
         """
-        id = secrets.token_urlsafe(24) if id is None else id
+        id = make_answer_id() if id is None else id
         await self.begin(stream, id, owner=owner, open_within=open_within, raw=raw, shape=shape)
         return id
 

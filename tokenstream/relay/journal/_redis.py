@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tokenstream.call_store import AsyncRedisCallStore
-from tokenstream.call_store._redis import client_classes
+from tokenstream.call_store._redis import check_prefix, client_classes
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalError, fenced_error
@@ -75,10 +75,7 @@ class RedisStorage(Storage):
     ) -> None:
         if max_bytes < 1 or expire < 0:
             raise MisuseError("max_bytes must be at least 1, and expire not negative")
-        if "{" in prefix or not prefix:
-            raise MisuseError(
-                f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
-            )
+        check_prefix(prefix)
         _check_client(client)
         redis_client: Any = client
         max_connections: int = redis_client.connection_pool.max_connections

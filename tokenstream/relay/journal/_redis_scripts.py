@@ -340,9 +340,7 @@ class Scripts:
         self.heard_at = -inf
         """The time of the event loop at which Redis last answered; -inf before."""
 
-    async def run(
-        self, script: str, keys: Sequence[str], *arguments: object, seconds: float = inf
-    ) -> Any:  # noqa: ANN401 - depends on the script
+    async def run(self, script: str, keys: Sequence[str], *arguments: object, seconds: float = inf) -> Any:  # noqa: ANN401 - depends on the script
         """Run a script on some keys within some seconds, and return its reply."""
         run = (len(keys), *keys, *arguments)
         value = await self._ask(("EVALSHA", _hash_of(script), *run), seconds)

@@ -194,7 +194,11 @@ class Budget:
             self._add_text(event.fragment)
         else:
             if isinstance(event, Resumed) and event.mode != "resume":
-                self._begin_request()
+                # Keep the counts so far: from now on, the provider counts the tokens of another request.
+                used = self._tokens_used
+                self._usage_before, self._tokens_before = self._build_usage(used), used
+                self._usage = GrowingUsage()
+                self._reported_tokens = self._uncounted_bytes = 0
             return
         self._check_bounds()
 
@@ -215,12 +219,6 @@ class Budget:
                 self._stop_for(
                     self._words or f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0
                 )
-
-    def _begin_request(self) -> None:
-        """Keep the counts so far: from now on, the provider counts the tokens of another request."""
-        self._usage_before, self._tokens_before = self._build_usage(self._tokens_used), self._tokens_used
-        self._usage = GrowingUsage()
-        self._reported_tokens = self._uncounted_bytes = 0
 
     def _add_text(self, text: str) -> None:
         """Count text that no report of token counts includes yet."""

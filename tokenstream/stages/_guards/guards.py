@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._accumulator import Accumulator
 from tokenstream.errors import MisuseError
@@ -117,11 +117,6 @@ Rule: TypeAlias = _BudgetRule | _TextRule | AnswerRule
 """An object that watches an answer and may stop it."""
 
 
-def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
-    """Return True for a compiled regular expression."""
-    return isinstance(rule, re.Pattern)
-
-
 def make_rule(rule: Any, first: int, every: int | None) -> object:  # noqa: ANN401 - any object
     """Return the rule that a caller's arguments describe."""
     check_whole("first_tokens", first)
@@ -132,7 +127,7 @@ def make_rule(rule: Any, first: int, every: int | None) -> object:  # noqa: ANN4
         raise MisuseError(
             "every= goes with a function of the message; other rules look at each piece as it comes"
         )
-    if isinstance(rule, str) or _is_pattern(rule):
+    if isinstance(rule, str | re.Pattern):
         # All text of a choice is one text, so that a match may span several parts.
         return _TextRule(Match(compile_pattern(rule)), (TextDelta,), apart=False)
     if isinstance(rule, Budget):

@@ -173,7 +173,7 @@ class Match(TextStage):
             return False
         tail, search = self._tail, self._pattern.search
         return all(
-            _begins_at(start, search(tail + following * times, start))
+            (match := search(tail + following * times, start)) is not None and match.start() == start
             for following in _NEXT
             for times in (1, LONGEST_MATCH)
         )
@@ -214,11 +214,6 @@ def _find_surroundings(pattern: re.Pattern[str]) -> _Surroundings:
     # One character before the match, for `^` and `\b`; also at the start of a look-behind.
     behind = 1 + sum(width_of(body, 0) for body in watched.behind)
     return _Surroundings(min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end)
-
-
-def _begins_at(start: int, match: re.Match[str] | None) -> bool:
-    """Return True if there is a match, and it begins at a position."""
-    return match is not None and match.start() == start
 
 
 class Repetition(TextStage):

@@ -309,7 +309,10 @@ class InlineCompleter:
                 self._in_dest = True
                 return _WAIT
             if link_end is not None:
-                self._accept_link(self._brackets.pop())
+                if not self._brackets.pop().is_image:
+                    # A link cannot contain a link; an image may.
+                    for bracket in self._brackets:
+                        bracket.may_be_link = bracket.may_be_link and bracket.is_image
                 return link_end
             # Without a destination, a label may follow, as in [text][label].
             label = _LABEL.match(text, end, end + LONGEST) if self._references else None
@@ -320,13 +323,6 @@ class InlineCompleter:
                 after_label = label.end()
         self._treat_as_text(len(self._brackets) - 1)
         return after_label
-
-    def _accept_link(self, opened: _Bracket) -> None:
-        """Note that a bracket, now closed, was a link or an image; brackets around a link cannot be links."""
-        if not opened.is_image:
-            # A link cannot contain a link; an image may.
-            for bracket in self._brackets:
-                bracket.may_be_link = bracket.may_be_link and bracket.is_image
 
     def _drop_old_brackets(self, position: int) -> None:
         """Treat the outermost brackets as text if they are too long for a link, or contain one."""

@@ -83,15 +83,6 @@ class _Excerpt:
 
     `feed` receives each piece of the document. `open` and `close` are called for the events of an
     element in that piece, and `store_piece` after them, before the next piece. Other text is not kept.
-
-    Example:
-        >>> excerpt = _Excerpt()
-        >>> excerpt.feed('{"a": [1')
-        >>> excerpt.open(6)
-        >>> excerpt.store_piece()
-        >>> excerpt.feed(", 2]}")
-        >>> excerpt.close(12, [1, 2])
-        '[1, 2]'
     """
 
     __slots__ = ("_base", "_earlier_text", "_start", "_text")
@@ -124,7 +115,7 @@ class _Excerpt:
         # The element goes on at the start of the next piece.
         self._start = 0
 
-    def close(self, offset: int, value: object) -> str:
+    def close(self, offset: int) -> str:
         """End the open element, and return its text."""
         start, self._start = self._start, None
         text = self._text[start : offset - self._base]
@@ -133,20 +124,6 @@ class _Excerpt:
             text = self._earlier_text.join()
             self._earlier_text = None
         return text
-
-
-class _WrittenExcerpt(_Excerpt):
-    """Excerpts for lenient reading, where the text may not be JSON: elements are written as JSON instead."""
-
-    __slots__ = ()
-
-    def store_piece(self) -> None:
-        """Do nothing: no text is collected."""
-
-    def close(self, offset: int, value: object) -> str:
-        """Return the element as JSON; NaN and the infinities are written as Python writes them."""
-        self._start = None
-        return json.dumps(value)
 
 
 class Items(Search[T | OutputInvalid]):
@@ -176,8 +153,7 @@ class Items(Search[T | OutputInvalid]):
     ) -> None:
         super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
-        # For almost-JSON, the element's value is written as JSON, because pydantic reads strict JSON only.
-        self._excerpt = _WrittenExcerpt() if lenient else _Excerpt()
+        self._excerpt = _Excerpt()
         self._element_offset = 0
         """The offset at which the open element begins."""
 
@@ -193,14 +169,16 @@ class Items(Search[T | OutputInvalid]):
         """Note where an element (a value at position 1) begins, and collect its text from there."""
         if position == 1:
             self._element_offset = event.offset
-            self._excerpt.open(event.offset)
+            if not self._lenient:
+                self._excerpt.open(event.offset)
 
     def _on_end(self, event: ValueDone, position: int, out: list[T | OutputInvalid]) -> None:
         """Validate a finished element, and add its value or its error to the results."""
         if position != 1:
             # The value is not an element, but within one, or around the elements.
             return
-        text = self._excerpt.close(event.offset, event.value)
+        # For almost-JSON, the element's value is written as JSON, because pydantic reads strict JSON only.
+        text = json.dumps(event.value) if self._lenient else self._excerpt.close(event.offset)
         try:
             out.append(self._schema.validate_text(text))
         except OutputInvalid as error:

@@ -288,7 +288,10 @@ class MarkdownSpeech:
         if leaf.kind == LineKind.TABLE:
             out.append(_speak_cells(line.lstrip(" \t>")))
         elif leaf.kind == LineKind.HTML:
-            self._speak_after_raw(leaf, line, out)
+            # What follows the end of raw HTML on its line.
+            end = HTML_ENDS[leaf.size].search(line, leaf.offsets[-1])
+            if end is not None:
+                out.append(self._inline.feed(line[end.end() :]))
         else:
             self._hold_definition(leaf, line[self._held_from :], out)
 
@@ -304,12 +307,6 @@ class MarkdownSpeech:
         else:
             out.append(self._inline.feed(self._blanks + row))
         out.append(self._inline.feed(ending))
-
-    def _speak_after_raw(self, leaf: Leaf, line: str, out: list[str]) -> None:
-        """Speak what follows the end of raw HTML on its line."""
-        end = HTML_ENDS[leaf.size].search(line, leaf.offsets[-1])
-        if end is not None:
-            out.append(self._inline.feed(line[end.end() :]))
 
     # -- definitions -------------------------------------------------------
 

@@ -104,7 +104,10 @@ def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Decimal):
-        return _simplify_decimal(value)
+        # Without rounding.
+        digits = len(value.as_tuple().digits)
+        exact = value.normalize(Context(prec=max(digits, 1), Emax=MAX_EMAX, Emin=MIN_EMIN))
+        return int(exact) if exact.as_tuple().exponent in range(_LONGEST_ZEROS) else str(exact)
     if isinstance(value, Mapping):
         fields: Mapping[Any, Any] = cast("Any", value)
         if all(isinstance(key, str) for key in fields):
@@ -117,13 +120,6 @@ def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
     return to_jsonable_python(value)
-
-
-def _simplify_decimal(value: Decimal) -> int | str:
-    """Return a decimal number that is the same for equal ones, without rounding."""
-    digits = value.as_tuple().digits
-    exact = value.normalize(Context(prec=max(len(digits), 1), Emax=MAX_EMAX, Emin=MIN_EMIN))
-    return int(exact) if exact.as_tuple().exponent in range(_LONGEST_ZEROS) else str(exact)
 
 
 def _has_union(core: object) -> bool:

@@ -151,13 +151,10 @@ class Signature:
         only = self._only
         if only is None or only.is_named(text):
             return None
+        default = self.parameters[only.name].default
+        is_required = default.is_required() if isinstance(default, FieldInfo) else default is EMPTY
         # `{}` leaves out a parameter that has a default, which then applies.
-        return None if self._has_default(only.name) and _is_empty_object(text) else only
-
-    def _has_default(self, name: str) -> bool:
-        """Return True if a parameter may be left out."""
-        default = self.parameters[name].default
-        return not default.is_required() if isinstance(default, FieldInfo) else default is not EMPTY
+        return None if not is_required and _EMPTY_OBJECT.fullmatch(text) else only
 
     def call(self, arguments: Mapping[str, Any]) -> object:
         """Call the function with arguments that `read` has returned, by position where that is needed."""
@@ -274,12 +271,6 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
     return TypeAdapter(arguments if others is None else annotated[arguments, others])
 
 
-def _is_empty_object(text: str) -> bool:
-    """Return True if a JSON text is an object without keys."""
-    # Seen from the text alone: the arguments are decoded when they are validated.
-    return _EMPTY_OBJECT.fullmatch(text) is not None
-
-
 def is_unpacked(type_: object) -> bool:
     """Return True for `Unpack[…]` of a TypedDict, in either of its variants: typing or typing_extensions."""
     return get_origin(type_) in (Unpack, LaterUnpack)
@@ -307,7 +298,7 @@ def _with_default(type_: object, default: object) -> object:
     return NotRequired[type_]
 
 
-def _types_of(function: object, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:  # noqa: ANN401 - any callable
     """Return the types of the parameters; Any for a parameter without a type."""
     declared = {
         name: Any if parameter.annotation is EMPTY else parameter.annotation
@@ -315,19 +306,15 @@ def _types_of(function: object, parameters: Mapping[str, inspect.Parameter]) -> 
     }
     # `get_type_hints` reads the annotations of any object, and resolves those that are text.
     annotated_object = SimpleNamespace(__annotations__=declared)
-    inner_function = _find_inner_function(function)
+    # The function inside partials, methods, decorators and callable objects.
+    while isinstance(function, partial):
+        function = function.func
+    inner = inspect.unwrap(getattr(function, "__func__", function))
+    # Only functions have globals; the function of a callable object is in its class.
+    inner_function = inner if hasattr(inner, "__globals__") else inspect.unwrap(type(inner).__call__)
     names: dict[str, Any] = getattr(inner_function, "__globals__", {})
     # A local name hides a global one, as in the code of the function.
     return get_type_hints(annotated_object, names, _local_names(inner_function), include_extras=True)
-
-
-def _find_inner_function(function: Any) -> object:  # noqa: ANN401 - any callable
-    """Return the function inside partials, methods, decorators and callable objects."""
-    while isinstance(function, partial):
-        function = function.func
-    function = inspect.unwrap(getattr(function, "__func__", function))
-    # Only functions have globals; the function of a callable object is in its class.
-    return function if hasattr(function, "__globals__") else inspect.unwrap(type(function).__call__)
 
 
 def _local_names(function: object) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def assert_stream(
     """
     __tracebackhide__ = True
     trial: _Trials[Any] = _Trials(as_recording(recording), allow, chunkings, cuts)
-    if not _is_async(handler):
+    if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)):
         return _call_sync(trial, handler, options)
     if find_host() is not None:
         raise MisuseError("an event loop is running already: use `await testing.aassert_stream(handler, …)`")
@@ -198,13 +198,7 @@ async def _call_async(
 
 
 class _HandlerCall:
-    """One call of the handler: its stream, and its result or error.
-
-    Args:
-        allow: Exceptions that the handler may raise.
-        replay_arguments: Arguments of `Recording.stream`, written as in a program; "" for the
-            unchanged recording.
-    """
+    """One call of the handler: its stream, and its result or error."""
 
     def __init__(
         self, allow: type[Exception] | tuple[type[Exception], ...], replay_arguments: str, playback: Playback
@@ -306,13 +300,7 @@ class _HandlerCall:
 
 
 class _Trials(Generic[ResultT]):
-    """Plans the calls of one handler, each with another replay of a recording, and checks their results.
-
-    Args:
-        allow: Exceptions that the handler may raise.
-        chunkings: One chunking or several; None for the usual chunkings.
-        cuts: Largest number of cuts.
-    """
+    """Plans the calls of one handler, each with another replay of a recording, and checks their results."""
 
     def __init__(
         self,
@@ -330,10 +318,7 @@ class _Trials(Generic[ResultT]):
         """The first call, with the unchanged recording; None before that."""
 
     def runs(self) -> Iterator[_HandlerCall]:
-        """Yield a run for each call of the handler; the caller makes the call, then asks for the next run.
-
-        Before the next run is yielded, the result of the last one is checked.
-        """
+        """Yield a run for each call of the handler; check its result before the next run is yielded."""
         run = self._new_run("")
         yield run
         # With several backends, `first` is the first run on the first backend.
@@ -369,11 +354,6 @@ def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
     if recording.messages:
         return ()
     return _CHUNKINGS if len(recording.body) > _MAX_BYTEWISE else (*_CHUNKINGS, *_FINE_CHUNKINGS)
-
-
-def _is_async(handler: Callable[..., object]) -> bool:
-    """Return True for an asynchronous function, and for an object with an asynchronous `__call__`."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
 def _is_compared_by_identity(value: object) -> bool:

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from pathlib import PurePath
 from traceback import walk_tb
@@ -34,7 +35,7 @@ from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
@@ -150,7 +151,7 @@ def find_wrong_attributes(case: Case) -> Iterator[Violation]:
         f"framing: one of {', '.join(_FRAMINGS)}": format.framing not in _FRAMINGS,
         "sentinel: bytes, or None": not _has_type(format.sentinel, bytes, type(None)),
         "ends_with_input: True or False": not _has_type(format.ends_with_input, bool),
-        "event_names: a set of strings": not _are_names(format.event_names),
+        "event_names: a set of strings": not _are_all(format.event_names, (frozenset, set), str),
         f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not _are_among(
             format.finish_reasons, reasons
         ),
@@ -223,13 +224,6 @@ def _has_type(value: object, *kinds: type) -> bool:
     return isinstance(value, kinds)
 
 
-def _are_names(value: object) -> bool:
-    """Return True if a value is a set of strings."""
-    # Anything but a set is replaced by {None}, which fails the check below.
-    names = cast("set[object]", value) if isinstance(value, frozenset | set) else {None}
-    return all(isinstance(name, str) for name in names)
-
-
 def _is_fast(value: object) -> bool:
     """Return True if a value is valid as a format's attribute `fast`: None, or a `Fast` with valid paths."""
     if not isinstance(value, Fast):
@@ -237,14 +231,14 @@ def _is_fast(value: object) -> bool:
     lists: tuple[Any, ...] = (value.texts, value.changing, value.counts)
     if not all(isinstance(places, list | tuple) for places in lists):
         return False
-    return all(_is_field_path(place) for places in lists for place in places)
+    return all(_are_all(place, tuple, str, int) for places in lists for place in places)
 
 
-def _is_field_path(value: object) -> bool:
-    """Return True if a value is the path of a field: a tuple of keys and indexes."""
-    # Anything but a tuple is replaced by (None,), which fails the check below.
-    steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
-    return all(isinstance(step, str | int) for step in steps)
+def _are_all(value: object, container: type | tuple[type, ...], *kinds: type) -> bool:
+    """Return True if a value is a container of values of some types."""
+    # Anything but a container is replaced by (None,), which fails the check below.
+    items = cast("Iterable[object]", value) if isinstance(value, container) else (None,)
+    return all(isinstance(item, kinds) for item in items)
 
 
 def _are_among(mapping: object, allowed: Sequence[object]) -> bool:
@@ -307,7 +301,9 @@ def check_format(
         >>> check_format("openai-chat", [(answer, {"text": "Hello"})], changes=20)
     """
     __tracebackhide__ = True
-    make, format_in_code = _make_factory(format)
+    pattern = format() if isinstance(format, type) else format
+    make = partial(registry.create, pattern, limits=Limits())
+    format_in_code = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
     cases = [
         Case(recording, make, format_in_code, wanted, cuts, changes)
         for recording, wanted in _pair_up(recordings)
@@ -333,13 +329,6 @@ def _write_report(rule: Rule, violations: list[tuple[Case, Violation]]) -> str:
         lines += [f"      {line}" for line in violation.description.splitlines()[1:]]
         lines.append(f"      to see it again: {violation.how_to_reproduce}")
     return "\n".join(lines)
-
-
-def _make_factory(format: type[Format] | Format | str) -> tuple[Callable[[], Format], str]:
-    """Return a factory of the format, and the format as written in a program."""
-    pattern = format() if isinstance(format, type) else format
-    format_in_code = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
-    return lambda: registry.create(pattern, limits=Limits()), format_in_code
 
 
 def _pair_up(

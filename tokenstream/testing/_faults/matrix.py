@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from tokenstream.errors import MisuseError
@@ -148,13 +149,8 @@ def _computed_property(compute: Callable[[_Cuts, int], object]) -> property:
     return property(lambda cut: compute(cut.cuts, cut.offset))
 
 
-def _property_of_whole(name: str) -> property:
-    """Return a property for `_Cut`; its value is the attribute `name` of the recording that is cut."""
-    return _computed_property(lambda cuts, _: getattr(cuts.whole, name))
-
-
 _CUT_PROPERTIES = {
-    **{field.name: _property_of_whole(field.name) for field in fields(Recording)},
+    **{field.name: property(attrgetter(f"cuts.whole.{field.name}")) for field in fields(Recording)},
     "name": _computed_property(
         lambda cuts, offset: f"{cuts.whole.name} {_CUT_KINDS[cuts.how][0]} at byte {offset}"
     ),

@@ -61,11 +61,7 @@ def contains_answers(value: object) -> bool:
 
 
 class _Report:
-    """Collects the lines that describe differences.
-
-    Args:
-        names: The names of the two sides in the lines.
-    """
+    """Collects the lines that describe differences."""
 
     def __init__(self, names: tuple[str, str]) -> None:
         self.lines: list[str] = []

@@ -50,10 +50,6 @@ class Terms:
     numbers: itertools.count[int]
     """Counter that gives each recording its number, from 1."""
 
-    def next_path(self) -> Path:
-        """Return the path of the next recording."""
-        return self.path_of(next(self.numbers))
-
     def path_of(self, number: int | str) -> Path:
         """Return the path of the recording with a number.
 
@@ -115,7 +111,7 @@ class Notes:
         """The HTTP method of the request."""
         self.messages = False
         """True if each chunk is one WebSocket message."""
-        self.format: Callable[[], str | None] = _no_format
+        self.format: Callable[[], str | None] = lambda: None
         """Called when the recording is written; returns the name of the format, or None."""
         self.survives_timeout = False
         """True if the application can go on reading the body after a read has raised TimeoutError."""
@@ -210,7 +206,8 @@ class Notes:
         """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)
-            self._close_frame = _find_close_frame(error)
+            frame = getattr(error, "rcvd", None) if is_socket_closed(error) else None
+            self._close_frame = None if frame is None else (frame.code, frame.reason or "")
             may_go_on = self.survives_timeout and self._breaks == "stall"
         else:
             # A cancellation, or an interruption such as Ctrl-C.
@@ -242,7 +239,7 @@ class Notes:
         if self._decoder is not None and self._decoder.error is not None:
             # The reader does not get the bytes after a decoding error either.
             self._breaks = self._breaks or "close"
-        path = self._terms.next_path()
+        path = self._terms.path_of(next(self._terms.numbers))
         try:
             self._terms.write(self._build_recording(path), path)
             self._written = path
@@ -272,16 +269,6 @@ class Notes:
         address = "" if self._head is None else self._head.place
         # A urllib3 response knows only the path of its request.
         return f"{self.method} {address}".strip() if "://" in address else ""
-
-
-def _no_format() -> None:
-    """Return None, which means that the name of the format is not known."""
-
-
-def _find_close_frame(error: Exception) -> tuple[int, str] | None:
-    """Return code and reason of the closing frame that ended a WebSocket; None if there was none."""
-    frame = getattr(error, "rcvd", None) if is_socket_closed(error) else None
-    return None if frame is None else (frame.code, frame.reason or "")
 
 
 def _classify_break(error: Exception) -> Breaks | None:

@@ -80,12 +80,7 @@ def _wrap_wait(wait: Callable[..., Any], notes: Notes) -> Callable[..., Any]:
 
 
 class _NotedPipe:
-    """Replaces a pipe, and records the bytes that are read from it.
-
-    Args:
-        pipe: The pipe, binary or text.
-        notes: Receives the bytes.
-    """
+    """Replaces a pipe, binary or text, and records the bytes that are read from it."""
 
     def __init__(self, pipe: Any, notes: Notes) -> None:  # noqa: ANN401 - with all the ways of reading
         self._pipe = pipe

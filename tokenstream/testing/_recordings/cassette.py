@@ -74,11 +74,7 @@ class _YAMLEvent(Protocol):
 
 
 class _TooLarge(Exception):
-    """A document is nested too deeply, or its aliases would expand to far more than its file.
-
-    Args:
-        mark: The place in the document, as an object of PyYAML.
-    """
+    """A document is nested too deeply, or its aliases would expand to far more than its file."""
 
     def __init__(self, problem: str, mark: object) -> None:
         super().__init__(problem)

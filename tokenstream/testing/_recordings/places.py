@@ -219,8 +219,8 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
     for at, data in recording.arrivals:
         end = begin + len(data)
         pieces: list[bytes] = []
-        # Apply each edit that begins in this chunk.
-        while remaining_edits and _begins_before(remaining_edits[0], end):
+        # Apply each edit that begins in this chunk; an insertion at its end does, a replacement does not.
+        while remaining_edits and (remaining_edits[0].begin, remaining_edits[0].end) <= (end, end):
             edit = remaining_edits.popleft()
             pieces.append(recording.body[max(copied_to, begin) : edit.begin])
             copied_to = max(copied_to, edit.end)
@@ -238,16 +238,6 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
     # Edits are left only if the body is empty, and has no chunk to which they could belong; `at` is then 0.
     new_arrivals += [Arrival(at, edit.data) for edit in remaining_edits]
     return replace_arrivals(recording, [arrival for arrival in new_arrivals if arrival.data], **fields)
-
-
-def _begins_before(edit: Edit, end: int) -> bool:
-    """Return True if an edit changes the chunk that ends at offset `end`, or an earlier chunk.
-
-    An insertion at `end` belongs to the chunk that ends there; a replacement that begins at `end` belongs to
-    the next chunk.
-    """
-    is_insertion = edit.begin == edit.end
-    return edit.begin <= end if is_insertion else edit.begin < end
 
 
 def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:

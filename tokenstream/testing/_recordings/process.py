@@ -21,12 +21,7 @@ OutputT = TypeVar("OutputT")
 
 
 class _PlayedProcess(Generic[OutputT]):
-    """Base class of the processes that are only played.
-
-    Args:
-        stdout: The output.
-        exit_code: The exit code.
-    """
+    """Base class of the processes that are only played."""
 
     def __init__(self, stdout: OutputT, exit_code: int) -> None:
         self.stdout = stdout

@@ -211,10 +211,11 @@ class _Schedule:
     def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         self._arrivals = recording.arrivals
         self._breaks = recording.breaks
+        close_code, _ = recording.close_frame or (None, "")
         if recording.messages and recording.breaks == "half":
             # The last message never arrives whole.
             self._arrivals = recording.arrivals[:-1]
-        elif recording.messages and recording.breaks == "close" and _is_proper(recording.close_frame):
+        elif recording.messages and recording.breaks == "close" and close_code in _PROPER_CODES:
             self._breaks = None
         self._next_index = 0
         self._clock = clock
@@ -304,11 +305,6 @@ class AsyncReplay(_Schedule):
 
             await sleep(seconds)
         return self._take_chunk()
-
-
-def _is_proper(close_frame: tuple[int, str] | None) -> bool:
-    """Return True if a WebSocket is closed with a frame that reports no fault."""
-    return close_frame is not None and close_frame[0] in _PROPER_CODES
 
 
 def prepare(

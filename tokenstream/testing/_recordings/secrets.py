@@ -18,7 +18,6 @@ from tokenstream.testing._recordings.file_format import RecordingInvalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tokenstream.message import Message
     from tokenstream.testing._recordings.recording import Recording
 
 _SECRET_HEADERS = re.compile(
@@ -248,6 +247,8 @@ def _decode_base64(coded: bytes) -> bytes:
 
 def _decode_messages(recording: Recording) -> Iterator[bytes]:
     """Yield the messages that a stream reads from a recording, as JSON."""
+    import json
+
     # An error status or a stall would keep the stream from reading the messages.
     played = recording.replaced(status=200, breaks=None)
     try:
@@ -259,14 +260,8 @@ def _decode_messages(recording: Recording) -> Iterator[bytes]:
         with suppress(StreamError, MisuseError):
             stream.final()
         for message in stream.messages:
-            yield _write_message(message)
-
-
-def _write_message(message: Message) -> bytes:
-    """Return a message as JSON; a lone surrogate, which pydantic could not write, becomes an escape."""
-    import json
-
-    return json.dumps(message.model_dump(), default=str).encode()
+            # A lone surrogate, which pydantic could not write, becomes an escape.
+            yield json.dumps(message.model_dump(), default=str).encode()
 
 
 def check_named_headers(names: Iterable[str]) -> frozenset[str]:

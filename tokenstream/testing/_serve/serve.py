@@ -124,7 +124,10 @@ class Server(ReplayServer):
         """Return the reply to a request; for a mistake in the test, a refusal that describes the mistake."""
         try:
             if self._store is not None and request.opens_socket:
-                return self._open_session(request, self._store)
+                _require_websockets()
+                player = self._player
+                session = make_session(player.format_of(request), request, player.answer, self._store)
+                return Reply(chunks=[], messages=True, session=session)
             recording = self._player.recording(request)
             if recording.messages:
                 _require_websockets()
@@ -132,12 +135,6 @@ class Server(ReplayServer):
         except MisuseError as error:
             # The mistake is sent as the answer, so that the error that the client raises describes it.
             return refusal(500, str(error))
-
-    def _open_session(self, request: Request, store: SessionStore) -> Reply:
-        """Return the reply that holds a session on the WebSocket that a request opens."""
-        _require_websockets()
-        session = make_session(self._player.format_of(request), request, self._player.answer, store)
-        return Reply(chunks=[], messages=True, session=session)
 
 
 def serve(

@@ -69,9 +69,6 @@ class A2A(Format):
 
     A payload may be the result in a JSON-RPC response, or stand alone.
 
-    Args:
-        limits: Bounds on parts and JSON payloads.
-
     Example:
         >>> task = A2A()
         >>> artifact = {"artifactId": "a", "parts": [{"text": "Hello"}]}
@@ -344,10 +341,5 @@ def _is_of_kind(kind: PayloadKind, content: dict[str, Any]) -> bool:
 
 
 def state_of(word: str) -> str:
-    """Return a state as version 0.3 spells it.
-
-    Example:
-        >>> state_of("TASK_STATE_INPUT_REQUIRED"), state_of("working")
-        ('input-required', 'working')
-    """
+    """Return a state as version 0.3 spells it."""
     return word.removeprefix(_STATE_PREFIX).lower().replace("_", "-")

@@ -90,12 +90,7 @@ class Content:
 
 
 class TaskParts(Parts):
-    """Turns the artifacts and messages of a task into parts of the answer's message.
-
-    Args:
-        limits: Bounds on parts.
-        note: Counts a departure of the server from its documentation.
-    """
+    """Turns the artifacts and messages of a task into parts of the answer's message."""
 
     __slots__ = ("_artifacts", "last_run")
 
@@ -288,8 +283,7 @@ class TaskParts(Parts):
             if length < len(text):
                 # Only the last run can have arrived without its end.
                 is_last_run = position == len(arrived) - 1
-                rest = {**piece, "text": text[length:]}
-                return [rest, *pieces[position + 1 :]] if is_last_run else None
+                return [{**piece, "text": text[length:]}, *pieces[position + 1 :]] if is_last_run else None
         return pieces[len(arrived) :]
 
     def _count_arrived(self, run: Run, text: str) -> int | None:
@@ -313,12 +307,7 @@ def pieces_of(message: dict[str, Any]) -> list[Piece]:
 
 
 def text_in(pieces: Iterable[Piece]) -> str:
-    """Return the text of pieces, without reasoning.
-
-    Example:
-        >>> text_in([{"text": "Hel"}, {"data": {}}, {"kind": "text", "text": "lo"}])
-        'Hello'
-    """
+    """Return the text of pieces, without reasoning."""
     return "".join([text_of(piece, "text") or "" for piece in pieces if not is_thought(piece)])
 
 
@@ -370,12 +359,7 @@ def is_thought(piece: dict[str, Any]) -> bool:
 
 
 def usage_in(metadata: dict[str, Any]) -> Usage | None:
-    """Return the token counts in metadata; None if there are none.
-
-    Example:
-        >>> usage_in({"adk_usage_metadata": {"promptTokenCount": 60}}).input_tokens
-        60
-    """
+    """Return the token counts in metadata; None if there are none."""
     for prefix in _PREFIXES:
         usage = counts_in(dict_of(metadata, f"{prefix}usage_metadata"), _COUNTS)
         if usage is not None:

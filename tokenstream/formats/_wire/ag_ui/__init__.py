@@ -79,9 +79,6 @@ _OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
 class AGUI(Format):
     """The `ag-ui` format: the events of one run of an agent.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> run = AGUI()
         >>> for event in run.feed(b'{"type":"RUN_STARTED","threadId":"t","runId":"r"}'):
@@ -191,8 +188,7 @@ class AGUI(Format):
         self.parts.head(id=text_of(payload, "runId"), model=model_in_metadata(payload))
         self._read_usage(payload)
         self._report_unknown_fields(payload, "runId", "usage")
-        reason = self.finish_reasons.get(finish_word_of(payload), "unknown")
-        self.parts.finish(0, reason, "RUN_FINISHED")
+        self.parts.finish(0, self.finish_reasons.get(finish_word_of(payload), "unknown"), "RUN_FINISHED")
         self.conclude()
 
     def _read_run_error(self, payload: dict[str, Any]) -> None:
@@ -258,23 +254,13 @@ def finish_word_of(payload: dict[str, Any]) -> str:
 
 
 def told_finish_word(payload: dict[str, Any]) -> str | None:
-    """Return the word for a finish reason that a relay of this library has sent in metadata; None without.
-
-    Example:
-        >>> told_finish_word({"metadata": {"tokenstream": {"finishReason": "length"}}})
-        'length'
-    """
+    """Return the word for a finish reason that a relay of this library has sent in metadata; None without."""
     told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
     return told if told in FINISH_REASONS else None
 
 
 def model_in_metadata(payload: dict[str, Any]) -> str | None:
-    """Return the model that TanStack AI names in the metadata of a run's start or end; None without one.
-
-    Example:
-        >>> model_in_metadata({"metadata": {"tanstack": {"model": "gpt-5"}}})
-        'gpt-5'
-    """
+    """Return the model that TanStack AI names in the metadata of a run's start or end; None without one."""
     return text_of(_tanstack_metadata(payload), "model")
 
 
@@ -292,12 +278,7 @@ def _tanstack_metadata(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def usage_of(payload: dict[str, Any]) -> Usage | None:
-    """Return the token counts of a run, summed over its models; None if no model reported any.
-
-    Example:
-        >>> usage_of({"usage": [{"outputTokens": 4}, {"outputTokens": 3}]}).output_tokens
-        7
-    """
+    """Return the token counts of a run, summed over its models; None if no model reported any."""
     entries = dicts_of(payload.get("usage"))
     told = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
     if not entries and not told:

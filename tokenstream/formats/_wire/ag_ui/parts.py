@@ -259,13 +259,7 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
 
 
 def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
-    """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool itself.
-
-    Example:
-        >>> told = {"content": "json", "providerExecuted": True}
-        >>> read_output({"content": "[7]", "metadata": {"tokenstream": told}})
-        ([7], None, True)
-    """
+    """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool."""
     content = payload.get("content")
     told = dict_of(dict_of(payload, "metadata"), "tokenstream")
     error, kind = told.get("error"), text_of(told, "content")
@@ -279,13 +273,7 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
 
 
 def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:
-    """Return the id of a call and what its tool shows, from an activity; None for any other activity.
-
-    Example:
-        >>> content, told = {"toolCallId": "call_1", "output": 3}, {"tokenstream": {}}
-        >>> read_progress({"activityType": "TOOL_PROGRESS", "content": content, "metadata": told})
-        ('call_1', 3)
-    """
+    """Return the id of a call and what its tool shows, from an activity; None for any other activity."""
     content, id = dict_of(payload, "content"), text_of(dict_of(payload, "content"), "toolCallId")
     # Another application may have an activity of that name.
     is_ours = "tokenstream" in dict_of(payload, "metadata")
@@ -295,10 +283,5 @@ def read_progress(payload: dict[str, Any]) -> tuple[str, Json] | None:
 
 
 def is_server_call(payload: dict[str, Any]) -> bool:
-    """Return True if the metadata of a call say that a model's provider runs the tool itself.
-
-    Example:
-        >>> is_server_call({"metadata": {"tokenstream": {"providerExecuted": True}}})
-        True
-    """
+    """Return True if the metadata of a call say that a model's provider runs the tool itself."""
     return dict_of(dict_of(payload, "metadata"), "tokenstream").get("providerExecuted") is True

@@ -73,9 +73,6 @@ _KNOWN_IN_DELTAS = PADDING | {
 class Anthropic(Format):
     """The `anthropic` format: the events of a stream, or a whole message in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> anthropic = Anthropic()
         >>> anthropic.feed({"type": "content_block_start", "index": 0,
@@ -184,8 +181,7 @@ class Anthropic(Format):
         """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
         message = dict_of(payload, "message")
         if self._has_head:
-            id = text_of(message, "id")
-            if self.begins_another(id, payload):
+            if self.begins_another(text_of(message, "id"), payload):
                 return
             self._blocks.is_restarted = True
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
@@ -329,10 +325,6 @@ def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
 
     After a compaction, its tokens are added, which the API counts in `iterations` alone; in an answer that
     goes on behind a compaction, they stay there.
-
-    Example:
-        >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens
-        4
     """
     details = dict_of(report, "output_tokens_details")
     compactions = _compactions_in(report) if reason == "compaction" else []

@@ -309,12 +309,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Convert a citation of any of Anthropic's types, whose positions are those in the source.
-
-    Example:
-        >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title
-        'Laws'
-    """
+    """Convert a citation of any of Anthropic's types, whose positions are those in the source."""
     # The application chooses the `source` of a search result, which may be a URL or any other name.
     source = text_of(data, "source") or ""
     return Citation(

@@ -51,14 +51,8 @@ StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def is_whole(payload: dict[str, Any]) -> bool:
-    """Return whether a payload is an answer that was not streamed.
-
-    Example:
-        >>> is_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}), is_whole({})
-        (True, False)
-    """
-    message = dict_of(dict_of(payload, "output"), "message")
-    return is_list(message.get("content")) and "stopReason" in payload
+    """Return whether a payload is an answer that was not streamed."""
+    return is_list(dict_of(dict_of(payload, "output"), "message").get("content")) and "stopReason" in payload
 
 
 def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
@@ -140,9 +134,6 @@ class BedrockConverse(Format):
 
     The answer is complete at `messageStop`, but token counts may follow, so the stream
     goes on to the end of the input.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
 
     Example:
         >>> from tokenstream.framing import EventStreamMessage
@@ -343,8 +334,7 @@ class BedrockConverse(Format):
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(USAGE.read(report))
-        router = dict_of(dict_of(payload, "trace"), "promptRouter")
-        model = text_of(router, "invokedModelId")
+        model = text_of(dict_of(dict_of(payload, "trace"), "promptRouter"), "invokedModelId")
         if model is not None:
             self.parts.head(model=model)
         self._report_unknown_fields(payload, "usage")

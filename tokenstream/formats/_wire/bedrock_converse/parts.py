@@ -47,8 +47,7 @@ class ConverseBlock:
         more pieces, these wait for the end of the block, because a report of each one would repeat all
         pieces before it.
         """
-        pieces = self.added.setdefault(name, [])
-        pieces.append(value)
+        self.added.setdefault(name, []).append(value)
         is_first = not self._was_reported
         self._was_reported = True
         return is_first
@@ -63,15 +62,6 @@ class ConverseBlock:
         """Return the part without its text: as it was opened, with the fields that deltas have added."""
         # Deltas add fields only to parts of the kinds in `_COMBINERS`.
         return _COMBINERS[self.start.kind](self.start, self.added)
-
-
-def _join_base64(pieces: list[str]) -> str:
-    """Join pieces of base64, each of which may end with padding."""
-    decoded = [bytes_of(piece) for piece in pieces]
-    # None stands for a piece that is not base64 by itself: perhaps only the pieces together are.
-    if len(pieces) == 1 or None in decoded:
-        return "".join(pieces)
-    return base64_of(b"".join([piece for piece in decoded if piece])) or ""
 
 
 def _join_texts(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -89,8 +79,13 @@ def _is_text(piece: dict[str, Any]) -> bool:
 
 
 def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
-    """Return a reasoning part with its encrypted form, which has arrived in pieces of base64."""
-    return start.model_copy(update={"redacted": _join_base64(added["redacted"])})
+    """Return a reasoning part with its encrypted form, whose pieces of base64 may each end with padding."""
+    pieces = added["redacted"]
+    decoded = [bytes_of(piece) for piece in pieces]
+    # None stands for a piece that is not base64 by itself: perhaps only the pieces together are.
+    if len(pieces) > 1 and None not in decoded:
+        pieces = [base64_of(b"".join([piece for piece in decoded if piece])) or ""]
+    return start.model_copy(update={"redacted": "".join(pieces)})
 
 
 def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
@@ -303,8 +298,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         if not is_dict(citation) or not citation:
             return False
         # Citations arrive before the text that they support, so the text may have to be opened.
-        part = self._get_or_open_part(block, "text")
-        self.cite(0, citation_of(citation, part.index))
+        self.cite(0, citation_of(citation, self._get_or_open_part(block, "text").index))
         return True
 
     def _add_result(self, block: ConverseBlock, delta: object) -> bool:
@@ -372,12 +366,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Convert a citation, whose positions are those in the source.
-
-    Example:
-        >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text
-        '§ 1'
-    """
+    """Convert a citation, whose positions are those in the source."""
     source = text_of(data, "source") or ""
     texts = [text_of(piece, "text") or "" for piece in dicts_of(data.get("sourceContent"))]
     web = dict_of(dict_of(data, "location"), "web")
@@ -391,12 +380,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
 
 def bytes_of(value: object) -> bytes | None:
-    r"""Return bytes sent as base64 or, by an SDK, as bytes; None for anything else.
-
-    Example:
-        >>> bytes_of("AAA="), bytes_of(b"as they are"), bytes_of("?"), bytes_of(None)
-        (b'\x00\x00', b'as they are', None, None)
-    """
+    """Return bytes sent as base64 or, by an SDK, as bytes; None for anything else."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str) or not value.isascii():
@@ -408,12 +392,7 @@ def bytes_of(value: object) -> bytes | None:
 
 
 def base64_of(value: object) -> str | None:
-    """Return base64 for a value that is bytes in an SDK and base64 on the wire; None for any other value.
-
-    Example:
-        >>> base64_of("AAA="), base64_of(bytes(2)), base64_of(1)
-        ('AAA=', 'AAA=', None)
-    """
+    """Return base64 for a value that is bytes in an SDK and base64 on the wire; None for any other value."""
     if isinstance(value, bytes):
         return binascii.b2a_base64(value, newline=False).decode("ascii")
     return value if isinstance(value, str) and value else None

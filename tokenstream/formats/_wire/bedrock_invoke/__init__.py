@@ -121,10 +121,6 @@ class BedrockInvoke(Format):
 
     The first payload decides which format the model uses; that format then reads all payloads.
 
-    Args:
-        limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
-            `Limits`.
-
     Example:
         >>> invoke = BedrockInvoke()
         >>> events = invoke.feed({"chunk": {"bytes": b'{"generation": "Hel", "stop_reason": null}'}})

@@ -80,8 +80,7 @@ class ModelShape:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields of a payload that need not be reported as unknown."""
-        paths = (self.input, self.output)
-        first_names = [path[0] for path in paths if path]
+        first_names = [path[0] for path in (self.input, self.output) if path]
         return (self.marking_field, self.index, "id", "model", *self.known, *first_names)
 
 
@@ -134,12 +133,7 @@ COUNT_FIELDS = frozenset(
 
 
 def shape_of(payload: dict[str, Any]) -> ModelShape | None:
-    """Return the shape of a payload, or None if no shape in the table fits.
-
-    Example:
-        >>> shape_of({"generation": "Hel", "stop_reason": None}) is LLAMA, shape_of({"what": "is this"})
-        (True, None)
-    """
+    """Return the shape of a payload, or None if no shape in the table fits."""
     for shape in SHAPES:
         if shape.marking_field in payload and _fits(shape, payload):
             return shape
@@ -156,12 +150,7 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
 
 
 def metrics_of(metrics: dict[str, Any]) -> Usage:
-    """Return the token counts that Bedrock adds to the last payload, as `Usage`.
-
-    Example:
-        >>> metrics_of({"inputTokenCount": 20, "outputTokenCount": 10}).output_tokens
-        10
-    """
+    """Return the token counts that Bedrock adds to the last payload, as `Usage`."""
     return Usage(
         input_tokens=count_of(metrics, "inputTokenCount"),
         output_tokens=count_of(metrics, "outputTokenCount"),
@@ -172,12 +161,7 @@ def metrics_of(metrics: dict[str, Any]) -> Usage:
 
 
 def value_at(payload: dict[str, Any], path: Path) -> object:
-    """Return the value at a path; None if the path leads nowhere.
-
-    Example:
-        >>> value_at({"data": {"text": "a"}}, ("data", "text")), value_at({"data": 1}, ("data", "text"))
-        ('a', None)
-    """
+    """Return the value at a path; None if the path leads nowhere."""
     for name in path[:-1]:
         payload = dict_of(payload, name)
     return payload.get(path[-1]) if path else None
@@ -249,9 +233,6 @@ class PlainModel(Format):
     """Reads the native stream of a model whose payloads have only text, a finish reason and token counts.
 
     A table has the paths to these fields for each model; see `ModelShape`.
-
-    Args:
-        limits: Bounds on parts, choices, and JSON payloads.
     """
 
     __slots__ = ("_counted_parts",)

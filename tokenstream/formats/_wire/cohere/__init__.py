@@ -32,19 +32,85 @@ _EVENT_FIELDS = PADDING | frozenset(
 _MESSAGE: Path = ("delta", "message")
 
 
-class V1(V2):
-    """Reads answers of v1, the older version of Cohere's chat API; leaves other payloads to `V2`.
+_ENDS = frozenset({"stream-end", "stream-error"})
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
+
+class Cohere(V2):
+    """The `cohere` format: answers of the chat API, version 2 or 1, streamed or whole.
+
+    Example:
+        >>> cohere = Cohere()
+        >>> [type(event).__name__ for event in cohere.feed({"type": "content-start", "index": 0,
+        ...     "delta": {"message": {"content": {"type": "text", "text": ""}}}})]
+        ['PartStart']
+        >>> cohere.feed({"type": "content-delta", "index": 0,
+        ...     "delta": {"message": {"content": {"text": "Hel"}}}})
+        [TextDelta(choice=0, part=0, text='Hel')]
     """
 
     __slots__ = ("_has_citations",)
+
+    name: ClassVar[str] = "cohere"
+    # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
+    documented: ClassVar[frozenset[str] | None] = frozenset(
+        """chat_history documents generation_id is_search_required logprobs prompt response_id search_queries
+        search_results""".split()  # noqa: SIM905 - a list would be a page long
+    )
+    is_one_answer: ClassVar[bool] = True
+    closes_parts: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            (*_MESSAGE, "content", "text"),
+            (*_MESSAGE, "content", "thinking"),
+            (*_MESSAGE, "tool_calls", "function", "arguments"),
+            ("text",),
+            ("tool_call_delta", "parameters"),
+        ],
+        units=frozenset({"event", "line"}),
+    )
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
         self._has_citations = False
         """True once a citation has arrived, so that the list of all citations at the end is a repetition."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a stream's first payload is of this format; None if other formats send it, too."""
+        kind = text_of(payload, "type")
+        if kind is None and "event_type" not in payload and not event:
+            return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
+        name = kind or event
+        if name == "debug":
+            # Other formats have events of that name, too.
+            return None if "prompt" in payload else False
+        if name in V2.READERS:
+            # Other servers have types of these names, too, but not these fields.
+            is_own = is_dict(payload.get("delta")) or "index" in payload
+            return True if is_own or (name == "message-start" and "id" in payload) else None
+        return text_of(payload, "event_type") in Cohere.READERS_V1
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the answer that an event begins; None if the event begins none."""
+        kind = text_of(payload, "type", "event_type") or event
+        return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a function that counts each later delta without the event name that v2 documents.
+
+        Such a delta is a departure from the documentation. The fast path reads it without `read`, which
+        counts all other events without names. The result is None if the events have names, or belong to v1,
+        whose events need no names.
+        """
+        # Payloads of v1 have their type in the field `event_type` instead.
+        is_v2 = text_of(delta.raw, "event_type") is None
+        return self._count_nameless if self.is_nameless and is_v2 else None
+
+    def _count_nameless(self, delta: Event) -> None:
+        """Count a departure from the documentation for a delta without an event name, on the fast path."""
+        # The frame of the delta is counted only after this call.
+        self.departures.note("event_name_missing", event=self.frames + 1)
 
     @classmethod
     def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
@@ -59,7 +125,7 @@ class V1(V2):
         elif kind is None:
             super().read(payload, event)
         else:
-            reader = V1.READERS_V1.get(self.type_of(payload, event, "event_type"))
+            reader = Cohere.READERS_V1.get(self.type_of(payload, event, "event_type"))
             if reader is None:
                 self.parts.unknown(kind, payload)
             else:
@@ -84,8 +150,7 @@ class V1(V2):
         """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
         text = payload.get("text")
         if isinstance(text, str):
-            choice = payload.get("index", 0)
-            self.content.write_text(text, choice if _is_index(choice) else 0)
+            self.content.write_text(text, max(int_of(payload, "index") or 0, 0))
         elif text is not None:
             self.parts.other_field("text", text)
 
@@ -101,10 +166,6 @@ class V1(V2):
         if self.content.plan is NO_PART:
             self.content.add_to_plan(payload.get("text"))
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))
-
-    def _read_citation_generation(self, payload: dict[str, Any]) -> None:
-        """Add the citations in a payload."""
-        self._read_citations(payload)
 
     def _read_stream_end(self, payload: dict[str, Any]) -> None:
         """Read the last event, which contains the whole answer."""
@@ -123,8 +184,7 @@ class V1(V2):
             return
         self.parts.head(id=text_of(payload, *ID_FIELDS))
         text = text_of(payload, "text")
-        calls = dicts_of(payload.get("tool_calls"))
-        if calls:
+        if dicts_of(payload.get("tool_calls")):
             # If there are tool calls, the text is the model's plan for using them.
             self.content.add_to_plan(text)
         elif text is not None:
@@ -168,98 +228,15 @@ class V1(V2):
             self.parts.note("text_completed")
             self.content.write_text(whole, index)
 
-    READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
+    READERS_V1: ClassVar[dict[str, Callable[[Cohere, dict[str, Any]], None]]] = {
         "stream-start": _read_stream_start,
         "text-generation": _read_text_generation,
         "search-queries-generation": V2.pass_over_event,
         "search-results": V2.pass_over_event,
         "tool-calls-chunk": _read_tool_calls_chunk,
         "tool-calls-generation": _read_tool_calls_generation,
-        "citation-generation": _read_citation_generation,
+        "citation-generation": _read_citations,
         "stream-end": _read_stream_end,
         "stream-error": _read_stream_end,
         "debug": V2.pass_over_event,
     }
-
-
-_ENDS = frozenset({"stream-end", "stream-error"})
-
-
-def _is_index(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-class Cohere(V1, V2):
-    """The `cohere` format: answers of the chat API, version 2 or 1, streamed or whole.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
-    Example:
-        >>> cohere = Cohere()
-        >>> [type(event).__name__ for event in cohere.feed({"type": "content-start", "index": 0,
-        ...     "delta": {"message": {"content": {"type": "text", "text": ""}}}})]
-        ['PartStart']
-        >>> cohere.feed({"type": "content-delta", "index": 0,
-        ...     "delta": {"message": {"content": {"text": "Hel"}}}})
-        [TextDelta(choice=0, part=0, text='Hel')]
-    """
-
-    __slots__ = ()
-
-    name: ClassVar[str] = "cohere"
-    # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
-    documented: ClassVar[frozenset[str] | None] = frozenset(
-        """chat_history documents generation_id is_search_required logprobs prompt response_id search_queries
-        search_results""".split()  # noqa: SIM905 - a list would be a page long
-    )
-    is_one_answer: ClassVar[bool] = True
-    closes_parts: ClassVar[bool] = True
-    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    fast: ClassVar[Fast | None] = Fast(
-        texts=[
-            (*_MESSAGE, "content", "text"),
-            (*_MESSAGE, "content", "thinking"),
-            (*_MESSAGE, "tool_calls", "function", "arguments"),
-            ("text",),
-            ("tool_call_delta", "parameters"),
-        ],
-        units=frozenset({"event", "line"}),
-    )
-
-    @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a stream's first payload is of this format; None if other formats send it, too."""
-        kind = text_of(payload, "type")
-        if kind is None and "event_type" not in payload and not event:
-            return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
-        name = kind or event
-        if name == "debug":
-            # Other formats have events of that name, too.
-            return None if "prompt" in payload else False
-        if name in V2.READERS:
-            # Other servers have types of these names, too, but not these fields.
-            is_own = is_dict(payload.get("delta")) or "index" in payload
-            return True if is_own or (name == "message-start" and "id" in payload) else None
-        return text_of(payload, "event_type") in V1.READERS_V1
-
-    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the answer that an event begins; None if the event begins none."""
-        kind = text_of(payload, "type", "event_type") or event
-        return text_of(payload, *ID_FIELDS) or "" if kind in ("message-start", "stream-start") else None
-
-    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a function that counts each later delta without the event name that v2 documents.
-
-        Such a delta is a departure from the documentation. The fast path reads it without `read`, which
-        counts all other events without names. The result is None if the events have names, or belong to v1,
-        whose events need no names.
-        """
-        # Payloads of v1 have their type in the field `event_type` instead.
-        is_v2 = text_of(delta.raw, "event_type") is None
-        return self._count_nameless if self.is_nameless and is_v2 else None
-
-    def _count_nameless(self, delta: Event) -> None:
-        """Count a departure from the documentation for a delta without an event name, on the fast path."""
-        # The frame of the delta is counted only after this call.
-        self.departures.note("event_name_missing", event=self.frames + 1)

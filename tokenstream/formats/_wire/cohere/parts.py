@@ -301,13 +301,7 @@ def _type_of(content: dict[str, Any]) -> str:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts as `Usage`, from `tokens` before `billed_units`; those not sent are None.
-
-    Example:
-        >>> usage = usage_of({"tokens": {"input_tokens": 507.0}, "billed_units": {"output_tokens": 7}})
-        >>> usage.input_tokens, usage.output_tokens
-        (507, 7)
-    """
+    """Return token counts as `Usage`, from `tokens` before `billed_units`; those not sent are None."""
     tokens, billed = dict_of(report, "tokens"), dict_of(report, "billed_units")
 
     def count(name: str) -> int | None:
@@ -328,11 +322,6 @@ def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> C
 
     Of the sources, only the first with an address or a title is used. The other sources
     stay in `provider_data`, and so does `text`, which repeats the cited words of the answer.
-
-    Example:
-        >>> source = {"type": "document", "id": "d1", "document": {"title": "Laws"}}
-        >>> citation_of({"start": 0, "end": 5, "sources": [source]}, 0, None).title
-        'Laws'
     """
     url = title = None
     for source in (*_sources_of(data), *_documents_of(data, documents)):
@@ -364,12 +353,7 @@ def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any
 
 
 def failure_of(reason: str, failure_message: str | None) -> ProviderError | None:
-    """Return the error for a finish reason; None if the reason is not a failure.
-
-    Example:
-        >>> failure_of("TIMEOUT", None).retryable, failure_of("COMPLETE", None)
-        (True, None)
-    """
+    """Return the error for a finish reason; None if the reason is not a failure."""
     if reason not in _FAILURES:
         return None
     error = provider_error({"error": {"message": failure_message or _FAILURES[reason], "type": reason}})

@@ -27,11 +27,7 @@ _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 
 
 class V2(Format):
-    """Reads answers of v2, the current version of Cohere's chat API; the base class of `V1`.
-
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-    """
+    """Reads answers of v2, the current version of Cohere's chat API; the base class of `Cohere`."""
 
     __slots__ = ("content", "is_nameless")
 
@@ -109,13 +105,11 @@ class V2(Format):
 
     def _read_content_start(self, payload: dict[str, Any]) -> None:
         """Open a content block."""
-        message = _message_of(payload)
-        self.content.start_block(_index_of(payload), dict_of(message, "content"))
+        self.content.start_block(_index_of(payload), dict_of(_message_of(payload), "content"))
 
     def _read_content_delta(self, payload: dict[str, Any]) -> None:
         """Add to a content block, and report log probabilities."""
-        message = _message_of(payload)
-        self.content.add_to_block(_index_of(payload), dict_of(message, "content"))
+        self.content.add_to_block(_index_of(payload), dict_of(_message_of(payload), "content"))
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
@@ -126,8 +120,7 @@ class V2(Format):
 
     def _read_tool_plan(self, payload: dict[str, Any]) -> None:
         """Add a piece of the plan, the model's reasoning about its tool calls."""
-        message = _message_of(payload)
-        self.content.add_to_plan(message.get("tool_plan"))
+        self.content.add_to_plan(_message_of(payload).get("tool_plan"))
 
     def _read_call_start(self, payload: dict[str, Any]) -> None:
         """Open a tool call."""
@@ -152,8 +145,7 @@ class V2(Format):
 
     def _read_citation_start(self, payload: dict[str, Any]) -> None:
         """Add a citation, which this event contains as a whole."""
-        message = _message_of(payload)
-        for citation in dicts_of(message.get("citations")):
+        for citation in dicts_of(_message_of(payload).get("citations")):
             self.content.cite_source(citation)
 
     def _read_message_end(self, payload: dict[str, Any]) -> None:

@@ -159,9 +159,6 @@ _WRAPPED_FIELDS = frozenset(
 class Gemini(Format):
     """The `gemini` format: the chunks of generateContent's stream, or a whole answer in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, choices, and JSON payloads.
-
     Example:
         >>> gemini = Gemini()
         >>> chunk = {"candidates": [{"content": {"parts": [{"text": "Hel"}]}}]}
@@ -262,8 +259,7 @@ class Gemini(Format):
 
     def finish_input(self) -> None:
         """Close the open parts at the end of the input; an empty candidate is a departure."""
-        choices = self.parts.choices.values()
-        if self.ended and any(_is_empty(choice) for choice in choices):
+        if self.ended and any(_is_empty(choice) for choice in self.parts.choices.values()):
             self.note("answer_empty")
         super().finish_input()
 
@@ -347,10 +343,6 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
 
     A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text. In a
     payload that an SDK's object has `filled`, unset fields have default values.
-
-    Example:
-        >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})
-        ('STOP', 'MAX_TOKENS', None)
     """
     number = int_of(candidate, "finishReason")
     if number:

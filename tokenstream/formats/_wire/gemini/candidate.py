@@ -179,8 +179,7 @@ class CallParts(Parts):
         elif part_fields:
             call.provider_data = {**(call.provider_data or {}), **part_fields}
         is_last_piece = value.get("willContinue") is not True
-        is_only_piece = is_last_piece and candidate.call is None and "partialArgs" not in value
-        if is_only_piece:
+        if is_last_piece and candidate.call is None and "partialArgs" not in value:
             # The usual case: a call that is not streamed.
             self.add_whole_arguments(call, value.get("args"))
         else:

@@ -209,8 +209,7 @@ class GeminiParts(CallParts):
         if signature is not None:
             data = fields_except(data, _SIGNATURE)
         # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
-        state = self.choice(choice)
-        self.close_current(state)
+        self.close_current(self.choice(choice))
         part_type = ReasoningPart if thought else TextPart
         part = self.open(choice, part_type(provider_data=data))
         self.add(part, value)

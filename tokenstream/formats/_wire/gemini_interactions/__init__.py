@@ -56,9 +56,6 @@ _KNOWN_IN_INTERACTIONS = frozenset(
 class GeminiInteractions(Format):
     """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> interactions = GeminiInteractions()
         >>> delta = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Hel"}}
@@ -240,8 +237,7 @@ class GeminiInteractions(Format):
 
     def _read_status_update(self, payload: dict[str, Any]) -> None:
         """Store the status, which an update without one leaves as it is, and report the token counts."""
-        status = text_of(payload, "status")
-        self._status = status or self._status
+        self._status = text_of(payload, "status") or self._status
         self._read_usage(payload.get("usage"))
 
     def _start_step(self, payload: dict[str, Any]) -> None:

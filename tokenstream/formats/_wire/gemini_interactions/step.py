@@ -66,12 +66,7 @@ _STEP_TYPES_OF_DELTAS = {
 
 
 def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
-    """Convert an annotation of any kind to a citation.
-
-    Example:
-        >>> citation_of({"type": "url_citation", "title": "Example", "start_index": 3}, 0).start
-        3
-    """
+    """Convert an annotation of any kind to a citation."""
     return Citation(
         url=text_of(annotation, "url", "document_uri"),
         title=text_of(annotation, "title", "file_name", "name"),
@@ -167,8 +162,7 @@ def whole_content(
         # The deltas of a text, and the fragments of a call, add up to the content.
         return None
     arguments = data.get("arguments")
-    text = arguments if isinstance(arguments, str) else json_text(arguments or {})
-    return server_call(step, data, text)
+    return server_call(step, data, arguments if isinstance(arguments, str) else json_text(arguments or {}))
 
 
 def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = "") -> ServerToolCall:

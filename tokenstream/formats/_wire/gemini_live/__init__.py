@@ -92,7 +92,6 @@ class GeminiLive(Format):
     All turns of the session form one message, with the finish reason of the last turn.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         one: True if the answer ends with its first turn.
 
     Example:
@@ -202,8 +201,7 @@ class GeminiLive(Format):
             self._begin_turn()
             # The model has gone on without the result of its last call, or after it.
             self._awaits_result = False
-        turn = object_in(content, "modelTurn")
-        for part in dicts_of(turn.get("parts")):
+        for part in dicts_of(object_in(content, "modelTurn").get("parts")):
             self._turn.add_part(part)
         self._turn.add_transcript(object_in(content, "outputTranscription"))
         for name, value in content.items():
@@ -311,5 +309,4 @@ def _ends_turn(content: dict[str, Any]) -> bool:
     """Return True if a message ends its turn: also one with a status that the model is still active."""
     if content.get("turnComplete") is not True:
         return False
-    status = text_of(content, "interactionStatus")
-    return status in (None, *_UNSPECIFIED, "IDLE", "REQUIRES_ACTION")
+    return text_of(content, "interactionStatus") in (None, *_UNSPECIFIED, "IDLE", "REQUIRES_ACTION")

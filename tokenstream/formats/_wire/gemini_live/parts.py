@@ -121,8 +121,7 @@ class LiveTurn(SessionParts):
         for chunk in dicts_of(chunks)[self._cited_count :]:
             self._cited_count += 1
             web = dict_of(chunk, "web") or dict_of(chunk, "retrievedContext")
-            source = Citation(url=text_of(web, "uri"), title=text_of(web, "title"), provider_data=chunk)
-            self.cite(0, source)
+            self.cite(0, Citation(url=text_of(web, "uri"), title=text_of(web, "title"), provider_data=chunk))
 
     # -- parts other than text ------------------------------------------------
 
@@ -190,20 +189,10 @@ class LiveTurn(SessionParts):
 
 
 def fields_of(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return an object's fields with their names in camelCase; names inside the fields are unchanged.
-
-    Example:
-        >>> fields_of({"turn_complete": True, "interrupted": False})
-        {'turnComplete': True, 'interrupted': False}
-    """
+    """Return an object's fields with their names in camelCase; names inside the fields are unchanged."""
     return {(camel_case(name) if "_" in name else name): value for name, value in fields.items()}
 
 
 def object_in(payload: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that is an object, with its names in camelCase; {} if the field is not an object.
-
-    Example:
-        >>> object_in({"serverContent": {"turn_complete": True}}, "serverContent")
-        {'turnComplete': True}
-    """
+    """Return a field that is an object, with its names in camelCase; {} if the field is not an object."""
     return fields_of(dict_of(payload, name))

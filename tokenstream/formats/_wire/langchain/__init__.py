@@ -125,9 +125,6 @@ _CALL_FIELDS = frozenset({"tool_calls", "function_call"})
 class LangChain(Format):
     """The `langchain` format: a chat model's `AIMessageChunk`s, or its `AIMessage` if it does not stream.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> langchain = LangChain()
         >>> [type(event).__name__ for event in langchain.feed({"type": "AIMessageChunk", "content": "Hel"})]

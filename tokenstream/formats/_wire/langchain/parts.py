@@ -303,12 +303,7 @@ def finish_in(
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return the token counts in a report.
-
-    Example:
-        >>> usage_of({"output_tokens": 4, "output_token_details": {"reasoning": 3}}).reasoning_tokens
-        3
-    """
+    """Return the token counts in a report."""
     inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
     return Usage(
         input_tokens=count_of(report, "input_tokens"),

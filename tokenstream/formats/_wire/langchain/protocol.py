@@ -52,7 +52,6 @@ class LangChainProtocol(HostedSession):
     of its subgraphs, such as subagents, are not the answer.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: The id of the only message to read; None to read all messages.
 
     Example:
@@ -313,8 +312,7 @@ class LangChainProtocol(HostedSession):
         metadata = dict_of(event, "metadata") or dict_of(event, "responseMetadata")
         self._note_provider(metadata)
         self._read_usage(event)
-        id = text_of(metadata, "id")
-        self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
+        self.parts.head(id=self.parts.id or text_of(metadata, "id"), model=text_of(metadata, *MODEL_FIELDS))
         report_metadata(self.parts, {name: value for name, value in metadata.items() if name != "id"})
         for name, value in dict_of(event, "additional_kwargs").items():
             self.parts.field(name, value)
@@ -362,12 +360,7 @@ class LangChainProtocol(HostedSession):
 
 
 def is_graph_event(payload: dict[str, Any]) -> bool:
-    """Return True for an event of a graph's run.
-
-    Example:
-        >>> is_graph_event({"type": "event", "method": "messages", "params": {"namespace": [], "data": {}}})
-        True
-    """
+    """Return True for an event of a graph's run."""
     params = payload.get("params")
     return (
         payload.get("type") == "event"
@@ -392,8 +385,7 @@ def result_of_tool(data: dict[str, Any]) -> tuple[Any, str | None]:
     fields: dict[str, Any] = output if is_dict(output) else getattr(output, "__dict__", {})
     if "content" not in fields:
         return output, None
-    has_failed = fields.get("status") == "error"
-    return fields["content"], failure_text(fields["content"]) if has_failed else None
+    return fields["content"], failure_text(fields["content"]) if fields.get("status") == "error" else None
 
 
 def _is_refusal(payload: dict[str, Any]) -> bool:

@@ -31,7 +31,6 @@ class OpenAIAgents(HostedSession):
     """The `openai-agents` format: the events of a session, in which each turn of the main agent is an answer.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: The id of the only turn to read, which may be that of a subagent; None to read all turns of
             the main agent.
 

@@ -102,10 +102,6 @@ class _ChatParts(Parts):
 class OpenAIChat(Format):
     """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
-    Args:
-        limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
-            `Limits`.
-
     Example:
         >>> format = OpenAIChat()
         >>> for event in format.feed(b'{"choices":[{"index":0,"delta":{"content":"Hel"}}]}'):

@@ -57,8 +57,7 @@ def has_bare_layout(payload: dict[str, Any]) -> bool | None:
         # Payloads of other formats may have an `output`, too, but not this id.
         return "request_id" in payload and _find_choices(output) is not None
     text = payload.get("response")
-    has_text = isinstance(text, str | int | float)
-    has_content = has_text or bool(dicts_of(payload.get("tool_calls")))
+    has_content = isinstance(text, str | int | float) or bool(dicts_of(payload.get("tool_calls")))
     # Payloads of other formats may have these fields, too, but beside others.
     if not has_content or not payload.keys() <= _ONLY_FIELDS:
         return False

@@ -80,8 +80,7 @@ class ChatCalls:
         # It counts as a list with one fragment.
         self._list_count += 1
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
-        fragment = Fragment({"index": LEGACY, "type": LEGACY, "function": body}, None)
-        self._read_fragment(fragment)
+        self._read_fragment(Fragment({"index": LEGACY, "type": LEGACY, "function": body}, None))
 
     def report_nameless(self) -> None:
         """Report calls without a name as opaque parts, and forget them; open calls with a name.
@@ -175,8 +174,7 @@ class ChatCalls:
             return None
         # Some servers make up an id for each fragment; a fragment without a name cannot begin a call.
         has_name = likely_call.part is not None or likely_call.is_waiting
-        may_continue = has_name and not likely_call.is_whole
-        if may_continue and not fragment.name:
+        if has_name and not likely_call.is_whole and not fragment.name:
             self._parts.note("call_repeated")
             return likely_call
         self._parts.note("call_index_reused")

@@ -147,8 +147,7 @@ class MessageReader:
         """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
         # An empty text has a meaning, too: after other text, the message does not contain all so far.
-        empty = [name for name in _TEXT_KINDS if message.get(name) == ""]
-        texts.update(dict.fromkeys(empty, ""))
+        texts.update(dict.fromkeys([name for name in _TEXT_KINDS if message.get(name) == ""], ""))
         items = fields.get("content")
         if is_list(items):
             texts.update({_item_key(n): text for n, item in enumerate(items) if (text := _text_of(item))})
@@ -165,8 +164,7 @@ class MessageReader:
         for name in _TEXT_KINDS:
             if isinstance(delta.get(name), str):
                 # Besides this text's end, other texts that were held back may now prove to be new.
-                new_texts = self._join(self._texts.read(name, texts[name]))
-                delta.update(new_texts or {name: ""})
+                delta.update(self._join(self._texts.read(name, texts[name])) or {name: ""})
         if is_list(delta.get("content")):
             new_items: list[Any] = []
             for position, item in enumerate(delta["content"]):

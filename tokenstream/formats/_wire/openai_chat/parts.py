@@ -199,8 +199,7 @@ class ChatContent:
 
     def read_encrypted(self, item: dict[str, Any], encrypted: str) -> None:
         """Add encrypted reasoning as a part, unless it was added before."""
-        key = (scalar_or_none(item.get("id")), scalar_or_none(item.get("index")), encrypted)
-        if self._note(key):
+        if self._note((scalar_or_none(item.get("id")), scalar_or_none(item.get("index")), encrypted)):
             self.record_kind("reasoning")
             part = ReasoningPart(redacted=encrypted, provider_data=fields_except(item, "data"))
             self.parts.whole(self.choice, part)

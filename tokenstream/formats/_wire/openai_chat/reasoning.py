@@ -157,7 +157,7 @@ class ChatReasoning:
         if (signature, text) in self._signed:
             self._parts.note("reasoning_twice")
             return
-        part = self._current_block(item)
+        part = self._current if self._key == _key_of(item) else None
         if part is not None and part.signature and part.signature != signature:
             if not signature and self._is_whole(text):
                 # The block is sent again.
@@ -183,11 +183,6 @@ class ChatReasoning:
         elif text:
             self._append(part, text)
         self._parts.add_signature(part, signature)
-
-    def _current_block(self, item: dict[str, Any]) -> OpenPart | None:
-        """Return the open block that an item belongs to, which began with one of its type and index."""
-        part = self._current
-        return part if part is not None and self._key == _key_of(item) else None
 
     def _begin(self, item: dict[str, Any], fields: dict[str, Any]) -> OpenPart:
         """Begin a block with an item, whose fields the next request must have, too."""

@@ -47,7 +47,6 @@ class OpenAIRealtime(SessionEvents):
     response; `answer` selects a single response.
 
     Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
         answer: The id of the only response to read; None for all.
         session: Data of the session that are known before its first event.
         heard: The ids of the items of which another format has reported pieces of the transcript.

@@ -97,8 +97,7 @@ class RealtimeOutputs(SessionParts):
         started = RealtimeItem(id, response, text_of(item, "type") or "")
         # An item without an id still counts towards the limit.
         self._by_index[key] = self._by_id[id or f"{response}/{index}"] = started
-        opener = self._OPENERS.get(started.type, RealtimeOutputs._open_other)
-        opener(self, started, item)
+        self._OPENERS.get(started.type, RealtimeOutputs._open_other)(self, started, item)
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
@@ -142,8 +141,7 @@ class RealtimeOutputs(SessionParts):
         item = self.find_item(payload)
         if item is None:
             self.note("part_unopened")
-            start = {"id": payload.get("item_id"), "type": "message"}
-            item = self.start_item(payload, start)
+            item = self.start_item(payload, {"id": payload.get("item_id"), "type": "message"})
         if item.type != "message":
             return None
         index = self._content_index(payload)

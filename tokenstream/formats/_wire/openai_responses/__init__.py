@@ -56,9 +56,6 @@ _EVENT_FIELDS = PADDING | frozenset(
 class OpenAIResponses(Format):
     """The `openai-responses` format: the events of a stream, or a whole response in one payload.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> responses = OpenAIResponses()
         >>> [type(event).__name__ for event in responses.feed({"type": "response.created",

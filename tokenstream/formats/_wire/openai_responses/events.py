@@ -119,8 +119,7 @@ def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     text = fragment_text(payload.get("delta"), items.note)
     if text is None:
         return False
-    item = items.find_or_start_item(payload, item_type)
-    return item.add_input(field, text)
+    return items.find_or_start_item(payload, item_type).add_input(field, text)
 
 
 def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -129,8 +128,7 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     text = payload.get(field)
     if not isinstance(text, str):
         return False
-    item = items.find_or_start_item(payload, item_type)
-    return item.set_input(field, text, text_of(payload, "name"))
+    return items.find_or_start_item(payload, item_type).set_input(field, text, text_of(payload, "name"))
 
 
 def _write_command(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -183,8 +181,7 @@ def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item = items.find_or_start_item(payload, target.item_type)
     if not isinstance(item, TextItem):
         return False
-    key = _key_of(items, payload, target.index_field, item)
-    return item.read_whole_text(key, content)
+    return item.read_whole_text(_key_of(items, payload, target.index_field, item), content)
 
 
 def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:

@@ -118,8 +118,7 @@ class ShellCommands:
             # The commands are put first, as they are in the text so far.
             return json.dumps({"commands": action["commands"], **action}, ensure_ascii=False)
         # The item has no commands: close the text so far.
-        text = self._written.join()
-        return text + ('"]}' if self._is_open else "]}")
+        return self._written.join() + ('"]}' if self._is_open else "]}")
 
     @property
     def written(self) -> str:

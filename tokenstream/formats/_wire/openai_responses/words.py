@@ -127,12 +127,7 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Convert an annotation of any kind to a citation.
-
-    Example:
-        >>> citation_of({"type": "file_citation", "filename": "laws.pdf", "index": 12}, 0).start
-        12
-    """
+    """Convert an annotation of any kind to a citation."""
     return Citation(
         url=text_of(data, "url"),
         title=text_of(data, "title", "filename"),

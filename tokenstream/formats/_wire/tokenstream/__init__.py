@@ -430,8 +430,7 @@ class _PositionReplay(Replay):
         if position is None:
             return False
         last_read, last_repeated = self._last_read, self._last_repeated
-        was_read = position <= last_read
-        if was_read:
+        if position <= last_read:
             self._last_repeated = position
             return True
         self._last_read = position

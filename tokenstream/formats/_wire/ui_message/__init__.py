@@ -46,9 +46,6 @@ _BARE = {"start": {"type"}, "finish": {"type"}, "abort": {"type", "reason"}}
 class UIMessage(Format):
     """The `ui-message` format: the UI message stream of Vercel's AI SDK, versions 5 to 7.
 
-    Args:
-        limits: Bounds on parts, tool calls, and JSON payloads.
-
     Example:
         >>> stream = UIMessage()
         >>> stream.feed(b'{"type":"text-start","id":"0"}')

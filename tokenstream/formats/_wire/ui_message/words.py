@@ -51,10 +51,6 @@ def usage_of(metadata: object) -> Usage | None:
 
     The protocol has no field for usage. Applications put the report of the AI SDK into
     the metadata: as `usage`, as `totalUsage`, or field by field.
-
-    Example:
-        >>> usage_of({"usage": {"inputTokens": 9, "outputTokens": 4}}).output_tokens, usage_of({"a": 1})
-        (4, None)
     """
     if not is_dict(metadata):
         return None
@@ -99,12 +95,7 @@ def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
-    """Convert a source to a citation.
-
-    Example:
-        >>> citation_of({"sourceId": "s1", "url": "https://example.org", "title": "Laws"}, None).title
-        'Laws'
-    """
+    """Convert a source to a citation."""
     return Citation(
         url=text_of(data, "url"),
         title=text_of(data, "title", "filename"),

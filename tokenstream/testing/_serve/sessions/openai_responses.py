@@ -80,7 +80,8 @@ class ResponsesSession(ServedSession):
         if self._is_expired:
             self.refuse(_LIMIT_MESSAGE, code=_LIMIT_CODE, request=request)
             return False
-        if parent is not None and not self._knows(parent):
+        is_known = isinstance(parent, str) and (parent in self._cached or parent in self.store.responses)
+        if parent is not None and not is_known:
             message = f"Previous response with id '{parent}' not found."
             self.refuse(
                 message, code="previous_response_not_found", request=request, param="previous_response_id"
@@ -90,10 +91,6 @@ class ResponsesSession(ServedSession):
             self._warm_up(request)
             return False
         return True
-
-    def _knows(self, parent: object) -> bool:
-        """Return True if a response can be continued."""
-        return isinstance(parent, str) and (parent in self._cached or parent in self.store.responses)
 
     def _warm_up(self, request: Payload) -> None:
         """Create a response without any output."""

@@ -93,31 +93,25 @@ class AnswerIds:
 
     def rewrite(self, message: Json) -> bool:
         """Replace the ids in a message; return True if one of them has changed."""
-        return _rewrite(message, self._of)
+        changed = False
+        pending = [message]
+        while pending:
+            current = pending.pop()
+            if is_list(current):
+                pending += current
+            elif is_dict(current):
+                for name, item in current.items():
+                    if not isinstance(item, str):
+                        pending.append(item)
+                    elif name in _ID_FIELDS and item != (replacement := self._of(item)):
+                        current[name] = replacement
+                        changed = True
+        return changed
 
     def _of(self, id: str) -> str:
         if id not in self._ids:
             self._ids[id] = self._store.reserve(id)
         return self._ids[id]
-
-
-def _rewrite(value: Json, new_id: Callable[[str], str]) -> bool:
-    """Replace the ids in a JSON value, at any depth; return True if one of them has changed."""
-    changed = False
-    pending = [value]
-    while pending:
-        current = pending.pop()
-        if is_list(current):
-            pending += current
-        elif is_dict(current):
-            for name, item in current.items():
-                if isinstance(item, str):
-                    if name in _ID_FIELDS and item != (replacement := new_id(item)):
-                        current[name] = replacement
-                        changed = True
-                else:
-                    pending.append(item)
-    return changed
 
 
 @dataclass(slots=True)
