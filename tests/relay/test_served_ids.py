@@ -332,12 +332,13 @@ async def test_a_journal_that_fails_behind_the_head_is_told_so(caplog: pytest.Lo
 async def test_an_answer_that_fails_without_a_response_is_a_line_without_a_status(
     waits: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The journal logs it, also if the error is raised to the code that starts the answer."""
+    """The journal logs it, also if the error is raised to the code that starts the answer, and refuses."""
     async with MemoryJournal(drain=0) as journal, asked("refused") as ask:
         try:
             await journal.start(ask(), id="7", open_within=60 if waits else None)
-        except StreamError:
-            assert waits
+        except StreamError as error:
+            headers: Any = relay.refusal(error).headers
+            assert (waits, headers["x-answer-id"]) == (True, "7")
         else:
             assert not waits
             await answer_to(journal, "7")

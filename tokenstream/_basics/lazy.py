@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,11 +79,11 @@ def asking_instruction() -> str:
     `from package import name` and `{**value}` ask as `hasattr` does, which has to stay False, and Python
     replaces the AttributeError that tells it so. Any other error is the one that is seen.
     """
-    import sys
+    from inspect import currentframe
     from opcode import opname
 
     # A frame that is kept in itself would keep all that its callers have.
-    asking = sys._getframe(2)  # noqa: SLF001 - the only way to what asks
+    asking = cast("Any", currentframe()).f_back.f_back
     return str(opname[asking.f_code.co_code[asking.f_lasti]])
 
 

@@ -135,9 +135,12 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
         >>> refusal(JournalError("8 answers of this owner are running", kind="too_many_answers")).status_code
         429
     """
-    response: Any = _to_response(
-        refuse_failed(error) if isinstance(error, StreamError) else refuse_journal_error(error)
-    )
+    if isinstance(error, StreamError):
+        # `Journal.start` has logged it under this id.
+        id = None if error.origin is None else error.origin.answer_id
+        response: Any = _to_response(refuse_failed(error), ServedAnswer(id or make_answer_id()))
+    else:
+        response = _to_response(refuse_journal_error(error))
     if "starlette.responses" in sys.modules:
         import starlette.responses
 
