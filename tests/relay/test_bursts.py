@@ -32,7 +32,7 @@ class _Held(Place):
         super().__init__(in_memory())
         self.may_begin = anyio.Event()
 
-    async def create(self, id: str, **options: Any) -> bool:  # type: ignore[override]
+    async def create(self, id: str, **options: Any) -> bool:
         await self.may_begin.wait()
         return await super().create(id, **options)
 

@@ -40,7 +40,7 @@ RECORDED = shared(*MAPPINGS)
 
 PAGE = (ROOT / "docs" / "formats" / "custom.md").read_text(encoding="utf-8")
 LINES = next(block.code for block in blocks(PAGE, "python") if "dify = " in block.code)
-PLATFORMS = {
+PLATFORMS: dict[str, Any] = {
     "dify": [
         {"event": "workflow_started", "task_id": "t", "data": {"id": "w"}},
         {"event": "message", "task_id": "t", "message_id": "m", "answer": "Hel"},

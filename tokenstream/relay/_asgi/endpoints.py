@@ -137,8 +137,8 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
     """
     if isinstance(error, StreamError):
         # `Journal.start` has logged it under this id.
-        id = None if error.origin is None else error.origin.answer_id
-        response: Any = _to_response(refuse_failed(error), ServedAnswer(id or make_answer_id()))
+        served = ServedAnswer(error.origin.answer_id or make_answer_id())
+        response: Any = _to_response(refuse_failed(error), served)
     else:
         response = _to_response(refuse_journal_error(error))
     if "starlette.responses" in sys.modules:
