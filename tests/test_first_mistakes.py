@@ -373,7 +373,7 @@ def _any(value: object) -> Any:
         (lambda: _any(MarkdownPrinter()).show("text"), r"stream\.text\.markdown_blocks\(\), not a str"),
         (lambda: _any(relay).respond(aconnect(_URL).text), r"a relay sends an AsyncStream"),
         (lambda: connect(_URL, json='{"model": "m"}'), r"json= is JSON already: pass the dict"),
-        (lambda: connect(_URL).result({"type": "object"}), r"`dict` for any JSON object"),
+        (lambda: _any(connect(_URL)).result({"type": "object"}), r"`dict` for any JSON object"),
         (lambda: exec("from tokenstream import ToolResults"), r"from tokenstream\.turns import ToolResults"),
     ],
 )
@@ -391,7 +391,7 @@ def test_a_word_of_another_library_is_no_second_name() -> None:
     assert [] == [name for value, name in absent if hasattr(value, name) or name in dir(value)]
     assert not hasattr(Message(), "__getitem__")
     assert "text" in dir(TextDelta("Hi"))
-    assert 3 == sum([Usage(input_tokens=1), Usage(input_tokens=2)]).input_tokens
+    assert 3 == _any(sum([Usage(input_tokens=1), Usage(input_tokens=2)])).input_tokens
 
 
 def test_media_print_as_their_type_and_size() -> None:
