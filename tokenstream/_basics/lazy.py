@@ -84,7 +84,8 @@ def asking_instruction() -> str:
 
     # A frame that is kept in itself would keep all that its callers have.
     asking = cast("Any", currentframe()).f_back.f_back
-    return str(opname[asking.f_code.co_code[asking.f_lasti]])
+    place: int = asking.f_code.co_code[asking.f_lasti]
+    return opname[place]
 
 
 def _find_way(attribute: str) -> str:

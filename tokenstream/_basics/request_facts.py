@@ -170,10 +170,11 @@ def _find_texts(name: str, value: Any) -> list[tuple[str, str]]:  # noqa: ANN401
         value = value.decode("latin-1")
     if isinstance(value, str):
         return [(name, value)]
+    inner: list[tuple[Any, Any]]
     if name == "cookies" and not is_dict(value):
         # A jar of httpx or of the standard library.
         inner = [(name, each.value) for each in getattr(value, "jar", value) or ()]
-    elif isinstance(value, list | tuple):
+    elif issubclass(type(value), list | tuple):
         inner = [each if isinstance(each, tuple) else (name, each) for each in value]
     else:
         items = getattr(value, "multi_items", getattr(value, "items", getattr(value, "__dict__", {}).items))

@@ -190,7 +190,7 @@ class SecretMask:
         known[id(error)] = None
         given = getattr(error, "__notes__", None)
         notes = [*map(str_of, given)] if is_list(given) else []
-        members = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
+        members: Any = getattr(error, "exceptions", ()) if issubclass(type(error), BaseExceptionGroup) else ()
         # A traceback shows no context that is suppressed.
         context = None if error.__suppress_context__ else error.__context__
         related = [*members, error.__cause__, context]
@@ -200,8 +200,8 @@ class SecretMask:
         if not is_hidden and [*map(id, shown)] == [*map(id, related)]:
             known[id(error)] = error
             return error
-        kind, base = type(error), BaseExceptionGroup if members else Exception
-        make: Any = type(kind.__name__, (base,), {"__module__": kind.__module__})
+        base = BaseExceptionGroup if members else Exception
+        make: Any = type(type(error).__name__, (base,), {"__module__": type(error).__module__})
         *members, cause, context = shown
         text = self._mask_keys(error.message) if members else self.text_of(error)
         stand_in = known[id(error)] = make(text, members) if members else make(text)

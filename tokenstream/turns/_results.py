@@ -134,7 +134,7 @@ class ToolResults(Mapping[str, Any]):
 
     def _keep(self, message: Message, values: Mapping[str, object], errors: Collection[str]) -> None:
         """Keep the results of calls, in the order of the calls."""
-        if not isinstance(values, Mapping):
+        if not hasattr(values, "items"):
             raise MisuseError(f"`values` is a dict, {{call.id: result}}, and not {type(values).__name__}")
         calls = message.tool_calls
         self._ids = {id: call.id for call in calls for id in ids_of(call)} | {
