@@ -127,14 +127,14 @@ SHORTEST_KEY = 16
 names_secret = re.compile("auth|key|token|secret|cookie|passw|credential|signature", re.IGNORECASE).search
 
 
-class Asked(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have slots
+class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have slots
     """The address and the JSON of a request, which also finds the secrets that no text may show."""
 
     _sent: tuple[Mapping[str, Any], object]
     """The options of the request, as for httpx, and the client that sends it; None for our own."""
 
     @classmethod
-    def of(cls, url: str, options: Mapping[str, Any], client: object) -> Asked:
+    def of(cls, url: str, options: Mapping[str, Any], client: object) -> AskedRequest:
         """Return the facts about a request."""
         asked = cls((url, options.get("json")))
         asked._sent = options, client
@@ -161,7 +161,7 @@ class Asked(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have slots
 
 def mask_of(asked: tuple[str, object] | None) -> SecretMask:
     """Return the mask for the secrets of a request, as far as they are known."""
-    return SecretMask(asked.find_secrets() if isinstance(asked, Asked) else ())
+    return SecretMask(asked.find_secrets() if isinstance(asked, AskedRequest) else ())
 
 
 def _find_texts(name: str, value: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - whatever httpx takes

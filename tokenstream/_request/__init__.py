@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.elsewhere import needing
-from tokenstream._basics.request_facts import Asked, is_harmless
+from tokenstream._basics.request_facts import AskedRequest, is_harmless
 from tokenstream._request.client import CONNECT_SECONDS, find_timeouts, get_tls_context, origin_of
 from tokenstream._request.options import find_mistake
 from tokenstream._sources import (
@@ -146,7 +146,7 @@ class HTTPRequest:
         self._options = options
         self._find_left: Callable[[], float] | None = None
         """Returns the seconds for which opening may still wait; None if it has no limit."""
-        self._asked = Asked.of(self._url, options, self._client)
+        self._asked = AskedRequest.of(self._url, options, self._client)
         """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
         sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions

@@ -221,7 +221,8 @@ export class Connection {
     // The browser may reuse a dead socket for the request. A journal answers at once, so the timeout can be short.
     this.#heard(this.#suspects ? 1 : this.position > 0 ? 2 ** (this.#failures || 1) : Infinity);
     let response;
-    if (!this.kept) this.id = null;
+    // To repeat a GET asks for no other answer.
+    if (!this.kept && !this.#gets) this.id = null;
     try {
       const headers = await this.#headers();
       headers.set("Accept", "text/event-stream");
