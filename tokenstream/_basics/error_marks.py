@@ -25,6 +25,12 @@ def add_code_hint(error: ErrorT, hint: str) -> ErrorT:
     return error
 
 
+def add_advice(error: ErrorT, advice: str) -> ErrorT:
+    """Note the library's own advice, with which an error's message ends, for a log; return the error."""
+    vars(error)["_advice"] = advice
+    return error
+
+
 def advice_of(error: Exception) -> str:
     """Return the library's own advice on an error, which quotes nobody; "" if there is none."""
     noted: str = vars(error).get("_advice") or vars(error).get("_code_hint", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.error_marks import add_code_hint, mark_cause
+from tokenstream._basics.error_marks import add_advice, add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.request_facts import SHORTEST_KEY, names_secret
 from tokenstream._basics.untrusted import dict_of
@@ -145,9 +145,7 @@ def make_status_error(
         retry_after=retry_after,
     )
     error.request_id = (reported.request_id if reported is not None else None) or head.request_id
-    # For a log, which has none of the provider's words.
-    vars(error)["_advice"] = advice
-    return error
+    return add_advice(error, advice)
 
 
 def _classify(
