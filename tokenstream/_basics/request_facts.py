@@ -121,7 +121,7 @@ is_harmless = re.compile(
     r"|content-(encoding|language|length|type)|host|pragma|traceparent|transfer-encoding|user-agent",
     re.IGNORECASE,
 ).fullmatch
-"""Matches headers that are no credentials: each provider and gateway has its own name for the key."""
+"""Matches harmless headers. Any other may be a key, which each provider and gateway names differently."""
 SHORTEST_KEY = 16
 """The number of characters from which on a word is a key, if its name does not tell that it is none."""
 names_secret = re.compile("auth|key|token|secret|cookie|passw|credential|signature", re.IGNORECASE).search
@@ -143,7 +143,7 @@ class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have s
     def find_secrets(self) -> list[str]:
         """Return the credentials of the request: in its address, headers, cookies, parameters and `auth=`."""
         url, parts = self[0], split_url(self[0])
-        # What belongs to a password in an address that is malformed is not known.
+        # In a malformed address, nothing tells where a password ends.
         words = [parts.username, parts.password] if place_of(url).host else re.split(r"[/?#:@&=]", url)
         texts = [("key", unquote(word)) for word in words if word] + parse_qsl(parts.query)
         options, client = self._sent

@@ -27,19 +27,14 @@ class ServedAnswer:
     """A record of who is served what: it is made where a response is made, and it alone logs.
 
     The producer of an answer in a journal has one, too, which it shares with the response that starts it.
-
-    Args:
-        id: The answer's id as its readers have it; None if they get none.
-        owner: The answer's owner; None if it has none.
-        asked_id: The id that was asked for, if readers that are refused have another one.
     """
 
     __slots__ = ("_asked_id", "_is_kept", "_source", "has_begun", "id", "owner", "status")
 
     def __init__(self, id: str | None, *, owner: str | None = None, asked_id: str | None = None) -> None:
-        self.id = id
+        self.id = id  # as its readers have it
         self.owner = owner
-        self._asked_id = asked_id
+        self._asked_id = asked_id  # for readers that are refused, who have another one
         self._source: object = None
         """The stream, or another source of the answer's events; None if it is not known."""
         self._is_kept = False

@@ -146,7 +146,7 @@ def _dump_level(
 
 
 def _dump_leaf(value: object, by_alias: ByAlias) -> str:
-    """Return the JSON of a value that is no growing object or array; "" for MISSING."""
+    """Return the JSON of a value, other than a growing object or array; "" for MISSING."""
     if value.__class__ is GrowingText:
         return _dump_text(str(value))
     return "" if value is MISSING else write_plain_json(value, by_alias)

@@ -288,7 +288,7 @@ class MarkdownSpeech:
         if leaf.kind == LineKind.TABLE:
             out.append(_speak_cells(line.lstrip(" \t>")))
         elif leaf.kind == LineKind.HTML:
-            # What follows the end of raw HTML on its line.
+            # The rest of the line, behind the end of raw HTML.
             end = HTML_ENDS[leaf.size].search(line, leaf.offsets[-1])
             if end is not None:
                 out.append(self._inline.feed(line[end.end() :]))
