@@ -194,12 +194,11 @@ _NAMES = {
     "_basics.version": ("__version__",),
     "_connect": ("aconnect", "connect"),
     "_decoder": ("Decoder",),
-    "events": (
-        *("CitationAdded", "Event", "Finish", "InputTranscript", "MediaDelta", "MessageStart"),
-        *("PartDelta", "PartDone", "PartStart", "ProviderData", "ReasoningDelta", "RefusalDelta"),
-        *("Restarted", "Resumed", "StepDelta", "StepDone", "StepStart", "StepUpdate", "StepWaiting"),
-        *("Stopped", "TextDelta", "ToolCallDelta", "ToolCallDone", "ToolCallStart", "ToolProgress"),
-        *("ToolResult", "Unknown", "UsageUpdate"),
+    "events": tuple(
+        """CitationAdded Event Finish InputTranscript MediaDelta MessageStart PartDelta PartDone PartStart
+        ProviderData ReasoningDelta RefusalDelta Restarted Resumed StepDelta StepDone StepStart
+        StepUpdate StepWaiting Stopped TextDelta ToolCallDelta ToolCallDone ToolCallStart
+        ToolProgress ToolResult Unknown UsageUpdate""".split()  # noqa: SIM905
     ),
     "limits": ("Deadlines", "Limits"),
     "message": ("Checkpoint", "Message", "ToolCall", "Usage"),

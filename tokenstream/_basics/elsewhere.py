@@ -42,9 +42,9 @@ ALIASES = {
     "usage_metadata": "usage",
 }
 """Names for a message's attributes in other APIs, each with the attribute here."""
-FIELDS = (
-    *("citations", "complete", "ending", "finish_reason", "id", "model", "parts", "provider_data"),
-    *("raw_finish_reason", "refusal", "role", "usage"),
+FIELDS = tuple(
+    """citations complete ending finish_reason id model parts provider_data raw_finish_reason refusal role
+    usage""".split()  # noqa: SIM905
 )
 """Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"
@@ -80,7 +80,7 @@ _STREAM_HINTS = {
 """Names that streams of other libraries have, each with the end of the error: what to use here instead."""
 _TWO_APIS = "OpenAI has two APIs: write .to_openai_chat() or .to_openai_responses()"
 OF_FORMAT = {"keys": "write {**format.to_openai_chat()}, or that of another API", "to_openai": _TWO_APIS}
-"""What a ResponseFormat lacks, and Tools. A mapping is asked for its keys."""
+"""Names that ResponseFormat and Tools lack; `{**value}` asks for "keys"."""
 _TEXTS = "a TextDelta has `event.text`; a loop over `stream.text` gives only texts"
 OF_EVENT = {
     **dict.fromkeys(("choices", "content", "delta", "text"), _TEXTS),
@@ -272,12 +272,10 @@ def _name_called(function: Callable[..., Any], arguments: Sequence[object]) -> s
     return type(arguments[0]).__name__ if function.__name__ == "__init__" else function.__name__
 
 
-def _refuse_positional(
-    function: Callable[..., Any], arguments: Sequence[object], known: Sequence[str]
-) -> Never:
+def _refuse_positional(function: Callable[..., Any], args: Sequence[object], known: Sequence[str]) -> Never:
     """Raise the error for arguments by position that a function takes only by name."""
     options = ", ".join(f"{name}=" for name in known[function.__code__.co_argcount :])
-    raise UnsupportedUse(f"{_name_called(function, arguments)}() takes these arguments by name: {options}")
+    raise UnsupportedUse(f"{_name_called(function, args)}() takes these arguments by name: {options}")
 
 
 def name_options(name: str, known: Sequence[str]) -> str:

@@ -20,18 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _TRANSPORT_ERRORS = frozenset(
-    {
-        *("TransportError", "HTTPException", "HTTPError", "ClientError", "ConnectionError"),
-        *("APIConnectionError", "InvalidHandshake"),
-    }
+    """TransportError HTTPException HTTPError ClientError ConnectionError APIConnectionError
+        InvalidHandshake""".split()  # noqa: SIM905
 )
 """Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
 CONNECT_ERRORS = frozenset(
-    {
-        *("ClientConnectorError", "ConnectError", "ConnectTimeout", "ConnectTimeoutError"),
-        *("ConnectionTimeoutError", "NewConnectionError", "PoolTimeout", "ProxyError"),
-    }
+    """ClientConnectorError ConnectError ConnectTimeout ConnectTimeoutError ConnectionTimeoutError
+        NewConnectionError PoolTimeout ProxyError""".split()  # noqa: SIM905
 )
 """Exceptions that are raised before there is a connection."""
 _CLIENTS = re.compile(

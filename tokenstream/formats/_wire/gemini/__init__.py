@@ -141,10 +141,7 @@ _KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId",
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _FIELDS_OF_GEMINI_LIVE = frozenset(
-    {
-        *("setupComplete", "serverContent", "toolCall", "toolCallCancellation", "goAway"),
-        *("sessionResumptionUpdate",),
-    }
+    "setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate".split()  # noqa: SIM905
 )
 _FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
 _TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")

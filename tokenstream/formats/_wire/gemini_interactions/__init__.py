@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _EVENTS = frozenset(
-    {
-        *("interaction.created", "interaction.status_update", "interaction.completed", "step.start"),
-        *("step.delta", "step.stop"),
-    }
+    """interaction.created interaction.status_update interaction.completed step.start step.delta
+        step.stop""".split()  # noqa: SIM905
 )
 _OWN_FIELDS = ("interaction", "interaction_id", "index")
 """Fields of which each event has at least one."""

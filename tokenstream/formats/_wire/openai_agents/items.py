@@ -49,9 +49,8 @@ INPUT_ITEMS = frozenset(
 )
 """Types of items that the agent was given, and has not written."""
 
-_NO_ARGUMENTS = (
-    *("id", "type", "status", "turn_id", "name", "server_label", "output", "error", "exit_code"),
-    *("duration_ms",),
+_NO_ARGUMENTS = tuple(
+    "id type status turn_id name server_label output error exit_code duration_ms".split()  # noqa: SIM905
 )
 """Fields of a tool's item that are not its arguments."""
 

@@ -75,8 +75,15 @@ class AnthropicEncoder(BlockEncoder):
     default_id: ClassVar[str] = "msg_1"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "reasoning", "encrypted_reasoning", "signature", "tool_call", "citation"),
-            *("citation_text", "server_tool_call", "server_tool_result"),
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "signature",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "server_tool_call",
+            "server_tool_result",
         }
     )
     counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})

@@ -207,8 +207,16 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     name: ClassVar[str] = "bedrock-converse"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "reasoning", "encrypted_reasoning", "signature", "tool_call", "citation"),
-            *("citation_text", "media", "server_tool_call", "server_tool_result"),
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "signature",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "media",
+            "server_tool_call",
+            "server_tool_result",
         }
     )
     counts: ClassVar[frozenset[str]] = USAGE.fields

@@ -69,8 +69,15 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "reasoning", "signature", "tool_call", "citation", "citation_text", "citation_span"),
-            *("media", "media_url"),
+            "text",
+            "reasoning",
+            "signature",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "citation_span",
+            "media",
+            "media_url",
         }
     )
 

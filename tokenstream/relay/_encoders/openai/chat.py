@@ -80,8 +80,17 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     """The delta that begins a choice."""
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "citation_text"),
-            *("citation_span", "media", "media_url", "transcript"),
+            "text",
+            "reasoning",
+            "refusal",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "citation_text",
+            "citation_span",
+            "media",
+            "media_url",
+            "transcript",
         }
     )
     words: ClassVar[Mapping[FinishReason, str]] = {

@@ -78,9 +78,18 @@ class OpenAIResponsesEncoder(ItemEncoder):
     default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "phase", "reasoning", "encrypted_reasoning", "refusal", "tool_call"),
-            *("custom_tool_call", "citation", "citation_span", "media", "server_tool_call"),
-            *("server_tool_result",),
+            "text",
+            "phase",
+            "reasoning",
+            "encrypted_reasoning",
+            "refusal",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "citation_span",
+            "media",
+            "server_tool_call",
+            "server_tool_result",
         }
     )
     handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}

@@ -84,8 +84,13 @@ class AGUIEncoder(NamedEncoder):
     default_id: ClassVar[str] = "run-1"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "reasoning", "encrypted_reasoning", "tool_call", "custom_tool_call"),
-            *("server_tool_call", "server_tool_result"),
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "tool_call",
+            "custom_tool_call",
+            "server_tool_call",
+            "server_tool_result",
         }
     )
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)

@@ -72,8 +72,17 @@ class UIMessageEncoder(NamedEncoder):
     default_id: ClassVar[str] = "msg-1"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {
-            *("text", "reasoning", "encrypted_reasoning", "signature", "tool_call", "custom_tool_call"),
-            *("citation", "media", "media_url", "server_tool_call", "server_tool_result"),
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "signature",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "media",
+            "media_url",
+            "server_tool_call",
+            "server_tool_result",
         }
     )
     counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
