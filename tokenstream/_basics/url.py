@@ -24,9 +24,10 @@ _BEFORE_MODEL = re.compile(r"/(?:models?|deployments|engines)/$")
 _METHOD = r"stream(?:Generate|Raw)[A-Z][a-z]{5,12}"
 # No two of them match one word: a segment from outside must not be read in many ways.
 _NUMBERED = r"[A-Za-z]{1,5}[0-9]{1,3}[A-Za-z]{0,2}|[0-9]{1,3}[A-Za-z]{1,2}|v[0-9]{1,3}p[0-9]{1,3}"
-_WORD = rf"(?:[A-Za-z]{{1,14}}|[0-9]{{1,8}}|{_NUMBERED}|{_METHOD})"
-_NAME = re.compile(rf"(?!(?:sk|pk|rk|key|token|secret)[-_])(?=.*[a-z]{{3}}){_WORD}(?:[-._:@]{_WORD})*")
-"""Matches words and short numbers, as names of models and methods consist of, and keys do not."""
+_WORD = re.compile(rf"[A-Za-z]{{1,14}}|[0-9]{{1,8}}|{_NUMBERED}|{_METHOD}")
+"""Matches the words and short numbers of which names of models and methods consist, and keys do not."""
+_BETWEEN_WORDS = re.compile("[-._:@]")
+_MAY_BE_NAME = re.compile(r"(?!(?:sk|pk|rk|key|token|secret)[-_])(?=.*[a-z]{3})")
 
 
 def split_url(url: str) -> SplitResult:
@@ -98,8 +99,9 @@ def place_of(url: str, model: str | None = None) -> PublicAddress:
     def mask(segment: re.Match[str]) -> str:
         """Return a long segment as it is to be shown."""
         is_model = bool(model) and f"{unquote(segment[0])}:".startswith(f"{model}:")
-        is_named = is_model or _NAME.fullmatch(segment[0]) or _BEFORE_MODEL.search(path, 0, segment.start())
-        return segment[0] if is_named else "…"
+        words = _BETWEEN_WORDS.split(segment[0])
+        is_named = _MAY_BE_NAME.match(segment[0]) and all(map(_WORD.fullmatch, words))
+        return segment[0] if is_model or is_named or _BEFORE_MODEL.search(path, 0, segment.start()) else "…"
 
     path = _PARAMETERS.sub("", parts.path.rstrip("/"))
     path = _LONG_SEGMENT.sub(mask, path)

@@ -117,7 +117,7 @@ def _is_accepted_by(client: object, option: str) -> bool:
 
 
 _SCALARS = (str, int, float, bool, type(None))
-_PLACE = re.compile(r'(json(?:\["(?:[^"\\]|\\.)*"\])?)(\[\d+\])?(.*)', re.DOTALL)
+_PLACE = re.compile(r'(json(?:\["[^"\\]*+(?:\\.[^"\\]*+)*+"\])?)(\[\d+\])?(.*)', re.DOTALL)
 """Matches a path into a payload: a field, perhaps the element of its list, and what follows."""
 
 
