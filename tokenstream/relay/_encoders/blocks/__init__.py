@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
 from tokenstream.message import ReasoningPart, RefusalPart, TextPart
@@ -32,6 +32,20 @@ class BlockEncoder(Encoder, ABC):
     A text block stays open until another block begins, because citations of the text may follow.
     The block of a tool call stays open until the call is complete, even if other parts begin meanwhile.
     """
+
+    expresses: ClassVar[frozenset[Loss]] = frozenset(
+        {
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "signature",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "server_tool_call",
+            "server_tool_result",
+        }
+    )
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)

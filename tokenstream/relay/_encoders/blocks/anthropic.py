@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.pieces import Template
 
 _ERRORS: dict[ErrorKind, str] = {
@@ -73,19 +72,6 @@ class AnthropicEncoder(BlockEncoder):
 
     name: ClassVar[str] = "anthropic"
     default_id: ClassVar[str] = "msg_1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "encrypted_reasoning",
-            "signature",
-            "tool_call",
-            "citation",
-            "citation_text",
-            "server_tool_call",
-            "server_tool_result",
-        }
-    )
     counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 

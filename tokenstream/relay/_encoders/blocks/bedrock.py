@@ -205,20 +205,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """
 
     name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "encrypted_reasoning",
-            "signature",
-            "tool_call",
-            "citation",
-            "citation_text",
-            "media",
-            "server_tool_call",
-            "server_tool_result",
-        }
-    )
+    expresses: ClassVar[frozenset[Loss]] = BlockEncoder.expresses | {"media"}
     counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
