@@ -47,8 +47,10 @@ from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.formats._state import ANSWERED, CLOSED, ENDINGS, OPEN
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
+from tokenstream.stages._calls.dialects import find_call_markup
 from tokenstream.stages._content import has_content
 from tokenstream.stages._metrics.meter import Meter
+from tokenstream.stages._text.tags import UNMARKED, find_tag, has_reasoning, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -867,10 +869,6 @@ class Machine:
 
         It is looked for once, at the end, so that the deltas of the text cost no more.
         """
-        # Loaded at the end of an answer, which needs the tables and patterns of all markups.
-        from tokenstream.stages._calls.dialects import find_call_markup
-        from tokenstream.stages._text.tags import UNMARKED, find_tag, has_reasoning, with_marks
-
         parts = self.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
         for text in self.accumulator.texts():
