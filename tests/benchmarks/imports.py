@@ -32,9 +32,10 @@ _STATEMENTS = {
         'text = Stream([b\'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\\n\\n\'],'
         ' format="openai-chat").text\nassert next(text) == "a"'
     ),
-    # The README's first program without its network, but with httpx and its client.
+    # The README's first program without its network, but with httpx and its client. Where click is
+    # installed, httpx loads its own command line with it: that is not part of reading an answer.
     "… and the first text of connect": (
-        "import httpx\nfrom tokenstream import connect\n"
+        "sys.modules['click'] = None\nimport httpx\nfrom tokenstream import connect\n"
         'body = b\'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\\n\\n\'\n'
         'head = {"content-type": "text/event-stream"}\n'
         "transport = httpx.MockTransport(lambda request: httpx.Response(200, headers=head, content=body))\n"
