@@ -23,6 +23,7 @@ from tests.benchmarks.short import short
 from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan
 from tests.benchmarks.typed_objects import typed_objects
+from tests.benchmarks.views import views
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 
@@ -63,6 +64,7 @@ _QUICK = Plan(
 )
 _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "formats": formats,
+    "views": views,
     "imports": imports,
     "markdown": markdown,
     "partial_json": partial_json,

@@ -27,6 +27,7 @@ from tests.benchmarks.timing import Plan
 from tests.benchmarks.turns import light_heap
 from tests.benchmarks.typed_objects import OURS as SNAPSHOTS
 from tests.benchmarks.typed_objects import Other, Recipe, others, typed_objects, window
+from tests.benchmarks.views import views
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 from tests.support import registry
@@ -67,7 +68,19 @@ def loop_of_readers() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
-    [escapes, followers, marks, markup, partial_json, relay, short, sockets, written_drafts, whole_json],
+    [
+        escapes,
+        followers,
+        marks,
+        markup,
+        partial_json,
+        relay,
+        short,
+        sockets,
+        views,
+        written_drafts,
+        whole_json,
+    ],
 )
 def test_the_other_sections_give_tables_that_print(section: Callable[[Plan], list[Table]]) -> None:
     """Every row has as many cells as the head, and stands in what is printed."""
