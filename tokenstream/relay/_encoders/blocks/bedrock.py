@@ -205,7 +205,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """
 
     name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Loss]] = BlockEncoder.expresses | {"media"}
+    expresses: ClassVar[frozenset[Loss]] = frozenset((*BlockEncoder.expresses, "media"))
     counts: ClassVar[frozenset[str]] = USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
