@@ -77,6 +77,15 @@ def one_subagent(request: Request) -> Script | Recording:
     name = next(each for each in _DELEGATES if each in tools)
     kind = "general" if name == "task" else "general-purpose"
     arguments = {"description": "look", "prompt": "SUBTASK look", "subagent_type": kind}
+    if "report_intent" in tools or "view" in tools:
+        # Copilot CLI has other arguments.
+        arguments = {
+            "description": "look",
+            "prompt": "SUBTASK look",
+            "agent_type": "explore",
+            "name": "look",
+            "mode": "sync",
+        }
     return _call(_say("I delegate.", tokens=(100, 20)), name, arguments).finish("tool_calls")
 
 
