@@ -1,7 +1,6 @@
 """The real coding agents, as packages of npm; each asks a server of the test in place of its provider.
 
-`python -m tests.agents.programs` prints the packages with their versions, and with `latest` instead of
-these, the newest that the registry has.
+`python -m tests.agents.programs FOLDER` prints which of those that npm has installed there are newer.
 """
 
 from __future__ import annotations
@@ -11,27 +10,18 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ci.machine import AGENTS
 from tests.support.node import node_in
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-PACKAGES = {
-    "claude": ("@anthropic-ai/claude-code", "2.1.330"),
-    "codex": ("@openai/codex", "0.163.0"),
-    "opencode": ("opencode-ai", "1.18.33"),
-    "gemini": ("@google/gemini-cli", "0.61.0"),
-    "pi": ("@earendil-works/pi-coding-agent", "1.6.0"),
-    "qwen": ("@qwen-code/qwen-code", "0.24.4"),
-    "copilot": ("@github/copilot", "1.0.102"),
-    "kimi": ("@moonshot-ai/kimi-code", "2.1.0"),
-}
-"""The package of each program, with the version that the readers were written for."""
 MODEL = "claude-sonnet-4-5"
 """The name of the model, which most programs have to know."""
 _QUIET = {
@@ -85,16 +75,28 @@ _ADDRESSES = {
 """The variable with the address of each program's provider."""
 
 
+def changes_in(folder: Path) -> str:
+    """Return today's date, and the programs in a folder whose versions are others than those of `AGENTS`."""
+    lines = [f"{date.today().isoformat()}: the newest coding agents"]
+    for name, (package, pinned) in AGENTS.items():
+        file = folder / "node_modules" / package / "package.json"
+        found = json.loads(file.read_text(encoding="utf-8"))["version"] if file.exists() else "none"
+        lines.append(f"{name}: {pinned}" + ("" if found == pinned else f" -> {found}"))
+    return "\n".join(lines)
+
+
 def program(name: str) -> str:
     """Return the path of an agent's program, or skip the test.
 
     With `TOKENSTREAM_REQUIRE_SDKS=1` in the environment the test fails instead.
     """
-    package, version = PACKAGES[name]
+    package, version = AGENTS[name]
     folder = Path(os.environ.get("TOKENSTREAM_AGENTS", ".")).resolve()
     path = folder / "node_modules" / ".bin" / name
     if path.exists():
         return str(path)
+    if name in os.environ.get("TOKENSTREAM_WITHOUT", "").split():
+        pytest.skip(f"npm could not install {package}@{version}")
     reason = f"needs {package}@{version}: set TOKENSTREAM_AGENTS to a folder where `npm install` has put it"
     if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":
         pytest.fail(reason)
@@ -195,5 +197,4 @@ def _settings_of(name: str, url: str) -> str:
 
 
 if __name__ == "__main__":
-    latest = sys.argv[1:] == ["latest"]
-    sys.stdout.write("".join(f"{name}@{'latest' if latest else pin}\n" for name, pin in PACKAGES.values()))
+    sys.stdout.write(f"{changes_in(Path(sys.argv[1]))}\n")
