@@ -63,39 +63,32 @@ def one_slow_command(request: Request) -> Script | Recording:
     return _call(script, *_command(tools, "sleep 2; echo hello")).finish("tool_calls")
 
 
-def one_subagent(request: Request) -> Script | Recording:
-    """Answer with a call of a subagent, which runs a command; then with an answer."""
-    tools, text = _tools_of(request), json.dumps(_turns_of(request))
-    if not tools:
-        return _answer_beside(request)
-    if "SUBTASK" in text and "MAINTASK" not in text:
-        if _has_results(request):
-            return _say("Sub ", "result: 7", tokens=(50, 5)).finish("stop")
-        return _call(_say("Sub looks.", tokens=(40, 4)), *_command(tools, "echo sub")).finish("tool_calls")
-    if _has_results(request):
-        return _say("The answer ", "is 7.", tokens=(300, 9)).finish("stop")
-    name = next(each for each in _DELEGATES if each in tools)
-    kind = "general" if name == "task" else "general-purpose"
-    arguments = {"description": "look", "prompt": "SUBTASK look", "subagent_type": kind}
-    return _call(_say("I delegate.", tokens=(100, 20)), name, arguments).finish("tool_calls")
-
-
-def two_subagents(request: Request) -> Script | Recording:
-    """Answer with calls of two subagents, each of which runs a command; then with an answer."""
+def one_subagent(request: Request, *names: str) -> Script | Recording:
+    """Answer with calls of subagents, each of which runs a command; then with an answer."""
     tools, text = _tools_of(request), json.dumps(_turns_of(request))
     if not tools:
         return _answer_beside(request)
     if "MAINTASK" not in text:
         if _has_results(request):
-            return _say("Sub ", "result.", tokens=(50, 5)).finish("stop")
+            return _say("Sub ", "result: 7", tokens=(50, 5)).finish("stop")
         return _call(_say("Sub looks.", tokens=(40, 4)), *_command(tools, "echo sub")).finish("tool_calls")
     if _has_results(request):
         return _say("The answer ", "is 7.", tokens=(300, 9)).finish("stop")
-    script = _say("I delegate twice.", tokens=(100, 20))
-    for number in ("one", "two"):
-        prompt = {"description": number, "prompt": f"SUBTASK {number}", "subagent_type": "general-purpose"}
-        script = _call(script, "Agent", prompt)
+    script = _say("I delegate.", tokens=(100, 20))
+    tool = next(each for each in _DELEGATES if each in tools)
+    for name in names or ("look",):
+        arguments = {"description": name, "prompt": f"SUBTASK {name}"}
+        if "view" in tools:  # of Copilot CLI
+            arguments |= {"agent_type": "explore", "name": name, "mode": "sync"}
+        else:
+            arguments["subagent_type"] = "general" if tool == "task" else "general-purpose"
+        script = _call(script, tool, arguments)
     return script.finish("tool_calls")
+
+
+def two_subagents(request: Request) -> Script | Recording:
+    """Do the same with two subagents."""
+    return one_subagent(request, "one", "two")
 
 
 def a_plan(request: Request) -> Script | Recording:

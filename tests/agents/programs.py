@@ -1,6 +1,6 @@
 """The real coding agents, as packages of npm; each asks a server of the test in place of its provider.
 
-`python -m tests.agents.programs` prints the packages with their versions.
+`python -m tests.agents.programs FOLDER` prints which of those that npm has installed there are newer.
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ci.machine import AGENTS
 from tests.support.node import node_in
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-PACKAGES = {
-    "claude": ("@anthropic-ai/claude-code", "2.1.330"),
-    "codex": ("@openai/codex", "0.163.0"),
-    "opencode": ("opencode-ai", "1.18.33"),
-    "gemini": ("@google/gemini-cli", "0.61.0"),
-}
-"""The package of each program, with the version that the readers were written for."""
+MODEL = "claude-sonnet-4-5"
+"""The name of the model, which most programs have to know."""
 _QUIET = {
     "claude": {
         "DISABLE_TELEMETRY": "1",
@@ -49,15 +46,43 @@ _QUIET = {
         "GEMINI_CLI_TRUST_WORKSPACE": "true",
         "NO_COLOR": "1",
     },
+    "pi": {"PI_OFFLINE": "1"},
+    "qwen": {"ANTHROPIC_API_KEY": "made-up", "NO_COLOR": "1"},
+    "copilot": {
+        "COPILOT_OFFLINE": "true",
+        "COPILOT_AUTO_UPDATE": "false",
+        "COPILOT_MODEL": MODEL,
+        "COPILOT_PROVIDER_TYPE": "anthropic",
+        "COPILOT_PROVIDER_API_KEY": "made-up",
+    },
+    "kimi": {"KIMI_CODE_NO_AUTO_UPDATE": "1"},
 }
 """The environment in which each program sends nothing to anybody but its provider."""
-_GEMINI_SETTINGS = {
-    # With the address of a gateway alone, Gemini CLI refuses to start without a terminal.
-    "security": {"auth": {"selectedType": "gemini-api-key"}},
-    "privacy": {"usageStatisticsEnabled": False},
-    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+_SETTINGS = {
+    "opencode": "work/opencode.json",
+    "gemini": "home/.gemini/settings.json",
+    "pi": "home/.pi/agent/models.json",
+    "qwen": "home/.qwen/settings.json",
+    "kimi": "home/.kimi-code/config.toml",
 }
-"""The settings of Gemini CLI for which there are no variables of the environment."""
+"""The file of each program's settings for which it has no variables of the environment."""
+_ADDRESSES = {
+    "claude": "ANTHROPIC_BASE_URL",
+    "gemini": "GOOGLE_GEMINI_BASE_URL",
+    "qwen": "ANTHROPIC_BASE_URL",
+    "copilot": "COPILOT_PROVIDER_BASE_URL",
+}
+"""The variable with the address of each program's provider."""
+
+
+def changes_in(folder: Path) -> str:
+    """Return today's date, and the programs in a folder whose versions are others than those of `AGENTS`."""
+    lines = [f"{date.today().isoformat()}: the newest coding agents"]
+    for name, (package, pinned) in AGENTS.items():
+        file = folder / "node_modules" / package / "package.json"
+        found = json.loads(file.read_text(encoding="utf-8"))["version"] if file.exists() else "none"
+        lines.append(f"{name}: {pinned}" + ("" if found == pinned else f" -> {found}"))
+    return "\n".join(lines)
 
 
 def program(name: str) -> str:
@@ -65,11 +90,13 @@ def program(name: str) -> str:
 
     With `TOKENSTREAM_REQUIRE_SDKS=1` in the environment the test fails instead.
     """
-    package, version = PACKAGES[name]
+    package, version = AGENTS[name]
     folder = Path(os.environ.get("TOKENSTREAM_AGENTS", ".")).resolve()
     path = folder / "node_modules" / ".bin" / name
     if path.exists():
         return str(path)
+    if name in os.environ.get("TOKENSTREAM_WITHOUT", "").split():
+        pytest.skip(f"npm could not install {package}@{version}")
     reason = f"needs {package}@{version}: set TOKENSTREAM_AGENTS to a folder where `npm install` has put it"
     if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":
         pytest.fail(reason)
@@ -93,9 +120,13 @@ def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[sub
     node = node_in(agents)
     search = os.pathsep.join([*([str(Path(node).parent)] if node else []), os.environ["PATH"]])
     environment = {"HOME": str(folder / "home"), "PATH": search, **_QUIET[name]}
-    if name == "claude":
-        environment["ANTHROPIC_BASE_URL"] = url
-    elif name == "codex":
+    if name in _ADDRESSES:
+        environment[_ADDRESSES[name]] = url
+    if name in _SETTINGS:
+        file = folder / _SETTINGS[name]
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(_settings_of(name, url), encoding="utf-8")
+    if name == "codex":
         environment["CODEX_HOME"] = str(folder / "home")
         provider = f'{{name="test",base_url="{url}/v1",wire_api="responses",env_key="OPENAI_API_KEY"}}'
         # Codex offers its tool for plans only if it is told to.
@@ -105,13 +136,6 @@ def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[sub
             "tools.update_plan={enabled=true}",
         )
         arguments = (*[word for setting in settings for word in ("-c", setting)], *arguments)
-    elif name == "gemini":
-        environment["GOOGLE_GEMINI_BASE_URL"] = url
-        file = folder / "home" / ".gemini" / "settings.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(_GEMINI_SETTINGS), encoding="utf-8")
-    else:
-        (folder / "work" / "opencode.json").write_text(json.dumps(_opencode_settings(url)), encoding="utf-8")
     with subprocess.Popen(
         [path, *arguments],
         stdin=subprocess.PIPE,
@@ -126,21 +150,51 @@ def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[sub
             agent.kill()
 
 
-def _opencode_settings(url: str) -> dict[str, object]:
+def _settings_of(name: str, url: str) -> str:
+    """Return what the file of a program's settings has."""
+    if name == "kimi":
+        provider = f'[providers.test]\ntype = "anthropic"\nbase_url = "{url}"\napi_key = "made-up"\n'
+        model = f'[models.test]\nprovider = "test"\nmodel = "{MODEL}"\nmax_context_size = 200000\n'
+        return f'default_model = "test"\ntelemetry = false\n{provider}{model}'
     model = {"name": "test", "limit": {"context": 200_000, "output": 8_000}}
-    provider = {
-        "options": {"baseURL": f"{url}/v1", "apiKey": "made-up"},
-        "models": {"claude-sonnet-4-5": model},
+    settings: dict[str, dict[str, object]] = {
+        "opencode": {
+            "share": "disabled",
+            "autoupdate": False,
+            "permission": {"*": "allow"},
+            "model": f"anthropic/{MODEL}",
+            "small_model": f"anthropic/{MODEL}",
+            "provider": {
+                "anthropic": {
+                    "options": {"baseURL": f"{url}/v1", "apiKey": "made-up"},
+                    "models": {MODEL: model},
+                }
+            },
+        },
+        "gemini": {
+            # With the address of a gateway alone, Gemini CLI refuses to start without a terminal.
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": False},
+            "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        },
+        "qwen": {
+            "security": {"auth": {"selectedType": "anthropic"}},
+            "privacy": {"usageStatisticsEnabled": False},
+            "general": {"enableAutoUpdate": False},
+        },
+        "pi": {
+            "providers": {
+                "test": {
+                    "baseUrl": url,
+                    "api": "anthropic-messages",
+                    "apiKey": "made-up",
+                    "models": [{"id": MODEL, "reasoning": True}],
+                }
+            }
+        },
     }
-    return {
-        "share": "disabled",
-        "autoupdate": False,
-        "permission": {"*": "allow"},
-        "model": "anthropic/claude-sonnet-4-5",
-        "small_model": "anthropic/claude-sonnet-4-5",
-        "provider": {"anthropic": provider},
-    }
+    return json.dumps(settings[name])
 
 
 if __name__ == "__main__":
-    sys.stdout.write("".join(f"{package}@{version}\n" for package, version in PACKAGES.values()))
+    sys.stdout.write(f"{changes_in(Path(sys.argv[1]))}\n")

@@ -8,11 +8,12 @@ import shlex
 import shutil
 import tempfile
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.ci.lanes import Failed, Lane
-from tests.ci.machine import install_debian
+from tests.ci.machine import AGENTS, install_debian
 from tests.shake.changed import concerned_since
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ SLOW = (
 )
 """What has these marks runs in the lanes that have what it needs."""
 _BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
+_AGENTS = "pytest -n 0 tests/agents -m agents"
 _FAILED_BEFORE = ("-n", "0", "--last-failed", "--last-failed-no-failures=none")
 _FROM_THE_WHEEL = """
 import pathlib, sys, tokenstream
@@ -139,6 +141,7 @@ class Checks:
             Lane("site", tests("pytest -n 0 tests/site -m 'site or not slow'"), ["npm packages"]),
             Lane("browser", tests(_BROWSER), ["npm packages"]),
             Lane("coding agents", self._coding_agents, ["environment"]),
+            Lane("newest agents", self._newest_agents, ["environment"], only_by_name=True),
             Lane(
                 # It wants another openai than the other tests do.
                 "litellm",
@@ -236,8 +239,40 @@ class Checks:
     def _coding_agents(self, shell: Shell) -> None:
         """Run real coding agents, with a scripted model in place of their providers."""
         agents = self._work / "agents"
-        self._npm(shell, agents, "$(python -m tests.agents.programs)")
-        self._tests_in_main("pytest -n 0 tests/agents -m agents", TOKENSTREAM_AGENTS=str(agents))(shell)
+        missing = self._install_agents(shell, agents)
+        self._tests_in_main(_AGENTS, TOKENSTREAM_AGENTS=str(agents), TOKENSTREAM_WITHOUT=missing)(shell)
+
+    def _newest_agents(self, shell: Shell) -> None:
+        """Run the same tests with the newest agents; print what changed, and fail for none of it."""
+        agents = self._work / "newest"
+        missing = self._install_agents(shell, agents, newest=True)
+        self._in_main(f"python -m tests.agents.programs {agents}")(shell)
+        with suppress(Failed):
+            self._in_main(_AGENTS, TOKENSTREAM_AGENTS=str(agents), TOKENSTREAM_WITHOUT=missing)(shell)
+
+    def _install_agents(self, shell: Shell, folder: Path, *, newest: bool = False) -> str:
+        """Install the coding agents; return the names of those that npm does not have.
+
+        Raises:
+            Failed: It has none of them.
+        """
+        packages = {
+            name: f"{package}@{'latest' if newest else version}"
+            for name, (package, version) in AGENTS.items()
+        }
+        try:
+            self._npm(shell, folder, " ".join(packages.values()))
+        except Failed:
+            missing = list[str]()
+            for name, package in packages.items():
+                try:
+                    self._npm(shell, folder, package)
+                except Failed:
+                    missing.append(name)
+            if len(missing) == len(packages):
+                raise
+            return " ".join(missing)
+        return ""
 
     def _shake(self, shell: Shell) -> None:
         """Run what waits and has changed in other orders, while other lanes keep the cores busy."""

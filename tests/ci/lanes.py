@@ -109,6 +109,8 @@ class Lane:
     after: Collection[str] = ()
     """Lanes that must be over before. If they have failed, this one is tried all the same."""
     processes: int = 1
+    only_by_name: bool = False
+    """True for one that says nothing about the checkout, and is left out unless it is named."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,13 @@ class Outcome:
 
 
 def chosen(lanes: Sequence[Lane], names: Iterable[str]) -> list[Lane]:
-    """Return the lanes with some names, and those that they wait for; all of them without a name.
+    """Return the lanes with some names, and those that they wait for; without a name, all that need none.
 
     Raises:
         KeyError: No lane has a name.
     """
     by_name = {lane.name: lane for lane in lanes}
-    wanted = dict.fromkeys(names or by_name)
+    wanted = dict.fromkeys(names or [lane.name for lane in lanes if not lane.only_by_name])
     pending = list(wanted)
     while pending:
         for before in by_name[pending.pop()].after:

@@ -21,6 +21,17 @@ _PROGRAMS = {
     "redis-server": ["redis-server"],
 }
 """What tests start: the browser, judges of Markdown and of HTML, proxies and a store, with their packages."""
+AGENTS = {
+    "claude": ("@anthropic-ai/claude-code", "2.1.330"),
+    "codex": ("@openai/codex", "0.163.0"),
+    "opencode": ("opencode-ai", "1.18.33"),
+    "gemini": ("@google/gemini-cli", "0.61.0"),
+    "pi": ("@earendil-works/pi-coding-agent", "1.6.0"),
+    "qwen": ("@qwen-code/qwen-code", "0.24.4"),
+    "copilot": ("@github/copilot", "1.0.102"),
+    "kimi": ("@moonshot-ai/kimi-code", "2.1.0"),
+}
+"""The packages of npm with the real coding agents by their programs, and the version that the readers were written for."""
 _ASK = """
 import sys, sysconfig
 major, minor, micro, level, _ = sys.version_info

@@ -119,10 +119,12 @@ def test_lanes_are_chosen_with_what_they_wait_for() -> None:
         Lane("build", _nothing, ["install"]),
         Lane("types", _nothing, ["install"]),
         Lane("wheel", _nothing, ["build"]),
+        Lane("newest", _nothing, ["install"], only_by_name=True),
     ]
 
     assert ["install", "build", "wheel"] == _names(chosen(lanes, ["wheel"]))
-    assert _names(lanes) == _names(chosen(lanes, []))
+    assert ["install", "newest"] == _names(chosen(lanes, ["newest"]))
+    assert _names(lanes[:-1]) == _names(chosen(lanes, []))
     with pytest.raises(KeyError, match="weel"):
         chosen(lanes, ["weel"])
 

@@ -345,7 +345,7 @@ class Steps(RunNode):
         iterable supports; `close`, `with` and `async with` act on the original. Steps
         that begin within a step's `with` block are parts of that step.
 
-        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode, Cursor, Amp, Pi), the
+        The lines of a coding agent (such as Claude Code, Codex, Copilot CLI and Gemini CLI), the
         events of Google's Agent Development Kit, and the tasks of agents that speak A2A become turns,
         which are also in `turns`; the loop gets each line as the object that it holds.
 

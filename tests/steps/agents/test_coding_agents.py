@@ -108,6 +108,26 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["", "Half an answer that breaks here.", "The whole answer."],
         None,
     ),
+    "copilot-cli-own-tools": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        None,
+    ),
+    "copilot-cli-own-subagent": ("done", ["task done Sub"], ["I delegate.", "The answer is 7."], None),
+    "copilot-cli-own-broken-answer": ("done", [], ["Half an answer.", "The whole answer."], None),
+    "kimi-code-own-tools": (
+        "done",
+        ["Bash done hello", "Bash done ls:"],
+        ["I will run two commands.", "It said hello."],
+        None,
+    ),
+    "qwen-code-own-tools": (
+        "done",
+        ["run_shell_command done hello", "read_file failed"],
+        ["", "I will run two commands.", "", "It said hello."],
+        (400, 29),
+    ),
     "pi-own-tools": (
         "done",
         ["bash done hello", "bash failed"],
@@ -179,7 +199,7 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
             assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
 
 
-_WITHOUT_IDS = ("gemini", "acp", "codex-server", "pi")
+_WITHOUT_IDS = ("gemini", "acp", "codex-server", "pi", "kimi")
 """Agents whose pieces of text have no ids, so that two that are equal are two pieces."""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.steps.agents.support import follow
+from tests.steps.agents.support import body_of, follow
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, NotAStream, ProviderError
@@ -102,36 +102,13 @@ def test_a_payload_of_a_model_is_still_told_at_once() -> None:
         _loop([chunk])
 
 
-_QWEN = [
-    {
-        "type": "system",
-        "subtype": "init",
-        "uuid": "u1",
-        "session_id": "s1",
-        "tools": ["read_file"],
-        "model": "coder",
-        "permission_mode": "yolo",
-        "qwen_code_version": "0.19.4",
-    },
-    {
-        "type": "assistant",
-        "uuid": "u2",
-        "session_id": "s1",
-        "message": {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "Done."}]},
-        "parent_tool_use_id": None,
-    },
-    {"type": "result", "subtype": "success", "uuid": "u3", "session_id": "s1", "result": "Done."},
-]
-"""The lines of a turn of Qwen Code, which are like those of Claude Code."""
-
-
 def test_qwen_code_has_its_own_name() -> None:
     """Its lines are like those of Claude Code, but its first one names its version."""
-    run, _, error = follow(_lines(_QWEN))
+    run, _, error = follow(body_of("qwen-code-own-tools"))
 
     (turn,) = run.turns
-    assert (run.agent, turn.step.name, turn.state, turn.result) == ("qwen-code", "qwen-code", "done", "Done.")
-    assert (error, run.session, run.model) == (None, "s1", "coder")
+    assert (run.agent, turn.step.name, turn.result) == ("qwen-code", "qwen-code", "It said hello.")
+    assert (error, run.session, run.model) == (None, turn.session, "claude-sonnet-4-5")
 
 
 def test_the_message_in_the_output_of_a_tool_is_its_failure() -> None:

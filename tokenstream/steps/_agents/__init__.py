@@ -268,6 +268,11 @@ class TextAgentReader(AgentReader):
         self._counts_each = False
         """True if the agent counts the tokens of each answer, and not those of the turn."""
 
+    @property
+    def _speaker(self) -> Step:
+        """The step of the agent that answers."""
+        return self._open_turn().step
+
     def fail(self, message: str | None, code: str | None) -> None:
         """End the answer in progress and the turn, because the agent's server says that they failed."""
         self._end_answer("error")
@@ -289,7 +294,7 @@ class TextAgentReader(AgentReader):
     def _begin_answer(self) -> TextAnswer:
         """Return the answer in progress, and begin one if there is none."""
         if self._answer is None:
-            self._answer = TextAnswer(self._open_turn().step, self._model)
+            self._answer = TextAnswer(self._speaker, self._model)
         return self._answer
 
     def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
@@ -301,7 +306,7 @@ class TextAgentReader(AgentReader):
             answer.end(reason, usage)
         elif usage and self._counts_each:
             # The model has called a tool, and said nothing.
-            TextAnswer(self._open_turn().step, self._model).end(reason, usage)
+            TextAnswer(self._speaker, self._model).end(reason, usage)
         elif usage and self._turn is not None and self._turn.step.has_answer:
             # The counts of the turn come after its last answer.
             self._turn.step.feed(UsageUpdate(usage))
@@ -313,7 +318,7 @@ class TextAgentReader(AgentReader):
         """
         answer, self._answer = self._answer, None
         if answer is None and usage:
-            answer = TextAnswer(self._open_turn().step, self._model)
+            answer = TextAnswer(self._speaker, self._model)
         if answer is not None:
             answer.break_off(usage)
 

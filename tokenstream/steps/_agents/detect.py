@@ -21,7 +21,15 @@ from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun
 from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
 from tokenstream.steps._agents.protocols import MCP, A2ATasks
-from tokenstream.steps._agents.text_agents import AgentCore, CursorCLI, GeminiCLI, Pi, is_exception
+from tokenstream.steps._agents.text_agents import (
+    AgentCore,
+    CopilotCLI,
+    CursorCLI,
+    GeminiCLI,
+    KimiCode,
+    Pi,
+    is_exception,
+)
 from tokenstream.steps._agents.values import line_of
 
 if TYPE_CHECKING:
@@ -42,6 +50,8 @@ _ALL = (
     OpenCodeServer,
     CursorCLI,
     Pi,
+    CopilotCLI,
+    KimiCode,
     ADK,
     AgentCore,
     A2ATasks,

@@ -1,4 +1,4 @@
-"""Reads the lines of agents that print text and tools: Cursor, Gemini CLI, Pi, and those on AgentCore."""
+"""Reads the lines of agents that print text and tools, such as Cursor, Gemini CLI, Pi and Copilot CLI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
     from tokenstream.message import FinishReason
+    from tokenstream.steps._model_answer import TextAnswer
     from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
 
 TEXT = "agentcore.text"
 """The type of the line that stands for a JSON string, which has no object of its own."""
@@ -49,6 +51,9 @@ _REASONS: dict[str | None, FinishReason] = {
 }
 _FAILED = frozenset({"error", "aborted"})
 
+_PIECES = {"assistant.message_delta": "text", "assistant.reasoning_delta": "reasoning"}
+"""Kinds of parts by Copilot CLI's types of lines with a piece of them."""
+
 
 class CursorCLI(TextAgentReader):
     """Reads Cursor: reasoning in pieces, text whole or in pieces, and tools.
@@ -56,6 +61,9 @@ class CursorCLI(TextAgentReader):
     A line of the type `assistant` is a piece of text if it has a `timestamp_ms` and no `model_call_id`.
     Any other holds the text since the last tool, and again that of the whole turn at its end, so it adds
     only what no piece has told.
+
+    Source:
+        banteg/takopi, tests/fixtures/cursor_stream_success.jsonl and cursor_stream_error.jsonl.
     """
 
     name: ClassVar[str] = "cursor"
@@ -310,11 +318,155 @@ class Pi(TextAgentReader):
             self._end_tool(id, result, failure=failure)
 
 
+class CopilotCLI(TextAgentReader):
+    """Reads Copilot CLI: pieces of answers and each answer whole, tools, and one result at the end.
+
+    A line with `parentToolCallId` is of the subagent that this call has begun. The lines tell the tokens of
+    the output at most, and those only for the models of a GitHub account.
+    """
+
+    name: ClassVar[str] = "copilot-cli"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._counts_each = True
+        self._caller: str | None = None
+        """The call that has begun the agent of the line; None for the main agent."""
+        self._others: dict[str | None, TextAnswer | None] = {}
+        """The answers in progress of other agents, by the calls that have begun these."""
+        self._results: dict[str, Json] = {}
+        """The results of calls whose subagents work, by the ids of the calls."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the events of Copilot CLI, of which each has a parent."""
+        return "parentId" in line and "timestamp" in line and is_dict(line.get("data"))
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        # The result alone has no id.
+        if self._is_repeated(text_of(line, "id", "timestamp")):
+            return
+        kind, data = text_of(line, "type") or "", dict_of(line, "data")
+        self._turn_to(text_of(data, "parentToolCallId"))
+        if kind in _PIECES:
+            self._add_text(_PIECES[kind], text_of(data, "deltaContent") or "", is_whole=False)
+        elif kind == "assistant.message":
+            self._read_message(data)
+        elif kind in ("assistant.turn_retry", "assistant.turn_end"):
+            # The whole answer ends the pieces: without it, they are of one that was dropped.
+            self._break_answer()
+        elif kind in ("user.message", "assistant.turn_start"):
+            self._open_turn()
+        elif kind == "session.error":
+            self._last_error = text_of(data, "message")
+        elif kind == "result":
+            self._read_result(line)
+        elif "toolCallId" in data:
+            self._read_tool(kind, text_of(data, "toolCallId") or "", data)
+
+    # -- within ------------------------------------------------------------
+
+    @property
+    def _speaker(self) -> Step:
+        """The step of the main agent, or that of the call which has begun the subagent."""
+        step = super()._speaker
+        return step if self._caller is None else self._begin_tool(self._caller, "task", step)
+
+    def _turn_to(self, caller: str | None) -> None:
+        """Go on with the answer of the agent that a call has begun."""
+        if caller != self._caller:
+            self._others[self._caller] = self._answer
+            self._answer, self._caller = self._others.pop(caller, None), caller
+
+    def _read_message(self, data: dict[str, Json]) -> None:
+        """End an answer; add its texts if no piece has told them."""
+        self._model = text_of(data, "model") or self._model
+        if self._answer is None:
+            for kind, field in (("reasoning", "reasoningText"), ("text", "content")):
+                self._add_text(kind, text_of(data, field) or "", is_whole=True)
+        reason: FinishReason = "tool_calls" if data.get("toolRequests") else "stop"
+        self._end_answer(reason, counts_in(data, {"outputTokens": "output_tokens"}))
+
+    def _read_tool(self, kind: str, id: str, data: dict[str, Json]) -> None:
+        """Begin, continue or end a tool; one that has begun a subagent ends with this."""
+        if kind == "tool.execution_start":
+            name = text_of(data, "toolName") or "tool"
+            self._begin_tool(id, name, self._speaker, dumps(data.get("arguments")))
+        elif kind == "subagent.started":
+            self._results[id] = None
+        elif kind == "tool.execution_partial_result" and id in self._tools:
+            # Each of these lines has the whole output so far.
+            step = self._tools[id]
+            step.add_output((text_of(data, "partialOutput") or "")[len(step.output) :])
+        elif kind == "tool.execution_complete":
+            result = dict_of(data, "result").get("content")
+            if id in self._results:
+                self._results[id] = result
+                return
+            exit_code = int_of(dict_of(data, "shellExecution"), "exitCode")
+            failure = f"exit code {exit_code}" if exit_code else None
+            if data.get("success") is False:
+                failure = text_of(dict_of(data, "error"), "message") or "it failed"
+            self._end_tool(id, result, failure=failure)
+        elif kind in ("subagent.completed", "subagent.failed"):
+            self._end_tool(id, self._results.pop(id, None), failure=text_of(data, "error"))
+
+    def _read_result(self, line: dict[str, Json]) -> None:
+        """End the turn."""
+        turn = self._open_turn()
+        turn.session = text_of(line, "sessionId") or turn.session
+        self._run.introduce(session=turn.session)
+        self._others.clear()
+        has_failed = line.get("exitCode") != 0
+        error, self._last_error = self._last_error, None
+        self._end_answer("error" if has_failed else "stop")
+        self._end_turn(self._failure(error) if has_failed else None)
+
+
+class KimiCode(TextAgentReader):
+    """Reads Kimi Code: whole answers with their calls, the results of tools, and the session at the end.
+
+    The lines tell no tokens, and not whether a tool has failed.
+    """
+
+    name: ClassVar[str] = "kimi-code"
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the lines about the program and the session."""
+        return line.get("role") == "meta" and "type" in line
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        role, kind = line.get("role"), text_of(line, "type")
+        if role == "assistant":
+            self._add_text("text", text_of(line, "content") or "", is_whole=True)
+            calls = dicts_of(line.get("tool_calls"))
+            self._end_answer("tool_calls" if calls else "stop")
+            for call in calls:
+                function = dict_of(call, "function")
+                name, arguments = text_of(function, "name") or "tool", text_of(function, "arguments")
+                self._begin_tool(text_of(call, "id") or "", name, self._open_turn().step, arguments)
+        elif role == "tool":
+            self._end_tool(text_of(line, "tool_call_id") or "", line.get("content"))
+        elif kind == "system.version":
+            self._open_turn()
+        elif kind == "session.resume_hint":
+            turn = self._open_turn()
+            turn.session = text_of(line, "session_id")
+            self._run.introduce(session=turn.session)
+            self._end_turn(None)
+
+
 class AgentCore(TextAgentReader):
     """Reads an agent on AgentCore that yields strings: one answer, which ends with the body.
 
     AgentCore passes on whatever its agent yields. If these are the lines of another agent, such as those of
     claude-agent-sdk, the reader of that agent reads them.
+
+    Source:
+        Bodies of bedrock-agentcore's own server, which tests start.
     """
 
     name: ClassVar[str] = "agentcore"
