@@ -184,7 +184,7 @@ def test_a_graph_with_a_subagent_is_followed() -> None:
     assert tool.cause is not None
     assert {"city": "Oslo"} == tool.cause.arguments
     assert ("done", "It is sunny.") == (below.state, below.text)
-    assert turn.usage.total_tokens == run.total_usage.total_tokens - below.usage.total_tokens  # type: ignore[operator]
+    assert turn.step.usage.total_tokens == run.total_usage.total_tokens - below.usage.total_tokens  # type: ignore[operator]
 
 
 def test_an_asynchronous_graph_is_followed() -> None:

@@ -10,6 +10,7 @@ from tokenstream._sources.payloads import is_run_event, model_event_of, payload_
 from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
+from tokenstream.steps._agents.values import interrupts_of
 from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpenStep
 
@@ -230,7 +231,27 @@ class AgentsRun(RunOfAgents):
             self._end_step(id, getattr(item, "output", None))
 
 
-class LangChainRun(RunOfAFramework):
+_GRAPH = "langgraph "
+"""The name of a graph that stops to ask, as for `Requests.hold`; it is that of the newer protocol, too."""
+
+
+class RunOfAGraph(RunOfAFramework):
+    """Base of the readers of LangGraph's older events, whose interrupts are in the updates of the state."""
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        run.requests.resumed_by(_GRAPH)
+
+    def _ask(self, update: object) -> None:
+        """Report what a graph has stopped for: in the step that began last, or in a step of its own."""
+        for id, value in interrupts_of(update):
+            step = next(reversed(self._open.values()), None) or self._run.step("interrupt")
+            self._open.setdefault(step.id, step)
+            step.wait_for(id, value)
+            self._run.requests.hold(step, _GRAPH)
+
+
+class LangChainRun(RunOfAGraph):
     """Reads the events that `astream_events` of a LangChain runnable or a LangGraph graph yields.
 
     Models, tools, retrievers and the nodes of a graph become steps; other events are ignored.
@@ -283,6 +304,10 @@ class LangChainRun(RunOfAFramework):
         if name is not None and name == text_of(dict_of(event, "metadata"), "langgraph_node"):
             self._begin_step(id, event, data)
 
+    def _read_update(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Report what a graph has stopped for, which only the graph itself tells, and no graph above it."""
+        self._ask(data.get("chunk"))
+
     def _end_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         self._end_step(id, data.get("output"))
 
@@ -328,6 +353,7 @@ class LangChainRun(RunOfAFramework):
 
     _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, dict[str, Any], dict[str, Any]], object]]] = {
         "on_chain_start": _begin_chain,
+        "on_chain_stream": _read_update,
         "on_chain_end": _end_chain,
         "on_chat_model_start": _begin_model,
         "on_chat_model_stream": _read_model,
@@ -343,7 +369,7 @@ class LangChainRun(RunOfAFramework):
     }
 
 
-class GraphMessages(RunOfAFramework):
+class GraphMessages(RunOfAGraph):
     """Reads the messages that a LangGraph graph streams, each with its metadata.
 
     Each node with a model's answer becomes a step, and so does each tool. Of a tool only the result
@@ -359,6 +385,7 @@ class GraphMessages(RunOfAFramework):
         """Add a message to the step of its node, or begin and end the step of a tool."""
         pair = message_in(event)
         if pair is None:
+            self._ask(update_in(event))
             return
         message, metadata = pair
         kind, node = message.type, text_of(metadata, "langgraph_node") or "node"
@@ -402,10 +429,12 @@ def find_run(event: object, run: Steps) -> RunOfAFramework | None:
     """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
         # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
+        if _PART <= event.keys():
+            return GraphMessages(run)
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):
         return AgentsRun(run)
-    if message_in(event) is not None:
+    if message_in(event) is not None or update_in(event) is not None:
         return GraphMessages(run)
     is_of_agent = hasattr(event, "current_agent_name")
     is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
@@ -418,12 +447,29 @@ def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
     With several stream modes, or with subgraphs, an item is a tuple of their names with the pair
     of message and metadata at its end.
     """
+    event = _as_tuple(event)
     while _is_tuple(event) and event:
         message, metadata = event[0], event[-1]
         if is_dict(metadata) and "langgraph_node" in metadata and hasattr(message, "type"):
             return message, metadata
         event = metadata
     return None
+
+
+def update_in(event: object) -> object:
+    """Return the update of the state in an item that a graph streams; None for any other item."""
+    item = _as_tuple(event)
+    is_update = _is_tuple(item) and len(item) > 1 and item[-2] == "updates" and is_dict(item[-1])
+    return item[-1] if is_update else None
+
+
+_PART = frozenset({"type", "ns", "data"})
+"""The keys of an item that a graph streams with `version="v2"`."""
+
+
+def _as_tuple(item: object) -> object:
+    """Return an item that a graph streams as a tuple; with `version="v2"`, it is a dict."""
+    return (item["ns"], item["type"], item["data"]) if is_dict(item) and _PART <= item.keys() else item
 
 
 def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:

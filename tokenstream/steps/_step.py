@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
 
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
-State: TypeAlias = Literal["running", "done", "failed", "stopped"]
+State: TypeAlias = Literal["running", "waiting", "done", "failed", "stopped"]
 """The state of a run or a step."""
 Outcome: TypeAlias = Literal["done", "failed", "stopped"]
 _ENDINGS = get_args(Ending)
@@ -93,7 +93,7 @@ class RunNode:
     @property
     def total_usage(self) -> Usage:
         """The sum of the token counts of all sub-steps; false if none were reported."""
-        return _sum_usage(step.usage for step in self._iterate_steps())
+        return _sum_usage(self._find_usages())
 
     def end(self, error: BaseException | None = None) -> None:
         """End the run or step, and stop its sub-steps that are still open; a `with` block calls this.
@@ -109,7 +109,9 @@ class RunNode:
             for step in reversed([*self._iterate_steps(running=True)]):
                 parent = step.run if step.parent is None else step.parent
                 step.end(LeftOpenStep(f"it was still open when {_title_of(parent)} ended"))
-            if error is not None:
+            # What waits for a person is left open until the answer comes, and has not been stopped.
+            is_left_waiting = isinstance(error, LeftOpenStep) and self.state == "waiting"
+            if error is not None and not is_left_waiting:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
                 self.error, self.error_type = _describe_error(error), type(error).__name__
             self.ended = self._clock()
@@ -118,6 +120,19 @@ class RunNode:
         # A step that was left open ends with its run, which holds the lock, and tells the observer itself.
         if not isinstance(error, LeftOpenStep):
             self._tell_observer()
+
+    def _find_usages(self, *, counts_all: bool = False) -> Iterator[Usage]:
+        """Yield the token counts of all sub-steps; with `counts_all`, only those that their agents count.
+
+        An agent counts all that is in its turn, but for the turns of agents with conversations of their own.
+        """
+        waiting = [(step, counts_all) for step in self._steps]
+        while waiting:
+            step, is_counted = waiting.pop()
+            counted = step.counted_usage
+            if counted is not None or not is_counted:
+                yield step.usage if counted is None else counted
+            waiting += [(below, is_counted or counted is not None) for below in step.steps]
 
     def _tell_observer(self) -> None:
         """Tell the run's observer, if it has one, that the run or a step at its top level has ended."""
@@ -223,6 +238,10 @@ class Step(RunNode):
         """The progress of the tool so far; None before the first."""
         self.updates: dict[str, dict[str, Any]] = {}
         """The last data of each type that `update` was given, such as "plan", by their types."""
+        self.counted_usage: Usage | None = None
+        """The tokens of the step and its sub-steps, as an agent counts them; None if it has not."""
+        self._held_for: list[StepWaiting] = []
+        """The requests without whose answers the agent does not go on; empty if it has not stopped to ask."""
         self._requests: dict[str, StepWaiting] = {}
         """The requests of the step by their ids, answered or not."""
         self._stop_listening: list[Callable[[], object]] = []
@@ -471,6 +490,26 @@ class Step(RunNode):
             self._requests[event.id] = event
             return event
 
+    @property
+    def state(self) -> State:
+        """The current state: "running", "waiting" for a person, "done", "failed" or "stopped"."""
+        state = super().state
+        is_held = state in ("running", "done") and any(not each.answered for each in self._held_for)
+        return "waiting" if is_held else state
+
+    @property
+    def has_stopped_to_ask(self) -> bool:
+        """True once `hold` was called."""
+        return bool(self._held_for)
+
+    def hold(self, requests: list[StepWaiting]) -> None:
+        """Make the step wait until each of the requests is answered, also after its end."""
+        self._held_for = requests
+
+    def count(self, usage: Usage) -> None:
+        """Note the tokens of the step and its sub-steps, as an agent counts them."""
+        self.counted_usage = usage
+
     def conclude(self, ending: Ending = "complete") -> None:
         """Set the ending of the last answer built by `feed`; without this call, it ends as the step does.
 
@@ -527,7 +566,10 @@ class Step(RunNode):
     @property
     def total_usage(self) -> Usage:
         """The sum of the token counts of the step and all its sub-steps; false if none were reported."""
-        return self.usage + super().total_usage
+        counted = self.counted_usage
+        return _sum_usage(
+            [self.usage if counted is None else counted, *self._find_usages(counts_all=counted is not None)]
+        )
 
     # -- within ------------------------------------------------------------
 
@@ -575,7 +617,9 @@ class Step(RunNode):
         ):
             result = ToolResult(self._call_id, self.result, self.error, self.provider_executed)
             self._log.add_event(result, self.id)
-        self._log.add_event(StepDone(self.id, self._outcome, self.error), self.id)
+        self._log.add_event(
+            StepDone(self.id, "waiting" if self.state == "waiting" else self._outcome, self.error), self.id
+        )
         for stop_listening in self._stop_listening:
             stop_listening()
 

@@ -48,7 +48,7 @@ class Turn:
         [('done', 'Done.', 2)]
     """
 
-    __slots__ = ("_usage", "cost", "result", "session", "step")
+    __slots__ = ("cost", "result", "session", "step")
 
     def __init__(self, step: Step, session: str | None) -> None:
         self.step = step
@@ -57,8 +57,6 @@ class Turn:
         """The id of the agent's session, with which the agent can go on later; None if it has sent none."""
         self.result: Any = None
         """The agent's result: its last text, or the value that it gives; None before the end."""
-        self._usage: Usage | None = None
-        """The tokens of this turn, as the agent counts them; None if it counts those of each answer."""
         self.cost: float | None = None
         """The cost of this turn in US dollars, as the agent counts it; None if it has not."""
 
@@ -71,18 +69,18 @@ class Turn:
 
         It is the sum of its answers unless the agent counts the turn as a whole.
         """
-        if self._usage is not None:
-            return self._usage
-        told = (message.usage for message in self.step.messages)
-        return sum((usage for usage in told if usage and usage.basis != "estimated"), start=Usage())
+        return self.step.total_usage
 
     @usage.setter
     def usage(self, usage: Usage) -> None:
-        self._usage = usage
+        self.step.count(usage)
 
     @property
     def state(self) -> State:
-        """The current state: "running", "done", "failed", or "stopped" if the run ended first."""
+        """The current state: "running", "done", "failed", or "stopped" if the run ended first.
+
+        "waiting": the agent has stopped to ask a person, see `Steps.waiting`.
+        """
         return self.step.state
 
     @property
@@ -102,6 +100,12 @@ class _StepRequest(NamedTuple):
 class Requests:
     """The requests of a run, by their ids; each is answered once.
 
+    A request is open until one of these happens:
+
+    1. It is answered, by `answer` or by others.
+    2. The agent had stopped to ask (`hold`), and the next run of the same agent begins (`resumed_by`).
+    3. Its step ends, unless it is held; or a held one fails.
+
     Args:
         log: The run's log, to which the requests and their answers are added.
     """
@@ -111,6 +115,8 @@ class Requests:
         self._requests: dict[str, _StepRequest] = {}
         self._free_ids = FreeIds()
         """The ids of all requests, and those that were given out for one."""
+        self._held: dict[str, list[str]] = {}
+        """The ids of the requests with which agents have stopped, by the names of what goes on later."""
 
     @property
     def open(self) -> tuple[StepWaiting, ...]:
@@ -122,7 +128,7 @@ class Requests:
         """Add a request and return its event; a request that comes again is left as it is."""
         with self._log.lock:
             known = self._requests.get(id)
-            if known is not None:
+            if known is not None and not (known.event.answered and known.step.has_stopped_to_ask):
                 return known.event
             event = StepWaiting(id, request)
             self._free_ids.used.add(id)
@@ -136,6 +142,21 @@ class Requests:
         with self._log.lock:
             return self._free_ids.find(id)
 
+    def hold(self, step: Step, name: str) -> None:
+        """Let a step wait until the requests in it are answered, for example by the next run of a name."""
+        with self._log.lock:
+            asked = [
+                each for each in self._requests.values() if _is_open(each) and _is_within(each.step, step)
+            ]
+            for held in {step, *[each.step for each in asked]}:
+                held.hold([each.event for each in asked])
+            self._held.setdefault(name, []).extend(each.event.id for each in asked)
+
+    def resumed_by(self, name: str) -> None:
+        """Note that a run goes on: it has got, or has cancelled, what it had stopped for."""
+        for id in self._held.pop(name, ()):
+            self.note_answered(id)
+
     def answer(self, id: str, answer: object) -> None:
         """Send the answer to a request, and mark the request as answered."""
         with self._log.lock:
@@ -144,7 +165,7 @@ class Requests:
                 raise MisuseError(f"no request {id!r} waits for an answer: use the id of a StepWaiting event")
             if request.event.answered:
                 raise MisuseError(f"the request {id!r} was already answered: answer each request once")
-            if request.step.ended is not None:
+            if not _is_open(request):
                 raise MisuseError(f"the step {request.step.name!r} has ended, and with it the request {id!r}")
             if request.send is None:
                 raise MisuseError(
@@ -172,7 +193,8 @@ class Requests:
     def _tell_answered(self, request: _StepRequest) -> None:
         """Add an event to the log which says that a request was answered."""
         with self._log.lock:
-            if request.step.ended is None:
+            step = request.step
+            if step.ended is None or (step.has_stopped_to_ask and not self._log.has_ended):
                 again = StepWaiting(request.event.id, request.event.request, answered=True)
                 self._log.add_event(again, request.step.id)
         self._log.wake_readers()
@@ -180,7 +202,14 @@ class Requests:
 
 def _is_open(request: _StepRequest) -> bool:
     """Return True if a request can still be answered."""
-    return not request.event.answered and request.step.ended is None
+    return not request.event.answered and (request.step.ended is None or request.step.state == "waiting")
+
+
+def _is_within(step: Step | None, above: Step) -> bool:
+    """Return True if a step is another one, or below it."""
+    while step is not None and step is not above:
+        step = step.parent
+    return step is above
 
 
 class AgentSteer(Steer):

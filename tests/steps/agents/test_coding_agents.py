@@ -154,7 +154,7 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
     ] == tools
     assert [message.text for message in turn.step.messages] == texts
     if tokens is not None:
-        assert (turn.usage.input_tokens, turn.usage.output_tokens) == tokens
+        assert (turn.step.usage.input_tokens, turn.step.usage.output_tokens) == tokens
         if not name.endswith("subagent"):
             assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
     assert run.session == turn.session

@@ -79,7 +79,7 @@ def test_a_subagent_that_fails_does_not_fail_the_run() -> None:
 INTERRUPTED = {**END, "outcome": {"type": "interrupt", "interrupts": [{"id": "i1", "reason": "approval"}]}}
 _ENDS: list[tuple[dict[str, Any], str, str, str, str | None]] = [
     (END, "done", "failed", "truncated", None),
-    (INTERRUPTED, "done", "done", "complete", "pause"),
+    (INTERRUPTED, "waiting", "done", "complete", "pause"),
     ({"type": "RUN_ERROR", "message": "no credit", "code": "quota"}, "failed", "failed", "truncated", None),
 ]
 
@@ -104,7 +104,7 @@ def test_a_tool_of_a_subagent_that_waits_for_the_user_is_not_stopped() -> None:
     run = follow([START, {**STARTED, "parentToolCallId": None}, *TEXT, *calls, {**INTERRUPTED, **usage}])
 
     assert tree(run) == [
-        ("ag-ui", "done", "", [("scout", "done", "I look out.", [("weather", "done", "", [])])])
+        ("ag-ui", "waiting", "", [("scout", "done", "I look out.", [("weather", "done", "", [])])])
     ]
     assert run.total_usage.output_tokens == 4
 

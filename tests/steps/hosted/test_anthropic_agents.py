@@ -101,8 +101,8 @@ def test_a_turn_without_its_end_has_failed(name: str) -> None:
     for length in range(3, len(events)):
         run = follow(events[:length])
         (turn,) = run.turns
-        assert turn.state == "failed"
-        assert "without the line that ends a turn" in str(turn.error)
+        assert turn.state == ("waiting" if run.waiting else "failed")
+        assert run.waiting or "without the line that ends a turn" in str(turn.error)
         for event in events[:length]:
             if event["type"] == "agent.message":
                 assert event["content"][0]["text"] in turn.step.text

@@ -76,11 +76,11 @@ def test_a_tool_is_a_step_and_the_subagent_that_it_asks_is_below_it() -> None:
 
 
 def test_tokens_are_those_of_each_agent() -> None:
-    """The turn has those of the graph itself, and the run has all."""
+    """The turn and the run have all, and the step of each agent has its own."""
     run = follow(AGENT)
 
     (turn,) = run.turns
-    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (80, 19)
+    assert (turn.step.usage.input_tokens, turn.step.usage.output_tokens) == (80, 19)
     assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (91, 24)
 
 

@@ -49,6 +49,8 @@ class AgentReader(ABC):
         """The agent's last message about an error that has ended no turn; None if it has sent none."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
+        self._held: Turn | None = None
+        """The last turn, if the agent has stopped in it to ask, and its step has not ended; None otherwise."""
         self.turns_ended = 0
         """Number of turns that have ended."""
         self._request_ids: dict[str, str] = {}
@@ -94,11 +96,14 @@ class AgentReader(ABC):
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more lines come; return the error of the run, or None."""
         self.steering.lose()
-        error = self.end_open_turn(exit_code)
-        if error is not None:
-            return error
+        error = self.end_open_turn(exit_code) or self._failure_of_process(exit_code)
+        self._end_held(error)
+        return error
+
+    def _failure_of_process(self, exit_code: int | None) -> StreamError | None:
+        """Return the error of a process whose turns have not failed; None if it has none."""
         last = self._run.turns[-1] if self._run.turns else None
-        if exit_code and (last is None or last.state == "done"):
+        if exit_code and (last is None or last.state in ("done", "waiting")):
             failed = ProviderError(
                 f"the process of {self._agent} ended with exit code {exit_code}{self._last_words}"
             )
@@ -112,14 +117,15 @@ class AgentReader(ABC):
         turn, self._exit_code = self._turn, exit_code
         if turn is None:
             return None
-        error = None if self._ends_without_a_line() else self._truncation_of(turn)
+        is_over = turn.state == "waiting" or self._ends_without_a_line()
+        error = None if is_over else self._truncation_of(turn)
         self._end_turn(error)
         return error
 
     @property
     def has_open_turn(self) -> bool:
-        """True while a turn is in progress."""
-        return self._turn is not None
+        """True while a turn is in progress, and does not wait for a person."""
+        return self._turn is not None and self._turn.state != "waiting"
 
     def find_partial(self) -> Message | None:
         """Return the last answer of the last turn, for an error of the run; None without a turn."""
@@ -133,6 +139,7 @@ class AgentReader(ABC):
             self._turn.step.end(error)
             self._turn = None
             self._count_turn()
+        self._end_held(error)
 
     def fail(self, message: str | None, code: str | None) -> None:
         """End the turn, because the agent's server says that it failed."""
@@ -169,6 +176,8 @@ class AgentReader(ABC):
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
         if self._turn is None:
+            self._end_held(None)
+            self._run.requests.resumed_by(self._asker)
             step = self._run.step(self._agent, agent=self._agent)
             self._turn = Turn(step, self._run.session)
             self._run.add_turn(self._turn)
@@ -193,7 +202,28 @@ class AgentReader(ABC):
         if turn.result is None:
             turn.result = last_text(turn.step)
         turn.step.result = turn.result
-        turn.step.end(error)
+        if error is None and turn.state == "waiting":
+            # The process may still fail.
+            self._end_held(None)
+            self._held = turn
+        else:
+            turn.step.end(error)
+
+    def _hold_turn(self) -> None:
+        """Note that the agent has stopped in its turn to ask, and does nothing until the answer comes."""
+        self._run.requests.hold(self._open_turn().step, self._asker)
+        self._count_turn()
+
+    def _end_held(self, error: BaseException | None) -> None:
+        """End the step of the turn in which the agent has stopped to ask, if that has not ended."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.step.end(error)
+
+    @property
+    def _asker(self) -> str:
+        """The name of what stops to ask, and goes on in a later run: a session of the agent."""
+        return f"{self.name} {self._run.session or ''}"
 
     def _count_turn(self) -> None:
         """Count a turn that has ended."""

@@ -113,6 +113,7 @@ class AGUIRun(AgentReader):
             if request is not None:
                 self._open_turn().step.wait_for(request, interrupt)
         if interrupts:
+            self._run.requests.hold(self._open_turn().step, self._asker)
             # The subagents wait as well, and the next run goes on with them.
             for subagent in [*self._subagents]:
                 self._end_answer(subagent, {**_END, "outcome": event.get("outcome")})

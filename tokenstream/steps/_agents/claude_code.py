@@ -11,6 +11,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats._wire.anthropic_agents import COUNTS
+from tokenstream.message import Usage
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._model_answer import ClaudeAnswer, last_text
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._steer import Steer
     from tokenstream.errors import StreamError
-    from tokenstream.message import Usage
     from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -58,6 +58,8 @@ class ClaudeCode(AgentReader):
         the main agent."""
         self._last_reader: ModelAnswer | None = None
         """The reader of the last answer; None before the first."""
+        self._line_usages: dict[str | None, Usage] = {}
+        """The tokens that whole lines tell, by the ids of their messages; a result tells them anew."""
         self._streamed: set[str] = set()
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
@@ -139,6 +141,7 @@ class ClaudeCode(AgentReader):
             turn.step.end(error)
             self._count_turn()
         self._answered.clear()
+        self._count_lines()
         super().stop(error)
         self._stop_background()
 
@@ -203,6 +206,7 @@ class ClaudeCode(AgentReader):
             answer = self._begin_answer(agent, id)
             # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
+            self._line_usages[id] = counts_in(dict_of(message, "usage"), COUNTS) or Usage()
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
@@ -249,7 +253,9 @@ class ClaudeCode(AgentReader):
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         turn.session = text_of(line, "session_id") or turn.session
         self._run.introduce(session=turn.session)
-        turn.usage = counts_in(dict_of(line, "usage"), COUNTS) or turn.usage
+        counted = counts_in(dict_of(line, "usage"), COUNTS)
+        if counted:
+            turn.usage = counted
         turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
@@ -340,6 +346,7 @@ class ClaudeCode(AgentReader):
             is_whole = answer is not None and answer.blocks > 0 and not self._streamed
             self._answered.append((self._turn, is_whole))
             self._end_answer("")
+            self._count_lines()
             self._turn = None
 
     def _end_turn(self, error: StreamError | None) -> None:
@@ -347,8 +354,15 @@ class ClaudeCode(AgentReader):
         for id, failure in [*self._over.items()]:
             self._end_call_of("", id, None, failure=failure)
         kept = self._find_background()
+        self._count_lines()
         super()._end_turn(error)
         self._tools.update(kept)
+
+    def _count_lines(self) -> None:
+        """Give a turn without a result the tokens of its lines."""
+        usages, self._line_usages = self._line_usages, {}
+        if self._turn is not None and self._turn.step.counted_usage is None and any(usages.values()):
+            self._turn.usage = sum(usages.values(), start=self._turn.usage)
 
     def _stop_background(self) -> None:
         """Stop the steps of agents in the background, because no more lines are read."""

@@ -132,6 +132,7 @@ class AnthropicAgentsRun(AgentReader):
                     call = None if tool is None or tool.cause is None else tool.cause
                     request = {"event_id": id} if call is None else {"event_id": id, "name": call.name}
                     (tool or step).wait_for(id, request)
+            self._hold_turn()
             return
         error = None
         if word in _FAILURES:

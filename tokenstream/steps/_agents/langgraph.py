@@ -18,6 +18,7 @@ from tokenstream.formats._wire.langchain.protocol import (
 from tokenstream.formats._wire.langchain.protocol_blocks import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents import AgentReader
+from tokenstream.steps._agents.values import interrupts_of
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
@@ -120,7 +121,10 @@ class LangGraphRun(AgentReader):
             self._open_turn_of_session()
             if state in RUN_ENDS:
                 cut = self._end_answers()
-                self._finish(self._failure(error) if state == "failed" else cut or self._cut)
+                may_wait = state != "completed"
+                self._finish(
+                    self._failure(error) if state == "failed" else cut or self._cut, may_wait=may_wait
+                )
         elif state not in RUN_ENDS:
             self._find_step(namespace, text_of(data, "graph_name"), dict_of(data, "cause"))
         else:
@@ -149,11 +153,13 @@ class LangGraphRun(AgentReader):
         if step is not None and step.ended is None:
             step.end(error or cut)
 
-    def _finish(self, error: StreamError | None) -> None:
-        """End the turn."""
+    def _finish(self, error: StreamError | None, *, may_wait: bool = True) -> None:
+        """End the turn; one that has asked, and may still wait for the answer, waits."""
+        step = self._open_turn().step
+        if error is None and may_wait:
+            self._run.requests.hold(step, self._asker)
         for namespace in sorted(self._steps, key=len, reverse=True):
             self._end_subgraph(namespace, error)
-        self._open_turn()
         self._forget_turn()
         self._end_turn(error)
 
@@ -268,11 +274,11 @@ class LangGraphRun(AgentReader):
 
     def _read_state(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
         """Report the requests that the state of a graph has, in Python."""
-        for interrupt in params.get("interrupts") or ():
-            fields: Any = interrupt if is_dict(interrupt) else getattr(interrupt, "__dict__", {})
-            id = getattr(interrupt, "id", None) or fields.get("id")
-            value = getattr(interrupt, "value", None) or fields.get("value")
-            self._ask(namespace, id if isinstance(id, str) else None, value)
+        if self._turn is None:
+            # A run without answers has no other event.
+            self._run.requests.resumed_by(self._asker)
+        for id, value in interrupts_of(params.get("interrupts")):
+            self._ask(namespace, id, value)
 
     def _ask(self, namespace: Namespace, id: str | None, payload: object) -> None:
         """Report a request that waits; it is answered by the next run of the thread."""

@@ -132,7 +132,9 @@ class OpenAIAgentsRun(AgentReader):
         if id == self._main:
             report = dict_of(line, "usage") or dict_of(turn, "usage")
             if report:
-                self._open_turn().usage = COUNTS.read(report)
+                # The counts are those of the main agent.
+                told = self._open_turn()
+                told.usage = sum([below.total_usage for below in told.step.steps], start=COUNTS.read(report))
             self._finish(error)
         elif error is not None:
             subagent = text_of(turn, "subagent_id") or ""
@@ -232,6 +234,7 @@ class OpenAIAgentsRun(AgentReader):
             if id is not None and step.ended is None:
                 step.wait_for(id, action)
                 self._requests.append(id)
+        self._hold_turn()
 
     def _note_answered(self, line: dict[str, Json]) -> None:
         """Note that the session has got all that it waited for."""

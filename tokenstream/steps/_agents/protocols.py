@@ -39,6 +39,8 @@ class A2ATasks(AgentReader):
         """The turns that are open and their answers, by the ids of the tasks."""
         self._waiting: dict[str, str] = {}
         """The ids of the requests of tasks that wait for the user, by the ids of the tasks."""
+        self._asking = ""
+        """The id of the task whose message is read."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -60,20 +62,21 @@ class A2ATasks(AgentReader):
         if is_last and id not in self._tasks and self._has_read(end):
             # Servers may send a task once more after its end.
             return
+        self._asking = id
         turn, answer = self._find_or_begin(id)
         turn.session = text_of(content, "contextId") or turn.session
         self._run.introduce(session=turn.session)
         answer.read_piece(line)
         if status:
-            self._report_status(id, turn.step, state, status)
+            self._report_status(id, turn, state, status)
         if answer.is_over:
             self._remember(end)
             self._end_task(id)
 
     @property
     def has_open_turn(self) -> bool:
-        """True while a task goes on."""
-        return bool(self._tasks)
+        """True while a task goes on, and does not wait for the user."""
+        return any(turn.state != "waiting" for turn, _ in self._tasks.values())
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open, since no more payloads come; return the run's error, or None.
@@ -93,14 +96,22 @@ class A2ATasks(AgentReader):
 
     # -- within ------------------------------------------------------------
 
-    def _report_status(self, id: str, step: Step, state: str, status: dict[str, Json]) -> None:
+    @property
+    def _asker(self) -> str:
+        """The name of what stops to ask: the task."""
+        return f"{self.name} {self._asking}"
+
+    def _report_status(self, id: str, turn: Turn, state: str, status: dict[str, Json]) -> None:
         """Report a state with its message, and what the task waits for."""
+        step = turn.step
         step.update({"type": "status", **status})
         before = self._waiting.pop(id, None)
         if state in PAUSED:
             message_id = text_of(dict_of(status, "message"), "messageId")
             self._waiting[id] = step.wait_for(f"{id} {message_id or state}", status).id
-        elif before is not None:
+            self._turn = turn
+            self._hold_turn()
+        if before is not None and before != self._waiting.get(id):
             self._run.requests.note_answered(before)
 
     def _find_or_begin(self, id: str) -> tuple[Turn, ModelAnswer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._step import Step
 
+_INTERRUPT = "__interrupt__"
+"""The key under which an update of a LangGraph graph has its interrupts."""
 _CLAUDE_SDK = "claude_agent_sdk"
 _BLOCKS = {
     "TextBlock": "text",
@@ -151,6 +154,23 @@ def text_in(content: Json) -> str | None:
         return content
     texts = [text_of(block, "text") for block in dicts_of([content] if is_dict(content) else content)]
     return "\n".join([text for text in texts if text]) or None
+
+
+def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a graph gives it
+    """Return the ids and the values of the interrupts of a LangGraph graph, in an update or in a list of them.
+
+    Example:
+        >>> interrupts_of({"__interrupt__": [{"id": "i", "value": "really?"}]}), interrupts_of({"node": {}})
+        ([('i', 'really?')], [])
+    """
+    found = update.get(_INTERRUPT) if is_dict(update) else update
+    read = [each.get if is_dict(each) else partial(_attribute_of, each) for each in found or ()]
+    return [(id, get("value")) for get in read if isinstance(id := get("id"), str)]
+
+
+def _attribute_of(value: object, name: str) -> object:
+    """Return an attribute of an object, or None."""
+    return getattr(value, name, None)
 
 
 def plan_of(tasks: Json) -> dict[str, Json]:
