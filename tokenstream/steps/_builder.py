@@ -351,6 +351,8 @@ class Follower:
         self.item_count += 1
         if self._has_ended:
             return
+        if isinstance(item, bytes | str):
+            item = _object_in(item)
         if self._reader is None and self._agent.reader is None:
             self._reader = find_run(item, self._run)
             if self._reader is None:
@@ -432,6 +434,17 @@ class Follower:
         elif (failure := self._agent.end(None)) is not None:
             # The loop gets it in place of the end of the lines.
             raise failure from None
+
+
+def _object_in(line: bytes | str) -> object:
+    """Return the object of an agent's line; the line itself if it has none."""
+    text = line.strip()
+    if text[:1] not in (b"{", "{"):
+        return line
+    try:
+        return decode(text)
+    except ProtocolError:
+        return line
 
 
 def _refuse_stranger(item: object) -> None:
