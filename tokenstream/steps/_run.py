@@ -375,9 +375,10 @@ class Steps(RunNode):
         which are also in `turns`; the loop gets each line as the object that it holds.
 
         Args:
-            events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
-                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
-                lines of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
+            events: The events of a run: `astream_events(…)` of LangChain or LangGraph,
+                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler, or what
+                `run_stream_events(…)` or `iter(…)` of pydantic-ai gives to an `async with`. Or the lines
+                of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
                 response, a list of lines or of their objects, or the messages of claude-agent-sdk. Or a
                 `Peer` or `AsyncPeer`. Or the events of a hosted agent of OpenAI, Anthropic or Mistral, as
                 objects or dicts.

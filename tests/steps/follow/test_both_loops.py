@@ -96,7 +96,8 @@ def test_lines_are_read_on_as_they_were_begun(first: str) -> None:
 async def test_single_steps_choose_too() -> None:
     with Steps() as run:
         assert next(run.follow(Both(LINES), agent="codex"))["type"] == "thread.started"
-        assert (await anext(run.follow(Both(LINES), agent="codex")))["type"] == "thread.started"
+        async with run.follow(Both(LINES), agent="codex") as followed:
+            assert (await anext(followed))["type"] == "thread.started"
 
 
 MAKES: dict[str, Callable[[Iterable[str]], Any]] = {
