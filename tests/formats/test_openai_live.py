@@ -236,10 +236,11 @@ def test_a_session_is_closed_for_a_reason(word: str | None, reason: str) -> None
 
 
 def test_a_lost_connection_is_an_error() -> None:
-    """The server says that it was lost, so the answer is not complete."""
+    """The server says that it was lost, so the answer is not complete; asking again may help."""
     told = read(STARTED, said("Hi"), closed("connection_lost"))
 
     assert isinstance(told.error, ProviderError)
+    assert ("network", True) == (told.error.kind, told.error.retryable)
     assert ("error", "connection_lost", "Hi") == (
         told.message.finish_reason,
         told.error.code,

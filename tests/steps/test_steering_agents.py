@@ -290,6 +290,23 @@ def test_input_between_two_turns_is_refused_at_once() -> None:
     assert late.error.code == "no_turn_in_progress"
 
 
+def test_input_after_a_loop_that_ended_with_its_turn_is_refused() -> None:
+    """Nobody holds what the loop has read, and the next turn needs a loop of its own."""
+    lines = [
+        {"type": "system", "subtype": "init", "session_id": "s1"},
+        {"type": "result", "subtype": "success", "result": "Done.", "session_id": "s1"},
+    ]
+    output = io.BytesIO(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    with Steps() as run:
+        for _ in run.follow(output, agent="claude-code", stdin=io.BytesIO(), until="turn"):
+            pass
+        steer = run.steer("And now?")
+
+    assert steer.state == "refused"
+    assert steer.error is not None
+    assert steer.error.code == "no_turn_in_progress"
+
+
 # -- Claude Code ---------------------------------------------------------------
 
 

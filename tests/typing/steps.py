@@ -21,6 +21,10 @@ from tokenstream.steps import RunEvents, Step, Turn
 from tokenstream.steps._follow import (
     AsyncFollowedItems,
     AsyncFollowedLines,
+    AsyncFollowedRun,
+    EitherFollowedItems,
+    EitherFollowedLines,
+    EitherFollowedRun,
     FollowedItems,
     FollowedLines,
     FollowedRun,
@@ -30,6 +34,7 @@ from tokenstream.steps._peer.exchange import PeerCall
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Iterator
     from subprocess import Popen
 
     import anyio.abc
@@ -85,6 +90,30 @@ def objects(run: Steps, found: list[Message]) -> None:
     """Objects stay what they are, with options and without."""
     assert_type(run.follow(found), FollowedRun[Message])
     assert_type(run.follow(found, until=lambda message: message.complete), FollowedItems[Message])
+
+
+class Both:
+    """Lines that both kinds of loop can read."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield "{}"
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        yield "{}"
+
+
+async def both(run: Steps) -> None:
+    """What both kinds of loop can read, either kind reads; a named agent's lines give objects."""
+    events = run.follow(Both())
+    assert_type(events, EitherFollowedRun[str])
+    assert_type([event for event in events], list[str])  # noqa: C416 - as a loop reads it
+    assert_type([event async for event in events], list[str])
+    lines = run.follow(Both(), agent="codex", until="turn")
+    assert_type(lines, EitherFollowedLines)
+    assert_type([line for line in lines], list[dict[str, Any]])  # noqa: C416 - as a loop reads it
+    assert_type([line async for line in lines], list[dict[str, Any]])
+    assert_type(run.follow(Both(), until="turn"), EitherFollowedItems[str])
+    assert_type(run.follow(aiter(Both())), AsyncFollowedRun[str])
 
 
 def peer(run: Steps, peer: Peer) -> None:

@@ -25,6 +25,7 @@ from tokenstream.steps._agents.text_agents import TEXT
 from tokenstream.steps._agents.values import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._framework import find_run
 from tokenstream.steps._program import NOTHING, PATIENCE
+from tokenstream.steps._pydantic_ai import PydanticAIRun, is_of_pydantic_ai
 from tokenstream.steps._step import LeftOpenStep
 from tokenstream.stream._log import warn
 
@@ -40,6 +41,18 @@ if TYPE_CHECKING:
 _ENDS_OF_TURN = ("turn", "idle")
 _UNREAD = "its lines were not read to their end"
 _LINE_ENDS = (b"\n", b"\r")
+_STRANDS = "init_event_loop"
+"""The field of the first event of strands."""
+_FRAMEWORKS = {
+    "crewai": ("CrewAI", ""),
+    "pydantic_ai": (
+        "pydantic-ai",
+        "; or give its model an HTTP client with a hook that calls tap(response), which has the answer",
+    ),
+    "smolagents": ("smolagents", ""),
+    "strands": ("Strands Agents", ""),
+}
+"""The names of frameworks with objects that no reader knows, and a further way out, by their packages."""
 _OBJECTS = (dict, str)
 """Types of values that a line may stand for; a string is text of an agent."""
 
@@ -351,8 +364,10 @@ class Follower:
         self.item_count += 1
         if self._has_ended:
             return
+        if isinstance(item, bytes | str):
+            item = _object_in(item)
         if self._reader is None and self._agent.reader is None:
-            self._reader = find_run(item, self._run)
+            self._reader = PydanticAIRun(self._run) if is_of_pydantic_ai(item) else find_run(item, self._run)
             if self._reader is None:
                 self._agent.read(item)
                 if self.item_count == 1 and self._agent.reader is None:
@@ -434,14 +449,26 @@ class Follower:
             raise failure from None
 
 
+def _object_in(line: bytes | str) -> object:
+    """Return the object of an agent's line; the line itself if it has none."""
+    text = line.strip()
+    if text[:1] not in (b"{", "{"):
+        return line
+    try:
+        return decode(text)
+    except ProtocolError:
+        return line
+
+
 def _refuse_stranger(item: object) -> None:
-    """Raise MisuseError if a first item is a piece of one model's answer, or of pydantic-ai."""
+    """Raise MisuseError if a first item is a piece of one model's answer, or of an unread framework."""
     name = class_name_of(item)
-    if type(item).__module__.partition(".")[0] == "pydantic_ai":
+    package = "strands" if is_dict(item) and _STRANDS in item else type(item).__module__.partition(".")[0]
+    if package in _FRAMEWORKS:
+        framework, way_out = _FRAMEWORKS[package]
         raise MisuseError(
-            f"{name} is an event of pydantic-ai, which a run does not read: make events "
-            "of tokenstream.events of it, and pass them to step.feed(…); or give pydantic-ai's model an "
-            "HTTP client with a hook that calls tap(response), whose message is the model's answer"
+            f"{name} is an object of {framework} that a run does not read: begin a step with run.step(…), "
+            f"make events of tokenstream.events, and pass them to step.feed(…){way_out}"
         )
     if _is_answer_piece(item) and not may_be_of_agent(item):
         raise MisuseError(

@@ -33,6 +33,7 @@ from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
     from typing import Protocol, Self
 
     from tokenstream.steps._builder import RunBuilder
@@ -72,7 +73,13 @@ def follow(
     stdin: object,
     until: object,
     deadlines: Deadlines,
-) -> FollowedItems[Any] | AsyncFollowedItems[Any] | FollowedRun[Any] | AsyncFollowedRun[Any]:
+) -> (
+    FollowedItems[Any]
+    | AsyncFollowedItems[Any]
+    | EitherFollowedItems[Any]
+    | FollowedRun[Any]
+    | AsyncFollowedRun[Any]
+):
     """Return the iterable that reads a run, and builds it.
 
     1. A peer is read by its messages.
@@ -80,7 +87,7 @@ def follow(
        object of each line.
     3. Anything else is a framework's, whose events pass on unchanged.
 
-    Each is read in `async for` if it can be.
+    Each is read by the loops that it supports; what supports both is read as the first loop says.
     """
     check_option("deadlines", deadlines, Deadlines)
     if isinstance(source, Peer | AsyncPeer):
@@ -98,6 +105,8 @@ def follow(
     if has_options or has_lines(source):
         write = None if stdin is None else make_line_writer(stdin)
         lines = LineReader(run, agent, until, has_bare_lines=are_bare_lines(source), write=write)
+        if all(can_loop(source)):
+            return EitherFollowedLines(source, lines, deadlines, exit_code, stderr)
         if is_asynchronous(source):
             return AsyncFollowedLines(AsyncChunks(source), lines, deadlines, exit_code, stderr)
         is_readable = is_response(source) or hasattr(source, "__iter__") or hasattr(source, "read")
@@ -106,7 +115,7 @@ def follow(
     else:
         is_iterable, is_async_iterable = can_loop(source)
         if is_async_iterable:
-            return AsyncFollowedRun(source, Follower(run))
+            return (EitherFollowedRun if is_iterable else AsyncFollowedRun)(source, Follower(run))
         if is_iterable and source.__class__ not in _WHOLE:
             return FollowedRun(source, Follower(run))
     raise MisuseError(
@@ -141,6 +150,12 @@ class AsyncFollowedRun(AsyncWatchedStream[ItemT]):
 
     _made_by: ClassVar[str] = "run.follow(…)"
     """The call that made this object, for error messages."""
+
+
+class EitherFollowedRun(FollowedRun[ItemT], AsyncFollowedRun[ItemT]):
+    """The events of a framework's run, read in `for` or in `async for`; made by `Steps.follow`."""
+
+    __slots__ = ()
 
 
 class _BorrowedPeer:
@@ -368,3 +383,83 @@ class FollowedLines(FollowedItems[dict[str, Any]]):
 
 class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
     """Yields the decoded JSON object of each line of an agent, in `async for`; made by `Steps.follow`."""
+
+
+class EitherFollowedItems(Generic[ItemT]):
+    """The items of an agent's output, read in `for` or in `async for`; made by `Steps.follow`.
+
+    The first loop or block chooses, and until then nothing of the source is touched.
+
+    Args:
+        source: An object that both kinds of loop can read.
+        arguments: The further arguments of the class that reads it in either of them.
+    """
+
+    def __init__(self, source: Any, *arguments: Any) -> None:  # noqa: ANN401 - told by its methods
+        self._source, self._arguments = source, arguments
+        self._chosen: FollowedItems[Any] | AsyncFollowedItems[Any] | None = None
+        """What reads the source; None before the first loop."""
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return iter(self._choose_sync())
+
+    def __next__(self) -> ItemT:
+        return next(self._choose_sync())
+
+    def __aiter__(self) -> AsyncIterator[ItemT]:
+        return aiter(self._choose_async())
+
+    async def __anext__(self) -> ItemT:
+        return await anext(self._choose_async())
+
+    def __enter__(self) -> Self:
+        self._choose_sync()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self._choose_async()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def close(self) -> None:
+        """Stop reading: the turn that is open is stopped, and the source is closed."""
+        self._choose_sync().close()
+
+    async def aclose(self) -> None:
+        """Stop reading: the turn that is open is stopped, and the source is closed."""
+        await self._choose_async().aclose()
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that are no JSON objects, such as logs, and were passed by."""
+        return 0 if self._chosen is None else self._chosen.plain_lines
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the process has written to its standard error so far, at most 8 kB."""
+        return "" if self._chosen is None else self._chosen.stderr
+
+    def _choose_sync(self) -> FollowedItems[ItemT]:
+        """Return what `for` reads; MisuseError if `async for` was chosen."""
+        if self._chosen is None:
+            self._chosen = FollowedItems(SyncChunks(self._source), *self._arguments)
+        if not isinstance(self._chosen, FollowedItems):
+            raise MisuseError("a loop with `async for` has begun to read this run: go on with `async for`")
+        return self._chosen
+
+    def _choose_async(self) -> AsyncFollowedItems[ItemT]:
+        """Return what `async for` reads; MisuseError if `for` was chosen."""
+        if self._chosen is None:
+            self._chosen = AsyncFollowedItems(AsyncChunks(self._source), *self._arguments)
+        if not isinstance(self._chosen, AsyncFollowedItems):
+            raise MisuseError("a loop with `for` has begun to read this run: go on with `for`")
+        return self._chosen
+
+
+class EitherFollowedLines(EitherFollowedItems[dict[str, Any]]):
+    """Yields the decoded JSON object of each line of an agent, in either loop; made by `Steps.follow`."""

@@ -17,9 +17,12 @@ from tokenstream.steps._tree import draw_run
 from tokenstream.steps._turn import Requests
 from tokenstream.stream._options import current_clock
 
+ItemT = TypeVar("ItemT")
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from typing import IO, Literal, Self, TypeAlias, TypedDict, Unpack
 
     import httpx
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
         AsyncFollowedItems,
         AsyncFollowedLines,
         AsyncFollowedRun,
+        EitherFollowedItems,
+        EitherFollowedLines,
+        EitherFollowedRun,
         FollowedItems,
         FollowedLines,
         FollowedRun,
@@ -54,6 +60,12 @@ if TYPE_CHECKING:
 
         async def receive(self, max_bytes: int = 65536) -> bytes: ...
 
+    class Either(Protocol[ItemT_co]):
+        """An object that both kinds of loop can read."""
+
+        def __iter__(self) -> Iterator[ItemT_co]: ...
+        def __aiter__(self) -> AsyncIterator[ItemT_co]: ...
+
     Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
     """The output of an agent that a `for` loop reads."""
     AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
@@ -63,14 +75,18 @@ if TYPE_CHECKING:
     Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
     """The point at which a loop ends early."""
 
-    class FollowOptions(TypedDict, total=False):
-        """The options of `Steps.follow` that every source takes."""
+    class LineOptions(TypedDict, total=False):
+        """The options of `Steps.follow` for lines of an agent that is named."""
 
-        agent: str | None
         exit_code: ExitCode
         stderr: IO[bytes] | IO[str] | AsyncLines | None
         stdin: IO[bytes] | IO[str] | asyncio.StreamWriter | None
         deadlines: Deadlines
+
+    class FollowOptions(LineOptions, total=False):
+        """The options of `Steps.follow` that every source takes."""
+
+        agent: str | None
 
 
 NumberT = TypeVar("NumberT", int, float)
@@ -129,9 +145,6 @@ class Ledger:
         """Return True if totals are smaller than those that were kept last."""
         before = self.totals_of(session)
         return any(total < before.get(name, 0) for name, total in totals.items())
-
-
-ItemT = TypeVar("ItemT")
 
 
 class Observer(Protocol):
@@ -289,16 +302,22 @@ class Steps(RunNode):
         self, events: httpx.Response, *, until: Until = None, **options: Unpack[FollowOptions]
     ) -> Any: ...  # noqa: ANN401 - as above
     @overload
+    def follow(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self,
+        events: Either[bytes] | Either[str],
+        *,
+        agent: str,
+        until: Until = None,
+        **options: Unpack[LineOptions],
+    ) -> EitherFollowedLines: ...
+    @overload
     def follow(
         self,
         events: Iterable[bytes] | Iterable[str],
         *,
         agent: str,
-        exit_code: ExitCode = None,
-        stderr: IO[bytes] | IO[str] | None = None,
-        stdin: IO[bytes] | IO[str] | None = None,
         until: Until = None,
-        deadlines: Deadlines = AGENT_DEADLINES,
+        **options: Unpack[LineOptions],
     ) -> FollowedLines: ...
     @overload
     def follow(
@@ -306,12 +325,13 @@ class Steps(RunNode):
         events: AsyncIterable[bytes] | AsyncIterable[str],
         *,
         agent: str,
-        exit_code: ExitCode = None,
-        stderr: AsyncLines | None = None,
-        stdin: asyncio.StreamWriter | None = None,
         until: Until = None,
-        deadlines: Deadlines = AGENT_DEADLINES,
+        **options: Unpack[LineOptions],
     ) -> AsyncFollowedLines: ...
+    @overload
+    def follow(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self, events: Either[ItemT]
+    ) -> EitherFollowedRun[ItemT]: ...
     @overload
     def follow(  # pyright: ignore[reportOverlappingOverload]
         self, events: AsyncIterable[ItemT]
@@ -320,6 +340,10 @@ class Steps(RunNode):
     def follow(  # pyright: ignore[reportOverlappingOverload]
         self, events: Iterable[ItemT]
     ) -> FollowedRun[ItemT]: ...
+    @overload
+    def follow(  # type: ignore[overload-overlap]
+        self, events: Either[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
+    ) -> EitherFollowedItems[ItemT]: ...
     @overload
     def follow(
         self, events: AsyncIterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
@@ -342,17 +366,19 @@ class Steps(RunNode):
         """Return an iterable over a framework's events or an agent's lines; reading it builds this run.
 
         The events are passed on unchanged, in `for` or in `async for`, as the original
-        iterable supports; `close`, `with` and `async with` act on the original. Steps
-        that begin within a step's `with` block are parts of that step.
+        iterable supports (of both, the first loop chooses one for lines); `close`, `with` and
+        `async with` act on the original. Steps that begin within a step's `with` block are
+        parts of that step.
 
         The lines of a coding agent (such as Claude Code, Codex, Copilot CLI and Gemini CLI), the
         events of Google's Agent Development Kit, and the tasks of agents that speak A2A become turns,
         which are also in `turns`; the loop gets each line as the object that it holds.
 
         Args:
-            events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
-                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
-                lines of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
+            events: The events of a run: `astream_events(…)` of LangChain or LangGraph,
+                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler, or what
+                `run_stream_events(…)` or `iter(…)` of pydantic-ai gives to an `async with`. Or the lines
+                of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
                 response, a list of lines or of their objects, or the messages of claude-agent-sdk. Or a
                 `Peer` or `AsyncPeer`. Or the events of a hosted agent of OpenAI, Anthropic or Mistral, as
                 objects or dicts.
@@ -424,7 +450,9 @@ class Steps(RunNode):
         from tokenstream.steps._turn import steer_agent
 
         reader = None if self._reader is None else self._reader()
-        return steer_agent(reader, text, is_over=self.ended is not None)
+        # Without a reader, the loop that read the agent is over; a turn that it left is read by nobody.
+        has_rested = reader is None and bool(self.turns) and self.turns[-1].state != "running"
+        return steer_agent(reader, text, is_over=self.ended is not None or has_rested)
 
     def note_reader(self, reader: AgentReader) -> None:
         """Note the reader of the agent that is followed now."""

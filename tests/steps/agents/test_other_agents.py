@@ -10,8 +10,9 @@ import pytest
 from tests.steps.agents.support import body_of, chunkings_of, cuts_of, follow, tools_of
 from tests.steps.told import told
 from tests.support.beside import SHARED
+from tests.support.tables import in_one_test
 from tokenstream import Steps
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import StepDelta
 
 _RECORDINGS = SHARED / "agents" / "recordings"
@@ -280,3 +281,33 @@ def test_a_name_decides_against_what_the_lines_say() -> None:
     run, _, _ = follow(AMP, agent="claude-code")
 
     assert (run.agent, run.turns[0].step.name) == ("claude-code", "claude-code")
+
+
+def _of_all(line: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as `GET /global/event` has it."""
+    return {"directory": "/project", "project": "p", "payload": line}
+
+
+@in_one_test("name", ["opencode-server-own-permissions", "opencode-server-own-subagent"])
+def test_the_events_of_all_projects_are_read_as_those_of_one(name: str) -> None:
+    """Some of them are of no session."""
+    lines = [json.loads(line) for line in body_of(name).splitlines()]
+    greeting = {"payload": {"type": "server.connected", "properties": {}}}
+    run, given, error = follow([greeting, *map(_of_all, lines)], agent="opencode-server")
+    expected, _, _ = follow(lines)
+
+    assert (len(given), error) == (len(lines) + 1, None)
+    assert [(turn.state, turn.result, turn.usage, tools_of(turn.step)) for turn in run.turns] == [
+        (turn.state, turn.result, turn.usage, tools_of(turn.step)) for turn in expected.turns
+    ]
+
+
+@in_one_test("missing", ["session", "directory"])
+def test_events_of_all_projects_that_cannot_be_told_apart_are_refused(missing: str) -> None:
+    """Older servers name neither."""
+    properties = {"part": {"id": "p"}} if missing == "session" else {"sessionID": "s", "part": {"id": "p"}}
+    line = _of_all({"type": "message.part.updated", "properties": properties})
+    if missing == "directory":
+        del line["directory"]
+    with pytest.raises(MisuseError, match=r"/event\?directory=…"):
+        follow([line], agent="opencode-server")

@@ -125,20 +125,30 @@ def test_the_message_in_the_output_of_a_tool_is_its_failure() -> None:
     assert (tool.state, tool.error) == ("failed", "there is no such file")
 
 
-class _Delta(UserDict[str, str]):
-    """An event as pydantic-ai has it."""
-
-    __module__ = "pydantic_ai.messages"
+class _Piece(UserDict[str, str]):
+    """A piece of text as a framework has it."""
 
 
-def test_the_advice_for_events_of_pydantic_ai_works() -> None:
-    """Its events are read by no format, so the advice is to make events of them."""
-    events = [_Delta(text="Hel"), _Delta(text="lo")]
-    with pytest.raises(MisuseError, match=r"pydantic-ai.*step\.feed\(…\).*tap\(response\)") as caught:
-        _loop(events)
+@in_one_test(
+    "module, framework",
+    [
+        ("pydantic_ai.messages", r"pydantic-ai.*tap\(response\)"),
+        ("crewai.types.streaming", "CrewAI"),
+        ("smolagents.models", "smolagents"),
+        ("strands", "Strands Agents"),
+    ],
+)
+def test_the_advice_for_objects_of_a_framework_without_a_reader_works(module: str, framework: str) -> None:
+    """Its objects are read by no format, so the advice is to make events of them."""
+    piece: type[Any] = type("Piece", (_Piece,), {"__module__": module})
+    events = [piece(text="Hel"), piece(text="lo")]
+    first = {"init_event_loop": True} if module == "strands" else events[0]
+    with pytest.raises(MisuseError, match=rf"{framework}|step\.feed\(…\).*{framework}") as caught:
+        _loop([first])
     with Steps() as run, run.step("ask") as step:
         for event in events:
             step.feed(TextDelta(event["text"]))
 
     assert "step.follow" not in str(caught.value)
+    assert "step.feed(…)" in str(caught.value)
     assert step.text == "Hello"

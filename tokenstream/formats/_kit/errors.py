@@ -55,7 +55,11 @@ _KINDS_BY_SUBSTRING: tuple[tuple[ErrorKind, bool | None, str], ...] = (
 )
 
 # Words that count only as the whole type or code.
-_KINDS_BY_WORD: dict[str, ErrorKind] = {"generation": "server", "incomplete_generation": "server"}
+_KINDS_BY_WORD: dict[str, ErrorKind] = {
+    "generation": "server",
+    "incomplete_generation": "server",
+    "connection_lost": "network",
+}
 
 _PAYMENT_REQUIRED = 402
 _KINDS_BY_STATUS: dict[int, ErrorKind] = {

@@ -6,6 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
+from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
@@ -165,7 +166,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     A turn ends when its session is idle.
 
     Source:
-        Events of opencode 1.18.33; `types.gen.d.ts` of @opencode-ai/sdk.
+        Events of opencode 1.18.33; `Event` and `GlobalEvent` in `types.gen.d.ts` of @opencode-ai/sdk.
     """
 
     name: ClassVar[str] = "opencode-server"
@@ -188,6 +189,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""
+        line = _of_one_project(line)
         properties, kind = dict_of(line, "properties"), text_of(line, "type") or ""
         id = text_of(properties, "sessionID")
         if id is None or self._is_repeated(text_of(line, "id")):
@@ -200,6 +202,24 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         if session is None:
             session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
         session.read_event(kind, properties)
+
+
+def _of_one_project(line: dict[str, Json]) -> dict[str, Json]:
+    """Return the event in a line of `GET /global/event`; any other line unchanged.
+
+    Raises:
+        MisuseError: The event of a message does not say its session and its directory.
+    """
+    event = line.get("payload")
+    if not is_dict(event):
+        return line
+    is_known = "sessionID" in dict_of(event, "properties") and text_of(line, "directory") is not None
+    if not is_known and (text_of(event, "type") or "").startswith("message."):
+        raise MisuseError(
+            "this server's GET /global/event does not say the session and the directory of each message: "
+            "read GET /event?directory=…"
+        )
+    return event
 
 
 class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
