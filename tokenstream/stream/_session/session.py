@@ -98,7 +98,7 @@ class AnswersSession:
             code = sorter.server_error.code or sorter.server_error.type or "without a code"
             warn("the server reported an error between two answers: %s", code, of=self._driver)
         self._take_over_answers()
-        if sorter.error is not None:
+        if sorter.error is not None or sorter.is_over:
             self.end(sorter.error)
 
     def _take_over_answers(self) -> None:
