@@ -223,7 +223,7 @@ class Sorter:
 
     @property
     def is_over(self) -> bool:
-        """True once the server has ended the session: no answer follows, even if the connection stays open."""
+        """True once the server has ended the session: no answer follows, even on an open connection."""
         format = self._connection_format
         return format is not None and (format.ended or format.error is not None)
 
