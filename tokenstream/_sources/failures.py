@@ -81,7 +81,7 @@ class FunctionFailed(MisuseError):
     The stream ends, and raises the wrapped exception itself; no further attempt is made because of it.
     """
 
-    def __init__(self, raised: Exception) -> None:
+    def __init__(self, raised: BaseException) -> None:
         super().__init__(f"a function of the application's raised {type(raised).__name__}")
         self.raised = raised
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from secrets import token_urlsafe
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import advice_of, mark_reported
@@ -15,6 +17,7 @@ from tokenstream.stream._log import WARNING, describe_cause, tell
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
+    from tokenstream.relay._asgi.refusals import Refusal
 
 SHUT_DOWN = "the relay's server was shut down"
 """The message of the error of an answer that a server's shutdown ends."""
@@ -78,9 +81,10 @@ class ServedAnswer:
         if mark_reported(error):
             self._tell_failure(describe_cause(error), status, error)
 
-    def report_bug(self, error: Exception) -> None:
-        """Log that the application has raised an exception, which the server is to log."""
-        self._tell_failure(f"the application raised {type(error).__name__}", None, None)
+    def report_bug(self, error: Exception, refusal: Refusal | None = None) -> None:
+        """Log that the application has raised an exception, and where; its text may be private."""
+        status = None if refusal is None else refusal.status
+        self._tell_failure(f"the application raised {describe_bug(error)}", status, None)
 
     def report_refusal(self, level: int, why: str, status: int) -> None:
         """Log that a reader is refused, with a status unless it has a head already."""
@@ -122,6 +126,12 @@ class _KnownOrigin(NamedTuple):
     """An origin, as the log takes it."""
 
     origin: Origin
+
+
+def describe_bug(error: Exception) -> str:
+    """Return the type of an exception that was raised, and the line that has raised it, without its text."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
 
 
 def find_origin(source: object) -> Origin | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Stream, aconnect, connect, resilient, testing
+from tokenstream import Retry, Stream, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import GuardFailed, MisuseError, StreamInterrupted, TokenStreamError
 
 URL = "https://api.example/v1/chat/completions"
@@ -164,8 +165,44 @@ def test_a_secret_of_the_request_is_in_no_traceback(place: str, secret: str) -> 
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, asyncio.CancelledError])
-@pytest.mark.parametrize("place", sorted(PLACES.keys() - {"an async hook"}))
+@pytest.mark.parametrize("place", PLACES)
 def test_what_interrupts_the_program_passes_through(place: str, kind: type[BaseException]) -> None:
     """It is no mistake of the application's."""
     with pytest.raises(kind):
         PLACES[place][0](raising(kind()))
+
+
+class _AsyncSigning(httpx.Auth):
+    async def async_auth_flow(self, request: httpx.Request) -> Any:
+        yield raising(asyncio.CancelledError())(request)
+
+
+async def _async_pieces(_: object = None) -> AsyncIterator[bytes]:
+    yield raising(asyncio.CancelledError())(None)
+
+
+ASYNC_PLACES: dict[str, Callable[[], Any]] = {
+    "auth": lambda: aconnect(URL, auth=_AsyncSigning(), **OPTIONS),
+    "auth, with a retry": lambda: aconnect(URL, auth=_AsyncSigning(), retry=Retry(wait=0), **OPTIONS),
+    "content": lambda: aconnect(
+        URL,
+        content=_async_pieces(),
+        headers=OPTIONS["headers"],
+        client=httpx.AsyncClient(transport=testing.transport(ANSWER)),
+    ),
+    "open": lambda: aresilient(raising(asyncio.CancelledError()), Retry(wait=0)),
+}
+
+
+@pytest.mark.parametrize("place", ASYNC_PLACES)
+@pytest.mark.parametrize("is_entered", [False, True])
+def test_a_cancellation_that_a_function_raises_itself_passes_through(place: str, is_entered: bool) -> None:
+    """No task was cancelled. One of a source that is being read is an interruption, which keeps the partial."""
+
+    async def ask() -> None:
+        stream = ASYNC_PLACES[place]()
+        async with stream if is_entered else nullcontext():
+            await stream.final()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(ask())

@@ -102,16 +102,11 @@ class AnswerOutlet(Outlet):
         except StreamError as error:
             # `open` makes a refusal of it.
             self._entry_error = error
-        except Exception as error:
-            self.served.report_bug(error)
-            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception):
-            self.served.report_bug(error)
         # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:
             await self._events.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import quote_id, read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, error_body
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_bug
 from tokenstream.relay._asgi.shutdown import abort_connection
 from tokenstream.relay._events_in import SLOW_SEND
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.writing import Outlet
     from tokenstream.relay._attribution import ServedAnswer
 
+Scope: TypeAlias = "MutableMapping[str, Any]"
+"""The ASGI scope of a request."""
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
@@ -48,13 +50,18 @@ class HTTPDelivery(Delivery):
     """
 
     def __init__(
-        self, outlet: Outlet, make_head: Callable[[], Head], timing: Timing, receive: Receive, send: Send
+        self,
+        outlet: Outlet,
+        make_head: Callable[[], Head],
+        timing: Timing,
+        receive: Receive,
+        send: Send,
+        *,
+        scope: Scope,
     ) -> None:
         super().__init__(timing, receive, send)
-        self._outlet = outlet
-        self._make_head = make_head
-        self._receive = receive
-        self._send = send
+        self._outlet, self._make_head = outlet, make_head
+        self._scope, self._receive, self._send = scope, receive, send
         self._head_begun = False
         """True once sending the head has begun."""
         self._heartbeat_sent: Event | None = None
@@ -66,12 +73,20 @@ class HTTPDelivery(Delivery):
 
     async def _deliver(self) -> None:
         """Send all chunks of the outlet, or the response that replaces an answer that never began."""
-        async with self._outlet as outlet:
-            refusal = await outlet.open()
-            if refusal is None:
-                await self._send_chunks()
-            else:
-                await self._send_refusal(refusal)
+        try:
+            async with self._outlet as outlet:
+                refusal = await outlet.open()
+                if refusal is None:
+                    await self._send_chunks()
+                else:
+                    await self._send_refusal(refusal)
+        except Exception as error:
+            is_sent = self._head_begun or self._disconnected
+            refusal = None if is_sent else refuse_bug(error, self._scope)
+            self._outlet.served.report_bug(error, refusal)
+            if refusal is not None:
+                await self._send_complete(refusal)
+            raise
 
     async def _send_chunks(self) -> None:
         """Send all chunks of the outlet, and the end of the response."""
@@ -328,7 +343,7 @@ class Response:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send)
+            delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send, scope=scope)
             await delivery.run()
             if delivery.shutting_down:
                 await outlet.run_out()

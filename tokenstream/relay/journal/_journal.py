@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._attribution import ServedAnswer, make_answer_id
+from tokenstream.relay._attribution import ServedAnswer, describe_bug, make_answer_id
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
@@ -415,7 +415,9 @@ class Journal:
         try:
             await producer.run()
         except Exception as error:  # noqa: BLE001 - a storage's exception must not end all other answers
-            producer.served.tell(WARNING, "an answer of a journal could not be written: %r", error)
+            producer.served.tell(
+                WARNING, "an answer of a journal could not be written: %s", describe_bug(error)
+            )
         finally:
             del self._producers[producer.id]
             producer.finished.set()
@@ -432,7 +434,7 @@ class Journal:
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers
-            feed.served.tell(WARNING, "an answer of a journal could not be read: %r", error)
+            feed.served.tell(WARNING, "an answer of a journal could not be read: %s", describe_bug(error))
             feed.fail(JournalError("the journal's storage has failed", kind="unavailable"))
         if not feed.is_complete and self._feeds.get(feed.id) is feed:
             # This feed no longer reads, so the next follower needs a new one.

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tokenstream._sources import AsyncSource, LazySource
+from tokenstream._sources import AsyncSource, FunctionFailed, LazySource
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
@@ -388,6 +388,18 @@ class Reader:
             self._put_item(clock(), END)
         except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
             self._put_item(clock(), SourceFailed(error))
+        except BaseException as error:  # noqa: BLE001 - raised again, unless the loop raises it
+            self._put_own_cancellation(error)
+
+    def _put_own_cancellation(self, error: BaseException) -> None:
+        """Keep asyncio's `CancelledError` if a function has raised it in the opening; else raise it again."""
+        import asyncio
+
+        is_opening = isinstance(self.source, LazySource) and isinstance(error, asyncio.CancelledError)
+        task = asyncio.current_task() if is_opening else None
+        if task is None or task.cancelling():
+            raise error
+        self._put_item(self._clock(), SourceFailed(FunctionFailed(error)))
 
     async def _read(self, source: AsyncSource) -> None:
         """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""

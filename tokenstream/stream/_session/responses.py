@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import ref
 
-from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._refusals import UncopyableObject
@@ -83,9 +82,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             return self._give(self._stream() or self._make_stream(self._driver), self._driver)
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
-            messages, options = later
-            source = SyncSource(iter(messages), _do_nothing, messages=True, lent=True, asked=session.asked)
-            self._read_last = SyncDriver(source, options)
+            self._read_last = SyncDriver(self._reader.make_source(later), session.make_options(later))
             return self._give(self._make_stream(self._read_last), self._read_last)
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
@@ -166,16 +163,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             return self._give(self._stream() or self._make_stream(self._driver), self._driver)
         later = None if self._read_last is None else session.take_later_answer(self._read_last)
         if later is not None:
-            items, options = later
-            source = AsyncSource(
-                _ArrivedMessages(items),
-                _do_nothing_async,
-                messages=True,
-                survives=True,
-                lent=True,
-                asked=session.asked,
-            )
-            self._read_last = AsyncDriver(source, options)
+            self._read_last = AsyncDriver(self._reader.make_source(later), session.make_options(later))
             return self._give(self._make_stream(self._read_last), self._read_last)
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
@@ -219,28 +207,3 @@ def _find_reader(
     """
     hub = driver.sharing
     return find_stream() or (make_stream(driver) if hub is None else hub.make_reader())
-
-
-def _do_nothing() -> None:
-    """Close nothing: the messages have arrived already."""
-
-
-async def _do_nothing_async() -> None:
-    """Close nothing: the messages have arrived already."""
-
-
-class _ArrivedMessages:
-    """Asynchronous iterator over messages that have arrived already; a cancelled read loses none."""
-
-    __slots__ = ("_messages",)
-
-    def __init__(self, messages: list[Any]) -> None:
-        self._messages = iter(messages)
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> object:
-        for message in self._messages:
-            return message
-        raise StopAsyncIteration

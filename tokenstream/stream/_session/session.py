@@ -15,14 +15,13 @@ from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._log import warn
 from tokenstream.stream._reading.items import END, LOST, SourceFailed
 from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error, shared_stream_error
-from tokenstream.stream._session.sorter import Sorter
+from tokenstream.stream._session.sorter import AnswerLane, Sorter, WaitingBytes
 
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
-    from tokenstream.stream._session.sorter import AnswerLane
 
 
 class AnswersSession:
@@ -98,7 +97,7 @@ class AnswersSession:
             code = sorter.server_error.code or sorter.server_error.type or "without a code"
             warn("the server reported an error between two answers: %s", code, of=self._driver)
         self._take_over_answers()
-        if sorter.error is not None:
+        if sorter.error is not None or sorter.is_over:
             self.end(sorter.error)
 
     def _take_over_answers(self) -> None:
@@ -211,14 +210,17 @@ class AnswersSession:
         """Return the parent stream's options, with the format of an answer, for the stream of that answer."""
         return self._driver.options._replace(format=lane.format)
 
-    def take_later_answer(self, driver: Driver) -> tuple[list[Any], Options] | None:
-        """Return the messages and options of an answer that began behind another one in a body, or None."""
+    def take_later_answer(self, driver: Driver) -> AnswerLane | None:
+        """Return the lane of an answer that began behind another one in a body, whole; None without one."""
         format = driver.machine.connection.format
         if not format.later_frames:
             return None
         frames, format.later_frames = format.later_frames, []
-        fresh = format.fresh(limits=driver.machine.limits)
-        return [payload_of(frame) for frame in frames], self._driver.options._replace(format=fresh)
+        lane = AnswerLane(format.fresh(limits=driver.machine.limits), WaitingBytes())
+        for frame in frames:
+            lane.put_message(payload_of(frame))
+        lane.end()
+        return lane
 
     def claim_single_answer(self) -> bool:
         """Return True if the loop should now return the parent stream, as the only answer.

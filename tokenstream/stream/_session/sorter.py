@@ -202,7 +202,8 @@ class Sorter:
             self._connection.take_payloads()
         new_lanes: list[AnswerLane] = []
         for frame in self._connection.framing.frames(chunk):
-            new_lanes += self._sort(frame)
+            if not self.is_over:
+                new_lanes += self._sort(frame)
         error = self._connection.framing.error
         if error is not None:
             self.error = error
@@ -219,6 +220,12 @@ class Sorter:
     def has_unfinished(self) -> bool:
         """True if an answer is still open whose messages a stream may still read."""
         return any(not lane.dropped for lane in self._open_lanes.values())
+
+    @property
+    def is_over(self) -> bool:
+        """True once the server has ended the session: no answer follows, even on an open connection."""
+        format = self._connection_format
+        return format is not None and (format.ended or format.error is not None)
 
     @property
     def has_begun(self) -> bool:
@@ -319,6 +326,9 @@ class Sorter:
         receiver = own_lane or (None if oldest is None else self._open_lanes[oldest])
         if receiver is not None:
             receiver.put_message(payload_of(frame))
+        elif self.is_over:
+            # The server's error, which is that of no answer; None if the session has ended well.
+            self.error = connection_format.error
         else:
             self._messages_between.append(payload_of(frame))
             self._waiting.add(self._messages_between[-1])

@@ -145,8 +145,9 @@ class GeminiLive(Format):
         Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
         """
         fields = fields_of(payload)
-        # An error ends the turn: Google then closes the connection, and other servers may send nothing more.
-        if provider_error(payload) is not None:
+        # An error ends turn and session: Google then closes the connection, other servers may send nothing more.
+        if (error := provider_error(payload)) is not None:
+            self.error = error
             return "", True
         content = object_in(fields, "serverContent")
         belongs_to_turn = "toolCall" in fields or any(content.get(name) for name in _FIELDS_OF_A_TURN)
