@@ -85,8 +85,8 @@ def _block(language: str, text: str) -> Block:
 
 
 def test_the_table_of_cut_streams_has_the_numbers_of_the_comparison() -> None:
-    """They are the sums over the formats of docs/about/conformance.md."""
-    page = (_DOCS / "about" / "conformance.md").read_text(encoding="utf-8")
+    """They are the sums over the formats of reports/conformance.md."""
+    page = (ROOT / "reports" / "conformance.md").read_text(encoding="utf-8")
     sums: dict[str, tuple[int, int, int]] = {}
     for row in _table(page[page.index("## Truncated answers") :], "format"):
         cuts, silent, calls = sums.get(row["reader"], (0, 0, 0))
@@ -107,8 +107,8 @@ def _name(reader: str) -> str:
 
 
 def test_the_speed_is_the_measured_one() -> None:
-    """Those in memory stand in about/benchmarks.md with a date, those of a socket in guides/sources.md."""
-    page = (_DOCS / "about" / "benchmarks.md").read_text(encoding="utf-8")
+    """Those in memory stand in reports/benchmarks.md with a date, those of a socket in guides/sources.md."""
+    page = (ROOT / "reports" / "benchmarks.md").read_text(encoding="utf-8")
     row = next(row for row in _table(page, "") if row[""] == "openai-chat")
     said = re.search(r"takes ([\d.]+) µs from bytes .*?, and (\d+) µs .*?\), ([\d-]+)\)", README)
 

@@ -29,16 +29,13 @@ ERRORS = "reference/errors-index"
 """The page whose tables quote messages, in their first column."""
 
 _SECTIONS = "search_sections.js"
-_BACKGROUND_WEIGHT = 0.6
 _WEIGHTS = {
     "reference/api": 0.5,
     "index": 0.6,
-    "reference/glossary": 0.7,
     "formats": 0.7,
-    "reference/failures": 0.7,
     ERRORS: 0.9,
     "guides/coming-from": 0.8,
-    "about/conformance": _BACKGROUND_WEIGHT,
+    "about": 0.6,
     "cookbook": 0.8,
     "guides/quickstarts": 0.8,
     "guides/sources": 0.8,
@@ -63,9 +60,6 @@ _ALSO = {
     "guides/ui": "flicker flickers throttle smooth typewriter rerender",
 }
 """Words for the subject of a page that its users have and its title does not."""
-
-_BACKGROUND = re.compile(r"^## For contributors\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
-_PAGE = re.compile(r"\((?P<name>[\w/-]+)\.md\)")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -107,7 +101,6 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     """Write each section's page, anchor, title and words, and each message of the index of errors."""
     if error is not None or app.builder.format != "html":
         return
-    weights = _weights(Path(app.srcdir))
     pages: list[list[Any]] = []
     sections: list[list[Any]] = []
     messages: list[list[Any]] = []
@@ -115,7 +108,7 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     for name in sorted(app.env.found_docs):
         tree = app.env.get_doctree(name)
         folder, _, _ = name.rpartition("/")
-        pages.append([name, app.env.titles[name].astext(), weights.get(name, _WEIGHTS.get(folder, 1.0))])
+        pages.append([name, app.env.titles[name].astext(), _WEIGHTS.get(name, _WEIGHTS.get(folder, 1.0))])
         for section in tree.findall(nodes.section):
             anchor = "" if section.parent is tree else f"#{section['ids'][0]}"
             also = [] if anchor or name not in _ALSO else [_ALSO[name]]
@@ -151,12 +144,6 @@ def _describe(message: nodes.literal) -> list[Any]:
     while not isinstance(node, nodes.section):
         node = node.parent
     return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext()]
-
-
-def _weights(folder: Path) -> dict[str, float]:
-    """Return what pages that are no guides weigh: those for contributors, in the last list of index.md."""
-    background = _BACKGROUND.search((folder / "index.md").read_text(encoding="utf-8") + "\n")
-    return {} if background is None else dict.fromkeys(_PAGE.findall(background["body"]), _BACKGROUND_WEIGHT)
 
 
 def _own_text(section: nodes.section) -> str:
