@@ -41,7 +41,7 @@ NEEDS = {
     "docs/guides/opentelemetry.md": ("opentelemetry",),
     "docs/guides/quickstarts.md": ("boto3",),
     "docs/guides/relay.md": ("fastapi", "flask"),
-    "docs/index.md": ("starlette",),
+    "docs/guides/tasks.md": ("starlette",),
     "docs/guides/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
     "docs/guides/sdk-streams.md": (
         "boto3",

@@ -32,6 +32,7 @@ _SECTIONS = "search_sections.js"
 _WEIGHTS = {
     "reference/api": 0.5,
     "index": 0.6,
+    "guides/tasks": 0.6,
     "formats": 0.7,
     ERRORS: 0.9,
     "guides/coming-from": 0.8,

@@ -65,7 +65,7 @@ def test_a_page_fits_its_window(served: str, page: Page, name: str, width: int) 
 
 def test_sync_and_async_are_two_tabs(served: str, page: Page) -> None:
     """Each of the twelve tasks shows one; who chooses the other has chosen it for all, and for later."""
-    page.goto(f"{served}/index.html")
+    page.goto(f"{served}/guides/tasks.html")
     tabs = page.get_by_role("tablist")
     panels = page.get_by_role("tabpanel")
 
@@ -87,7 +87,7 @@ def test_tabs_work_in_a_browser_that_keeps_nothing(served: str, page: Page) -> N
     """With site data blocked, `localStorage` raises an error; a choice then lasts as long as the page."""
     blocked = "get() { throw new DOMException('', 'SecurityError') }"
     page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ {blocked} }})")
-    page.goto(f"{served}/index.html")
+    page.goto(f"{served}/guides/tasks.html")
     panels = page.get_by_role("tabpanel")
     assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
 
