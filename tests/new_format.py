@@ -28,7 +28,7 @@ def missing(name: str) -> list[str]:
     module = name.replace("-", "_")
     tests, recordings = ROOT / "tests" / "formats", ROOT / "tests" / "recordings" / name
     formats, errors = (
-        (ROOT / page).read_text("utf-8") for page in ("docs/formats.md", "docs/guides/errors.md")
+        (ROOT / page).read_text("utf-8") for page in ("docs/formats.md", "reports/error-words.md")
     )
     api = api_named(name) or APIRecord(name, paths="")
     names = [FormatName, *([] if api.writer is None else [ScriptFormat])]
@@ -50,7 +50,7 @@ def missing(name: str) -> list[str]:
             recordings.glob("*.expected.json")
         ),
         "an error in ERRORS of tests/support/error_frames.py": name in ERRORS,
-        "its errors in FRAMES of tests/support/error_frames.py, and their words in docs/guides/errors.md": (
+        "its errors in FRAMES of tests/support/error_frames.py, and their words in reports/error-words.md": (
             name in FRAMES
             and re.search(rf"^\|[^|]*`{name}`", errors, re.MULTILINE) is not None
             and (not loads or all(f"`{word}`" in errors for word in registry.load(name).retryable))

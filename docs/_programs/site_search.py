@@ -4,7 +4,7 @@ Sphinx's own search lists only pages that have all words, and those with an API 
 
 * each section of a page is found by its words, however few of them it shares with the question;
 * each message in the index of errors is found when it is pasted with its numbers and names filled in, and
-  has an anchor of its own;
+  has an anchor of its own; a message of misuse, which says itself what to do, leads to the guide of its part;
 * the reference comes after the pages that explain.
 
 This module writes what is known of the sections to search_sections.js; _static/search.js ranks them.
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 ERRORS = "reference/errors-index"
 """The page whose tables quote messages, in their first column."""
+MISUSE: dict[str, list[str]] = json.loads(
+    (Path(__file__).parent / "misuse_messages.json").read_text(encoding="utf-8")
+)
+"""The messages of misuse, by the page that each leads to."""
 
 _SECTIONS = "search_sections.js"
 _WEIGHTS = {
@@ -116,13 +120,14 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
             counts = _count_words(section, vocabulary)
             sections.append([len(pages) - 1, anchor, section[0].astext(), counts, *also])
         if name == ERRORS:
-            messages = [_describe(message) for message in _messages(tree)]
+            messages += [_describe(message) for message in _messages(tree)]
+    for name, quotes in MISUSE.items():
+        messages += [[quote.split(_HOLE), "", "MisuseError", name] for quote in quotes]
     written = {
         "pages": pages,
         "words": list(vocabulary),
         "sections": sections,
         "messages": messages,
-        "errors": ERRORS,
     }
     text = json.dumps(written, ensure_ascii=False, separators=(",", ":"))
     (Path(app.outdir) / _SECTIONS).write_text(f"const SECTIONS = {text};\n", encoding="utf-8")
@@ -140,11 +145,11 @@ def _count_words(section: nodes.section, vocabulary: dict[str, int]) -> list[int
 
 
 def _describe(message: nodes.literal) -> list[Any]:
-    """Return the pieces of a message between its holes, its anchor, and the class that it is an error of."""
+    """Return the pieces of a message between its holes, its anchor, the class of its error, and its page."""
     node: nodes.Node = message
     while not isinstance(node, nodes.section):
         node = node.parent
-    return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext()]
+    return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext(), ERRORS]
 
 
 def _own_text(section: nodes.section) -> str:
