@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / ".github").glob("*.md"))]
+SITE = sorted((ROOT / "docs").rglob("*.md"))
+"""The pages of the site."""
+BESIDE = [*sorted((ROOT / "reports").glob("*.md")), *sorted((ROOT / ".github").glob("*.md"))]
+"""The pages that the site only links: what is measured, and what contributors read."""
+PAGES = [ROOT / "README.md", *SITE, *BESIDE]
 # The example of a coding agent needs one; tests/test_coding_agent.py has programs that stand in.
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "coding_agent")
 
@@ -37,7 +41,7 @@ NEEDS = {
     "docs/guides/opentelemetry.md": ("opentelemetry",),
     "docs/guides/quickstarts.md": ("boto3",),
     "docs/guides/relay.md": ("fastapi", "flask"),
-    "docs/index.md": ("starlette",),
+    "docs/guides/tasks.md": ("starlette",),
     "docs/guides/relay/details.md": ("django", "fastapi", "sse_starlette", "starlette", "websockets"),
     "docs/guides/sdk-streams.md": (
         "boto3",

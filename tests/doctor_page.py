@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "guides" / "doctor.md"
 _ABSENT = "–"
+_KEEP_ALIVE = "send a comment or a ping every 10 seconds"
+"""The advice that most rows give: the page explains it once."""
 
 
 def _row(hop: Hop) -> str:
     signs = [f"`{name}: {words}`" if words else f"`{name}`" for name, words in hop.signs]
-    limits = [f"{limit.seconds:g} s ({limit.on}): {limit.change}" for limit in hop.limits]
+    limits = [
+        f"{limit.seconds:g} s ({limit.on}): {limit.change.replace(_KEEP_ALIVE, 'ping')}"
+        for limit in hop.limits
+    ]
     settings = "; ".join(setting for setting in (hop.unbuffer, hop.uncompress) if setting)
     name = f"[{hop.name}]({hop.source})" if hop.source else hop.name
     cells = [name, ", ".join(signs), settings, "; ".join(limits)]

@@ -27,8 +27,8 @@ def missing(name: str) -> list[str]:
     """
     module = name.replace("-", "_")
     tests, recordings = ROOT / "tests" / "formats", ROOT / "tests" / "recordings" / name
-    formats, errors, readme = (
-        (ROOT / page).read_text("utf-8") for page in ("docs/formats.md", "docs/guides/errors.md", "README.md")
+    formats, errors = (
+        (ROOT / page).read_text("utf-8") for page in ("docs/formats.md", "reports/error-words.md")
     )
     api = api_named(name) or APIRecord(name, paths="")
     names = [FormatName, *([] if api.writer is None else [ScriptFormat])]
@@ -50,7 +50,7 @@ def missing(name: str) -> list[str]:
             recordings.glob("*.expected.json")
         ),
         "an error in ERRORS of tests/support/error_frames.py": name in ERRORS,
-        "its errors in FRAMES of tests/support/error_frames.py, and their words in docs/guides/errors.md": (
+        "its errors in FRAMES of tests/support/error_frames.py, and their words in reports/error-words.md": (
             name in FRAMES
             and re.search(rf"^\|[^|]*`{name}`", errors, re.MULTILINE) is not None
             and (not loads or all(f"`{word}`" in errors for word in registry.load(name).retryable))
@@ -61,7 +61,6 @@ def missing(name: str) -> list[str]:
         ),
         "its rows in the made tables: run `python -m tests.made_tables`": loads
         and all(f"| `{name}` |" in table.on_the_page() and _is_current(table) for table in tables),
-        "its name in README.md": f"`{name}`" in readme,
     }
     return [place for place, there in found.items() if not there]
 

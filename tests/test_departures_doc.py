@@ -1,4 +1,4 @@
-"""The page on departures says what the code does: the same names, rules and details, all in use."""
+"""The report on departures says what the code does: the same names, rules and details, all in use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tokenstream import Stream, StreamError
 from tokenstream.departures import RULES, Affects, DepartureName, Departures
 from tokenstream.events import Event, ReasoningDelta, TextDelta
 
-_PAGE = (ROOT / "docs" / "reference" / "departures.md").read_text(encoding="utf-8")
+_PAGE = (ROOT / "reports" / "departures.md").read_text(encoding="utf-8")
 _NAMES = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+?) \| (.+?) \|$", _PAGE, re.MULTILINE)
 _DETAILS: list[str] = re.findall(r"^\| `(\w+)` \| .+? \| .+? \|$", _PAGE, re.MULTILINE)
 # The repairs of partial JSON are noted, too, and have a list of their own.

@@ -76,7 +76,7 @@ def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
 
 _SLOW_PAGES = frozenset(
     {
-        "docs/about/adding-a-format.md",
+        ".github/adding-a-format.md",
         "docs/guides/closing.md",
         "docs/guides/coding-agents.md",
         "docs/guides/coming-from/http.md#httpx-sse",
@@ -269,7 +269,7 @@ _ELSEWHERE = {"_apis.py", "events.py", "faults.py", "plugin.py", "framing/_conte
 
 def test_a_page_names_each_module_within_the_larger_rooms() -> None:
     """Who changes the library finds each of them in a table, and none that is gone."""
-    page = (ROOT / "docs" / "about" / "modules.md").read_text(encoding="utf-8")
+    page = (ROOT / ".github" / "modules.md").read_text(encoding="utf-8")
     rooms = (
         "_basics",
         "_connection",
@@ -308,7 +308,7 @@ def _is_below(path: Path, folders: tuple[str, ...]) -> bool:
 
 def test_the_architecture_shows_the_house_as_it_stands() -> None:
     """Each room and each module of the ground floor, and no module that is not there."""
-    page = (ROOT / "docs" / "about" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / ".github" / "architecture.md").read_text(encoding="utf-8")
     (house,) = [block.code for block in blocks(page, "text") if block.code.startswith("tokenstream/\n")]
     rooms = {path.parent.name + "/" for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.name for path in PACKAGE.glob("*.py")} - {"__main__.py"}
@@ -318,9 +318,23 @@ def test_the_architecture_shows_the_house_as_it_stands() -> None:
     assert [] == [each for each in named if not (PACKAGE / each).is_file()]
 
 
+def test_the_guide_for_contributors_names_files_that_are_there() -> None:
+    """Who adds a format, a stage or an API opens them; what is constant in one stands in it."""
+    page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = (ROOT, PACKAGE, PACKAGE / "stages", PACKAGE / "formats", ROOT / "tests")
+    named = set(re.findall(r"`((?:\w+/)+[\w.]*)`", page))
+    held = re.findall(r"`([A-Z_]+)` (?:in|of) `((?:\w+/)+\w+\.py)`", page)
+
+    assert [] == [each for each in named if not any((folder / each).exists() for folder in folders)]
+    assert held
+    for name, module in held:
+        (path,) = [folder / module for folder in folders if (folder / module).is_file()]
+        assert re.search(rf"^{name}\b", path.read_text(encoding="utf-8"), re.MULTILINE), (name, module)
+
+
 def test_the_words_of_the_glossary_are_in_order() -> None:
     """Who looks a word up finds it where the alphabet has it."""
-    page = (ROOT / "docs" / "reference" / "glossary.md").read_text(encoding="utf-8")
+    page = (ROOT / ".github" / "glossary.md").read_text(encoding="utf-8")
     words = [word.lower() for word in re.findall(r"^\| \*\*(.+?)\*\*", page, re.MULTILINE)]
 
     assert sorted(set(words)) == words

@@ -1,12 +1,14 @@
 """The index of errors names every public error class, and quotes messages as the package has them.
 
-A message that is reworded fails here, as does one that is new: both would no longer be found on the page.
+Messages of misuse say themselves what to do; they are not on the page, and the search leads to their guides.
+A message that is reworded fails here, as does one that is new: both would no longer be found.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING
@@ -75,7 +77,10 @@ def _quotes() -> list[str]:
     return [match["code"].rstrip(f"{_HOLE} ") for row in rows for match in _CODE.finditer(row)]
 
 
-QUOTES = _quotes()
+MISUSE: dict[str, list[str]] = json.loads(
+    (ROOT / "docs" / "_programs" / "misuse_messages.json").read_text(encoding="utf-8")
+)
+QUOTES = [*_quotes(), *(quote for quotes in MISUSE.values() for quote in quotes)]
 
 
 @cache
@@ -141,9 +146,14 @@ def test_a_quote_has_words_to_search_for() -> None:
     assert [] == [quote for quote in QUOTES if len(re.findall(r"\w+", quote)) < 2]
 
 
+def test_each_message_of_misuse_leads_to_a_page() -> None:
+    """A page that is renamed takes its messages along."""
+    assert [] == [name for name in MISUSE if not (ROOT / "docs" / f"{name}.md").is_file()]
+
+
 @_reads_the_package
-def test_each_message_is_on_the_page() -> None:
-    """Its first words are, so that a search for them finds it."""
+def test_each_message_is_found() -> None:
+    """Its first words are on the page or among those of misuse, so that a search for them finds it."""
     known = (*QUOTES, *NOT_ON_THE_PAGE)
 
     assert [] == [message for message in _messages() if not message.startswith(known)]

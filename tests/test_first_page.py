@@ -1,4 +1,4 @@
-"""The first page of the documentation: how to install the library, its extras, and the twelve everyday tasks.
+"""The first pages of the documentation: how to install the library, its extras, and twelve everyday tasks.
 
 Its code runs, its links lead somewhere and its commands exist: tests/test_docs.py asks that of every page.
 """
@@ -11,15 +11,29 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.docs_pages import blocks, links
+from tests.docs_pages import blocks, links, without_code
 from tests.project import PYPROJECT, ROOT
 from tests.support.tables import in_one_test
 
-PAGE = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-_TASK = re.compile(r"^### (?P<number>\d+)\. .+\n(?P<body>(?:(?!##).*\n)*)", re.MULTILINE)
-_TASKS = {match["number"]: match["body"] for match in _TASK.finditer(PAGE)}
+_DOCS = ROOT / "docs"
+PAGE = (_DOCS / "index.md").read_text(encoding="utf-8")
+TASKS = (_DOCS / "guides" / "tasks.md").read_text(encoding="utf-8")
+_TASK = re.compile(r"^## (?P<number>\d+)\. .+\n(?P<body>(?:(?!##).*\n)*)", re.MULTILINE)
+_TASKS = {match["number"]: match["body"] for match in _TASK.finditer(TASKS)}
 _CODE = {number: [block.code for block in blocks(body, "python")] for number, body in _TASKS.items()}
 _FOR_CONTRIBUTORS = re.compile(r"test|docs|bench|lint")
+
+
+def test_the_first_page_is_read_in_three_minutes() -> None:
+    """It has 700 words at most, and 60 at most before the first program, which is eight lines of code."""
+    prose = re.findall(r"\S*\w\S*", without_code(PAGE))
+    before = re.findall(r"\S*\w\S*", PAGE.partition("```python")[0])
+    program = next(blocks(PAGE, "python")).code
+
+    assert len(prose) <= 700
+    assert len(before) <= 60
+    assert len([line for line in program.splitlines() if line.strip()]) == 8
+    assert re.search(r"\b(try|except)\b", program) is None
 
 
 def test_the_everyday_tasks_are_twelve() -> None:
@@ -45,7 +59,7 @@ def test_an_everyday_task_takes_three_lines_at_most(number: str) -> None:
 @pytest.mark.anyio
 async def test_an_answer_is_forwarded_to_a_browser() -> None:
     """The other tasks do their work when the page runs; this one waits for a request."""
-    setup = next(block.code for block in blocks(PAGE, "python") if "class Order" in block.code)
+    setup = next(block.code for block in blocks(TASKS, "python") if "class Order" in block.code)
     sync: dict[str, Any] = {}
     later: dict[str, Any] = {}
     for code, namespace in zip(_CODE["8"], (sync, later), strict=True):
@@ -67,14 +81,14 @@ def test_the_first_program_is_that_of_the_readme() -> None:
 
 
 def test_the_library_is_installed_in_one_way() -> None:
-    """This page has the command of the README, and the page Start leads to it."""
-    pages = [ROOT / "README.md", ROOT / "docs" / "index.md"]
+    """These pages have the command of the README, and the page Start leads to it."""
+    pages = [ROOT / "README.md", _DOCS / "index.md", _DOCS / "guides" / "install.md"]
     first = {next(blocks(page.read_text(encoding="utf-8"), "sh")).code for page in pages}
 
     assert len(first) == 1
     assert "pip install" in first.pop()
     assert "../index.md#install" in links(
-        (ROOT / "docs" / "guides" / "getting-started.md").read_text(encoding="utf-8")
+        (_DOCS / "guides" / "getting-started.md").read_text(encoding="utf-8")
     )
 
 
@@ -84,4 +98,6 @@ def test_each_extra_has_a_line() -> None:
         name for name in PYPROJECT["project"]["optional-dependencies"] if not _FOR_CONTRIBUTORS.match(name)
     ]
 
-    assert extras == re.findall(r"^\| `([\w-]+)` \| .+ \|$", PAGE, re.MULTILINE)
+    page = (_DOCS / "guides" / "install.md").read_text(encoding="utf-8")
+
+    assert extras == re.findall(r"^\| `([\w-]+)` \| .+ \|$", page, re.MULTILINE)

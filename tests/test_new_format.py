@@ -10,7 +10,7 @@ from tests.support import registry
 from tests.support.tables import in_one_test
 
 _ERRORS = {"an error in ERRORS of tests/support/error_frames.py"}
-_WORDS = {"its errors in FRAMES of tests/support/error_frames.py, and their words in docs/guides/errors.md"}
+_WORDS = {"its errors in FRAMES of tests/support/error_frames.py, and their words in reports/error-words.md"}
 _TABLES = {"its rows in the made tables: run `python -m tests.made_tables`"}
 _EXCEPTIONS = {
     # No provider's: their tests and pages have other names, and they have no words to show.

@@ -1,4 +1,4 @@
-"""The tables of words in docs/formats.md are what the formats do."""
+"""The tables of words in reports/vocabulary.md are what the formats do."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Sphinx's own search lists only pages that have all words, and those with an API 
 
 * each section of a page is found by its words, however few of them it shares with the question;
 * each message in the index of errors is found when it is pasted with its numbers and names filled in, and
-  has an anchor of its own;
+  has an anchor of its own; a message of misuse, which says itself what to do, leads to the guide of its part;
 * the reference comes after the pages that explain.
 
 This module writes what is known of the sections to search_sections.js; _static/search.js ranks them.
@@ -27,18 +27,20 @@ if TYPE_CHECKING:
 
 ERRORS = "reference/errors-index"
 """The page whose tables quote messages, in their first column."""
+MISUSE: dict[str, list[str]] = json.loads(
+    (Path(__file__).parent / "misuse_messages.json").read_text(encoding="utf-8")
+)
+"""The messages of misuse, by the page that each leads to."""
 
 _SECTIONS = "search_sections.js"
-_BACKGROUND_WEIGHT = 0.6
 _WEIGHTS = {
     "reference/api": 0.5,
     "index": 0.6,
-    "reference/glossary": 0.7,
+    "guides/tasks": 0.6,
     "formats": 0.7,
-    "reference/failures": 0.7,
     ERRORS: 0.9,
     "guides/coming-from": 0.8,
-    "about/conformance": _BACKGROUND_WEIGHT,
+    "about": 0.6,
     "cookbook": 0.8,
     "guides/quickstarts": 0.8,
     "guides/sources": 0.8,
@@ -63,9 +65,6 @@ _ALSO = {
     "guides/ui": "flicker flickers throttle smooth typewriter rerender",
 }
 """Words for the subject of a page that its users have and its title does not."""
-
-_BACKGROUND = re.compile(r"^## For contributors\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
-_PAGE = re.compile(r"\((?P<name>[\w/-]+)\.md\)")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -107,7 +106,6 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     """Write each section's page, anchor, title and words, and each message of the index of errors."""
     if error is not None or app.builder.format != "html":
         return
-    weights = _weights(Path(app.srcdir))
     pages: list[list[Any]] = []
     sections: list[list[Any]] = []
     messages: list[list[Any]] = []
@@ -115,20 +113,21 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     for name in sorted(app.env.found_docs):
         tree = app.env.get_doctree(name)
         folder, _, _ = name.rpartition("/")
-        pages.append([name, app.env.titles[name].astext(), weights.get(name, _WEIGHTS.get(folder, 1.0))])
+        pages.append([name, app.env.titles[name].astext(), _WEIGHTS.get(name, _WEIGHTS.get(folder, 1.0))])
         for section in tree.findall(nodes.section):
             anchor = "" if section.parent is tree else f"#{section['ids'][0]}"
             also = [] if anchor or name not in _ALSO else [_ALSO[name]]
             counts = _count_words(section, vocabulary)
             sections.append([len(pages) - 1, anchor, section[0].astext(), counts, *also])
         if name == ERRORS:
-            messages = [_describe(message) for message in _messages(tree)]
+            messages += [_describe(message) for message in _messages(tree)]
+    for name, quotes in MISUSE.items():
+        messages += [[quote.split(_HOLE), "", "MisuseError", name] for quote in quotes]
     written = {
         "pages": pages,
         "words": list(vocabulary),
         "sections": sections,
         "messages": messages,
-        "errors": ERRORS,
     }
     text = json.dumps(written, ensure_ascii=False, separators=(",", ":"))
     (Path(app.outdir) / _SECTIONS).write_text(f"const SECTIONS = {text};\n", encoding="utf-8")
@@ -146,17 +145,11 @@ def _count_words(section: nodes.section, vocabulary: dict[str, int]) -> list[int
 
 
 def _describe(message: nodes.literal) -> list[Any]:
-    """Return the pieces of a message between its holes, its anchor, and the class that it is an error of."""
+    """Return the pieces of a message between its holes, its anchor, the class of its error, and its page."""
     node: nodes.Node = message
     while not isinstance(node, nodes.section):
         node = node.parent
-    return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext()]
-
-
-def _weights(folder: Path) -> dict[str, float]:
-    """Return what pages that are no guides weigh: those for contributors, in the last list of index.md."""
-    background = _BACKGROUND.search((folder / "index.md").read_text(encoding="utf-8") + "\n")
-    return {} if background is None else dict.fromkeys(_PAGE.findall(background["body"]), _BACKGROUND_WEIGHT)
+    return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext(), ERRORS]
 
 
 def _own_text(section: nodes.section) -> str:

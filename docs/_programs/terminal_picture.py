@@ -1,4 +1,4 @@
-"""Draw a terminal in which examples/ask.py runs twice: writes terminal.svg in docs/pictures.
+"""Draw a terminal in which examples/keep.py runs twice: writes terminal.svg in docs/pictures.
 
     python docs/_programs/terminal_picture.py
 
@@ -27,9 +27,9 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).parents[1] / "pictures" / "terminal.svg"
-_PROGRAM = ROOT / "examples" / "ask.py"
+_PROGRAM = ROOT / "examples" / "keep.py"
 _ANSWER = ROOT / "docs" / "guides" / "quickstarts" / "openai-chat.sse"
-_COMMAND = "python examples/ask.py"
+_COMMAND = "python examples/keep.py"
 _LAST_WORD = b'" far"'
 """The piece in which the second answer ends."""
 _RATE, _FIRST, _BEFORE, _AFTER = 12.0, 0.6, 0.6, 3.0

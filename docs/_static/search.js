@@ -122,11 +122,11 @@
     return letters;
   };
 
-  /** Return the messages of the index of errors that the text quotes, the longest first. */
+  /** Return the messages of errors that the text quotes, the longest first. */
   const quoted = (query) => {
     const text = plain(query);
     return SECTIONS.messages
-      .map(([pieces, anchor, name]) => ({ letters: covers(text, pieces), pieces, anchor, name }))
+      .map(([pieces, anchor, name, page]) => ({ letters: covers(text, pieces), pieces, anchor, name, page }))
       .filter(({ letters }) => letters > 0)
       .sort((one, other) => other.letters - one.letters)
       .slice(0, MESSAGES);
@@ -136,8 +136,8 @@
 
   // Sphinx shows the last of the list first.
   Search._performSearch = (query, searchTerms, excludedTerms, highlightTerms, objectTerms) => {
-    const messages = quoted(query).map(({ pieces, anchor, name, letters }) =>
-      result(SECTIONS.errors, `${name}: ${pieces.join("…")}`, anchor, letters, SearchResultKind.title),
+    const messages = quoted(query).map(({ pieces, anchor, name, page, letters }) =>
+      result(page, `${name}: ${pieces.join("…")}`, anchor, letters, SearchResultKind.title),
     );
     const pages = rank(query).map(([page, section, value]) => {
       const [name, title] = SECTIONS.pages[page];

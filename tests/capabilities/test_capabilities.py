@@ -1,4 +1,4 @@
-"""The table of docs/about/capabilities.md is true: each capability that it claims is tried."""
+"""The table of reports/capabilities.md is true: each capability that it claims is tried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_capability_that_the_page_claims_is_there(name: str) -> None:
 
 def test_each_row_is_tried_or_lacked() -> None:
     """No cell says more than a program has shown."""
-    page = (ROOT / "docs" / "about" / "capabilities.md").read_text(encoding="utf-8")
+    page = (ROOT / "reports" / "capabilities.md").read_text(encoding="utf-8")
     head, *rows = _ROW.finditer(page)
 
     assert head["name"] == "capability"

@@ -1,4 +1,4 @@
-"""docs/about/conformance.md, written from the results that are kept and from nothing else."""
+"""reports/conformance.md, written from the results that are kept and from nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.project import ROOT
 _MOST_LISTED = 60
 """More cases than that are no list that anybody reads."""
 
-FILE = ROOT / "docs" / "about" / "conformance.md"
+FILE = ROOT / "reports" / "conformance.md"
 
 _HEAD = """\
 # Conformance
@@ -37,7 +37,7 @@ servers have sent. They show how each reader handles these answers, and say noth
 - **Compatible**: cases in which a server deviates from its documentation, but the reader still finds the
   text, the calls, and whatever else the case is about, as the server meant them.
 
-JSON parsers have [a summary of their own](#json), and [recovery](conformance/recovery.md) a page of its own.
+JSON parsers have [a summary of their own](#json), and [recovery](recovery.md) a page of its own.
 """
 
 _REPEAT = """\

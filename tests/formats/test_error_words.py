@@ -129,9 +129,9 @@ def test_any_other_word_tells_neither(word: str) -> None:
 
 
 _PAGE = (
-    (ROOT / "docs" / "guides" / "errors.md")
+    (ROOT / "reports" / "error-words.md")
     .read_text(encoding="utf-8")
-    .partition("### Requests that are too long")[2]
+    .partition("## Requests that are too long")[2]
 )
 _ROW = re.compile(
     r"^\| (?P<server>[\w ,.]+) \| (?P<context_length>[^|]*) \| (?P<quota>[^|]*) \|$", re.MULTILINE

@@ -1,4 +1,4 @@
-"""Which errors are worth asking again after: each row of the tables in docs/guides/errors.md."""
+"""Which errors are worth asking again after: each row of the tables on the pages."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ from tokenstream.errors import (
 from tokenstream.formats import Format, custom
 from tokenstream.testing import Recording
 
-_PAGE = (
-    (ROOT / "docs" / "guides" / "errors.md")
-    .read_text(encoding="utf-8")
-    .partition("\n## Which errors are worth")[2]
+_PAGE = "".join(
+    (ROOT / page).read_text(encoding="utf-8").partition("\n## Which errors are worth")[2]
+    for page in ("docs/guides/errors.md", "reports/error-words.md")
 )
 _ROW = re.compile(
     r"^\| (?P<formats>`[a-z0-9`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE

@@ -1,4 +1,4 @@
-"""The list of repairs in docs/guides/partial-json.md."""
+"""The list of repairs in reports/repairs.md."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tokenstream.events import ToolCallDone
 from tokenstream.partial_json._repairs import Repair, RepairName
 from tokenstream.stages import ToolTags, ValidatedCalls
 
-_PAGE = (ROOT / "docs" / "guides" / "partial-json.md").read_text("utf-8")
+_PAGE = (ROOT / "reports" / "repairs.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| .+ \| (`{1,4}) ?(.+?) ?\2 \| `(.+)` \|$", re.MULTILINE)
-_ROWS = [(name, example, value) for name, _, example, value in _ROW.findall(_PAGE.partition("## Lenient")[2])]
+_ROWS = [(name, example, value) for name, _, example, value in _ROW.findall(_PAGE)]
 
 
 def mix(a: list[int]) -> None:

@@ -468,8 +468,7 @@ def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: P
 
 def test_every_name_is_explained() -> None:
     """With the table, or on the page that it sends its readers to."""
-    guides = ROOT / "docs" / "guides"
-    text = "".join((guides / page).read_text("utf-8") for page in ("turns.md", "relay/losses.md"))
+    text = "".join((ROOT / page).read_text("utf-8") for page in ("docs/guides/turns.md", "reports/losses.md"))
 
     assert [] == [name for name in PHRASES if f"`{name}`" not in text]
 

@@ -126,4 +126,4 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
         {"type": "error", "error": "ProviderError", "kind": "server", "retryable": False, "ending": "failed"},
     ),
 }  # fmt: skip
-"""Errors for the table in docs/formats.md; one for each shape."""
+"""Errors for the table in reports/vocabulary.md; one for each shape."""

@@ -192,7 +192,7 @@ def test_every_rule_has_a_format_that_breaks_it() -> None:
 
 def _documented_rules() -> list[str]:
     """Return the names of the rules in the guide's table."""
-    page = (ROOT / "docs" / "about" / "adding-a-format.md").read_text("utf-8")
+    page = (ROOT / ".github" / "adding-a-format.md").read_text("utf-8")
     _, _, table = page.partition("| rule | requirement |\n")
     return re.findall(r"^\| `(\w+)` \|", table.partition("\n\n")[0], re.MULTILINE)
 

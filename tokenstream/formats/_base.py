@@ -100,7 +100,7 @@ class Format(Resuming, ABC):
 
     A format of your own derives from this class and defines `name`, `recognises`
     and `read`. Pass an instance as `format=`, or register the class under the
-    entry point group `tokenstream.formats`; docs/about/adding-a-format.md has a complete example.
+    entry point group `tokenstream.formats`; .github/adding-a-format.md has a complete example.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of

@@ -31,7 +31,7 @@ REASONS: list[FinishReason] = [reason for reason in get_args(FinishReason) if re
 
 @pytest.mark.slow
 def test_the_table_on_the_page_is_current() -> None:
-    """What docs/guides/relay/losses.md says of each format is what its encoder says of itself.
+    """What reports/losses.md says of each format is what its encoder says of itself.
 
     `python -m tests.script_places` writes it anew.
     """

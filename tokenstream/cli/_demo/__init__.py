@@ -106,7 +106,7 @@ _CUT = RecordedAnswer(
 )
 _ANNOUNCEMENT = (
     "The answer will end too early, inside a tool call. Here openai and anthropic return half an answer "
-    "without an error: at 2478 of 2478 and at 1832 of 2093 cuts (docs/about/conformance.md)."
+    "without an error: at 2478 of 2478 and at 1832 of 2093 cuts (reports/conformance.md)."
 )
 _LOOP = "for event in stream: show(event)"
 PARTS = (
