@@ -429,7 +429,7 @@ def find_run(event: object, run: Steps) -> RunOfAFramework | None:
     """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
         # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
-        if _PART <= event.keys():
+        if _PART.issubset(event):
             return GraphMessages(run)
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):
@@ -456,11 +456,13 @@ def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
     return None
 
 
-def update_in(event: object) -> object:
+def update_in(event: object) -> dict[str, Any] | None:
     """Return the update of the state in an item that a graph streams; None for any other item."""
     item = _as_tuple(event)
-    is_update = _is_tuple(item) and len(item) > 1 and item[-2] == "updates" and is_dict(item[-1])
-    return item[-1] if is_update else None
+    if not _is_tuple(item) or item[-2:-1] != ("updates",):
+        return None
+    update: object = item[-1]
+    return update if is_dict(update) else None
 
 
 _PART = frozenset({"type", "ns", "data"})
@@ -469,7 +471,7 @@ _PART = frozenset({"type", "ns", "data"})
 
 def _as_tuple(item: object) -> object:
     """Return an item that a graph streams as a tuple; with `version="v2"`, it is a dict."""
-    return (item["ns"], item["type"], item["data"]) if is_dict(item) and _PART <= item.keys() else item
+    return (item["ns"], item["type"], item["data"]) if is_dict(item) and _PART.issubset(item) else item
 
 
 def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:

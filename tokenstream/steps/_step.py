@@ -108,7 +108,10 @@ class RunNode:
             # Sub-steps end before the steps that contain them.
             for step in reversed([*self._iterate_steps(running=True)]):
                 parent = step.run if step.parent is None else step.parent
-                step.end(LeftOpenStep(f"it was still open when {_title_of(parent)} ended"))
+                left_open = LeftOpenStep(f"it was still open when {_title_of(parent)} ended")
+                # What waits for a person fails with what contains it.
+                has_failed = isinstance(error, Exception) and step.state == "waiting"
+                step.end(error if has_failed else left_open)
             # What waits for a person is left open until the answer comes, and has not been stopped.
             is_left_waiting = isinstance(error, LeftOpenStep) and self.state == "waiting"
             if error is not None and not is_left_waiting:

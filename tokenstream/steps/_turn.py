@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream._steer import Steer
 from tokenstream.errors import MisuseError, ProviderError
 from tokenstream.events import StepWaiting
-from tokenstream.message import Usage
 from tokenstream.steps._log import FreeIds
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream._steer import SteerState
+    from tokenstream.message import Usage
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._log import Log
     from tokenstream.steps._step import State, Step

@@ -42,7 +42,10 @@ export type Step = {
      * The tool call that started the step: that of its message, if a message has it.
      */
     cause?: Part;
-    state: "running" | "done" | "failed" | "stopped";
+    /**
+     * "waiting" if it has stopped to ask, and its requests are not all answered.
+     */
+    state: "running" | "waiting" | "done" | "failed" | "stopped";
     error: string | null;
     /**
      * What the step has printed so far, such as the output of a command.
@@ -77,7 +80,7 @@ export type Step = {
  * @property {string | null} parent The id of the enclosing step.
  * @property {string | null} agent The name of the agent that executes the step.
  * @property {Part} [cause] The tool call that started the step: that of its message, if a message has it.
- * @property {"running" | "done" | "failed" | "stopped"} state
+ * @property {"running" | "waiting" | "done" | "failed" | "stopped"} state "waiting" if it has stopped to ask, and its requests are not all answered.
  * @property {string | null} error
  * @property {string} output What the step has printed so far, such as the output of a command.
  * @property {Record<string, any>} updates The last plan, progress or other news, by its type.
@@ -115,7 +118,7 @@ export declare class Answer {
     /** Number of connections tried. */
     get connections(): number;
     get ended(): boolean;
-    /** The requests of running steps that wait for an answer. @returns {Request[]} */
+    /** The requests of running and waiting steps that wait for an answer. @returns {Request[]} */
     get waiting(): Request[];
     /** Call a function after each change; returns a function that unsubscribes it. @param {() => void} listener */
     subscribe(listener: () => void): () => undefined;

@@ -23,7 +23,7 @@ import { applyPatch } from "./patch.js";
  * @property {string | null} parent The id of the enclosing step.
  * @property {string | null} agent The name of the agent that executes the step.
  * @property {Part} [cause] The tool call that started the step: that of its message, if a message has it.
- * @property {"running" | "done" | "failed" | "stopped"} state
+ * @property {"running" | "waiting" | "done" | "failed" | "stopped"} state "waiting" if it has stopped to ask, and its requests are not all answered.
  * @property {string | null} error
  * @property {string} output What the step has printed so far, such as the output of a command.
  * @property {Record<string, any>} updates The last plan, progress or other news, by its type.
@@ -99,10 +99,10 @@ export class Answer {
   get ended() {
     return this.#ended;
   }
-  /** The requests of running steps that wait for an answer. @returns {Request[]} */
+  /** The requests of running and waiting steps that wait for an answer. @returns {Request[]} */
   get waiting() {
-    const running = [...this.steps.values()].filter(step => step.state === "running");
-    return running.flatMap(step => step.requests).filter(request => !request.answered);
+    const open = [...this.steps.values()].filter(({ state }) => state === "running" || state === "waiting");
+    return open.flatMap(step => step.requests).filter(request => !request.answered);
   }
 
   /** Call a function after each change; returns a function that unsubscribes it. @param {() => void} listener */
@@ -235,11 +235,12 @@ export class Answer {
         this.#change(event.id, ({ updates }) => ({ updates: { ...updates, [event.data?.type]: event.data } }));
         break;
       case "step_waiting":
-        this.#change(event.step, ({ cause, requests }) => {
+        this.#change(event.step, ({ cause, requests, state }) => {
           const { id, request, answered = false, step } = event;
           requests = [...requests.filter(other => other.id !== id), { id, request, answered, step }];
           if (cause) cause.requests = requests;
-          return { requests };
+          if (state === "waiting" && requests.every(each => each.answered)) state = "done";
+          return { requests, state };
         });
         break;
       case "tool_progress":

@@ -50,7 +50,7 @@ class AgentReader(ABC):
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
         self._held: Turn | None = None
-        """The last turn, if the agent has stopped in it to ask, and its step has not ended; None otherwise."""
+        """The last turn, if the agent has stopped in it to ask, and its step is open; None otherwise."""
         self.turns_ended = 0
         """Number of turns that have ended."""
         self._request_ids: dict[str, str] = {}

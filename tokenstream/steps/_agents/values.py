@@ -157,7 +157,7 @@ def text_in(content: Json) -> str | None:
 
 
 def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a graph gives it
-    """Return the ids and the values of the interrupts of a LangGraph graph, in an update or in a list of them.
+    """Return the ids and the values of the interrupts of LangGraph, in an update or in a list of them.
 
     Example:
         >>> interrupts_of({"__interrupt__": [{"id": "i", "value": "really?"}]}), interrupts_of({"node": {}})

@@ -1,0 +1,257 @@
+"""Runs that stop to ask a person: what waits after the loop, and what ends the wait."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream import Steps
+from tokenstream.errors import MisuseError, ProviderError
+from tokenstream.events import StepDone, StepWaiting
+
+_Items = list[Any]
+
+
+class _Interrupt:
+    """The class of LangGraph's interrupts, which have slots."""
+
+    __slots__ = ("id", "value")
+
+    def __init__(self) -> None:
+        self.id, self.value = "i1", {"question": "really?"}
+
+
+class Asker(NamedTuple):
+    """An agent that stops to ask: its name, if `follow` takes it, its items, and those after the answer."""
+
+    agent: str | None
+    asks: _Items
+    goes_on: _Items
+
+
+_AG_UI = {"threadId": "t", "runId": "r"}
+_OUTCOME = {"type": "interrupt", "interrupts": [{"id": "i1", "reason": "confirm", "message": "really?"}]}
+_A2A = {"taskId": "t", "contextId": "c"}
+_QUESTION = {"messageId": "x", "role": "ROLE_AGENT", "parts": [{"text": "really?"}]}
+
+
+def _protocol(method: str, seq: int, **params: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"namespace": [], "data": {}, **params}
+    return {"type": "event", "method": method, "seq": seq, "event_id": f"e{seq}", "params": given}
+
+
+def _lifecycle(seq: int, event: str) -> dict[str, Any]:
+    return _protocol("lifecycle", seq, data={"event": event})
+
+
+def _chain(event: str, name: str, **data: Any) -> dict[str, Any]:
+    """Return an event of version 2 of a graph or, in the graph, of its node."""
+    node = {} if name == "LangGraph" else {"langgraph_node": name}
+    parents = [] if name == "LangGraph" else ["LangGraph"]
+    named: dict[str, Any] = {"name": name, "run_id": name, "metadata": node, "parent_ids": parents}
+    return {"event": event, "data": data, **named}
+
+
+_UPDATE = {"__interrupt__": (_Interrupt(),)}
+_IDLE = {"type": "session.status_idle", "id": "3"}
+_ASKED = {"type": "session.status_idle", "id": "2"}
+_ASKED["stop_reason"] = {"type": "requires_action", "event_ids": ["u"]}  # type: ignore[assignment]
+_USE = {"type": "agent.custom_tool_use", "id": "u", "name": "rm", "input": {}}
+_SESSION = {"id": "s", "required_actions": [{"type": "confirm", "call_id": "i1", "turn_id": "turn"}]}
+_TURN = {"id": "turn", "subagent_id": None}
+
+ASKERS = {
+    "AG-UI": Asker(
+        "ag-ui",
+        [{"type": "RUN_STARTED", **_AG_UI}, {"type": "RUN_FINISHED", **_AG_UI, "outcome": _OUTCOME}],
+        [
+            {"type": "RUN_STARTED", "threadId": "t", "runId": "r2"},
+            {"type": "RUN_FINISHED", "threadId": "t", "runId": "r2"},
+        ],
+    ),
+    "A2A": Asker(
+        "a2a",
+        [{"statusUpdate": {**_A2A, "status": {"state": "TASK_STATE_INPUT_REQUIRED", "message": _QUESTION}}}],
+        [{"statusUpdate": {**_A2A, "status": {"state": "TASK_STATE_COMPLETED"}}}],
+    ),
+    "a LangGraph graph, version 3": Asker(
+        "langgraph",
+        [_protocol("values", 1, interrupts=(_Interrupt(),))],
+        [_protocol("values", 2, interrupts=())],
+    ),
+    "a LangGraph server": Asker(
+        "langgraph",
+        [
+            _lifecycle(1, "running"),
+            _protocol("input.requested", 2, data={"interrupt_id": "i1", "payload": "really?"}),
+            _lifecycle(3, "interrupted"),
+        ],
+        [_lifecycle(4, "running"), _lifecycle(5, "completed")],
+    ),
+    "a LangGraph graph, version 2": Asker(
+        None,
+        [_chain("on_chain_start", "ask"), _chain("on_chain_stream", "LangGraph", chunk=_UPDATE)],
+        [_chain("on_chain_start", "ask"), _chain("on_chain_end", "ask", output={})],
+    ),
+    "a LangGraph graph, messages and updates": Asker(
+        None, [("updates", _UPDATE)], [("updates", {"ask": {"answer": "yes"}})]
+    ),
+    "a LangGraph graph, updates as dicts": Asker(
+        None,
+        [{"type": "updates", "ns": (), "data": _UPDATE}],
+        [{"type": "updates", "ns": (), "data": {"ask": {"answer": "yes"}}}],
+    ),
+    "a session of Anthropic": Asker(
+        "anthropic-agents",
+        [_USE, _ASKED],
+        [{"type": "user.custom_tool_result", "id": "4", "custom_tool_use_id": "u", "content": []}, _IDLE],
+    ),
+    "a session of OpenAI": Asker(
+        "openai-agents",
+        [
+            {"type": "agent.session.turn.created", "event_id": "1", "turn_id": "turn", "turn": _TURN},
+            {"type": "agent.session.requires_action", "event_id": "2", "session": _SESSION},
+        ],
+        [
+            {"type": "agent.session.in_progress", "event_id": "3", "session": {"id": "s"}},
+            {"type": "agent.session.turn.completed", "event_id": "4", "turn_id": "turn", "turn": _TURN},
+        ],
+    ),
+}
+"""The agents that stop to ask, one for each reader."""
+every_asker = pytest.mark.parametrize("asker", ASKERS.values(), ids=ASKERS.keys())
+
+
+def _named(asker: Asker, **options: Any) -> dict[str, Any]:
+    return options if asker.agent is None else {"agent": asker.agent, **options}
+
+
+def _asked(run: Steps) -> list[Any]:
+    return [(turn.state, turn.error) for turn in run.turns] or [
+        (each.state, each.error) for each in run.steps
+    ]
+
+
+@every_asker
+def test_a_question_waits_after_the_loop(asker: Asker) -> None:
+    """It was in an item that the loop gave, and the end of the run does not stop it."""
+    with Steps() as run:
+        waiting = [len(run.waiting) for _ in run.follow(asker.asks, **_named(asker))]
+        assert waiting[-1] == 1
+        assert [each.answered for each in run.waiting] == [False]
+        assert _asked(run) == [("waiting", None)]
+
+    assert len(run.waiting) == 1
+    assert _asked(run) == [("waiting", None)]
+    ends = [event.state for event in run.events() if isinstance(event, StepDone)]
+    assert ends[-1] == "waiting"
+    assert "waiting" in str(run)
+
+
+@every_asker
+def test_after_the_answer_nothing_waits(asker: Asker) -> None:
+    """The agent goes on in another loop or, as a session does, in the same."""
+    with Steps() as run:
+        if asker.agent in {"openai-agents", "anthropic-agents"}:
+            for _ in run.follow([*asker.asks, *asker.goes_on], **_named(asker)):
+                pass
+        else:
+            for items in (asker.asks, asker.goes_on):
+                for _ in run.follow(items, **_named(asker)):
+                    pass
+        assert run.waiting == ()
+
+    assert {state for state, _ in _asked(run)} == {"done"}
+    told = [event.answered for event in run.events() if isinstance(event, StepWaiting)]
+    assert (len(told), told[-1]) == (2, True)
+
+
+@every_asker
+def test_a_loop_until_the_end_of_a_turn_ends_at_the_question(asker: Asker) -> None:
+    if asker.agent is None or asker.asks[0].get("method") == "values":
+        pytest.skip("these have no turns, or no end of one")
+    with Steps() as run:
+        lines = iter([*asker.asks, *asker.goes_on])
+        loop = run.follow(lines, **_named(asker, until="turn"))
+        seen = [*loop]
+        assert (len(seen), len(run.waiting), run.turns[-1].state) == (len(asker.asks), 1, "waiting")
+
+        assert [*loop] == asker.goes_on
+        assert (run.waiting, run.turns[-1].state) == ((), "done")
+
+
+@every_asker
+def test_a_process_that_fails_waits_for_nothing(asker: Asker) -> None:
+    if asker.agent is None:
+        pytest.skip("a framework is no process")
+    with Steps() as run:
+        with pytest.raises(ProviderError, match="exit code 1"):
+            for _ in run.follow(asker.asks, **_named(asker, exit_code=1)):
+                pass
+        assert run.waiting == ()
+        assert run.turns[-1].state == "failed"
+
+
+@every_asker
+def test_a_run_that_fails_waits_for_nothing(asker: Asker) -> None:
+    def items() -> Any:
+        yield from asker.asks
+        raise OSError("the line is dead")
+
+    with Steps() as run:
+        with pytest.raises(OSError, match="dead"):
+            for _ in run.follow(items(), **({} if asker.agent is None else {"agent": asker.agent})):
+                pass
+        assert run.waiting == ()
+        assert [state for state, _ in _asked(run)] == ["failed"]
+
+
+def test_a_request_is_replied_to_once() -> None:
+    sent: list[Any] = []
+    with Steps() as run, run.step("delete") as step:
+        step.wait_for("r", {"path": "build"}, send=sent.append)
+        run.reply("r", True)
+        with pytest.raises(MisuseError, match="already answered"):
+            run.reply("r", True)
+        assert (sent, run.waiting, step.state) == ([True], (), "running")
+
+
+def test_a_question_that_comes_again_in_the_next_run_waits_anew() -> None:
+    """Ids are unique in a run of AG-UI only."""
+    asker = ASKERS["AG-UI"]
+    again = [{**each, "runId": "r2"} for each in asker.asks]
+    with Steps() as run:
+        for items in (asker.asks, again):
+            for _ in run.follow(items, agent="ag-ui"):
+                pass
+        assert [each.id for each in run.waiting] == ["i1"]
+        assert [turn.state for turn in run.turns] == ["done", "waiting"]
+
+
+def test_another_thread_does_not_answer_a_question() -> None:
+    other = [{"type": "RUN_STARTED", "threadId": "u", "runId": "r"}, {"type": "RUN_FINISHED"}]
+    with Steps() as run:
+        for items in (ASKERS["AG-UI"].asks, other):
+            for _ in run.follow(items, agent="ag-ui"):
+                pass
+        assert [each.id for each in run.waiting] == ["i1"]
+        assert [turn.state for turn in run.turns] == ["waiting", "done"]
+
+
+@given(st.lists(st.sampled_from(["ask", "go on", "other"]), max_size=8))
+def test_what_waits_is_what_was_asked_last(moves: list[str]) -> None:
+    """The runs of a thread are read one after another, with those of other threads between them."""
+    asks, goes_on = ASKERS["AG-UI"].asks, ASKERS["AG-UI"].goes_on
+    is_open = False
+    with Steps() as run:
+        for number, move in enumerate(moves):
+            items = asks if move == "ask" else goes_on
+            thread = f"other{number}" if move == "other" else "t"
+            for _ in run.follow([{**each, "threadId": thread, "runId": str(number)} for each in items]):
+                pass
+            is_open = is_open if move == "other" else move == "ask"
+            assert bool(run.waiting) == is_open
+            assert ("waiting" in [turn.state for turn in run.turns]) == is_open
