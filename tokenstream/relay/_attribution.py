@@ -17,7 +17,6 @@ from tokenstream.stream._log import WARNING, describe_cause, tell
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
-    from tokenstream.relay._asgi.refusals import Refusal
 
 SHUT_DOWN = "the relay's server was shut down"
 """The message of the error of an answer that a server's shutdown ends."""
@@ -81,9 +80,8 @@ class ServedAnswer:
         if mark_reported(error):
             self._tell_failure(describe_cause(error), status, error)
 
-    def report_bug(self, error: Exception, refusal: Refusal | None = None) -> None:
+    def report_bug(self, error: Exception, status: int | None) -> None:
         """Log that the application has raised an exception, and where; its text may be private."""
-        status = None if refusal is None else refusal.status
         self._tell_failure(f"the application raised {describe_bug(error)}", status, None)
 
     def report_refusal(self, level: int, why: str, status: int) -> None:

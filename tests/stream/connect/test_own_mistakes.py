@@ -197,7 +197,7 @@ ASYNC_PLACES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("place", ASYNC_PLACES)
 @pytest.mark.parametrize("is_entered", [False, True])
 def test_a_cancellation_that_a_function_raises_itself_passes_through(place: str, is_entered: bool) -> None:
-    """No task was cancelled. One of a source that is being read is an interruption, which keeps the partial."""
+    """No task was cancelled. One of a source that is read is an interruption, which keeps the partial."""
 
     async def ask() -> None:
         stream = ASYNC_PLACES[place]()

@@ -188,7 +188,7 @@ class Endpoints:
             response = _to_response(refuse_journal_error(error))
         except Exception as error:
             served, refusal = ServedAnswer(make_answer_id()), refuse_bug(error, scope)
-            served.report_bug(error, refusal)
+            served.report_bug(error, None if refusal is None else refusal.status)
             if refusal is not None:
                 await _to_response(refusal, served)(scope, receive, send)
             raise

@@ -31,6 +31,7 @@ Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 """The ASGI callable `send`, which sends a message to the client."""
 Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
 """The status and the headers of a response."""
+MakeHead: TypeAlias = "Callable[[], Head]"
 
 _MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
 """The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
@@ -52,7 +53,7 @@ class HTTPDelivery(Delivery):
     def __init__(
         self,
         outlet: Outlet,
-        make_head: Callable[[], Head],
+        make_head: MakeHead,
         timing: Timing,
         receive: Receive,
         send: Send,
@@ -83,7 +84,7 @@ class HTTPDelivery(Delivery):
         except Exception as error:
             is_sent = self._head_begun or self._disconnected
             refusal = None if is_sent else refuse_bug(error, self._scope)
-            self._outlet.served.report_bug(error, refusal)
+            self._outlet.served.report_bug(error, None if refusal is None else refusal.status)
             if refusal is not None:
                 await self._send_complete(refusal)
             raise

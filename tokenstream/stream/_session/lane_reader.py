@@ -178,14 +178,8 @@ class AsyncLaneReader:
 
         That stream leaves the connection open for the other answers, hence `lent`.
         """
-        return AsyncSource(
-            _AsyncLaneMessages(self, lane),
-            _make_drop(lane),
-            messages=True,
-            survives=True,
-            lent=True,
-            asked=self.session.asked,
-        )
+        messages, asked = _AsyncLaneMessages(self, lane), self.session.asked
+        return AsyncSource(messages, lane.drop_async, messages=True, survives=True, lent=True, asked=asked)
 
     async def next_message(self, lane: AnswerLane) -> object:
         """Return the next message of a lane, one answer's queue; None at the answer's end."""
@@ -253,13 +247,3 @@ class _AsyncLaneMessages:
         if message is None:
             raise StopAsyncIteration
         return message
-
-
-def _make_drop(lane: AnswerLane) -> Callable[[], Any]:
-    """Return an asynchronous function that drops a lane: no stream reads the answer's messages any more."""
-
-    async def drop() -> None:
-        """Drop the queue of the answer's messages; this needs no waiting."""
-        lane.drop()
-
-    return drop

@@ -6,7 +6,7 @@ each answer, from which the streams of the answers read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
 from tokenstream.errors import StreamError
@@ -16,23 +16,11 @@ from tokenstream.stream._session.lane_reader import AsyncLaneReader, LaneReader
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
-class _AnyStream(Protocol):
-    """The part of `Stream` that this module uses, since it cannot import the class from `_sync`."""
-
-    def final(self) -> object: ...
-
-
-class _AnyAsyncStream(Protocol):
-    """The part of `AsyncStream` that this module uses."""
-
-    def final(self) -> Awaitable[object]: ...
-
-
-StreamT = TypeVar("StreamT", bound=_AnyStream)
-AsyncStreamT = TypeVar("AsyncStreamT", bound=_AnyAsyncStream)
+StreamT = TypeVar("StreamT")
+AsyncStreamT = TypeVar("AsyncStreamT")
 
 
 class Responses(UncopyableObject, Generic[StreamT]):
@@ -80,16 +68,14 @@ class Responses(UncopyableObject, Generic[StreamT]):
             self._driver.pump.put_back(session.unsorted)
             self._read_last = self._driver
             return self._give(self._stream() or self._make_stream(self._driver), self._driver)
-        later = None if self._read_last is None else session.take_later_answer(self._read_last)
-        if later is not None:
-            self._read_last = SyncDriver(self._reader.make_source(later), session.make_options(later))
-            return self._give(self._make_stream(self._read_last), self._read_last)
-        while (lane := session.next_lane()) is None:
+        lane = None if self._read_last is None else session.take_later_answer(self._read_last)
+        while lane is None and (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
                 raise StopIteration
             self._reader.read()
         driver = SyncDriver(self._reader.make_source(lane), session.make_options(lane))
+        self._read_last = driver if self._read_last is not None else None
         session.add_driver(driver, lane)
         return self._give(self._make_stream(driver), driver)
 
@@ -161,16 +147,14 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             self._driver.pump.put_back(session.unsorted)
             self._read_last = self._driver
             return self._give(self._stream() or self._make_stream(self._driver), self._driver)
-        later = None if self._read_last is None else session.take_later_answer(self._read_last)
-        if later is not None:
-            self._read_last = AsyncDriver(self._reader.make_source(later), session.make_options(later))
-            return self._give(self._make_stream(self._read_last), self._read_last)
-        while (lane := session.next_lane()) is None:
+        lane = None if self._read_last is None else session.take_later_answer(self._read_last)
+        while lane is None and (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
                 # All answers were returned, or the only one.
                 raise StopAsyncIteration
             await self._reader.read()
         driver = AsyncDriver(self._reader.make_source(lane), session.make_options(lane))
+        self._read_last = driver if self._read_last is not None else None
         session.add_driver(driver, lane)
         return self._give(self._make_stream(driver), driver)
 

@@ -128,6 +128,10 @@ class AnswerLane:
             pass
         self.dropped = True
 
+    async def drop_async(self) -> None:
+        """Do the same for an asynchronous stream, which has to await it."""
+        self.drop()
+
 
 class Sorter:
     """A stage that sorts the messages of one connection into lanes, which are the queues of the answers.

@@ -145,7 +145,7 @@ class GeminiLive(Format):
         Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
         """
         fields = fields_of(payload)
-        # An error ends turn and session: Google then closes the connection, other servers may send nothing more.
+        # An error ends the session: Google closes the connection, and other servers may send nothing more.
         if (error := provider_error(payload)) is not None:
             self.error = error
             return "", True
