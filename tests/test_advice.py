@@ -6,12 +6,14 @@ import gc
 import inspect
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tokenstream
+from tests.support.followed_advice import FOLLOWED, REASONS, YET, Program
 from tests.support.tables import in_one_test
+from tests.test_errors_index import messages
 from tokenstream import (
     Deadlines,
     Limits,
@@ -27,9 +29,20 @@ from tokenstream import (
     response_format,
     testing,
 )
-from tokenstream.errors import MisuseError, OutputIncomplete
+from tokenstream.errors import MisuseError, OutputIncomplete, TokenStreamError
 from tokenstream.relay import Timing
 from tokenstream.turns import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ADVICE = re.compile(
+    r"(?:[:;.,(] |\bor |\band )"
+    r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
+)
+"""What tells a reader of a message to do something."""
+YET_AT_MOST = 102
+"""Whoever follows more of it lowers this."""
 
 URL = "http://127.0.0.1:1/v1/chat/completions"
 CALLED = testing.script().tool_call("find", {"n": 1}, id="call_1").finish("tool_calls")
@@ -154,3 +167,35 @@ def test_an_async_tool_is_refused_for_a_sync_stream() -> None:
             stream.validated_calls(find_later)
         with pytest.raises(MisuseError, match="'find' is asynchronous"):
             stream.choice(0).validated_calls(find=find_later)
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Have what a test leaves unread thrown away before the next one begins."""
+    yield
+    gc.collect()
+
+
+# A mistake leaves its stream unread.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning")
+@pytest.mark.usefixtures("collected")
+@in_one_test(("words", "programs"), FOLLOWED.items(), ids=str)
+def test_advice_is_tested_by_following_it(words: str, programs: tuple[Program, Program]) -> None:
+    """A mistake is told by its message, and whoever does as that says gets no error."""
+    mistaken, follows = programs
+    pattern = ".*".join(map(re.escape, words.split("…")))
+    with pytest.raises(TokenStreamError, match=pattern):
+        mistaken()
+
+    follows()
+
+
+@pytest.mark.slow
+def test_each_message_with_advice_has_a_program_or_a_reason() -> None:
+    """A new one has neither; a row goes with its message."""
+    known = [*FOLLOWED, *(words for some in REASONS.values() for words in some), *YET]
+    advice = [message for message in messages() if ADVICE.search(message)]
+
+    assert [] == [message for message in advice if not message.startswith(tuple(known))]
+    assert [] == [words for words in known if not any(each.startswith(words) for each in messages())]
+    assert len(YET) <= YET_AT_MOST

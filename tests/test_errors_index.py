@@ -95,7 +95,7 @@ def _public_errors() -> set[str]:
 
 
 @cache
-def _messages() -> list[str]:
+def messages() -> list[str]:
     """Return the literal messages with which public errors are made, also those that a variable holds."""
     functions = (
         node
@@ -156,18 +156,18 @@ def test_each_message_is_found() -> None:
     """Its first words are on the page or among those of misuse, so that a search for them finds it."""
     known = (*QUOTES, *NOT_ON_THE_PAGE)
 
-    assert [] == [message for message in _messages() if not message.startswith(known)]
+    assert [] == [message for message in messages() if not message.startswith(known)]
 
 
 @_reads_the_package
 def test_the_reasons_are_about_messages_that_exist() -> None:
     """A message that is gone takes its reason along."""
     assert [] == [
-        words for words in NOT_ON_THE_PAGE if not any(text.startswith(words) for text in _messages())
+        words for words in NOT_ON_THE_PAGE if not any(text.startswith(words) for text in messages())
     ]
 
 
 @_reads_the_package
 def test_the_messages_are_found() -> None:
     """The search sees most of the literals; it would be of no use if it saw none."""
-    assert len(_messages()) > 300
+    assert len(messages()) > 300

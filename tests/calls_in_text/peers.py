@@ -2,7 +2,7 @@
 
 It downloads their wheels, the newest or as in `vllm==0.33.0 sglang`, unpacks them into a temporary folder,
 installs nothing, and gives each registered parser a call in each dialect of ours, and of theirs as far as
-peers.jsonl has them. The table in reports/capabilities.md says which dialects we lack.
+peers.jsonl has them. The table that it writes says which dialects we lack.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zipfile import ZipFile
 
 from tests.calls_in_text.support import WRITERS, Call, calls_of, read
 from tests.made_section import Section, table
-from tests.project import ROOT
+from tests.project import CAPABILITIES
 from tokenstream.stages._calls.dialects import NAMES
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _made() -> list[str]:
     return [said, table(("`Tags.calls`", "vLLM", "SGLang"), found)]
 
 
-SECTION = Section(ROOT / "reports" / "capabilities.md", "tests.calls_in_text.peers", _made)
+SECTION = Section(CAPABILITIES, "tests.calls_in_text.peers", _made)
 
 if __name__ == "__main__":
     # Parsers log each text that they do not read.

@@ -6,11 +6,13 @@ import asyncio
 import dataclasses
 import io
 import json
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
 import httpx
@@ -20,11 +22,13 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict as SchemaDict
 
 import tokenstream
+from tests.otel.backend import Backend
 from tests.support.asgi import Client
 from tests.support.wire import DONE, chat, chat_call, sse
 from tokenstream import (
     Deadlines,
     InputTranscript,
+    Message,
     Retry,
     Route,
     Router,
@@ -42,10 +46,13 @@ from tokenstream import (
     tap,
     testing,
 )
+from tokenstream._apis import ProtocolName
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.framing import SSEParser
+from tokenstream.otel import observe
 from tokenstream.stages._objects.partials import Partials
 from tokenstream.stages._patches import Patches
+from tokenstream.turns import ToolResults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -211,6 +218,10 @@ def broken_field() -> None:
         for _ in stream.partials(Recipe, fail_fast=True):
             pass
     assert "title" in caught.value.words_for_model
+    told = {"role": "user", "content": caught.value.words_for_model}
+    turns = ToolResults(stream.message, {}).turns()
+    with connect(ADDRESS, json={**ASKED, "messages": [*turns, told]}, client=playing(RECIPE)) as again:
+        assert again.result(Recipe).title == "Soup"
 
 
 def almost_json() -> None:
@@ -337,7 +348,13 @@ def checkpoints() -> None:
     with Stream(chunks, format="openai-responses") as stream:
         next(iter(stream.text))
         kept = stream.checkpoint().model_dump_json()
-    assert tokenstream.Checkpoint.model_validate_json(kept).messages[0].text == "Hel"
+    program = (
+        "import sys, tokenstream as t; print(t.Checkpoint.model_validate_json(sys.stdin.read()).message.text)"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", program], input=kept, capture_output=True, text=True, check=True
+    )
+    assert other.stdout == "Hel\n"
 
 
 def order() -> None:
@@ -367,6 +384,15 @@ def guards() -> None:
         stream = testing.script().text(*["lo "] * 400).finish("stop").stream("openai-chat").guard(guard)
         stream.final()
         assert stream.message.ending == "stopped"
+
+    async def agrees(message: Message) -> None:
+        assert message.text
+
+    async def held() -> None:
+        async with HELLO.astream("openai-chat").guard(agrees, first_tokens=1, hold=True) as stream:
+            assert (await stream.final()).text == "Hello"
+
+    anyio.run(held)
 
 
 def costs() -> None:
@@ -421,14 +447,17 @@ def marks() -> None:
     metrics = stream.metrics
     assert metrics.ttft is not None
     assert metrics.gaps is not None
+    backend = Backend()
+    observe(HELLO.stream("openai-chat"), **backend.takes).final()
+    assert backend.span.attributes
 
 
 # -- relay -------------------------------------------------------------------------
 
 
 def protocols() -> None:
-    for protocol in ("ui-message", "ag-ui", "anthropic", "openai-responses", "gemini"):
-        assert b"Hel" in b"".join(relay.encode(HELLO.stream("openai-chat"), protocol))
+    for protocol in get_args(ProtocolName):
+        assert b"".join(relay.encode(HELLO.stream("openai-chat"), protocol))
 
 
 def journals() -> None:
