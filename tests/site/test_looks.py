@@ -120,7 +120,7 @@ _RELOADS: _Answers = {
     "guides/journals": "MemoryJournal",
     "guides/relay": "MemoryJournal",
 }
-_CALLS: _Answers = {"guides/tool-calls": "stream.tool_calls", "reference/departures": "tool call"}
+_CALLS: _Answers = {"guides/tool-calls": "stream.tool_calls", "reference/departures": "call_index_missing"}
 _USAGE: _Answers = {
     "guides/message": ".usage",
     "guides/getting-started": "to report usage",
