@@ -76,13 +76,13 @@ async def _stream(history: list[Any], _: Any) -> Any:
 def _make_agent(**options: Any) -> Any:
     agent = ai.Agent(functions.FunctionModel(_answer, stream_function=_stream), **options)
 
-    @agent.tool_plain
     def weather(city: str) -> str:
         """Tell the weather."""
         if city == "Nowhere":
             raise ai.ModelRetry("there is no such city")
         return "sunny"
 
+    agent.tool_plain(weather)
     return agent
 
 

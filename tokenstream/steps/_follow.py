@@ -446,19 +446,17 @@ class EitherFollowedItems(Generic[ItemT]):
 
     def _choose_sync(self) -> FollowedItems[ItemT]:
         """Return what `for` reads; MisuseError if `async for` was chosen."""
-        if self._chosen is None:
-            self._chosen = FollowedItems(SyncChunks(self._source), *self._arguments)
-        if not isinstance(self._chosen, FollowedItems):
-            raise MisuseError("a loop with `async for` has begun to read this run: go on with `async for`")
-        return self._chosen
+        self._chosen = self._chosen or FollowedItems(SyncChunks(self._source), *self._arguments)
+        if isinstance(self._chosen, FollowedItems):
+            return self._chosen
+        raise MisuseError("a loop with `async for` has begun to read this run: go on with `async for`")
 
     def _choose_async(self) -> AsyncFollowedItems[ItemT]:
         """Return what `async for` reads; MisuseError if `for` was chosen."""
-        if self._chosen is None:
-            self._chosen = AsyncFollowedItems(AsyncChunks(self._source), *self._arguments)
-        if not isinstance(self._chosen, AsyncFollowedItems):
-            raise MisuseError("a loop with `for` has begun to read this run: go on with `for`")
-        return self._chosen
+        self._chosen = self._chosen or AsyncFollowedItems(AsyncChunks(self._source), *self._arguments)
+        if isinstance(self._chosen, AsyncFollowedItems):
+            return self._chosen
+        raise MisuseError("a loop with `for` has begun to read this run: go on with `for`")
 
 
 class EitherFollowedLines(EitherFollowedItems[dict[str, Any]]):

@@ -58,20 +58,18 @@ class PydanticAIRun(RunOfAgents):
     def read_event(self, event: FromPydanticAI) -> None:
         """Begin, continue or end steps, as an event or a node says; ignore other ones."""
         read = self._READERS.get(getattr(event, "event_kind", None) or type(event).__name__)
+        if self._turn is None:
+            self._turn = Turn(self._switch_agent("agent"), None)
+            self._run.add_turn(self._turn)
         if read is not None:
-            if self._turn is None:
-                self._turn = Turn(self._switch_agent("agent"), None)
-                self._run.add_turn(self._turn)
             read(self, event)
 
     # -- answers -----------------------------------------------------------
 
     def _begin_part(self, event: FromPydanticAI) -> None:
         """Begin a part, whose first piece the event has; the first part of an answer ends the one before."""
-        if event.index == 0 and self._has_open_part:
-            self._end_answers()
-        elif event.index == 0:
-            self._finish_answer()
+        if event.index == 0:
+            (self._end_answers if self._has_open_part else self._finish_answer)()
         self._has_open_part = True
         self._read_part(event.index, event.part)
 
@@ -169,9 +167,6 @@ class PydanticAIRun(RunOfAgents):
         """End the turn, and the call of an output tool, which no request follows."""
         self._end_turn(node.data.output)
 
-    def _pass_by(self, node: FromPydanticAI) -> None:
-        """Begin nothing more than the turn."""
-
     def _end_turn(self, result: object) -> None:
         """End the turn and its tools."""
         turn, self._turn = self._turn, None
@@ -190,7 +185,6 @@ class PydanticAIRun(RunOfAgents):
         "function_tool_result": _end_call,
         "output_tool_result": _end_call,
         "agent_run_result": _read_result,
-        "UserPromptNode": _pass_by,
         "ModelRequestNode": _read_request,
         "CallToolsNode": _read_whole,
         "End": _read_end,
