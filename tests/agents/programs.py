@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ _ADDRESSES = {
 
 def changes_in(folder: Path) -> str:
     """Return today's date, and the programs in a folder whose versions are others than those of `AGENTS`."""
-    lines = [f"{date.today().isoformat()}: the newest coding agents"]
+    lines = [f"{datetime.now(UTC).date()}: the newest coding agents"]
     for name, (package, pinned) in AGENTS.items():
         file = folder / "node_modules" / package / "package.json"
         found = json.loads(file.read_text(encoding="utf-8"))["version"] if file.exists() else "none"
@@ -154,8 +154,8 @@ def _settings_of(name: str, url: str) -> str:
     """Return what the file of a program's settings has."""
     if name == "kimi":
         provider = f'[providers.test]\ntype = "anthropic"\nbase_url = "{url}"\napi_key = "made-up"\n'
-        model = f'[models.test]\nprovider = "test"\nmodel = "{MODEL}"\nmax_context_size = 200000\n'
-        return f'default_model = "test"\ntelemetry = false\n{provider}{model}'
+        alias = f'[models.test]\nprovider = "test"\nmodel = "{MODEL}"\nmax_context_size = 200000\n'
+        return f'default_model = "test"\ntelemetry = false\n{provider}{alias}'
     model = {"name": "test", "limit": {"context": 200_000, "output": 8_000}}
     settings: dict[str, dict[str, object]] = {
         "opencode": {

@@ -31,7 +31,7 @@ AGENTS = {
     "copilot": ("@github/copilot", "1.0.102"),
     "kimi": ("@moonshot-ai/kimi-code", "2.1.0"),
 }
-"""The packages of npm with the real coding agents by their programs, and the version that the readers were written for."""
+"""The package of npm of each coding agent's program, with the version that its reader was written for."""
 _ASK = """
 import sys, sysconfig
 major, minor, micro, level, _ = sys.version_info

@@ -27,64 +27,26 @@ _BESIDE = [
     "pi/takopi-pi_stream_success",
 ]
 _THREAD = {"session_id": "T-5928a90d-d53b-488f-a829-4e36442142ee"}
+_SAID = {"type": "message", "role": "assistant", "model": "claude-opus-4-6"}
+_CALL = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"cmd": "ls"}}
+_LOOKED = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.txt", "is_error": False}]
+_LOOKS = [{"type": "text", "text": "I look."}, _CALL]
+_LINE = {"parent_tool_use_id": None, **_THREAD}
 AMP: list[dict[str, Any]] = [
     {"type": "system", "subtype": "init", "cwd": "/work", "tools": ["Bash"], "mcp_servers": [], **_THREAD},
-    {
-        "type": "user",
-        "message": {"role": "user", "content": [{"type": "text", "text": "Look."}]},
-        "parent_tool_use_id": None,
-        **_THREAD,
-    },
+    {"type": "user", "message": {"role": "user", "content": [{"type": "text", "text": "Look."}]}, **_LINE},
+    {"type": "assistant", "message": {**_SAID, "id": "msg_1", "content": _LOOKS}, **_LINE},
+    {"type": "user", "message": {"role": "user", "content": _LOOKED}, **_LINE},
     {
         "type": "assistant",
-        "message": {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-opus-4-6",
-            "content": [
-                {"type": "text", "text": "I look."},
-                {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"cmd": "ls"}},
-            ],
-            "stop_reason": "tool_use",
-            "stop_sequence": None,
-            "usage": {"input_tokens": 10, "output_tokens": 5},
-        },
-        "parent_tool_use_id": None,
-        **_THREAD,
-    },
-    {
-        "type": "user",
-        "message": {
-            "role": "user",
-            "content": [
-                {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.txt", "is_error": False}
-            ],
-        },
-        "parent_tool_use_id": None,
-        **_THREAD,
-    },
-    {
-        "type": "assistant",
-        "message": {
-            "id": "msg_2",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-opus-4-6",
-            "content": [{"type": "text", "text": "One file."}],
-            "stop_reason": "end_turn",
-            "stop_sequence": None,
-        },
-        "parent_tool_use_id": None,
-        **_THREAD,
+        "message": {**_SAID, "id": "msg_2", "content": [{"type": "text", "text": "One file."}]},
+        **_LINE,
     },
     {
         "type": "result",
         "subtype": "success",
         "is_error": False,
         "result": "One file.",
-        "duration_ms": 5,
-        "num_turns": 2,
         "usage": {"input_tokens": 30, "output_tokens": 9},
         **_THREAD,
     },
@@ -95,8 +57,6 @@ AMP_FAILS = {
     "subtype": "error_during_execution",
     "is_error": True,
     "error": "no credit",
-    "duration_ms": 5,
-    "num_turns": 1,
     **_THREAD,
 }
 

@@ -23,7 +23,7 @@ RECORDINGS = sorted(
 )
 AGENTS = (
     *("claude-code", "codex-server", "codex", "gemini-cli", "opencode-server", "opencode"),
-    *("cursor", "pi", "adk", "acp"),
+    *("cursor", "pi", "copilot-cli", "kimi-code", "qwen-code", "adk", "acp"),
 )
 """The names of readers with which the recordings' names begin."""
 
