@@ -264,7 +264,7 @@ def test_the_events_of_all_projects_are_read_as_those_of_one(name: str) -> None:
 
 @in_one_test("missing", ["session", "directory"])
 def test_events_of_all_projects_that_cannot_be_told_apart_are_refused(missing: str) -> None:
-    """Older servers name neither."""
+    """Servers before this endpoint had both name neither the session nor the directory."""
     properties = {"part": {"id": "p"}} if missing == "session" else {"sessionID": "s", "part": {"id": "p"}}
     line = _of_all({"type": "message.part.updated", "properties": properties})
     if missing == "directory":
