@@ -5,9 +5,10 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.message import Usage
-from tokenstream.steps._agents import TextAgentReader
+from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.values import change_arguments, plan_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Codex(TextAgentReader):
         elif kind == "turn.started":
             # The ids of items begin anew with each process.
             self._said.clear()
-            self._forget()
+            self._ids = RecentIds(REMEMBERED)
             self._open_turn_of_session()
         elif is_dict(item):
             self._read_item(item, is_done=kind == "item.completed")
@@ -151,7 +152,7 @@ class Codex(TextAgentReader):
         if kind in _TEXTS:
             self._add_item(id, _TEXTS[kind], text_of(item, "text") or "")
             return
-        if id and self._has_read(f"done {id}"):
+        if id and f"done {id}" in self._ids:
             return
         if id not in self._tools:
             self._end_answer("tool_calls")
@@ -170,7 +171,7 @@ class Codex(TextAgentReader):
                 turn.update(plan)
         if is_done:
             if id:
-                self._remember(f"done {id}")
+                self._ids.add(f"done {id}")
             self._end_tool(id, result_of(item), failure=failure_of(item, declined="it failed"))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:

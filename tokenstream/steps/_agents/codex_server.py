@@ -193,12 +193,12 @@ class _Thread(ConversationReader):
     def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
         """Return True if a message is about a turn that has ended."""
         id = text_of(params, "turnId")
-        return id is not None and id != self._turn_id and self._has_read(f"turn {id}")
+        return id is not None and id != self._turn_id and f"turn {id}" in self._ids
 
     def _complete_turn(self, turn: dict[str, Json]) -> None:
         """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
-        self._remember(f"turn {id}")
+        self._ids.add(f"turn {id}")
         if self._is_repeated(f"ended {id}"):
             return
         self._open_turn()
@@ -248,7 +248,7 @@ class _Thread(ConversationReader):
         """Add a piece of text to the part that it belongs to."""
         id, text = text_of(params, "itemId") or "", text_of(params, "delta")
         index = params.get("summaryIndex", params.get("contentIndex", 0))
-        if not text or self._has_read(f"done {id}"):
+        if not text or f"done {id}" in self._ids:
             return
         place = f"{id} {index}"
         if place != self._item:
@@ -287,7 +287,7 @@ class _Thread(ConversationReader):
             if is_done and not self._is_repeated(f"done {id}"):
                 self._complete_text(kind, id, item)
             return
-        if self._has_read(f"done {id}"):
+        if f"done {id}" in self._ids:
             return
         self._end_answer("tool_calls")
         name, arguments = describe(kind, item)
@@ -296,7 +296,7 @@ class _Thread(ConversationReader):
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
         if is_done:
-            self._remember(f"done {id}")
+            self._ids.add(f"done {id}")
             self._end_tool(id, result_of(item), failure=failure_of(item, declined="it was declined"))
 
     def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:

@@ -125,11 +125,6 @@ class ConversationReader(TextAgentReader):
         """The turn in progress; None between two turns."""
         return self._turn
 
-    @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - that of the base class
-        """Return False: the reader of all conversations makes this one."""
-        return False
-
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
         turn: Turn = self._turn or self._owner.begin_turn(self)
