@@ -131,17 +131,12 @@ class _Thread(ConversationReader):
         """The number of characters of each item of an answer so far, by the item's id."""
         self._item: str | None = None
         """The id of the item, with the index of its part, to which the open part of the answer belongs."""
-        self._turn_id: str | None = None
+        self.turn_id: str | None = None
         """The id of the turn in progress; None between two turns."""
         self._total: dict[str, int] = {}
         """The counts of the thread so far."""
         self._complaint: str | None = None
         """The message of the last `error`."""
-
-    @property
-    def turn_id(self) -> str | None:
-        """The id of the turn in progress; None between two turns."""
-        return self._turn_id
 
     def read(self, line: dict[str, Json]) -> None:
         """Read a message about the thread."""
@@ -183,8 +178,8 @@ class _Thread(ConversationReader):
     def _begin_turn(self, turn: dict[str, Json]) -> None:
         """Begin a turn, unless the message has come before."""
         id = text_of(turn, "id")
-        if id != self._turn_id and not self._is_repeated(f"turn {id}"):
-            self._turn_id = id
+        if id != self.turn_id and not self._is_repeated(f"turn {id}"):
+            self.turn_id = id
             if self._total:
                 # Tokens that were counted since the last turn are not this one's.
                 self._run.tokens.keep(self.id, self._total)
@@ -193,7 +188,7 @@ class _Thread(ConversationReader):
     def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
         """Return True if a message is about a turn that has ended."""
         id = text_of(params, "turnId")
-        return id is not None and id != self._turn_id and f"turn {id}" in self._ids
+        return id is not None and id != self.turn_id and f"turn {id}" in self._ids
 
     def _complete_turn(self, turn: dict[str, Json]) -> None:
         """End a turn with the agent's verdict."""
@@ -205,7 +200,7 @@ class _Thread(ConversationReader):
         has_failed = status not in _REASONS
         self._owner.steering.lose(id)
         self._end_answer(_REASONS.get(status or "", "error"), self._usage_of_turn())
-        self._turn_id = None
+        self.turn_id = None
         self._said.clear()
         if status == "interrupted":
             self._stop_turn(LeftOpenStep("it was interrupted"))
@@ -280,7 +275,7 @@ class _Thread(ConversationReader):
         """Add an item to the answer, or begin or end a tool's step."""
         kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
         if kind == "userMessage":
-            self._owner.note_said(item, self._turn_id)
+            self._owner.note_said(item, self.turn_id)
         if kind in _SPOKEN:
             return
         if kind in ("agentMessage", "reasoning"):
