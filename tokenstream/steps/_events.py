@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from tokenstream.events import MessageStart, StepDelta, StepDone, StepStart, ToolProgress
+from tokenstream.events import MessageStart, StepDone, StepStart
 from tokenstream.steps._log import StepOutput, StepProgress
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
@@ -14,7 +14,7 @@ from tokenstream.stream._views.event_cursor import EventCursor
 if TYPE_CHECKING:
     from typing import Self
 
-    from tokenstream.events import Event
+    from tokenstream.events import Event, StepDelta, ToolProgress
     from tokenstream.steps._log import Log, StepAnswer
 
 
@@ -121,7 +121,7 @@ class RunEvents:
             cursor: _Cursor
             for entry in entries:
                 if isinstance(entry, StepOutput | StepProgress):
-                    cursor = _StepTextCursor(entry) if isinstance(entry, StepOutput) else _ToolCursor(entry)
+                    cursor = _StepTextCursor(entry)
                     self._cursors[entry.step].append(cursor)
                     unread.append((entry.step, cursor))
                     continue
@@ -200,51 +200,26 @@ class _StepAnswerCursor:
 
 
 class _StepTextCursor:
-    """The cursor of a `RunEvents` in the output of a step."""
+    """The cursor of a `RunEvents` in the output of a step, or in the progress of a tool."""
 
     __slots__ = ("_at", "_output", "is_over")
 
     number: ClassVar[int] = -1
     """The number of an answer; an output belongs to none, and its events have nothing to renumber."""
 
-    def __init__(self, output: StepOutput) -> None:
+    def __init__(self, output: StepOutput | StepProgress) -> None:
         self._output = output
         self._at = 0
-        """Number of characters that were read."""
+        """Number of characters or values that were read, or that were not kept until they were."""
         self.is_over = False
         """True once the whole output was returned."""
 
-    def ready(self) -> list[Event]:
-        """Return the output since the last call as one event."""
-        # Noted before reading: an output that is over now has no text that this call does not return.
+    def ready(self) -> list[StepDelta] | list[ToolProgress]:
+        """Return the events since the last call."""
+        # Noted before reading: an output that is over now has nothing that this call does not return.
         self.is_over = self._output.is_closed
-        text = self._output.text.since(self._at)
-        self._at += len(text)
-        return [StepDelta(self._output.step, text)] if text else []
+        self._at, events = self._output.read_from(self._at)
+        return events
 
 
-class _ToolCursor:
-    """The cursor of a `RunEvents` in the progress of a tool."""
-
-    __slots__ = ("_at", "_progress", "is_over")
-
-    number: ClassVar[int] = -1
-    """The number of an answer; progress belongs to none, and its events have nothing to renumber."""
-
-    def __init__(self, progress: StepProgress) -> None:
-        self._progress = progress
-        self._at = 0
-        """Number of values that were read, or that were not kept until they were."""
-        self.is_over = False
-        """True once all values were returned."""
-
-    def ready(self) -> list[Event]:
-        """Return an event for each value since the last call that is kept."""
-        progress = self._progress
-        self.is_over = progress.is_closed
-        outputs = progress.since(self._at)
-        self._at = progress.count
-        return [ToolProgress(progress.call, progress.name, output) for output in outputs]
-
-
-_Cursor: TypeAlias = _StepAnswerCursor | _StepTextCursor | _ToolCursor
+_Cursor: TypeAlias = _StepAnswerCursor | _StepTextCursor

@@ -73,13 +73,7 @@ def follow(
     stdin: object,
     until: object,
     deadlines: Deadlines,
-) -> (
-    FollowedItems[Any]
-    | AsyncFollowedItems[Any]
-    | EitherFollowedItems[Any]
-    | FollowedRun[Any]
-    | AsyncFollowedRun[Any]
-):
+) -> Any:  # noqa: ANN401 - as the overloads of `Steps.follow` say
     """Return the iterable that reads a run, and builds it.
 
     1. A peer is read by its messages.

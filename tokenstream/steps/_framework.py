@@ -58,12 +58,7 @@ class RunOfAFramework(ABC):
         self, key: str, name: str, parent: Step | Steps, *, id: str | None, arguments: object = None
     ) -> None:
         """Begin the step of a tool; without an id, its call is the first with the same name and arguments."""
-        matching_calls = [
-            call
-            for call in self._calls
-            if call.id == id or (id is None and call.name == name and _has_arguments(call, arguments))
-        ]
-        cause = matching_calls[0] if matching_calls else None
+        cause = next((call for call in self._calls if _is_call_of(call, id, name, arguments)), None)
         if cause is not None:
             # Each call starts one tool only.
             self._calls.remove(cause)
@@ -120,10 +115,10 @@ class RunOfAgents(RunOfAFramework):
         return step
 
 
-def _has_arguments(call: ToolCall, arguments: object) -> bool:
-    """Return True if a call has these arguments."""
+def _is_call_of(call: ToolCall, id: str | None, name: str, arguments: object) -> bool:
+    """Return True if a call has this id; without one, if it has this name and these arguments."""
     try:
-        return bool(call.arguments == arguments)
+        return call.id == id or (id is None and call.name == name and bool(call.arguments == arguments))
     except OutputInvalid:
         return False
 
@@ -240,7 +235,13 @@ class RunOfAGraph(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
+        self._model_answers: dict[str, ModelAnswer] = {}
+        """The answers in progress, by the keys of their steps."""
         run.requests.resumed_by(_GRAPH)
+
+    def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answers in progress; return the error of each, or None, by the key of its step."""
+        return {key: answer.end() for key, answer in self._model_answers.items()}
 
     def _ask(self, update: object) -> None:
         """Report what a graph has stopped for: in the step that began last, or in a step of its own."""
@@ -259,8 +260,6 @@ class LangChainRun(RunOfAGraph):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._model_answers: dict[str, ModelAnswer] = {}
-        """The answers in progress, by the `run_id` of the model."""
         self._call_ids: dict[str, str] = {}
         """The id of the tool call that a node received as its input, by the `run_id` of the node."""
 
@@ -270,10 +269,6 @@ class LangChainRun(RunOfAGraph):
         id = text_of(event, "run_id")
         if reader is not None and id is not None:
             reader(self, id, event, dict_of(event, "data"))
-
-    def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers in progress; return the error of each, or None, by the key of its step."""
-        return {key: answer.end() for key, answer in self._model_answers.items()}
 
     # -- within ------------------------------------------------------------
 
@@ -376,11 +371,6 @@ class GraphMessages(RunOfAGraph):
     is streamed, so its step begins and ends at once.
     """
 
-    def __init__(self, run: Steps) -> None:
-        super().__init__(run)
-        self._model_answers: dict[str, ModelAnswer] = {}
-        """The answers in progress, by the key of the step."""
-
     def read_event(self, event: object) -> None:
         """Add a message to the step of its node, or begin and end the step of a tool."""
         pair = message_in(event)
@@ -396,8 +386,7 @@ class GraphMessages(RunOfAGraph):
                 self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
             self._model_answers[key].read_piece(message)
             # An "ai" message is a whole answer, of a model that did not stream.
-            is_last_piece = kind == "ai" or getattr(message, "chunk_position", None) == "last"
-            if is_last_piece:
+            if kind == "ai" or getattr(message, "chunk_position", None) == "last":
                 self._end_step(key, error=self._model_answers.pop(key).end())
         elif kind == "tool":
             # The message is the tool's result.
@@ -408,20 +397,14 @@ class GraphMessages(RunOfAGraph):
 
     # -- within ------------------------------------------------------------
 
-    def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers in progress; return the error of each, or None, by the key of its step."""
-        return {key: answer.end() for key, answer in self._model_answers.items()}
-
     def _key_of(self, id: object, node_key: str) -> str:
         """Return an answer's key: the id of the model's run ("lc_…", "run-…") or, until then, the node."""
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
             return node_key
         # The id is known from now on: move the node's answer and its step to that key.
         if node_key in self._model_answers:
-            self._model_answers[id], self._open[id] = (
-                self._model_answers.pop(node_key),
-                self._open.pop(node_key),
-            )
+            self._model_answers[id] = self._model_answers.pop(node_key)
+            self._open[id] = self._open.pop(node_key)
         return id
 
 

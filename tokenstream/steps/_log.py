@@ -18,9 +18,11 @@ from tokenstream.events import (
     PartStart,
     Restarted,
     Resumed,
+    StepDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolProgress,
     ToolResult,
 )
 from tokenstream.message import ToolCall
@@ -148,12 +150,7 @@ class StepAnswer:
 
     __slots__ = ("accumulator", "is_closed", "named_calls", "number", "stream", "version")
 
-    def __init__(
-        self,
-        number: int,
-        stream: Any = None,  # noqa: ANN401 - of either kind
-        accumulator: Accumulator | None = None,
-    ) -> None:
+    def __init__(self, number: int, stream: Any = None, accumulator: Accumulator | None = None) -> None:  # noqa: ANN401 - of either kind
         self.number = number
         self.stream = stream
         self.version = 0
@@ -196,6 +193,11 @@ class StepOutput:
         self.is_closed = False
         """True once the step has ended."""
 
+    def read_from(self, at: int) -> tuple[int, list[StepDelta]]:
+        """Return the number of characters so far, and what followed the first `at` ones as one event."""
+        text = self.text.since(at)
+        return at + len(text), [StepDelta(self.step, text)] if text else []
+
 
 KEPT_PROGRESS = 1_000
 """The most values that are kept of one tool's progress; the oldest make room for new ones."""
@@ -231,6 +233,10 @@ class StepProgress:
         """Return the values that are kept of those after the first `count` ones."""
         new = min(self.count - count, len(self._outputs))
         return [*islice(reversed(self._outputs), new)][::-1]
+
+    def read_from(self, at: int) -> tuple[int, list[ToolProgress]]:
+        """Return the number of values so far, and an event for each that is kept after the first `at`."""
+        return self.count, [ToolProgress(self.call, self.name, output) for output in self.since(at)]
 
 
 class Log:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.told_text import ToldText
-    from tokenstream.message import FinishReason, ToolCall, Usage
+    from tokenstream.message import Ending, FinishReason, ToolCall, Usage
     from tokenstream.steps._step import Step
 
 
@@ -96,27 +96,15 @@ class ModelAnswer:
         self._feed_step(self.format.end())
         if not self.has_begun:
             return None
-        error = self.error
-        if error is None:
-            self.step.conclude("complete")
-        else:
-            self.step.conclude("truncated" if isinstance(error, StreamTruncated) else "failed")
-        return error
+        ending: Ending = "truncated" if isinstance(self.error, StreamTruncated) else "failed"
+        self.step.conclude("complete" if self.error is None else ending)
+        return self.error
 
     def fail(self) -> None:
         """End the answer as failed, because of something that its own pieces do not tell."""
         if self.step.ended is None and self.has_begun:
             self._read_like_last = None
             self.step.conclude("failed")
-
-    def find_arrived(self, told: ToldText) -> str:
-        """Return the text that the step has of a part, to be compared with the whole text in `told`."""
-        message = self.step.message
-        # Before this answer has begun, the last message of the step is that of the answer before. The message
-        # is that of the first choice, so the text of other choices is not known.
-        if not self.has_begun or message is None or told.choice or told.part >= len(message.parts):
-            return ""
-        return told.find_in(message.parts[told.part])
 
     def _feed_step(self, events: Iterable[Event]) -> None:
         """Feed events of the answer to the step, and note its complete tool calls."""
@@ -137,7 +125,12 @@ class ModelAnswer:
 def _find_arrived(find_answer: Callable[[], ModelAnswer | None], told: ToldText) -> str:
     """Return the text that an answer has of a part; the format that asks does not keep the answer."""
     answer = find_answer()
-    return "" if answer is None else answer.find_arrived(told)
+    # Before this answer has begun, the last message of the step is that of the answer before. The message
+    # is that of the first choice, so the text of other choices is not known.
+    message = answer.step.message if answer is not None and answer.has_begun else None
+    if message is None or told.choice or told.part >= len(message.parts):
+        return ""
+    return told.find_in(message.parts[told.part])
 
 
 class TextAnswer:
@@ -234,15 +227,14 @@ class ClaudeAnswer:
         """Read a whole block, as the events that Anthropic's API would send for it."""
         index, self.blocks = self.blocks, self.blocks + 1
         start: dict[str, Any] = {"type": "content_block_start", "index": index, "content_block": block}
-        deltas: list[dict[str, Any]] = []
+        pieces = [start]
         if block.get("type") == "tool_use":
             self.has_called = True
             start["content_block"] = {**block, "input": {}}
-            deltas = [{"type": "input_json_delta", "partial_json": dumps(block.get("input") or {})}]
-        self.reader.read_piece(start)
-        for delta in deltas:
-            self.reader.read_piece({"type": "content_block_delta", "index": index, "delta": delta})
-        self.reader.read_piece({"type": "content_block_stop", "index": index})
+            delta = {"type": "input_json_delta", "partial_json": dumps(block.get("input") or {})}
+            pieces.append({"type": "content_block_delta", "index": index, "delta": delta})
+        for piece in (*pieces, {"type": "content_block_stop", "index": index}):
+            self.reader.read_piece(piece)
 
     def end_call(self, content: Json) -> None:
         """End the block of a call whose whole line has come: its result may come before the block's end."""

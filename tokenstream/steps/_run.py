@@ -12,9 +12,9 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
 from tokenstream.steps._program import AGENT_DEADLINES
-from tokenstream.steps._step import OPEN, RunNode
+from tokenstream.steps._step import OPEN, RunNode, title_of
 from tokenstream.steps._tree import draw_run
-from tokenstream.steps._turn import Requests
+from tokenstream.steps._turn import Requests, steer_agent
 from tokenstream.stream._options import current_clock
 
 ItemT = TypeVar("ItemT")
@@ -215,7 +215,7 @@ class Steps(RunNode):
 
     def __enter__(self) -> Self:
         if self.ended is not None:
-            raise MisuseError(f"{self._title} has already ended: begin a new one")
+            raise MisuseError(f"{title_of(self)} has already ended: begin a new one")
         return self
 
     def step(self, what: str | ToolCall, *, agent: str | None = None, cause: ToolCall | None = None) -> Step:
@@ -447,8 +447,6 @@ class Steps(RunNode):
             MisuseError: No agent is followed, it takes no input while it works, or it is only read.
             StreamInterrupted: The agent no longer reads.
         """
-        from tokenstream.steps._turn import steer_agent
-
         reader = None if self._reader is None else self._reader()
         # Without a reader, the loop that read the agent is over; a turn that it left is read by nobody.
         has_rested = reader is None and bool(self.turns) and self.turns[-1].state != "running"

@@ -108,7 +108,7 @@ class RunNode:
             # Sub-steps end before the steps that contain them.
             for step in reversed([*self._iterate_steps(running=True)]):
                 parent = step.run if step.parent is None else step.parent
-                left_open = LeftOpenStep(f"it was still open when {_title_of(parent)} ended")
+                left_open = LeftOpenStep(f"it was still open when {title_of(parent)} ended")
                 # What waits for a person fails with what contains it.
                 has_failed = isinstance(error, Exception) and step.state == "waiting"
                 step.end(error if has_failed else left_open)
@@ -156,27 +156,21 @@ class RunNode:
         """Record the end in the log."""
         raise NotImplementedError
 
-    @property
-    def _title(self) -> str:
-        """The name of the run or step for error messages."""
-        return _title_of(self)
-
     def _begin_step(
-        self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: ToolCall | None
+        self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: object
     ) -> Step:
         """Begin a step in the run or in a step, and add its start to the log."""
-        name: Any = what
+        name = what
         if isinstance(what, ToolCall):
-            call: Any = name
-            name = call.name
-            cause = call if cause is None else cause
+            name = what.name
+            cause = what if cause is None else cause
         if not isinstance(name, str):
             raise MisuseError(f"step() takes a name or a ToolCall, not {type(name).__name__}")
-        if cause is not None and not _is_call(cause):
+        if cause is not None and not isinstance(cause, ToolCall):
             raise MisuseError(f"cause= takes the ToolCall that started the step, not {type(cause).__name__}")
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._title} has already ended: begin step {name!r} before its end")
+                raise MisuseError(f"{title_of(self)} has already ended: begin step {name!r} before its end")
             cause_in_run = None if cause is None else self._log.find_cause(cause, self._answers)
             step = Step(
                 run,
@@ -256,7 +250,7 @@ class Step(RunNode):
     def __enter__(self) -> Self:
         """Begin the `with` block; steps and runs begun in it find this step in the variable `OPEN`."""
         if self.ended is not None:
-            raise MisuseError(f"{self._title} has already ended: begin a new one")
+            raise MisuseError(f"{title_of(self)} has already ended: begin a new one")
         OPEN.set((*OPEN.get(), self))
         return self
 
@@ -413,8 +407,8 @@ class Step(RunNode):
             self._refuse_if_ended("show progress")
             if self._call_id is None:
                 raise MisuseError(
-                    f"no call began {self._title}, so it has no tool: use update() or add_output(), or begin "
-                    "it with run.step(call)"
+                    f"no call began {title_of(self)}, so it has no tool: use update() or add_output(), or "
+                    "begin it with run.step(call)"
                 )
             if self._progress is None:
                 name = self.name if self.cause is None else self.cause.name
@@ -579,7 +573,7 @@ class Step(RunNode):
     def _refuse_if_ended(self, action: str) -> None:
         """Raise MisuseError if the step has ended."""
         if self.ended is not None:
-            raise MisuseError(f"{self._title} has already ended: {action} before its end")
+            raise MisuseError(f"{title_of(self)} has already ended: {action} before its end")
 
     def _add_answer(self, answer: StepAnswer) -> StepAnswer:
         """Add an answer to the step and to the log; return the answer."""
@@ -627,7 +621,7 @@ class Step(RunNode):
             stop_listening()
 
 
-def _title_of(node: RunNode) -> str:
+def title_of(node: RunNode) -> str:
     """Return the words for a run or step in error messages, such as "the step 'plan'"."""
     return f"the {'step' if isinstance(node, Step) else 'run'} {node.name!r}"
 
@@ -635,11 +629,6 @@ def _title_of(node: RunNode) -> str:
 def _sum_usage(usages: Iterable[Usage]) -> Usage:
     """Return the sum of token counts, leaving out answers without a report."""
     return sum(filter(None, usages), start=Usage())
-
-
-def _is_call(given: object) -> bool:
-    """Return True for a tool call, which a step may be named after, or be caused by."""
-    return isinstance(given, ToolCall)
 
 
 def _describe_error(error: BaseException) -> str:

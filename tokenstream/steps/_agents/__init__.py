@@ -78,9 +78,9 @@ class AgentReader(ABC):
         raise MisuseError(f"{self._agent} takes no input while it works: wait for the end of its turn")
 
     @classmethod
-    @abstractmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
+    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - for those that are detected
         """Return True if a line can only be of this agent."""
+        return False
 
     @classmethod
     def find_name(cls, line: dict[str, Json]) -> str | None:
@@ -135,6 +135,7 @@ class AgentReader(ABC):
 
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the lines are not read any further."""
+        self._forget_turn()
         if self._turn is not None:
             self._turn.step.end(error)
             self._turn = None
@@ -159,18 +160,6 @@ class AgentReader(ABC):
         """Return True if a line with this id was read before; remember the id, unless it is None."""
         return id is not None and not self._ids.add(id)
 
-    def _has_read(self, id: str) -> bool:
-        """Return True if `_remember` was called for the id of a line, since the line was read before."""
-        return id in self._ids
-
-    def _remember(self, id: str) -> None:
-        """Remember the id of a line, to recognise the line if it is repeated."""
-        self._ids.add(id)
-
-    def _forget(self) -> None:
-        """Forget the ids that were read, because they begin anew."""
-        self._ids = RecentIds(REMEMBERED)
-
     # -- turns -------------------------------------------------------------
 
     def _open_turn(self) -> Turn:
@@ -183,8 +172,9 @@ class AgentReader(ABC):
             self._run.add_turn(self._turn)
         return self._turn
 
-    def _open_turn_of_session(self) -> Turn:
+    def _open_turn_of_session(self, session: str | None = None) -> Turn:
         """Return the turn in progress, and begin one if there is none, after its session was told."""
+        self._run.introduce(session=session)
         turn = self._open_turn()
         turn.session = self._run.session
         return turn
@@ -192,9 +182,13 @@ class AgentReader(ABC):
     def _end_turn(self, error: StreamError | None) -> None:
         """End the turn in progress with its tools."""
         turn, self._turn = self._turn, None
+        self._forget_turn()
         self._tools.clear()
         if turn is not None:
             self._close_turn(turn, error)
+
+    def _forget_turn(self) -> None:  # noqa: B027 - most keep nothing more
+        """Forget what a reader of one agent keeps of the turn in progress."""
 
     def _close_turn(self, turn: Turn, error: StreamError | None) -> None:
         """End a turn; its result is its last text, unless the agent has told another."""
@@ -281,7 +275,7 @@ class AgentReader(ABC):
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
         """End the step of a tool."""
         step = self._tools.pop(id, None)
-        if step is not None:
+        if step is not None and step.ended is None:
             step.result = result
             step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
 
@@ -319,13 +313,9 @@ class TextAgentReader(AgentReader):
     def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
         """Add text or reasoning to the answer in progress, and begin one if there is none."""
         if text:
-            self._begin_answer().add(kind, text, is_whole=is_whole)
-
-    def _begin_answer(self) -> TextAnswer:
-        """Return the answer in progress, and begin one if there is none."""
-        if self._answer is None:
-            self._answer = TextAnswer(self._speaker, self._model)
-        return self._answer
+            if self._answer is None:
+                self._answer = TextAnswer(self._speaker, self._model)
+            self._answer.add(kind, text, is_whole=is_whole)
 
     def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
         """End the answer in progress."""

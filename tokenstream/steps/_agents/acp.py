@@ -248,11 +248,11 @@ class _ACPSession(ConversationReader):
         id = text_of(update, "messageId" if kind in _CHUNKS else "toolCallId")
         if id is None or kind == "tool_call":
             return False
-        return self._has_read(id) and id not in self._own_ids
+        return id in self._ids and id not in self._own_ids
 
     def _note_id(self, id: str) -> None:
         """Note that a message or a tool call is of the turn in progress."""
-        self._remember(id)
+        self._ids.add(id)
         self._own_ids.add(id)
 
     def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
@@ -273,7 +273,7 @@ class _ACPSession(ConversationReader):
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
         id = text_of(update, "toolCallId") or ""
         done = f"{self.turns_ended} done {id}"
-        if self._has_read(done):
+        if done in self._ids:
             return None
         self._note_id(id)
         if id not in self._tools:
@@ -283,15 +283,20 @@ class _ACPSession(ConversationReader):
         step = self._begin_tool(id, name, self._open_turn().step, arguments)
         if "rawInput" in update:
             change_arguments(step, update["rawInput"], text_of(update, "title"))
-        text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in _contents(update))
+        # Other pieces are diffs and terminals.
+        pieces = [piece for piece in dicts_of(update.get("content")) if piece.get("type") == "content"]
+        text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in pieces)
         self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):
-            self._remember(done)
-            result = update.get("rawOutput", update.get("content"))
-            self._end_tool(
-                id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)
-            )
+            self._ids.add(done)
+            output = dict_of(update, "rawOutput")
+            # opencode calls a command completed whatever its exit code is.
+            code = int_of(dict_of(output, "metadata"), "exit")
+            failure = f"exit code {code}" if code else None
+            if status == "failed":
+                failure = text_of(output, "error", "message") or text.strip() or "it failed"
+            self._end_tool(id, update.get("rawOutput", update.get("content")), failure=failure)
         return step
 
     def _read_usage(self, update: dict[str, Json]) -> None:
@@ -305,22 +310,6 @@ class _ACPSession(ConversationReader):
                 self._run.costs.keep(self.id, self._cost)
             else:
                 self._turn.cost = self._run.costs.subtract(self.id, self._cost)["cost"]
-
-
-def _contents(update: dict[str, Json]) -> list[dict[str, Json]]:
-    """Return the pieces of a tool's content that are text or media, and not diffs or terminals."""
-    return [piece for piece in dicts_of(update.get("content")) if piece.get("type") == "content"]
-
-
-def _exit(update: dict[str, Json]) -> str | None:
-    """Return the failure of a command with an exit code other than 0, which opencode calls completed."""
-    code = int_of(dict_of(dict_of(update, "rawOutput"), "metadata"), "exit")
-    return f"exit code {code}" if code else None
-
-
-def _failure_in(update: dict[str, Json], text: str) -> str:
-    """Return a description of a tool's failure."""
-    return text_of(dict_of(update, "rawOutput"), "error", "message") or text.strip() or "it failed"
 
 
 def _usage_in(result: dict[str, Json]) -> Usage | None:

@@ -110,7 +110,10 @@ class ADK(AgentReader):
         if is_partial:
             self._is_final = False
             return
-        self._end_answer(author)
+        author.close()
+        if author.step.message is not None:
+            turn = self._open_turn()
+            turn.result = author.step.message.text or turn.result
         self._error = None
         if code:
             self._error = self._failure(text_of(line, "error_message", "errorMessage"), code=str(code))
@@ -120,14 +123,6 @@ class ADK(AgentReader):
         for call in author.calls:
             self._begin_tool(call.id, call.name, author.step, call.arguments_text)
         author.calls.clear()
-
-    def _end_answer(self, author: _Author) -> None:
-        """End the answer in progress of an agent; add its tokens to those of the turn."""
-        turn = self._open_turn()
-        author.close()
-        message = author.step.message
-        if message is not None:
-            turn.result = message.text or turn.result
 
     def _read_response(self, part: dict[str, Json]) -> None:
         """End a tool; ADK reports a call that it could not run as the field `error` of the result."""

@@ -83,11 +83,6 @@ class AGUIRun(AgentReader):
         elif kind.startswith(_CONTENT):
             self._read_content(event, kind)
 
-    def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the events are not read any further."""
-        self._forget_turn()
-        super().stop(error)
-
     # -- the run -------------------------------------------------------------
 
     def _read_start(self, event: dict[str, Json]) -> None:
@@ -96,8 +91,7 @@ class AGUIRun(AgentReader):
         if turn is not None and id is not None and self._run_id not in (id, None):
             self._end_turn(self._truncation_of(turn))
         self._run_id = id or self._run_id
-        self._run.introduce(session=text_of(event, "threadId"))
-        self._open_turn_of_session()
+        self._open_turn_of_session(text_of(event, "threadId"))
         self._find_answer("").read_piece(event)
 
     def _read_end(self, event: dict[str, Json]) -> None:
@@ -132,7 +126,6 @@ class AGUIRun(AgentReader):
         self._end_steps(error, cut=error or StreamTruncated(_UNENDED))
         if self._run_id is not None:
             self._ended_runs.add(self._run_id)
-        self._forget_turn()
         super()._end_turn(error)
 
     def _end_steps(self, error: StreamError | None, *, cut: StreamError | None) -> None:

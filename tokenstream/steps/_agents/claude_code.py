@@ -75,11 +75,6 @@ class ClaudeCode(AgentReader):
         that answer was sent whole."""
 
     @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:
-        """Return True for lines of Claude Code that Amp, which prints such lines as well, does not print."""
-        return cls.find_name(line) == cls.name
-
-    @classmethod
     def find_name(cls, line: dict[str, Json]) -> str | None:
         """Return the name of an agent that prints such lines; None if a line may be of several agents."""
         kind, session = text_of(line, "type"), text_of(line, "session_id")
@@ -264,10 +259,12 @@ class ClaudeCode(AgentReader):
         # anthropics/claude-code#40432.
         if line.get("is_error") is True or (text_of(line, "subtype") or "").startswith("error_"):
             status = line.get("api_error_status")
+            # It is the status with which the provider refused the agent's request.
+            code = str(status) if isinstance(status, int) else None
             errors = line.get("errors")
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
             message = text_of(line, "result", "error") or told or text_of(line, "subtype")
-            error = self._failure(message, code=_code(status))
+            error = self._failure(message, code=code)
         if is_aside:
             if was_whole and turn.usage:
                 turn.step.feed(UsageUpdate(turn.usage))
@@ -281,7 +278,7 @@ class ClaudeCode(AgentReader):
             error is None
             and structured is None
             and text_of(line, "stop_reason") == "tool_use"
-            and self._is_waiting
+            and self._tools.keys() - self._find_background().keys() - self._over.keys()
         ):
             error = StreamTruncated(f"{self._agent} ended a turn while its tool was still running")
             error.partial = self._find_partial(turn, "truncated")
@@ -308,11 +305,6 @@ class ClaudeCode(AgentReader):
         return steer
 
     # -- within ------------------------------------------------------------
-
-    @property
-    def _is_waiting(self) -> bool:
-        """True while a tool has no result that the agent needs to go on."""
-        return bool(self._tools.keys() - self._find_background().keys() - self._over.keys())
 
     def _find_background(self) -> dict[str, Step]:
         """Return the tools that go on when a turn ends: agents in the background, with their own tools."""
@@ -454,8 +446,3 @@ class ClaudeCode(AgentReader):
         "result": _read_result,
     }
     """The methods that read lines, by their types; all other lines are signs of life."""
-
-
-def _code(status: Json) -> str | None:
-    """Return the status with which the provider refused the agent's request, as an error's code."""
-    return str(status) if isinstance(status, int) else None

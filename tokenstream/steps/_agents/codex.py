@@ -1,18 +1,26 @@
-"""Reads the lines of `codex exec --json`, and the items and token counts that the app server has as well."""
+"""Reads Codex: the lines of `codex exec --json`, and the messages of `codex app-server`."""
 
 from __future__ import annotations
 
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
+from tokenstream._basics.recent_ids import RecentIds
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream.message import Usage
-from tokenstream.steps._agents import TextAgentReader
+from tokenstream.steps._agents import REMEMBERED, TextAgentReader
+from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, plan_of
+from tokenstream.steps._step import LeftOpenStep
+from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream._steer import Steer
+    from tokenstream.errors import ErrorKind, ProviderError
+    from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
 
 _COUNTS = {
     "input_tokens": "input_tokens",
@@ -41,21 +49,21 @@ _RESULTS = (
 """Fields for the result of a tool; the first that is there has it."""
 
 
-def counts_in(usage: dict[str, Json]) -> dict[str, int]:
+def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
     """Return token counts by our names.
 
     Example:
-        >>> counts_in({"inputTokens": 5}), counts_in({"input_tokens": 5})
+        >>> _counts_in({"inputTokens": 5}), _counts_in({"input_tokens": 5})
         ({'input_tokens': 5}, {'input_tokens': 5})
     """
     return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
 
 
-def describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
+def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
     """Return the name of the tool that an item stands for, and its arguments.
 
     Example:
-        >>> describe("commandExecution", {"command": "ls"})
+        >>> _describe("commandExecution", {"command": "ls"})
         ('shell', {'command': 'ls'})
     """
     if kind in ("command_execution", "commandExecution"):
@@ -69,16 +77,16 @@ def describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
     return kind or "item", {name: item[name] for name in _ARGUMENTS if name in item}
 
 
-def result_of(item: dict[str, Json]) -> Json:
+def _result_of(item: dict[str, Json]) -> Json:
     """Return the result of a tool: its output, or the item's own field for it; None if there is none."""
     return next((item[name] for name in _RESULTS if item.get(name) is not None), None)
 
 
-def failure_of(item: dict[str, Json], *, declined: str) -> str | None:
+def _failure_of(item: dict[str, Json], *, declined: str) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded.
 
     Example:
-        >>> failure_of({"exitCode": 2}, declined="it was declined")
+        >>> _failure_of({"exitCode": 2}, declined="it was declined")
         'exit code 2'
     """
     error, exit_code = item.get("error"), int_of(item, "exit_code", "exitCode")
@@ -123,7 +131,7 @@ class Codex(TextAgentReader):
         elif kind == "turn.started":
             # The ids of items begin anew with each process.
             self._said.clear()
-            self._forget()
+            self._ids = RecentIds(REMEMBERED)
             self._open_turn_of_session()
         elif is_dict(item):
             self._read_item(item, is_done=kind == "item.completed")
@@ -151,11 +159,11 @@ class Codex(TextAgentReader):
         if kind in _TEXTS:
             self._add_item(id, _TEXTS[kind], text_of(item, "text") or "")
             return
-        if id and self._has_read(f"done {id}"):
+        if id and f"done {id}" in self._ids:
             return
         if id not in self._tools:
             self._end_answer("tool_calls")
-        name, arguments = describe(kind, item)
+        name, arguments = _describe(kind, item)
         if arguments is None:
             arguments = {}
         step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
@@ -170,8 +178,8 @@ class Codex(TextAgentReader):
                 turn.update(plan)
         if is_done:
             if id:
-                self._remember(f"done {id}")
-            self._end_tool(id, result_of(item), failure=failure_of(item, declined="it failed"))
+                self._ids.add(f"done {id}")
+            self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it failed"))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
         """Add the text of an item, or what has been added to it since it was sent last."""
@@ -187,13 +195,307 @@ class Codex(TextAgentReader):
         """Return the counts of the turn: those of the thread so far, less those of the turns before."""
         if not is_dict(counts):
             return Usage()
-        own: dict[str, Any] = self._run.tokens.take(self._run.session or "", counts_in(counts))
+        own: dict[str, Any] = self._run.tokens.take(self._run.session or "", _counts_in(counts))
         return Usage(**own)
 
 
 def _task_of(task: dict[str, Json]) -> Json:
-    """Return a task of a plan with our names and words."""
+    """Return a task of a plan with our names and words, from a line or a message of the app server."""
+    status = text_of(task, "status") or ("completed" if task.get("completed") is True else "pending")
     return {
-        "content": text_of(task, "text"),
-        "status": "completed" if task.get("completed") is True else "pending",
+        "content": text_of(task, "text", "step"),
+        "status": "in_progress" if status == "inProgress" else status,
     }
+
+
+_DELTAS = {
+    "item/agentMessage/delta": "text",
+    "item/reasoning/summaryTextDelta": "reasoning",
+    "item/reasoning/textDelta": "reasoning",
+}
+"""The kind of a part by the method that adds to it."""
+_OUTPUTS = frozenset({"item/commandExecution/outputDelta", "item/fileChange/outputDelta"})
+_ASKING = frozenset(
+    {
+        "item/commandExecution/requestApproval",
+        "item/fileChange/requestApproval",
+        "item/permissions/requestApproval",
+        "item/tool/requestUserInput",
+        "mcpServer/elicitation/request",
+    }
+)
+"""Requests that a person has to answer."""
+_SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgentActivity", "plan"})
+"""Kinds of items that are neither tools nor parts of an answer."""
+_REASONS: dict[str, FinishReason] = {"completed": "stop", "interrupted": "cancelled"}
+"""The reasons for the end of an answer by the states of turns that have not failed."""
+_KINDS: dict[str, ErrorKind] = {
+    "usageLimitExceeded": "quota",
+    "serverOverloaded": "overloaded",
+    "contextWindowExceeded": "context_length",
+    "unauthorized": "authentication",
+    "badRequest": "invalid_request",
+    "internalServerError": "server",
+    "httpConnectionFailed": "network",
+    "responseStreamConnectionFailed": "network",
+    "responseStreamDisconnected": "network",
+}
+"""The kinds of errors by the app server's codes."""
+
+
+class CodexServer(Conversations["_Thread"]):
+    """Reads the app server of Codex: each of its threads is a conversation of its own.
+
+    A thread that a subagent works in is below the tool call that began the subagent.
+
+    Source:
+        `codex app-server generate-ts`, ServerNotification.ts and ServerRequest.ts, version 0.163.0.
+    """
+
+    name: ClassVar[str] = "codex-server"
+    steer_method: ClassVar[str] = "turn/steer"
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the answer to `initialize`, and for messages about threads, turns and items."""
+        method, result, params = text_of(line, "method"), dict_of(line, "result"), dict_of(line, "params")
+        if method is None:
+            return "codexHome" in result or "cliVersion" in dict_of(result, "thread")
+        return method.startswith(("thread/", "turn/", "item/")) and (
+            "threadId" in params or "cliVersion" in dict_of(params, "thread")
+        )
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a message says."""
+        method, params = text_of(line, "method"), dict_of(line, "params")
+        if method is None:
+            result = dict_of(line, "result")
+            session = text_of(dict_of(result, "thread"), "id")
+            self._run.introduce(session=session, model=text_of(result, "model"))
+        elif method == "thread/started":
+            if self._run.session is None:
+                self._run.introduce(session=text_of(dict_of(params, "thread"), "id"))
+        elif method == "serverRequest/resolved":
+            self.read_reply(params.get("requestId"))
+        elif (id := text_of(params, "threadId")) is not None:
+            thread = self._conversations.get(id)
+            if thread is None:
+                thread = self._conversations[id] = _Thread(self._run, id, self)
+            thread.read(line)
+
+    def steer(self, text: str) -> Steer:
+        """Send a `turn/steer` for the turn in progress."""
+        thread = self.find_working()
+        if thread is None:
+            return refuse_idle(text)
+        steer = AgentSteer(text, thread.turn, thread.turn_id)
+        params: dict[str, Json] = {
+            "threadId": thread.id,
+            "expectedTurnId": thread.turn_id,
+            "input": [{"type": "text", "text": text}],
+        }
+        return self._request_steer(steer, params)
+
+    def note_said(self, item: dict[str, Json], turn_id: str | None) -> None:
+        """Note that something the user has said is part of a turn now: the first input with these words."""
+        said = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
+        of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == said]
+        if of_turn and not self._is_repeated(f"said {text_of(item, 'id')}"):
+            of_turn[0].become("applied")
+            self.steering.settle()
+
+
+class _Thread(ConversationReader):
+    """Reads the messages about one thread."""
+
+    name: ClassVar[str] = CodexServer.name
+
+    def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
+        super().__init__(run, id, owner)
+        self._said: dict[str, int] = {}
+        """The number of characters of each item of an answer so far, by the item's id."""
+        self._item: str | None = None
+        """The id of the item, with the index of its part, to which the open part of the answer belongs."""
+        self.turn_id: str | None = None
+        """The id of the turn in progress; None between two turns."""
+        self._total: dict[str, int] = {}
+        """The counts of the thread so far."""
+        self._complaint: str | None = None
+        """The message of the last `error`."""
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Read a message about the thread."""
+        method, params = text_of(line, "method") or "", dict_of(line, "params")
+        if method == "turn/started":
+            self._begin_turn(dict_of(params, "turn"))
+        elif method == "turn/completed":
+            self._complete_turn(dict_of(params, "turn"))
+        elif self._is_of_ended_turn(params):
+            # A message that comes again, after the end of its turn.
+            return
+        elif method in _DELTAS:
+            self._add_delta(_DELTAS[method], params)
+        elif is_dict(params.get("item")):
+            self._read_item(params["item"], is_done=method == "item/completed")
+        elif method in _ASKING and "id" in line:
+            self._owner.ask(self._step_of(params), line)
+        else:
+            self._read_news(method, params)
+
+    def _read_news(self, method: str, params: dict[str, Json]) -> None:
+        """Read a message about the progress of a tool or of the turn."""
+        if method in _OUTPUTS:
+            self._step_of(params).add_output(text_of(params, "delta") or "")
+        elif method == "item/mcpToolCall/progress":
+            self._step_of(params).update({"type": "progress", "message": text_of(params, "message")})
+        elif method == "turn/plan/updated":
+            tasks: Json = [_task_of(task) for task in dicts_of(params.get("plan"))]
+            self._open_turn().step.update(plan_of(tasks))
+        elif method == "thread/tokenUsage/updated":
+            self._count(dict_of(params, "tokenUsage"))
+        elif method == "error":
+            self._complaint = text_of(dict_of(params, "error"), "message")
+            if params.get("willRetry") is True:
+                self._ask_anew()
+
+    # -- turns -------------------------------------------------------------
+
+    def _begin_turn(self, turn: dict[str, Json]) -> None:
+        """Begin a turn, unless the message has come before."""
+        id = text_of(turn, "id")
+        if id != self.turn_id and not self._is_repeated(f"turn {id}"):
+            self.turn_id = id
+            if self._total:
+                # Tokens that were counted since the last turn are not this one's.
+                self._run.tokens.keep(self.id, self._total)
+            self._open_turn()
+
+    def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
+        """Return True if a message is about a turn that has ended."""
+        id = text_of(params, "turnId")
+        return id is not None and id != self.turn_id and f"turn {id}" in self._ids
+
+    def _complete_turn(self, turn: dict[str, Json]) -> None:
+        """End a turn with the agent's verdict."""
+        id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
+        self._ids.add(f"turn {id}")
+        if self._is_repeated(f"ended {id}"):
+            return
+        self._open_turn()
+        has_failed = status not in _REASONS
+        self._owner.steering.lose(id)
+        self._end_answer(_REASONS.get(status or "", "error"), self._usage_of_turn())
+        self.turn_id = None
+        self._said.clear()
+        if status == "interrupted":
+            self._stop_turn(LeftOpenStep("it was interrupted"))
+            return
+        self._end_turn(self._failure_in(error) if has_failed else None)
+
+    def _failure_in(self, error: dict[str, Json]) -> ProviderError:
+        """Return the error of a turn that has failed."""
+        info = error.get("codexErrorInfo")
+        # A code with details is an object with the code as its only key.
+        code = next(iter(info), None) if is_dict(info) else info
+        failure = self._failure(text_of(error, "message") or self._complaint)
+        if isinstance(code, str):
+            failure.code = code
+            failure.kind = _KINDS.get(code, failure.kind)
+        return failure
+
+    def _count(self, usage: dict[str, Json]) -> None:
+        """Note the thread's tokens so far, and how full the model's context is."""
+        last = dict_of(usage, "last")
+        total, counts_of_last = _counts_in(dict_of(usage, "total")), _counts_in(last)
+        if not (self._total or self._run.tokens.knows(self.id)):
+            # The first counts of a thread that an earlier process began have its earlier turns as well.
+            earlier = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
+            self._run.tokens.keep(self.id, earlier)
+        self._total = total
+        self._run.context_used = int_of(last, "totalTokens")
+        self._run.context_size = int_of(usage, "modelContextWindow")
+
+    def _usage_of_turn(self) -> Usage:
+        """Return the tokens of the turn: those of the thread so far, less those before the turn."""
+        # A turn without counts of its own leaves the thread's as they were, also in another loop.
+        total: dict[str, Any] = self._total or self._run.tokens.totals_of(self.id)
+        own: dict[str, Any] = self._run.tokens.take(self.id, total)
+        return Usage(**own)
+
+    # -- items -------------------------------------------------------------
+
+    def _add_delta(self, kind: str, params: dict[str, Json]) -> None:
+        """Add a piece of text to the part that it belongs to."""
+        id, text = text_of(params, "itemId") or "", text_of(params, "delta")
+        index = params.get("summaryIndex", params.get("contentIndex", 0))
+        if not text or f"done {id}" in self._ids:
+            return
+        place = f"{id} {index}"
+        if place != self._item:
+            self._begin_part(kind, id)
+            self._item = place
+        self._said[id] = self._said.get(id, 0) + len(text)
+        self._add_text(kind, text, is_whole=False)
+
+    def _begin_part(self, kind: str, id: str) -> None:
+        """End the open part, and the answer as well if another message follows its text."""
+        if self._answer is not None:
+            self._answer.close_part()
+        if kind == "text" and id not in self._said and self._has_text:
+            # Each message of the agent is an answer of its own.
+            self._end_answer("stop")
+
+    def _ask_anew(self) -> None:
+        """Break the answer off whose item has not ended, since Codex asks its provider again.
+
+        The item may begin anew under the same id.
+        """
+        if self._item is not None:
+            id, _, _ = self._item.rpartition(" ")
+            self._said.pop(id, None)
+            self._item = None
+            self._break_answer()
+
+    def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
+        """Add an item to the answer, or begin or end a tool's step."""
+        kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
+        if kind == "userMessage":
+            self._owner.note_said(item, self.turn_id)
+        if kind in _SPOKEN:
+            return
+        if kind in ("agentMessage", "reasoning"):
+            if is_done and not self._is_repeated(f"done {id}"):
+                self._complete_text(kind, id, item)
+            return
+        if f"done {id}" in self._ids:
+            return
+        self._end_answer("tool_calls")
+        name, arguments = _describe(kind, item)
+        step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
+        receivers: Json = item.get("receiverThreadIds")
+        for receiver in receivers if is_list(receivers) else ():
+            self._owner.note_starter(receiver, step)
+        if is_done:
+            self._ids.add(f"done {id}")
+            self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it was declined"))
+
+    def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:
+        """Add what the deltas of an item lack: some providers send none."""
+        said = self._said.get(id, 0)
+        if kind == "agentMessage":
+            rest = (text_of(item, "text") or "")[said:]
+            if not said:
+                self._begin_part("text", id)
+            self._add_text("text", rest, is_whole=False)
+        elif not said:
+            for part in item.get("summary") or item.get("content") or ():
+                if isinstance(part, str):
+                    self._add_text("reasoning", part, is_whole=True)
+        self._said.setdefault(id, 0)
+        self._item = None
+        if self._answer is not None:
+            self._answer.close_part()
+
+    def _step_of(self, params: dict[str, Json]) -> Step:
+        """Return the step of the tool that a message is about; that of the turn if there is no such tool."""
+        return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step

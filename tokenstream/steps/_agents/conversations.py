@@ -42,7 +42,7 @@ class Conversations(AgentReader, Generic[ConversationT]):
     @property
     def has_open_turn(self) -> bool:
         """True while a turn of the run is in progress; the turns of subagents do not count."""
-        return any(each.has_open_turn for id, each in self._conversations.items() if id not in self._starters)
+        return self.find_working() is not None
 
     def find_working(self) -> ConversationT | None:
         """Return the conversation with a turn in progress, other than a subagent's; None if there is none."""
@@ -124,11 +124,6 @@ class ConversationReader(TextAgentReader):
     def turn(self) -> Turn | None:
         """The turn in progress; None between two turns."""
         return self._turn
-
-    @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - that of the base class
-        """Return False: the reader of all conversations makes this one."""
-        return False
 
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""

@@ -14,8 +14,7 @@ from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
 from tokenstream.steps._agents.claude_code import ClaudeCode
-from tokenstream.steps._agents.codex import Codex
-from tokenstream.steps._agents.codex_server import CodexServer
+from tokenstream.steps._agents.codex import Codex, CodexServer
 from tokenstream.steps._agents.hosted import AnthropicAgentsRun, MistralConversationsRun
 from tokenstream.steps._agents.langgraph import LangGraphRun
 from tokenstream.steps._agents.openai_agents import OpenAIAgentsRun

@@ -97,11 +97,9 @@ class AnthropicAgentsRun(AgentReader):
         else:
             self._read_state(line, kind)
 
-    def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the events are not read any further."""
+    def _forget_turn(self) -> None:
         self._answer = None
         self._threads.clear()
-        super().stop(error)
 
     # -- turns -------------------------------------------------------------
 
@@ -161,7 +159,6 @@ class AnthropicAgentsRun(AgentReader):
         """End the turn."""
         self._end_answer(None)
         self._open_turn().result = self._result
-        self._threads.clear()
         self._end_turn(error)
 
     # -- tools -------------------------------------------------------------
@@ -228,8 +225,7 @@ class MistralConversationsRun(AgentReader):
         """Begin, continue or end turns and steps, as an event says."""
         kind = text_of(line, "type") or ""
         if kind == "conversation.response.started":
-            self._run.introduce(session=text_of(line, "conversation_id"))
-            self._open_turn_of_session()
+            self._open_turn_of_session(text_of(line, "conversation_id"))
         elif kind in _OF_SPEAKER:
             self._find_answer().read_piece(line)
         elif kind in _OF_TOOL:
@@ -246,10 +242,8 @@ class MistralConversationsRun(AgentReader):
             code = line.get("code")
             self._finish(self._failure(text_of(line, "message"), code=None if code is None else str(code)))
 
-    def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the events are not read any further."""
+    def _forget_turn(self) -> None:
         self._answer = self._speaker = None
-        super().stop(error)
 
     # -- within ------------------------------------------------------------
 
@@ -290,5 +284,4 @@ class MistralConversationsRun(AgentReader):
             self._open_turn().result = message.text if message is not None and message.text else None
         if self._speaker is not None:
             self._speaker.end(error)
-            self._speaker = None
         self._end_turn(error)

@@ -16,7 +16,6 @@ from tokenstream.formats._wire.langchain.protocol import (
     source_of,
 )
 from tokenstream.formats._wire.langchain.protocol_blocks import FINISH, START, OpenMessage, OpenMessages
-from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import interrupts_of
 from tokenstream.steps._model_answer import ModelAnswer
@@ -84,11 +83,6 @@ class LangGraphRun(AgentReader):
             # A line between two runs is part of no turn.
             return
         reader(self, namespace, params, line)
-
-    def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the events are not read any further."""
-        self._forget_turn()
-        super().stop(error)
 
     def end_open_turn(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more events come; return its error, or None.
@@ -160,7 +154,6 @@ class LangGraphRun(AgentReader):
             self._run.requests.hold(step, self._asker)
         for namespace in sorted(self._steps, key=len, reverse=True):
             self._end_subgraph(namespace, error)
-        self._forget_turn()
         self._end_turn(error)
 
     def _forget_turn(self) -> None:
@@ -262,10 +255,7 @@ class LangGraphRun(AgentReader):
             # In Python, the end of a subagent follows that of the tool that has called it.
             for path in [path for path, call_id in self._called_by.items() if call_id == id]:
                 self._end_subgraph(path, None)
-            step = self._tools.pop(id, None)
-            if step is not None and step.ended is None:
-                step.result = output
-                step.end(None if failure is None else ToolFailed(failure))
+            self._end_tool(id, output, failure=failure)
 
     def _read_request(self, namespace: Namespace, params: dict[str, Any], line: dict[str, Json]) -> None:
         """Report that a graph waits for an answer."""

@@ -81,11 +81,6 @@ class OpenAIAgentsRun(AgentReader):
         elif kind in self._READERS:
             self._READERS[kind](self, line)
 
-    def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the events are not read any further."""
-        self._forget_turn()
-        super().stop(error)
-
     # -- turns -------------------------------------------------------------
 
     def _read_turn(self, line: dict[str, Json], kind: str) -> None:
@@ -151,7 +146,6 @@ class OpenAIAgentsRun(AgentReader):
         # Before the last text, the agent comments on what it does.
         texts = [part.text for part in parts if part.kind == "text" and part.text]
         turn.result = texts[-1] if texts else None
-        self._forget_turn()
         self._end_turn(error)
 
     def _forget_turn(self) -> None:

@@ -51,7 +51,7 @@ class OpenCodeAnswers(TextAgentReader):
         if reason == _BROKEN:
             self._break_answer(usage)
             return None
-        self._end_answer(_finish_reason(reason), usage)
+        self._end_answer("stop" if reason is None else _REASONS.get(reason, "unknown"), usage)
         return reason
 
 
@@ -78,8 +78,7 @@ class OpenCode(OpenCodeAnswers):
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
         kind, part, error = text_of(line, "type"), line.get("part"), line.get("error")
-        self._run.introduce(session=text_of(line, "sessionID"))
-        self._open_turn_of_session()
+        self._open_turn_of_session(text_of(line, "sessionID"))
         if kind == "error" and is_dict(error):
             data = error.get("data")
             message = text_of(data, "message") if is_dict(data) else text_of(error, "name")
@@ -122,16 +121,6 @@ class OpenCode(OpenCodeAnswers):
         name = text_of(part, "tool") or "tool"
         self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
         self._end_tool(id, state.get("output"), failure=failure_in(state))
-
-
-def _finish_reason(reason: str | None) -> FinishReason:
-    """Return our word for the reason for which opencode says that an answer has ended.
-
-    Example:
-        >>> _finish_reason("tool-calls"), _finish_reason("length"), _finish_reason(None)
-        ('tool_calls', 'length', 'stop')
-    """
-    return "stop" if reason is None else _REASONS.get(reason, "unknown")
 
 
 def failure_in(state: dict[str, Json]) -> str | None:
@@ -190,7 +179,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as an event says."""
         line = _of_one_project(line)
-        properties, kind = dict_of(line, "properties"), text_of(line, "type") or ""
+        properties = dict_of(line, "properties")
         id = text_of(properties, "sessionID")
         if id is None or self._is_repeated(text_of(line, "id")):
             return
@@ -201,7 +190,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         session = self._conversations.get(id)
         if session is None:
             session = self._conversations[id] = _OpenCodeSession(self._run, id, self)
-        session.read_event(kind, properties)
+        session.read(line)
 
 
 def _of_one_project(line: dict[str, Json]) -> dict[str, Json]:
@@ -240,15 +229,14 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         """The ids of messages of the user."""
 
     def read(self, line: dict[str, Json]) -> None:
-        """Read an event."""
-        self.read_event(text_of(line, "type") or "", dict_of(line, "properties"))
-
-    def read_event(self, kind: str, properties: dict[str, Json]) -> None:
         """Read an event of the session."""
+        kind, properties = text_of(line, "type") or "", dict_of(line, "properties")
         if kind == "message.part.updated":
             self._read_part(dict_of(properties, "part"))
         elif kind == "message.part.delta":
-            self._read_delta(properties)
+            id = text_of(properties, "partID") or ""
+            if properties.get("field") == "text" and id in self._kinds:
+                self._add(id, text_of(properties, "delta") or "")
         elif kind == "message.updated":
             self._read_message(dict_of(properties, "info"))
         elif kind in _ASKING:
@@ -284,12 +272,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             if self._run.model is None:
                 self._run.introduce(model=self._model)
 
-    def _read_delta(self, properties: dict[str, Json]) -> None:
-        """Add a piece of text to its part."""
-        id = text_of(properties, "partID") or ""
-        if properties.get("field") == "text" and id in self._kinds:
-            self._add(id, text_of(properties, "delta") or "")
-
     def _read_part(self, part: dict[str, Json]) -> None:
         """Read a part of a message, which is sent whole each time that it changes."""
         kind, id = text_of(part, "type"), text_of(part, "id") or ""
@@ -319,7 +301,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     def _read_tool(self, part: dict[str, Json]) -> None:
         """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
-        if self._has_read(f"tool {id}"):
+        if f"tool {id}" in self._ids:
             return
         name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
         step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
@@ -327,7 +309,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._owner.note_starter(metadata.get("sessionId"), step)
         self._replace_output(step, text_of(metadata, "output") or "")
         if text_of(state, "status") in ("completed", "error"):
-            self._remember(f"tool {id}")
+            self._ids.add(f"tool {id}")
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, error: dict[str, Json] | None) -> None:

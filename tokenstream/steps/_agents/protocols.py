@@ -59,7 +59,7 @@ class A2ATasks(AgentReader):
         id = (text_of(content, "id") if kind == "task" else text_of(content, "taskId", "messageId")) or ""
         end = f"{id} {state}"
         is_last = kind == "message" or state in FINISH_REASONS
-        if is_last and id not in self._tasks and self._has_read(end):
+        if is_last and id not in self._tasks and end in self._ids:
             # Servers may send a task once more after its end.
             return
         self._asking = id
@@ -70,7 +70,7 @@ class A2ATasks(AgentReader):
         if status:
             self._report_status(id, turn, state, status)
         if answer.is_over:
-            self._remember(end)
+            self._ids.add(end)
             self._end_task(id)
 
     @property
@@ -242,7 +242,7 @@ class MCP(AgentReader):
             # The request was not seen: the answer is that of the only call.
             self._call_of(id)
             id = next(iter(self._calls))
-        self._remember(id)
+        self._ids.add(id)
         turn, _ = self._calls.pop(id)
         text = "\n".join(text_of(part, "text") or "" for part in dicts_of(result.get("content")))
         failure = None

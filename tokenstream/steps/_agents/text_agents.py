@@ -91,9 +91,8 @@ class CursorCLI(TextAgentReader):
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "system" and line.get("subtype") == "init":
-            self._run.introduce(session=text_of(line, "session_id"))
             self._model = text_of(line, "model")
-            self._open_turn()
+            self._open_turn_of_session(text_of(line, "session_id"))
         elif kind == "thinking":
             self._add_text("reasoning", text_of(line, "text") or "", is_whole=False)
         elif kind == "assistant":
@@ -126,33 +125,28 @@ class CursorCLI(TextAgentReader):
         tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
         name = next((name for name in tools if name.endswith(_TOOL)), next(iter(tools), _TOOL))
         call = tools.get(name, {})
-        if self._has_read(f"done {id}"):
+        if f"done {id}" in self._ids:
             return
         self._end_answer("tool_calls")
         self._pieces.clear()
         shown = name.removesuffix(_TOOL) or "tool"
         self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
         if line.get("subtype") == "completed":
-            self._remember(f"done {id}")
+            self._ids.add(f"done {id}")
             result = call.get("result")
-            self._end_tool(id, _value_of(result), failure=_failure_of(result))
+            # All that it says, unless something stands under `success`.
+            value = result.get("success", result) if is_dict(result) else result
+            self._end_tool(id, value, failure=_failure_of(result))
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn."""
-        turn = self._open_turn()
-        turn.session = text_of(line, "session_id") or turn.session
-        self._run.introduce(session=turn.session)
+        turn = self._open_turn_of_session(text_of(line, "session_id"))
         turn.result = text_of(line, "result")
         self._pieces.clear()
         self._told.clear()
         has_failed = line.get("is_error") is True
         self._end_answer("error" if has_failed else "stop")
         self._end_turn(self._failure(turn.result or text_of(line, "subtype")) if has_failed else None)
-
-
-def _value_of(result: Json) -> Json:
-    """Return the result of a tool: what stands under `success`, or else all that it says."""
-    return result.get("success", result) if is_dict(result) else result
 
 
 def _failure_of(result: Json) -> str | None:
@@ -182,9 +176,8 @@ class GeminiCLI(TextAgentReader):
         """Begin, continue or end turns and steps, as a line says."""
         kind = text_of(line, "type")
         if kind == "init":
-            self._run.introduce(session=text_of(line, "session_id"))
             self._model = text_of(line, "model")
-            self._open_turn()
+            self._open_turn_of_session(text_of(line, "session_id"))
         elif kind == "message" and line.get("role") == "assistant":
             self._add_text("text", text_of(line, "content") or "", is_whole=line.get("delta") is not True)
         elif kind == "tool_use":
@@ -299,7 +292,7 @@ class Pi(TextAgentReader):
     def _read_tool(self, kind: str, line: dict[str, Json]) -> None:
         """Begin or end a tool."""
         id = text_of(line, "toolCallId") or ""
-        if self._has_read(f"done {id}"):
+        if f"done {id}" in self._ids:
             return
         name = text_of(line, "toolName") or "tool"
         step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
@@ -308,7 +301,7 @@ class Pi(TextAgentReader):
             output = text_in(dict_of(line, "partialResult").get("content")) or ""
             step.add_output(output[len(step.output) :])
         elif kind == "tool_execution_end":
-            self._remember(f"done {id}")
+            self._ids.add(f"done {id}")
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
             exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")
@@ -414,9 +407,7 @@ class CopilotCLI(TextAgentReader):
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn."""
-        turn = self._open_turn()
-        turn.session = text_of(line, "sessionId") or turn.session
-        self._run.introduce(session=turn.session)
+        self._open_turn_of_session(text_of(line, "sessionId"))
         self._others.clear()
         has_failed = line.get("exitCode") != 0
         error, self._last_error = self._last_error, None
@@ -453,9 +444,7 @@ class KimiCode(TextAgentReader):
         elif kind == "system.version":
             self._open_turn()
         elif kind == "session.resume_hint":
-            turn = self._open_turn()
-            turn.session = text_of(line, "session_id")
-            self._run.introduce(session=turn.session)
+            self._open_turn_of_session(text_of(line, "session_id"))
             self._end_turn(None)
 
 

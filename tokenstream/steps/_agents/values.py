@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
@@ -164,13 +163,13 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
         ([('i', 'really?')], [])
     """
     found = update.get(_INTERRUPT) if is_dict(update) else update
-    read = [each.get if is_dict(each) else partial(_attribute_of, each) for each in found or ()]
-    return [(id, get("value")) for get in read if isinstance(id := get("id"), str)]
-
-
-def _attribute_of(value: object, name: str) -> object:
-    """Return an attribute of an object, or None."""
-    return getattr(value, name, None)
+    told = [
+        (each.get("id"), each.get("value"))
+        if is_dict(each)
+        else (getattr(each, "id", None), getattr(each, "value", None))
+        for each in found or ()
+    ]
+    return [(id, value) for id, value in told if isinstance(id, str)]
 
 
 def plan_of(tasks: Json) -> dict[str, Json]:

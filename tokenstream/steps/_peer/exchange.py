@@ -167,19 +167,13 @@ class PeerExchange:
 
     # -- to the peer -------------------------------------------------------
 
-    def begin(
-        self,
-        method: str,
-        params: Any,  # noqa: ANN401 - JSON
-        *,
-        is_awaited: bool = True,
-    ) -> tuple[PeerCall, bytes]:
+    def begin(self, method: str, params: Any, *, is_awaited: bool = True) -> tuple[PeerCall, bytes]:  # noqa: ANN401 - JSON
         """Begin a request, which may stay unanswered unless it `is_awaited`; return it and its bytes."""
         with self._lock:
             call = PeerCall(method, self._next_id, is_awaited=is_awaited)
             self._next_id += 1
             message = _with_params({"id": call.id, "method": method}, params)
-            data = self._encode(message)
+            data = encode_json_rpc(message)
             self._calls[call.id] = call
             self._note(Note(method, message, is_answer=False))
         return call, data
@@ -188,7 +182,7 @@ class PeerExchange:
         """Return the bytes of a notification."""
         with self._lock:
             message = _with_params({"method": method}, params)
-            data = self._encode(message)
+            data = encode_json_rpc(message)
             self._note(Note(method, message, is_answer=False))
         return data
 
@@ -202,7 +196,7 @@ class PeerExchange:
                 raise MisuseError(
                     f"no request with the id {id!r} waits for a reply: each has one, and only one"
                 )
-            data = self._encode({"id": id, **content})
+            data = encode_json_rpc({"id": id, **content})
             self._requests.discard(id)
         if self.on_reply is not None:
             self.on_reply(id)
@@ -258,11 +252,10 @@ class PeerExchange:
 
     def check_room(self, call: PeerCall) -> None:
         """Raise an error if too many messages wait for a loop, while a request waits for its answer."""
-        count = len(self._messages)
         if self._is_full:
             raise LimitExceeded(
-                f"{count:,} messages of the agent wait to be read, and none answers {call.method}: send the "
-                "request with begin(…), and read the messages in a loop",
+                f"{len(self._messages):,} messages of the agent wait to be read, and none answers "
+                f"{call.method}: send the request with begin(…), and read the messages in a loop",
                 limit="messages",
                 value=_MOST_KEPT,
             )
@@ -301,10 +294,6 @@ class PeerExchange:
         """Store what a run may be built from; the oldest is dropped if no run takes it."""
         self._notes.append((self._number, note))
         self._number += 1
-
-    def _encode(self, message: dict[str, Any]) -> bytes:
-        """Return the bytes of a message."""
-        return encode_json_rpc(message)
 
 
 def _with_params(message: dict[str, Any], params: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
