@@ -72,10 +72,6 @@ class ItemEncoder(Encoder, ABC):
     # -- for encoders: each returns the payloads to send --------------------------
 
     @abstractmethod
-    def encode_head(self) -> Payloads:
-        """Return the payloads that begin an answer."""
-
-    @abstractmethod
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return the payloads that begin an item."""
 
