@@ -89,10 +89,8 @@ class _ASGISocket(ServerSocket):
 
     async def _open(self) -> None:
         state = getattr(self._framework_socket, "application_state", None)
-        if state is None:
-            # This is Litestar, where accepting a connection twice has no effect.
-            await self._framework_socket.accept()
-        elif state.name == "CONNECTING":
+        # None: this is Litestar, where accepting a connection twice has no effect.
+        if state is None or state.name == "CONNECTING":
             await self._framework_socket.accept()
 
     async def _receive(self) -> str | bytes:

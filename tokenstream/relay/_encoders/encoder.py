@@ -421,6 +421,9 @@ class WholeCalls:
 class MessageFrames:
     """A mixin for formats that are sent over a WebSocket, with one message for each payload."""
 
+    content_type: ClassVar[str] = "application/x-ndjson"
+    messages: ClassVar[bool] = True
+
     def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as a message, with a line feed, which separates messages in a file."""
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"

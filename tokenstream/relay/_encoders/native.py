@@ -9,7 +9,7 @@ from tokenstream._basics.json import to_json_bytes
 from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.pieces import string
-from tokenstream.relay._encoders.vocabulary import CREATED
+from tokenstream.relay._encoders.vocabulary import BASICS, CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +44,9 @@ class OllamaEncoder(WholeCalls, Encoder):
 
     name: ClassVar[str] = "ollama"
     content_type: ClassVar[str] = "application/x-ndjson"
-    expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "reasoning", "tool_call"})
+    expresses: ClassVar[frozenset[Loss]] = BASICS
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
-    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
-        "content_filter": "content_filter",
-        "refusal": "content_filter",
-    }
+    stand_in: ClassVar[str] = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
     names_calls: ClassVar[bool] = False
 
@@ -133,10 +130,7 @@ class TGIEncoder(Encoder):
     name: ClassVar[str] = "tgi"
     expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
-    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
-        "content_filter": "content_filter",
-        "refusal": "content_filter",
-    }
+    stand_in: ClassVar[str] = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "eos_token",
         "length": "length",

@@ -52,6 +52,14 @@ _LATER = frozenset({ToolCallDelta, ToolCallDone, PartDelta, PartDone})
 """Classes of events that are never a part's first event."""
 CALLS: frozenset[Loss] = frozenset({"tool_call", "custom_tool_call"})
 """Kinds of parts that are calls of the application's tools."""
+BASICS: frozenset[Loss] = frozenset({"text", "reasoning", "tool_call"})
+"""Kinds of parts that most formats can express."""
+SERVER_TOOLS: frozenset[Loss] = frozenset({"server_tool_call", "server_tool_result"})
+"""Kinds of parts of tools that the provider runs."""
+PROOFS: frozenset[Loss] = frozenset({"encrypted_reasoning", "signature"})
+"""Fields of reasoning that only its provider can read."""
+CITATIONS: frozenset[Loss] = frozenset({"citation", "citation_span"})
+"""Citations, and the place in the answer that each is for."""
 _EVENTS_OF_RUNS: dict[type, Loss] = {
     ToolResult: "tool_result",
     StepStart: "step",
@@ -101,8 +109,10 @@ class Vocabulary:
     """Fields of a `Usage` that the format can express."""
     words: ClassVar[Mapping[FinishReason, str]]
     """The provider's words for the finish reasons that the format can express."""
-    stand_ins: ClassVar[Mapping[FinishReason, str]] = {}
-    """Words for reasons that the format does not know, if losses are allowed: none may look like success."""
+    stand_in: ClassVar[str] = ""
+    """The word for `content_filter` and `refusal` in a format that knows neither, if losses are allowed: they
+    must not look like success. Empty in other formats.
+    """
     choices: ClassVar[bool] = False
     """True if an answer may have several choices."""
     sends_whole_calls: ClassVar[bool] = False
@@ -173,9 +183,9 @@ class Vocabulary:
         if reason == "tool_calls" and self.has_calls():
             return "stop"
         self.omit_reason(reason)
-        if reason in self.stand_ins:
-            return reason
         related = _RELATED_REASONS.get(reason)
+        if related is not None and self.stand_in:
+            return reason
         return related if related is not None and related in self.words else "stop"
 
     def omit_reason(self, reason: FinishReason) -> None:
@@ -196,7 +206,7 @@ class Vocabulary:
     def word_for(self, reason: FinishReason) -> str:
         """Return the provider's word for the finish reason that `choose_reason` chooses."""
         sent = self.choose_reason(reason)
-        return self.words[sent] if sent in self.words else self.stand_ins[sent]
+        return self.words.get(sent, self.stand_in)
 
     def omit(
         self, what: str, kind: Loss, details: Iterable[str] | None = None, *, part: int | None = None

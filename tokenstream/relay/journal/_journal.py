@@ -74,20 +74,6 @@ class Journal:
         [1, 2, 3, 4, 5, 6]
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_drain",
-        "_drained_at",
-        "_feeds",
-        "_is_closing",
-        "_opening",
-        "_producers",
-        "_storage",
-        "_tasks",
-        "_timer",
-        "lease",
-    )
-
     def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0) -> None:
         if lease <= 0 or drain < 0:
             raise MisuseError("lease must be more than 0 seconds, and drain not negative")

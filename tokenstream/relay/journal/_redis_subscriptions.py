@@ -8,6 +8,7 @@ after a while, and whenever the connection has been re-established.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +25,24 @@ _IDLE_SECONDS = 30.0
 """Seconds after which an unused channel is unsubscribed."""
 
 
+@dataclass(slots=True, eq=False)
 class Subscription:
     """This process's subscription to the Redis channel of one answer, for the tasks that wait for changes."""
 
-    __slots__ = ("confirmed", "is_current", "last_message", "news", "reported_message", "used", "waiting")
-
-    def __init__(self) -> None:
-        self.confirmed = asyncio.Event()
-        """Set once Redis has confirmed the subscription."""
-        self.news = Changes()
-        """Wakes the waiting tasks at the next message."""
-        self.last_message: str | None = None
-        """The last message of the channel; None if later messages may have been lost."""
-        self.reported_message: str | None = None
-        """The last message for which `Subscriptions.wait` has returned; None before the first."""
-        self.is_current = False
-        """True if the answer was read since the subscription began or was renewed: nothing is missed."""
-        self.waiting = 0
-        """The number of tasks that wait for a change."""
-        self.used = 0.0
-        """The clock reading when a task last ended its wait."""
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once Redis has confirmed the subscription."""
+    news: Changes = field(default_factory=Changes)
+    """Wakes the waiting tasks at the next message."""
+    last_message: str | None = None
+    """The last message of the channel; None if later messages may have been lost."""
+    reported_message: str | None = None
+    """The last message for which `Subscriptions.wait` has returned; None before the first."""
+    is_current: bool = False
+    """True if the answer was read since the subscription began or was renewed: nothing is missed."""
+    waiting: int = 0
+    """The number of tasks that wait for a change."""
+    used: float = 0.0
+    """The clock reading when a task last ended its wait."""
 
     def wake(self, last_message: str | None) -> None:
         """Wake the tasks that wait for a message of the channel, or because some may have been lost."""

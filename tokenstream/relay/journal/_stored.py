@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -71,61 +72,34 @@ class AnswerGroup:
         return next(chain(self.expired, self.ended), None)
 
 
+@dataclass(slots=True, eq=False)
 class StoredAnswer:
     """One answer, with as many of its newest records as its limit allows."""
 
-    __slots__ = (
-        "_records",
-        "_trimmed",
-        "alive_until",
-        "asked",
-        "begin",
-        "changes",
-        "end",
-        "expires",
-        "limit",
-        "owner",
-        "reason",
-        "share",
-        "size",
-        "stops",
-        "token",
-    )
-
-    def __init__(
-        self,
-        owner: str | None,
-        share: AnswerGroup,
-        limit: int,
-        token: str,
-        *,
-        alive_until: float,
-        asked: str | None,
-    ) -> None:
-        self.owner = owner
-        self.share = share
-        self.limit = limit
-        self.asked = asked
-        self.token: str | None = token
-        """The producer's token; None once the producer may no longer write."""
-        self.alive_until = alive_until
-        self.expires: float | None = None
-        """The clock reading at which the answer expires; None until the answer has ended."""
-        self.reason: str | None = None
-        """The reason in the first request to stop the answer; None if nobody has requested a stop."""
-        self.begin = 1
-        """The position of the first record that is still held."""
-        self.end = 0
-        """The position of the last record; one less than `begin` if there is none."""
-        self._records: list[bytes] = []
-        self._trimmed = 0
-        """The number of trimmed records that are still at the start of the list."""
-        self.size = 0
-        """The size of the records in bytes, without those that were trimmed."""
-        self.changes = Changes()
-        """Wakes the tasks that wait for more records, or for the answer's end."""
-        self.stops = Changes()
-        """Wakes the tasks that wait until a stop is requested or the answer has ended."""
+    owner: str | None
+    share: AnswerGroup
+    limit: int
+    token: str | None
+    """The producer's token; None once the producer may no longer write."""
+    alive_until: float
+    asked: str | None
+    expires: float | None = None
+    """The clock reading at which the answer expires; None until the answer has ended."""
+    reason: str | None = None
+    """The reason in the first request to stop the answer; None if nobody has requested a stop."""
+    begin: int = 1
+    """The position of the first record that is still held."""
+    end: int = 0
+    """The position of the last record; one less than `begin` if there is none."""
+    size: int = 0
+    """The size of the records in bytes, without those that were trimmed."""
+    changes: Changes = field(default_factory=Changes)
+    """Wakes the tasks that wait for more records, or for the answer's end."""
+    stops: Changes = field(default_factory=Changes)
+    """Wakes the tasks that wait until a stop is requested or the answer has ended."""
+    _records: list[bytes] = field(default_factory=list[bytes])
+    _trimmed: int = 0
+    """The number of trimmed records that are still at the start of the list."""
 
     @property
     def ended(self) -> bool:

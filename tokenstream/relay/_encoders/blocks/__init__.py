@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
 from tokenstream.message import ReasoningPart, RefusalPart, TextPart
 from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.vocabulary import BASICS, PROOFS, SERVER_TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,17 +35,7 @@ class BlockEncoder(Encoder, ABC):
     """
 
     expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "encrypted_reasoning",
-            "signature",
-            "tool_call",
-            "citation",
-            "citation_text",
-            "server_tool_call",
-            "server_tool_result",
-        }
+        {*BASICS, *SERVER_TOOLS, *PROOFS, "citation", "citation_text"}
     )
 
     def __init__(self, *, lossy: bool = False) -> None:
@@ -63,10 +54,6 @@ class BlockEncoder(Encoder, ABC):
         """The parts whose encrypted reasoning was sent."""
 
     # -- for encoders ------------------------------------------------------------
-
-    @abstractmethod
-    def encode_head(self) -> Payloads:
-        """Return the payloads that begin an answer."""
 
     def assign_index(self, part: int) -> int:
         """Return the index of a new block; subclasses may number by the kind of the part."""

@@ -203,11 +203,12 @@ class AnthropicEncoder(BlockEncoder):
         """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
-        return [*start, self._delta(part, "citations_delta", citation=_to_citation(event.citation))]
+        sent = event.citation.provider_data if self.is_own_citation(event.citation) else None
+        return [*start, self._delta(part, "citations_delta", citation=sent or _to_citation(event.citation))]
 
     def is_own_citation(self, citation: Citation) -> bool:
         """Return True if Anthropic has sent a citation."""
-        return _is_own(citation)
+        return str((citation.provider_data or {}).get("type")).endswith(_LOCATION_SUFFIX)
 
     def ping(self) -> list[bytes]:
         """Return the chunk of a `ping`."""
@@ -306,15 +307,8 @@ def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     return {**block, "type": _MCP_RESULT, "is_error": error is not None, "content": pieces}
 
 
-def _is_own(citation: Citation) -> bool:
-    """Return True if Anthropic has sent a citation."""
-    return str((citation.provider_data or {}).get("type")).endswith(_LOCATION_SUFFIX)
-
-
 def _to_citation(citation: Citation) -> dict[str, Any]:
-    """Return a citation in Anthropic's form; unchanged if Anthropic has sent it."""
-    if citation.provider_data is not None and _is_own(citation):
-        return citation.provider_data
+    """Return a citation of another provider in Anthropic's form."""
     text = citation.text or ""
     # `document_index` and `encrypted_index` are required, but only Anthropic could know them.
     if citation.url is None:

@@ -255,11 +255,13 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a delta with a citation, in the block of the cited text or in an empty block."""
-        return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
+        sent = event.citation.provider_data if self.is_own_citation(event.citation) else None
+        cited_part = self.find_cited_part(event)
+        return self._block_delta(cited_part, citation=sent or _to_citation(event.citation))
 
     def is_own_citation(self, citation: Citation) -> bool:
         """Return True if Bedrock has sent a citation."""
-        return _is_own(citation)
+        return not _BEDROCK_FIELDS.isdisjoint(citation.provider_data or {})
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return the start of the block of a provider's call, or of an image with the data that it contains.
@@ -347,11 +349,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return {**required, "totalTokens": sum(required.values()), **counts}
 
 
-def _is_own(citation: Citation) -> bool:
-    """Return True if Bedrock has sent a citation."""
-    return not _BEDROCK_FIELDS.isdisjoint(citation.provider_data or {})
-
-
 def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
     """Return the content of a result as pieces of text and JSON; unchanged if Bedrock has sent it.
 
@@ -370,9 +367,7 @@ def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
 
 
 def _to_citation(citation: Citation) -> dict[str, Any]:
-    """Return a citation in Bedrock's form; unchanged if Bedrock has sent it."""
-    if citation.provider_data is not None and _is_own(citation):
-        return citation.provider_data
+    """Return a citation of another provider in Bedrock's form."""
     cited: dict[str, Any] = {}
     if citation.title is not None:
         cited["title"] = citation.title

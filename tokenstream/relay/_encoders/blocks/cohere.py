@@ -8,6 +8,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.events import RefusalDelta, TextDelta
 from tokenstream.relay._encoders.blocks import BlockEncoder
 from tokenstream.relay._encoders.pieces import add_recording
+from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS
 from tokenstream.relay._encoders.whole_parts import drop_none
 
 if TYPE_CHECKING:
@@ -35,14 +36,9 @@ class CohereEncoder(BlockEncoder):
 
     name: ClassVar[str] = "cohere"
     default_id: ClassVar[str] = "message-1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {"text", "reasoning", "tool_call", "citation", "citation_text", "citation_span"}
-    )
+    expresses: ClassVar[frozenset[Loss]] = frozenset((*BASICS, *CITATIONS, "citation_text"))
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
-    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
-        "content_filter": "ERROR_TOXIC",
-        "refusal": "ERROR_TOXIC",
-    }
+    stand_in: ClassVar[str] = "ERROR_TOXIC"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "COMPLETE",
         "stop_sequence": "STOP_SEQUENCE",

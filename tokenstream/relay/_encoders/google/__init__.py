@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
+from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS
 from tokenstream.relay._encoders.whole_parts import Media, drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
+    from tokenstream.events import CitationAdded, MediaDelta, PartDone, PartStart, ToolCallDone
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.losses import Loss
@@ -68,23 +69,15 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     """
 
     expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "signature",
-            "tool_call",
-            "citation",
-            "citation_text",
-            "citation_span",
-            "media",
-            "media_url",
-        }
+        {*BASICS, *CITATIONS, "citation_text", "signature", "media", "media_url"}
     )
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
         self.media = Media()
         """The media that have begun and are not complete yet."""
+        self.citations: dict[int, list[Citation]] = {}
+        """The citations of each choice, which are sent at the end."""
         self._started: set[tuple[int, int]] = set()
         """Parts that have started; of a repeated start, only a signature is new."""
         self._signed: set[tuple[int, int]] = set()
@@ -136,6 +129,13 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         if arguments is None:
             return ()
         return self.encode_whole_call(event.choice, {"id": call.id, "name": call.name, "args": arguments})
+
+    def encode_citation(self, event: CitationAdded) -> Payloads:
+        """Return no payloads yet: citations are sent at the end."""
+        # A citation without a URL and a title cannot be sent.
+        if require_name(self, event.citation):
+            self.citations.setdefault(event.choice, []).append(event.citation)
+        return ()
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return no payloads yet: media are sent when they are complete."""

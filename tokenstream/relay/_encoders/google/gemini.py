@@ -15,9 +15,10 @@ from tokenstream.formats._wire.gemini.parts import USAGE
 from tokenstream.formats._wire.gemini_live import USAGE as LIVE_USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.encoder import MessageFrames
-from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding, require_name
+from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.values import parse_object
+from tokenstream.relay._encoders.vocabulary import SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import (
     CODE_TOOL,
     ServerParts,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import CitationAdded, MediaDelta, MessageStart, PartDone, PartStart
-    from tokenstream.message import Citation, FinishReason
+    from tokenstream.events import MediaDelta, MessageStart, PartDone, PartStart
+    from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.whole_parts import Medium
@@ -67,9 +68,7 @@ class GeminiEncoder(PartEncoder):
         "unknown": "OTHER",
     }
     choices: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {*PartEncoder.expresses, "server_tool_call", "server_tool_result"}
-    )
+    expresses: ClassVar[frozenset[Loss]] = frozenset((*PartEncoder.expresses, *SERVER_TOOLS))
 
     @staticmethod
     def string(text: str) -> bytes:
@@ -79,8 +78,6 @@ class GeminiEncoder(PartEncoder):
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
-        self._citations: dict[int, list[Citation]] = {}
-        """The citations of each choice."""
         self._server_calls = ServerParts(ServerToolCall)
         """The calls of tools that the provider runs, until they end."""
         self._code_calls: set[str] = set()
@@ -106,13 +103,6 @@ class GeminiEncoder(PartEncoder):
         if call is None:
             return super().encode_part_end(event)
         return self.encode_part(event.choice, self._call_part(call))
-
-    def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return no payloads yet: citations are sent with the finish reason."""
-        # A citation without a URL and a title cannot be sent.
-        if require_name(self, event.citation):
-            self._citations.setdefault(event.choice, []).append(event.citation)
-        return ()
 
     def encode_tail(self) -> Payloads:
         """Return a chunk with each candidate's finish reason and citations, and the token counts."""
@@ -159,7 +149,7 @@ class GeminiEncoder(PartEncoder):
             **_candidate(choice, {"text": ""}),
             "finishReason": self.word_for(self.finishes[choice].reason),
         }
-        sources = self._citations.get(choice)
+        sources = self.citations.get(choice)
         return {**last, "groundingMetadata": make_grounding(sources)} if sources else last
 
     def _chunk(self, *candidates: dict[str, Any]) -> Payload:
@@ -212,8 +202,6 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     handlers: ClassVar[Mapping[type, str]] = {**PartEncoder.handlers, InputTranscript: "encode_heard"}
     name: ClassVar[str] = "gemini-live"
-    content_type: ClassVar[str] = "application/x-ndjson"
-    messages: ClassVar[bool] = True
     expresses: ClassVar[frozenset[Loss]] = frozenset((*PartEncoder.expresses, "transcript"))
     counts: ClassVar[frozenset[str]] = LIVE_USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -223,11 +211,6 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         "pause": "NEED_MORE_INPUT",
         "error": "MALFORMED_FUNCTION_CALL",
     }
-
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
-        self._citations: list[Citation] = []
-        """The citations so far, which are sent at the end of the turn."""
 
     # -- events ------------------------------------------------------------------
 
@@ -247,13 +230,6 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """Return a `toolCall`."""
         return [*self.unsent_head(), ("", {"toolCall": {"functionCalls": [call]}})]
-
-    def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return no payloads yet: citations are sent at the end."""
-        # A citation without a URL and a title cannot be sent.
-        if require_name(self, event.citation):
-            self._citations.append(event.citation)
-        return ()
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a piece of audio, or of its transcript; other media are sent when they are complete."""
@@ -278,8 +254,8 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         """Return the end of the generation, and the end of the turn with the token counts."""
         word = self.word_for(self.finishes[0].reason)
         payloads = self.unsent_head()
-        if self._citations:
-            payloads += self._server_content(groundingMetadata=make_grounding(self._citations))
+        if self.citations:
+            payloads += self._server_content(groundingMetadata=make_grounding(self.citations[0]))
         turn_end: dict[str, Any] = {"turnComplete": True}
         # Some words are sent in a message of their own, others in the one that ends the turn.
         if word in _SENT_SEPARATELY:

@@ -54,10 +54,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     content_type: ClassVar[str] = "text/event-stream"
     expresses: ClassVar[frozenset[Loss]] = PartEncoder.expresses
     counts: ClassVar[frozenset[str]] = USAGE.fields
-    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
-        "content_filter": "incomplete",
-        "refusal": "incomplete",
-    }
+    stand_in: ClassVar[str] = "incomplete"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "requires_action",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
-from tokenstream.relay._encoders.vocabulary import CUT_REASONS
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS
 from tokenstream.relay._encoders.whole_parts import Media, omit_medium
 
 if TYPE_CHECKING:
@@ -79,19 +79,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
     expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "refusal",
-            "tool_call",
-            "custom_tool_call",
-            "citation",
-            "citation_text",
-            "citation_span",
-            "media",
-            "media_url",
-            "transcript",
-        }
+        {*BASICS, *CALLS, *CITATIONS, "citation_text", "refusal", "media", "media_url", "transcript"}
     )
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
@@ -273,11 +261,8 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     name: ClassVar[str] = "mistral"
     default_id: ClassVar[str] = "cmpl-1"
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
-    expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "reasoning", "tool_call"})
-    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
-        "content_filter": "content_filter",
-        "refusal": "content_filter",
-    }
+    expresses: ClassVar[frozenset[Loss]] = BASICS
+    stand_in: ClassVar[str] = "content_filter"
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog
@@ -30,40 +31,26 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Template
 
 
+@dataclass(slots=True, eq=False)
 class OutputItem:
     """One item of an answer, with a start and an end of its own."""
 
-    __slots__ = (
-        "annotations",
-        "end_sent",
-        "fields",
-        "final_json",
-        "id",
-        "index",
-        "is_complete",
-        "kind",
-        "media",
-        "part",
-        "text",
-    )
-
-    def __init__(self, kind: str, part: int, index: int, fields: dict[str, Any]) -> None:
-        self.kind = kind
-        self.part = part
-        self.index = index
-        self.fields = fields
-        self.id = ""
-        self.text = TextLog()
-        """The item's text so far; for a call, the arguments."""
-        self.annotations: list[dict[str, Any]] = []
-        self.media: list[bytes] = []
-        """The pieces of a medium."""
-        self.is_complete = False
-        """True for a complete call."""
-        self.end_sent = False
-        """True once the end of the item was sent."""
-        self.final_json: dict[str, Any] = {}
-        """The item's JSON as it was sent at the item's end."""
+    kind: str
+    part: int
+    index: int
+    fields: dict[str, Any]
+    id: str = ""
+    text: TextLog = field(default_factory=TextLog)
+    """The item's text so far; for a call, the arguments."""
+    annotations: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    media: list[bytes] = field(default_factory=list[bytes])
+    """The pieces of a medium."""
+    is_complete: bool = False
+    """True for a complete call."""
+    end_sent: bool = False
+    """True once the end of the item was sent."""
+    final_json: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The item's JSON as it was sent at the item's end."""
 
 
 class ItemEncoder(Encoder, ABC):
@@ -83,10 +70,6 @@ class ItemEncoder(Encoder, ABC):
         """Items whose parts are complete, and whose ends were not sent yet."""
 
     # -- for encoders: each returns the payloads to send --------------------------
-
-    @abstractmethod
-    def encode_head(self) -> Payloads:
-        """Return the payloads that begin an answer."""
 
     @abstractmethod
     def encode_begin(self, item: OutputItem) -> Payloads:

@@ -49,8 +49,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     handlers: ClassVar[Mapping[type, str]] = {**ItemEncoder.handlers, InputTranscript: "encode_heard"}
     name: ClassVar[str] = "openai-realtime"
     default_id: ClassVar[str] = "resp_1"
-    content_type: ClassVar[str] = "application/x-ndjson"
-    messages: ClassVar[bool] = True
     expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "tool_call", "media", "transcript"})
     counts: ClassVar[frozenset[str]] = _USAGE.fields
     words: ClassVar[Mapping[FinishReason, str]] = {

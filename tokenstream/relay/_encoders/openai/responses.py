@@ -25,7 +25,7 @@ from tokenstream.relay._encoders.openai.responses_items import (
 )
 from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.values import prepare_result
-from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import (
     ServerParts,
     UnnamedCalls,
@@ -77,20 +77,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     name: ClassVar[str] = "openai-responses"
     default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "phase",
-            "reasoning",
-            "encrypted_reasoning",
-            "refusal",
-            "tool_call",
-            "custom_tool_call",
-            "citation",
-            "citation_span",
-            "media",
-            "server_tool_call",
-            "server_tool_result",
-        }
+        {*BASICS, *CALLS, *SERVER_TOOLS, *CITATIONS, "phase", "encrypted_reasoning", "refusal", "media"}
     )
     handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
     counts: ClassVar[frozenset[str]] = _USAGE.fields
@@ -153,10 +140,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
             item = self._last_text
         item.annotations.append(annotation)
         return [
-            self._event(
+            self._item_event(
+                item,
                 "response.output_text.annotation.added",
-                item_id=item.id,
-                output_index=item.index,
                 content_index=0,
                 annotation_index=len(item.annotations) - 1,
                 annotation=annotation,

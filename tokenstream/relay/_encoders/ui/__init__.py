@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Template
 
 
+COUNTS = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "total_tokens": "totalTokens",
+    "reasoning_tokens": "reasoningTokens",
+    "cached_tokens": "cachedInputTokens",
+}
+"""Maps fields of `Usage` to the names of token counts that both protocols use."""
+
+
 @dataclass(slots=True)
 class OpenText:
     """A text or reasoning that has begun and not ended, with the fields to send at its end."""
@@ -83,10 +93,6 @@ class NamedEncoder(Encoder, ABC):
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
-    def encode_head(self) -> Payloads:
-        """Return the payloads that begin an answer."""
-
-    @abstractmethod
     def encode_begin(self, part: OpenText) -> list[Payload]:
         """Return the payloads that begin a text or reasoning."""
 
@@ -99,32 +105,12 @@ class NamedEncoder(Encoder, ABC):
         """Return the payloads that end a text or reasoning, including a signature."""
 
     @abstractmethod
-    def encode_output(self, event: StepDelta) -> Payloads:
-        """Return the payloads for more output of a running step."""
-
-    @abstractmethod
-    def encode_update(self, event: StepUpdate) -> Payloads:
-        """Return the payloads for news of a step, such as its plan."""
-
-    @abstractmethod
-    def encode_waiting(self, event: StepWaiting) -> Payloads:
-        """Return the payloads for a request that waits for an answer, or was answered."""
-
-    @abstractmethod
     def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
         """Return the payloads for the start of a call of a tool that the provider runs."""
 
     @abstractmethod
     def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
         """Return the payloads for the end of a call of a tool that the provider runs."""
-
-    @abstractmethod
-    def encode_progress(self, event: ToolProgress) -> Payloads:
-        """Return the payloads for what a running tool shows."""
-
-    @abstractmethod
-    def encode_result(self, event: ToolResult) -> Payloads:
-        """Return the payloads for the result of a tool; the id of its call is `call_id_of(event)`."""
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Keep pieces of a signature, which is sent at the end of the reasoning."""

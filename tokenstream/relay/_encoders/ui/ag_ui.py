@@ -14,8 +14,10 @@ from tokenstream.formats._wire.ag_ui.parts import PROGRESS
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.pieces import add_recording
+from tokenstream.relay._encoders.ui import COUNTS as NAMED_COUNTS
 from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 
 if TYPE_CHECKING:
@@ -41,14 +43,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui import OpenText
 
-_COUNTS = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "total_tokens": "totalTokens",
-    "reasoning_tokens": "reasoningTokens",
-    "cached_tokens": "cachedInputTokens",
-    "cache_write_tokens": "cacheWriteInputTokens",
-}
+_COUNTS = {**NAMED_COUNTS, "cache_write_tokens": "cacheWriteInputTokens"}
 """Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
@@ -82,17 +77,7 @@ class AGUIEncoder(NamedEncoder):
 
     name: ClassVar[str] = "ag-ui"
     default_id: ClassVar[str] = "run-1"
-    expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "encrypted_reasoning",
-            "tool_call",
-            "custom_tool_call",
-            "server_tool_call",
-            "server_tool_result",
-        }
-    )
+    expresses: ClassVar[frozenset[Loss]] = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, "encrypted_reasoning"})
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         **{reason: reason for reason in get_args(FinishReason)},

@@ -10,8 +10,9 @@ from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
+from tokenstream.relay._encoders.ui import COUNTS, NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, drop_none, says_more
 
 if TYPE_CHECKING:
@@ -37,20 +38,12 @@ if TYPE_CHECKING:
         ToolResult,
     )
     from tokenstream.formats._kit.named import NamedKind
-    from tokenstream.message import FinishReason, ServerToolCall, Usage
+    from tokenstream.message import FinishReason, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.ui import OpenText
     from tokenstream.relay._encoders.whole_parts import Medium
 
-_COUNTS = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "total_tokens": "totalTokens",
-    "reasoning_tokens": "reasoningTokens",
-    "cached_tokens": "cachedInputTokens",
-}
-"""Maps fields of `Usage` to the AI SDK's names of token counts."""
 _ABORT = "abort"
 """The type of the chunk that ends a cancelled answer, in place of `finish`."""
 _OWN_UPDATES = frozenset({"plan", "progress"})
@@ -71,21 +64,9 @@ class UIMessageEncoder(NamedEncoder):
     further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id: ClassVar[str] = "msg-1"
     expresses: ClassVar[frozenset[Loss]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "encrypted_reasoning",
-            "signature",
-            "tool_call",
-            "custom_tool_call",
-            "citation",
-            "media",
-            "media_url",
-            "server_tool_call",
-            "server_tool_result",
-        }
+        {*BASICS, *CALLS, *SERVER_TOOLS, *PROOFS, "citation", "media", "media_url"}
     )
-    counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
+    counts: ClassVar[frozenset[str]] = Encoder.counts | COUNTS.keys() | {"cache_write_tokens"}
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",
@@ -309,7 +290,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_tail(self) -> Payloads:
         """Return the ends of the step and of the message, with the token counts, and the sentinel."""
-        word, usage = self.word_for(self.finishes[0].reason), _usage_report(self.usage)
+        word, usage = self.word_for(self.finishes[0].reason), self._usage_report()
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
             # An `abort` replaces the ends of the step and of the message, and has no metadata itself.
@@ -318,6 +299,11 @@ class UIMessageEncoder(NamedEncoder):
         else:
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
+
+    def _usage_report(self) -> dict[str, Any]:
+        """Return token counts under the AI SDK's names; {} if there are none."""
+        written = self.name_counts({"cache_write_tokens": "cacheWriteTokens"})
+        return {**self.name_counts(COUNTS), **({"inputTokenDetails": written} if written else {})}
 
     def _begin_step(self) -> list[Payload]:
         """Return a `start-step` for what the model says after the results of calls, and nothing otherwise.
@@ -360,13 +346,3 @@ def _file_payload(medium: Medium) -> dict[str, Any]:
     # A file without data or URL is empty.
     url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
-
-
-def _usage_report(usage: Usage) -> dict[str, Any]:
-    """Return token counts under the AI SDK's names; {} if there are none."""
-    report: dict[str, Any] = {
-        word: count for name, word in _COUNTS.items() if (count := getattr(usage, name)) is not None
-    }
-    if usage.cache_write_tokens is not None:
-        report["inputTokenDetails"] = {"cacheWriteTokens": usage.cache_write_tokens}
-    return report
