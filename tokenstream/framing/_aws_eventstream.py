@@ -12,9 +12,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from zlib import crc32
 
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._lines import as_bytes
+from tokenstream.framing._lines import ErrorKeeper, as_bytes
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class EventStreamMessage:
     """All headers by name, including those of the protocol; several messages may share this dict."""
 
 
-class AWSEventStreamParser:
+class AWSEventStreamParser(ErrorKeeper):
     r"""Read the messages of a binary event stream, wherever the chunks were cut; verify both checksums.
 
     If the input ends within a message, that message is not returned; its start is in `tail`.
@@ -113,8 +112,6 @@ class AWSEventStreamParser:
         "error",
     )
 
-    stop: str | None = None
-    """Always None: a framing never asks to close the source."""
     unfinished: EventStreamMessage | None = None
     """Always None: without its last bytes, a message has no checksum."""
 
@@ -140,11 +137,6 @@ class AWSEventStreamParser:
         # Reads the chunks for the last function that `shortcut` returned.
         self._reader: _OneMessage | None = None
         self._tail_at_error = b""
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     @property
     def tail(self) -> bytes:

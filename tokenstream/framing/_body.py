@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.framing._json_frames import SPACE
-from tokenstream.framing._lines import BOM
+from tokenstream.framing._lines import BOM, ErrorKeeper
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
@@ -28,7 +27,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:(")|\\?\Z)', re.DOTALL)
 """Matches a JSON string, or the rest of the text after a quote that is never closed (without the group)."""
 
 
-class JSONBody:
+class JSONBody(ErrorKeeper):
     r"""Cut a JSON body into documents: NDJSON, an array, or a single document over any number of lines.
 
     A body that begins with an opening square bracket is an array of documents.
@@ -49,9 +48,6 @@ class JSONBody:
         [b'{"id": 1}']
     """
 
-    stop: str | None = None
-    """Always None: a framing never asks to close the source."""
-
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
         self._framing: NDJSONParser | JSONArrayParser | None = None
@@ -70,11 +66,6 @@ class JSONBody:
     def error(self) -> StreamError | None:
         """The error that follows the documents returned last, or None."""
         return self._error if self._framing is None else self._framing.error
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     @property
     def tail(self) -> bytes:

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
+from tokenstream.framing._lines import ErrorKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -277,7 +277,7 @@ DECOMPRESSORS: dict[str, Callable[[str], Decompressor]] = {
 }
 
 
-class ContentDecoder:
+class ContentDecoder(ErrorKeeper):
     """Undo the content codings of a body, and return each byte as soon as it can be decompressed.
 
     Always available are gzip, x-gzip, identity, and deflate (with its zlib header
@@ -302,9 +302,6 @@ class ContentDecoder:
         ([b'Hello'], True)
     """
 
-    stop: str | None = None
-    """Always None: a content coding never asks to close the source."""
-
     def __init__(self, coding: str, *, limits: Limits) -> None:
         self.error: StreamError | None = None
         """The error that follows the bytes returned last, or None."""
@@ -315,11 +312,6 @@ class ContentDecoder:
         self._decompressors: list[Decompressor] = []
         """The decompressors for the codings in `_names`; made with the first chunk."""
         self._input_ended = False
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     @property
     def ended(self) -> bool:

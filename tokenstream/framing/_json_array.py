@@ -151,15 +151,6 @@ class JSONArrayParser(LineFraming[bytes]):
 
         return read_one_more
 
-    def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; an unfinished element remains in `unfinished`."""
-        self._finish()
-        return []
-
-    def reset(self) -> None:
-        """Begin reading a new connection."""
-        self._begin()
-
     @property
     def unfinished(self) -> bytes | None:
         """The bytes of the unfinished element, or None."""
@@ -330,12 +321,6 @@ class JSONArrayParser(LineFraming[bytes]):
         # Up to `_longest_safe` bytes, no limit can be exceeded.
         if len(self._line) > self._longest_safe:
             self._stop_if_outgrown(self._line, whole=False)
-
-    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the largest size of an element, and the limit that sets it: the smaller of two limits."""
-        if self._limits.event < self._limits.line:
-            return self._limits.event, "event"
-        return self._limits.line, "line"
 
     def _refuse(self, expected: str, position: int) -> int:
         """Set `error`, because the text is not a JSON array; return the position."""

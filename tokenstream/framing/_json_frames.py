@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._lines import BOM, as_bytes
+from tokenstream.framing._lines import BOM, ErrorKeeper, as_bytes
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
@@ -38,7 +37,7 @@ _FALSE_STARTS = 16
 """Maximum number of lines that begin like JSON but are not, after which the payloads are lines for good."""
 
 
-class JSONFrames:
+class JSONFrames(ErrorKeeper):
     r"""Cut JSON payloads out of bytes, in which each payload is a line, or the data of an SSE event.
 
     The first line with JSON decides. The lines before it, such as a banner or a log, are counted in
@@ -53,9 +52,6 @@ class JSONFrames:
         >>> sum(JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n'), [])
         [b'{"a": 1}']
     """
-
-    stop: str | None = None
-    """Always None: a framing never asks to close the source."""
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -129,11 +125,6 @@ class JSONFrames:
         if self._framing is not None:
             self._framing.end()
         return []
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     def begin_lines(self) -> None:
         """Read lines from here on, because a line holds JSON."""

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
+from tokenstream.framing._lines import ErrorKeeper
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -71,15 +71,12 @@ class JSONRPCMessage:
         return {} if params is None else params
 
 
-class JSONRPCParser:
+class JSONRPCParser(ErrorKeeper):
     """Read the messages of JSON-RPC, wherever the chunks were cut.
 
     The messages are lines, or the data of server-sent events; the first message shows which. The messages of
     a batch are returned one by one. Lines that are not JSON, such as a log, are left out and counted.
     """
-
-    stop: str | None = None
-    """Always None: a framing never asks to close the source."""
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -112,11 +109,6 @@ class JSONRPCParser:
         rest = self._frames.unfinished
         self._frames.end()
         return [] if self.error is not None else self._read(rest)
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
 
     def _read(self, payloads: list[bytes]) -> list[JSONRPCMessage]:
         """Return the messages in some payloads; stop with `error` set at a payload that exceeds a limit.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -46,10 +47,30 @@ def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> by
     return bytes(chunk)
 
 
-class LineFraming(ABC, Generic[FrameT]):
+class ErrorKeeper:
+    """Keeps the error that follows what it returned last, and never asks to close the source."""
+
+    __slots__ = ()
+
+    stop: str | None = None
+    """Always None: neither a framing nor a content coding asks to close the source."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def error(self) -> StreamError | None:
+            """The error that follows what was returned last, or None."""
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise raised_anew(self.error)
+
+
+class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
     """Read the lines of one connection, wherever the transport cut the chunks.
 
-    A subclass defines the meaning of a line in `_read_text`, and its largest length in `_find_bound`.
+    A subclass defines the meaning of a line in `_read_text`, and may change its bound in `_find_bound`.
     """
 
     __slots__ = (
@@ -65,10 +86,7 @@ class LineFraming(ABC, Generic[FrameT]):
         "error",
     )
 
-    stop: str | None = None
-    """Always None: a framing never asks to close the source."""
-
-    def __init__(self, *, limits: Limits) -> None:
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: StreamError | None = None
         """The error that follows the frames which the last `feed` returned, or None."""
         self._limits = limits
@@ -94,11 +112,6 @@ class LineFraming(ABC, Generic[FrameT]):
         # True if `_past_bom` and no bytes are held: the next chunk may be read without the earlier ones.
         self._holds_nothing = False
 
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise raised_anew(self.error)
-
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished frame, at most the first `Limits.tail` of them."""
@@ -117,11 +130,20 @@ class LineFraming(ABC, Generic[FrameT]):
         self._holds_nothing = self._past_bom and self._is_idle()
         return frames
 
-    def _finish(self) -> None:
-        """Record that the input has ended, so that `feed` refuses further chunks."""
+    def end(self, *, now: float = 0.0) -> list[Any]:
+        """End the input, so that `feed` refuses further chunks; an unfinished frame is in `unfinished`.
+
+        Args:
+            now: Not used; every stage has this parameter.
+        """
         self._ended = True
         # Without these, `feed` takes no shortcut, so it notices that the input has ended.
         self._past_bom = self._holds_nothing = False
+        return []
+
+    def reset(self) -> None:
+        """Begin reading a new connection."""
+        self._begin()
 
     def _accept(self, chunk: object) -> bytes:
         """Return the bytes of a chunk without a byte order mark; after an error, return no bytes."""
@@ -175,13 +197,15 @@ class LineFraming(ABC, Generic[FrameT]):
     def _read_text(self, text: bytes, frames: list[FrameT]) -> None:
         """Add the frames that this text completes to `frames`; set `error` if a line is too long."""
 
-    @abstractmethod
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the maximum length of a line, and the name of the limit that sets it.
+        """Return the maximum length of a line, and the limit that sets it: the smaller one of two limits.
 
         The result must not depend on how much of the line has arrived; otherwise the
         error would depend on how the chunks were cut.
         """
+        if self._limits.event < self._limits.line:
+            return self._limits.event, "event"
+        return self._limits.line, "line"
 
 
 def is_utf8(payload: bytes) -> bool:

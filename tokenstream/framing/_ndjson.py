@@ -6,13 +6,7 @@ ordinary character. Whether a payload is JSON is checked later, by the format.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tokenstream.framing._lines import LineFraming
-from tokenstream.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from tokenstream.limits import Limits
 
 __all__ = ["NDJSONParser"]
 
@@ -23,9 +17,6 @@ class PlainNDJSONParser(LineFraming[bytes]):
     """Read newline-delimited JSON line by line, without the shortcuts that `NDJSONParser` adds."""
 
     __slots__ = ()
-
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        super().__init__(limits=limits)
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the payloads of the lines that this chunk completes.
@@ -44,19 +35,6 @@ class PlainNDJSONParser(LineFraming[bytes]):
             now: Not used; every stage has this parameter.
         """
         return self._feed(chunk)
-
-    def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; an unfinished line remains in `unfinished`.
-
-        Args:
-            now: Not used; every stage has this parameter.
-        """
-        self._finish()
-        return []
-
-    def reset(self) -> None:
-        """Begin reading a new connection."""
-        self._begin()
 
     @property
     def unfinished(self) -> bytes | None:
@@ -87,12 +65,6 @@ class PlainNDJSONParser(LineFraming[bytes]):
         # A CR at the end may be half of a CRLF, which does not count as part of the line.
         if len(self._line) > self._longest_safe:
             self._stop_if_outgrown(self._line.removesuffix(b"\r"), whole=False)
-
-    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the bound on a line, and its name: the lower one of the limits `event` and `line`."""
-        if self._limits.event < self._limits.line:
-            return self._limits.event, "event"
-        return self._limits.line, "line"
 
 
 class NDJSONParser(PlainNDJSONParser):

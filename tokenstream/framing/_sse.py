@@ -103,15 +103,6 @@ class PlainSSEParser(LineFraming[Frame]):
         """Return the same events as `feed`, but those that have only data as bare payloads."""
         return self._feed(chunk)
 
-    def end(self, *, now: float = 0.0) -> list[ServerSentEvent]:
-        """End the input; an unfinished event is not returned.
-
-        Args:
-            now: Not used; every stage has this parameter.
-        """
-        self._finish()
-        return []
-
     def reset(self) -> None:
         """Begin reading a new connection; `last_event_id`, `retry` and the counts are kept.
 
