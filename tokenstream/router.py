@@ -88,7 +88,7 @@ class Router:
         (['Hel', 'lo'], 'Hello', {})
     """
 
-    __slots__ = ("_concurrency", "_entries", "_tools", "once")
+    __slots__ = ("_entries", "_tools", "concurrency", "once")
 
     def __init__(
         self,
@@ -102,7 +102,8 @@ class Router:
         limit: Any = concurrency
         if not isinstance(limit, int) or limit < 1:
             raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {limit!r}")
-        self._concurrency = limit
+        self.concurrency: int = limit
+        """The most tools that run at the same time on an `AsyncStream`."""
         self.once = once
         """The store with which no call is run twice; None if each call is run."""
         self._entries: list[HandlerEntry] = []
@@ -118,11 +119,6 @@ class Router:
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
-
-    @property
-    def concurrency(self) -> int:
-        """The most tools that run at the same time on an `AsyncStream`."""
-        return self._concurrency
 
     @property
     def tools(self) -> Tools:
@@ -160,7 +156,7 @@ class Router:
             >>> router, router.tools_only()
             (<Router with 1 handlers>, <Router with 0 handlers>)
         """
-        other = Router(concurrency=self._concurrency, once=self.once)
+        other = Router(concurrency=self.concurrency, once=self.once)
         other._tools = dict(self._tools)
         other._entries = list(self._tools.values())
         for entry in self._entries:

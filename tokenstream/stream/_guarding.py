@@ -76,9 +76,9 @@ def guard(
     """
     internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
-    if isinstance(rule, Budget) and rule.needs_price:
-        rule_of_budget: Any = internal_rule
-        rule_of_budget.budget.price = _find_price(driver)
+    if isinstance(internal_rule, Budget) and internal_rule.needs_price:
+        find_cost: Any = _find_price(driver)
+        internal_rule.price = find_cost
     has_begun = machine.state in CLOSED or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
     if has_begun or driver.has_ended or driver.diverted:

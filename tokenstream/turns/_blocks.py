@@ -78,13 +78,10 @@ class _AnthropicTurn(AssistantTurn):
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a server tool; return the obstacle if its arguments are not a JSON object."""
-        if not self.can_send_server_tool(part):
-            return "server_tool_call"
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> None:
+        """Write a call of a server tool."""
         block = {"type": "server_tool_use", **self.fields(part)}
         self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
-        return None
 
     def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
         """Return True for a result, and for a call whose arguments are a JSON object, as the API requires."""
@@ -132,8 +129,9 @@ class _BedrockTurn(AssistantTurn):
         if not part.complete:
             return "incomplete"
         if part.redacted is not None:
-            redacted_bytes = _decode_base64(part.redacted)
-            if redacted_bytes is None:
+            try:
+                redacted_bytes = binascii.a2b_base64(part.redacted, strict_mode=True)
+            except ValueError:
                 return "reasoning"
             self.written.append({"reasoningContent": {"redactedContent": redacted_bytes}})
             return None
@@ -147,14 +145,11 @@ class _BedrockTurn(AssistantTurn):
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> None:
         """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
-        if not self.can_send_server_tool(part):
-            return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part), "type": type}
         self.written.append({"toolUse": block})
-        return None
 
     def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
         """Return True if Converse can express a server tool's result or call; the input must be an object."""
@@ -162,10 +157,8 @@ class _BedrockTurn(AssistantTurn):
             return bool(part.id) and _is_content(part.content)
         return bool(part.id and part.name) and object_in(part) is not None
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
         """Write the result of a server tool, with the type and the status that the API has sent."""
-        if not self.can_send_server_tool(part):
-            return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
         if part.name:
             block["type"] = part.name
@@ -173,7 +166,6 @@ class _BedrockTurn(AssistantTurn):
         if status:
             block["status"] = status
         self.written.append({"toolResult": block})
-        return None
 
     def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return a citation's source in Converse's form, from its provider fields; {} if there is none."""
@@ -202,14 +194,6 @@ class _BedrockTurn(AssistantTurn):
 def _is_content(items: object) -> bool:
     """Return True if Converse takes these items as the content of a tool's result."""
     return is_list(items) and all(is_dict(item) and item.keys() <= _RESULT_KEYS for item in items)
-
-
-def _decode_base64(written: str) -> bytes | None:
-    """Return the bytes that base64 text encodes; None if the text is not base64."""
-    try:
-        return binascii.a2b_base64(written, strict_mode=True)
-    except ValueError:
-        return None
 
 
 def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:

@@ -76,7 +76,12 @@ class _OpenAIChatTurn(AssistantTurn):
             content["refusal"] = "".join(self._refusal)
         if self._reasoning:
             content[self._reasoning_field] = "".join(self._reasoning)
-        content |= self._typed_pieces | self._opaque_fields() | self._other_fields
+        content |= self._typed_pieces
+        if self.is_own and "reasoning" not in self._drop:
+            # The signatures and the encrypted reasoning that came beside the text, as they came.
+            data = self.message.provider_data
+            content |= {name: deepcopy(data[name]) for name in OPAQUE_FIELDS if name in data}
+        content |= self._other_fields
         # The legacy form has a field for a single call.
         if len(self._own_calls) == 1 and self._own_calls[0].type == LEGACY:
             content[LEGACY] = make_function(self._own_calls[0])
@@ -137,13 +142,6 @@ class _OpenAIChatTurn(AssistantTurn):
             fields["signature"] = part.signature
         self._typed_pieces.setdefault(name, []).append(fields)
 
-    def _opaque_fields(self) -> dict[str, Any]:
-        """Return the signatures and the encrypted reasoning that came beside the text, as they came."""
-        if not self.is_own or "reasoning" in self._drop:
-            return {}
-        data = self.message.provider_data
-        return {name: deepcopy(data[name]) for name in OPAQUE_FIELDS if name in data}
-
     def write_tool_call(self, part: ToolCall, index: int) -> None:
         """Collect a call; its form depends on the number of calls."""
         self._own_calls.append(part)
@@ -192,16 +190,11 @@ class _MistralTurn(AssistantTurn):
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written."""
         self.check_has_content(self.written or self.calls)
-        turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
-        if self.calls:
-            turn["tool_calls"] = self.calls
-        return turn
-
-    def _content(self) -> str | list[dict[str, Any]]:
-        """Return the content as one string if it is only text, else as a list of chunks."""
-        if all(chunk["type"] == "text" for chunk in self.written):
-            return "".join([chunk["text"] for chunk in self.written])
-        return self.written
+        # Text alone is sent as one string, anything else as a list of chunks.
+        is_only_text = all(chunk["type"] == "text" for chunk in self.written)
+        content = "".join([chunk["text"] for chunk in self.written]) if is_only_text else self.written
+        calls = {"tool_calls": self.calls} if self.calls else {}
+        return {"role": "assistant", "content": content, **calls}
 
     def write_text(self, part: TextPart, index: int) -> None:
         """Write a text part; nothing has to be written for an empty text."""

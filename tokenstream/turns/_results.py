@@ -36,10 +36,6 @@ _LATER = "missing results are refused later"
 """Stands for words about missing results; compared by identity."""
 
 
-def _make_user_turn(sentence: str) -> dict[str, Any]:
-    return {"role": "user", "content": sentence}
-
-
 class _Result(NamedTuple):
     """The result of one tool call."""
 
@@ -343,11 +339,10 @@ class ToolResults(Mapping[str, Any]):
 
     def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
-
-        def write_result(result: _Result) -> dict[str, Any]:
-            return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
-
-        return self._answer_calls("to_cohere", write_result)
+        return self._answer_calls(
+            "to_cohere",
+            lambda result: {"role": "tool", "tool_call_id": result.call.id, "content": result.text},
+        )
 
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
@@ -384,7 +379,10 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", key: pieces}] if pieces else []
 
     def _answer_calls(
-        self, method: str, write_result: _WriteResult, make_user_turn: _MakeUserTurn = _make_user_turn
+        self,
+        method: str,
+        write_result: _WriteResult,
+        make_user_turn: _MakeUserTurn = lambda text: {"role": "user", "content": text},
     ) -> list[dict[str, Any]]:
         """Return the results of calls in the assistant's turn, then messages on calls an API refuses."""
         self._check_answered()

@@ -143,9 +143,11 @@ class AssistantTurn(ABC):
             if self.message.joined:
                 # While this part is written, `is_own` is about the part, and not about the whole message.
                 self.is_own = self._is_format(self._format_of(index))
-            obstacle = self._find_obstacle(part) or self._WRITERS[part.kind](self, part, index)
-            # A part that was written may still have a signature that this API does not take.
-            self._count_obstacle(obstacle or self._find_lost_signature(part))
+            write: Callable[[Any, int], Obstacle | None] = getattr(self, f"write_{part.kind}")
+            obstacle = self._find_obstacle(part) or write(part, index) or self._find_lost_signature(part)
+            is_silent = self.is_own and obstacle in self.silently_dropped
+            if obstacle is not None and not is_silent and self._drop.isdisjoint((obstacle, "all")):
+                self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
         self.is_own = is_message_own
         if self._obstacles:
             raise NotExpressible(explain_obstacles(self.api, self._obstacles), kinds=self._obstacles)
@@ -159,16 +161,6 @@ class AssistantTurn(ABC):
         """Return the format of a part, which may be from another provider that has continued the answer."""
         joins = [join for join in self.message.joined if join.part <= index]
         return joins[-1].format or self.message.format if joins else self.message.format
-
-    def _count_obstacle(self, obstacle: Obstacle | None) -> None:
-        """Count an obstacle to sending a part that may not be left out, for the error message."""
-        if obstacle is not None and not self._may_be_left_out(obstacle):
-            self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
-
-    def _may_be_left_out(self, obstacle: Obstacle) -> bool:
-        """Return True if a part that cannot be sent for this reason may be left out of the turn."""
-        is_dropped = obstacle in self._drop or "all" in self._drop
-        return is_dropped or (self.is_own and obstacle in self.silently_dropped)
 
     def write_content(self) -> list[dict[str, Any]]:
         """Write the message, and return the list of its pieces."""
@@ -246,35 +238,21 @@ class AssistantTurn(ABC):
 
     def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Obstacle | None:
         """Return why a server tool's call and result cannot both be sent; None if they can."""
-        if isinstance(part, ServerToolResult):
-            # The call may be in the previous turn, if code that the provider runs has called the
-            # application's tools.
-            return "server_tool_result" if part.id in self._unpaired_ids else None
-        result = self._results.get(part.id)
-        if result is None:
+        if isinstance(part, ServerToolCall):
+            result = self._results.get(part.id)
             # After a pause, or after a wait for the application, the result is part of the next answer.
-            return None if self.message.complete else "incomplete"
-        if not result.complete and result.kind not in self._drop:
-            return "incomplete"
-        return "server_tool_call" if part.id in self._unpaired_ids else None
+            has_ended = self.message.complete if result is None else result.complete
+            if not has_ended and (result is None or result.kind not in self._drop):
+                return "incomplete"
+        # The call of a result may be in the previous turn, if code that the provider runs has called the
+        # application's tools.
+        return part.kind if part.id in self._unpaired_ids else None
 
     def _find_lost_signature(self, part: Part) -> Obstacle | None:
-        """Return "signature" if a part was written without its signature, because this API takes none."""
+        """Return "signature" if a part that was written had one that this API does not take."""
         if not isinstance(part, TextPart | ToolCall) or (self.is_own and part.kind in self.accepts_signed):
             return None
         return "signature" if is_signed(part.provider_data) else None
-
-    _WRITERS: ClassVar[dict[str, Callable[[AssistantTurn, Any, int], Obstacle | None]]] = {
-        "text": lambda turn, part, index: turn.write_text(part, index),
-        "reasoning": lambda turn, part, index: turn.write_reasoning(part, index),
-        "refusal": lambda turn, part, index: turn.write_refusal(part, index),
-        "tool_call": lambda turn, part, index: turn.write_tool_call(part, index),
-        "server_tool_call": lambda turn, part, index: turn.write_server_tool_call(part, index),
-        "server_tool_result": lambda turn, part, index: turn.write_server_tool_result(part, index),
-        "citation": lambda turn, part, index: turn.write_citation(part, index),
-        "media": lambda turn, part, index: turn.write_media(part, index),
-        "opaque": lambda turn, part, index: turn.write_opaque(part, index),
-    }
 
 
 def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:

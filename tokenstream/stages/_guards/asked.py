@@ -36,9 +36,6 @@ class AnswerRule:
         every: The number of pieces of content between further calls; None to call it only once.
     """
 
-    deadline: float | None = None
-    """Always None: the rule does not depend on time."""
-
     __slots__ = (
         "_due_at",
         "_every",
@@ -82,9 +79,6 @@ class AnswerRule:
         self._has_new_content = False
         """True if content has arrived since the last call."""
 
-    def tick(self, now: float) -> None:
-        """Do nothing: the rule does not depend on time."""
-
     def record_result(self, result: object) -> None:
         """Record what the function returned: the reason to stop the answer, or None to let it go on.
 
@@ -108,7 +102,7 @@ class AnswerRule:
         # Set last, so that the function is called again if Ctrl-C interrupted it.
         self.was_called = True
 
-    def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
+    def feed(self, event: Event, message: Callable[[], Message]) -> None:
         """Count an event if it has content; call the function after enough such events."""
         if not has_content(event):
             return

@@ -23,50 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 
-class _BudgetRule:
-    """Makes a budget usable as a rule of `Guards`."""
-
-    pending = False
-    """Always False: no function has to return first."""
-
-    __slots__ = ("budget",)
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget.fresh()
-
-    @property
-    def stop(self) -> str | None:
-        """The bound that was exceeded, as a reason to stop the answer; None while there is none."""
-        return self.budget.stop
-
-    @property
-    def deadline(self) -> float | None:
-        """The clock reading at which the budget's time is up; None if it has no such bound."""
-        return self.budget.deadline
-
-    def begin_again(self) -> None:
-        """Count from zero, because the answer begins again from the start; only the seconds continue."""
-        self.budget.begin_again()
-
-    def tick(self, now: float) -> None:
-        """Pass the time to the budget, which may have a bound on it."""
-        self.budget.tick(now)
-
-    def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Pass an event to the budget; the message is not needed, since the budget counts."""
-        self.budget.feed(event, now=now)
-
-    def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Do nothing: no bound of a budget depends on the end of the answer."""
-
-
 class _TextRule:
     """Applies a rule for texts to each choice of an answer, or to each part if they are texts `apart`."""
-
-    deadline: float | None = None
-    """Always None: the rule does not depend on time."""
-    pending = False
-    """Always False: no function has to return first."""
 
     __slots__ = ("_apart", "_kinds", "_stage", "_texts", "stop")
 
@@ -82,10 +40,7 @@ class _TextRule:
         self._texts: dict[int, tuple[int, Match | Repetition]] = {}
         """The current part of each choice, and the rule's copy for it."""
 
-    def tick(self, now: float) -> None:
-        """Do nothing: the rule does not depend on time."""
-
-    def feed(self, event: AnyEvent, message: Callable[[], Message], now: float) -> None:
+    def feed(self, event: AnyEvent, message: Callable[[], Message]) -> None:
         """Check the text of an event, with the copy of the rule for its choice (or for this part of it)."""
         kind: Any = event.__class__
         if kind not in self._kinds:
@@ -107,7 +62,7 @@ class _TextRule:
                 self.stop = self.stop or stage.stop
 
 
-Rule: TypeAlias = _BudgetRule | _TextRule | AnswerRule
+Rule: TypeAlias = Budget | _TextRule | AnswerRule
 """An object that watches an answer and may stop it."""
 
 
@@ -125,7 +80,7 @@ def make_rule(rule: Any, first: int, every: int | None) -> object:  # noqa: ANN4
         # All text of a choice is one text, so that a match may span several parts.
         return _TextRule(Match(compile_pattern(cast("Any", rule))), (TextDelta,), apart=False)
     if isinstance(rule, Budget):
-        return _BudgetRule(rule)
+        return rule.fresh()
     if isinstance(rule, Repetition):
         kinds = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
         # Each part is searched for itself: two parts that begin alike do not repeat each other.
@@ -165,13 +120,16 @@ class _Guard:
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
         """Count the event if it has content, and pass it to the rule; if the rule has stopped, do nothing."""
-        if self.rule.stop is None:
+        rule = self.rule
+        if rule.stop is None:
             self._pieces += has_content(event)
-            self.rule.feed(event, message, now)
+            # A budget counts, and needs no message.
+            rule.feed(event, now=now) if isinstance(rule, Budget) else rule.feed(event, message)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
         """Pass the end of the answer, or of one choice, to the rule; if the rule has stopped, do nothing."""
-        if self.rule.stop is None:
+        # No bound of a budget depends on the end of the answer.
+        if self.rule.stop is None and not isinstance(self.rule, Budget):
             self.rule.end(message, choice)
 
     @property
@@ -365,21 +323,24 @@ class Guards:
     @property
     def pending(self) -> bool:
         """True while a rule waits for its function to return."""
-        return any(guard.rule.pending for guard in self._guards)
+        return any(isinstance(guard.rule, AnswerRule) and guard.rule.pending for guard in self._guards)
 
     @property
     def deadline(self) -> float | None:
         """The clock reading at which a rule stops the answer regardless of its content; None if none will."""
-        deadlines = [guard.rule.deadline for guard in self._guards]
+        deadlines = [budget.deadline for budget in self._budgets()]
         return min((each for each in deadlines if each is not None), default=None)
 
     def start(self, now: float) -> None:
         """Tell the rules with a budget of seconds when the request was sent."""
-        for guard in self._guards:
-            if isinstance(guard.rule, _BudgetRule):
-                guard.rule.budget.started_at = now
+        for budget in self._budgets():
+            budget.started_at = now
 
     def tick(self, now: float) -> None:
-        """Pass the time to all rules, so that a budget of seconds can stop the answer."""
-        for guard in self._guards:
-            guard.rule.tick(now)
+        """Pass the time to all budgets, so that one of seconds can stop the answer."""
+        for budget in self._budgets():
+            budget.tick(now)
+
+    def _budgets(self) -> list[Budget]:
+        """Return the rules that depend on time."""
+        return [guard.rule for guard in self._guards if isinstance(guard.rule, Budget)]

@@ -13,13 +13,13 @@ from tokenstream._basics.words import words_for_model
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import Repair, check_lenient
+from tokenstream.stages._text import SoundStage
 from tokenstream.stages._tools.call import CallDraft, CallPartials, CheckedCall, make_async_error
 from tokenstream.stages._tools.kinds import FunctionTool, gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.errors import TokenStreamError
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._repairs import Lenient
 
@@ -103,7 +103,7 @@ def _decode_inner(text: str) -> object:
     return inner if is_dict(inner) or is_list(inner) or isinstance(inner, str) else None
 
 
-class ValidatedCalls:
+class ValidatedCalls(SoundStage):
     """Checks the arguments of tool calls; a stage that turns finished calls into calls that can be run.
 
     A call that cannot be run is returned, too: it has an `error`, and `error_for_model`
@@ -133,15 +133,11 @@ class ValidatedCalls:
         Call get_weather again with all of its arguments, corrected.
     """
 
-    __slots__ = ("_lenient", "_may_await", "_tools", "error", "stop")
+    __slots__ = ("_lenient", "_may_await", "_tools")
 
     def __init__(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> None:
-        self.error: TokenStreamError | None = None
-        """Always None: the error of a call is stored in the call itself."""
-        self.stop: str | None = None
-        """Always None: this stage never asks to end the input."""
         lenient_by_name = lenient if isinstance(lenient, Mapping) else None
         lenient_for_all = check_lenient(lenient) if lenient_by_name is None else False
         self._tools = gather(tools, named)
@@ -219,9 +215,6 @@ class ValidatedCalls:
     def end(self, *, now: float = 0.0) -> list[ToolCall]:
         """Return an empty list: this stage holds nothing back."""
         return []
-
-    def check(self) -> None:
-        """Do nothing: the error of a call is stored in the call itself."""
 
     def describe(self, name: str, text: str) -> str | None:
         """Return the arguments of a call in a form that all equal arguments have in common.
