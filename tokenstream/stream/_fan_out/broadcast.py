@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._base import SyncStreamBase
-from tokenstream.stream._fan_out.hub import Hub
+from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
-from tokenstream.stream._fan_out.reader import ReaderDriver, SharedCursor
+from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts, SharedCursor
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
@@ -116,7 +116,7 @@ class SyncHub(Hub[SyncDriver]):
 
     def make_reader(self, name: str | None = None) -> BroadcastReader:
         """Return a new reader, named in error messages by a name, or by a number if that is None."""
-        return BroadcastReader(_SyncReaderDriver(self, self.add_reader(name)))
+        return BroadcastReader(_SyncReaderDriver(self, self.add_reader(name)), 0)
 
     def run_alone(self, function: Callable[[], object]) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
@@ -309,7 +309,7 @@ class _SyncReaderDriver(_SyncReads):
         self.hub.end(partial(self.hub.driver.stop, reason))
 
 
-class Broadcast:
+class Broadcast(BroadcastBase):
     """One stream for several consumers that come and go; see `Stream.broadcast`.
 
     Example:
@@ -321,13 +321,9 @@ class Broadcast:
         Hel ['Hel', 'lo'] ['Hello']
     """
 
-    __slots__ = ("__weakref__", "_hub")
+    __slots__ = ()
 
-    def __init__(self, hub: SyncHub) -> None:
-        self._hub = hub
-
-    def __repr__(self) -> str:
-        return f"<Broadcast of {self._hub.driver!r}>"
+    _hub: SyncHub
 
     def reader(self, *, name: str | None = None) -> BroadcastReader:
         """Return a new reader, which begins at the start of the answer.
@@ -337,21 +333,8 @@ class Broadcast:
         """
         return self._hub.make_reader(name)
 
-    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Call a function whenever something has arrived, and at the end of the stream.
 
-        The function is called during a read, so it must neither block nor raise an exception.
-
-        Args:
-            function: The function, which gets no arguments.
-
-        Returns:
-            A function that ends these calls.
-        """
-        return self._hub.listen(function)
-
-
-class BroadcastReader(SyncStreamBase, Choice):
+class BroadcastReader(SyncStreamBase, ReaderFacts, Choice):
     """One of several consumers of a stream, with the views and events of a stream.
 
     One thread at a time may use a reader. Closing it, or dropping it unclosed, affects
@@ -359,19 +342,6 @@ class BroadcastReader(SyncStreamBase, Choice):
     """
 
     __slots__ = ("__weakref__",)
-
-    def __init__(self, reader_driver: _SyncReaderDriver) -> None:
-        super().__init__(reader_driver, 0)
-
-    @property
-    def name(self) -> str:
-        """The name of the reader in error messages."""
-        return self._reader_driver.cursor.name
-
-    @property
-    def dropped(self) -> int:
-        """Number of events that the reader has missed under the policy "drop_oldest"."""
-        return self._reader_driver.cursor.dropped
 
     def __iter__(self) -> Iterator[Event]:
         self._driver.readings["everything"] = True
@@ -416,13 +386,6 @@ class BroadcastReader(SyncStreamBase, Choice):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    @property
-    def _reader_driver(self) -> _SyncReaderDriver:
-        """The driver of this reader, with its exact type, which type checkers do not know of `_driver`."""
-        driver: Any = self._driver
-        reader_driver: _SyncReaderDriver = driver
-        return reader_driver
 
 
 def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, SyncDriver]:

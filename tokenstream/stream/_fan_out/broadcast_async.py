@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import AsyncStreamBase
-from tokenstream.stream._fan_out.hub import Hub
+from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
-from tokenstream.stream._fan_out.reader import ReaderDriver
+from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
@@ -117,7 +117,7 @@ class AsyncHub(Hub[AsyncDriver]):
 
     def make_reader(self, name: str | None = None) -> AsyncBroadcastReader:
         """Return a new reader, named in error messages by a name, or by a number if that is None."""
-        return AsyncBroadcastReader(_AsyncReaderDriver(self, self.add_reader(name)))
+        return AsyncBroadcastReader(_AsyncReaderDriver(self, self.add_reader(name)), 0)
 
     async def run_alone(self, function: Callable[[], Awaitable[object]]) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
@@ -271,7 +271,7 @@ class _AsyncReaderDriver(_AsyncReads):
         return event
 
 
-class AsyncBroadcast:
+class AsyncBroadcast(BroadcastBase):
     """One stream for several consumers that come and go; see `AsyncStream.broadcast`.
 
     Example:
@@ -285,13 +285,9 @@ class AsyncBroadcast:
         ['The sky', 'The sky']
     """
 
-    __slots__ = ("__weakref__", "_hub")
+    __slots__ = ()
 
-    def __init__(self, hub: AsyncHub) -> None:
-        self._hub = hub
-
-    def __repr__(self) -> str:
-        return f"<AsyncBroadcast of {self._hub.driver!r}>"
+    _hub: AsyncHub
 
     def reader(self, *, name: str | None = None) -> AsyncBroadcastReader:
         """Return a new reader, which begins at the start of the answer.
@@ -301,21 +297,8 @@ class AsyncBroadcast:
         """
         return self._hub.make_reader(name)
 
-    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Call a function whenever something has arrived, and at the end of the stream.
 
-        The function is called during a read, so it must neither block nor raise an exception.
-
-        Args:
-            function: The function, which gets no arguments.
-
-        Returns:
-            A function that ends these calls.
-        """
-        return self._hub.listen(function)
-
-
-class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
+class AsyncBroadcastReader(AsyncStreamBase, ReaderFacts, AsyncChoice):
     """One of several consumers of a stream, with the views and events of a stream.
 
     One task at a time may use a reader. Closing it, or dropping it unclosed, affects
@@ -323,19 +306,6 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
     """
 
     __slots__ = ("__weakref__",)
-
-    def __init__(self, reader_driver: _AsyncReaderDriver) -> None:
-        super().__init__(reader_driver, 0)
-
-    @property
-    def name(self) -> str:
-        """The name of the reader in error messages."""
-        return self._reader_driver.cursor.name
-
-    @property
-    def dropped(self) -> int:
-        """Number of events that the reader has missed under the policy "drop_oldest"."""
-        return self._reader_driver.cursor.dropped
 
     def __aiter__(self) -> AsyncIterator[Event]:
         self._driver.readings["everything"] = True
@@ -384,13 +354,6 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    @property
-    def _reader_driver(self) -> _AsyncReaderDriver:
-        """The driver of this reader, with its exact type, which type checkers do not know of `_driver`."""
-        driver: Any = self._driver
-        reader_driver: _AsyncReaderDriver = driver
-        return reader_driver
 
 
 def broadcast(

@@ -163,3 +163,28 @@ class _Leadership:
     ) -> bool:
         """Wake the other readers; suppress the exception that ends the stream: each reader raises it."""
         return self._hub.end_leading(kind, error)
+
+
+class BroadcastBase:
+    """One stream for several consumers; subclasses make the readers."""
+
+    __slots__ = ("__weakref__", "_hub")
+
+    def __init__(self, hub: Hub[Any]) -> None:
+        self._hub = hub
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._hub.driver!r}>"
+
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Call a function whenever something has arrived, and at the end of the stream.
+
+        The function is called during a read, so it must neither block nor raise an exception.
+
+        Args:
+            function: The function, which gets no arguments.
+
+        Returns:
+            A function that ends these calls.
+        """
+        return self._hub.listen(function)

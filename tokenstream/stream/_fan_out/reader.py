@@ -304,3 +304,27 @@ class _EventDriver:
     def step(self) -> FromHub:
         """Return the next event."""
         return self._reader_driver.next_event()
+
+
+class ReaderFacts:
+    """The properties that a reader has in addition to those of a stream."""
+
+    __slots__ = ()
+
+    _driver: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the reader in error messages."""
+        return self._reader_driver.cursor.name
+
+    @property
+    def dropped(self) -> int:
+        """Number of events that the reader has missed under the policy "drop_oldest"."""
+        return self._reader_driver.cursor.dropped
+
+    @property
+    def _reader_driver(self) -> ReaderDriver:
+        """The driver of this reader, with the type that type checkers do not know of `_driver`."""
+        driver: ReaderDriver = self._driver
+        return driver

@@ -6,7 +6,7 @@ each answer, from which the streams of the answers read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import ref
 
 from tokenstream.errors import StreamError
@@ -18,16 +18,14 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from tokenstream.stream._protocols import Driver
+    from tokenstream.stream._session.session import AnswersSession
 
 StreamT = TypeVar("StreamT")
-AsyncStreamT = TypeVar("AsyncStreamT")
 
 
-class Responses(UncopyableObject, Generic[StreamT]):
-    """Iterator over the answers on one connection, each a `Stream` with its own ending.
-
-    An unread answer is read to its end before the next answer is returned. The loop ends when
-    the connection ends; only the parent stream closes the connection.
+class _ResponsesBase(UncopyableObject, Generic[StreamT]):
+    """Base class of the iterators, which reads nothing.
 
     Args:
         stream: The parent stream, which reads the connection.
@@ -37,51 +35,78 @@ class Responses(UncopyableObject, Generic[StreamT]):
 
     __slots__ = ("_current", "_driver", "_make_stream", "_read_last", "_reader", "_session", "_stream")
 
-    def __init__(self, stream: StreamT, driver: SyncDriver, make_stream: Callable[[Any], StreamT]) -> None:
+    _driver_type: ClassVar[Any]
+    _reader_type: ClassVar[Any]
+
+    def __init__(self, stream: StreamT, driver: Any, make_stream: Callable[[Any], StreamT]) -> None:  # noqa: ANN401 - of either kind
         # Weak, since the stream itself keeps this iterator.
         self._stream = ref(stream)
         self._make_stream = make_stream
         self._driver = driver
-        self._reader = LaneReader(driver)
-        self._session = self._reader.session
-        self._current: tuple[Callable[[], StreamT | None], SyncDriver] | None = None
+        self._reader = self._reader_type(driver)
+        self._session: AnswersSession = self._reader.session
+        self._current: tuple[Callable[[], StreamT | None], Any] | None = None
         """The stream returned last, held weakly, and its driver; None once it was read to its end."""
-        self._read_last: SyncDriver | None = None
+        self._read_last: Driver | None = None
         """The driver of the last answer of a body; None on a connection that has several by design."""
+
+    @property
+    def _is_over(self) -> bool:
+        """True if no more answers follow those that have begun."""
+        # With a single answer, that one was returned.
+        return self._session.has_several is not None and (
+            self._session.has_ended or not self._session.has_several
+        )
+
+    def _find_next(self) -> StreamT | None:
+        """Return the stream of the next answer; None if more must be read first, or no more follow.
+
+        If the connection has only one answer, that is the parent stream, which reads the connection.
+        """
+        session, driver = self._session, self._driver
+        if session.has_several is None:
+            return None
+        if session.claim_single_answer():
+            # The items that were read to learn this go back to the pump, for the parent stream.
+            driver.pump.put_back(session.unsorted)
+            self._read_last = driver
+            stream = self._stream() or self._make_stream(driver)
+        else:
+            lane = None if self._read_last is None else session.take_later_answer(self._read_last)
+            if lane is None and (lane := session.next_lane()) is None:
+                return None
+            driver = self._driver_type(self._reader.make_source(lane), session.make_options(lane))
+            self._read_last = driver if self._read_last is not None else None
+            session.add_driver(driver, lane)
+            stream = self._make_stream(driver)
+        # The rest of this answer is read before the next one.
+        self._current = ref(stream), driver
+        return stream
+
+
+class Responses(_ResponsesBase[StreamT]):
+    """Iterator over the answers on one connection, each a `Stream` with its own ending.
+
+    An unread answer is read to its end before the next answer is returned. The loop ends when
+    the connection ends; only the parent stream closes the connection.
+    """
+
+    __slots__ = ()
+
+    _driver_type = SyncDriver
+    _reader_type = LaneReader
 
     def __iter__(self) -> Iterator[StreamT]:
         self._session.check_answers_left()
         return self
 
     def __next__(self) -> StreamT:
-        """Return the stream of the next answer.
-
-        If the connection has only one answer, that is the parent stream, which reads the connection.
-        """
-        session = self._session
+        """Return the stream of the next answer."""
         self._read_rest()
-        # Read until it is known whether the connection has several answers.
-        while session.has_several is None:
-            self._reader.read()
-        if session.claim_single_answer():
-            # The items that were read to learn this go back to the pump, for the parent stream.
-            self._driver.pump.put_back(session.unsorted)
-            self._read_last = self._driver
-            return self._give(self._stream() or self._make_stream(self._driver), self._driver)
-        lane = None if self._read_last is None else session.take_later_answer(self._read_last)
-        while lane is None and (lane := session.next_lane()) is None:
-            if session.has_ended or not session.has_several:
-                # All answers were returned, or the only one.
+        while (stream := self._find_next()) is None:
+            if self._is_over:
                 raise StopIteration
             self._reader.read()
-        driver = SyncDriver(self._reader.make_source(lane), session.make_options(lane))
-        self._read_last = driver if self._read_last is not None else None
-        session.add_driver(driver, lane)
-        return self._give(self._make_stream(driver), driver)
-
-    def _give(self, stream: StreamT, driver: SyncDriver) -> StreamT:
-        """Return the stream of an answer, of which the rest is read before the next one."""
-        self._current = ref(stream), driver
         return stream
 
     def _read_rest(self) -> None:
@@ -101,66 +126,28 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 raise
 
 
-class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
+class AsyncResponses(_ResponsesBase[StreamT]):
     """Asynchronous iterator over the answers on one connection, each an `AsyncStream` with its own ending.
 
     Otherwise like `Responses`.
-
-    Args:
-        stream: The parent stream, which reads the connection.
-        driver: The driver of the parent stream.
-        make_stream: Makes a stream from a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_make_stream", "_read_last", "_reader", "_session", "_stream")
+    __slots__ = ()
 
-    def __init__(
-        self, stream: AsyncStreamT, driver: AsyncDriver, make_stream: Callable[[Any], AsyncStreamT]
-    ) -> None:
-        # Weak, since the stream itself keeps this iterator.
-        self._stream = ref(stream)
-        self._make_stream = make_stream
-        self._driver = driver
-        self._reader = AsyncLaneReader(driver)
-        self._session = self._reader.session
-        self._current: tuple[Callable[[], AsyncStreamT | None], AsyncDriver] | None = None
-        """The stream returned last, held weakly, and its driver; None once it was read to its end."""
-        self._read_last: AsyncDriver | None = None
-        """The driver of the last answer of a body; None on a connection that has several by design."""
+    _driver_type = AsyncDriver
+    _reader_type = AsyncLaneReader
 
-    def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
+    def __aiter__(self) -> AsyncIterator[StreamT]:
         self._session.check_answers_left()
         return self
 
-    async def __anext__(self) -> AsyncStreamT:
-        """Return the stream of the next answer.
-
-        If the connection has only one answer, that is the parent stream, which reads the connection.
-        """
-        session = self._session
+    async def __anext__(self) -> StreamT:
+        """Return the stream of the next answer."""
         await self._read_rest()
-        # Read until it is known whether the connection has several answers.
-        while session.has_several is None:
-            await self._reader.read()
-        if session.claim_single_answer():
-            # The items that were read to learn this go back to the pump, for the parent stream.
-            self._driver.pump.put_back(session.unsorted)
-            self._read_last = self._driver
-            return self._give(self._stream() or self._make_stream(self._driver), self._driver)
-        lane = None if self._read_last is None else session.take_later_answer(self._read_last)
-        while lane is None and (lane := session.next_lane()) is None:
-            if session.has_ended or not session.has_several:
-                # All answers were returned, or the only one.
+        while (stream := self._find_next()) is None:
+            if self._is_over:
                 raise StopAsyncIteration
             await self._reader.read()
-        driver = AsyncDriver(self._reader.make_source(lane), session.make_options(lane))
-        self._read_last = driver if self._read_last is not None else None
-        session.add_driver(driver, lane)
-        return self._give(self._make_stream(driver), driver)
-
-    def _give(self, stream: AsyncStreamT, driver: AsyncDriver) -> AsyncStreamT:
-        """Return the stream of an answer, of which the rest is read before the next one."""
-        self._current = ref(stream), driver
         return stream
 
     async def _read_rest(self) -> None:

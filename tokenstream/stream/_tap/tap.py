@@ -16,6 +16,7 @@ from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStre
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from typing import TypedDict, Unpack
 
     from tokenstream._apis import FormatName
     from tokenstream.departures import Departures
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages._metrics.meter import Metrics
     from tokenstream.stages._text.tags import Tags
+
+    class _TapOptions(TypedDict, total=False):
+        """The options of `tap`."""
+
+        format: FormatName | type[Format] | Format | None
+        limits: Limits | None
+        started_at: float | None
+        tools: ToolsOption
+        tags: Tags | None
+
 
 ItemT = TypeVar("ItemT")
 
@@ -107,55 +118,20 @@ class _EitherTap(Tap[ItemT], AsyncTap[ItemT]):
 
 
 @overload
-def tap(
-    source: Iterable[ItemT],
-    *,
-    format: FormatName | type[Format] | Format | None = ...,
-    limits: Limits | None = ...,
-    started_at: float | None = ...,
-    tools: ToolsOption = ...,
-    tags: Tags | None = ...,
-) -> Tap[ItemT]: ...
+def tap(source: Iterable[ItemT], **options: Unpack[_TapOptions]) -> Tap[ItemT]: ...
+@overload
+def tap(source: AsyncIterable[ItemT], **options: Unpack[_TapOptions]) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
-    source: AsyncIterable[ItemT],
-    *,
-    format: FormatName | type[Format] | Format | None = ...,
-    limits: Limits | None = ...,
-    started_at: float | None = ...,
-    tools: ToolsOption = ...,
-    tags: Tags | None = ...,
-) -> AsyncTap[ItemT]: ...
-@overload
-def tap(
-    source: AbstractContextManager[Iterable[ItemT], bool | None],
-    *,
-    format: FormatName | type[Format] | Format | None = ...,
-    limits: Limits | None = ...,
-    started_at: float | None = ...,
-    tools: ToolsOption = ...,
-    tags: Tags | None = ...,
+    source: AbstractContextManager[Iterable[ItemT], bool | None], **options: Unpack[_TapOptions]
 ) -> Tap[ItemT]: ...
 @overload
 def tap(
     source: AbstractAsyncContextManager[AsyncIterable[ItemT], bool | None] | Awaitable[AsyncIterable[ItemT]],
-    *,
-    format: FormatName | type[Format] | Format | None = ...,
-    limits: Limits | None = ...,
-    started_at: float | None = ...,
-    tools: ToolsOption = ...,
-    tags: Tags | None = ...,
+    **options: Unpack[_TapOptions],
 ) -> AsyncTap[ItemT]: ...
 @overload
-def tap(
-    source: _HttpxResponse,
-    *,
-    format: FormatName | type[Format] | Format | None = ...,
-    limits: Limits | None = ...,
-    started_at: float | None = ...,
-    tools: ToolsOption = ...,
-    tags: Tags | None = ...,
-) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
+def tap(source: _HttpxResponse, **options: Unpack[_TapOptions]) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
 @explain_options()
 def tap(
     source: Any,

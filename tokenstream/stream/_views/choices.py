@@ -17,7 +17,6 @@ from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCal
 if TYPE_CHECKING:
     from tokenstream._answer_log import Delta
     from tokenstream.message import Message
-    from tokenstream.stream._protocols import AsyncDriver, SyncDriver
 
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 
@@ -26,15 +25,6 @@ class Choice(OutputViews, CallViews):
     """One of the alternative answers of a stream, with its own views."""
 
     __slots__ = ()
-
-    def __init__(self, driver: SyncDriver, index: int) -> None:
-        self._driver = driver
-        self._index = index
-
-    @property
-    def index(self) -> int:
-        """The index of this choice among the alternative answers, from 0."""
-        return self._index
 
     @property
     def text(self) -> TextView:
@@ -95,15 +85,6 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     """One of the alternative answers of a stream, with its own views."""
 
     __slots__ = ()
-
-    def __init__(self, driver: AsyncDriver, index: int) -> None:
-        self._driver = driver
-        self._index = index
-
-    @property
-    def index(self) -> int:
-        """The index of this choice among the alternative answers, from 0."""
-        return self._index
 
     @property
     def text(self) -> AsyncTextView:

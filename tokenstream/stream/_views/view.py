@@ -328,9 +328,14 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
 
     __slots__ = ("_driver", "_index")
 
-    if TYPE_CHECKING:
-        _driver: DriverT
-        _index: int
+    def __init__(self, driver: DriverT, index: int) -> None:
+        self._driver = driver
+        self._index = index
+
+    @property
+    def index(self) -> int:
+        """The index of this choice among the alternative answers, from 0."""
+        return self._index
 
     @property
     def message(self) -> Message:
