@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
@@ -15,7 +14,7 @@ from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._builder import Follower, LineReader, are_bare_lines
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
 from tokenstream.steps._peer.asynchronous import AsyncPeer
-from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage, PeerRun
+from tokenstream.steps._peer.base import PeerRun
 from tokenstream.steps._peer.sync import Peer
 from tokenstream.steps._program import (
     AGENT_DEADLINES,
@@ -88,12 +87,9 @@ def follow(
         if stdin is not None:
             raise MisuseError("stdin= is for the lines of an agent: a peer has its own")
         limits = source.deadlines if deadlines is AGENT_DEADLINES else deadlines
-        if isinstance(source, AsyncPeer):
-            make, reply = AsyncPeerMessage, source.reply_soon
-            messages = PeerRun(run, agent, until, source, make_message=make, reply=reply)
-            return AsyncFollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
-        messages = PeerRun(run, agent, until, source, make_message=PeerMessage, reply=source.reply)
-        return FollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
+        items = AsyncFollowedItems if isinstance(source, AsyncPeer) else FollowedItems
+        messages = PeerRun(run, agent, until, source)
+        return items(_BorrowedPeer(source), messages, limits, exit_code, stderr)
     options = (agent, exit_code, stderr, stdin, until)
     has_options = deadlines is not AGENT_DEADLINES or any(option is not None for option in options)
     if has_options or has_lines(source):
@@ -184,7 +180,7 @@ class _Loop(Generic[ItemT]):
     ) -> None:
         self._builder = builder
         self._exit_code = exit_code
-        self._patience = Patience(deadlines, time.monotonic)
+        self._patience = Patience(deadlines)
         self._is_over = False
         """True once the input has ended."""
         self._tail: Tail | None = None if drain is None else drain.tail

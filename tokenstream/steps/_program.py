@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import threading
+import time
 from contextlib import suppress
 from inspect import isawaitable, iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
@@ -55,9 +56,7 @@ def ask(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any function
     from subprocess import TimeoutExpired
 
     try:
-        if _takes_timeout(exit_code):
-            return _read(exit_code(timeout=PATIENCE))
-        return _call_in_thread(exit_code)
+        return _read(exit_code(timeout=PATIENCE)) if _takes_timeout(exit_code) else _call_in_thread(exit_code)
     except TimeoutExpired:
         return Exit(still_runs=True)
 
@@ -119,12 +118,10 @@ class Patience:
 
     Args:
         deadlines: The longest waits.
-        clock: Returns the time in seconds.
     """
 
-    def __init__(self, deadlines: Deadlines, clock: Callable[[], float]) -> None:
+    def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
-        self._clock = clock
         self._started: float | None = None
         """Time of the first wait; None before it."""
         self._wait_began = 0.0
@@ -175,7 +172,7 @@ class Patience:
         No silence is too long while the agent `is_resting`. Past a deadline, all waits together may last
         `grace` seconds, to read what is there already.
         """
-        now = self._wait_began = self._clock()
+        now = self._wait_began = time.monotonic()
         if self._started is None:
             self._started = now
         total = self._deadlines.total
@@ -189,42 +186,32 @@ class Patience:
 
     def _end_wait(self, *, has_bytes: bool) -> None:
         """Record the end of a wait."""
-        waited = self._clock() - self._wait_began
+        waited = time.monotonic() - self._wait_began
         self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
         self._without_content += waited
 
     def _make_error(self) -> StreamStalled:
         """Return the error for a wait that was too long."""
-        waits = self._list_waits(self._wait_began, is_resting=False)
-        _, limit, seconds = min(waits)
+        _, limit, seconds = min(self._list_waits(self._wait_began, is_resting=False))
         return make_stalled_error(limit, seconds)
 
     def _list_waits(self, now: float, *, is_resting: bool) -> list[tuple[float, str, float]]:
         """Return the seconds that are left of each deadline that applies, with its name and its length."""
         deadlines, started = self._deadlines, now if self._started is None else self._started
-        if is_resting:
-            starts = [(started, "total", deadlines.total)]
-        elif self._has_content:
-            starts = [
-                (now - self._without_bytes, "idle_bytes", deadlines.idle_bytes),
-                (now - self._without_content, "idle_content", deadlines.idle_content),
-                (started, "total", deadlines.total),
-            ]
-        else:
-            starts = [
-                (now - self._without_content, "first_event", deadlines.first_event),
-                (started, "total", deadlines.total),
-            ]
+        starts = [(started, "total", deadlines.total)]
+        if self._has_content and not is_resting:
+            starts.append((now - self._without_bytes, "idle_bytes", deadlines.idle_bytes))
+            starts.append((now - self._without_content, "idle_content", deadlines.idle_content))
+        elif not is_resting:
+            starts.append((now - self._without_content, "first_event", deadlines.first_event))
         return [
             (start + seconds - now, limit, seconds) for start, limit, seconds in starts if seconds is not None
         ]
 
 
-def broken_pipe_error(error: BaseException) -> StreamInterrupted:
+def broken_pipe_error() -> StreamInterrupted:
     """Return the error for a message that cannot be sent."""
-    failed = StreamInterrupted("the agent no longer reads what it is sent: its process may have ended")
-    failed.__cause__ = error
-    return failed
+    return StreamInterrupted("the agent no longer reads what it is sent: its process may have ended")
 
 
 def write_whole(pipe: Any, data: bytes) -> None:  # noqa: ANN401 - a pipe, with or without a buffer
@@ -262,7 +249,7 @@ def make_line_writer(stdin: object) -> LineWriter:
                 data = b""
             write_whole(pipe, data)
         except (OSError, ValueError, RuntimeError) as error:
-            raise broken_pipe_error(error) from error
+            raise broken_pipe_error() from error
 
     return write
 

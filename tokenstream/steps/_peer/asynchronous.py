@@ -138,7 +138,7 @@ class AsyncPeer(BasePeer):
         if host is None or host.is_running():
             send()
         elif not host.call(send):
-            raise broken_pipe_error(RuntimeError("the event loop of the peer has ended"))
+            raise broken_pipe_error() from RuntimeError("the event loop of the peer has ended")
 
     async def refuse(self, to: JSONRPCMessage | RPCId, code: int, message: str) -> None:
         """Answer a request of the agent with an error; see `Peer.refuse`."""
@@ -268,7 +268,7 @@ class AsyncPeer(BasePeer):
             self._writer.write(data)
             await self._writer.drain()
         except (OSError, RuntimeError) as error:
-            raise broken_pipe_error(error) from error
+            raise broken_pipe_error() from error
 
     def _send_soon(self, data: bytes) -> None:
         """Send bytes, or leave them to the loop that reads; called in the peer's event loop."""
@@ -292,7 +292,7 @@ class AsyncPeer(BasePeer):
                 except Exception as error:
                     if not is_broken_pipe(error):
                         raise
-                    raise broken_pipe_error(error) from error
+                    raise broken_pipe_error() from error
 
     async def _send_when_woken(self) -> None:
         """Send what `reply_soon` leaves to be sent, while the loop reads."""

@@ -15,10 +15,9 @@ from tokenstream.steps._program import AGENT_DEADLINES, NOTHING, Patience
 from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tokenstream.errors import StreamError
-    from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._peer.asynchronous import AsyncPeer
@@ -68,7 +67,7 @@ class BasePeer:
         return self.exchange.skipped
 
     def _make_patience(self) -> Patience:
-        return Patience(self.deadlines, time.monotonic)
+        return Patience(self.deadlines)
 
     def _settling(self, method: str) -> Iterator[float]:
         """Yield, before a request, for how many seconds to read on, because the last turn may go on.
@@ -114,23 +113,14 @@ class PeerRun(RunBuilder):
         agent: The name of the agent; None to detect it.
         until: Tells where the loop ends before the messages do; None for their end.
         peer: The peer.
-        make_message: Makes what the loop gets of a message.
-        reply: Answers a request of the agent, from an ordinary function.
     """
 
-    def __init__(
-        self,
-        run: Steps,
-        agent: str | None,
-        until: object,
-        peer: Peer | AsyncPeer,
-        *,
-        make_message: Callable[[JSONRPCMessage, Any], JSONRPCMessage],
-        reply: Callable[[RPCId, Any], None],
-    ) -> None:
+    def __init__(self, run: Steps, agent: str | None, until: object, peer: Peer | AsyncPeer) -> None:
         self._peer = peer
-        self._make_message = make_message
-        self._reply = reply
+        # An `AsyncPeer` has a way to reply from an ordinary function.
+        reply_soon: Any = getattr(peer, "reply_soon", None)
+        self._reply: Any = reply_soon or peer.reply
+        self._make_message = AsyncPeerMessage if reply_soon else PeerMessage
         self._exchange = peer.exchange
         self._call = until if isinstance(until, PeerCall) else None
         earlier = peer.followed
@@ -160,8 +150,12 @@ class PeerRun(RunBuilder):
 
     def take(self) -> object:
         """Return the next message, and build the run from all up to it; `NOTHING` if there is none yet."""
-        while not self._has_come():
-            item = self._exchange.take()
+        exchange, call = self._exchange, self._call
+        while not self.must_stop:
+            if call is not None and exchange.has_passed(call):
+                self.must_stop = True
+                break
+            item = exchange.take()
             if item is None:
                 return NOTHING
             if isinstance(item, JSONRPCMessage):
@@ -176,12 +170,6 @@ class PeerRun(RunBuilder):
         error = super().finish(ended)
         call, self._exchange.broken_call = self._exchange.broken_call, None
         return error if error is not None or call is None else call.error
-
-    def _has_come(self) -> bool:
-        """Return True if the loop ends here, and note that."""
-        if self._call is not None and self._exchange.has_passed(self._call):
-            self.must_stop = True
-        return self.must_stop
 
     def _read_note(self, note: Note) -> None:
         """Build the run further from a request to the agent, or from the answer to one."""

@@ -261,4 +261,4 @@ class Peer(BasePeer):
             with self._write_lock:
                 write_whole(self._writer, data)
         except (OSError, ValueError) as error:
-            raise broken_pipe_error(error) from error
+            raise broken_pipe_error() from error
