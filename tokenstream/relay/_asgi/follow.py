@@ -16,9 +16,10 @@ from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
-from tokenstream.relay._asgi.writing import BodyWriter, Outlet
+from tokenstream.relay._asgi.writing import Outlet
 from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._encoders.tokenstream import error_record
+from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._journal import Journal
@@ -52,13 +53,14 @@ class FollowOutlet(Outlet):
     ) -> None:
         check_journal(journal)
         check_owner(owner)
-        self._error_writer = body = BodyWriter(protocol)
+        self._error_writer = Sending(protocol)
         """Encodes errors that are not part of the answer's transcript, such as those of the storage."""
+        properties = self._error_writer.protocol
         self.id = id
         # A reader that is refused gets another id, as this one may be that of another owner's answer.
         self.served = ServedAnswer(make_answer_id(), owner=owner, asked_id=id)
-        self.headers: Mapping[str, str] = {**body.headers, "x-answer-id": quote_id(id)}
-        self.heartbeat = body.heartbeat
+        self.headers: Mapping[str, str] = {**properties.headers, "x-answer-id": quote_id(id)}
+        self.heartbeat = properties.heartbeat
         self.journal = journal
         self.owner = owner
         self._protocol = protocol
@@ -173,7 +175,7 @@ class FollowOutlet(Outlet):
 
     def shutdown_chunk(self) -> bytes:
         """Return the bytes of an instruction to reconnect, since the answer goes on without this response."""
-        return self._error_writer.retry
+        return self._error_writer.protocol.retry
 
 
 def check_journal(journal: object) -> None:

@@ -11,9 +11,10 @@ from tokenstream.relay._asgi.asking import make_source, quote_id, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Timing
 from tokenstream.relay._asgi.refusals import refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
-from tokenstream.relay._asgi.writing import BodyWriter, Outlet
+from tokenstream.relay._asgi.writing import Outlet
 from tokenstream.relay._attribution import SHUT_DOWN, make_interruption
 from tokenstream.relay._events_in import BatchReader, EventsIn
+from tokenstream.relay._sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -48,15 +49,15 @@ class AnswerOutlet(Outlet):
     merged, and a faster provider is slowed down by backpressure.
     """
 
-    def __init__(self, source: Source, writer: BodyWriter) -> None:
+    def __init__(self, source: Source, writer: Sending) -> None:
         self._writer, self.served = writer, writer.served
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source)
         self._refusal: Refusal | None = None
         """The response to send instead if the request wants to continue an answer; else None."""
-        self.headers = writer.headers | {"x-answer-id": quote_id(self.answer_id)}
-        self.heartbeat = writer.heartbeat
+        self.headers = {**writer.protocol.headers, "x-answer-id": quote_id(self.answer_id)}
+        self.heartbeat = writer.protocol.heartbeat
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
         self._is_head = False
@@ -174,7 +175,7 @@ class AnswerOutlet(Outlet):
     def shutdown_chunk(self) -> bytes:
         """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
         error = make_interruption(self._events.source, SHUT_DOWN)
-        return b"".join(self._writer.fail(error)) + self._writer.retry
+        return b"".join(self._writer.fail(error)) + self._writer.protocol.retry
 
 
 @explain_options(**OF_RELAY)
@@ -243,5 +244,5 @@ def respond(
         raise MisuseError("an answer is kept, and has an address, only in a journal: pass journal=…")
     own = next((value for name, value in (headers or {}).items() if name.lower() == "x-answer-id"), None)
     own = None if own is None else unquote(own)
-    outlet = AnswerOutlet(stream, BodyWriter(protocol, shape=shape, id=own, names=True))
+    outlet = AnswerOutlet(stream, Sending(protocol, shape=shape, id=own, names=True))
     return make_response(outlet, timing=timing, headers=headers)

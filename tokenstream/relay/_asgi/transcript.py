@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tokenstream._decoder import Decoder
 from tokenstream.formats._wire.tokenstream.words import End
-from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._encoders.tokenstream import frame, read_record
+from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
 
@@ -31,7 +31,7 @@ class Transcript:
 
     def __init__(self, feed: Feed, protocol: str) -> None:
         # The answer has the same id in every process, so that a reader may reconnect to another process.
-        body = BodyWriter(protocol, id=feed.id, is_followed=True)
+        body = Sending(protocol, id=feed.id, is_followed=True)
         self.frame_record = body.frame_record
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
@@ -128,11 +128,11 @@ class Transcript:
 class _Transcoder:
     """Turns records, which are in the protocol "tokenstream", into the bytes of another protocol."""
 
-    def __init__(self, body: BodyWriter) -> None:
+    def __init__(self, body: Sending) -> None:
         self._body = body
         self._decoder: Decoder | None = None
         """Reads the records; None before the first one."""
-        self._has_ids = body.headers["content-type"].startswith("text/event-stream")
+        self._has_ids = body.protocol.media_type.startswith("text/event-stream")
         """True if the protocol is sent as SSE events, each of which gets its record's position as id."""
 
     def encode_record(self, position: int, record: bytes) -> bytes:

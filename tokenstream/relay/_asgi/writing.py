@@ -110,23 +110,6 @@ class Outlet(ABC):
         return b""
 
 
-class BodyWriter(Sending):
-    """Encodes an answer as the body of an HTTP response, and has the protocol's headers for it."""
-
-    def __init__(
-        self,
-        protocol: str,
-        *,
-        shape: Shape | None = None,
-        id: str | None = None,
-        names: bool = False,
-        is_followed: bool = False,
-    ) -> None:
-        super().__init__(protocol, shape=shape, id=id, names=names, is_followed=is_followed)
-        self.headers = dict(self.protocol.headers)
-        self.heartbeat, self.retry = self.protocol.heartbeat, self.protocol.retry
-
-
 class MessageWriter(Sending):
     """Encodes an answer as WebSocket messages: JSON text, or binary if the protocol is binary."""
 

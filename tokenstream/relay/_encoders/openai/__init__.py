@@ -11,8 +11,10 @@ from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tokenstream.errors import ErrorKind
-    from tokenstream.message import Citation
+    from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
 CREATED = 1_767_225_600
@@ -73,6 +75,11 @@ class ChunkEncoder(Encoder, ABC):
     token_counts: ClassVar[Counts] = COUNTS
     """The places of the token counts in the report of the usage."""
     counts: ClassVar[frozenset[str]] = COUNTS.fields
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content_filter",
+    }
     choices: ClassVar[bool] = True
 
     def __init__(self, *, lossy: bool = False) -> None:

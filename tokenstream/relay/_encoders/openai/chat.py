@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
+from tokenstream.relay._encoders.encoder import WholeCalls
 from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS
 from tokenstream.relay._encoders.whole_parts import Media, omit_medium
@@ -39,39 +39,17 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.whole_parts import Medium
 
 
-class UnmarkedCalls(Encoder):
-    """Base class of encoders for formats in which nothing marks the end of a tool call.
-
-    Readers of such a format take the last call for incomplete if the finish reason says that the answer was
-    cut off. So with a finish reason in `CUT_REASONS`, the end of a last call that is complete is lost.
-    """
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
-        self._last_calls: dict[int, int] = {}
-        """The part of the last call in each choice, by choice."""
-        self._complete_calls: set[tuple[int, int]] = set()
-        """The choices and parts of the complete calls."""
-
-    def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Record that the call is complete; return no payloads."""
-        self._complete_calls.add((event.choice, event.part))
-        return ()
-
-    def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason for the end, unless it would mark a complete call as cut off."""
-        last_call = self._last_calls.get(event.choice)
-        if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
-            self.omit_call_end(event.reason)
-        return super().keep_finish(event)
-
-
 _ARGUMENT_FIELDS = {"function": "arguments", "custom": "input"}
 """Maps types of calls to the field for the arguments."""
 
 
-class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
-    """Encodes an answer as `chat.completion.chunk` objects, and `[DONE]`."""
+class OpenAIChatEncoder(ChunkEncoder):
+    """Encodes an answer as `chat.completion.chunk` objects, and `[DONE]`.
+
+    Nothing marks the end of a tool call. Readers take the last call for incomplete if the finish reason says
+    that the answer was cut off. So with a finish reason in `CUT_REASONS`, the end of a last call that is
+    complete is lost.
+    """
 
     name: ClassVar[str] = "openai-chat"
     object: ClassVar[str] = "chat.completion.chunk"
@@ -81,12 +59,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     expresses: ClassVar[frozenset[Loss]] = frozenset(
         {*BASICS, *CALLS, *CITATIONS, "citation_text", "refusal", "media", "media_url", "transcript"}
     )
-    words: ClassVar[Mapping[FinishReason, str]] = {
-        "stop": "stop",
-        "length": "length",
-        "tool_calls": "tool_calls",
-        "content_filter": "content_filter",
-    }
+    words: ClassVar[Mapping[FinishReason, str]] = {**ChunkEncoder.words, "tool_calls": "tool_calls"}
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
@@ -96,6 +69,10 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         """The choices for which the first delta, with the role, was sent."""
         self._sent_calls: dict[tuple[int, int], tuple[int, str]] = {}
         """For the choice and part of each call: the call's index in its choice, and its type."""
+        self._last_calls: dict[int, int] = {}
+        """The part of the last call in each choice, by choice."""
+        self._complete_calls: set[tuple[int, int]] = set()
+        """The choices and parts of the complete calls."""
         self._list_lengths: dict[tuple[int, str], int] = {}
         """The number of items sent so far in each list of a choice's deltas, by choice and name."""
         self._media = Media()
@@ -141,6 +118,18 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
         index, call_type = self._sent_calls[event.choice, event.part]
         call = {"index": index, call_type: {_ARGUMENT_FIELDS[call_type]: event.fragment}}
         return self.make_delta(event.choice, tool_calls=[call])
+
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
+        """Record that the call is complete; return no payloads."""
+        self._complete_calls.add((event.choice, event.part))
+        return ()
+
+    def keep_finish(self, event: Finish) -> Payloads:
+        """Keep the finish reason for the end, unless it would mark a complete call as cut off."""
+        last_call = self._last_calls.get(event.choice)
+        if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
+            self.omit_call_end(event.reason)
+        return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a delta with an annotation.
@@ -235,11 +224,6 @@ class OpenAICompletionsEncoder(ChunkEncoder):
     object: ClassVar[str] = "text_completion"
     default_id: ClassVar[str] = "cmpl-1"
     expresses: ClassVar[frozenset[Loss]] = frozenset({"text"})
-    words: ClassVar[Mapping[FinishReason, str]] = {
-        "stop": "stop",
-        "length": "length",
-        "content_filter": "content_filter",
-    }
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a chunk with a piece of text."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.pieces import add_recording
+from tokenstream.relay._encoders.pieces import add_number, add_recording
 from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
@@ -59,8 +61,14 @@ class ItemEncoder(Encoder, ABC):
     The end of a text is delayed until the next item begins, because citations of the text may follow.
     """
 
+    number_field: ClassVar[bytes]
+    """The bytes before the number in an event."""
+    first_number: ClassVar[int] = 0
+
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
+        self.numbers = count(self.first_number)
+        """The numbers of the next events."""
         self.items: list[OutputItem] = []
         """All items of the answer so far."""
         self.starts: dict[int, Part] = {}
@@ -200,9 +208,10 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template that makes the chunk of a later piece, and adds its text to the item."""
-        item = self.find_item(event.part)
-        template = super().make_template(event, head, tail)
+        """Return a template that makes the numbered chunk of a later piece, and adds its text to the item."""
+        item, make_template = self.find_item(event.part), partial(super().make_template, event, tail=tail)
+        # `head` has the number of the event that was sent: the next number takes its place in each chunk.
+        template = add_number(make_template, head, self.number_field, self.numbers.__next__)
         return template if item is None else add_recording(template, item.text.append)
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:

@@ -11,7 +11,6 @@ from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.openai import make_error
 from tokenstream.relay._encoders.openai.items import ItemEncoder
-from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.vocabulary import CALLS
 from tokenstream.relay._encoders.whole_parts import omit_medium
 
@@ -20,16 +19,13 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event, Finish, MediaDelta
+    from tokenstream.events import Finish, MediaDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.openai.items import OutputItem
-    from tokenstream.relay._encoders.pieces import Template
 
 _USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens")
-_NUMBER = b'"event_id":"event_'
-"""The bytes before the number in a message."""
 _AUDIO = "audio/pcm"
 """The default type of audio in a session."""
 _FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}
@@ -51,14 +47,11 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Loss]] = frozenset({"text", "tool_call", "media", "transcript"})
     counts: ClassVar[frozenset[str]] = _USAGE.fields
+    number_field: ClassVar[bytes] = b'"event_id":"event_'
+    first_number: ClassVar[int] = 1
     words: ClassVar[Mapping[FinishReason, str]] = {
         reason: status for reason, (status, _) in _STATUSES.items()
     }
-
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
-        self._message_count = 0
-        """The number of WebSocket messages so far, from which each gets its `event_id`."""
 
     # -- events ----------------------------------------------------------------
 
@@ -100,14 +93,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         cause = {name: error[name] for name in ("type", "code", "message")}
         details = {"type": "failed", "reason": None, "error": cause}
         return [*self.end_all(cut=True), self._response_done("failed", details)]
-
-    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, with the next event number."""
-        # `head` has the number of the event that was sent: the next number takes its place in each chunk.
-        make_template = super().make_template
-        return add_number(
-            lambda before_text: make_template(event, before_text, tail), head, _NUMBER, self._next_number
-        )
 
     # -- the response ------------------------------------------------------------
 
@@ -220,11 +205,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return self._event(kind, response_id=self.answer_id, **fields)
 
     def _event(self, kind: str, **fields: Json) -> Payload:
-        return kind, {"type": kind, "event_id": f"event_{self._next_number()}", **fields}
-
-    def _next_number(self) -> int:
-        self._message_count += 1
-        return self._message_count
+        return kind, {"type": kind, "event_id": f"event_{next(self.numbers)}", **fields}
 
 
 def _previous_item_id(item: OutputItem) -> str | None:

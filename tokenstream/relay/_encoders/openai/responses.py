@@ -23,7 +23,6 @@ from tokenstream.relay._encoders.openai.responses_items import (
     server_item_fields,
     server_item_type,
 )
-from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import (
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
-        Event,
         Finish,
         MediaDelta,
         PartDelta,
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
-    from tokenstream.relay._encoders.pieces import Template
 
 
 _IMAGE = "image_generation_call"
@@ -62,8 +59,6 @@ _RESULT = "tool_result"
 _FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
 _USAGE = COUNTS.without("input_audio_tokens", "output_audio_tokens", "input_image_tokens")
-_NUMBER = b'"sequence_number":'
-"""The bytes before the number in an event."""
 _REQUIRED_DETAILS = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
@@ -81,6 +76,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     )
     handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
     counts: ClassVar[frozenset[str]] = _USAGE.fields
+    number_field: ClassVar[bytes] = b'"sequence_number":'
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "completed",
@@ -90,8 +86,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def __init__(self, *, lossy: bool = False) -> None:
         super().__init__(lossy=lossy)
-        self._number = 0
-        """The number of the next event."""
         self._last_text: OutputItem | None = None
         """The last item that is a text; None before the first."""
         self._early_citations: list[CitationAdded] = []
@@ -242,14 +236,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         error = make_error(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
 
-    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, with the next event number."""
-        # `head` has the number of the event that was sent: the next number takes its place in each chunk.
-        make_template = super().make_template
-        return add_number(
-            lambda before_text: make_template(event, before_text, tail), head, _NUMBER, self._next_number
-        )
-
     # -- the response ------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
@@ -380,12 +366,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def _event(self, kind: str, **fields: Json) -> Payload:
         """Return an event of a kind, with the next number and with other fields."""
-        return kind, {"type": kind, "sequence_number": self._next_number(), **fields}
-
-    def _next_number(self) -> int:
-        """Return the number of the next event, from 0 on, and count the event."""
-        self._number += 1
-        return self._number - 1
+        return kind, {"type": kind, "sequence_number": next(self.numbers), **fields}
 
     def is_own_citation(self, citation: Citation) -> bool:
         """Return True for an annotation of a file, which cannot be made from a citation, only sent again."""
