@@ -111,7 +111,15 @@ class Router:
         self._tools: dict[str, HandlerEntry] = {}
         """The tools by name."""
         if tools is not None:
-            functions = _functions(tools)
+            from tokenstream.schemas import Tools
+
+            given: object = tools
+            if not isinstance(given, Tools):
+                raise MisuseError(
+                    f"Router() takes tokenstream.Tools(function, …) or nothing, not {given!r}; more tools "
+                    "can be registered with @router.tool"
+                )
+            functions = given.functions()
             # `checks` returns the tools that check the arguments of calls.
             for tool in tools.checks():
                 function = functions[tool.name]
@@ -342,18 +350,6 @@ class Router:
         self._add(entry)
         self._tools[name] = entry
         return function
-
-
-def _functions(tools: object) -> dict[str, Callable[..., Any]]:
-    """Return the functions of the tools with which a router is created, by name."""
-    from tokenstream.schemas import Tools
-
-    if not isinstance(tools, Tools):
-        raise MisuseError(
-            f"Router() takes tokenstream.Tools(function, …) or nothing, not {tools!r}; more tools can be "
-            "registered with @router.tool"
-        )
-    return tools.functions()
 
 
 def _name_of(function: object) -> str:

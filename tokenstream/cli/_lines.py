@@ -60,10 +60,7 @@ class StreamReport:
     def ending(self) -> Ending:
         """The ending of the answer; of several choices with different endings, the worst ending."""
         endings = {message.ending for message in self.messages}
-        for ending in _WORST_FIRST:
-            if ending in endings:
-                return ending
-        return "complete"
+        return next((ending for ending in _WORST_FIRST if ending in endings), "complete")
 
 
 def attributes_of(error: StreamError) -> dict[str, Any]:

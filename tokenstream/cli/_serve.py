@@ -79,11 +79,6 @@ def type_of_recording(recording: Recording) -> str:
     return recording.content_type or content_type_of(".bin", recording.body, is_whole=True)
 
 
-def framing_of(content_type: str) -> Framing | None:
-    """Return the framing of bodies of a content type; None if none is known."""
-    return _FRAMINGS.get(content_type)
-
-
 class Folder:
     """The recordings of a folder and its sub-folders, which are read again at each call.
 
@@ -332,7 +327,7 @@ class FolderAnswers:
         """
         if not file.is_whole:
             content_type = file.content_type
-            return self._play(file.file.read_bytes(), content_type, framing_of(content_type))
+            return self._play(file.file.read_bytes(), content_type, _FRAMINGS.get(content_type))
         recording = Recording.load(file.file)
         if recording.messages:
             return refusal(501, f"{file.name} is a recording of a WebSocket: testing.serve plays it")

@@ -201,7 +201,7 @@ def report_attempt(
             **_known(
                 {
                     "gen_ai.response.id": attempt.id,
-                    "tokenstream.request.id": _request_id_of(error),
+                    "tokenstream.request.id": None if error is None else error.origin.request_id,
                     "tokenstream.attempt.number": attempt.number,
                     MODE: attempt.mode,
                     ROUTE: attempt.route,
@@ -224,17 +224,12 @@ def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> l
                 "number": attempt.number,
                 "mode": attempt.mode,
                 "error.type": error_type_of(attempt.error),
-                **_known({"tokenstream.request.id": _request_id_of(attempt.error)}),
+                **_known({"tokenstream.request.id": attempt.error.origin.request_id}),
             },
         )
         for attempt in attempts
         if attempt.error is not None
     ]
-
-
-def _request_id_of(error: StreamError | None) -> str | None:
-    """Return the provider's id of the request that has failed with an error; None if it is not known."""
-    return None if error is None else error.origin.request_id
 
 
 def _find_end(attempt: AttemptReport, operation: SpanReport) -> int:

@@ -32,7 +32,6 @@ from tokenstream.otel._report import (
     SpanReport,
     answer_attributes,
     error_type_of,
-    first_chunk_attribute,
     format_at,
     operation_of,
     origin_attributes,
@@ -318,7 +317,7 @@ class OperationObserver:
             attributes={
                 **self._attributes,
                 **(_STREAMED_ATTRIBUTE if was_streamed else {}),
-                **first_chunk_attribute(first_chunk_seconds),
+                **({} if first_chunk_seconds is None else {_FIRST_CHUNK: first_chunk_seconds}),
                 **answer_attributes(messages),
                 **origin_attributes(None if machine is None else machine.origin),
                 **token_attributes(None if answer is None else answer.usage, format),
@@ -345,4 +344,5 @@ class OperationObserver:
         return format, self._model or self._asked_model, server_address_of(url)
 
 
+_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 _STREAMED_ATTRIBUTE: Attributes = {"gen_ai.request.stream": True}

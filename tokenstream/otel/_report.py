@@ -173,44 +173,38 @@ class _Instruments:
     """The histograms of one meter provider."""
 
     def __init__(self, meter: Meter) -> None:
-        def make_histogram_of_seconds(name: str, description: str) -> Histogram:
+        def make_histogram(
+            name: str, description: str, unit: str = "s", buckets: Sequence[float] = _BUCKETS_OF_SECONDS
+        ) -> Histogram:
             return meter.create_histogram(
-                name,
-                unit="s",
-                description=description,
-                explicit_bucket_boundaries_advisory=_BUCKETS_OF_SECONDS,
+                name, unit=unit, description=description, explicit_bucket_boundaries_advisory=buckets
             )
 
-        self.duration = make_histogram_of_seconds(
-            "gen_ai.client.operation.duration", "GenAI operation duration."
-        )
-        self.first_chunk = make_histogram_of_seconds(
+        self.duration = make_histogram("gen_ai.client.operation.duration", "GenAI operation duration.")
+        self.first_chunk = make_histogram(
             "gen_ai.client.operation.time_to_first_chunk",
             "Time to receive the first chunk, measured from when the client issues the generation request "
             "to when the first chunk is received in the response stream.",
         )
-        self.gap = make_histogram_of_seconds(
+        self.gap = make_histogram(
             "gen_ai.client.operation.time_per_output_chunk",
             "Time per output chunk, recorded for each chunk received after the first one, measured as the "
             "time elapsed from the end of the previous chunk to the end of the current chunk.",
         )
-        self.attempt = make_histogram_of_seconds(
+        self.attempt = make_histogram(
             "tokenstream.attempt.duration", "The duration of one of several attempts at an answer."
         )
-        self.tool = make_histogram_of_seconds(
-            "gen_ai.execute_tool.duration", "The duration of a single tool execution."
-        )
-        self.agent = meter.create_histogram(
+        self.tool = make_histogram("gen_ai.execute_tool.duration", "The duration of a single tool execution.")
+        self.agent = make_histogram(
             "gen_ai.invoke_agent.duration",
-            unit="s",
-            description="The end-to-end duration of a single agent invocation.",
-            explicit_bucket_boundaries_advisory=_BUCKETS_OF_AGENTS,
+            "The end-to-end duration of a single agent invocation.",
+            buckets=_BUCKETS_OF_AGENTS,
         )
-        self.tokens = meter.create_histogram(
+        self.tokens = make_histogram(
             "gen_ai.client.token.usage",
-            unit="{token}",
-            description="Number of input and output tokens used.",
-            explicit_bucket_boundaries_advisory=_BUCKETS_OF_TOKENS,
+            "Number of input and output tokens used.",
+            "{token}",
+            _BUCKETS_OF_TOKENS,
         )
 
 
@@ -218,23 +212,13 @@ _instruments_by_provider: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictiona
 """Maps meter providers to their histograms, since a provider must not have two histograms of one name."""
 
 
-class _Process:
-    """The key in `_instruments_by_provider` under which the histograms of the global provider are.
-
-    The process's global provider cannot be the key itself, because the application may set another one
-    later, for which the same histograms then work.
-    """
-
-
-_PROCESS = _Process()
-
-
 def instruments_of(provider: MeterProvider | None) -> _Instruments:
     """Return the histograms of a meter provider."""
     from opentelemetry import metrics
 
-    # `_PROCESS` stands for the global provider.
-    key = _PROCESS if provider is None else provider
+    # The class stands for the process's global provider, which cannot be the key itself: the application may
+    # set another one later, for which the same histograms then work.
+    key = _Instruments if provider is None else provider
     instruments = _instruments_by_provider.get(key)
     if instruments is None:
         # Another thread may add them at the same time: those that were added first are used.
@@ -305,11 +289,6 @@ def operation_of(format: str | None) -> str:
 def error_type_of(error: StreamError) -> str:
     """Return the value of `error.type` in OpenTelemetry: the HTTP status, or else the class of the error."""
     return str(error.status) if isinstance(error, StatusError) else type(error).__name__
-
-
-def first_chunk_attribute(seconds: float | None) -> Attributes:
-    """Return the attribute with the time until the first chunk, if that time is known."""
-    return {} if seconds is None else {"gen_ai.response.time_to_first_chunk": seconds}
 
 
 def answer_attributes(messages: Sequence[Message]) -> Attributes:

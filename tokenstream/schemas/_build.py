@@ -130,9 +130,14 @@ def describe(tool: Tool) -> SchemaDescription:
     return described._replace(description=first_paragraph(docstring) or described.description)
 
 
-def describe_type(type_: object) -> SchemaDescription:
+def describe_type(type_: Any) -> SchemaDescription:  # noqa: ANN401 - any type
     """Return the description and the schema of a type."""
-    schema = _make_type_schema(type_)
+    refuse_struct(type_)
+    try:
+        adapter = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
+        schema: dict[str, Any] = adapter.json_schema(schema_generator=_UntitledSchemas)
+    except PydanticUserError as error:
+        raise SchemaRefused(_find_unsupported_field(type_), _NO_JSON) from error
     definitions = schema.pop("$defs", {})
     while definition_name(schema.get("$ref", "")) in definitions:
         # The schema of a recursive type is a reference to a definition: put the definition at the root.
@@ -141,17 +146,6 @@ def describe_type(type_: object) -> SchemaDescription:
     schema.pop("title", None)
     _add_descriptions(schema, docstring)
     return SchemaDescription(first_paragraph(docstring), _add_definitions(schema, definitions))
-
-
-def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
-    """Return the schema of a type, as pydantic writes it."""
-    refuse_struct(type_)
-    try:
-        adapter: Any = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
-        schema: dict[str, Any] = adapter.json_schema(schema_generator=_UntitledSchemas)
-    except PydanticUserError as error:
-        raise SchemaRefused(_find_unsupported_field(type_), _NO_JSON) from error
-    return schema
 
 
 def _describe_function(signature: Signature) -> SchemaDescription:

@@ -221,11 +221,8 @@ def _describe(tool: Tool) -> SchemaDescription:
     try:
         return describe(tool)
     except SchemaRefused as refused:
-        raise MisuseError(
-            f"{_describe_tool(tool.name, refused)}; give it another type, or a default"
-            if refused.path
-            else _describe_tool(tool.name, refused)
-        ) from refused.__cause__
+        advice = "; give it another type, or a default" if refused.path else ""
+        raise MisuseError(f"{_describe_tool(tool.name, refused)}{advice}") from refused.__cause__
 
 
 def _describe_tool(name: str, refused: SchemaRefused) -> str:

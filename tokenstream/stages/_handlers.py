@@ -313,10 +313,6 @@ class HandlerRun:
         """Keep the result of a call."""
         self._values[call.id], self._answered[call.id] = value, call
 
-    def finish(self, *messages: Message) -> ToolResults:
-        """Return the results of the tools once all work is done; see `_results`."""
-        return self._results(messages)
-
     def dispose(self) -> None:
         """Let go of the finder, which refers back to this run; called once the run is over."""
         self._table.clear()
@@ -327,15 +323,15 @@ class HandlerRun:
         error_with_results: Any = error
         # The application's own exception class may refuse new attributes.
         with suppress(AttributeError):
-            error_with_results.tool_results = self._results(messages)
+            error_with_results.tool_results = self.finish(*messages)
 
     def _find_missing(self, message: Message) -> list[ToolCall]:
         """Return the calls that have a result, and that a message does not have under any id."""
         ids = {id for call in message.tool_calls for id in ids_of(call)}
         return [call for id, call in self._answered.items() if id not in ids]
 
-    def _results(self, messages: Sequence[Message]) -> ToolResults:
-        """Return the results of the tools, with the first message that has all of their calls.
+    def finish(self, *messages: Message) -> ToolResults:
+        """Return the results of the tools so far, with the first message that has all of their calls.
 
         If none has, the first is given the calls that it lacks.
         """

@@ -205,7 +205,7 @@ class Script:
             reason: The normalised finish reason. After tool calls, "stop" becomes "tool_calls",
                 which every provider reports then.
         """
-        steps.check_reason(reason)
+        steps.check_word("finish reason", reason)
         return self._add(steps.FinishChoice(reason, self._choice))
 
     def error(
@@ -218,7 +218,7 @@ class Script:
             kind: Kind of the error, as far as the format can express it.
             code: The provider's error code; by default the code that the provider uses for `kind`.
         """
-        steps.check_kind(kind)
+        steps.check_word("kind of error", kind)
         steps.check_text_or_none("error()", message, code)
         return self._add(steps.SendError(kind, message, code))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
@@ -140,17 +141,13 @@ _TEXT_EVENTS: dict[
     "refusal": (RefusalPart, RefusalDelta),
 }
 """Maps each kind of text to the classes of its part and of its deltas."""
+_WORDS = {"finish reason": get_args(FinishReason), "kind of error": get_args(ErrorKind)}
 _DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
 
 def cut_pieces(text: str) -> tuple[str, ...]:
     """Cut a text into pieces that are about as long as a model's tokens."""
     return tuple(_TOKEN_PATTERN.findall(text))
-
-
-def cut_fragments(text: str) -> tuple[str, ...]:
-    """Cut the text of arguments into fragments about as long as those that models send."""
-    return tuple(_FRAGMENTS.findall(text))
 
 
 @dataclass(slots=True)
@@ -169,7 +166,8 @@ class _EventMaker:
     """Turns the steps of one script into events."""
 
     def __init__(self, script_ids: frozenset[str]) -> None:
-        self._states: dict[int, _ScriptedChoice] = {}
+        self._states: defaultdict[int, _ScriptedChoice] = defaultdict(_ScriptedChoice)
+        """The state of each choice, which begins with the choice's first step."""
         self._call_count = 0
         self._script_ids = script_ids
 
@@ -194,25 +192,21 @@ class _EventMaker:
                 yield UsageUpdate(usage)
             case FinishChoice(reason, choice):
                 yield from self._close_part(choice)
-                calls = self._state_of(choice).calls
+                calls = self._states[choice].calls
                 # After calls, providers report "tool_calls" where the script says "stop".
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
-
-    def _state_of(self, choice: int) -> _ScriptedChoice:
-        """Return the state of a choice, which begins with the choice's first step."""
-        return self._states.setdefault(choice, _ScriptedChoice())
 
     def _begin_part(self, choice: int, kind: str) -> Generator[Event, None, int]:
         """Close the open part of a choice and begin another; return the new part's index."""
         yield from self._close_part(choice)
-        state = self._state_of(choice)
+        state = self._states[choice]
         state.kind = kind
         state.parts += 1
         return state.parts - 1
 
     def _close_part(self, choice: int) -> Iterator[Event]:
         """Yield the event that ends the open text or media part of a choice; nothing if none is open."""
-        state = self._state_of(choice)
+        state = self._states[choice]
         # A citation is a single event, and a call has an end of its own.
         if state.kind in {*_TEXT_EVENTS, "media"}:
             yield PartDone(choice=choice, part=state.parts - 1)
@@ -223,7 +217,7 @@ class _EventMaker:
         if not step.pieces and step.signature is None:
             return
         part_type, delta_type = _TEXT_EVENTS[step.kind]
-        state = self._state_of(step.choice)
+        state = self._states[step.choice]
         # The last part, if it is open and of this kind.
         index = state.parts - 1
         if state.kind != step.kind:
@@ -240,9 +234,12 @@ class _EventMaker:
         A call whose arguments are not a whole JSON value gets no event for its end: it is truncated.
         """
         index = yield from self._begin_part(step.choice, "tool_call")
-        self._state_of(step.choice).calls = True
+        self._states[step.choice].calls = True
         self._call_count += 1
-        id = step.id or self._make_id()
+        made_up = f"call_{self._call_count}"
+        while made_up in self._script_ids:
+            made_up += "_"
+        id = step.id or made_up
         yield ToolCallStart(id, step.name, choice=step.choice, part=index)
         for fragment in step.fragments:
             yield ToolCallDelta(id, fragment, choice=step.choice, part=index)
@@ -250,13 +247,6 @@ class _EventMaker:
         if is_one_value(text or "{}"):
             call = ToolCall(id=id, name=step.name, arguments_text=text, complete=True)
             yield ToolCallDone(call, choice=step.choice, part=index)
-
-    def _make_id(self) -> str:
-        """Return an id for the current call, which differs from all ids in the script."""
-        id = f"call_{self._call_count}"
-        while id in self._script_ids:
-            id += "_"
-        return id
 
 
 @dataclass(slots=True)
@@ -339,16 +329,6 @@ def check_event(value: object) -> None:
         raise MisuseError(f"event={value!r} is invalid: pass text on one line")
 
 
-def check_reason(value: object) -> None:
-    """Raise `MisuseError` unless a value is a finish reason."""
-    _check_word("finish reason", value, get_args(FinishReason))
-
-
-def check_kind(value: object) -> None:
-    """Raise `MisuseError` unless a value is a kind of error."""
-    _check_word("kind of error", value, get_args(ErrorKind))
-
-
 def json_of(name: str, value: object, *, strict: bool = True) -> str:
     """Return a value as JSON text."""
     try:
@@ -363,10 +343,11 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
         fragments = tuple(cast("Iterable[str]", arguments))
         check_texts("a fragment of arguments", fragments)
         return fragments or ("{}",)
-    if isinstance(arguments, str):
-        return cut_fragments(arguments)
     if isinstance(arguments, Mapping):
-        return cut_fragments(json_of("arguments", dict(cast("Mapping[str, Any]", arguments))))
+        arguments = json_of("arguments", dict(cast("Mapping[str, Any]", arguments)))
+    if isinstance(arguments, str):
+        # About as long as those that models send.
+        return tuple(_FRAGMENTS.findall(arguments))
     kind = type(arguments).__name__
     raise MisuseError(f"arguments are a mapping, its JSON as text, or fragments of that, and not a {kind}")
 
@@ -380,7 +361,8 @@ def usage_of(counts: dict[str, Any]) -> Usage:
     return Usage(**counts)
 
 
-def _check_word(what: str, value: object, words: tuple[str, ...]) -> None:
-    """Raise `MisuseError` unless a value is one of the allowed words; `what` names their kind."""
+def check_word(what: str, value: object) -> None:
+    """Raise `MisuseError` unless a value is one of the words of a kind, which `what` names."""
+    words = _WORDS[what]
     if value not in words:
         raise MisuseError(f"{value!r} is not a {what}: pass one of {', '.join(words)}")

@@ -17,7 +17,7 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, Request, pace
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from tokenstream._basics.loose import Json
@@ -296,7 +296,8 @@ class _DemoPlayer:
             for number, code in enumerate(part.code):
                 screen.print_code(code)
                 # The captions stand before the output of the first line.
-                self._print_captions(part.captions if number == 0 else ())
+                for caption in part.captions if number == 0 else ():
+                    screen.print_caption(caption)
                 try:
                     self._run(code)
                 except StreamError as error:
@@ -305,7 +306,7 @@ class _DemoPlayer:
                     if part.ending == "complete":
                         # The error was not part of the demo, so the other lines make no sense.
                         return
-                    self._print_captions((_AFTER_THE_ERROR,))
+                    screen.print_caption(_AFTER_THE_ERROR)
                 screen.end_line()
 
     def close(self) -> None:
@@ -333,10 +334,6 @@ class _DemoPlayer:
         value = eval(expression, self._names)  # noqa: S307 - the demo's own text
         if value is not None:
             self._print(repr(value))
-
-    def _print_captions(self, captions: Sequence[str]) -> None:
-        for caption in captions:
-            self._screen.print_caption(caption)
 
     def _print(self, text: str, *, end: str = "\n", flush: bool = False) -> None:
         """Print a text; this method replaces `print` in the demo's code."""

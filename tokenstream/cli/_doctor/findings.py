@@ -271,18 +271,15 @@ def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
     if is_unknown and events > 1 and probe.kind in {"sse", "json"}:
         what = "the events are in an unknown format; their times are judged all the same"
         return Finding(name="unknown_format", grave=False, what=what)
-    if is_unknown and _is_text(probe) and pace_of(probe.arrivals).verdict == "streams":
+    content_type = probe.headers.get("content-type", "").lower()
+    is_text = probe.kind == "unknown" and content_type.startswith("text/plain")
+    if is_unknown and is_text and pace_of(probe.arrivals).verdict == "streams":
         what = "the body is text without events; the times of its pieces are judged all the same"
         do = ("--format text reads it, if it is an answer",)
         return Finding(name="unknown_format", grave=False, what=what, do=do)
     return Finding(
         name="no_stream", grave=True, what=describe_error(error), do=(advise_on_error(error, "request"),)
     )
-
-
-def _is_text(probe: ProbedAnswer) -> bool:
-    """Return True if the server calls an answer plain text, and its framing is not known."""
-    return probe.kind == "unknown" and probe.headers.get("content-type", "").lower().startswith("text/plain")
 
 
 # -- events that a hop held back -----------------------------------------------

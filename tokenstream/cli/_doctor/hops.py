@@ -212,11 +212,7 @@ HOPS = (
 """The known hops, in no particular order."""
 _UNKNOWN_HOP = Hop(name="an unknown proxy")
 _ROUND_TIMES = (
-    10,
-    15,
-    20,
-    25,
-    30,
+    *range(10, 31, 5),
     45,
     55,
     60,
@@ -227,10 +223,7 @@ _ROUND_TIMES = (
     180,
     230,
     240,
-    300,
-    600,
-    900,
-    1200,
+    *range(300, 1201, 300),
     1800,
     3600,
 )

@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 
-def check_reason(result: object) -> str | None:
-    """Check and return the result of a guard function: the reason to stop the answer, or None."""
-    if result is None or isinstance(result, str):
-        # Any text stops the answer, even an empty one.
-        return result if result != "" else "a guard has stopped it"
-    raise MisuseError(
-        "a guard returns why the answer is stopped, as text, or None to let it go on, "
-        f"and not {type(result).__name__}"
-    )
-
-
 class AnswerRule:
     """Calls a function of the application with the answer after a number of pieces of content, or at the end.
 
@@ -86,8 +75,13 @@ class AnswerRule:
         """
         self.pending = False
         self.has_returned = True
-        # If several calls want to stop the answer, the first reason counts.
-        self.stop = self.stop or check_reason(result)
+        if result is not None and not isinstance(result, str):
+            raise MisuseError(
+                "a guard returns why the answer is stopped, as text, or None to let it go on, "
+                f"and not {type(result).__name__}"
+            )
+        # If several calls want to stop the answer, the first reason counts. Even an empty text is one.
+        self.stop = self.stop or ("a guard has stopped it" if result == "" else result)
 
     def call(self, argument: object) -> None:
         """Call the function with an argument, and record the function's result.

@@ -51,12 +51,10 @@ class ToolStopped(BaseException):
         self.error = error
 
 
-def check_result_of(value: Any) -> ResultOf:  # noqa: ANN401 - whatever is given
-    """Return the option `result` of a tool, if it is valid."""
+def check_result_of(value: object) -> None:
+    """Raise `MisuseError` if the option `result` of a tool is not valid."""
     if value not in get_args(ResultOf):
         raise MisuseError(f'result= takes "return" or "last", the last value that it yields, not {value!r}')
-    result: ResultOf = value
-    return result
 
 
 def makes_async_generator(function: Callable[..., Any]) -> bool:

@@ -24,7 +24,7 @@ from tokenstream.testing._recordings.places import (
     splice,
 )
 from tokenstream.testing._recordings.recording import Arrival
-from tokenstream.testing._script_steps import check_kind
+from tokenstream.testing._script_steps import check_word
 from tokenstream.testing._serve.replies import refusal
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def error_event(
         NotExpressible: On replay, if the format has no error events.
         MisuseError: On replay, if the body has no such offset or event, or its format is unknown.
     """
-    check_kind(kind)
+    check_word("kind of error", kind)
     offset = find_offset(recording, at, event)
     ends = [0, *(span.end for span in find_events(recording))]
     boundary = next((end for end in ends if end >= offset), ends[-1])

@@ -21,6 +21,7 @@ from tokenstream.testing._recordings.places import (
     with_boundaries,
 )
 from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._script_steps import check_number
 
 if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
@@ -133,9 +134,9 @@ def stall(
         ('Hello', 90.0)
     """
     before, after = divide(recording, find_offset(recording, at, event))
-    _check_number("seconds", seconds)
     if seconds == math.inf:
         return replace_arrivals(recording, before, breaks="stall")
+    check_number("seconds", seconds, zero=True)
     return replace_arrivals(recording, [*before, *(Arrival(at + seconds, data) for at, data in after)])
 
 
@@ -156,8 +157,8 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
         >>> [arrival.at for arrival in dripping.arrivals]
         [0.5, 1.0, 1.5]
     """
-    _check_number("seconds", seconds, excluded=math.inf)
-    _check_number("factor", factor, excluded=math.inf)
+    check_number("seconds", seconds, zero=True)
+    check_number("factor", factor, zero=True)
     return recording.replaced(
         arrivals=tuple(
             Arrival(at * factor + seconds * number, data)
@@ -252,12 +253,6 @@ def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
     if len(reason.encode()) > _MAX_REASON:
         raise MisuseError(f"the reason has more than {_MAX_REASON} bytes, which a closing frame cannot hold")
     return code, reason
-
-
-def _check_number(name: str, number: float, *, excluded: float | None = None) -> None:
-    """Raise `MisuseError` for a number of seconds, or a factor, that is negative or NaN."""
-    if not isinstance(cast("object", number), int | float) or not number >= 0 or number == excluded:
-        raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")
 
 
 def _refuse_messages(recording: Recording, why: str) -> None:

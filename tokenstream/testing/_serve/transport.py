@@ -186,7 +186,11 @@ class _PlayedBody:
             yield
         except OSError as error:
             self._finish("cut")
-            raise _convert_error(error, self._client_request) from error
+            request = self._client_request
+            name, message = next(
+                (name, message) for kind, name, message in _ERRORS if isinstance(error, kind)
+            )
+            raise getattr(_library_of(request), name)(message, request=request) from error
 
     def _finish(self, outcome: Literal["answered", "cut", "abandoned"]) -> None:
         """Set the outcome of the exchange, unless it is known already."""
@@ -205,13 +209,6 @@ def _library_of(client_request: object) -> ModuleType:
     """Return the module httpx or httpx2, whichever the request's class belongs to."""
     roots = [kind.__module__.partition(".")[0] for kind in type(client_request).__mro__]
     return sys.modules[next(root for root in roots if root in {"httpx", "httpx2"})]
-
-
-def _convert_error(error: OSError, client_request: object) -> Exception:
-    """Return the exception that the client's library, httpx or httpx2, raises for a broken connection."""
-    name, message = next((name, message) for kind, name, message in _ERRORS if isinstance(error, kind))
-    client_error: Exception = getattr(_library_of(client_request), name)(message, request=client_request)
-    return client_error
 
 
 def transport(

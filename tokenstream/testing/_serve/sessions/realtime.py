@@ -56,7 +56,8 @@ class RealtimeSession(ServedSession):
             "conversation.item.retrieve": self._retrieve_item,
             "conversation.item.delete": self._delete_item,
             "conversation.item.truncate": self._truncate_item,
-            "input_audio_buffer.append": _ignore,
+            # The provider does not answer such a message, either.
+            "input_audio_buffer.append": lambda _: None,
             "input_audio_buffer.commit": self._commit_audio,
             "input_audio_buffer.clear": lambda _: self._say("input_audio_buffer.cleared"),
         }
@@ -213,10 +214,6 @@ class RealtimeSession(ServedSession):
         if kind == "response.output_audio.delta":
             id = str(message.get("item_id"))
             self._audio_sizes[id] = self._audio_sizes.get(id, 0) + _audio_size(message.get("delta"))
-
-
-def _ignore(request: Payload) -> None:
-    """Do nothing: the provider does not answer such a message, either."""
 
 
 def _audio_size(delta: object) -> int:
