@@ -19,14 +19,14 @@ _BAD_GATEWAY, _UNAVAILABLE, _TOO_MANY_REQUESTS = 502, 503, 429
 class ErrorKindRow(NamedTuple):
     """All facts about one kind of error."""
 
-    retryable: bool
-    """True if the same request may succeed later."""
     message: str
     """The error message that a relay sends in a protocol with little room for explanations."""
     failure: str
     """The failure, as a clause of the sentence that a relay sends in this library's own protocol."""
     refusal: str
     """The sentence in the response that a relay sends in place of an answer."""
+    retryable: bool = False
+    """True if the same request may succeed later."""
     refusal_status: int = _BAD_GATEWAY
     """The HTTP status of that response; 502 for any failure behind the relay."""
     advice: str | None = None
@@ -60,7 +60,6 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         like="overloaded",
     ),
     "quota": ErrorKindRow(
-        retryable=False,
         message="Insufficient quota",
         failure="the account at the provider has no credit, or has reached its limit",
         refusal="This server has no credit at the provider, or has reached its limit.",
@@ -69,14 +68,12 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         like="invalid_request",
     ),
     "invalid_request": ErrorKindRow(
-        retryable=False,
         message="Invalid request",
         failure="the provider refuses the request",
         refusal="The provider refused the request that this server made.",
         advice="the same request will fail again: correct it; the server's explanation is in .body",
     ),
     "context_length": ErrorKindRow(
-        retryable=False,
         message="Context length exceeded",
         failure="the request is longer than the model's context",
         refusal="The request is longer than the model's context.",
@@ -85,7 +82,6 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         like="invalid_request",
     ),
     "authentication": ErrorKindRow(
-        retryable=False,
         message="Authentication failed",
         failure="the provider refuses the credentials",
         refusal="The provider refused this server.",
@@ -108,7 +104,6 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         like="server",
     ),
     "unknown": ErrorKindRow(
-        retryable=False,
         message="Something went wrong",
         failure="the answer has failed",
         refusal="The provider gave no answer.",

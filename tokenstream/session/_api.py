@@ -138,10 +138,11 @@ class SessionAPI(ABC):
         self.resent = 0
         """Number of times that the whole history was sent."""
 
-    @staticmethod
-    @abstractmethod
-    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`, which stands above
-        """Return the API's list of tools."""
+    @classmethod
+    def write_tools(cls, tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`, which stands above
+        """Return the API's list of tools, which the method of the same name as that for turns makes."""
+        written: list[Payload] = getattr(tools, cls.turn_method)()
+        return written
 
     def greet(self, *, is_set_up: bool) -> list[Payload]:
         """Return the first messages on a new connection; a session set up by an SDK may have no options."""

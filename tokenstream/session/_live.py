@@ -55,12 +55,6 @@ class LiveAPI(SessionAPI):
         self._is_turn_left = False
         """True from calls until the server ends their turn, or goes on with the next answer."""
 
-    @staticmethod
-    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
-        """Return the list of tools."""
-        written: list[Payload] = tools.to_gemini()
-        return written
-
     @override
     def greet(self, *, is_set_up: bool) -> list[Payload]:
         # The message sets the session up, or resumes it.

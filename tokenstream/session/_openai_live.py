@@ -65,12 +65,6 @@ class OpenAILiveAPI(SessionAPI):
                 'settings={"delegation": {"type": "responses", "responses": {"model": …}}}'
             )
 
-    @staticmethod
-    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
-        """Return the list of tools."""
-        written: list[Payload] = tools.to_openai_responses()
-        return written
-
     @override
     def greet(self, *, is_set_up: bool) -> list[Payload]:
         # A session starts with its history, so the first question starts it.

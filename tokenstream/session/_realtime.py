@@ -64,10 +64,11 @@ class RealtimeAPI(SessionAPI):
         self._messages = 0
         """Number of messages written, for their ids."""
 
-    @staticmethod
-    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
-        """Return the list of tools, which has no setting for strict schemas here."""
-        written: list[Payload] = tools.to_openai_responses()
+    @override
+    @classmethod
+    def write_tools(cls, tools: Any) -> list[Payload]:
+        # They have no setting for strict schemas here.
+        written = super().write_tools(tools)
         return [{name: value for name, value in tool.items() if name != "strict"} for tool in written]
 
     @override

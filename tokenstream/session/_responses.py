@@ -160,12 +160,6 @@ class ResponsesAPI(SessionAPI):
         for steer in chain.from_iterable(pending.values()):
             steer.lose(is_pending=True)
 
-    @staticmethod
-    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
-        """Return the list of tools."""
-        written: list[Payload] = tools.to_openai_responses()
-        return written
-
     def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
         """Return the message that asks a question."""
         lane = exchange.round.lane

@@ -6,7 +6,7 @@ A *cursor* is a reader's place in one aspect of an answer.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._answer_log import Delta
     from tokenstream.message import ToolCall
-    from tokenstream.partial_json._events import At
-    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._outputs.call_drafts import CheckedCursor
@@ -55,9 +52,7 @@ class Cursors:
 
     # The cursors below need the JSON reader and validation, which are loaded on first use.
 
-    def validated_calls(
-        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
-    ) -> CheckedCursor:
+    def validated_calls(self, /, *tools: object, **options: Any) -> CheckedCursor:  # noqa: ANN401 - of `ValidatedCalls`
         """Return a cursor in the tool calls, with checked arguments.
 
         The error of a call that cannot be run is recorded as its result.
@@ -65,7 +60,7 @@ class Cursors:
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CheckedCursor
 
-        tools_to_check = ValidatedCalls(*tools, lenient=lenient, **named)
+        tools_to_check = ValidatedCalls(*tools, **options)
         return CheckedCursor(self._driver.accumulator, self._choice, tools_to_check, answers=True)
 
     def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CheckedCursor:
@@ -78,82 +73,44 @@ class Cursors:
 
         return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient))
 
-    def tool_partials(
-        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
-    ) -> Cursor[CallDraft[Any, Any]]:
+    def tool_partials(self, /, *tools: object, **options: Any) -> Cursor[CallDraft[Any, Any]]:  # noqa: ANN401 - of `ValidatedCalls`
         """Return a cursor in the drafts of tool calls: snapshots of each while the model writes it."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 
-        return CallDraftCursor(self._make_answer(tool=None), ValidatedCalls(*tools, lenient=lenient, **named))
+        return CallDraftCursor(self._make_answer(tool=None), ValidatedCalls(*tools, **options))
 
-    def partials(
-        self,
-        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: Lenient = False,
-        defaults: bool = False,
-        show: ShowUnit = "characters",
-        document: DocumentChoice | None = None,
-    ) -> TextCursor[Any]:
+    # Their options are those of the stages.
+
+    def partials(self, *args: Any, tool: str | None = None, **options: Any) -> TextCursor[Any]:  # noqa: ANN401
         """Return a cursor in the snapshots of an object as it arrives."""
         from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        stage: partial[Partials[Any]] = partial(Partials, type, fail_fast=fail_fast, lenient=lenient)
-        make_stage = partial(stage, defaults=defaults, show=show, document=document)
+        make_stage: partial[Partials[Any]] = partial(Partials, *args, **options)
         return OutputCursor(self._make_answer(tool), make_stage, "drafts")
 
-    def items(
-        self,
-        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
-        at: At = "",
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: Lenient = False,
-        document: Literal["first", "last"] | None = None,
-    ) -> Cursor[Any]:
+    def items(self, *args: Any, tool: str | None = None, **options: Any) -> Cursor[Any]:  # noqa: ANN401
         """Return a cursor in the elements of an array in the answer's JSON; see the view `items`."""
         from tokenstream.stages._objects.items import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        make_stage = partial(Items, type, at, fail_fast=fail_fast, lenient=lenient, document=document)
+        make_stage: partial[Items[Any]] = partial(Items, *args, **options)
         return OutputCursor(self._make_answer(tool), make_stage, "items")
 
-    def field(
-        self,
-        at: At,
-        *,
-        tool: str | None = None,
-        fail_fast: bool = False,
-        lenient: Lenient = False,
-        document: Literal["first", "last"] | None = None,
-    ) -> TextCursor[Any]:
+    def field(self, *args: Any, tool: str | None = None, **options: Any) -> TextCursor[Any]:  # noqa: ANN401
         """Return a cursor in the pieces of a string field as the model writes it."""
         from tokenstream.stages._objects.items import MarkedField
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        make_stage = partial(MarkedField, at, fail_fast=fail_fast, lenient=lenient, document=document)
-        return OutputCursor(self._make_answer(tool), make_stage, "pieces")
+        return OutputCursor(self._make_answer(tool), partial(MarkedField, *args, **options), "pieces")
 
-    def result(
-        self,
-        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
-        *,
-        tool: str | None = None,
-        lenient: Lenient = False,
-        document: DocumentChoice | None = None,
-    ) -> WholeCursor[Any]:
+    def result(self, type: Any, *, tool: str | None = None, **options: Any) -> WholeCursor[Any]:  # noqa: A002, ANN401
         """Return a cursor whose only item is the whole answer, as one value."""
         from tokenstream.stream._outputs.cursor import ResultCursor
 
         # The driver stores the results, so that further requests for the same result get the same object.
-        return ResultCursor(
-            self._make_answer(tool), type, self._driver.results, lenient=lenient, document=document
-        )
+        return ResultCursor(self._make_answer(tool), type, self._driver.results, **options)
 
     def _make_answer(self, tool: str | None) -> OutputChoice:
         """Return the choice to read JSON from: its text, or the arguments of a tool."""
