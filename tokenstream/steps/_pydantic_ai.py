@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     FromPydanticAI: TypeAlias = Any
     """An object of pydantic-ai, which this library does not import."""
 
-_NODES = frozenset({"UserPromptNode", "ModelRequestNode", "CallToolsNode"})
-"""The classes of the nodes of a run, before its `End`."""
 _PARTS = frozenset({"text", "thinking", "tool-call"})
 """The kinds of parts that are read."""
 _REASONS = {"length": "max_tokens", "content_filter": "refusal"}
@@ -194,8 +192,8 @@ class PydanticAIRun(RunOfAgents):
 def is_of_pydantic_ai(event: object) -> bool:
     """Return True for an event or a node of a run of pydantic-ai, by the name of its class."""
     kind = type(event)
-    is_event = isinstance(getattr(event, "event_kind", None), str)
-    return kind.__module__.partition(".")[0] == "pydantic_ai" and (is_event or kind.__name__ in _NODES)
+    is_event = isinstance(getattr(event, "event_kind", None), str) or kind.__name__.endswith("Node")
+    return is_event and kind.__module__.partition(".")[0] == "pydantic_ai"
 
 
 def _usage_of(usage: FromPydanticAI) -> Usage:
