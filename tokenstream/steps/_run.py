@@ -75,18 +75,26 @@ if TYPE_CHECKING:
     Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
     """The point at which a loop ends early."""
 
-    class LineOptions(TypedDict, total=False):
-        """The options of `Steps.follow` for lines of an agent that is named."""
+    class ProcessOptions(TypedDict, total=False):
+        """The options of `Steps.follow` about an agent's process."""
 
         exit_code: ExitCode
         stderr: IO[bytes] | IO[str] | AsyncLines | None
         stdin: IO[bytes] | IO[str] | asyncio.StreamWriter | None
         deadlines: Deadlines
 
-    class FollowOptions(LineOptions, total=False):
-        """The options of `Steps.follow` that every source takes."""
+    class PeerOptions(ProcessOptions, total=False):
+        """The options of `Steps.follow` for a peer, beside `until`."""
 
         agent: str | None
+
+    class LineOptions(ProcessOptions, total=False):
+        """The options of `Steps.follow` for lines of an agent that is named."""
+
+        until: Until
+
+    class FollowOptions(PeerOptions, LineOptions, total=False):
+        """The options of `Steps.follow` that every source takes."""
 
 
 NumberT = TypeVar("NumberT", int, float)
@@ -282,76 +290,47 @@ class Steps(RunNode):
     # A pipe is also an iterable of its lines, which become objects here.
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: Peer, *, until: Until | PeerCall = None, **options: Unpack[FollowOptions]
+        self, events: Peer, *, until: Until | PeerCall = None, **options: Unpack[PeerOptions]
     ) -> FollowedItems[PeerMessage]: ...
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: AsyncPeer, *, until: Until | PeerCall = None, **options: Unpack[FollowOptions]
+        self, events: AsyncPeer, *, until: Until | PeerCall = None, **options: Unpack[PeerOptions]
     ) -> AsyncFollowedItems[AsyncPeerMessage]: ...
     @overload
-    def follow(  # type: ignore[overload-overlap]
-        self, events: Lines, *, until: Until = None, **options: Unpack[FollowOptions]
-    ) -> FollowedLines: ...
+    def follow(self, events: Lines, **options: Unpack[FollowOptions]) -> FollowedLines: ...  # type: ignore[overload-overlap]
     @overload
-    def follow(  # type: ignore[overload-overlap]
-        self, events: AsyncLines, *, until: Until = None, **options: Unpack[FollowOptions]
-    ) -> AsyncFollowedLines: ...
+    def follow(self, events: AsyncLines, **options: Unpack[FollowOptions]) -> AsyncFollowedLines: ...  # type: ignore[overload-overlap]
     # Its type does not tell whether a response is read in `for` or in `async for`.
     @overload
-    def follow(
-        self, events: httpx.Response, *, until: Until = None, **options: Unpack[FollowOptions]
-    ) -> Any: ...  # noqa: ANN401 - as above
+    def follow(self, events: httpx.Response, **options: Unpack[FollowOptions]) -> Any: ...  # noqa: ANN401 - as above
     @overload
     def follow(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
-        self,
-        events: Either[bytes] | Either[str],
-        *,
-        agent: str,
-        until: Until = None,
-        **options: Unpack[LineOptions],
+        self, events: Either[bytes] | Either[str], *, agent: str, **options: Unpack[LineOptions]
     ) -> EitherFollowedLines: ...
     @overload
     def follow(
-        self,
-        events: Iterable[bytes] | Iterable[str],
-        *,
-        agent: str,
-        until: Until = None,
-        **options: Unpack[LineOptions],
+        self, events: Iterable[bytes] | Iterable[str], *, agent: str, **options: Unpack[LineOptions]
     ) -> FollowedLines: ...
     @overload
     def follow(
-        self,
-        events: AsyncIterable[bytes] | AsyncIterable[str],
-        *,
-        agent: str,
-        until: Until = None,
-        **options: Unpack[LineOptions],
+        self, events: AsyncIterable[bytes] | AsyncIterable[str], *, agent: str, **options: Unpack[LineOptions]
     ) -> AsyncFollowedLines: ...
     @overload
-    def follow(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
-        self, events: Either[ItemT]
-    ) -> EitherFollowedRun[ItemT]: ...
+    def follow(self, events: Either[ItemT]) -> EitherFollowedRun[ItemT]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     @overload
-    def follow(  # pyright: ignore[reportOverlappingOverload]
-        self, events: AsyncIterable[ItemT]
-    ) -> AsyncFollowedRun[ItemT]: ...
+    def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowedRun[ItemT]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
-    def follow(  # pyright: ignore[reportOverlappingOverload]
-        self, events: Iterable[ItemT]
-    ) -> FollowedRun[ItemT]: ...
+    def follow(self, events: Iterable[ItemT]) -> FollowedRun[ItemT]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: Either[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
+        self, events: Either[ItemT], **options: Unpack[FollowOptions]
     ) -> EitherFollowedItems[ItemT]: ...
     @overload
     def follow(
-        self, events: AsyncIterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
+        self, events: AsyncIterable[ItemT], **options: Unpack[FollowOptions]
     ) -> AsyncFollowedItems[ItemT]: ...
     @overload
-    def follow(
-        self, events: Iterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
-    ) -> FollowedItems[ItemT]: ...
+    def follow(self, events: Iterable[ItemT], **options: Unpack[FollowOptions]) -> FollowedItems[ItemT]: ...
     def follow(
         self,
         events: Any,

@@ -19,7 +19,6 @@ from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.events import Event, StepWaiting
@@ -157,16 +156,18 @@ class RunNode:
         raise NotImplementedError
 
     def _begin_step(
-        self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: object
+        self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: ToolCall | None
     ) -> Step:
         """Begin a step in the run or in a step, and add its start to the log."""
-        name = what
+        name: Any = what
         if isinstance(what, ToolCall):
-            name = what.name
-            cause = what if cause is None else cause
+            call: Any = name
+            name = call.name
+            cause = call if cause is None else cause
         if not isinstance(name, str):
             raise MisuseError(f"step() takes a name or a ToolCall, not {type(name).__name__}")
-        if cause is not None and not isinstance(cause, ToolCall):
+        given: object = cause
+        if cause is not None and not isinstance(given, ToolCall):
             raise MisuseError(f"cause= takes the ToolCall that started the step, not {type(cause).__name__}")
         with self._log.lock:
             if self.ended is not None:
@@ -189,9 +190,7 @@ class RunNode:
         self._log.wake_readers()
         return step
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.end(error)
 
 
@@ -254,9 +253,7 @@ class Step(RunNode):
         OPEN.set((*OPEN.get(), self))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         # `OPEN` has the steps whose `with` blocks are running. This one may not be the last of them:
         # generators may end in a different order, or in another task.
         OPEN.set(tuple(step for step in OPEN.get() if step is not self))

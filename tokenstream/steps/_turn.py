@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._log import Log
     from tokenstream.steps._step import State, Step
 
-_IDLE_CODE = "no_turn_in_progress"
-"""The code of the refusal of input that comes while the agent does nothing."""
 _MAX_EARLY = 64
 """The maximum number of answers that are kept because their requests are not known yet."""
 
@@ -327,7 +325,7 @@ def steer_agent(reader: AgentReader | None, text: object, *, is_over: bool) -> S
 def refuse_idle(text: str) -> AgentSteer:
     """Return input that is refused because the agent has no turn in progress."""
     steer = AgentSteer(text, None)
-    steer.refuse("the agent has no turn in progress: begin one with the input", _IDLE_CODE)
+    steer.refuse("the agent has no turn in progress: begin one with the input", "no_turn_in_progress")
     return steer
 
 

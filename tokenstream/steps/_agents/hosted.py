@@ -124,12 +124,10 @@ class AnthropicAgentsRun(AgentReader):
         self._end_answer(line)
         ids = reason.get("event_ids")
         if word == _GOES_ON:
-            for id in ids if is_list(ids) else []:
-                tool = self._tools.get(id) if isinstance(id, str) else None
-                if isinstance(id, str):
-                    call = None if tool is None or tool.cause is None else tool.cause
-                    request = {"event_id": id} if call is None else {"event_id": id, "name": call.name}
-                    (tool or step).wait_for(id, request)
+            for id in [id for id in ids if isinstance(id, str)] if is_list(ids) else []:
+                tool = self._tools.get(id, step)
+                named = {} if tool.cause is None else {"name": tool.cause.name}
+                tool.wait_for(id, {"event_id": id, **named})
             self._hold_turn()
             return
         error = None

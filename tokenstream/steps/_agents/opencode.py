@@ -15,7 +15,7 @@ from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
 
 _COUNTS = {
@@ -44,7 +44,10 @@ class OpenCodeAnswers(TextAgentReader):
     def _finish_step(self, part: dict[str, Json]) -> str | None:
         """End an answer, or break it off, and count its tokens; return opencode's reason, or None."""
         turn, cost = self._open_turn(), float_of(part, "cost")
-        usage = usage_in(dict_of(part, "tokens"))
+        tokens = dict_of(part, "tokens")
+        cached = {f"cache {name}": value for name, value in dict_of(tokens, "cache").items()}
+        # The input lacks what was cached.
+        usage = with_cache(counts_in(tokens | cached, _COUNTS))
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
         reason = text_of(part, "reason")
@@ -132,13 +135,6 @@ def failure_in(state: dict[str, Json]) -> str | None:
         return text_of(state, "error") or "it failed"
     exit_code = int_of(dict_of(state, "metadata"), "exit")
     return f"exit code {exit_code}" if exit_code else None
-
-
-def usage_in(tokens: dict[str, Json]) -> Usage:
-    """Return the counts of an answer; opencode leaves what was cached out of the input."""
-    counts = {name: value for name, value in tokens.items() if name in _COUNTS}
-    cached = {f"cache {name}": value for name, value in dict_of(tokens, "cache").items()}
-    return with_cache(counts_in(counts | cached, _COUNTS))
 
 
 _ASKING = frozenset({"permission.asked", "permission.updated", "question.asked"})

@@ -23,7 +23,6 @@ from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, AccompaniedRea
 from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
@@ -165,9 +164,7 @@ class AsyncPeer(BasePeer):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
             await self.aclose()
         else:

@@ -17,7 +17,6 @@ from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, broken_pipe_er
 from tokenstream.stream._reading.read_ahead import ReadTimeout
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
@@ -185,9 +184,7 @@ class Peer(BasePeer):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
             self.close()
         else:
