@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, MisuseError
@@ -47,6 +47,11 @@ def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> by
     return bytes(chunk)
 
 
+class _HasError(Protocol):
+    @property
+    def error(self) -> StreamError | None: ...
+
+
 class ErrorKeeper:
     """Keeps the error that follows what it returned last, and never asks to close the source."""
 
@@ -55,13 +60,7 @@ class ErrorKeeper:
     stop: str | None = None
     """Always None: neither a framing nor a content coding asks to close the source."""
 
-    if TYPE_CHECKING:
-
-        @property
-        def error(self) -> StreamError | None:
-            """The error that follows what was returned last, or None."""
-
-    def check(self) -> None:
+    def check(self: _HasError) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
             raise raised_anew(self.error)

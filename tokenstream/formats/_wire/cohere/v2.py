@@ -123,21 +123,14 @@ class V2(Format):
         self.content.add_to_plan(_message_of(payload).get("tool_plan"))
 
     def _read_call_start(self, payload: dict[str, Any]) -> None:
-        """Open a tool call."""
-        message = _message_of(payload)
-        index = _index_of(payload)
-        # An event has one call; if there are more, their indexes count up from the event's index. If there is
-        # none, `{}` stands for a call without a name.
-        for offset, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
-            self.content.start_call(None if index is None else index + offset, call)
+        """Open a tool call; if there is none, `{}` stands for a call without a name."""
+        for index, call in _calls_of(payload) or [(_index_of(payload), {})]:
+            self.content.start_call(index, call)
 
     def _read_call_delta(self, payload: dict[str, Any]) -> None:
         """Add to the arguments of a tool call."""
-        message = _message_of(payload)
-        index = _index_of(payload)
-        # As in the start event, the indexes of further calls count up from the event's index.
-        for offset, call in enumerate(dicts_of(message.get("tool_calls"))):
-            self.content.add_to_call(None if index is None else index + offset, call)
+        for index, call in _calls_of(payload):
+            self.content.add_to_call(index, call)
 
     def _read_call_end(self, payload: dict[str, Any]) -> None:
         """End a tool call."""
@@ -243,6 +236,13 @@ def _message_of(payload: dict[str, Any]) -> dict[str, Any]:
 def _index_of(payload: dict[str, Any]) -> int | None:
     """Return the index of an event's block or call, which may be text with digits; None if it has none."""
     return whole_number(index_of(payload.get("index")))
+
+
+def _calls_of(payload: dict[str, Any]) -> list[tuple[int | None, dict[str, Any]]]:
+    """Return the calls of an event, usually one; the indexes of more count up from the event's index."""
+    index = _index_of(payload)
+    calls = enumerate(dicts_of(_message_of(payload).get("tool_calls")))
+    return [(None if index is None else index + offset, call) for offset, call in calls]
 
 
 def _failure_message_of(delta: dict[str, Any]) -> str | None:

@@ -96,8 +96,8 @@ class LiveTurn(SessionParts):
             return
         self.add_media(self._open_audio(mime_type=None), transcript=text)
 
-    def add_call(self, call: dict[str, Any], signature: str | None = None) -> None:
-        """Add a call of one of the application's tools, which arrives in one piece."""
+    def add_call(self, call: dict[str, Any], fields: dict[str, Any] | None = None) -> None:
+        """Add a whole call of one of the application's tools; its part's `fields` may have its signature."""
         name = text_of(call, "name")
         if name is None:
             self.note("call_nameless")
@@ -107,6 +107,7 @@ class LiveTurn(SessionParts):
         data: dict[str, Any] = {"id": sent_id} if sent_id else {}
         if other_fields:
             data["functionCall"] = other_fields
+        signature = text_of(fields or {}, "thoughtSignature")
         if signature is not None:
             data["thoughtSignature"] = signature
         opened = self.open_call(0, sent_id, name, provider_data=data or None)
@@ -151,10 +152,6 @@ class LiveTurn(SessionParts):
         self._audio = part = self.open(0, MediaPart(mime_type=mime_type))
         return part
 
-    def _add_call_part(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
-        """Add the tool call in a part; the part's further fields may have its signature."""
-        self.add_call(data, text_of(fields, "thoughtSignature"))
-
     def _add_code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         """Add code that Google runs, as the call of a tool."""
         self.whole(
@@ -182,7 +179,7 @@ class LiveTurn(SessionParts):
 
     _READERS: ClassVar[dict[str, Callable[[LiveTurn, dict[str, Any], dict[str, Any]], None]]] = {
         "inlineData": _add_inline,
-        "functionCall": _add_call_part,
+        "functionCall": add_call,
         "executableCode": _add_code,
         "codeExecutionResult": _add_code_result,
     }

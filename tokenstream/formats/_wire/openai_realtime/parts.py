@@ -179,11 +179,7 @@ class RealtimeOutputs(SessionParts):
             content = self._open_content(item, index, text_of(whole, "type") or "text")
         if content.part.closed:
             return
-        text, transcript, audio = (
-            text_of(whole, "text"),
-            text_of(whole, "transcript"),
-            text_of(whole, "audio"),
-        )
+        text, transcript, audio = [text_of(whole, name) for name in ("text", "transcript", "audio")]
         if text and "text" not in content.reported:
             self.write_text(content, text, whole=is_end)
         elif text and content.part.kind == "text":
@@ -207,11 +203,8 @@ class RealtimeOutputs(SessionParts):
 
     def write_text(self, content: RealtimeContent, text: str, *, whole: bool = False) -> None:
         """Add a piece of text, or the whole text, to a content part with text; else count a departure."""
-        if content.part.kind != "text":
-            self.note("delta_misfits")
+        if not self._report_in(content, "text", "text"):
             return
-        # The event that ends the part repeats the text, which is then not added again.
-        content.reported.add("text")
         if whole:
             self.add_whole(content.part, text)
         else:
@@ -219,11 +212,8 @@ class RealtimeOutputs(SessionParts):
 
     def write_transcript(self, content: RealtimeContent, text: str, *, whole: bool = False) -> None:
         """Add a piece, or all, of the transcript of a content part with audio; else count a departure."""
-        if content.part.kind != "media":
-            self.note("delta_misfits")
+        if not self._report_in(content, "media", "transcript"):
             return
-        # The event that ends the part repeats the transcript, which is then not added again.
-        content.reported.add("transcript")
         if whole:
             self.add_whole(content.part, text)
         else:
@@ -231,16 +221,21 @@ class RealtimeOutputs(SessionParts):
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
         """Add audio in base64 to a content part with audio; for any other part, only count a departure."""
-        if content.part.kind != "media":
-            self.note("delta_misfits")
+        if not self._report_in(content, "media", "audio"):
             return
-        # The event that ends the part repeats the audio, which is then not added again.
-        content.reported.add("audio")
         data = base64_bytes(encoded)
         if data is None:
             self.add_undecodable_media(0, "audio", {"data": encoded})
         else:
             self.add_media(content.part, data)
+
+    def _report_in(self, content: RealtimeContent, kind: str, field: str) -> bool:
+        """Record that a field is reported, so that the part's end does not repeat it; False if it misfits."""
+        if content.part.kind != kind:
+            self.note("delta_misfits")
+            return False
+        content.reported.add(field)
+        return True
 
     def _content_index(self, payload: dict[str, Any]) -> int:
         """Return the index of a payload's content part; 0, and a departure, if it has none."""

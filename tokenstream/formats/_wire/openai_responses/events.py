@@ -80,23 +80,15 @@ _PROGRESS_EVENTS = {
 """Maps names of events about progress to the type of the item and the word in the name."""
 
 
-def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Start the item in an event, or count a departure without one; the event counts as read in any case."""
+def _read_item(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Start or end the item in an event, or count a departure without one; the event counts as read."""
     item = items.mend_surrogates_in(dict_of(payload, "item"))
-    if item:
-        items.start_item(payload, item)
-    else:
+    if not item:
         items.note("part_empty")
-    return True
-
-
-def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """End the item in an event, or count a departure without one; the event counts as read in any case."""
-    item = items.mend_surrogates_in(dict_of(payload, "item"))
-    if item:
+    elif kind.endswith(".done"):
         items.end_item(payload, item)
     else:
-        items.note("part_empty")
+        items.start_item(payload, item)
     return True
 
 
@@ -267,8 +259,8 @@ def _read_research(items: ResponseItems, payload: dict[str, Any], kind: str) -> 
 
 
 READERS: dict[str, _Reader] = {
-    "response.output_item.added": _begin_item,
-    "response.output_item.done": _end_item,
+    "response.output_item.added": _read_item,
+    "response.output_item.done": _read_item,
     "response.content_part.added": _begin_part,
     "response.content_part.done": _end_part,
     "response.reasoning_summary_part.added": _begin_part,
