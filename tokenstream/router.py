@@ -113,7 +113,7 @@ class Router:
         if tools is not None:
             from tokenstream.schemas import Tools
 
-            given: object = tools
+            given: Any = tools
             if not isinstance(given, Tools):
                 raise MisuseError(
                     f"Router() takes tokenstream.Tools(function, …) or nothing, not {given!r}; more tools "

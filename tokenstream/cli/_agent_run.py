@@ -154,7 +154,10 @@ def find_ending(run: Steps, error: StreamError | None) -> Ending:
     """Return the ending of a run: that of its error, or of the first turn that is not done."""
     if error is not None:
         return "truncated" if isinstance(error, StreamTruncated) else "failed"
-    return next((_ENDING_OF[turn.state] for turn in run.turns if turn.state != "done"), "complete")
+    for turn in run.turns:
+        if turn.state != "done":
+            return _ENDING_OF[turn.state]
+    return "complete"
 
 
 def _print_ready(events: RunEvents, printer: TextLines | JSONLines, seconds: float) -> dict[str, StepWaiting]:

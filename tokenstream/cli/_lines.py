@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
 """Maps each ending to the exit status."""
-_WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
+_WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming", "complete")
 _ERROR_ATTRIBUTES = tuple(
     """kind retryable retry_after status code type stage limit value event offset request_id events_seen
     bytes_seen tool_calls_delivered tail body""".split()  # noqa: SIM905
@@ -60,7 +60,7 @@ class StreamReport:
     def ending(self) -> Ending:
         """The ending of the answer; of several choices with different endings, the worst ending."""
         endings = {message.ending for message in self.messages}
-        return next((ending for ending in _WORST_FIRST if ending in endings), "complete")
+        return next(ending for ending in _WORST_FIRST if ending in endings)
 
 
 def attributes_of(error: StreamError) -> dict[str, Any]:
