@@ -9,20 +9,18 @@ from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import LazySource, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
-from tokenstream.stream._views.choices import AsyncChoice
+from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Self
 
     from tokenstream._apis import FormatName
     from tokenstream._sources.typing import AsyncReadable
-    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import AsyncResponses
 
 
-class AsyncStream(AsyncStreamBase, AsyncChoice):
+class AsyncStream(AsyncStreamOfEvents):
     r"""The streamed answer of a model, read in an `async for` loop.
 
     Iteration yields every event; `text`, `reasoning` and `tool_calls` are views, each of
@@ -140,14 +138,6 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
 
     # -- reading -----------------------------------------------------------
 
-    def __aiter__(self) -> AsyncIterator[Event]:
-        self._driver.readings["everything"] = True
-        return aiter(self._driver)
-
-    def __anext__(self) -> Coroutine[Any, Any, Event]:
-        self._driver.readings["everything"] = True
-        return self._driver.__anext__()
-
     async def final(self) -> Message:
         """Read to the end and return the answer.
 
@@ -189,10 +179,6 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             ...     return 200
         """
         await self._driver.wait_open(check_first(first))
-
-    def choice(self, index: int) -> AsyncChoice:
-        """Return the views of one of several alternative answers, counted from 0."""
-        return AsyncChoice(self._driver, index)
 
     @property
     def responses(self) -> AsyncResponses[AsyncStream]:

@@ -8,21 +8,19 @@ from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources import LazySource, async_source, sync_source
 from tokenstream.errors import MisuseError
-from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._views.choices import Choice
+from tokenstream.stream._views.choices import StreamOfEvents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Self
 
     from tokenstream._apis import FormatName
     from tokenstream._sources.typing import SyncReadable
-    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import Responses
 
 
-class Stream(SyncStreamBase, Choice):
+class Stream(StreamOfEvents):
     r"""The streamed answer of a model, read in a `for` loop.
 
     Iteration yields every event; `text`, `reasoning` and `tool_calls` are views, each of
@@ -145,14 +143,6 @@ class Stream(SyncStreamBase, Choice):
 
     # -- reading -----------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Event]:
-        self._driver.readings["everything"] = True
-        return iter(self._driver)
-
-    def __next__(self) -> Event:
-        self._driver.readings["everything"] = True
-        return self._driver.__next__()
-
     def final(self) -> Message:
         """Read to the end and return the answer.
 
@@ -188,10 +178,6 @@ class Stream(SyncStreamBase, Choice):
             'Hello'
         """
         self._driver.wait_open(check_first(first))
-
-    def choice(self, index: int) -> Choice:
-        """Return the views of one of several alternative answers, counted from 0."""
-        return Choice(self._driver, index)
 
     @property
     def responses(self) -> Responses[Stream]:

@@ -10,14 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts, SharedCursor
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._refusals import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._views.choices import Choice
+from tokenstream.stream._views.choices import StreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -334,7 +333,7 @@ class Broadcast(BroadcastBase):
         return self._hub.make_reader(name)
 
 
-class BroadcastReader(SyncStreamBase, ReaderFacts, Choice):
+class BroadcastReader(ReaderFacts, StreamOfEvents):
     """One of several consumers of a stream, with the views and events of a stream.
 
     One thread at a time may use a reader. Closing it, or dropping it unclosed, affects
@@ -342,14 +341,6 @@ class BroadcastReader(SyncStreamBase, ReaderFacts, Choice):
     """
 
     __slots__ = ("__weakref__",)
-
-    def __iter__(self) -> Iterator[Event]:
-        self._driver.readings["everything"] = True
-        return iter(self._driver)
-
-    def __next__(self) -> Event:
-        self._driver.readings["everything"] = True
-        return self._driver.__next__()
 
     def final(self) -> Message:
         """Read to the end and return the answer.
@@ -360,10 +351,6 @@ class BroadcastReader(SyncStreamBase, ReaderFacts, Choice):
         """
         self._driver.read_all()
         return self._take_final()
-
-    def choice(self, index: int) -> Choice:
-        """Return the views of one of several alternative answers, counted from 0."""
-        return Choice(self._driver, index)
 
     def run(self, router: Router) -> ToolResults:
         """Read to the end and call the router's handlers; see `Stream.run`.

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._refusals import concurrent_read_error
-from tokenstream.stream._views.choices import AsyncChoice
+from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -298,7 +297,7 @@ class AsyncBroadcast(BroadcastBase):
         return self._hub.make_reader(name)
 
 
-class AsyncBroadcastReader(AsyncStreamBase, ReaderFacts, AsyncChoice):
+class AsyncBroadcastReader(ReaderFacts, AsyncStreamOfEvents):
     """One of several consumers of a stream, with the views and events of a stream.
 
     One task at a time may use a reader. Closing it, or dropping it unclosed, affects
@@ -306,14 +305,6 @@ class AsyncBroadcastReader(AsyncStreamBase, ReaderFacts, AsyncChoice):
     """
 
     __slots__ = ("__weakref__",)
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        self._driver.readings["everything"] = True
-        return aiter(self._driver)
-
-    def __anext__(self) -> Coroutine[Any, Any, Event]:
-        self._driver.readings["everything"] = True
-        return self._driver.__anext__()
 
     async def final(self) -> Message:
         """Read to the end and return the answer.
@@ -328,10 +319,6 @@ class AsyncBroadcastReader(AsyncStreamBase, ReaderFacts, AsyncChoice):
                 await step()
             except StopAsyncIteration:
                 return self._take_final()
-
-    def choice(self, index: int) -> AsyncChoice:
-        """Return the views of one of several alternative answers, counted from 0."""
-        return AsyncChoice(self._driver, index)
 
     async def run(self, router: Router) -> ToolResults:
         """Read to the end and call the router's handlers; see `AsyncStream.run`.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tokenstream._basics.visible import several_lines
 from tokenstream.events import ReasoningDelta
+from tokenstream.stream._base import AsyncStreamBase, SyncStreamBase
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
 from tokenstream.stream._views.text_plan import ShapingPlan
@@ -15,7 +16,10 @@ from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCallView, View
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterator
+
     from tokenstream._answer_log import Delta
+    from tokenstream.events import Event
     from tokenstream.message import Message
 
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
@@ -131,6 +135,42 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
         finally:
             printer.end()
         return self.message
+
+
+class StreamOfEvents(SyncStreamBase, Choice):
+    """A stream, or a reader of one, whose `for` loop yields the events."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Event]:
+        self._driver.readings["everything"] = True
+        return iter(self._driver)
+
+    def __next__(self) -> Event:
+        self._driver.readings["everything"] = True
+        return self._driver.__next__()
+
+    def choice(self, index: int) -> Choice:
+        """Return the views of one of several alternative answers, counted from 0."""
+        return Choice(self._driver, index)
+
+
+class AsyncStreamOfEvents(AsyncStreamBase, AsyncChoice):
+    """A stream, or a reader of one, whose `async for` loop yields the events."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        self._driver.readings["everything"] = True
+        return aiter(self._driver)
+
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        self._driver.readings["everything"] = True
+        return self._driver.__anext__()
+
+    def choice(self, index: int) -> AsyncChoice:
+        """Return the views of one of several alternative answers, counted from 0."""
+        return AsyncChoice(self._driver, index)
 
 
 class Printer:
