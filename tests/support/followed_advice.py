@@ -391,7 +391,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "this view acts on",
         "… is a model",
         "… is a msgspec",
-        "… is an event",
+        "… is an object of … that a run",
         "… needs …: install",
     ),
     "a server or what lies on the way, which no program mends": (
@@ -400,6 +400,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "the event stream cannot",
         "the server answered with a",
         "the server redirects (…)",
+        "this server's GET /global/event",
         "… redirects endlessly; check",
     ),
     "asking anew is any request": (

@@ -32,6 +32,7 @@ from tests.support.followed_advice import (
 )
 from tokenstream import (
     AsyncStream,
+    Checkpoint,
     Deadlines,
     Retry,
     Route,
@@ -119,7 +120,7 @@ def go_on(format: str | None) -> list[Any]:
         if attempt.number == 1:
             return testing.script().text(BEGUN).finish("stop").chunks("openai-chat")[:-2]
         turns.extend(attempt.continuation(format))
-        return testing.script().text("a time").finish("stop").chunks("openai-chat")
+        return testing.script().text("lived an old woman with a hen").finish("stop").chunks("openai-chat")
 
     stream = resilient(send, Retry(mode="continue", wait=0))
     return [says(stream), turns[0]]
@@ -181,6 +182,13 @@ def parsed(choice: str) -> object:
     return parser.value
 
 
+def resumed(stored: Callable[[str], Any]) -> str:
+    """Read half of an answer, store its checkpoint as JSON, and read the rest from what `stored` makes of it."""
+    first = Stream(CHUNKS[:2], format="openai-chat")
+    next(iter(first.text))
+    return says(Stream.from_checkpoint(stored(first.checkpoint().model_dump_json()), CHUNKS[2:]))
+
+
 def dialect_turns(**options: Any) -> object:
     results = ToolResults(read(called()).message, {"call_1": 1})
     return results.turns(**options)[-1]["role"]
@@ -198,8 +206,9 @@ async def slowly() -> AsyncIterator[bytes]:
 async def read_twice(*, by_tee: bool) -> list[str]:
     stream = AsyncStream(slowly())
     readers = stream.tee(2) if by_tee else (stream, stream)
-    # pylint: disable=no-member
-    messages = await asyncio.gather(*[reader.final() for reader in readers], return_exceptions=True)
+    messages: list[Any] = await asyncio.gather(
+        *[reader.final() for reader in readers], return_exceptions=True
+    )
     await stream.aclose()
     for message in messages:
         if isinstance(message, BaseException):
@@ -530,7 +539,7 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
         gives("Hello", lambda: ask_with_purse({"model": "m", "messages": [], "max_tokens": 50})),
     ),
     "a Stream cannot await": (
-        lambda: run_once(lambda n: find_later(n)),
+        lambda: run_once(partial(find_later)),
         gives([[1], [1]], lambda: [run_once(find), asynchronous(run_once_async)]),
     ),
     "a format is checked": (
@@ -648,6 +657,10 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
         lambda: follow_agent(wait_later),
         gives("done", lambda: follow_agent(lambda: 0)),
     ),
+    "expected a Checkpoint, not": (
+        lambda: resumed(json.loads),
+        gives("Hello", lambda: resumed(Checkpoint.model_validate_json)),
+    ),
     "headers=… is one name:": (
         lambda: in_folder(lambda folder: keep_headers(folder, "x-model")),
         gives("Hello", lambda: in_folder(lambda folder: keep_headers(folder, ("x-model",)))),
@@ -687,7 +700,7 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
     ),
     "payloads of … have": (
         lambda: [*relay.payloads(hello(), "ui-message", ids=True)],
-        gives("start", lambda: [*relay.payloads(hello(), "ui-message")][0]["type"]),
+        gives("start", lambda: next(relay.payloads(hello(), "ui-message"))["type"]),
     ),
     "raw=True writes the provider's": (
         lambda: keep_in_memory(raw=True, shape=hide),
@@ -699,7 +712,7 @@ FOLLOWED_ANSWERS: dict[str, tuple[Program, Program]] = {
     ),
     "requests in … cannot": (
         lambda: go_on("text"),
-        gives([f"{BEGUN}a time", {"role": "assistant", "content": BEGUN}], lambda: go_on("openai-chat")),
+        gives([f"{BEGUN}a hen", {"role": "assistant", "content": BEGUN}], lambda: go_on("openai-chat")),
     ),
     "session.steer() takes what the": (
         lambda: in_session(lambda session: results_for(session, "steer")),
