@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pydantic
 
 from tests.support.followed_advice import (
@@ -53,6 +52,9 @@ from tokenstream.partial_json import PartialJSONParser
 from tokenstream.recovery import Attempt, Purse
 from tokenstream.testing import faults
 from tokenstream.turns import ToolResults
+
+if TYPE_CHECKING:
+    import httpx
 
 PRICED = {"model": "m", "messages": [], "max_tokens": 50}
 BEGUN = "Once upon a time, in a land far away, there lived an old woman with "
@@ -183,10 +185,13 @@ def parsed(choice: str) -> object:
 
 
 def resumed(stored: Callable[[str], Any]) -> str:
-    """Read half of an answer, store its checkpoint as JSON, and read the rest from what `stored` makes of it."""
-    first = Stream(CHUNKS[:2], format="openai-chat")
-    next(iter(first.text))
-    return says(Stream.from_checkpoint(stored(first.checkpoint().model_dump_json()), CHUNKS[2:]))
+    """Read half of an answer, store its checkpoint as JSON, and read the rest from what comes back."""
+    chunks = testing.script().text("Hel", "lo").finish("stop").chunks("openai-responses")
+    with Stream(chunks) as first:
+        next(iter(first.text))
+        position = first.checkpoint()
+    rest = chunks[1 + next(number for number, chunk in enumerate(chunks) if b'"Hel"' in chunk) :]
+    return says(Stream.from_checkpoint(stored(position.model_dump_json()), rest))
 
 
 def dialect_turns(**options: Any) -> object:
