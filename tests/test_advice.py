@@ -12,6 +12,7 @@ import pytest
 
 import tokenstream
 from tests.support.followed_advice import FOLLOWED, REASONS, YET, Program
+from tests.support.followed_advice_answers import FOLLOWED_ANSWERS
 from tests.support.followed_advice_testing import TESTING
 from tests.support.tables import in_one_test
 from tests.test_errors_index import messages
@@ -44,7 +45,7 @@ ADVICE = re.compile(
 """What tells a reader of a message to do something."""
 YET_AT_MOST = 87
 """Whoever follows more of it lowers this."""
-PROGRAMS = FOLLOWED | TESTING
+PROGRAMS = FOLLOWED | FOLLOWED_ANSWERS | TESTING
 """A program for each message that one can follow."""
 
 URL = "http://127.0.0.1:1/v1/chat/completions"
