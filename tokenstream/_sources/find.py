@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ from tokenstream._sources.httpx import (
     response_beneath,
 )
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
-from tokenstream._sources.payloads import is_model_stream, is_whole
+from tokenstream._sources.payloads import is_mapping, is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError
@@ -212,11 +212,7 @@ def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
     """Return True for an iterable of chunks or payloads."""
     # Dicts and SDK objects do not count, because iterating over them returns keys or fields, not chunks.
-    return not is_whole(source) and not _is_mapping(source) and isinstance(source, Iterable)
-
-
-def _is_mapping(source: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(source, Mapping)
+    return not is_whole(source) and not is_mapping(source) and isinstance(source, Iterable)
 
 
 def _is_async_generator(source: object) -> TypeGuard[AsyncGeneratorType[Any, Any]]:
@@ -239,7 +235,7 @@ def _unreadable_source_error(source: object) -> MisuseError:
             "this response of boto3 has no stream: it is a whole answer, or one payload; ask with "
             "converse_stream or invoke_model_with_response_stream"
         )
-    if _is_mapping(source):
+    if is_mapping(source):
         return MisuseError(
             f"{class_name_of(source)} is one payload, or a whole answer: put it into a list, "
             f"or pass one of these: {_ACCEPTED}"

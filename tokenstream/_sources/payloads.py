@@ -119,7 +119,7 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
         return _convert_message(item)
     if is_object(item):
         return _convert_object(item)
-    if _is_mapping(item):
+    if is_mapping(item):
         return _convert_fields(item) if hasattr(item, _DATACLASS_ATTRIBUTE) else dict(item)
     # This library's own events are dataclasses, too, but not payloads.
     is_own = type(item).__module__.startswith("tokenstream.")
@@ -167,7 +167,8 @@ def _stream_in_router(items: object) -> object:
     return items
 
 
-def _is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
+def is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Return True for a mapping, such as a dict."""
     return isinstance(item, Mapping)
 
 
@@ -192,7 +193,7 @@ def _convert_fields(value: object) -> object:
     missing in the dict, but is an attribute. So the result combines the dict and the attributes, also
     for the objects inside the object.
     """
-    if _is_mapping(value) and hasattr(value, _DATACLASS_ATTRIBUTE):
+    if is_mapping(value) and hasattr(value, _DATACLASS_ATTRIBUTE):
         # Declared fields that the server did not send are None.
         fields = {**value, **vars(value)}
         return {name: _convert_fields(inner) for name, inner in fields.items() if inner is not None}
