@@ -13,6 +13,7 @@ import pytest
 import tokenstream
 from tests.support.followed_advice import FOLLOWED, REASONS, YET, Program
 from tests.support.followed_advice_testing import TESTING
+from tests.support.followed_advice_values import VALUES
 from tests.support.tables import in_one_test
 from tests.test_errors_index import messages
 from tokenstream import (
@@ -42,9 +43,9 @@ ADVICE = re.compile(
     r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
 )
 """What tells a reader of a message to do something."""
-YET_AT_MOST = 87
+YET_AT_MOST = 60
 """Whoever follows more of it lowers this."""
-PROGRAMS = FOLLOWED | TESTING
+PROGRAMS = FOLLOWED | TESTING | VALUES
 """A program for each message that one can follow."""
 
 URL = "http://127.0.0.1:1/v1/chat/completions"
