@@ -43,7 +43,7 @@ ADVICE = re.compile(
     r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
 )
 """What tells a reader of a message to do something."""
-YET_AT_MOST = 60
+YET_AT_MOST = 57
 """Whoever follows more of it lowers this."""
 PROGRAMS = FOLLOWED | TESTING | VALUES
 """A program for each message that one can follow."""

@@ -397,6 +397,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "… is a model",
         "… is a msgspec",
         "… is an event",
+        "… is an object of",
         "… needs …: install",
         "…'s pattern is not a",
     ),
@@ -406,6 +407,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "the event stream cannot",
         "the server answered with a",
         "the server redirects (…)",
+        "this server's GET /global/event",
         "… redirects endlessly; check",
     ),
     "asking anew is any request": (
@@ -478,11 +480,8 @@ YET = (
     "the event loop that",
     "the run cannot send",
     "the stream is read",
-    "the tool … was given as a type, which has nothing to run: register",
-    "the tools of openai-live",
     "this view was closed:",
     "… keeps no calls:",
     "… messages of the",
-    "… needs the price",
 )
 """Messages with advice that no program follows yet; a new one has its program or its reason at once."""

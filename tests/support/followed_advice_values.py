@@ -1,7 +1,7 @@
 """Advice on sources, readers, types and paths: a mistake that it answers, and what the message says to do."""
 
 # Type checkers find most of the mistakes, too.
-# mypy: disable-error-code="arg-type, func-returns-value"
+# mypy: disable-error-code="arg-type, attr-defined, call-overload, dict-item, func-returns-value"
 
 from __future__ import annotations
 
@@ -19,12 +19,26 @@ from tests.support.followed_advice import (
     called,
     check_calls,
     client,
+    find,
     followed,
     hello,
     sent,
 )
 from tests.support.followed_advice_testing import check
-from tokenstream import AsyncStream, Steps, Stream, Tools, relay, response_format, testing
+from tokenstream import (
+    AsyncStream,
+    Retry,
+    Route,
+    Router,
+    Session,
+    Steps,
+    Stream,
+    Tools,
+    connect,
+    relay,
+    response_format,
+    testing,
+)
 from tokenstream.events import TextDelta
 from tokenstream.formats import custom
 
@@ -65,7 +79,7 @@ class Whole(pydantic.BaseModel):
     choices: list[Any]
 
 
-def find_missing(n: Missing) -> int:  # type: ignore[name-defined]  # noqa: F821
+def find_missing(n: Missing) -> object:  # type: ignore[name-defined]  # noqa: F821
     return n
 
 
@@ -143,6 +157,18 @@ def run_of(items: list[Any]) -> object:
 def custom_text(payload: Any, **options: Any) -> str:
     return Stream([payload], format=custom(**options)).final().text
 
+
+def priced(**options: Any) -> str:
+    route = Route(URL, json={"model": "mine", "messages": []}, client=client(), **options)
+    with connect(route, retry=Retry(most=1.0)) as stream:
+        return stream.final().text
+
+
+def live(**options: Any) -> object:
+    return Session(lambda: None, format="openai-live", tools=Tools(find), **options).format
+
+
+DELEGATION = {"delegation": {"type": "responses", "responses": {"model": "m"}}}
 
 VALUES: dict[str, tuple[Program, Program]] = {
     "the file is closed, or": (
@@ -236,6 +262,12 @@ VALUES: dict[str, tuple[Program, Program]] = {
     "…; leave strict=True out, or": (
         lambda: Tools(filtered).to_openai_chat(strict=True),
         lambda: check("strict" in Tools(filtered).to_openai_chat()[0]["function"], False),
+    ),
+    "… needs the price of": (priced, lambda: check(priced(price=lambda _: 0.01), "Hello")),
+    "the tools of openai-live are": (live, lambda: check(live(settings=DELEGATION), "openai-live")),
+    "the tool … was given as a type, which has nothing to run: register the": (
+        lambda: Router(Tools(find=Find)),
+        lambda: (Router().tool("find")(find), check(Tools(find=find).functions(), {"find": find})),
     ),
     "…=… is not a path: put": (
         lambda: custom(text="choices[0].text"),
