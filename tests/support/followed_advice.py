@@ -396,7 +396,6 @@ REASONS: dict[str, tuple[str, ...]] = {
         "… has no sessions: connect",
         "… is a model",
         "… is a msgspec",
-        "… is an event",
         "… is an object of",
         "… needs …: install",
         "…'s pattern is not a",
