@@ -14,6 +14,7 @@ import tokenstream
 from tests.support.followed_advice import FOLLOWED, REASONS, YET, Program
 from tests.support.followed_advice_answers import FOLLOWED_ANSWERS
 from tests.support.followed_advice_testing import TESTING
+from tests.support.followed_advice_values import VALUES
 from tests.support.tables import in_one_test
 from tests.test_errors_index import messages
 from tokenstream import (
@@ -43,9 +44,9 @@ ADVICE = re.compile(
     r"(?:add|ask|call|check|choose|give|install|leave|name|pass|put|raise|read|set|take|update|use|write)\b"
 )
 """What tells a reader of a message to do something."""
-YET_AT_MOST = 87
+YET_AT_MOST = 6
 """Whoever follows more of it lowers this."""
-PROGRAMS = FOLLOWED | FOLLOWED_ANSWERS | TESTING
+PROGRAMS = FOLLOWED | FOLLOWED_ANSWERS | TESTING | VALUES
 """A program for each message that one can follow."""
 
 URL = "http://127.0.0.1:1/v1/chat/completions"

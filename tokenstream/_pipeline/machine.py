@@ -627,7 +627,7 @@ class Machine:
     def _take_payload(self, payload: dict[str, Any]) -> None:
         """Check a payload that is already decoded; from now on, the connection expects only such payloads."""
         if not are_text(payload):
-            raise MisuseError("the payload has a key that is not text; pass JSON objects as dicts")
+            raise MisuseError("the payload has a key that is not text; pass each key as a str, as in JSON")
         self.connection.take_payloads()
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
